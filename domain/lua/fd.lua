@@ -1,0 +1,71 @@
+-- Commands on a session's own fds, and what exit and fork do with all of them.
+local fd_table = use("fd_table")
+local file = use("file")
+local session = use("session")
+local call = redis.call
+
+local fd = { sys = {} }
+local sys = fd.sys
+
+-- Lowest taken fd from `from` on, or nil.
+local function next_fd(map, from)
+  local n = call("BITPOS", map, 1, from, -1, "BIT")
+  return n >= 0 and n or nil
+end
+
+-- close_files at exit, in fd order, within the budget of the work list.
+function fd.close_all(sid, from, room)
+  local fds, map = fd_table.keys(sid)
+  local n, closed = next_fd(map, from), 0
+  while n and closed < room do
+    local text = call("HGET", fds, n)
+    if text then
+      file.put(file.parse(text))
+      closed = closed + 1
+    end
+    n = next_fd(map, n + 1)
+  end
+  if not n then call("UNLINK", fds, map) end
+  return closed, n
+end
+
+-- dup_fd: the child's table names the same open files.
+function fd.copy(sid, child)
+  local fds, map = fd_table.keys(sid)
+  local child_fds, child_map = fd_table.keys(child)
+  local all = call("HGETALL", fds)
+  for i = 2, #all, 2 do file.get(file.parse(all[i])) end
+  if #all > 0 then call("COPY", fds, child_fds) end
+  call("COPY", map, child_map)
+end
+
+-- close(2): EBADF for a descriptor that is not open.
+function sys.close(n)
+  local f = fd_table.fget(n)
+  local fds, map = fd_table.keys(session.id)
+  call("HDEL", fds, n)
+  call("SETBIT", map, n, 0)
+  file.put(f)
+end
+
+-- dup(2): lowest-numbered unused fd for the same open file; EBADF, EMFILE.
+function sys.dup(n)
+  local f = fd_table.fget(n)
+  local new = fd_table.lowest()
+  file.get(f)
+  return fd_table.install(new, f.entry)
+end
+
+-- A page of the table in fd order: fd, kind, id, flags, four by four.
+function sys.fd_list(start, limit)
+  local fds, map = fd_table.keys(session.id)
+  local page, n = {}, next_fd(map, math.max(tonumber(start), 3))
+  while n and #page < limit * 4 do
+    local f = file.parse(call("HGET", fds, n))
+    for _, value in ipairs({ n, f.kind, f.id, f.flags }) do page[#page + 1] = value end
+    n = next_fd(map, n + 1)
+  end
+  return page, n or false
+end
+
+return fd

@@ -1,0 +1,63 @@
+-- A session's fds: small integers, the lowest free first; 0 to 2 are its standard streams.
+-- Invariant: bit fd of fdmap is set exactly when fd is taken.
+local kernel = use("kernel")
+local file = use("file")
+local session = use("session")
+local call = redis.call
+
+local fd_table = {}
+
+-- The fds with their entries, and the bitmap of those taken.
+function fd_table.keys(sid)
+  return kernel.key("fds", sid), kernel.key("fdmap", sid)
+end
+
+function fd_table.create(sid)
+  local _, map = fd_table.keys(sid)
+  call("SET", map, "\224") -- bits 0, 1 and 2
+end
+
+-- The open file behind fd, or nil.
+function fd_table.peek(fd)
+  local text = call("HGET", kernel.key("fds", session.id), fd)
+  return text and file.parse(text)
+end
+
+-- The same or an errno; `errno` is what an absent fd gives, EBADF but for two commands.
+function fd_table.fget(fd, errno)
+  local f = fd_table.peek(fd)
+  if f then return f end
+  if tonumber(fd) <= 2 then kernel.fail("EINVAL", "fd " .. fd .. " is a standard stream") end
+  kernel.fail(errno or "EBADF", "fd " .. fd .. " is not open")
+end
+
+function fd_table.fget_kind(fd, kind, errno)
+  local f = fd_table.fget(fd, errno)
+  if f.kind ~= kind then
+    kernel.fail("EINVAL", "fd " .. fd .. " is a " .. f.kind .. ", not a " .. kind)
+  end
+  return f
+end
+
+-- get_unused_fd: the number is only found, so that a command can still fail.
+function fd_table.lowest()
+  local _, map = fd_table.keys(session.id)
+  local fd = call("BITPOS", map, 0)
+  if fd >= session.cred().nofile then
+    kernel.fail("EMFILE", "the session has " .. session.cred().nofile .. " fds, its limit")
+  end
+  return fd
+end
+
+function fd_table.install(fd, entry)
+  local fds, map = fd_table.keys(session.id)
+  call("HSET", fds, fd, entry)
+  call("SETBIT", map, fd, 1)
+  return fd
+end
+
+function fd_table.count(sid)
+  return call("HLEN", kernel.key("fds", sid))
+end
+
+return fd_table

@@ -1,0 +1,122 @@
+-- Nodes of the bpffs tree. A directory's names are a sorted set, name -> inode number, so that one
+-- structure finds a name, counts the names and lists them page by page.
+-- Invariant: the inode of a pin holds one reference on its object until its last name goes.
+local kernel = use("kernel")
+local refcount = use("refcount")
+local session = use("session")
+local call = redis.call
+local band = bit.band
+
+local inode = {}
+local cache = {}
+
+local ROOT = { "directory", "1023", "0", "0", "2", false }
+
+local function key(ino)
+  return kernel.key("inode", ino)
+end
+
+local function names(ino)
+  return kernel.key("dir", ino)
+end
+
+-- The root exists before anybody wrote to it: sticky, 01777, owned by root.
+function inode.load(ino)
+  ino = tonumber(ino)
+  local node = cache[ino]
+  if node then return node end
+  local v = call("HMGET", key(ino), "kind", "mode", "uid", "gid", "nlink", "object")
+  if not v[1] and ino == 1 then v = ROOT end
+  node = { ino = ino, kind = v[1], mode = tonumber(v[2]), uid = tonumber(v[3]),
+    gid = tonumber(v[4]), nlink = tonumber(v[5]), object = v[6] }
+  cache[ino] = node
+  return node
+end
+
+-- Writes changed attributes through; nlink 0 of a pin or symlink is the inode's end.
+function inode.store(node)
+  if node.nlink == 0 then
+    call("DEL", key(node.ino))
+    if node.kind == "map" or node.kind == "prog" then
+      refcount.put(node.kind, node.object, "inode:" .. node.ino)
+    end
+    return
+  end
+  call("HSET", key(node.ino), "kind", node.kind, "mode", node.mode, "uid", node.uid,
+    "gid", node.gid, "nlink", node.nlink, "object", node.object or "")
+end
+
+-- inode_init_owner(): a setgid directory hands its group on, to directories the bit too.
+function inode.create(dir, kind, mode, object)
+  local c = session.cred()
+  local node = { ino = kernel.next("inode") + 1, kind = kind, mode = mode, uid = c.uid, gid = c.gid,
+    nlink = kind == "directory" and 2 or 1, object = object }
+  if band(dir.mode, 1024) ~= 0 then
+    node.gid = dir.gid
+    if kind == "directory" then node.mode = mode + 1024 end
+  end
+  inode.store(node)
+  if kind == "map" or kind == "prog" then refcount.get(kind, object, "inode:" .. node.ino) end
+  return node
+end
+
+function inode.find(dir, name)
+  local ino = call("ZSCORE", names(dir.ino), name)
+  return ino and inode.load(ino)
+end
+
+function inode.is_empty(dir)
+  return call("EXISTS", names(dir.ino)) == 0
+end
+
+-- A subdirectory's ".." is a link to its parent.
+local function relink(dir, node, by)
+  if node.kind == "directory" then
+    dir.nlink = dir.nlink + by
+    inode.store(dir)
+  end
+end
+
+function inode.add_name(dir, name, node)
+  call("ZADD", names(dir.ino), node.ino, name)
+  relink(dir, node, 1)
+end
+
+function inode.remove_name(dir, name, node)
+  call("ZREM", names(dir.ino), name)
+  relink(dir, node, -1)
+end
+
+-- The node loses a name: a directory, which has only one, goes; another goes with its last.
+function inode.drop(node)
+  node.nlink = node.kind == "directory" and 0 or node.nlink - 1
+  inode.store(node)
+end
+
+-- memcmp(a, b) > 0; Lua's own comparison follows the server's locale.
+local function sorts_after(a, b)
+  for i = 1, #b do
+    local x, y = a:byte(i) or -1, b:byte(i)
+    if x ~= y then return x > y end
+  end
+  return #a > #b
+end
+
+-- Names in the order of their inodes, after (ino, name), and of their bytes where they share one;
+-- name and ino alternate, one more than `limit` when there are more.
+function inode.page(dir, ino, name, limit)
+  local page, offset = {}, 0
+  repeat
+    local some = call("ZRANGEBYSCORE", names(dir.ino), ino, "+inf", "WITHSCORES",
+      "LIMIT", offset, limit + 1)
+    for i = 1, #some, 2 do
+      if #page <= 2 * limit and (some[i + 1] ~= ino or sorts_after(some[i], name)) then
+        page[#page + 1], page[#page + 2] = some[i], some[i + 1]
+      end
+    end
+    offset = offset + limit + 1
+  until #page > 2 * limit or #some == 0
+  return page
+end
+
+return inode

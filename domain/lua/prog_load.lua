@@ -1,0 +1,118 @@
+-- BPF_PROG_LOAD, in the kernel's order: attributes, capabilities, then the verdict on the
+-- instructions that came with the call, told apart by when Linux would have found it: before the
+-- first map is looked at, between maps, or once all are known.
+local kernel = use("kernel")
+local cred = use("cred")
+local map = use("map")
+local fd_table = use("fd_table")
+local prog_type = use("prog_type")
+local band = bit.band
+
+local prog_load = { sys = {} }
+
+local KNOWN_FLAGS = 1 + 2 + 4 + 8 + 16 + 32 + 64 + 128
+local INSNS_MAX, MAPS_MAX = 1000000, 64
+local GPL = { ["GPL"] = 1, ["GPL v2"] = 1, ["GPL and additional rights"] = 1, ["Dual BSD/GPL"] = 1,
+  ["Dual MIT/GPL"] = 1, ["Dual MPL/GPL"] = 1 }
+
+local function need(cap, what)
+  if not cred.capable_or_admin(cap) then kernel.fail("EPERM", what .. " needs " .. cap) end
+end
+
+local function check_attributes(attr, insn_cnt)
+  if band(attr.prog_flags, bit.bnot(KNOWN_FLAGS)) ~= 0 then
+    map.invalid("prog_flags " .. attr.prog_flags)
+  end
+  local type = prog_type.of(attr.prog_type)
+  if not cred.capable_or_admin("CAP_BPF") then
+    kernel.fail("EPERM", "loading a program needs CAP_BPF")
+  end
+  if insn_cnt == 0 or insn_cnt > INSNS_MAX then
+    kernel.fail("E2BIG", "insns: " .. insn_cnt .. " of 1 to " .. INSNS_MAX)
+  end
+  if type and type.cap then need(type.cap, "a program of type " .. type.name) end
+  if not type or not type.loadable then map.invalid("prog_type " .. attr.prog_type) end
+  prog_type.check_attach(type, attr.expected_attach_type)
+  map.check_name(attr.prog_name, "prog_name")
+  if attr.log_level > 15 then map.invalid("log_level " .. attr.log_level) end
+  return type
+end
+
+local function refuse(refusal)
+  if refusal then error({ errno = refusal.errno, detail = refusal.log, log = true }, 0) end
+end
+
+local function log_fail(errno, text)
+  refuse({ errno = errno, log = text })
+end
+
+-- resolve_pseudo_ldimm64(): in the order of the instructions.
+local function resolve(refs)
+  local maps, seen = {}, {}
+  for _, ref in ipairs(refs) do
+    if ref.errno then log_fail(ref.errno, ref.log) end
+    local f = fd_table.peek(ref.fd)
+    if not f or f.kind ~= "map" then
+      log_fail((f or ref.fd <= 2) and "EINVAL" or "EBADF",
+        "fd " .. ref.fd .. " is not pointing to valid bpf_map")
+    end
+    if not seen[f.id] then
+      if #maps == MAPS_MAX then
+        log_fail("E2BIG", "The total number of maps per program has reached the limit of 64")
+      end
+      seen[f.id] = map.load(f.id)
+      maps[#maps + 1] = seen[f.id]
+    end
+    if ref.direct then
+      local direct_value = seen[f.id].ops.direct_value
+      if not direct_value then log_fail("EINVAL", "no direct value access support for this map type") end
+      direct_value(seen[f.id], ref.offset)
+    end
+    ref.id = f.id
+  end
+  return maps
+end
+
+-- As the kernel shows them: the map's id instead of an fd or an index, src_reg 1 or 2.
+local function relocate(insns, refs)
+  local parts, from = {}, 1
+  for _, ref in ipairs(refs) do
+    local at = ref.insn * 8
+    local dst = insns:byte(at + 2) % 16
+    parts[#parts + 1] = insns:sub(from, at + 1)
+      .. string.char(dst + (ref.direct and 32 or 16)) .. insns:sub(at + 3, at + 4)
+      .. struct.pack("<I4", ref.id)
+    from = at + 9
+  end
+  parts[#parts + 1] = insns:sub(from)
+  return table.concat(parts)
+end
+
+-- attr and verdict are JSON; the verdict is { before, refs, during, after, tag }.
+function prog_load.sys.prog_load(attr_json, insns, verdict_json)
+  local attr, verdict = cjson.decode(attr_json), cjson.decode(verdict_json)
+  local insn_cnt = #insns / 8
+  local type = check_attributes(attr, insn_cnt)
+  refuse(verdict.before)
+  local maps = resolve(verdict.refs)
+  refuse(verdict.during)
+  refuse(verdict.after)
+  local prog = { owner = table.concat({ type.name, attr.expected_attach_type,
+    band(attr.prog_flags, 32) }, "/") }
+  for _, m in ipairs(maps) do
+    if m.ops.check_prog then m.ops.check_prog(m, prog) end
+  end
+  local license = attr.license:sub(1, 127)
+  local fd, id = use("idr").publish("prog", 3, { "prog_type", type.name,
+    "prog_name", attr.prog_name, "tag", verdict.tag, "license", license,
+    "gpl_compatible", GPL[license] or 0, "insn_cnt", insn_cnt, "load_time", use("clock").wall,
+    "created_by_uid", use("session").cred().uid,
+    "expected_attach_type", attr.expected_attach_type, "owner", prog.owner })
+  use("prog").keep(id, relocate(insns, verdict.refs), maps)
+  for _, m in ipairs(maps) do
+    if m.ops.adopt then m.ops.adopt(m, prog) end
+  end
+  return fd, id
+end
+
+return prog_load

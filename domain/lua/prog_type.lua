@@ -1,0 +1,57 @@
+-- Program types: their numbers and names (enum bpf_prog_type), the capability each needs besides
+-- CAP_BPF, and the attach types that the strict ones insist on (bpf_prog_load_check_attach).
+local map = use("map")
+
+local prog_type = {}
+
+local NET, PERF = "CAP_NET_ADMIN", "CAP_PERFMON"
+
+-- number, name, capability. The last four refer to kernel functions, of which there are none here.
+local TYPES = {
+  { 1, "socket_filter" }, { 2, "kprobe", PERF }, { 3, "sched_cls", NET }, { 4, "sched_act", NET },
+  { 5, "tracepoint", PERF }, { 6, "xdp", NET }, { 7, "perf_event", PERF }, { 8, "cgroup_skb" },
+  { 9, "cgroup_sock", NET }, { 10, "lwt_in", NET }, { 11, "lwt_out", NET }, { 12, "lwt_xmit", NET },
+  { 13, "sock_ops", NET }, { 14, "sk_skb", NET }, { 15, "cgroup_device", NET }, { 16, "sk_msg", NET },
+  { 17, "raw_tracepoint", PERF }, { 18, "cgroup_sock_addr", NET }, { 19, "lwt_seg6local", NET },
+  { 20, "lirc_mode2" }, { 21, "sk_reuseport" }, { 22, "flow_dissector", NET },
+  { 23, "cgroup_sysctl", NET }, { 24, "raw_tracepoint_writable", PERF }, { 25, "cgroup_sockopt", NET },
+  { 30, "sk_lookup", NET }, { 31, "syscall" }, { 32, "netfilter", NET },
+  { 26, "tracing", PERF, false }, { 27, "struct_ops", PERF, false }, { 28, "ext", NET, false },
+  { 29, "lsm", PERF, false },
+}
+
+-- The attach types that a strict program type takes.
+local ATTACH = {
+  cgroup_sock = { [2] = true, [12] = true, [13] = true, [34] = true },
+  cgroup_skb = { [0] = true, [1] = true },
+  cgroup_sockopt = { [21] = true, [22] = true },
+  cgroup_sock_addr = {},
+  sk_lookup = { [36] = true },
+  sk_reuseport = { [39] = true, [40] = true },
+  netfilter = { [45] = true },
+  syscall = { [0] = true },
+}
+for _, n in ipairs({ 8, 9, 10, 11, 14, 15, 19, 20, 29, 30, 31, 32, 49, 50, 51, 52, 53 }) do
+  ATTACH.cgroup_sock_addr[n] = true
+end
+
+-- A type by name or number, or nil.
+function prog_type.of(name)
+  for _, t in ipairs(TYPES) do
+    if t[2] == name or tostring(t[1]) == tostring(name) then
+      return { name = t[2], cap = t[3], loadable = t[4] ~= false }
+    end
+  end
+end
+
+-- bpf_prog_load_fixup_attach_type() has given zero its meaning before the check.
+function prog_type.check_attach(type, attach)
+  local allowed = ATTACH[type.name]
+  if type.name == "cgroup_sock" and attach == 0 then attach = 2 end
+  if type.name == "sk_reuseport" and attach == 0 then attach = 39 end
+  if allowed and not allowed[attach] then
+    map.invalid("expected_attach_type " .. attach .. " of a " .. type.name)
+  end
+end
+
+return prog_type

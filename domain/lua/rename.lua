@@ -1,0 +1,62 @@
+-- rename(2), do_renameat2() and vfs_rename(): within one namespace, over an existing node too.
+-- Invariant: the name replaced and the name moved change in one step; a replaced pin is put at once.
+local kernel = use("kernel")
+local cred = use("cred")
+local inode = use("inode")
+local namei = use("namei")
+
+local rename = { sys = {} }
+
+local function contains(stack, node)
+  for _, dir in ipairs(stack) do
+    if node and dir.ino == node.ino then return true end
+  end
+  return false
+end
+
+-- What the two paths say before any permission is looked at.
+local function check_names(from, to, source, target)
+  if source.kind ~= "directory" and (from.slash or to.slash) then
+    kernel.fail("ENOTDIR", "a slash follows the name of a node that is no directory")
+  end
+  if contains(to.stack, source) then kernel.fail("EINVAL", "a directory cannot go below itself") end
+  if contains(from.stack, target) then kernel.fail("ENOTEMPTY", "the target holds the source") end
+end
+
+-- vfs_rename() and simple_rename()
+local function check_permissions(from, to, source, target)
+  local directory = source.kind == "directory"
+  namei.may_delete(from.dir, source, directory)
+  if target then
+    namei.may_delete(to.dir, target, directory)
+  else
+    namei.may_create(to.dir)
+  end
+  if directory and from.dir.ino ~= to.dir.ino then
+    cred.need(source, 2, "changing the parent of the directory")
+  end
+  if target and target.kind == "directory" and not inode.is_empty(target) then
+    kernel.fail("ENOTEMPTY", "the target has entries")
+  end
+end
+
+function rename.sys.rename(from_path, to_path)
+  local from, to = namei.parent(from_path), namei.parent(to_path)
+  if from.type ~= "norm" or to.type ~= "norm" then
+    kernel.fail("EBUSY", "neither name may be . or .. or the root")
+  end
+  local source = namei.lookup(from.dir, from.name)
+  if not source then kernel.fail("ENOENT", "no " .. from_path) end
+  local target = namei.lookup(to.dir, to.name)
+  check_names(from, to, source, target)
+  if target and target.ino == source.ino then return end
+  check_permissions(from, to, source, target)
+  if target then
+    inode.remove_name(to.dir, to.name, target)
+    inode.drop(target)
+  end
+  inode.remove_name(from.dir, from.name, source)
+  inode.add_name(to.dir, to.name, source)
+end
+
+return rename

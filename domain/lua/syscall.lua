@@ -1,0 +1,56 @@
+-- The entry: every call is one command of one namespace, run to its end or not at all.
+-- ARGV: module, command, session id and token hash ("" for a command of nobody's), the idempotency
+-- record's id and the request's fingerprint ("" without), then the command's own arguments.
+-- Answers { "", values... }, or { errno, detail, log } when it failed; what is left for the sweeper
+-- to do is told by "+" instead of "".
+local kernel = use("kernel")
+local call = redis.call
+
+-- How long the first answer to an Idempotency-Key is kept.
+local KEEP_MS = 86400000
+
+local module, name, sid, token, record, fingerprint = unpack(ARGV, 1, 6)
+
+local function run()
+  use("clock")
+  local release = use("release")
+  release.due()
+  if sid ~= "" then use("session").enter(sid, token) end
+  local reply = { "", use(module).sys[name](unpack(ARGV, 7)) }
+  local work = use("work")
+  work.drain()
+  if work.save() then reply[1] = "+" end
+  return reply
+end
+
+-- A check raised: nothing was written. Anything else is a bug or Redis' own refusal, told apart by
+-- the caller; the text goes as data, for the client library reads words in error replies.
+local function failure(raised)
+  if type(raised) == "table" and raised.errno then
+    return { raised.errno, raised.detail, raised.log and 1 or 0 }
+  end
+  if type(raised) == "table" then raised = raised.err end
+  return { "FAULT", tostring(raised) }
+end
+
+local function attempt()
+  local ok, reply = pcall(run)
+  return ok and reply or failure(reply)
+end
+
+local function remembered()
+  local key = kernel.key("idem", record)
+  local kept = call("HMGET", key, "fingerprint", "reply")
+  if kept[1] then
+    if kept[1] ~= fingerprint then return { "IDEMPOTENCY", "the key was used with another request" } end
+    return cmsgpack.unpack(kept[2])
+  end
+  local reply = attempt()
+  if reply[1] ~= "FAULT" and reply[1] ~= "TOKEN" and reply[1] ~= "ENDED" then
+    call("HSET", key, "fingerprint", fingerprint, "reply", cmsgpack.pack(reply))
+    call("PEXPIRE", key, KEEP_MS)
+  end
+  return reply
+end
+
+return record == "" and attempt() or remembered()

@@ -1,0 +1,161 @@
+// The checks of do_check() that need nothing but the instruction itself: registers, reserved fields,
+// immediates. Within an instruction they keep the kernel's order; who reaches it is walk.ts's matter.
+
+import { helperName, isHelper } from "./helper.ts";
+import type { Insn } from "./insn.ts";
+import * as bpf from "./insn.ts";
+import { einval, type Options, type Refusal, refuse } from "./verdict.ts";
+
+const FRAME_POINTER = 10;
+const SKB_TYPES = ["socket_filter", "sched_cls", "sched_act"];
+const FETCH_OPS = [0x01, 0x41, 0x51, 0xa1, 0xe1];
+const ATOMIC_OPS = [0x00, 0x40, 0x50, 0xa0, 0xf1, ...FETCH_OPS];
+const LOAD_ACQ = 0x100;
+const STORE_REL = 0x110;
+
+const ADDR_SPACE_CAST = 1;
+const reserved = (what: string): Refusal => einval(`${what} uses reserved fields`);
+
+/** check_reg_arg, as far as it goes without knowing what the register holds. */
+function reads(reg: number): Refusal | null {
+  return reg > FRAME_POINTER ? einval(`R${reg} is invalid`) : null;
+}
+
+function writes(reg: number): Refusal | null {
+  if (reg === FRAME_POINTER) return refuse("EACCES", "frame pointer is read only");
+  return reads(reg);
+}
+
+function unary(insn: Insn): Refusal | null {
+  const clean = insn.src === 0 && insn.off === 0;
+  if (bpf.opOf(insn) === 0x80 && (!clean || insn.imm !== 0)) return reserved("BPF_NEG");
+  if (bpf.opOf(insn) === 0xd0 && (!clean || ![16, 32, 64].includes(insn.imm))) {
+    return reserved("BPF_END");
+  }
+  return writes(insn.dst);
+}
+
+function addressSpace(insn: Insn): Refusal {
+  const cast = "addr_space_cast insn can only";
+  if (insn.imm !== 1 && insn.imm !== 1 << 16) {
+    return einval(`${cast} convert between address space 1 and 0`);
+  }
+  return einval(`${cast} be used in a program that has an associated arena`);
+}
+
+function mov(insn: Insn): Refusal | null {
+  if (!bpf.isX(insn)) {
+    return insn.src !== 0 || insn.off !== 0 ? reserved("BPF_MOV") : writes(insn.dst);
+  }
+  const wide = bpf.classOf(insn) === bpf.ALU64;
+  if (wide && insn.off === ADDR_SPACE_CAST) return addressSpace(insn);
+  const widths = wide ? [0, 8, 16, 32] : [0, 8, 16];
+  if (!widths.includes(insn.off) || insn.imm !== 0) return reserved("BPF_MOV");
+  return reads(insn.src) ?? writes(insn.dst);
+}
+
+function immediate(insn: Insn): Refusal | null {
+  const op = bpf.opOf(insn);
+  if ((op === 0x30 || op === 0x90) && insn.imm === 0) return einval("div by zero");
+  const width = bpf.classOf(insn) === bpf.ALU64 ? 64 : 32;
+  const shifts = op === 0x60 || op === 0x70 || op === 0xc0;
+  if (shifts && (insn.imm < 0 || insn.imm >= width)) return einval(`invalid shift ${insn.imm}`);
+  return null;
+}
+
+function alu(insn: Insn): Refusal | null {
+  const op = bpf.opOf(insn);
+  if (op === 0x80 || op === 0xd0) return unary(insn);
+  if (op === 0xb0) return mov(insn);
+  const signed = insn.off === 1 && (op === 0x30 || op === 0x90);
+  const other = bpf.isX(insn) ? insn.imm : insn.src;
+  if (other !== 0 || (insn.off !== 0 && !signed)) return reserved("BPF_ALU");
+  const source = bpf.isX(insn) ? reads(insn.src) : null;
+  const value = bpf.isX(insn) ? null : immediate(insn);
+  return source ?? reads(insn.dst) ?? value ?? writes(insn.dst);
+}
+
+function atomic(insn: Insn): Refusal | null {
+  if (insn.imm === LOAD_ACQ) return reads(insn.src) ?? writes(insn.dst);
+  if (insn.imm === STORE_REL) return reads(insn.src) ?? reads(insn.dst);
+  if (!ATOMIC_OPS.includes(insn.imm)) {
+    const op = (insn.imm >>> 0).toString(16).padStart(2, "0");
+    return einval(`BPF_ATOMIC uses invalid atomic opcode ${op}`);
+  }
+  if (bpf.sizeOf(insn) === 1 || bpf.sizeOf(insn) === 2)
+    return einval("invalid atomic operand size");
+  const fetched = FETCH_OPS.includes(insn.imm) ? writes(insn.src) : null;
+  return reads(insn.src) ?? reads(insn.dst) ?? fetched;
+}
+
+function store(insn: Insn): Refusal | null {
+  if (bpf.classOf(insn) === bpf.ST) {
+    return insn.src !== 0 ? reserved("BPF_ST") : reads(insn.dst);
+  }
+  if (bpf.modeOf(insn) === bpf.ATOMIC) return atomic(insn);
+  return insn.imm !== 0 ? reserved("BPF_STX") : (reads(insn.src) ?? reads(insn.dst));
+}
+
+function call(insn: Insn): Refusal | null {
+  const kfunc = bpf.isKfuncCall(insn);
+  if ((!kfunc && insn.off !== 0) || insn.src > bpf.PSEUDO_KFUNC_CALL || insn.dst !== 0) {
+    return reserved("BPF_CALL");
+  }
+  if (insn.src !== 0) return null;
+  if (!isHelper(insn.imm)) return einval(`invalid func unknown#${insn.imm}`);
+  if (insn.imm !== 0) return null;
+  return einval(`program of this type cannot use helper ${helperName(0)}#0`);
+}
+
+/** fixup_kfunc_call: id 0 is a function the loader did not find; only dead code may call it. */
+export function missing(insn: Insn): Refusal | null {
+  if (!bpf.isKfuncCall(insn)) return null;
+  return einval("invalid kernel function call not eliminated in verifier pass");
+}
+
+function jump(insn: Insn): Refusal | null {
+  const { dst, src, off, imm } = insn;
+  const op = bpf.opOf(insn);
+  if (op === bpf.CALL) return call(insn);
+  if (op === bpf.EXIT) return imm || src || dst ? reserved("BPF_EXIT") : null;
+  if (op === bpf.JA) {
+    const unused = bpf.classOf(insn) === bpf.JMP ? imm : off;
+    return unused || src || dst ? reserved("BPF_JA") : null;
+  }
+  if (op === bpf.JCOND) return src || dst || imm ? einval(`invalid may_goto imm ${imm}`) : null;
+  const other = bpf.isX(insn) ? imm : src;
+  const misused = other !== 0 ? reserved("BPF_JMP/JMP32") : null;
+  return reads(dst) ?? misused ?? (bpf.isX(insn) ? reads(src) : null);
+}
+
+function load(insn: Insn, options: Options): Refusal | null {
+  if (insn.code === bpf.LD_IMM64) {
+    if (insn.off !== 0) return reserved("BPF_LD_IMM64");
+    const isFunc = insn.src === bpf.PSEUDO_FUNC && options.funcInfo !== true;
+    return writes(insn.dst) ?? (isFunc ? einval("missing btf func_info") : null);
+  }
+  if (options.progType !== undefined && !SKB_TYPES.includes(options.progType)) {
+    return einval("BPF_LD_[ABS|IND] instructions not allowed for this program type");
+  }
+  const misused = insn.dst || insn.off || (bpf.modeOf(insn) === bpf.ABS && insn.src);
+  if (misused) return reserved("BPF_LD_[ABS|IND]");
+  return bpf.modeOf(insn) === bpf.IND ? reads(insn.src) : null;
+}
+
+/** Why Linux refuses this instruction whenever it comes to it, whatever the registers hold. */
+export function fault(insn: Insn, options: Options): Refusal | null {
+  switch (bpf.classOf(insn)) {
+    case bpf.ALU:
+    case bpf.ALU64:
+      return alu(insn);
+    case bpf.LD:
+      return load(insn, options);
+    case bpf.LDX:
+      return reads(insn.src) ?? writes(insn.dst);
+    case bpf.ST:
+    case bpf.STX:
+      return store(insn);
+    default:
+      return jump(insn);
+  }
+}

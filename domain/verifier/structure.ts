@@ -1,0 +1,122 @@
+// What Linux settles before it looks at a map: add_subprog_and_kfunc, check_subprogs, check_btf_info.
+// Subprograms partition the program; no jump leaves its own.
+
+import type { Insn } from "./insn.ts";
+import * as bpf from "./insn.ts";
+import { einval, type Options, type Refusal, refuse } from "./verdict.ts";
+
+const MAX_INSNS = 1_000_000;
+const MAX_SUBPROGS = 256;
+const MAX_FRAMES = 8;
+
+export interface Structure {
+  /** First instruction of every subprogram, ascending; the first is 0. */
+  readonly starts: readonly number[];
+  readonly refusal: Refusal | null;
+}
+
+/** The service has no BTF, hence no kernel function to call; an id 0 may stay in dead code. */
+function kfunc(insn: Insn): Refusal | null {
+  const btf = "failed to find BTF for kernel function";
+  if (insn.imm === 0 && insn.off === 0) return null;
+  if (insn.off > 0) {
+    return refuse("EPROTO", `kfunc offset > 0 without fd_array is invalid\n${btf}`);
+  }
+  if (insn.off < 0) {
+    return einval(`negative offset disallowed for kernel module function call\n${btf}`);
+  }
+  return einval(`kernel btf_id ${insn.imm >>> 0} is not a function`);
+}
+
+function addSubprog(starts: Set<number>, at: number, count: number): Refusal | null {
+  if (at < 0 || at >= count) return einval("call to invalid destination");
+  if (!starts.has(at) && starts.size >= MAX_SUBPROGS) {
+    return refuse("E2BIG", "too many subprograms");
+  }
+  starts.add(at);
+  return null;
+}
+
+function subprograms(prog: readonly Insn[]): Structure {
+  const starts = new Set([0]);
+  let refusal: Refusal | null = null;
+  for (const [at, insn] of prog.entries()) {
+    if (bpf.isPseudoCall(insn) || bpf.isPseudoFunc(insn)) {
+      refusal = addSubprog(starts, bpf.callee(insn, at), prog.length);
+    } else if (bpf.isKfuncCall(insn)) {
+      refusal = kfunc(insn);
+    }
+    if (refusal !== null) break;
+  }
+  return { starts: [...starts].sort((a, b) => a - b), refusal };
+}
+
+/** No fall-through from one subprogram into the next. */
+const closes = (insn: Insn): boolean =>
+  bpf.isExit(insn) || insn.code === (bpf.JMP | bpf.JA) || insn.code === (bpf.JMP32 | bpf.JA);
+
+function jumps(prog: readonly Insn[], start: number, end: number): Refusal | null {
+  for (let at = start; at < end; at++) {
+    const insn = prog[at] as Insn;
+    const op = bpf.opOf(insn);
+    if (bpf.isJump(insn) && op !== bpf.CALL && op !== bpf.EXIT) {
+      const to = bpf.target(insn, at);
+      if (to < start || to >= end) return einval(`jump out of range from insn ${at} to ${to}`);
+    }
+    if (at === end - 1 && !closes(insn)) return einval("last insn is not an exit or jmp");
+  }
+  return null;
+}
+
+/** check_abnormal_return: the return value of a subprogram is known to be an int from BTF only. */
+function withoutBtf(prog: readonly Insn[], start: number, end: number): Refusal | null {
+  const body = prog.slice(start, end);
+  if (body.some(bpf.isSkbLoad)) return einval("LD_ABS is not allowed in subprogs without BTF");
+  if (body.some((insn) => bpf.isHelperCall(insn) && insn.imm === bpf.TAIL_CALL)) {
+    return einval("tail_call is not allowed in subprogs without BTF");
+  }
+  return null;
+}
+
+export function structure(prog: readonly Insn[], options: Options): Structure {
+  if (prog.length === 0 || prog.length > MAX_INSNS) {
+    return { starts: [0], refusal: refuse("E2BIG", "") };
+  }
+  const { starts, refusal } = subprograms(prog);
+  if (refusal !== null) return { starts, refusal };
+  const end = (i: number): number => starts[i + 1] ?? prog.length;
+  for (const [i, start] of starts.entries()) {
+    const found = jumps(prog, start, end(i));
+    if (found !== null) return { starts, refusal: found };
+  }
+  if (options.funcInfo === true) return { starts, refusal: null };
+  for (const [i, start] of starts.entries()) {
+    const found = i === 0 ? null : withoutBtf(prog, start, end(i));
+    if (found !== null) return { starts, refusal: found };
+  }
+  return { starts, refusal: null };
+}
+
+/** check_max_stack_depth counts frames over calls in dead code too, so recursion never passes. */
+export function frames(prog: readonly Insn[], starts: readonly number[]): Refusal | null {
+  const depth = new Map<number, number>();
+  const calls = new Map<number, Set<number>>();
+  let current = new Set<number>();
+  const first = new Set(starts);
+  for (const [at, insn] of prog.entries()) {
+    if (first.has(at)) current = new Set();
+    if (first.has(at)) calls.set(at, current);
+    if (bpf.isPseudoCall(insn)) current.add(bpf.callee(insn, at));
+  }
+  const measure = (start: number): number => {
+    const known = depth.get(start);
+    if (known !== undefined) return known;
+    depth.set(start, Number.POSITIVE_INFINITY); // met again while open: recursion
+    const below = [...(calls.get(start) ?? [])].map(measure);
+    const deepest = 1 + Math.max(0, ...below);
+    depth.set(start, deepest);
+    return deepest;
+  };
+  if (measure(0) <= MAX_FRAMES) return null;
+  return refuse("E2BIG", `the call stack of ${MAX_FRAMES} frames is too deep !`);
+}

@@ -1,0 +1,69 @@
+/** The errnos that a command can give, with Linux' numbers, and the failures that are no errno. */
+
+export const ERRNO = {
+  EPERM: 1,
+  ENOENT: 2,
+  ESRCH: 3,
+  E2BIG: 7,
+  EBADF: 9,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EACCES: 13,
+  EFAULT: 14,
+  EBUSY: 16,
+  EEXIST: 17,
+  ENOTDIR: 20,
+  EISDIR: 21,
+  EINVAL: 22,
+  EMFILE: 24,
+  ENOSPC: 28,
+  ENAMETOOLONG: 36,
+  ENOTEMPTY: 39,
+  ELOOP: 40,
+  EPROTO: 71,
+  EBADFD: 77,
+  EOPNOTSUPP: 95,
+  ENOTSUPP: 524,
+} as const;
+
+export type ErrnoName = keyof typeof ERRNO;
+
+export function isErrno(name: string): name is ErrnoName {
+  return Object.hasOwn(ERRNO, name);
+}
+
+/** A command refused, as Linux refuses it. `pointer` names the field when one is to blame. */
+export class Errno extends Error {
+  readonly code: ErrnoName;
+  readonly log: string | undefined;
+  readonly pointer: string | undefined;
+
+  constructor(code: ErrnoName, detail: string, more: { log?: string; pointer?: string } = {}) {
+    super(detail);
+    this.code = code;
+    this.log = more.log;
+    this.pointer = more.pointer;
+  }
+}
+
+/** The token was never given out, or its session's secret is another. */
+export class BadToken extends Error {}
+
+/** The session has ended; the reason is known for a quarter of an hour. */
+export class SessionEnded extends Error {
+  readonly reason: string;
+
+  constructor(reason: string) {
+    super(reason ? `the session has ended: ${reason}` : "the session has ended");
+    this.reason = reason;
+  }
+}
+
+/** The Idempotency-Key was used with another request. */
+export class KeyReused extends Error {}
+
+/** Redis cannot be reached or refuses to work: nothing was done. */
+export class Unavailable extends Error {}
+
+/** The connection broke or the deadline passed after the command was sent: done or not done. */
+export class OutcomeUnknown extends Error {}

@@ -1,0 +1,232 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Cluster, Redis, type RedisOptions } from "ioredis";
+import {
+  BadToken,
+  Errno,
+  isErrno,
+  KeyReused,
+  OutcomeUnknown,
+  SessionEnded,
+  Unavailable,
+} from "./errno.ts";
+
+/**
+ * Joins domain/lua into one script and runs its commands: one call, one round trip, sent at most
+ * once. The only file that knows Redis.
+ */
+
+export type Value = Buffer | number | null | Value[];
+export type Argument = string | number | Buffer;
+
+const LUA = join(import.meta.dirname, "lua");
+
+/** Commands that only free: they run on a Redis that is out of memory. */
+const FREEING = new Set([
+  "close",
+  "exit",
+  "kill",
+  "map_delete_elem",
+  "rmdir",
+  "sweep",
+  "unlink",
+  "unlink_tree",
+]);
+
+export interface Image {
+  text: string;
+  /** Command name -> module, from the `function sys.name` lines. */
+  modules: Map<string, string>;
+  /** `user_script:123` -> `map.lua:12`. */
+  locate(message: string): string;
+}
+
+/** Each file becomes a function that runs when first used, as `require` does it. */
+export function join_lua(): Image {
+  const lines = [
+    "local modules, loaded = {}, {}",
+    "local function use(name)",
+    "  local module = loaded[name]",
+    "  if module == nil then module = modules[name](); loaded[name] = module end",
+    "  return module",
+    "end",
+  ];
+  const modules = new Map<string, string>();
+  const starts: { file: string; line: number }[] = [];
+  for (const file of readdirSync(LUA).sort()) {
+    const module = file.replace(/\.lua$/, "");
+    const text = readFileSync(join(LUA, file), "utf8").trimEnd();
+    lines.push(`function modules.${module}()`);
+    starts.push({ file, line: lines.length });
+    lines.push(...text.split("\n"), "end");
+    for (const [, name = ""] of text.matchAll(/^function (?:\w+\.)?sys\.(\w+)/gm)) {
+      modules.set(name, module);
+    }
+  }
+  lines.push('return use("syscall")');
+  const locate = (message: string) =>
+    message.replace(/user_script:(\d+)/g, (_, line: string) => {
+      const start = starts.findLast((s) => s.line < Number(line));
+      return start ? `${start.file}:${Number(line) - start.line}` : `script:${line}`;
+    });
+  return { text: lines.join("\n"), modules, locate };
+}
+
+interface Commands {
+  bpfBuffer(root: string, ...args: Argument[]): Promise<Value[]>;
+  bpf_freeBuffer(root: string, ...args: Argument[]): Promise<Value[]>;
+}
+
+const image = join_lua();
+const scripts = {
+  bpf: { numberOfKeys: 1, lua: image.text },
+  bpf_free: { numberOfKeys: 1, lua: `#!lua flags=allow-oom\n${image.text}` },
+};
+
+/** A call is sent once or not at all, and fails at once when there is no connection. */
+const ONCE = {
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 0,
+  enableOfflineQueue: false,
+} satisfies RedisOptions;
+
+/**
+ * `redis://`, `rediss://`, `unix:///path`, `redis+sentinel://host:port,host:port/group` or
+ * `redis+cluster://host:port,host:port`.
+ */
+export function connect(url: string): Redis | Cluster {
+  const retryStrategy = (tries: number) => Math.min(50 * tries, 1000);
+  const options = { ...ONCE, retryStrategy, enableAutoPipelining: true, scripts };
+  const special = /^redis\+(sentinel|cluster):\/\/(?:([^:@]*):([^@]*)@)?([^/]+)(?:\/(.*))?$/.exec(
+    url,
+  );
+  if (!special) {
+    return url.startsWith("unix://")
+      ? new Redis({ ...options, path: url.slice("unix://".length) })
+      : new Redis(url, options);
+  }
+  const [, kind, username, password, hosts = "", group = ""] = special;
+  const nodes = hosts.split(",").map((text) => {
+    const [, host = text, port = ""] = /^(.*?)(?::(\d+))?$/.exec(text) ?? [];
+    return { host, port: Number(port) || (kind === "sentinel" ? 26379 : 6379) };
+  });
+  const login = password ? { ...(username ? { username } : {}), password } : {};
+  if (kind === "sentinel") {
+    return new Redis({ ...options, ...login, sentinels: nodes, name: group });
+  }
+  return new Cluster(nodes, {
+    enableAutoPipelining: true,
+    enableOfflineQueue: false,
+    retryDelayOnFailover: 0,
+    clusterRetryStrategy: retryStrategy,
+    scripts,
+    redisOptions: { ...ONCE, ...login },
+  });
+}
+
+/** Replies of Redis itself that mean: refused before anything was written. */
+const REFUSED =
+  /^(LOADING|READONLY|MISCONF|MASTERDOWN|NOREPLICAS|BUSY|CLUSTERDOWN|NOAUTH|NOPERM)\b/;
+
+function fromReply(code: string, detail: string, log: boolean): Error {
+  if (isErrno(code)) return new Errno(code, detail, log ? { log: detail } : {});
+  if (code === "TOKEN") return new BadToken(detail);
+  if (code === "ENDED") return new SessionEnded(detail);
+  if (code === "IDEMPOTENCY") return new KeyReused(detail);
+  if (/^OOM\b/.test(detail)) return new Errno("ENOMEM", "Redis has reached its maxmemory");
+  if (REFUSED.test(detail)) return new Unavailable(detail);
+  return new Error(image.locate(detail));
+}
+
+/** @param sent false when the client library refused to send for want of a connection. */
+function fromRejection(error: Error): Error {
+  if (/enableOfflineQueue|Cluster isn't ready/.test(error.message)) {
+    return new Unavailable("no connection to Redis");
+  }
+  if (error.name === "ReplyError") {
+    return /^OOM\b/.test(error.message)
+      ? new Errno("ENOMEM", "Redis has reached its maxmemory")
+      : new Unavailable(error.message);
+  }
+  return new OutcomeUnknown("the connection to Redis broke while the command ran");
+}
+
+const READY_MS = 10_000;
+
+export interface Answer {
+  values: Value[];
+  /** The namespace has freeing left for a sweeper. */
+  workLeft: boolean;
+}
+
+export class Script {
+  readonly redis: Redis | Cluster;
+  readonly #commands: Commands;
+  readonly #deadline: number;
+
+  /** @param deadline ms after which a call is settled whatever the client library does. */
+  constructor(redis: Redis | Cluster, deadline: number) {
+    this.redis = redis;
+    this.#commands = redis as unknown as Commands;
+    this.#deadline = deadline;
+  }
+
+  /** Resolves at the first connection. @throws Unavailable when there is none for ten seconds. */
+  ready(): Promise<void> {
+    const { redis } = this;
+    if (redis.status === "ready") return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        redis.disconnect();
+        reject(new Unavailable("no connection to Redis within 10 s"));
+      }, READY_MS);
+      redis.once("ready", () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /** @throws Unavailable unless Redis answers and takes writes. */
+  async ping(): Promise<void> {
+    try {
+      await this.#inTime(this.redis.set("bpf:ready", 1, "PX", READY_MS).then(() => []));
+    } catch (error) {
+      throw new Unavailable((error as Error).message);
+    }
+  }
+
+  async run(namespace: string, command: string, ...args: Argument[]): Promise<Answer> {
+    const module = image.modules.get(command);
+    if (!module) throw new Error(`no command ${command}`);
+    const name = FREEING.has(command) ? "bpf_freeBuffer" : "bpfBuffer";
+    const call = this.#commands[name](`bpf:{${namespace}}:`, module, command, ...args);
+    const [status, ...values] = await this.#inTime(call);
+    const code = String(status);
+    if (code === "" || code === "+") return { values, workLeft: code === "+" };
+    throw fromReply(code, String(values[0]), values[1] === 1);
+  }
+
+  #inTime(call: Promise<Value[]>): Promise<Value[]> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        reject(new OutcomeUnknown(`Redis did not answer within ${this.#deadline} ms`));
+      }, this.#deadline);
+      call.then(
+        (reply) => {
+          clearTimeout(timer);
+          resolve(reply);
+        },
+        (error: Error) => {
+          clearTimeout(timer);
+          reject(fromRejection(error));
+        },
+      );
+    });
+  }
+}
+
+/** The names of all commands, for the contract test. */
+export function commandNames(): string[] {
+  return [...image.modules.keys()].sort();
+}

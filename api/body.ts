@@ -1,0 +1,38 @@
+import type { IncomingMessage } from "node:http";
+import express, { type Request, type RequestHandler } from "express";
+import type { RawRequest } from "./handler.ts";
+
+/** Bodies: JSON or bytes, unpacked by nobody, as large as the operation needs. */
+
+const MIB = 1024 * 1024;
+const LIMIT = MIB;
+/** A million instructions and a 4 MiB value, in hex. */
+const LIMITS = new Map([
+  ["/v1/progs", 17 * MIB],
+  ["/v1/fds/{fd}/elements/{key}", 9 * MIB],
+]);
+
+function keepRaw(req: IncomingMessage, _res: unknown, raw: Buffer): void {
+  if (req.headers["idempotency-key"] !== undefined) (req as RawRequest).raw = raw;
+}
+
+function parsers(limit: number) {
+  const options = { limit, inflate: false, verify: keepRaw };
+  return [
+    express.json({ ...options, type: "application/json" }),
+    express.raw({ ...options, type: "application/octet-stream" }),
+  ] as const;
+}
+
+const usual = parsers(LIMIT);
+const special = new Map([...LIMITS].map(([route, limit]) => [route, parsers(limit)]));
+
+interface Matched extends Request {
+  openapi?: { openApiRoute: string };
+}
+
+export const body: RequestHandler = (req: Matched, res, next) => {
+  const [json, raw] = special.get(req.openapi?.openApiRoute ?? "") ?? usual;
+  const parse = req.headers["content-type"] === "application/octet-stream" ? raw : json;
+  parse(req, res, next);
+};

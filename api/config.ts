@@ -1,0 +1,83 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { ApiKeys } from "./api_keys.ts";
+
+/** Settings: environment variables, each with a default, checked at start. */
+export interface Config {
+  host: string;
+  port: number;
+  /** Undefined: a private Redis in the data folder. */
+  redisUrl: string | undefined;
+  dataDir: string;
+  workers: number;
+  keys: ApiKeys | undefined;
+  /** Undefined: made and kept in the data folder. */
+  tokenSecret: string | undefined;
+  logLevel: (typeof LEVELS)[number];
+  /** ms after which a call of Redis counts as lost. */
+  redisDeadline: number;
+  /** ms between readyz failing and the port closing at a stop. */
+  drain: number;
+}
+
+export const LEVELS = ["error", "info"] as const;
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|localhost|::1)$/;
+
+type Env = Record<string, string | undefined>;
+
+function whole(env: Env, name: string, fallback: number, low: number, high: number): number {
+  const text = env[name];
+  if (text === undefined || text === "") return fallback;
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < low || value > high) {
+    throw new Error(`${name}=${text}: a whole number from ${low} to ${high} is wanted`);
+  }
+  return value;
+}
+
+function oneOf<T extends string>(env: Env, name: string, values: readonly T[], fallback: T): T {
+  const text = env[name] || fallback;
+  const found = values.find((value) => value === text);
+  if (!found) throw new Error(`${name}=${text}: one of ${values.join(", ")} is wanted`);
+  return found;
+}
+
+/** @throws Error that names the variable and what it may be. */
+export function readConfig(env: Env): Config {
+  const file = env.API_KEYS_FILE;
+  const config: Config = {
+    host: env.HOST || "127.0.0.1",
+    port: whole(env, "PORT", 8080, 0, 65535),
+    redisUrl: env.REDIS_URL || undefined,
+    dataDir: resolve(env.DATA_DIR || ".data"),
+    workers: whole(env, "WORKERS", 1, 1, 64),
+    keys: file ? ApiKeys.read(file) : undefined,
+    tokenSecret: env.TOKEN_SECRET || undefined,
+    logLevel: oneOf(env, "LOG_LEVEL", LEVELS, "info"),
+    redisDeadline: whole(env, "REDIS_DEADLINE_MS", 1000, 10, 60_000),
+    drain: whole(env, "DRAIN_MS", 0, 0, 60_000),
+  };
+  if (!config.keys && !LOOPBACK.test(config.host)) {
+    throw new Error(
+      `HOST=${config.host}: without API_KEYS_FILE the service listens on loopback only`,
+    );
+  }
+  if (config.tokenSecret !== undefined && config.tokenSecret.length < 32) {
+    throw new Error("TOKEN_SECRET: at least 32 characters are wanted");
+  }
+  return config;
+}
+
+/** The key of all tokens: from the environment, or made once and kept, readable by the owner. */
+export function tokenSecret(config: Config): Buffer {
+  if (config.tokenSecret !== undefined) return Buffer.from(config.tokenSecret);
+  const file = join(config.dataDir, "token-secret");
+  mkdirSync(config.dataDir, { recursive: true });
+  try {
+    writeFileSync(file, randomBytes(32).toString("base64"), { mode: 0o600, flag: "wx" });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+  return Buffer.from(readFileSync(file, "utf8"));
+}

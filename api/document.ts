@@ -1,0 +1,71 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "yaml";
+
+/** openapi.yaml as data: the one list of operations that everything else is made from. */
+
+export interface Parameter {
+  $ref?: string;
+  name: string;
+  in: string;
+  schema?: { $ref?: string; type?: string };
+}
+
+export interface Operation {
+  operationId: string;
+  security?: Record<string, string[]>[];
+  parameters?: Parameter[];
+  "x-bpf-command": string[];
+  "x-errnos": string[];
+  requestBody?: { required?: boolean; content: Record<string, unknown> };
+  responses: Record<string, { $ref?: string }>;
+}
+
+export interface Document {
+  openapi: string;
+  paths: Record<string, Record<string, Operation>>;
+  components: {
+    parameters: Record<string, Parameter>;
+    schemas: Record<string, { type?: string }>;
+    securitySchemes: Record<string, unknown>;
+  };
+  "x-errno-status": Record<string, number>;
+}
+
+export const TEXT = readFileSync(join(import.meta.dirname, "../openapi.yaml"), "utf8");
+
+export const document = parse(TEXT) as Document;
+
+export interface Route {
+  method: "get" | "put" | "post" | "patch" | "delete";
+  /** As in the document: /v1/fds/{fd}. */
+  path: string;
+  operation: Operation;
+}
+
+export const routes: Route[] = Object.entries(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({
+    method: method as Route["method"],
+    path,
+    operation,
+  })),
+);
+
+function resolve(parameter: Parameter): Parameter {
+  const name = parameter.$ref?.split("/").at(-1);
+  return name === undefined ? parameter : (document.components.parameters[name] as Parameter);
+}
+
+function isInteger({ schema }: Parameter): boolean {
+  const name = schema?.$ref?.split("/").at(-1);
+  return (name === undefined ? schema : document.components.schemas[name])?.type === "integer";
+}
+
+/** Names of parameters that are integers wherever they appear. */
+export const INTEGER_PARAMETERS: ReadonlySet<string> = new Set(
+  routes
+    .flatMap(({ operation }) => operation.parameters ?? [])
+    .map(resolve)
+    .filter(isInteger)
+    .map(({ name }) => name),
+);

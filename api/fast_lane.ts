@@ -1,0 +1,100 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
+import type { Call, Kernel } from "../domain/bpf.ts";
+import { Errno } from "../domain/errno.ts";
+import { parseBytes } from "./bytes.ts";
+import { document } from "./document.ts";
+import { bearer } from "./handler.ts";
+import { type ValueBody, valueBytes } from "./handlers/elem.ts";
+
+/**
+ * Element lookup and update ahead of Express. Requests in the plain form, valid by the same
+ * openapi.yaml, are answered here; everything else, what is wrong included, goes the general way.
+ */
+
+const ROUTE = /^\/v1\/fds\/(0|[1-9]\d{0,8})\/elements\/([\w:.+%-]{1,2048})$/;
+const BODY_MAX = 65536;
+const UPDATE =
+  "#/paths/~1v1~1fds~1%7Bfd%7D~1elements~1%7Bkey%7D/put/requestBody/content/application~1json/schema";
+
+interface Body {
+  value: ValueBody;
+  flags?: number;
+}
+
+interface Taken extends IncomingMessage {
+  body?: unknown;
+}
+
+type SendError = (error: Error, req: IncomingMessage, res: ServerResponse) => void;
+type General = (req: IncomingMessage, res: ServerResponse) => void;
+
+function bodyValidator(): ValidateFunction<Body> {
+  const ajv = new Ajv2020({ strict: false, validateFormats: false });
+  ajv.addSchema(document, "openapi.yaml");
+  return ajv.compile<Body>({ $ref: `openapi.yaml${UPDATE}` });
+}
+
+function plainHeaders({ headers }: IncomingMessage): boolean {
+  return headers["idempotency-key"] === undefined && headers["content-encoding"] === undefined;
+}
+
+function decodedKey(text: string): Buffer | undefined {
+  try {
+    return parseBytes(text.includes("%") ? decodeURIComponent(text) : text, "/params/key");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Answers true when it took the request. */
+export type FastLane = (req: IncomingMessage, res: ServerResponse) => boolean;
+
+export function createFastLane(kernel: Kernel, general: General, sendError: SendError): FastLane {
+  const valid = bodyValidator();
+
+  const caller = (req: IncomingMessage): Call => ({
+    ...bearer(kernel, req.headers.authorization),
+    record: "",
+    fingerprint: "",
+  });
+
+  async function lookup(req: IncomingMessage, res: ServerResponse, fd: number, key: Buffer) {
+    const { value, id } = await kernel.mapLookupElem(caller(req), fd, key, 0);
+    const shown = id ? `{"id":${value.readUInt32LE()}}` : `"${value.toString("hex")}"`;
+    const text = `{"key":"${key.toString("hex")}","value":${shown}}`;
+    res.writeHead(200, ["content-type", "application/json", "content-length", String(text.length)]);
+    res.end(text);
+  }
+
+  async function update(req: Taken, res: ServerResponse, fd: number, key: Buffer) {
+    const call = caller(req);
+    const chunks: Buffer[] = [];
+    for await (const chunk of req) chunks.push(chunk as Buffer);
+    const raw = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+    try {
+      req.body = JSON.parse(raw.toString());
+    } catch (error) {
+      throw new Errno("EINVAL", (error as Error).message, { pointer: "/body" });
+    }
+    const { body } = req;
+    if (!valid(body)) return general(req, res);
+    await kernel.mapUpdateElem(call, fd, key, valueBytes(body.value), body.flags ?? 0);
+    res.writeHead(204).end();
+  }
+
+  return (req, res) => {
+    if (req.method !== "GET" && req.method !== "PUT") return false;
+    const [, fd, text = ""] = ROUTE.exec(req.url ?? "") ?? [];
+    if (fd === undefined || !plainHeaders(req)) return false;
+    const { accept = "*/*", "content-type": type, "content-length": length } = req.headers;
+    const reads = req.method === "GET";
+    if (reads && accept !== "*/*" && accept !== "application/json") return false;
+    if (!reads && (type !== "application/json" || !(Number(length) <= BODY_MAX))) return false;
+    const key = decodedKey(text);
+    if (!key) return false;
+    const work = reads ? lookup(req, res, Number(fd), key) : update(req, res, Number(fd), key);
+    work.catch((error: Error) => sendError(error, req, res));
+    return true;
+  };
+}

@@ -1,0 +1,19 @@
+import type { Handler } from "../handler.ts";
+import { elems } from "./elem.ts";
+import { fds } from "./fd.ts";
+import { fs } from "./fs.ts";
+import { maps } from "./map.ts";
+import { progs } from "./prog.ts";
+import { service } from "./service.ts";
+import { sessions } from "./session.ts";
+
+/** operationId -> handler. */
+export const handlers: Record<string, Handler> = {
+  ...sessions,
+  ...fds,
+  ...maps,
+  ...elems,
+  ...progs,
+  ...fs,
+  ...service,
+};

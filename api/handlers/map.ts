@@ -1,0 +1,41 @@
+import { created, done, type Handler, ok, pathNumber, query } from "../handler.ts";
+
+/** Maps as objects: created, listed, frozen. */
+
+interface Create {
+  map_type: string | number;
+  key_size: number;
+  value_size: number;
+  max_entries: number;
+  map_flags: number;
+  map_name: string;
+  map_extra?: number | string;
+}
+
+const mapCreate: Handler = async ({ kernel }, { req, call }) => {
+  const body = req.body as Create;
+  return created(
+    await kernel.mapCreate(call, {
+      map_type: String(body.map_type),
+      key_size: body.key_size,
+      value_size: body.value_size,
+      max_entries: body.max_entries,
+      map_flags: body.map_flags,
+      map_name: body.map_name,
+      map_extra: String(body.map_extra ?? 0),
+    }),
+  );
+};
+
+const mapGetNextId: Handler = async ({ kernel }, { req, call }) =>
+  ok(await kernel.mapGetNextId(call, query(req, "start_id"), query(req, "limit")));
+
+const mapGet: Handler = async ({ kernel }, { req, call }) =>
+  ok(await kernel.mapGet(call, pathNumber(req, "id")));
+
+const mapFreeze: Handler = async ({ kernel }, { req, call }) => {
+  await kernel.mapFreeze(call, pathNumber(req, "fd"));
+  return done;
+};
+
+export const maps = { mapCreate, mapGetNextId, mapGet, mapFreeze };

@@ -1,0 +1,59 @@
+import { einval } from "../../domain/bpf.ts";
+import { parseBytes } from "../bytes.ts";
+import { created, done, type Handler, ok, pathNumber, query } from "../handler.ts";
+
+/** Programs: loaded, listed, bound to maps. */
+
+interface Load {
+  prog_type: string | number;
+  insns: string;
+  license: string;
+  prog_name: string;
+  prog_flags: number;
+  expected_attach_type: number;
+  log_level: number;
+  fd_array?: number[];
+}
+
+const HEX = /^(?:[0-9a-fA-F]{2})*$/;
+const INSN_BYTES = 8;
+
+/** What reads as hex is hex, then b64: literals, then base64. @throws EINVAL */
+function instructions(text: string): Buffer {
+  const bytes =
+    HEX.test(text) || text.startsWith("b64:")
+      ? parseBytes(text, "/body/insns")
+      : parseBytes(`b64:${text}`, "/body/insns");
+  if (bytes.length % INSN_BYTES !== 0) {
+    throw einval(`${bytes.length} bytes are no whole number of instructions`, "/body/insns");
+  }
+  return bytes;
+}
+
+const progLoad: Handler = async ({ kernel }, { req, call }) => {
+  const body = req.body as Load;
+  const attr = {
+    prog_type: String(body.prog_type),
+    license: body.license,
+    prog_name: body.prog_name,
+    prog_flags: body.prog_flags,
+    expected_attach_type: body.expected_attach_type,
+    log_level: body.log_level,
+    fd_array: body.fd_array,
+  };
+  return created(await kernel.progLoad(call, attr, instructions(body.insns)));
+};
+
+const progGetNextId: Handler = async ({ kernel }, { req, call }) =>
+  ok(await kernel.progGetNextId(call, query(req, "start_id"), query(req, "limit")));
+
+const progGet: Handler = async ({ kernel }, { req, call }) =>
+  ok(await kernel.progGet(call, pathNumber(req, "id")));
+
+const progBindMap: Handler = async ({ kernel }, { req, call }) => {
+  const { map_fd, flags = 0 } = req.body as { map_fd: number; flags?: number };
+  await kernel.progBindMap(call, pathNumber(req, "fd"), map_fd, flags);
+  return done;
+};
+
+export const progs = { progLoad, progGetNextId, progGet, progBindMap };

@@ -1,0 +1,120 @@
+import cluster from "node:cluster";
+import { startPrivateRedis } from "../domain/redis_server.ts";
+import { type Config, readConfig, tokenSecret } from "./config.ts";
+import { createLog } from "./log.ts";
+import { startService } from "./service.ts";
+
+/**
+ * The program: reads the environment, has a Redis, listens, stops on SIGTERM with exit code 0. With
+ * WORKERS above 1 the first process keeps Redis and the secret, the others serve one port.
+ */
+
+interface Handed {
+  url: string;
+  secret: string;
+}
+
+const read = (): Config => {
+  try {
+    return readConfig(process.env);
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    process.exit(1);
+  }
+};
+
+const config = read();
+const log = createLog(config.logLevel);
+
+function onStop(stop: () => Promise<void>): void {
+  let stopping = false;
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      if (stopping) return;
+      stopping = true;
+      log("info", `${signal}: stopping`);
+      stop().then(
+        () => process.exit(0),
+        (error: Error) => {
+          log("error", error.message);
+          process.exit(1);
+        },
+      );
+    });
+  }
+}
+
+function greet(host: string, port: number): void {
+  const base = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  process.stdout.write(
+    `bpf objects at ${base}   (contract: ${base}/docs)\n\n` +
+      `TOKEN=$(curl -s -X POST ${base}/v1/sessions | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')\n` +
+      `curl -s -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' ` +
+      `-d '{"map_type":"hash","key_size":4,"value_size":8,"max_entries":16}' ${base}/v1/maps\n` +
+      `curl -s -H "Authorization: Bearer $TOKEN" ${base}/v1/fds/3\n`,
+  );
+}
+
+/** A worker process: told where Redis is, serves until told to stop. */
+async function work(): Promise<void> {
+  const handed = await new Promise<Handed>((resolve) => process.once("message", resolve));
+  const service = await startService(config, handed.url, Buffer.from(handed.secret, "base64"), log);
+  onStop(service.stop);
+  process.send?.({ port: service.address.port });
+}
+
+async function startWorkers(url: string, secret: Buffer) {
+  const workers = Array.from({ length: config.workers }, () => cluster.fork());
+  const ports = workers.map(
+    (worker) =>
+      new Promise<number>((resolve, reject) => {
+        worker.once("message", ({ port }: { port: number }) => resolve(port));
+        worker.once("exit", (code) => reject(new Error(`a worker ended with code ${code}`)));
+        worker.send({ url, secret: secret.toString("base64") } satisfies Handed);
+      }),
+  );
+  const [port = 0] = await Promise.all(ports);
+  let stopping = false;
+  cluster.on("exit", (worker) => {
+    if (stopping) return;
+    log("error", `worker ${worker.process.pid} ended; another takes its place`);
+    cluster.fork().send({ url, secret: secret.toString("base64") } satisfies Handed);
+  });
+  const stop = async () => {
+    stopping = true;
+    const living = Object.values(cluster.workers ?? {}).flatMap((worker) => worker ?? []);
+    const ended = living.map((worker) => new Promise((resolve) => worker.once("exit", resolve)));
+    for (const worker of living) worker.kill("SIGTERM");
+    await Promise.all(ended);
+  };
+  return { port, stop };
+}
+
+async function main(): Promise<void> {
+  const secret = tokenSecret(config);
+  const own = config.redisUrl
+    ? undefined
+    : await startPrivateRedis({ dir: config.dataDir, log: (line) => log("info", line) });
+  const url = config.redisUrl ?? `unix://${own?.url}`;
+  const start =
+    config.workers > 1
+      ? startWorkers(url, secret)
+      : startService(config, url, secret, log).then(({ address, stop }) => ({
+          port: address.port,
+          stop,
+        }));
+  const { port, stop } = await start.catch(async (error: Error) => {
+    await own?.stop();
+    throw error;
+  });
+  onStop(async () => {
+    await stop();
+    await own?.stop();
+  });
+  greet(config.host, port);
+}
+
+(cluster.isPrimary ? main() : work()).catch((error: Error) => {
+  log("error", error.message, { cause: String(error.cause ?? "") });
+  process.exit(1);
+});

@@ -1,0 +1,57 @@
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { createKernel } from "../domain/bpf.ts";
+import { Unavailable } from "../domain/errno.ts";
+import { Sweeper } from "../domain/sweeper.ts";
+import { createService } from "./app.ts";
+import type { Config } from "./config.ts";
+import type { Log } from "./log.ts";
+
+/** One process of the service: from a connection to Redis to a stop that loses no request. */
+
+export interface Running {
+  address: AddressInfo;
+  stop(): Promise<void>;
+}
+
+const STOP_MS = 15_000;
+
+/** @param url of Redis. @param secret the key of all tokens. */
+export async function startService(
+  config: Config,
+  url: string,
+  secret: Buffer,
+  log: Log,
+): Promise<Running> {
+  const kernel = createKernel(url, secret, config.redisDeadline);
+  const { redis } = kernel.script;
+  const onFault = (error: unknown, request_id?: string) =>
+    log("error", (error as Error).message, { request_id, stack: (error as Error).stack });
+  redis.on("error", (error: Error) => log("error", `Redis: ${error.message}`));
+  await kernel.script.ready();
+  let draining = false;
+  const ready = async () => {
+    if (draining) throw new Unavailable("the service is stopping");
+    await kernel.script.ping();
+  };
+  const server = await createService({ kernel, keys: config.keys, ready }, { onFault });
+  const sweeper = new Sweeper(kernel, (error) => log("info", `sweep: ${(error as Error).message}`));
+  server.listen(config.port, config.host);
+  await once(server, "listening");
+  sweeper.start();
+  const address = server.address() as AddressInfo;
+
+  async function stop(): Promise<void> {
+    draining = true;
+    await new Promise((resolve) => setTimeout(resolve, config.drain));
+    const closed = once(server, "close");
+    server.close();
+    server.closeIdleConnections();
+    const limit = setTimeout(() => server.closeAllConnections(), STOP_MS);
+    await closed;
+    clearTimeout(limit);
+    await sweeper.stop();
+    redis.disconnect();
+  }
+  return { address, stop };
+}

@@ -1,0 +1,78 @@
+// Makes an API key: prints it once and writes its SHA-256, never the key, into the keys file.
+//
+//   node scripts/api-key.mjs --id ci --namespace default --namespace 'team-*' --uid 1000
+//
+// The rights are the most that a session made with the key may ask for; uid 0 may ask for any uid.
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+
+const usage = `usage: node scripts/api-key.mjs --id NAME [options]
+  --namespace NAME    a namespace, or the beginning of some with * at its end; repeatable (default)
+  --uid N             highest credentials: user id, 0 = any (1000)
+  --gid N             group id, 0 = any (the uid)
+  --capability NAME   CAP_BPF and so on, or all; repeatable (none)
+  --file PATH         keys file (api-keys.json)
+`;
+
+function fail(message) {
+  process.stderr.write(`${message}\n\n${usage}`);
+  process.exit(2);
+}
+
+function options() {
+  const several = { type: "string", multiple: true };
+  const one = { type: "string" };
+  try {
+    return parseArgs({
+      options: { id: one, namespace: several, uid: one, gid: one, capability: several, file: one },
+    }).values;
+  } catch (error) {
+    return fail(error.message);
+  }
+}
+
+function number(name, text) {
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  return value < 2 ** 32 - 1 ? value : fail(`--${name} ${text}: not a number from 0 to 4294967294`);
+}
+
+function checked(name, values, pattern) {
+  for (const value of values) if (!pattern.test(value)) fail(`--${name} ${value}: not a valid one`);
+  return values;
+}
+
+function readKeys(file) {
+  if (!existsSync(file)) return [];
+  try {
+    const { keys } = JSON.parse(readFileSync(file, "utf8"));
+    if (Array.isArray(keys)) return keys;
+  } catch {}
+  return fail(`${file} is not a keys file: {"keys": [...]}`);
+}
+
+const { id = fail("--id is missing"), file = "api-keys.json", ...rest } = options();
+checked("id", [id], /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/);
+const keys = readKeys(file);
+if (keys.some((entry) => entry.id === id)) fail(`${file} has a key ${id} already: remove it first`);
+
+const uid = number("uid", rest.uid ?? "1000");
+const key = `bpfk_${randomBytes(32).toString("base64url")}`;
+keys.push({
+  id,
+  sha256: createHash("sha256").update(key).digest("hex"),
+  namespaces: checked(
+    "namespace",
+    rest.namespace ?? ["default"],
+    /^(?=.)([a-z0-9][a-z0-9-]{0,62})?\*?$/,
+  ),
+  uid,
+  gid: number("gid", rest.gid ?? String(uid)),
+  capabilities: checked("capability", rest.capability ?? [], /^(all|CAP_[A-Z_]{2,40})$/),
+});
+// Readable by all: the service in a container is another user, and a hash of 256 random bits tells
+// nothing. Written beside and renamed, so that a service that reads it never sees half a file.
+writeFileSync(`${file}.new`, `${JSON.stringify({ keys }, null, 2)}\n`, { mode: 0o644 });
+renameSync(`${file}.new`, file);
+process.stderr.write(`key ${id} added to ${file}; it is shown this once:\n`);
+process.stdout.write(`${key}\n`);

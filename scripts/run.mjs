@@ -1,0 +1,130 @@
+// What `npm start`, `npm test`, `npm run demo` and `npm run bench` run: installs what is missing,
+// then starts the program asked for. It runs before node_modules exists, so it uses Node alone; it
+// never asks, and costs a few file checks when nothing is missing.
+import { spawn, spawnSync } from "node:child_process";
+import { accessSync, constants, existsSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { constants as osConstants } from "node:os";
+import { delimiter, join } from "node:path";
+
+checkNode(); // first: import.meta.dirname is newer than some old Nodes
+const root = join(import.meta.dirname, "..");
+const tsx = ["--import", "tsx"];
+const programs = {
+  start: { args: [...tsx, "api/server.ts"], redis: !process.env.REDIS_URL },
+  test: { args: ["node_modules/vitest/vitest.mjs", "run"], redis: true },
+  demo: { args: [...tsx, "examples/demo.ts"], redis: !process.env.REDIS_URL },
+  bench: { args: [...tsx, "bench/bench.ts"], redis: true },
+};
+
+const say = (line) => process.stderr.write(`[setup] ${line}\n`);
+
+function fail(...lines) {
+  process.stderr.write(`${lines.join("\n")}\n`);
+  process.exit(1);
+}
+
+function checkNode() {
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major > 20 || (major === 20 && minor >= 19)) return;
+  fail(`Node ${process.versions.node} is too old: this project needs Node 20.19 or newer.`);
+}
+
+/** Runs a set-up step with its output shown on stderr; true when it succeeded. */
+function step(command, args, env = {}) {
+  const { status, error } = spawnSync(command, args, {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", 2, 2],
+  });
+  if (error) say(`${command}: ${error.message}`);
+  return status === 0;
+}
+
+const modified = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+
+function installModules() {
+  const installed = modified(join(root, "node_modules/.package-lock.json"));
+  if (installed > 0 && installed >= modified(join(root, "package-lock.json"))) return;
+  say(`${installed ? "package-lock.json has changed" : "node_modules is missing"}: npm ci`);
+  const npm = process.env.npm_execpath;
+  const [command, before] = npm?.endsWith(".js") ? [process.execPath, [npm]] : ["npm", []];
+  // --include=dev: NODE_ENV=production or a user's omit=dev would leave the tests without vitest.
+  if (step(command, [...before, "ci", "--include=dev"])) return say("node modules installed");
+  fail("`npm ci` failed (see above). Is the npm registry reachable? Then run this again.");
+}
+
+function onPath(...names) {
+  const folders = (process.env.PATH ?? "").split(delimiter).filter(Boolean);
+  return folders.some((folder) =>
+    names.some((name) => {
+      try {
+        accessSync(join(folder, name), constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    }),
+  );
+}
+
+const hasRedis = () => onPath("redis-server", "valkey-server");
+
+/**
+ * Installs Debian's redis-server but not its service: a policy-rc.d that answers 101 ("not
+ * allowed") keeps the package from starting it now, and the unit is disabled for the next boot. A
+ * policy-rc.d of the machine's own stays as it is.
+ */
+function aptInstallRedis() {
+  const policy = "/usr/sbin/policy-rc.d";
+  const ours = !existsSync(policy);
+  const quiet = { DEBIAN_FRONTEND: "noninteractive", NEEDRESTART_MODE: "l" };
+  const apt = (...args) => step("apt-get", ["-q", "-o", "DPkg::Lock::Timeout=120", ...args], quiet);
+  const install = () => apt("install", "-y", "--no-install-recommends", "redis-server");
+  if (ours) writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755, flag: "wx" });
+  try {
+    const done = install() || (apt("update") && install());
+    if (done && onPath("systemctl")) {
+      spawnSync("systemctl", ["disable", "redis-server"], { stdio: "ignore" });
+    }
+  } finally {
+    if (ours) rmSync(policy, { force: true });
+  }
+}
+
+function installRedis(needsBinary) {
+  if (hasRedis()) return;
+  if (process.getuid?.() === 0 && onPath("apt-get")) {
+    say("redis-server is missing: apt-get install redis-server (its system service stays off)");
+    aptInstallRedis();
+    if (hasRedis()) return say("redis-server installed");
+  }
+  fail(
+    "No redis-server or valkey-server (7.0 or newer) was found on PATH. Three ways to get one:",
+    "  1. install it:  sudo apt-get install redis-server   (Debian, Ubuntu)",
+    "                  sudo dnf install valkey             (Fedora)",
+    "                  brew install redis                  (macOS)",
+    "  2. use one that runs:  REDIS_URL=redis://127.0.0.1:6379 npm start",
+    "  3. run everything in containers:  docker compose up   (see docker-compose.yml)",
+    ...(needsBinary ? ["Tests and benchmarks start servers of their own: they need way 1."] : []),
+  );
+}
+
+/** Runs the program as a child in this one's place: same terminal, signals passed on, its exit code. */
+function become(args) {
+  const child = spawn(process.execPath, args, { cwd: root, stdio: "inherit" });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+    process.on(signal, () => {
+      // A terminal sends Ctrl-C to the whole process group: the child has it already.
+      if (!(signal === "SIGINT" && process.stdin.isTTY)) child.kill(signal);
+    });
+  }
+  child.on("error", (error) => fail(`cannot start ${args.join(" ")}: ${error.message}`));
+  child.on("exit", (code, signal) => process.exit(code ?? 128 + osConstants.signals[signal]));
+}
+
+const [name, ...extra] = process.argv.slice(2);
+const program = Object.hasOwn(programs, name ?? "") ? programs[name] : undefined;
+if (!program) fail(`usage: node scripts/run.mjs ${Object.keys(programs).join("|")} [arguments]`);
+installModules();
+if (program.redis) installRedis(name === "test" || name === "bench");
+become([...program.args, ...extra]);

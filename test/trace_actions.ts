@@ -1,0 +1,256 @@
+import type { Answer } from "./service.ts";
+import type { Player, Result, Step } from "./trace.ts";
+
+/** What each op of a trace is over HTTP, and its answer in the trace's terms. */
+type Action = (player: Player, step: Step, proc: string) => Promise<Result>;
+
+const NOTHING = () => ({});
+
+function result(answer: Answer, ok: (body: Answer["body"]) => Record<string, unknown>): Result {
+  if (answer.status < 300) return { ok: ok(answer.body) };
+  return { errno: answer.body.errno ?? `HTTP ${answer.status}` };
+}
+
+const query = (path: string) => `/v1/fs?path=${encodeURIComponent(path)}`;
+const octal = (mode: number) => mode.toString(8).padStart(4, "0");
+const TYPES: Record<string, string> = { directory: "dir", map: "file", prog: "file" };
+
+function value(player: Player, proc: string, given: Step["value"]) {
+  return typeof given === "object" ? { fd: player.symbol(proc, given.fd).fd } : given;
+}
+
+/** A slot's value is told by the name of its object. */
+function element(player: Player, kind: string, shown: string | { id: number }) {
+  return typeof shown === "string" ? { value: shown } : { obj: player.named(kind, shown.id)?.name };
+}
+
+function elements(player: Player, step: Step, proc: string): string {
+  return `/v1/fds/${player.symbol(proc, step.fd).fd}/elements/${step.key}`;
+}
+
+/** BPF_PSEUDO_MAP_FD: src_reg 1, and the fd as the immediate. */
+function relocated(player: Player, step: Step, proc: string): string {
+  const insns = Buffer.from(step.insns, "hex");
+  for (const { insn, fd } of step.relocs ?? []) {
+    insns[insn * 8 + 1] = ((insns[insn * 8 + 1] ?? 0) & 15) | 16;
+    insns.writeInt32LE(player.symbol(proc, fd).fd, insn * 8 + 4);
+  }
+  return insns.toString("hex");
+}
+
+async function open(player: Player, step: Step, proc: string, body: object): Promise<Result> {
+  const session = await player.session(proc);
+  return result(await session.post("/v1/fds", body), ({ fd, kind, id }) => ({
+    obj: player.bind(proc, step.as, fd, kind, id),
+  }));
+}
+
+/** A step that sends one request and is answered by nothing but success. */
+function plain(request: (step: Step, player: Player, proc: string) => [string, string, unknown?]) {
+  const action: Action = async (player, step, proc) => {
+    const [method, path, body] = request(step, player, proc);
+    const session = await player.session(proc);
+    return result(await session.send(method, path, body), NOTHING);
+  };
+  return action;
+}
+
+const put = (body: (step: Step, player: Player, proc: string) => object): Action =>
+  plain((step, player, proc) => ["PUT", query(step.path), body(step, player, proc)]);
+
+export const actions: Record<string, Action> = {
+  async map_create(player, step, proc) {
+    const { type, key_size, value_size, max_entries, flags = 0, name = "" } = step;
+    const session = await player.session(proc);
+    const answer = await session.post("/v1/maps", {
+      ...{ map_type: type, key_size, value_size, max_entries },
+      ...{ map_flags: flags, map_name: name },
+    });
+    return result(answer, ({ fd, id }) => {
+      player.make(step.obj ?? "", "map", id, step.standIn === true);
+      player.bind(proc, step.as, fd, "map", id);
+      return {};
+    });
+  },
+
+  async prog_load(player, step, proc) {
+    const session = await player.session(proc);
+    const answer = await session.post("/v1/progs", {
+      prog_type: step.type,
+      insns: relocated(player, step, proc),
+      license: step.license ?? "GPL",
+      prog_name: step.name ?? "",
+      prog_flags: step.flags ?? 0,
+    });
+    return result(answer, ({ fd, id }) => {
+      player.make(step.obj ?? "", "prog", id, false);
+      player.bind(proc, step.as, fd, "prog", id);
+      return {};
+    });
+  },
+
+  async lookup(player, step, proc) {
+    const session = await player.session(proc);
+    const flags = step.flags ? `?flags=${step.flags}` : "";
+    const answer = await session.get(elements(player, step, proc) + flags);
+    return result(answer, (body) => element(player, "prog", body.value));
+  },
+
+  update: plain((step, player, proc) => [
+    "PUT",
+    elements(player, step, proc),
+    { value: value(player, proc, step.value), flags: step.flags ?? 0 },
+  ]),
+  delete: plain((step, player, proc) => ["DELETE", elements(player, step, proc)]),
+  freeze: plain((step, player, proc) => [
+    "POST",
+    `/v1/fds/${player.symbol(proc, step.fd).fd}/freeze`,
+  ]),
+  close: plain((step, player, proc) => ["DELETE", `/v1/fds/${player.symbol(proc, step.fd).fd}`]),
+
+  async lookup_and_delete(player, step, proc) {
+    const session = await player.session(proc);
+    const answer = await session.post(`${elements(player, step, proc)}/take`);
+    return result(answer, (body) => ({ value: body.value }));
+  },
+
+  async next_key(player, step, proc) {
+    const session = await player.session(proc);
+    const after = step.key === null ? "" : `?key=${step.key}`;
+    const answer = await session.get(`/v1/fds/${player.symbol(proc, step.fd).fd}/next-key${after}`);
+    return result(answer, ({ key }) => ({ key }));
+  },
+
+  async walk(player, step, proc) {
+    const keys: string[] = [];
+    for (let key: string | null = null; ; key = keys.at(-1) ?? null) {
+      const next = await actions.next_key?.(player, { ...step, key }, proc);
+      if (next?.errno === "ENOENT") return { ok: { keys: keys.sort() } };
+      if (!next?.ok) return next ?? {};
+      keys.push(String(next.ok.key));
+    }
+  },
+
+  async info(player, step, proc) {
+    const session = await player.session(proc);
+    const answer = await session.get(`/v1/fds/${player.symbol(proc, step.fd).fd}`);
+    return result(answer, (body) => {
+      const obj = player.named(body.kind, body.id)?.name;
+      if (body.kind === "prog") {
+        const maps = body.map_ids.map((id: number) => player.named("map", id)?.name);
+        return {
+          kind: "prog",
+          obj,
+          type: body.prog_type,
+          tag: body.tag,
+          name: body.prog_name,
+          maps,
+        };
+      }
+      const { kind, key_size, value_size, max_entries } = body;
+      const { map_type: type, map_flags: flags, map_name: name } = body;
+      return { kind, obj, type, key_size, value_size, max_entries, flags, name };
+    });
+  },
+
+  obj_get: (player, step, proc) =>
+    open(player, step, proc, { path: step.path, file_flags: step.file_flags ?? 0 }),
+
+  async fd_by_id(player, step, proc) {
+    const object = player.objects.findLast(({ name }) => name === step.obj);
+    if (object?.kind === "prog") return open(player, step, proc, { prog_id: object.id });
+    const open_flags = step.open_flags ?? 0;
+    return open(player, step, proc, { map_id: object?.id ?? 0, open_flags });
+  },
+
+  async dup(player, step, proc) {
+    const session = await player.session(proc);
+    const { fd, object } = player.symbol(proc, step.fd);
+    return result(await session.post(`/v1/fds/${fd}/dup`), (body) => ({
+      obj: player.bind(proc, step.as, body.fd, object?.kind ?? "", object?.id ?? 0),
+    }));
+  },
+
+  async send_fd(player, step, proc) {
+    // The recorder held the fd when it forked a receiver that was not there before: that process
+    // has a second copy, which no step names (random/58 shows it).
+    const inherits = !player.knows(step.to);
+    const [from, to] = [await player.session(proc), await player.session(step.to)];
+    const { fd } = player.symbol(proc, step.fd);
+    const send = () => from.post(`/v1/fds/${fd}/send`, { session: to.id });
+    const sent = await send();
+    if (sent.status !== 202) return result(sent, NOTHING);
+    if (inherits) {
+      await to.post("/v1/fds/receive");
+      await send();
+    }
+    return result(await to.post("/v1/fds/receive"), (body) => ({
+      obj: player.bind(step.to, step.as, body.fd, body.kind, body.id),
+    }));
+  },
+
+  async fork(player, step, proc) {
+    const session = await player.session(proc);
+    const answer = await session.post("/v1/session/fork", { label: step.child });
+    return result(answer, (body) => {
+      player.fork(proc, step.child, session.as(body));
+      return {};
+    });
+  },
+
+  async exit(player, step, proc) {
+    const ended = await plain(() => ["DELETE", "/v1/session"])(player, step, proc);
+    player.end(proc);
+    return ended;
+  },
+
+  async kill(player, step, proc) {
+    const { id } = await player.session(proc);
+    const killed = await plain(() => ["DELETE", `/v1/sessions/${id}`])(player, step, "observer");
+    player.end(proc);
+    return killed;
+  },
+
+  setids: plain(({ uid, gid }) => ["PATCH", "/v1/session", { uid, gid }]),
+  umask: plain(({ mode }) => ["PATCH", "/v1/session", { umask: octal(mode) }]),
+
+  obj_pin: put(({ fd, file_flags = 0 }, player, proc) => ({
+    type: "pin",
+    fd: player.symbol(proc, fd).fd,
+    file_flags,
+  })),
+  mkdir: put(({ mode = 0o777 }) => ({ type: "directory", mode: octal(mode) })),
+  symlink: put(({ target }) => ({ type: "symlink", target })),
+  link: plain(({ path, to }) => ["PUT", query(to), { type: "link", from: path }]),
+  unlink: plain(({ path }) => ["DELETE", query(path)]),
+  rmdir: plain(({ path }) => ["DELETE", `${query(path)}&type=directory`]),
+  rename: plain(({ path, to }) => ["POST", "/v1/rename", { from: path, to }]),
+  chmod: plain(({ path, mode }) => ["PATCH", query(path), { mode: octal(mode) }]),
+  chown: plain(({ path, uid, gid }) => ["PATCH", query(path), { uid, gid }]),
+
+  async stat(player, step, proc) {
+    const session = await player.session(proc);
+    const answer = await session.get(`${query(step.path)}&follow=false`);
+    return result(answer, ({ type, mode, uid, gid, nlink }) => ({
+      ...{ type: TYPES[type] ?? type, mode, uid, gid, nlink },
+    }));
+  },
+
+  async readdir(player, step, proc) {
+    const session = await player.session(proc);
+    const answer = await session.get(query(step.path));
+    if (answer.status === 200 && answer.body.type !== "directory") return { errno: "ENOTDIR" };
+    return result(answer, ({ entries }) => ({
+      entries: entries.map(({ name }: { name: string }) => name),
+    }));
+  },
+
+  async observe(player) {
+    const observer = await player.session("observer");
+    const alive: string[] = [];
+    for (const { name, kind, id } of player.objects) {
+      if ((await observer.get(`/v1/${kind}s/${id}`)).status === 200) alive.push(name);
+    }
+    return { ok: { alive: alive.sort() } };
+  },
+};

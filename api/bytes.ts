@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from "node:net";
-import { einval } from "../domain/bpf.ts";
+import { einval } from "../domain/errno.ts";
 
 /**
  * Keys and values as text: plain hex, or typed literals joined with "+". Nothing is padded or cut;

@@ -1,5 +1,5 @@
 import type { Request, RequestHandler } from "express";
-import { einval } from "../domain/bpf.ts";
+import { einval } from "../domain/errno.ts";
 import { INTEGER_PARAMETERS } from "./document.ts";
 import { HttpError } from "./errors.ts";
 

@@ -1,4 +1,4 @@
-import { einval } from "../domain/bpf.ts";
+import { einval } from "../domain/errno.ts";
 
 /**
  * What a path may not contain though the kernel would take it: text that is not what its sender

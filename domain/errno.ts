@@ -67,3 +67,8 @@ export class Unavailable extends Error {}
 
 /** The connection broke or the deadline passed after the command was sent: done or not done. */
 export class OutcomeUnknown extends Error {}
+
+/** A field that cannot be what it has to be. */
+export function einval(detail: string, pointer: string): Errno {
+  return new Errno("EINVAL", detail, { pointer });
+}

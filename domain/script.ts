@@ -1,5 +1,3 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import {
   BadToken,
@@ -10,6 +8,7 @@ import {
   SessionEnded,
   Unavailable,
 } from "./errno.ts";
+import { joinLua } from "./image.ts";
 
 /**
  * Joins domain/lua into one script and runs its commands: one call, one round trip, sent at most
@@ -18,8 +17,6 @@ import {
 
 export type Value = Buffer | number | null | Value[];
 export type Argument = string | number | Buffer;
-
-const LUA = join(import.meta.dirname, "lua");
 
 /** Commands that only free: they run on a Redis that is out of memory. */
 const FREEING = new Set([
@@ -33,51 +30,12 @@ const FREEING = new Set([
   "unlink_tree",
 ]);
 
-export interface Image {
-  text: string;
-  /** Command name -> module, from the `function sys.name` lines. */
-  modules: Map<string, string>;
-  /** `user_script:123` -> `map.lua:12`. */
-  locate(message: string): string;
-}
-
-/** Each file becomes a function that runs when first used, as `require` does it. */
-export function join_lua(): Image {
-  const lines = [
-    "local modules, loaded = {}, {}",
-    "local function use(name)",
-    "  local module = loaded[name]",
-    "  if module == nil then module = modules[name](); loaded[name] = module end",
-    "  return module",
-    "end",
-  ];
-  const modules = new Map<string, string>();
-  const starts: { file: string; line: number }[] = [];
-  for (const file of readdirSync(LUA).sort()) {
-    const module = file.replace(/\.lua$/, "");
-    const text = readFileSync(join(LUA, file), "utf8").trimEnd();
-    lines.push(`function modules.${module}()`);
-    starts.push({ file, line: lines.length });
-    lines.push(...text.split("\n"), "end");
-    for (const [, name = ""] of text.matchAll(/^function (?:\w+\.)?sys\.(\w+)/gm)) {
-      modules.set(name, module);
-    }
-  }
-  lines.push('return use("syscall")');
-  const locate = (message: string) =>
-    message.replace(/user_script:(\d+)/g, (_, line: string) => {
-      const start = starts.findLast((s) => s.line < Number(line));
-      return start ? `${start.file}:${Number(line) - start.line}` : `script:${line}`;
-    });
-  return { text: lines.join("\n"), modules, locate };
-}
-
 interface Commands {
   bpfBuffer(root: string, ...args: Argument[]): Promise<Value[]>;
   bpf_freeBuffer(root: string, ...args: Argument[]): Promise<Value[]>;
 }
 
-const image = join_lua();
+const image = joinLua();
 const scripts = {
   bpf: { numberOfKeys: 1, lua: image.text },
   bpf_free: { numberOfKeys: 1, lua: `#!lua flags=allow-oom\n${image.text}` },

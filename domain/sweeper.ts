@@ -20,18 +20,18 @@ export class Sweeper {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #stopped = false;
-  #turns = 1;
+  /** Turns until every namespace has had its own. */
   #cycle = 1;
 
   constructor(kernel: Kernel, onError: (error: unknown) => void) {
     this.#kernel = kernel;
     this.#onError = onError;
-    kernel.onWorkLeft = (namespace) => {
+    kernel.hints.onWorkLeft = (namespace) => {
       this.#urgent.add(namespace);
       this.#schedule(0);
     };
     // After the session is made, so that forgetting an empty namespace can never win the race.
-    kernel.onSession = (namespace) => {
+    kernel.hints.onSession = (namespace) => {
       kernel.script.redis.sadd(NAMESPACES, namespace).catch(onError);
     };
   }
@@ -69,23 +69,15 @@ export class Sweeper {
 
   /** The next few namespaces, round and round. */
   async #next(): Promise<string[]> {
-    const [cursor, names] = await this.#kernel.script.redis.sscan(
-      NAMESPACES,
-      this.#cursor,
-      "COUNT",
-      PER_TURN,
-    );
+    const { redis } = this.#kernel.script;
+    this.#cycle = Math.max(1, Math.ceil((await redis.scard(NAMESPACES)) / PER_TURN));
+    const [cursor, names] = await redis.sscan(NAMESPACES, this.#cursor, "COUNT", PER_TURN);
     this.#cursor = cursor;
-    this.#turns += 1;
-    if (cursor === "0") {
-      this.#cycle = this.#turns;
-      this.#turns = 0;
-    }
     return names;
   }
 
   async #sweep(namespace: string): Promise<void> {
-    const allowance = 2 * PERIOD_MS * Math.max(this.#cycle, this.#turns) + SLACK_MS;
+    const allowance = 2 * PERIOD_MS * this.#cycle + SLACK_MS;
     const { workLeft, sessions } = await this.#kernel.sweep(namespace, allowance);
     if (workLeft) this.#urgent.add(namespace);
     else if (sessions === 0) await this.#forget(namespace, allowance);

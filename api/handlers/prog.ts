@@ -1,4 +1,4 @@
-import { einval } from "../../domain/bpf.ts";
+import { einval } from "../../domain/errno.ts";
 import { parseBytes } from "../bytes.ts";
 import { created, done, type Handler, ok, pathNumber, query } from "../handler.ts";
 

@@ -74,10 +74,13 @@ function sys.map_get_next_key(fd, has_key, key)
 end
 
 -- A page of elements: key and value by turns, where to go on, and 1 when values are ids.
--- An element that stays is shown exactly once over all pages.
+-- An element that stays is shown exactly once over all pages; big ones make for short pages.
+local PAGE_BYTES = 1048576
 function sys.map_dump(fd, cursor, limit)
   local m = map.fget(fd, true, false)
-  local page, rest = m.ops.page(m, cursor ~= "" and cursor or nil, tonumber(limit))
+  local fits = math.max(1, math.floor(PAGE_BYTES / (m.key_size + m.value_size)))
+  if cursor ~= "" then check_size("cursor", cursor, m.key_size) end
+  local page, rest = m.ops.page(m, cursor ~= "" and cursor or nil, math.min(limit, fits))
   return page, rest or false, m.ops.holds_ids
 end
 

@@ -1,0 +1,63 @@
+import type { Argument, Value } from "./script.ts";
+import type { Caller } from "./token.ts";
+
+/** What the commands of every noun share: who calls, how a command is run, what comes back. */
+
+/** Who calls, and the record under which a repeat of the request finds its first answer. */
+export interface Call extends Caller {
+  record: string;
+  fingerprint: string;
+}
+
+/** Runs a command of domain/lua; rejects with an Errno or another failure of errno.ts. */
+export type Run = (call: Call, command: string, ...args: Argument[]) => Promise<Value[]>;
+
+export function text(value: Value | undefined): string {
+  return value === null || value === undefined ? "" : value.toString();
+}
+
+export function number(value: Value | undefined): number {
+  return Number(text(value));
+}
+
+export function list(value: Value | undefined): Value[] {
+  return Array.isArray(value) ? value : [];
+}
+
+export function bytes(value: Value | undefined): Buffer {
+  return value as Buffer;
+}
+
+/** Pairs of a reply in which two kinds of values take turns. */
+export function pairs(value: Value | undefined): [Value, Value][] {
+  const flat = list(value);
+  return Array.from({ length: flat.length / 2 }, (_, i) => [
+    flat[2 * i] ?? null,
+    flat[2 * i + 1] ?? null,
+  ]);
+}
+
+export function time(value: Value | undefined): string {
+  return new Date(number(value)).toISOString();
+}
+
+export function octal(mode: Value | string | undefined): string {
+  return Number(mode ?? 0)
+    .toString(8)
+    .padStart(4, "0");
+}
+
+/** Where the next page starts, if there is one. */
+export function next(value: Value | undefined): { next?: number } {
+  return value === null || value === undefined ? {} : { next: number(value) };
+}
+
+/** How arguments say what is left out. */
+export function optional(value: number | undefined): number | string {
+  return value === undefined ? "" : value;
+}
+
+/** A set of words that Lua finds whole: ",a,b,". */
+export function commas(values: readonly (string | number)[]): string {
+  return `,${values.map((value) => `${value},`).join("")}`;
+}

@@ -1,0 +1,133 @@
+import {
+  type Call,
+  commas,
+  list,
+  next,
+  octal,
+  optional,
+  pairs,
+  type Run,
+  text,
+  time,
+} from "./call.ts";
+import type { Value } from "./script.ts";
+import type { Tokens } from "./token.ts";
+
+/** Sessions: processes that are made, forked, renewed, changed and ended. Times are ms. */
+
+export interface Credentials {
+  label: string;
+  ttl_ms: number;
+  uid: number;
+  gid: number;
+  groups: number[];
+  /** "*" for all. */
+  capabilities: string[] | "*";
+  umask: number;
+  nofile: number;
+}
+
+export type Changes = Partial<Pick<Credentials, "uid" | "gid" | "groups" | "umask" | "ttl_ms">>;
+
+export interface SessionInfo {
+  id: number;
+  namespace: string;
+  label: string;
+  uid: number;
+  gid: number;
+  groups: number[];
+  capabilities: string[];
+  umask: string;
+  ttl_ms: number;
+  nofile: number;
+  created_at: string;
+  expires_at: string;
+  fd_count: number;
+}
+
+/** enum of linux/capability.h, in its order. */
+export const CAPABILITIES = (
+  "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE " +
+  "NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO " +
+  "SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME " +
+  "SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG " +
+  "WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
+)
+  .split(" ")
+  .map((name) => `CAP_${name}`);
+
+function words(between: string): string[] {
+  return between.split(",").filter(Boolean);
+}
+
+function sessionInfo(namespace: string, value: Value | undefined): SessionInfo {
+  const field = new Map(pairs(value).map(([name, stored]) => [text(name), text(stored)]));
+  const get = (name: string) => field.get(name) ?? "";
+  const at = (name: string) => new Date(Number(get(name))).toISOString();
+  return {
+    id: Number(get("id")),
+    namespace,
+    label: get("label"),
+    uid: Number(get("uid")),
+    gid: Number(get("gid")),
+    groups: words(get("groups")).map(Number),
+    capabilities: get("caps") === "*" ? CAPABILITIES : words(get("caps")),
+    umask: octal(get("umask")),
+    ttl_ms: Number(get("ttl")),
+    nofile: Number(get("nofile")),
+    created_at: at("created"),
+    expires_at: at("expires"),
+    fd_count: Number(get("fd_count")),
+  };
+}
+
+/** @param onSession told the namespaces that have a new session. */
+export function sessionCommands(run: Run, tokens: Tokens, onSession: (namespace: string) => void) {
+  function born(namespace: string, [fields, seed]: Value[]) {
+    const session = sessionInfo(namespace, fields);
+    onSession(namespace);
+    return { session, token: tokens.write(namespace, session.id, text(seed)) };
+  }
+
+  return {
+    async sessionCreate(call: Call, c: Credentials) {
+      const seed = tokens.newSeed();
+      const hash = tokens.hash(call.namespace, seed);
+      const caps = c.capabilities === "*" ? "*" : commas(c.capabilities);
+      const ids = [c.uid, c.gid, commas(c.groups), caps, c.umask, c.nofile];
+      const args = [seed, hash, c.label, c.ttl_ms, ...ids];
+      return born(call.namespace, await run(call, "session_create", ...args));
+    },
+
+    async fork(call: Call, label: string, ttl: number | undefined) {
+      const seed = tokens.newSeed();
+      const hash = tokens.hash(call.namespace, seed);
+      return born(call.namespace, await run(call, "fork", seed, hash, label, optional(ttl)));
+    },
+
+    async sessionGet(call: Call) {
+      return sessionInfo(call.namespace, (await run(call, "session_get"))[0]);
+    },
+
+    async sessionSet(call: Call, c: Changes) {
+      const groups = c.groups ? commas(c.groups) : "";
+      const changes = [c.uid, c.gid].map(optional);
+      const more = [c.umask, c.ttl_ms].map(optional);
+      const [fields] = await run(call, "session_set", ...changes, groups, ...more);
+      return sessionInfo(call.namespace, fields);
+    },
+
+    async sessionRenew(call: Call) {
+      return { expires_at: time((await run(call, "session_renew"))[0]) };
+    },
+
+    async sessionList(call: Call, start: number, limit: number) {
+      const [page, more] = await run(call, "session_list", start, limit);
+      const sessions = list(page).map((fields) => sessionInfo(call.namespace, fields));
+      return { sessions, ...next(more) };
+    },
+
+    exit: (call: Call) => run(call, "exit"),
+    kill: (call: Call, sid: number) => run(call, "kill", sid),
+  };
+}

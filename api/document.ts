@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parse } from "yaml";
+import { load } from "js-yaml";
 
 /** openapi.yaml as data: the one list of operations that everything else is made from. */
 
@@ -34,7 +34,7 @@ export interface Document {
 
 export const TEXT = readFileSync(join(import.meta.dirname, "../openapi.yaml"), "utf8");
 
-export const document = parse(TEXT) as Document;
+export const document = load(TEXT) as Document;
 
 export interface Route {
   method: "get" | "put" | "post" | "patch" | "delete";

@@ -51,7 +51,7 @@ export interface RawRequest extends Request {
 /** The record under which a repeat of this request finds its first answer; empty without a key. */
 export function idempotency(req: RawRequest, owner: string) {
   const key = req.get("idempotency-key");
-  if (key === undefined) return { record: "", fingerprint: "" };
+  if (key === undefined || req.method === "GET") return { record: "", fingerprint: "" };
   const fingerprint = createHash("sha256")
     .update(`${req.method} ${req.originalUrl}\n`)
     .update(req.raw ?? "")

@@ -2,7 +2,6 @@ import cluster from "node:cluster";
 import { startPrivateRedis } from "../domain/redis_server.ts";
 import { type Config, readConfig, tokenSecret } from "./config.ts";
 import { createLog } from "./log.ts";
-import { startService } from "./service.ts";
 
 /**
  * The program: reads the environment, has a Redis, listens, stops on SIGTERM with exit code 0. With
@@ -58,6 +57,7 @@ function greet(host: string, port: number): void {
 /** A worker process: told where Redis is, serves until told to stop. */
 async function work(): Promise<void> {
   const handed = await new Promise<Handed>((resolve) => process.once("message", resolve));
+  const { startService } = await import("./service.ts");
   const service = await startService(config, handed.url, Buffer.from(handed.secret, "base64"), log);
   onStop(service.stop);
   process.send?.({ port: service.address.port });
@@ -92,17 +92,20 @@ async function startWorkers(url: string, secret: Buffer) {
 
 async function main(): Promise<void> {
   const secret = tokenSecret(config);
-  const own = config.redisUrl
-    ? undefined
-    : await startPrivateRedis({ dir: config.dataDir, log: (line) => log("info", line) });
+  // Redis starts while the service's modules load; a process of workers alone needs none of them.
+  const [own, service] = await Promise.all([
+    config.redisUrl
+      ? undefined
+      : startPrivateRedis({ dir: config.dataDir, log: (line) => log("info", line) }),
+    config.workers > 1 ? undefined : import("./service.ts"),
+  ]);
   const url = config.redisUrl ?? `unix://${own?.url}`;
-  const start =
-    config.workers > 1
-      ? startWorkers(url, secret)
-      : startService(config, url, secret, log).then(({ address, stop }) => ({
-          port: address.port,
-          stop,
-        }));
+  const start = service
+    ? service.startService(config, url, secret, log).then(({ address, stop }) => ({
+        port: address.port,
+        stop,
+      }))
+    : startWorkers(url, secret);
   const { port, stop } = await start.catch(async (error: Error) => {
     await own?.stop();
     throw error;

@@ -4,6 +4,7 @@ import type express from "express";
 import type { Request, RequestHandler, Response } from "express";
 import type { OpenAPIV3 } from "express-openapi-validator/dist/framework/types.js";
 import { type Document, routes } from "./document.ts";
+import { shape } from "./shape.ts";
 
 /**
  * express-openapi-validator over the whole document: its matchers compiled once, all its validators
@@ -55,7 +56,7 @@ export function createValidator(
   validateResponses: boolean,
 ): Validator {
   const handlers = middleware({
-    apiSpec: document as unknown as OpenAPIV3.DocumentV3_1,
+    apiSpec: shape(document, validateResponses) as unknown as OpenAPIV3.DocumentV3_1,
     validateApiSpec: false,
     validateRequests: true,
     validateResponses,

@@ -105,6 +105,10 @@ end
 -- Names in the order of their inodes, after (ino, name), and of their bytes where they share one;
 -- name and ino alternate, one more than `limit` when there are more.
 function inode.page(dir, ino, name, limit)
+  local rank = name ~= "" and call("ZRANK", names(dir.ino), name)
+  if rank and call("ZSCORE", names(dir.ino), name) == ino then
+    return call("ZRANGE", names(dir.ino), rank + 1, rank + limit + 1, "WITHSCORES")
+  end
   local page, offset = {}, 0
   repeat
     local some = call("ZRANGEBYSCORE", names(dir.ino), ino, "+inf", "WITHSCORES",

@@ -9,8 +9,8 @@ local call = redis.call
 local MMAPABLE, INNER_MAP = 1024, 4096
 local EXIST, NOEXIST = 2, 1
 local INT_MAX = 2147483647
--- As much as one array may come to hold.
-local BYTES_MAX = 4294967296
+-- As much as one array may come to hold, and one element of it.
+local BYTES_MAX, VALUE_MAX = 4294967296, 4194304
 local PAGE_BYTES = 65536
 -- Pages given back by one step of the work list.
 local UNLINKS = 1000
@@ -21,6 +21,9 @@ local function alloc_check(attr)
 end
 
 local function alloc(attr)
+  if attr.value_size > VALUE_MAX then
+    kernel.fail("ENOMEM", "the array's elements would have more than " .. VALUE_MAX .. " bytes")
+  end
   if attr.value_size * attr.max_entries > BYTES_MAX then
     kernel.fail("ENOMEM", "the array would have more than " .. BYTES_MAX .. " bytes")
   end

@@ -8,14 +8,17 @@ local inode = use("inode")
 local namei = {}
 
 local PATH_MAX, NAME_MAX, MAX_LINKS = 4096, 255, 40
+-- As many components as one path has; symlinks may not multiply them.
+local STEPS = 4096
 
--- bpf_lookup(): the node or nil.
+-- The node or nil. What exists is in the dcache; bpf_lookup() is asked for what does not.
 function namei.lookup(dir, name)
+  local node = inode.find(dir, name)
+  if node then return node end
   if name:find(".", 1, true) and bit.band(dir.mode, 4095) ~= 0 then
     kernel.fail("EPERM", "bpffs keeps names with a dot for itself: " .. name)
   end
   if #name > NAME_MAX then kernel.fail("ENAMETOOLONG", "a name has at most 255 bytes") end
-  return inode.find(dir, name)
 end
 
 local function check(path)
@@ -29,43 +32,46 @@ local function last_type(name)
   return "norm"
 end
 
+-- A symlink's text takes the place of its name.
+local function follow_link(node, links)
+  if links > MAX_LINKS then kernel.fail("ELOOP", "more than 40 symlinks, or endless ones") end
+  return node.object
+end
+
 -- Takes the components of a path one by one. Answers the directories walked through, and the last
 -- component as walk found it: its name, type and whether slashes follow it, unresolved if `parent`.
 local function walk(path, parent, follow)
   check(path)
-  local stack, links, rest = { inode.load(1) }, 0, path
-  while true do
-    local name, after = rest:match("^/*([^/]+)(.*)$")
+  local stack, links, text, at = { inode.load(1) }, 0, path, 1
+  for _ = 1, STEPS do
+    local name, after = text:match("^/*([^/]+)()", at)
     local dir = stack[#stack]
     if not name then return { stack = stack, dir = dir, node = dir, type = "root" } end
     cred.need(dir, 1, "searching the directory above " .. name)
-    local last = not after:find("[^/]")
-    local slash = last and after ~= ""
+    local last = not text:find("[^/]", after)
+    local slash = last and after <= #text
     local type = last_type(name)
     if last and parent then
       return { stack = stack, dir = dir, name = name, type = type, slash = slash }
     end
-    local node
-    if type == "norm" then
-      node = namei.lookup(dir, name)
-      if not node then kernel.fail("ENOENT", "no " .. name .. " in " .. path) end
-    elseif type == "dotdot" and #stack > 1 then
-      stack[#stack] = nil
-    end
-    rest = after
+    local node = type == "norm" and namei.lookup(dir, name)
+    if type == "norm" and not node then kernel.fail("ENOENT", "no " .. name .. " in " .. path) end
+    if type == "dotdot" and #stack > 1 then stack[#stack] = nil end
+    at = after
     if node and node.kind == "symlink" and (not last or follow or slash) then
       links = links + 1
-      if links > MAX_LINKS then kernel.fail("ELOOP", "more than 40 symlinks in " .. path) end
-      if node.object:sub(1, 1) == "/" then stack = { inode.load(1) } end
-      rest = node.object .. after
-    elseif node and node.kind ~= "directory" then
-      if not last or slash then kernel.fail("ENOTDIR", name .. " is not a directory") end
-      return { stack = stack, dir = dir, node = node, type = type }
-    elseif node then
-      stack[#stack + 1] = node
+      text, at = follow_link(node, links) .. text:sub(after), 1
+      if text:sub(1, 1) == "/" then stack = { inode.load(1) } end
+    else
+      if node and node.kind ~= "directory" then
+        if not last or slash then kernel.fail("ENOTDIR", name .. " is not a directory") end
+        return { stack = stack, dir = dir, node = node, type = type }
+      end
+      if node then stack[#stack + 1] = node end
+      if last then return { stack = stack, node = stack[#stack], type = type } end
     end
-    if last and rest == after then return { stack = stack, node = stack[#stack], type = type } end
   end
+  kernel.fail("ELOOP", "the symlinks of the path have too many components")
 end
 
 -- user_path_at(): the node at the end of the path.

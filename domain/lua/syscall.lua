@@ -17,9 +17,7 @@ local function run()
   release.due()
   if sid ~= "" then use("session").enter(sid, token) end
   local reply = { "", use(module).sys[name](unpack(ARGV, 7)) }
-  local work = use("work")
-  work.drain()
-  if work.save() then reply[1] = "+" end
+  use("work").drain()
   return reply
 end
 
@@ -33,9 +31,12 @@ local function failure(raised)
   return { "FAULT", tostring(raised) }
 end
 
+-- What due sessions left to do is kept even when the command itself failed.
 local function attempt()
   local ok, reply = pcall(run)
-  return ok and reply or failure(reply)
+  if not ok then reply = failure(reply) end
+  if use("work").save() and reply[1] == "" then reply[1] = "+" end
+  return reply
 end
 
 local function remembered()

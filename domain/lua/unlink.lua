@@ -29,10 +29,13 @@ local function may_chown(node, uid, gid)
 end
 
 local function chown(node, uid, gid)
+  if node.kind ~= "directory" then
+    node.mode = without(node.mode, SUID)
+    if band(node.mode, 8) ~= 0 or not may_setgid(node.gid) then
+      node.mode = without(node.mode, SGID)
+    end
+  end
   node.uid, node.gid = uid, gid
-  if node.kind == "directory" then return end
-  node.mode = without(node.mode, SUID)
-  if band(node.mode, 8) ~= 0 or not may_setgid(gid) then node.mode = without(node.mode, SGID) end
 end
 
 -- chown(2) then chmod(2) of one node, as far as each is asked for: EPERM.
@@ -94,7 +97,10 @@ end
 local TREE = 400
 local function collect(dir, name, node, found)
   namei.may_delete(dir, node, node.kind == "directory")
-  if #found >= TREE then kernel.fail("E2BIG", "more than " .. TREE .. " names: remove parts first") end
+  found.seen = (found.seen or 0) + 1
+  if found.seen > TREE then
+    kernel.fail("E2BIG", "more than " .. TREE .. " names: remove parts first")
+  end
   if node.kind == "directory" and not inode.is_empty(node) then
     cred.need(node, 4, "reading the directory " .. name)
     cred.need(node, 1, "searching the directory " .. name)

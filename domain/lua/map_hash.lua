@@ -7,9 +7,9 @@ local call = redis.call
 
 local NO_PREALLOC, ZERO_SEED, NO_COMMON_LRU = 1, 64, 2
 local EXIST, NOEXIST = 2, 1
--- KMALLOC_MAX_SIZE less the element's head, measured on 6.18.
-local ELEMENT_MAX = 4194304 - 45
-local ENTRIES_MAX = 2147483648
+-- KMALLOC_MAX_SIZE less the element's head; as many buckets as 4 GiB have room for. Both measured.
+local ELEMENT_MAX = 4194304 - 49
+local ENTRIES_MAX = 134217728
 
 local function keys(m)
   return kernel.key("elem", m.id), kernel.key("keys", m.id)
@@ -29,7 +29,7 @@ local function alloc_check(attr)
 end
 
 local function alloc(attr)
-  if attr.max_entries > ENTRIES_MAX then kernel.fail("E2BIG", "max_entries is more than 2^31") end
+  if attr.max_entries > ENTRIES_MAX then kernel.fail("E2BIG", "max_entries is more than 2^27") end
 end
 
 local function lookup(m, key)

@@ -96,6 +96,7 @@ function prog_load.sys.prog_load(attr_json, insns, verdict_json)
   refuse(verdict.before)
   local maps = resolve(verdict.refs)
   refuse(verdict.during)
+  prog_type.check_sleepable(type, attr.prog_flags)
   refuse(verdict.after)
   local prog = { owner = table.concat({ type.name, attr.expected_attach_type,
     band(attr.prog_flags, 32) }, "/") }

@@ -15,7 +15,7 @@ local TYPES = {
   { 17, "raw_tracepoint", PERF }, { 18, "cgroup_sock_addr", NET }, { 19, "lwt_seg6local", NET },
   { 20, "lirc_mode2" }, { 21, "sk_reuseport" }, { 22, "flow_dissector", NET },
   { 23, "cgroup_sysctl", NET }, { 24, "raw_tracepoint_writable", PERF }, { 25, "cgroup_sockopt", NET },
-  { 30, "sk_lookup", NET }, { 31, "syscall" }, { 32, "netfilter", NET },
+  { 30, "sk_lookup" }, { 31, "syscall" }, { 32, "netfilter", NET },
   { 26, "tracing", PERF, false }, { 27, "struct_ops", PERF, false }, { 28, "ext", NET, false },
   { 29, "lsm", PERF, false },
 }
@@ -51,6 +51,18 @@ function prog_type.check_attach(type, attach)
   if type.name == "sk_reuseport" and attach == 0 then attach = 39 end
   if allowed and not allowed[attach] then
     map.invalid("expected_attach_type " .. attach .. " of a " .. type.name)
+  end
+end
+
+-- check_attach_btf_id(): who may sleep, and who must.
+local SLEEPABLE = 16
+function prog_type.check_sleepable(type, flags)
+  local sleeps = bit.band(flags, SLEEPABLE) ~= 0
+  if sleeps and type.name ~= "kprobe" and type.name ~= "syscall" then
+    map.invalid("a " .. type.name .. " program cannot be sleepable")
+  end
+  if not sleeps and type.name == "syscall" then
+    map.invalid("Syscall programs can only be sleepable")
   end
 end
 

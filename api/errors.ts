@@ -10,6 +10,7 @@ import {
   SessionEnded,
   Unavailable,
 } from "../domain/errno.ts";
+import { STRERROR } from "./strerror.ts";
 
 /** Every failure as RFC 9457 problem+json; the one table of errno -> HTTP status. */
 
@@ -99,7 +100,7 @@ function ofErrno(code: ErrnoName, detail: string): Problem {
   const status = STATUS[code];
   return {
     type: `urn:bpf:errno:${code}`,
-    title: code,
+    title: STRERROR[code],
     status,
     detail,
     errno: code,

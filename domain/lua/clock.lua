@@ -1,6 +1,7 @@
 -- The namespace's clock in ms: Redis TIME plus a skew that keeps it going forward without leaps.
--- Invariant: it never goes back, and it stands still while nobody could renew a session (Redis or
--- every replica away), so an outage shifts all deadlines at once without touching one of them.
+-- Invariant: it never goes back behind a renewal or a sweep, and it stands still while there was
+-- neither (Redis or every replica away), so that an outage shifts all deadlines at once without
+-- touching one of them.
 local kernel = use("kernel")
 local call = redis.call
 local META = kernel.key("meta")
@@ -34,6 +35,11 @@ function clock.tick(ms)
   allowance = ms
   skew = clock.now - clock.wall
   call("HSET", META, "skew", skew, "tick", clock.now, "allowance", ms)
+end
+
+-- A renewal shows that sessions could be renewed, whether or not a sweeper was here.
+function clock.touch()
+  if not tick or clock.now > tick then call("HSET", META, "tick", clock.now) end
 end
 
 -- The first session of a namespace starts its clock; the sweepers keep it going.

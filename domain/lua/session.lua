@@ -23,6 +23,7 @@ function session.renew(sid, ttl)
   local deadline = clock.now + ahead(ttl)
   call("HSET", kernel.key("session", sid), "deadline", deadline)
   call("ZADD", DEADLINES, deadline, sid)
+  clock.touch()
   return deadline
 end
 

@@ -1,0 +1,49 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+/** A service of the demo's own, on a free port and a data folder that goes with it. */
+
+export interface Service {
+  url: string;
+  stop(): Promise<void>;
+}
+
+const ROOT = join(import.meta.dirname, "..");
+
+export async function startService(): Promise<Service> {
+  const data = mkdtempSync(join(tmpdir(), "bpf-demo-"));
+  const { HOST: _host, API_KEYS_FILE: _keys, ...rest } = process.env;
+  const child = spawn(process.execPath, ["--import", "tsx", "api/server.ts"], {
+    cwd: ROOT,
+    env: { ...rest, PORT: "0", DATA_DIR: data, LOG_LEVEL: "error" },
+    stdio: ["ignore", "pipe", "inherit"],
+    // Out of the terminal's process group: Ctrl-C is for the demo, which then clears up here.
+    detached: true,
+  });
+  const exited = once(child, "exit");
+  const stop = async () => {
+    child.kill("SIGTERM");
+    const [code] = await exited;
+    rmSync(data, { recursive: true, force: true });
+    if (code !== 0) throw new Error(`the service ended with code ${code}`);
+  };
+  const url = await greeting(createInterface(child.stdout));
+  if (url !== undefined) return { url, stop };
+  await stop().catch(() => undefined);
+  throw new Error("the service did not start");
+}
+
+/** The address in "bpf objects at http://host:port"; undefined when the output ends without it. */
+function greeting(lines: ReturnType<typeof createInterface>): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    lines.on("close", () => resolve(undefined));
+    lines.on("line", (line) => {
+      const address = /^bpf objects at (\S+)/.exec(line)?.[1];
+      if (address) resolve(address);
+    });
+  });
+}

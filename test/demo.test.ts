@@ -1,0 +1,102 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { newSession } from "../examples/client.ts";
+import { type Service, startService } from "../examples/own_service.ts";
+import { Claims } from "../examples/report.ts";
+
+/** `npm run demo` as a user runs it, and that a claim that does not hold makes it fail. */
+
+const ROOT = join(import.meta.dirname, "..");
+const LIMIT_MS = 120_000;
+let service: Service;
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "bpf-test-demo-"));
+  service = await startService();
+});
+
+afterAll(async () => {
+  await service.stop();
+  rmSync(folder, { recursive: true });
+});
+
+async function demo(env: Record<string, string>) {
+  const { BPF_URL: _url, BPF_NAMESPACE: _namespace, BPF_API_KEY: _key, ...rest } = process.env;
+  const child = spawn(process.execPath, ["--import", "tsx", "examples/demo.ts"], {
+    cwd: ROOT,
+    env: { ...rest, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ended = once(child, "exit");
+  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  const [code] = await ended;
+  return { code, out, err };
+}
+
+const claims = (out: string) => out.match(/^ {4}[✓✗]/gm)?.length ?? 0;
+
+// b2197755b2: "This work adds support for "persistent" eBPF maps/programs. The term "persistent" is
+// to be understood that maps/programs have a facility that lets them survive process termination."
+test(
+  "the demo's claims hold on a service of its own, of which nothing is left",
+  async () => {
+    const { code, out, err } = await demo({ TMPDIR: folder });
+    expect({ code, err }, out).toEqual({ code: 0, err: "" });
+    expect(out).toContain(`all ${claims(out)} claims hold`);
+    expect(claims(out)).toBeGreaterThan(30);
+    expect(readdirSync(folder).filter((name) => name.startsWith("bpf-demo-"))).toEqual([]);
+  },
+  LIMIT_MS,
+);
+
+test(
+  "BPF_URL: the demo's claims hold on a service that runs, and goes on running",
+  async () => {
+    const { code, out, err } = await demo({ BPF_URL: service.url });
+    expect({ code, err }, out).toEqual({ code: 0, err: "" });
+    expect((await fetch(`${service.url}/readyz`)).status).toBe(200);
+  },
+  LIMIT_MS,
+);
+
+test("a namespace in use is refused, and its sessions live on", async () => {
+  const namespace = "taken";
+  const other = await newSession(service.url, { namespace });
+  const { code, err } = await demo({ BPF_URL: service.url, BPF_NAMESPACE: namespace });
+  expect(code).toBe(1);
+  expect(err).toContain("the namespace taken is in use");
+  await other.exit();
+});
+
+test("a demo that breaks off exits with 1", async () => {
+  const { code, out, err } = await demo({ BPF_URL: "http://127.0.0.1:1" });
+  expect(code).toBe(1);
+  expect(err).toContain("the demo broke off");
+  expect(out).not.toContain("claims hold");
+});
+
+test("one broken claim among others makes the exit code 1 and is named", () => {
+  const lines: string[] = [];
+  const made = new Claims((line) => lines.push(line));
+  made.claim("the first", true);
+  made.claim("the second", false);
+  made.claim("the third", true);
+  expect(lines.map((line) => line.trim())).toEqual(["✓ the first", "✗ the second", "✓ the third"]);
+  expect(made.summary()).toEqual({
+    text: "1 of 3 claims are broken:\n  ✗ the second",
+    exitCode: 1,
+  });
+});
+
+test("claims that all hold make the exit code 0; none at all make it 1", () => {
+  const made = new Claims(() => {});
+  expect(made.summary().exitCode).toBe(1);
+  made.claim("the first", true);
+  expect(made.summary()).toEqual({ text: "all 1 claims hold", exitCode: 0 });
+});

@@ -1,6 +1,7 @@
 import { type Call, next, number, type Run } from "./call.ts";
+import { Errno } from "./errno.ts";
 import { holders, infos, progInfo } from "./object.ts";
-import type { Options } from "./verifier/verifier.ts";
+import { type MapRef, type Options, relocate } from "./verifier/verifier.ts";
 import { judge } from "./verifier/worker.ts";
 
 /** Programs. Their shape is judged here, their maps and the caller's rights in the script. */
@@ -15,6 +16,31 @@ export interface ProgAttr {
   fd_array: number[] | undefined;
 }
 
+/** As many fds as one atomic step looks up; Linux has no such limit. */
+const FDS_MAX = 1000;
+
+interface Ref {
+  fd: number;
+  /** The furthest byte of the map's value that is addressed directly. */
+  offset?: number;
+}
+
+/** Each fd once, in the order of first use, and for each reference the place of its fd. */
+function distinct(found: readonly MapRef[], fdArray: readonly number[]) {
+  const places = new Map<number, number>();
+  const refs: Ref[] = [];
+  const indices = found.map(({ kind, value, direct, offset }) => {
+    const fd = kind === "fd" ? value : (fdArray[value] ?? -1);
+    const place = places.get(fd) ?? refs.push({ fd }) - 1;
+    places.set(fd, place);
+    const ref = refs[place] as Ref;
+    if (direct) ref.offset = Math.max(ref.offset ?? 0, offset);
+    return place;
+  });
+  if (refs.length > FDS_MAX) throw new Errno("ENOMEM", `more than ${FDS_MAX} fds in insns`);
+  return { refs, indices };
+}
+
 export function progCommands(run: Run) {
   return {
     /** @returns the log too: empty for a program that is accepted. */
@@ -23,12 +49,10 @@ export function progCommands(run: Run) {
       const options: Options = { progType: attr.prog_type, logLevel: attr.log_level };
       const all = fd_array ? { ...options, fdArrayLength: fd_array.length } : options;
       const { verdict, tag } = await judge(insns, all);
-      const refs = verdict.refs.map(({ kind, value, ...ref }) => ({
-        ...ref,
-        fd: kind === "fd" ? value : (fd_array?.[value] ?? -1),
-      }));
+      const { refs, indices } = distinct(verdict.refs, fd_array ?? []);
       const judged = JSON.stringify({ ...verdict, refs, tag }, (_, value) => value ?? undefined);
-      const [fd, id] = await run(call, "prog_load", JSON.stringify(stored), insns, judged);
+      const indexed = relocate(insns, indices, verdict.refs);
+      const [fd, id] = await run(call, "prog_load", JSON.stringify(stored), indexed, judged);
       return { fd: number(fd), id: number(id), log: "" };
     },
 

@@ -75,7 +75,7 @@ end
 
 -- A page of elements: key and value by turns, where to go on, and 1 when values are ids.
 -- An element that stays is shown exactly once over all pages; big ones make for short pages.
-local PAGE_BYTES = 1048576
+local PAGE_BYTES = 262144
 function sys.map_dump(fd, cursor, limit)
   local m = map.fget(fd, true, false)
   local fits = math.max(1, math.floor(PAGE_BYTES / (m.key_size + m.value_size)))

@@ -59,11 +59,16 @@ end
 -- A page of the table in fd order: fd, kind, id, flags, four by four.
 function sys.fd_list(start, limit)
   local fds, map = fd_table.keys(session.id)
-  local page, n = {}, next_fd(map, math.max(tonumber(start), 3))
-  while n and #page < limit * 4 do
-    local f = file.parse(call("HGET", fds, n))
-    for _, value in ipairs({ n, f.kind, f.id, f.flags }) do page[#page + 1] = value end
+  local numbers, n = {}, next_fd(map, math.max(tonumber(start), 3))
+  while n and #numbers < tonumber(limit) do
+    numbers[#numbers + 1] = n
     n = next_fd(map, n + 1)
+  end
+  local page = {}
+  local entries = numbers[1] and call("HMGET", fds, unpack(numbers)) or {}
+  for i, entry in ipairs(entries) do
+    local f = file.parse(entry)
+    page[4 * i - 3], page[4 * i - 2], page[4 * i - 1], page[4 * i] = numbers[i], f.kind, f.id, f.flags
   end
   return page, n or false
 end

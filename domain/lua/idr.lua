@@ -9,7 +9,7 @@ local call = redis.call
 
 local idr = { sys = {} }
 local sys = idr.sys
-local HOLDERS = 1000
+local HOLDERS = 500
 
 -- A new object: its id, then its fd. EMFILE burns the id, as in Linux: the counter is all it leaves.
 function idr.publish(kind, mode, fields)

@@ -36,10 +36,16 @@ local function place(m, i)
     (i % per_page) * m.value_size
 end
 
+-- string.rep goes byte by byte: a long run is made of longer pieces.
+local function zeros(n)
+  if n < 1024 then return ("\0"):rep(n) end
+  return ("\0"):rep(1024):rep(math.floor(n / 1024)) .. ("\0"):rep(n % 1024)
+end
+
 local function read(m, i)
   local key, offset = place(m, i)
   local value = call("GETRANGE", key, offset, offset + m.value_size - 1)
-  return value .. ("\0"):rep(m.value_size - #value)
+  return #value == m.value_size and value or value .. zeros(m.value_size - #value)
 end
 
 local function lookup(m, key)

@@ -9,7 +9,7 @@ local namei = {}
 
 local PATH_MAX, NAME_MAX, MAX_LINKS = 4096, 255, 40
 -- As many components as one path has; symlinks may not multiply them.
-local STEPS = 4096
+local STEPS = 2048
 
 -- The node or nil. What exists is in the dcache; bpf_lookup() is asked for what does not.
 function namei.lookup(dir, name)
@@ -60,7 +60,8 @@ local function walk(path, parent, follow)
     at = after
     if node and node.kind == "symlink" and (not last or follow or slash) then
       links = links + 1
-      text, at = follow_link(node, links) .. text:sub(after), 1
+      text, at = follow_link(node, links) .. text:sub(after):gsub("^//+", "/"), 1
+      if #text > 2 * PATH_MAX then kernel.fail("ELOOP", "the symlinks make too long a path") end
       if text:sub(1, 1) == "/" then stack = { inode.load(1) } end
     else
       if node and node.kind ~= "directory" then

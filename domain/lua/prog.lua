@@ -27,7 +27,8 @@ function prog.info(id)
   return fields
 end
 
--- What a loaded program keeps: its instructions, and its maps.
+-- What a loaded program keeps: its instructions, in which a map is an index into its field maps, and
+-- the maps themselves.
 function prog.keep(id, insns, maps)
   call("SET", kernel.key("insns", id), insns)
   for _, m in ipairs(maps) do prog.use_map(id, m.id) end

@@ -32,10 +32,10 @@ local function check_attributes(attr, insn_cnt)
   end
   if type and type.cap then need(type.cap, "a program of type " .. type.name) end
   if not type or not type.loadable then map.invalid("prog_type " .. attr.prog_type) end
-  prog_type.check_attach(type, attr.expected_attach_type)
+  local attach = prog_type.check_attach(type, attr.expected_attach_type)
   map.check_name(attr.prog_name, "prog_name")
   if attr.log_level > 15 then map.invalid("log_level " .. attr.log_level) end
-  return type
+  return type, attach
 end
 
 local function refuse(refusal)
@@ -46,14 +46,14 @@ local function log_fail(errno, text)
   refuse({ errno = errno, log = text })
 end
 
--- resolve_pseudo_ldimm64(): in the order of the instructions.
+-- resolve_pseudo_ldimm64(): in the order in which the instructions name them. Answers the distinct
+-- maps, and the id behind each fd.
 local function resolve(refs)
-  local maps, seen = {}, {}
-  for _, ref in ipairs(refs) do
-    if ref.errno then log_fail(ref.errno, ref.log) end
+  local maps, seen, ids = {}, {}, {}
+  for i, ref in ipairs(refs) do
     local f = fd_table.peek(ref.fd)
     if not f or f.kind ~= "map" then
-      log_fail((f or ref.fd <= 2) and "EINVAL" or "EBADF",
+      log_fail((f or (ref.fd >= 0 and ref.fd <= 2)) and "EINVAL" or "EBADF",
         "fd " .. ref.fd .. " is not pointing to valid bpf_map")
     end
     if not seen[f.id] then
@@ -63,56 +63,47 @@ local function resolve(refs)
       seen[f.id] = map.load(f.id)
       maps[#maps + 1] = seen[f.id]
     end
-    if ref.direct then
+    if ref.offset then
       local direct_value = seen[f.id].ops.direct_value
       if not direct_value then log_fail("EINVAL", "no direct value access support for this map type") end
       direct_value(seen[f.id], ref.offset)
     end
-    ref.id = f.id
+    ids[i] = f.id
   end
-  return maps
+  return maps, ids
 end
 
--- As the kernel shows them: the map's id instead of an fd or an index, src_reg 1 or 2.
-local function relocate(insns, refs)
-  local parts, from = {}, 1
-  for _, ref in ipairs(refs) do
-    local at = ref.insn * 8
-    local dst = insns:byte(at + 2) % 16
-    parts[#parts + 1] = insns:sub(from, at + 1)
-      .. string.char(dst + (ref.direct and 32 or 16)) .. insns:sub(at + 3, at + 4)
-      .. struct.pack("<I4", ref.id)
-    from = at + 9
+-- bpf_check_tail_call(): each program array is asked and adopted in turn, and what fails after that
+-- (a later array, EMFILE) undoes nothing, as in Linux.
+local function adopt(maps, prog)
+  for _, m in ipairs(maps) do
+    if m.ops.check_prog then
+      m.ops.check_prog(m, prog)
+      m.ops.adopt(m, prog)
+    end
   end
-  parts[#parts + 1] = insns:sub(from)
-  return table.concat(parts)
 end
 
--- attr and verdict are JSON; the verdict is { before, refs, during, after, tag }.
+-- attr and verdict are JSON. The verdict: { before, refs, during, after, tag }, refs the distinct fds
+-- { fd, offset when its value is addressed }; in insns a map is an index into refs.
 function prog_load.sys.prog_load(attr_json, insns, verdict_json)
   local attr, verdict = cjson.decode(attr_json), cjson.decode(verdict_json)
   local insn_cnt = #insns / 8
-  local type = check_attributes(attr, insn_cnt)
+  local type, attach = check_attributes(attr, insn_cnt)
   refuse(verdict.before)
-  local maps = resolve(verdict.refs)
+  local maps, ids = resolve(verdict.refs)
   refuse(verdict.during)
   prog_type.check_sleepable(type, attr.prog_flags)
   refuse(verdict.after)
-  local prog = { owner = table.concat({ type.name, attr.expected_attach_type,
-    band(attr.prog_flags, 32) }, "/") }
-  for _, m in ipairs(maps) do
-    if m.ops.check_prog then m.ops.check_prog(m, prog) end
-  end
+  local prog = { owner = type.name .. "/" .. attach .. "/" .. band(attr.prog_flags, 32) }
+  adopt(maps, prog)
   local license = attr.license:sub(1, 127)
   local fd, id = use("idr").publish("prog", 3, { "prog_type", type.name,
     "prog_name", attr.prog_name, "tag", verdict.tag, "license", license,
     "gpl_compatible", GPL[license] or 0, "insn_cnt", insn_cnt, "load_time", use("clock").wall,
-    "created_by_uid", use("session").cred().uid,
-    "expected_attach_type", attr.expected_attach_type, "owner", prog.owner })
-  use("prog").keep(id, relocate(insns, verdict.refs), maps)
-  for _, m in ipairs(maps) do
-    if m.ops.adopt then m.ops.adopt(m, prog) end
-  end
+    "created_by_uid", use("session").cred().uid, "expected_attach_type", attach,
+    "owner", prog.owner, "maps", table.concat(ids, ",") })
+  use("prog").keep(id, insns, maps)
   return fd, id
 end
 

@@ -44,7 +44,7 @@ function prog_type.of(name)
   end
 end
 
--- bpf_prog_load_fixup_attach_type() has given zero its meaning before the check.
+-- bpf_prog_load_fixup_attach_type() gives zero its meaning, for the check and for ever.
 function prog_type.check_attach(type, attach)
   local allowed = ATTACH[type.name]
   if type.name == "cgroup_sock" and attach == 0 then attach = 2 end
@@ -52,6 +52,7 @@ function prog_type.check_attach(type, attach)
   if allowed and not allowed[attach] then
     map.invalid("expected_attach_type " .. attach .. " of a " .. type.name)
   end
+  return attach
 end
 
 -- check_attach_btf_id(): who may sleep, and who must.

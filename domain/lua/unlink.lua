@@ -28,14 +28,13 @@ local function may_chown(node, uid, gid)
   return (owner and (gid == node.gid or cred.in_group(gid))) or cred.capable("CAP_CHOWN")
 end
 
-local function chown(node, uid, gid)
-  if node.kind ~= "directory" then
-    node.mode = without(node.mode, SUID)
-    if band(node.mode, 8) ~= 0 or not may_setgid(node.gid) then
-      node.mode = without(node.mode, SGID)
-    end
-  end
-  node.uid, node.gid = uid, gid
+-- setattr_should_drop_suidgid(): the mode that chown leaves of a file, judged by its old group.
+local function chown_mode(node, gid)
+  if node.kind == "directory" then return node.mode end
+  local mode = without(node.mode, SUID)
+  if band(mode, 8) ~= 0 or not may_setgid(node.gid) then mode = without(mode, SGID) end
+  if mode ~= node.mode and not may_setgid(gid) then mode = without(mode, SGID) end
+  return mode
 end
 
 -- chown(2) then chmod(2) of one node, as far as each is asked for: EPERM.
@@ -46,10 +45,11 @@ function sys.setattr(path, mode, uid, gid)
   if chowns and not may_chown(node, new_uid, new_gid) then
     kernel.fail("EPERM", "changing the owner of " .. path)
   end
-  if mode ~= "" and not cred.owner_or_capable(node) then
+  local left = chowns and chown_mode(node, new_gid) or node.mode
+  if (mode ~= "" or left ~= node.mode) and not cred.owner_or_capable(node) then
     kernel.fail("EPERM", "changing the mode of " .. path)
   end
-  if chowns then chown(node, new_uid, new_gid) end
+  node.uid, node.gid, node.mode = new_uid, new_gid, left
   if mode ~= "" then
     node.mode = band(mode, 4095)
     if not may_setgid(node.gid) then node.mode = without(node.mode, SGID) end
@@ -94,7 +94,7 @@ end
 
 -- rm -r: everything below and the name itself, all or nothing (an extension).
 -- E2BIG: more than one atomic step removes.
-local TREE = 400
+local TREE = 250
 local function collect(dir, name, node, found)
   namei.may_delete(dir, node, node.kind == "directory")
   found.seen = (found.seen or 0) + 1

@@ -10,6 +10,7 @@ import * as guard from "./guard.ts";
 import { bearer, type Context, type Handler, idempotency } from "./handler.ts";
 import { handlers } from "./handlers/index.ts";
 import { assets } from "./handlers/service.ts";
+import { refuse } from "./problem.ts";
 import { createValidator, type Security, warmUp } from "./validation.ts";
 
 /** The application, without a port: what ships is what is tested. */
@@ -87,10 +88,14 @@ let requests = 0;
 const BOOT = Date.now().toString(36);
 const REQUEST_ID = /^[\w.-]{1,64}$/;
 
+function nextId(): string {
+  requests += 1;
+  return `${BOOT}-${requests}`;
+}
+
 function label(req: IncomingMessage, res: ServerResponse): void {
   const given = req.headers["x-request-id"];
-  requests += 1;
-  const id = typeof given === "string" && REQUEST_ID.test(given) ? given : `${BOOT}-${requests}`;
+  const id = typeof given === "string" && REQUEST_ID.test(given) ? given : nextId();
   res.setHeader("x-request-id", id);
   res.setHeader("cache-control", "no-store");
   res.setHeader("x-content-type-options", "nosniff");
@@ -135,6 +140,7 @@ export async function createService(context: Context, options: Options): Promise
     label(req, res);
     if (!fastLane(req, res)) app(req, res);
   });
+  server.on("clientError", (error, socket) => refuse(error, socket, nextId()));
   server.maxConnections = MAX_CONNECTIONS;
   return server;
 }

@@ -17,7 +17,7 @@ function keepRaw(req: IncomingMessage, _res: unknown, raw: Buffer): void {
 }
 
 function parsers(limit: number) {
-  const options = { limit, inflate: false, verify: keepRaw };
+  const options = { limit, inflate: false, strict: false, verify: keepRaw };
   return [
     express.json({ ...options, type: "application/json" }),
     express.raw({ ...options, type: "application/octet-stream" }),

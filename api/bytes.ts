@@ -79,7 +79,7 @@ for (const bits of [8, 16, 32, 64]) {
 const KIND = /^(u8|u16|u32|u64|i8|i16|i32|i64|be16|be32|be64|ip4|ip6|mac|str|hex|b64):/;
 
 /** A "+" parts two literals only where a literal follows, so that base64 may have one in it. */
-const JOINT = new RegExp(`\\+(?=${KIND.source.slice(1)})`);
+const JOINT = new RegExp(`\\+(?=${KIND.source.slice(1).replace("(", "(?:")})`);
 const PLAIN_HEX = /^(?:[0-9a-fA-F]{2})*$/;
 
 /** @throws EINVAL with `pointer`, and where in the text it went wrong. */

@@ -22,6 +22,7 @@ export interface Config {
 }
 
 export const LEVELS = ["error", "info"] as const;
+const REDIS_URL = /^(unix:\/\/\/|rediss?:\/\/|redis\+cluster:\/\/.|redis\+sentinel:\/\/[^/]+\/.)/;
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|localhost|::1)$/;
 
 type Env = Record<string, string | undefined>;
@@ -58,6 +59,10 @@ export function readConfig(env: Env): Config {
     redisDeadline: whole(env, "REDIS_DEADLINE_MS", 1000, 10, 60_000),
     drain: whole(env, "DRAIN_MS", 0, 0, 60_000),
   };
+  if (config.redisUrl !== undefined && !REDIS_URL.test(config.redisUrl)) {
+    const forms = "redis://, rediss://, unix:///path, redis+sentinel://host:port/group";
+    throw new Error(`REDIS_URL: ${forms} or redis+cluster://host:port is wanted`);
+  }
   if (!config.keys && !LOOPBACK.test(config.host)) {
     throw new Error(
       `HOST=${config.host}: without API_KEYS_FILE the service listens on loopback only`,

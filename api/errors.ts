@@ -4,41 +4,14 @@ import {
   BadToken,
   ERRNO,
   Errno,
-  type ErrnoName,
   KeyReused,
   OutcomeUnknown,
   SessionEnded,
   Unavailable,
 } from "../domain/errno.ts";
-import { STRERROR } from "./strerror.ts";
+import { type Fault, ofErrno, type Problem, plain } from "./problem.ts";
 
-/** Every failure as RFC 9457 problem+json; the one table of errno -> HTTP status. */
-
-export const STATUS: Record<ErrnoName, number> = {
-  EPERM: 403,
-  EACCES: 403,
-  ENOENT: 404,
-  ESRCH: 404,
-  EBADF: 404,
-  EBADFD: 404,
-  EEXIST: 409,
-  EBUSY: 409,
-  ENOTDIR: 409,
-  EISDIR: 409,
-  ENOTEMPTY: 409,
-  ELOOP: 409,
-  EAGAIN: 409,
-  EMFILE: 409,
-  E2BIG: 422,
-  ENOTSUPP: 422,
-  EOPNOTSUPP: 422,
-  ENOMEM: 507,
-  ENOSPC: 507,
-  EINVAL: 400,
-  EFAULT: 400,
-  ENAMETOOLONG: 400,
-  EPROTO: 400,
-};
+/** Every failure as a problem: what the domain refuses, what the libraries refuse, what HTTP does. */
 
 /** A failure that HTTP itself has a status for. */
 export class HttpError extends Error {
@@ -52,23 +25,6 @@ export class HttpError extends Error {
   }
 }
 
-interface Fault {
-  pointer: string;
-  detail: string;
-}
-
-interface Problem {
-  type: string;
-  title: string;
-  status: number;
-  detail: string;
-  errno?: ErrnoName;
-  errno_code?: number;
-  reason?: string;
-  log?: string;
-  errors?: Fault[];
-}
-
 /** What express-openapi-validator and body-parser throw. */
 interface LibraryError {
   status?: number;
@@ -76,36 +32,6 @@ interface LibraryError {
   type?: string;
   errors?: { path: string; message: string }[];
   headers?: Record<string, string>;
-}
-
-const TITLES: Record<string, string> = {
-  unauthorized: "No valid credentials",
-  forbidden: "The API key may not do this",
-  "session-ended": "The session has ended",
-  "idempotency-key-reused": "The Idempotency-Key was used with another request",
-  unavailable: "Redis is away; nothing was done",
-  "outcome-unknown": "Not known whether the command was done",
-  "not-found": "No such route",
-  "method-not-allowed": "The route does not take this method",
-  "too-large": "The body is too large",
-  "unsupported-media-type": "The content type or encoding is not taken",
-  fault: "A fault of the service",
-};
-
-function plain(status: number, name: string, detail: string): Problem {
-  return { type: `urn:bpf:problem:${name}`, title: TITLES[name] ?? name, status, detail };
-}
-
-function ofErrno(code: ErrnoName, detail: string): Problem {
-  const status = STATUS[code];
-  return {
-    type: `urn:bpf:errno:${code}`,
-    title: STRERROR[code],
-    status,
-    detail,
-    errno: code,
-    errno_code: ERRNO[code],
-  };
 }
 
 function ofDomain(error: Error, method: string): Problem | undefined {
@@ -140,6 +66,17 @@ const BY_STATUS: Record<number, string> = {
   415: "unsupported-media-type",
 };
 
+const PLACE = /^\/(body|query|params|headers)(\/|$)/;
+
+/** A body that is no JSON has no path, a malformed URL is its own, an empty name loses it. */
+function faults(error: LibraryError): Fault[] {
+  if (error.type !== undefined) return [{ pointer: "/body", detail: error.message }];
+  return (error.errors ?? []).map(({ path, message }) => {
+    const pointer = PLACE.test(path) ? path : path === "" ? "/body" : "/params";
+    return { pointer, detail: message };
+  });
+}
+
 /** A body or parameter that the contract refuses is EINVAL, with the pointer to the field. */
 function ofLibrary(error: LibraryError): Problem {
   const status = error.status ?? 500;
@@ -147,10 +84,8 @@ function ofLibrary(error: LibraryError): Problem {
   if (name) return plain(status, name, error.message);
   if (status < 400 || status >= 500) return plain(500, "fault", "see the service's log");
   const problem = ofErrno("EINVAL", error.message);
-  if (error.errors?.length) {
-    problem.errors = error.errors.map(({ path, message }) => ({ pointer: path, detail: message }));
-  }
-  return problem;
+  const errors = faults(error);
+  return errors.length > 0 ? { ...problem, errors } : problem;
 }
 
 export function toProblem(error: Error, method: string): Problem {
@@ -160,10 +95,18 @@ export function toProblem(error: Error, method: string): Problem {
 function headersOf(problem: Problem, error: LibraryError): Record<string, string> {
   if (problem.status === 401) return { "www-authenticate": 'Bearer error="invalid_token"' };
   if (problem.status === 503) return { "retry-after": "1" };
-  return problem.status === 405 ? (error.headers ?? {}) : {};
+  if (problem.status !== 405) return {};
+  return { allow: (error.headers?.Allow ?? "").replace(/\bGET\b/, "GET, HEAD") };
 }
 
 export type OnFault = (error: Error, requestId: string) => void;
+
+/** The path as it was sent, less what a URI may not have in it. */
+function instanceOf(url: string): string {
+  return url
+    .replace(/\?.*/s, "")
+    .replace(/%(?![0-9A-Fa-f]{2})|[^!-~]|["<>\\^`{|}#]/g, encodeURIComponent);
+}
 
 export function sendProblem(
   error: Error,
@@ -178,7 +121,7 @@ export function sendProblem(
   const problem = toProblem(error, req.method ?? "");
   const request_id = String(res.getHeader("x-request-id"));
   if (problem.status === 500) onFault(error, request_id);
-  const instance = (req.url ?? "").replace(/\?.*/s, "");
+  const instance = instanceOf(req.url ?? "");
   const text = JSON.stringify({ ...problem, instance, request_id });
   res.writeHead(problem.status, {
     ...headersOf(problem, error as LibraryError),

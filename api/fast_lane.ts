@@ -14,6 +14,9 @@ import { type ValueBody, valueBytes } from "./handlers/elem.ts";
 
 const ROUTE = /^\/v1\/fds\/(0|[1-9]\d{0,8})\/elements\/([\w:.+%-]{1,2048})$/;
 const BODY_MAX = 65536;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+const CONTROL = /[\u0000-\u001f\u007f]/;
+const TYPE = "application/json; charset=utf-8";
 const UPDATE =
   "#/paths/~1v1~1fds~1%7Bfd%7D~1elements~1%7Bkey%7D/put/requestBody/content/application~1json/schema";
 
@@ -36,12 +39,16 @@ function bodyValidator(): ValidateFunction<Body> {
 }
 
 function plainHeaders({ headers }: IncomingMessage): boolean {
+  const { authorization = "" } = headers;
+  if (!/^Bearer ./i.test(authorization)) return false;
   return headers["idempotency-key"] === undefined && headers["content-encoding"] === undefined;
 }
 
+/** What the document's pattern refuses, and what is no key, is for the general way to tell. */
 function decodedKey(text: string): Buffer | undefined {
   try {
-    return parseBytes(text.includes("%") ? decodeURIComponent(text) : text, "/params/key");
+    const decoded = text.includes("%") ? decodeURIComponent(text) : text;
+    return CONTROL.test(decoded) ? undefined : parseBytes(decoded, "/params/key");
   } catch {
     return undefined;
   }
@@ -63,7 +70,7 @@ export function createFastLane(kernel: Kernel, general: General, sendError: Send
     const { value, id } = await kernel.mapLookupElem(caller(req), fd, key, 0);
     const shown = id ? `{"id":${value.readUInt32LE()}}` : `"${value.toString("hex")}"`;
     const text = `{"key":"${key.toString("hex")}","value":${shown}}`;
-    res.writeHead(200, ["content-type", "application/json", "content-length", String(text.length)]);
+    res.writeHead(200, ["content-type", TYPE, "content-length", String(text.length)]);
     res.end(text);
   }
 
@@ -73,7 +80,7 @@ export function createFastLane(kernel: Kernel, general: General, sendError: Send
     for await (const chunk of req) chunks.push(chunk as Buffer);
     const raw = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
     try {
-      req.body = JSON.parse(raw.toString());
+      req.body = JSON.parse(raw.toString().replace(/^\ufeff/, ""));
     } catch (error) {
       throw new Errno("EINVAL", (error as Error).message, { pointer: "/body" });
     }
@@ -90,7 +97,11 @@ export function createFastLane(kernel: Kernel, general: General, sendError: Send
     const { accept = "*/*", "content-type": type, "content-length": length } = req.headers;
     const reads = req.method === "GET";
     if (reads && accept !== "*/*" && accept !== "application/json") return false;
-    if (!reads && (type !== "application/json" || !(Number(length) <= BODY_MAX))) return false;
+    if (
+      !reads &&
+      (type !== "application/json" || !(Number(length) > 0 && Number(length) <= BODY_MAX))
+    )
+      return false;
     const key = decodedKey(text);
     if (!key) return false;
     const work = reads ? lookup(req, res, Number(fd), key) : update(req, res, Number(fd), key);

@@ -1,4 +1,4 @@
-import cluster from "node:cluster";
+import cluster, { type Worker } from "node:cluster";
 import { startPrivateRedis } from "../domain/redis_server.ts";
 import { type Config, readConfig, tokenSecret } from "./config.ts";
 import { createLog } from "./log.ts";
@@ -56,29 +56,39 @@ function greet(host: string, port: number): void {
 
 /** A worker process: told where Redis is, serves until told to stop. */
 async function work(): Promise<void> {
-  const handed = await new Promise<Handed>((resolve) => process.once("message", resolve));
+  const handed = await new Promise<Handed>((resolve) => {
+    process.once("message", resolve);
+    process.send?.({ port: 0 });
+  });
   const { startService } = await import("./service.ts");
   const service = await startService(config, handed.url, Buffer.from(handed.secret, "base64"), log);
   onStop(service.stop);
   process.send?.({ port: service.address.port });
 }
 
+/**
+ * Resolves to the port once the worker serves. It says port 0 when it can be told: what is sent
+ * before it listens is lost in the loader's hooks.
+ */
+function hand(worker: Worker, handed: Handed): Promise<number> {
+  return new Promise((resolve, reject) => {
+    worker.on("message", ({ port }: { port?: number }) => {
+      if (port === 0) worker.send(handed);
+      else if (port) resolve(port);
+    });
+    worker.once("exit", (code) => reject(new Error(`a worker ended with code ${code}`)));
+  });
+}
+
 async function startWorkers(url: string, secret: Buffer) {
+  const handed = { url, secret: secret.toString("base64") };
   const workers = Array.from({ length: config.workers }, () => cluster.fork());
-  const ports = workers.map(
-    (worker) =>
-      new Promise<number>((resolve, reject) => {
-        worker.once("message", ({ port }: { port: number }) => resolve(port));
-        worker.once("exit", (code) => reject(new Error(`a worker ended with code ${code}`)));
-        worker.send({ url, secret: secret.toString("base64") } satisfies Handed);
-      }),
-  );
-  const [port = 0] = await Promise.all(ports);
+  const [port = 0] = await Promise.all(workers.map((worker) => hand(worker, handed)));
   let stopping = false;
   cluster.on("exit", (worker) => {
     if (stopping) return;
     log("error", `worker ${worker.process.pid} ended; another takes its place`);
-    cluster.fork().send({ url, secret: secret.toString("base64") } satisfies Handed);
+    hand(cluster.fork(), handed).catch((error: Error) => stopping || log("error", error.message));
   });
   const stop = async () => {
     stopping = true;

@@ -26,7 +26,7 @@ export interface Hints {
  * @param deadline ms after which a call of Redis counts as lost.
  */
 export function createKernel(url: string, secret: Buffer, deadline = 1000) {
-  const script = new Script(connect(url), deadline);
+  const script = new Script(connect(url, deadline), deadline);
   const tokens = new Tokens(secret);
   const hints: Hints = { onWorkLeft: () => {}, onSession: () => {} };
 

@@ -1,4 +1,5 @@
 import { bytes, type Call, number, octal, optional, pairs, type Run, text } from "./call.ts";
+import { Errno } from "./errno.ts";
 import type { Value } from "./script.ts";
 
 /** The bpffs tree: pins, directories, links. Modes are numbers here, octal text in what is told. */
@@ -56,7 +57,13 @@ export function fsCommands(run: Run) {
     link: (call: Call, path: string, from: string) => told(run(call, "link", path, from)),
 
     async stat(call: Call, path: string, how: StatOptions): Promise<NodeInfo> {
-      const [, ino = "0", name = ""] = /^(\d+) (.*)$/s.exec(how.cursor) ?? [];
+      const place = /^(\d{1,15}) (.+)$/s.exec(how.cursor);
+      if (how.cursor !== "" && !place) {
+        throw new Errno("EINVAL", "the cursor is none that a page gave", {
+          pointer: "/query/cursor",
+        });
+      }
+      const [, ino = "0", name = ""] = place ?? [];
       const flags = [how.follow ? 1 : 0, how.entries ? 1 : 0];
       const [page, more, ...node] = await run(call, "stat", path, ...flags, ino, name, how.limit);
       const info = nodeInfo(node);

@@ -25,7 +25,9 @@ export function joinLua(): Image {
   ];
   const modules = new Map<string, string>();
   const starts: { file: string; line: number }[] = [];
-  for (const file of readdirSync(LUA).sort()) {
+  for (const file of readdirSync(LUA)
+    .filter((name) => name.endsWith(".lua"))
+    .sort()) {
     const module = file.replace(/\.lua$/, "");
     const text = readFileSync(join(LUA, file), "utf8").trimEnd();
     lines.push(`function modules.${module}()`);

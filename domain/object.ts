@@ -104,5 +104,9 @@ export function holders(rows: Value | undefined, truncated: boolean): Holders {
     else if (noun === "prog") held.progs.push(id);
     else held.slots.push({ map_id: id, count: number(count) });
   }
+  held.files.sort((a, b) => a.file - b.file);
+  held.inodes.sort((a, b) => a - b);
+  held.progs.sort((a, b) => a - b);
+  held.slots.sort((a, b) => a.map_id - b.map_id);
   return truncated ? { ...held, truncated } : held;
 }

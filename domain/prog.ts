@@ -21,21 +21,26 @@ const FDS_MAX = 1000;
 
 interface Ref {
   fd: number;
-  /** The furthest byte of the map's value that is addressed directly. */
+  /** The byte of the map's value that is addressed directly. */
   offset?: number;
 }
 
-/** Each fd once, in the order of first use, and for each reference the place of its fd. */
+/**
+ * Each fd at its first use, and again where it addresses its value further than before: what is asked
+ * of it comes in the order of the instructions. For each reference the place of an entry of its fd.
+ */
 function distinct(found: readonly MapRef[], fdArray: readonly number[]) {
   const places = new Map<number, number>();
+  const furthest = new Map<number, number>();
   const refs: Ref[] = [];
   const indices = found.map(({ kind, value, direct, offset }) => {
     const fd = kind === "fd" ? value : (fdArray[value] ?? -1);
-    const place = places.get(fd) ?? refs.push({ fd }) - 1;
-    places.set(fd, place);
-    const ref = refs[place] as Ref;
-    if (direct) ref.offset = Math.max(ref.offset ?? 0, offset);
-    return place;
+    const further = direct && offset > (furthest.get(fd) ?? -1);
+    if (further) furthest.set(fd, offset);
+    if (further || !places.has(fd)) {
+      places.set(fd, refs.push(further ? { fd, offset } : { fd }) - 1);
+    }
+    return places.get(fd) ?? 0;
   });
   if (refs.length > FDS_MAX) throw new Errno("ENOMEM", `more than ${FDS_MAX} fds in insns`);
   return { refs, indices };

@@ -18,13 +18,27 @@ import { joinLua } from "./image.ts";
 export type Value = Buffer | number | null | Value[];
 export type Argument = string | number | Buffer;
 
-/** Commands that only free: they run on a Redis that is out of memory. */
-const FREEING = new Set([
+/** Commands that read, renew or free: they run on a Redis that is out of memory. */
+const NOT_GROWING = new Set([
   "close",
   "exit",
+  "fd_list",
   "kill",
   "map_delete_elem",
+  "map_dump",
+  "map_get",
+  "map_get_next_id",
+  "map_get_next_key",
+  "map_lookup_and_delete_elem",
+  "map_lookup_elem",
+  "obj_get_info_by_fd",
+  "prog_get",
+  "prog_get_next_id",
   "rmdir",
+  "session_get",
+  "session_list",
+  "session_renew",
+  "stat",
   "sweep",
   "unlink",
   "unlink_tree",
@@ -52,9 +66,11 @@ const ONCE = {
  * `redis://`, `rediss://`, `unix:///path`, `redis+sentinel://host:port,host:port/group` or
  * `redis+cluster://host:port,host:port`.
  */
-export function connect(url: string): Redis | Cluster {
+export function connect(url: string, deadline = 1000): Redis | Cluster {
   const retryStrategy = (tries: number) => Math.min(50 * tries, 1000);
-  const options = { ...ONCE, retryStrategy, enableAutoPipelining: true, scripts };
+  // A connection that has gone silent is given up: a partition tells nobody.
+  const once = { ...ONCE, connectTimeout: 2 * deadline, socketTimeout: 2 * deadline };
+  const options = { ...once, retryStrategy, enableAutoPipelining: true, scripts };
   const special = /^redis\+(sentinel|cluster):\/\/(?:([^:@]*):([^@]*)@)?([^/]+)(?:\/(.*))?$/.exec(
     url,
   );
@@ -78,7 +94,7 @@ export function connect(url: string): Redis | Cluster {
     retryDelayOnFailover: 0,
     clusterRetryStrategy: retryStrategy,
     scripts,
-    redisOptions: { ...ONCE, ...login },
+    redisOptions: { ...once, ...login },
   });
 }
 
@@ -91,6 +107,11 @@ function fromReply(code: string, detail: string, log: boolean): Error {
   if (code === "TOKEN") return new BadToken(detail);
   if (code === "ENDED") return new SessionEnded(detail);
   if (code === "IDEMPOTENCY") return new KeyReused(detail);
+  return refused(detail);
+}
+
+/** What Redis itself says: it has no room, it cannot work now, or the script has a fault. */
+function refused(detail: string): Error {
   if (/^OOM\b/.test(detail)) return new Errno("ENOMEM", "Redis has reached its maxmemory");
   if (REFUSED.test(detail)) return new Unavailable(detail);
   return new Error(image.locate(detail));
@@ -101,11 +122,7 @@ function fromRejection(error: Error): Error {
   if (/enableOfflineQueue|Cluster isn't ready/.test(error.message)) {
     return new Unavailable("no connection to Redis");
   }
-  if (error.name === "ReplyError") {
-    return /^OOM\b/.test(error.message)
-      ? new Errno("ENOMEM", "Redis has reached its maxmemory")
-      : new Unavailable(error.message);
-  }
+  if (error.name === "ReplyError") return refused(error.message);
   return new OutcomeUnknown("the connection to Redis broke while the command ran");
 }
 
@@ -157,7 +174,7 @@ export class Script {
   async run(namespace: string, command: string, ...args: Argument[]): Promise<Answer> {
     const module = image.modules.get(command);
     if (!module) throw new Error(`no command ${command}`);
-    const name = FREEING.has(command) ? "bpf_freeBuffer" : "bpfBuffer";
+    const name = NOT_GROWING.has(command) ? "bpf_freeBuffer" : "bpfBuffer";
     const call = this.#commands[name](`bpf:{${namespace}}:`, module, command, ...args);
     const [status, ...values] = await this.#inTime(call);
     const code = String(status);

@@ -10,7 +10,7 @@ import {
   text,
   time,
 } from "./call.ts";
-import type { Value } from "./script.ts";
+import type { Argument, Value } from "./script.ts";
 import type { Tokens } from "./token.ts";
 
 /** Sessions: processes that are made, forked, renewed, changed and ended. Times are ms. */
@@ -81,11 +81,17 @@ function sessionInfo(namespace: string, value: Value | undefined): SessionInfo {
   };
 }
 
-/** @param onSession told the namespaces that have a new session. */
+/**
+ * @param onSession told the namespaces of new sessions: before, for an answer that is lost or a
+ *   crash, and after, when no sweeper can have just found the namespace empty.
+ */
 export function sessionCommands(run: Run, tokens: Tokens, onSession: (namespace: string) => void) {
-  function born(namespace: string, [fields, seed]: Value[]) {
-    const session = sessionInfo(namespace, fields);
+  async function born(call: Call, command: string, ...args: Argument[]) {
+    const { namespace } = call;
     onSession(namespace);
+    const [fields, seed] = await run(call, command, ...args);
+    onSession(namespace);
+    const session = sessionInfo(namespace, fields);
     return { session, token: tokens.write(namespace, session.id, text(seed)) };
   }
 
@@ -96,13 +102,13 @@ export function sessionCommands(run: Run, tokens: Tokens, onSession: (namespace:
       const caps = c.capabilities === "*" ? "*" : commas(c.capabilities);
       const ids = [c.uid, c.gid, commas(c.groups), caps, c.umask, c.nofile];
       const args = [seed, hash, c.label, c.ttl_ms, ...ids];
-      return born(call.namespace, await run(call, "session_create", ...args));
+      return born(call, "session_create", ...args);
     },
 
     async fork(call: Call, label: string, ttl: number | undefined) {
       const seed = tokens.newSeed();
       const hash = tokens.hash(call.namespace, seed);
-      return born(call.namespace, await run(call, "fork", seed, hash, label, optional(ttl)));
+      return born(call, "fork", seed, hash, label, optional(ttl));
     },
 
     async sessionGet(call: Call) {

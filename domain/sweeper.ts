@@ -30,9 +30,13 @@ export class Sweeper {
       this.#urgent.add(namespace);
       this.#schedule(0);
     };
-    // After the session is made, so that forgetting an empty namespace can never win the race.
+    // Before, for an answer that is lost or a crash; after, so that forgetting an empty namespace
+    // can never win the race.
     kernel.hints.onSession = (namespace) => {
-      kernel.script.redis.sadd(NAMESPACES, namespace).catch(onError);
+      kernel.script.redis.sadd(NAMESPACES, namespace).then((added) => {
+        // The first sweep tells how long silence may be before it counts as an outage.
+        if (added) kernel.hints.onWorkLeft(namespace);
+      }, onError);
     };
   }
 

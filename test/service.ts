@@ -6,10 +6,12 @@ import { afterAll, afterEach, expect, inject } from "vitest";
 import type { ApiKeys } from "../api/api_keys.ts";
 import { createService } from "../api/app.ts";
 import { createKernel, type Kernel } from "../domain/bpf.ts";
+import { differences } from "./invariants.ts";
 
 /**
- * A service as it ships, on the run's Redis. After every test all sessions of the namespaces that
- * the test used exit, all pins go, and nothing but counters may be left: else the test fails.
+ * A service as it ships, on the run's Redis. After every test every count of the namespaces that it
+ * used is recomputed from its holders; then all sessions exit, all pins go, and nothing but counters
+ * may be left: else the test fails.
  */
 
 export interface Answer {
@@ -98,7 +100,11 @@ export async function testService(keys?: ApiKeys): Promise<TestService> {
   const used: string[] = [];
 
   afterEach(async () => {
-    for (const namespace of used.splice(0)) await expectNothingLeft(kernel, namespace);
+    for (const namespace of used.splice(0)) {
+      expect(await differences(kernel.script.redis, namespace)).toEqual([]);
+      await expectNothingLeft(kernel, namespace);
+      expect(await differences(kernel.script.redis, namespace)).toEqual([]);
+    }
     expect(faults.splice(0).map((fault) => fault.stack)).toEqual([]);
   });
   afterAll(async () => {

@@ -133,8 +133,8 @@ export class Player {
     if (op === "map_create" && LATER_TYPES.test(String(type))) {
       return `map type ${type} comes with a later issue`;
     }
-    const byId = op === "fd_by_id" && this.objects.findLast(({ name }) => name === obj);
-    if (byId && byId.apart && !byId.standIn) {
+    const byId = op === "fd_by_id" ? this.objects.findLast(({ name }) => name === obj) : undefined;
+    if (byId?.apart && !byId.standIn) {
       this.#bound.set(`${proc} ${as}`, { ...ABSENT, lost: true });
       return "fd_by_id of a map that a map-in-map of a later issue holds";
     }

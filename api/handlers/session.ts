@@ -68,7 +68,12 @@ const sessionCreate: Handler = async (context: Context, { req }) => {
     nofile: body.nofile ?? 1024,
   };
   if (key) bound(key, { namespace, ...credentials });
-  const call = { namespace, sid: "", hash: "", ...idempotency(req, `key:${key?.id ?? ""}`) };
+  const call = {
+    namespace,
+    sid: "",
+    hash: "",
+    ...idempotency(req, `key:${encodeURIComponent(key?.id ?? "")}`),
+  };
   return created(await context.kernel.sessionCreate(call, credentials));
 };
 

@@ -9,7 +9,8 @@ local call = redis.call
 
 local idr = { sys = {} }
 local sys = idr.sys
-local HOLDERS = 500
+-- As many as one call tells of; the page says that there is more.
+local HOLDERS, PAGE = 500, 200
 
 -- A new object: its id, then its fd. EMFILE burns the id, as in Linux: the counter is all it leaves.
 function idr.publish(kind, mode, fields)
@@ -59,9 +60,10 @@ end
 local function list(kind, start, limit)
   if tonumber(start) >= 2147483647 then kernel.fail("EINVAL", "start_id " .. start) end
   cred.need_admin("listing " .. kind .. "s")
+  limit = math.min(tonumber(limit), PAGE)
   local ids = call("ZRANGEBYSCORE", kernel.key("ids:" .. kind), "(" .. start, "+inf",
     "LIMIT", 0, limit + 1)
-  local more = #ids > tonumber(limit) and table.remove(ids)
+  local more = #ids > limit and table.remove(ids)
   local page = {}
   for i, id in ipairs(ids) do page[i] = { id, use(kind).info(id) } end
   return page, more and ids[#ids] or false

@@ -60,9 +60,20 @@ function inode.create(dir, kind, mode, object)
   return node
 end
 
+-- Names looked for in one call: a path through more would hold Redis too long.
+local FINDS = 512
+local found, finds = {}, 0
+
 function inode.find(dir, name)
-  local ino = call("ZSCORE", names(dir.ino), name)
-  return ino and inode.load(ino)
+  local at = dir.ino .. "/" .. name
+  if found[at] == nil then
+    finds = finds + 1
+    if finds > FINDS then
+      kernel.fail("ENAMETOOLONG", "more than " .. FINDS .. " names to look for")
+    end
+    found[at] = call("ZSCORE", names(dir.ino), name)
+  end
+  return found[at] and inode.load(found[at])
 end
 
 function inode.is_empty(dir)
@@ -102,25 +113,20 @@ local function sorts_after(a, b)
   return #a > #b
 end
 
--- Names in the order of their inodes, after (ino, name), and of their bytes where they share one;
+-- Names in the order of their inodes, and of their bytes where they share one, after (ino, name):
 -- name and ino alternate, one more than `limit` when there are more.
 function inode.page(dir, ino, name, limit)
-  local rank = name ~= "" and call("ZRANK", names(dir.ino), name)
-  if rank and call("ZSCORE", names(dir.ino), name) == ino then
-    return call("ZRANGE", names(dir.ino), rank + 1, rank + limit + 1, "WITHSCORES")
-  end
-  local page, offset = {}, 0
-  repeat
-    local some = call("ZRANGEBYSCORE", names(dir.ino), ino, "+inf", "WITHSCORES",
-      "LIMIT", offset, limit + 1)
-    for i = 1, #some, 2 do
-      if #page <= 2 * limit and (some[i + 1] ~= ino or sorts_after(some[i], name)) then
-        page[#page + 1], page[#page + 2] = some[i], some[i + 1]
-      end
+  local set = names(dir.ino)
+  local low, high = call("ZCOUNT", set, "-inf", "(" .. ino), call("ZCOUNT", set, "-inf", ino)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if sorts_after(call("ZRANGE", set, middle, middle)[1], name) then
+      high = middle
+    else
+      low = middle + 1
     end
-    offset = offset + limit + 1
-  until #page > 2 * limit or #some == 0
-  return page
+  end
+  return call("ZRANGE", set, low, low + limit, "WITHSCORES")
 end
 
 return inode

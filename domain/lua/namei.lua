@@ -9,7 +9,7 @@ local namei = {}
 
 local PATH_MAX, NAME_MAX, MAX_LINKS = 4096, 255, 40
 -- As many components as one path has; symlinks may not multiply them.
-local STEPS = 2048
+local STEPS = 4200
 
 -- The node or nil. What exists is in the dcache; bpf_lookup() is asked for what does not.
 function namei.lookup(dir, name)

@@ -10,7 +10,9 @@ local process = { sys = {} }
 local sys = process.sys
 local IDS = kernel.key("ids:session")
 -- A fork copies its fds in one atomic step.
-local FORK_FDS = 1500
+local FORK_FDS = 500
+-- As many as one call tells of; the page says that there is more.
+local PAGE = 200
 
 local function create(token, label, ttl, uid, gid, groups, caps, umask, nofile)
   if call("ZCARD", IDS) == 0 then clock.start() end
@@ -91,8 +93,9 @@ function sys.session_set(uid, gid, groups, umask, ttl)
 end
 
 function sys.session_list(start, limit)
+  limit = math.min(tonumber(limit), PAGE)
   local sids = call("ZRANGEBYSCORE", IDS, "(" .. start, "+inf", "LIMIT", 0, limit + 1)
-  local more = #sids > tonumber(limit) and table.remove(sids)
+  local more = #sids > limit and table.remove(sids)
   local page = {}
   for i, sid in ipairs(sids) do page[i] = info(sid) end
   return page, more and sids[#sids] or false

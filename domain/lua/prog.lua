@@ -60,7 +60,8 @@ function prog.sys.prog_bind_map(fd, map_fd, flags)
   local fd_table = use("fd_table")
   local f = fd_table.fget_kind(fd, "prog")
   local m = fd_table.fget_kind(map_fd, "map")
-  if not call("LPOS", used(f.id), m.id) then prog.use_map(f.id, m.id) end
+  local held = call("HEXISTS", kernel.key("holders:map", m.id), "prog:" .. f.id)
+  if held == 0 then prog.use_map(f.id, m.id) end
 end
 
 return prog

@@ -44,6 +44,8 @@ local function remembered()
   local kept = call("HMGET", key, "fingerprint", "reply")
   if kept[1] then
     if kept[1] ~= fingerprint then return { "IDEMPOTENCY", "the key was used with another request" } end
+    -- A repeat is a sign of life, too.
+    if sid ~= "" then pcall(use("session").enter, sid, token) end
     return cmsgpack.unpack(kept[2])
   end
   local reply = attempt()

@@ -94,7 +94,7 @@ end
 
 -- rm -r: everything below and the name itself, all or nothing (an extension).
 -- E2BIG: more than one atomic step removes.
-local TREE = 250
+local TREE = 150
 local function collect(dir, name, node, found)
   namei.may_delete(dir, node, node.kind == "directory")
   found.seen = (found.seen or 0) + 1

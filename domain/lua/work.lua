@@ -6,7 +6,7 @@ local call = redis.call
 local LIST = kernel.key("work")
 
 -- References that one call may put; keeps a script under about 5 ms.
-local BUDGET = 400
+local BUDGET = 128
 
 local work = {}
 local queue, head, tail = {}, 1, 0

@@ -1,0 +1,87 @@
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { joinLua } from "../domain/image.ts";
+import { connect, type Value } from "../domain/script.ts";
+
+/**
+ * What the service is measured against: a node:http handler that runs the same script with the same
+ * client library and options and writes the same JSON, but parses, checks and limits nothing. What
+ * it answers to is given by the bench in BARE, since it could not find out by itself.
+ */
+
+export interface Step {
+  method: string;
+  /** What the URL starts with; the rest replaces "$" in the arguments. */
+  prefix: string;
+  command: string;
+  args: (string | number)[];
+  status: number;
+  /** The answer; {hex} is the first value of the reply in hex, {fd} as it is. */
+  answer: string;
+}
+
+export interface Bare {
+  redis: string;
+  namespace: string;
+  sid: string;
+  hash: string;
+  steps: Step[];
+}
+
+interface Commands {
+  bpfBuffer(...args: (string | number)[]): Promise<Value[]>;
+  bpf_freeBuffer(...args: (string | number)[]): Promise<Value[]>;
+}
+
+const given = JSON.parse(process.env.BARE ?? "") as Bare;
+const redis = connect(given.redis);
+const commands = redis as unknown as Commands;
+const FREEING = new Set(["close", "unlink"]);
+const modules = joinLua().modules;
+const ROOT = `bpf:{${given.namespace}}:`;
+
+function prepared(step: Step) {
+  const module = modules.get(step.command) ?? "";
+  const call = FREEING.has(step.command) ? "bpf_freeBuffer" : "bpfBuffer";
+  const head = [ROOT, module, step.command, given.sid, given.hash, "", ""];
+  const [before = "", after] = step.answer.split(/\{hex\}|\{fd\}/);
+  const hex = step.answer.includes("{hex}");
+  const { method, prefix, args, status } = step;
+  const write = (res: ServerResponse, id: string, value: Value | undefined) => {
+    const shown = hex ? (value as Buffer).toString("hex") : String(value);
+    const text = after === undefined ? before : before + shown + after;
+    const headers = ["x-request-id", id];
+    if (text) headers.push("content-type", "application/json", "content-length", `${text.length}`);
+    res.writeHead(status, headers).end(text || undefined);
+  };
+  const ask = (tail: string) =>
+    commands[call](
+      ...head,
+      ...args.map((arg) => (typeof arg === "string" ? arg.replace("$", tail) : arg)),
+    );
+  return { method, prefix, write, ask };
+}
+
+const steps = given.steps
+  .sort((a, b) => b.prefix.length - a.prefix.length)
+  .map((step) => prepared(step));
+
+redis.once("ready", () => {
+  const server = createServer((req, res) => {
+    const { method, url = "" } = req;
+    const step = steps.find((s) => s.method === method && url.startsWith(s.prefix));
+    if (!step) return res.writeHead(404).end();
+    req.resume();
+    step.ask(url.slice(step.prefix.length)).then(
+      ([status, value]) => {
+        if (String(status) > "+") return res.writeHead(500).end(String(value));
+        step.write(res, req.headers["x-request-id"] as string, value);
+      },
+      (error: Error) => res.writeHead(500).end(error.message),
+    );
+  });
+  server.listen(0, "127.0.0.1", () => {
+    const { port } = server.address() as AddressInfo;
+    process.stdout.write(`bare handler at http://127.0.0.1:${port}\n`);
+  });
+});

@@ -1,0 +1,146 @@
+import { execFile } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+/** Load on loopback by wrk or redis-benchmark, and what it cost each process in CPU time. */
+
+export interface Sample {
+  /** Requests a second. */
+  rate: number;
+  p50: number;
+  p99: number;
+  /** Microseconds a request, of each process by name. */
+  cpu: Record<string, number>;
+}
+
+export interface HttpRequest {
+  method: string;
+  path: string;
+  body?: string;
+}
+
+/** Name -> processes of the thing measured. */
+export type Watched = Record<string, number>;
+
+export interface Load {
+  base: string;
+  token: string;
+  /** The second is asked with what the first answered. */
+  requests: HttpRequest[];
+  seconds: number;
+  /** Elements to choose from. */
+  elements?: number;
+  watched: Watched;
+}
+
+const run = promisify(execFile);
+const CONNECTIONS = 64;
+/** USER_HZ: what /proc counts CPU time in, on every Linux that Node runs on. */
+const TICK_US = 10_000;
+let seed = 0;
+
+function stat(pid: number | string): string[] {
+  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+  return text.slice(text.lastIndexOf(")") + 2).split(" ");
+}
+
+/** utime and stime in microseconds, of a process and of its workers. */
+function cpuTime(pid: number): number {
+  const [own, ...children] = [String(pid), ...childrenOf(pid)].map((id) => {
+    const fields = stat(id);
+    return (Number(fields[11]) + Number(fields[12])) * TICK_US;
+  });
+  return children.reduce((sum, time) => sum + time, own ?? 0);
+}
+
+function childrenOf(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+    readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").split(" ").filter(Boolean),
+  );
+}
+
+async function account(watched: Watched, work: () => Promise<number>) {
+  const names = Object.keys(watched);
+  const times = () => names.map((name) => cpuTime(watched[name] as number));
+  const before = times();
+  const requests = await work();
+  const after = times();
+  const cpu = names.map((name, i) => [name, ((after[i] ?? 0) - (before[i] ?? 0)) / requests]);
+  return Object.fromEntries(cpu) as Record<string, number>;
+}
+
+/** @throws when any answer was not a success: a bench must not measure refusals. */
+export async function wrk(load: Load): Promise<Sample> {
+  const [first, second = { method: "", path: "" }] = load.requests;
+  if (!first) throw new Error("nothing to ask");
+  seed += 1;
+  const text = [first, second].flatMap(({ method, path, body = "" }) => [method, path, body]);
+  const script = join(import.meta.dirname, "requests.lua");
+  const two = load.requests.length === 2 ? "1" : "0";
+  const args = ["-t1", `-c${CONNECTIONS}`, `-d${load.seconds}s`, "-s", script, load.base, "--"];
+  args.push(load.token, two, String(load.elements ?? 1), ...text, String(seed));
+  let result: number[] = [];
+  const cpu = await account(load.watched, async () => {
+    const { stdout } = await run("wrk", args);
+    result = (/RESULT (.*)/.exec(stdout)?.[1] ?? "").split(" ").map(Number);
+    if (!result[0] || result[4] !== 0) throw new Error(`wrk on ${first.path}: ${stdout}`);
+    return result[0];
+  });
+  const [requests = 0, duration = 1, p50 = 0, p99 = 0] = result;
+  return { rate: (requests * 1e6) / duration, p50: p50 / 1000, p99: p99 / 1000, cpu };
+}
+
+/** The same command straight to Redis. */
+export async function redisBenchmark(
+  socket: string,
+  command: (string | number)[],
+  options: { requests: number; pipeline: number; watched: Watched },
+): Promise<Sample> {
+  const { requests, pipeline, watched } = options;
+  const args = ["-s", socket, "-c", CONNECTIONS, "-P", pipeline, "-n", requests, "--csv"];
+  let fields: number[] = [];
+  const cpu = await account(watched, async () => {
+    const { stdout } = await run("redis-benchmark", [...args, ...command].map(String));
+    const row = stdout.trim().split("\n").at(-1) ?? "";
+    // "test","rps","avg","min","p50","p95","p99","max"; the test's name is the command itself.
+    fields = [...row.matchAll(/"([\d.]+)"(?=,|$)/g)].slice(-7).map(([, text]) => Number(text));
+    if (!fields[0]) throw new Error(`redis-benchmark: ${stdout}`);
+    return requests;
+  });
+  return { rate: fields[0] ?? 0, p50: fields[3] ?? 0, p99: fields[5] ?? 0, cpu };
+}
+
+export function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  const high = sorted[half] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? high : ((sorted[half - 1] ?? high) + high) / 2;
+}
+
+export function medianSample(samples: Sample[]): Sample {
+  const of = (pick: (sample: Sample) => number) => median(samples.map(pick));
+  const names = Object.keys(samples[0]?.cpu ?? {});
+  return {
+    rate: of((s) => s.rate),
+    p50: of((s) => s.p50),
+    p99: of((s) => s.p99),
+    cpu: Object.fromEntries(names.map((name) => [name, of((s) => s.cpu[name] ?? Number.NaN)])),
+  };
+}
+
+/** Alternating rounds: every contender once a round, so that a noisy moment hits all alike. */
+export async function rounds(
+  count: number,
+  contenders: Record<string, () => Promise<Sample>>,
+): Promise<Record<string, Sample[]>> {
+  const names = Object.keys(contenders);
+  const results = Object.fromEntries(names.map((name): [string, Sample[]] => [name, []]));
+  for (let round = 0; round <= count; round++) {
+    for (const [name, measure] of Object.entries(contenders)) {
+      const sample = await measure();
+      if (round > 0) results[name]?.push(sample); // round 0 warms up
+    }
+  }
+  return results;
+}

@@ -1,0 +1,115 @@
+import type { Step } from "./bare.ts";
+import type { HttpRequest } from "./load.ts";
+import { ask } from "./world.ts";
+
+/** The operations measured: how they are asked over HTTP, and which command of the script each is. */
+
+export interface Operation {
+  name: string;
+  requests: HttpRequest[];
+  /** What the bare handler runs and answers for them. */
+  steps: Step[];
+}
+
+type Args = (string | number)[];
+interface Shape extends HttpRequest {
+  command: string;
+  args: Args;
+  status: number;
+}
+
+export const KEY = "key0";
+export const VALUE = "value000";
+const hex = (text: string) => Buffer.from(text).toString("hex");
+const PIN = "/pin";
+const MAP = { map_type: "hash", key_size: 4, value_size: 8, max_entries: 1000 };
+
+const post = (
+  path: string,
+  body: object | undefined,
+  command: string,
+  args: Args,
+  status: number,
+) => ({ method: "POST", path, ...(body && { body: JSON.stringify(body) }), command, args, status });
+const get = (path: string, command: string, args: Args) => ({
+  method: "GET",
+  path,
+  command,
+  args,
+  status: 200,
+});
+const put = (path: string, body: object, command: string, args: Args, status: number) => ({
+  method: "PUT",
+  path,
+  body: JSON.stringify(body),
+  command,
+  args,
+  status,
+});
+const del = (path: string, command: string, args: Args) => ({
+  method: "DELETE",
+  path,
+  command,
+  args,
+  status: 204,
+});
+
+/** Name -> requests. `{fd}` and `{n}` come last in a path: the bare handler takes them from there. */
+function shapes(fd: number): Record<string, Shape[]> {
+  const element = `/v1/fds/${fd}/elements/${hex(KEY)}`;
+  const value = { value: hex(VALUE) };
+  const mapArgs = ["hash", 4, 8, 1000, 0, "", "0"];
+  return {
+    lookup: [get(element, "map_lookup_elem", [fd, KEY, 0])],
+    update: [put(element, value, "map_update_elem", [fd, KEY, VALUE, 0], 204)],
+    "obj_get + close": [
+      post("/v1/fds", { path: PIN }, "obj_get", [PIN, 0], 201),
+      del("/v1/fds/{fd}", "close", ["$"]),
+    ],
+    "pin + unlink": [
+      put("/v1/fs?path=/p{n}", { type: "pin", fd }, "obj_pin", ["/p$", fd, 0], 201),
+      del("/v1/fs?path=/p{n}", "unlink", ["/p$"]),
+    ],
+    "info by fd": [get(`/v1/fds/${fd}`, "obj_get_info_by_fd", [fd])],
+    "next key": [get(`/v1/fds/${fd}/next-key?key=${hex(KEY)}`, "map_get_next_key", [fd, 1, KEY])],
+    "map_create + close": [
+      post("/v1/maps", MAP, "map_create", mapArgs, 201),
+      del("/v1/fds/{fd}", "close", ["$"]),
+    ],
+    "session renew": [post("/v1/session/renew", undefined, "session_renew", [], 200)],
+    "fs stat": [get(`/v1/fs?path=${PIN}`, "stat", [PIN, 1, 1, "0", "", 1000])],
+  };
+}
+
+/** A map with two elements and a pin; answers its fd. */
+export async function furnish(base: string, token: string): Promise<number> {
+  const created = await ask(base, token, "POST", "/v1/maps", JSON.stringify(MAP));
+  const { fd } = JSON.parse(created) as { fd: number };
+  for (const key of [KEY, "key1"]) {
+    const body = JSON.stringify({ value: hex(VALUE) });
+    await ask(base, token, "PUT", `/v1/fds/${fd}/elements/${hex(key)}`, body);
+  }
+  await ask(base, token, "PUT", `/v1/fs?path=${PIN}`, JSON.stringify({ type: "pin", fd }));
+  return fd;
+}
+
+/** Each asked once of the service: what it answers is what the bare handler answers. */
+export async function operations(base: string, token: string, fd: number): Promise<Operation[]> {
+  const list: Operation[] = [];
+  for (const [name, requests] of Object.entries(shapes(fd))) {
+    let opened = "";
+    const steps: Step[] = [];
+    for (const { method, path, body, command, args, status } of requests) {
+      const prefix = path.replace(/\{\w+\}$/, "");
+      const asked = path.replace("{fd}", opened).replace("{n}", "0");
+      const text = await ask(base, token, method, asked, body);
+      opened = /"fd":(\d+)/.exec(text)?.[1] ?? "";
+      let answer = text;
+      if (name === "lookup") answer = text.replace(hex(VALUE), "{hex}");
+      if (status === 201 && opened) answer = text.replace(`"fd":${opened}`, '"fd":{fd}');
+      steps.push({ method, prefix, command, args, status, answer });
+    }
+    list.push({ name, requests, steps });
+  }
+  return list;
+}

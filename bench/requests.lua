@@ -1,0 +1,46 @@
+-- What wrk sends: one operation over and over, or two by turns where the second needs the first's
+-- answer (open and close, pin and unlink). Arguments: token, 1 when there are two, how many elements
+-- there are to choose from, then method, path and body of each. In paths and bodies {n} is a number
+-- never used before, {i} and {key} a random element, {fd} the fd that the first answered.
+local sent = 0
+local answered = {}
+
+local function filled(text, values)
+  return (text:gsub("{(%w+)}", values))
+end
+
+local function key(i)
+  return ("%02x%02x%02x%02x"):format(i % 256, math.floor(i / 256) % 256, math.floor(i / 65536) % 256,
+    math.floor(i / 16777216))
+end
+
+function init(args)
+  local token, two, elements = args[1], args[2] == "1", tonumber(args[3])
+  math.randomseed(tonumber(args[10]))
+  local function send(at, n, values)
+    local body = args[at + 2] ~= "" and filled(args[at + 2], values) or nil
+    local headers = { authorization = "Bearer " .. token, ["x-request-id"] = n }
+    if body then headers["content-type"] = "application/json" end
+    return wrk.format(args[at], filled(args[at + 1], values), headers, body)
+  end
+  function request()
+    local first = table.remove(answered)
+    if first then return send(7, "second", first) end
+    sent = sent + 1
+    local i = math.random(0, elements - 1)
+    return send(4, ("%s.%d"):format(args[10], sent), { n = ("%s.%d"):format(args[10], sent):gsub("%.", "_"), i = i, key = key(i) })
+  end
+  if not two then return end
+  function response(_, headers, body)
+    local id = headers["x-request-id"]
+    if id == "second" then return end
+    answered[#answered + 1] = { n = id:gsub("%.", "_"), fd = body:match('"fd":(%d+)') or "" }
+  end
+end
+
+function done(summary, latency)
+  local e = summary.errors
+  io.write(("\nRESULT %d %d %d %d %d\n"):format(summary.requests, summary.duration,
+    latency:percentile(50), latency:percentile(99),
+    e.connect + e.read + e.write + e.status + e.timeout))
+end

@@ -1,0 +1,362 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, dirname, join, normalize, relative } from "node:path";
+import { expect, it } from "vitest";
+import { createService } from "../api/app.ts";
+import { document, type Operation, routes, TEXT } from "../api/document.ts";
+import { handlers } from "../api/handlers/index.ts";
+import { STATUS } from "../api/problem.ts";
+import { ERRNO } from "../domain/errno.ts";
+import { commandNames } from "../domain/script.ts";
+import { Client, testService } from "./service.ts";
+
+/** What is listed twice agrees: the document, handlers, commands, errnos, routes, imports. */
+
+const ROOT = join(import.meta.dirname, "..");
+const read = (file: string) => readFileSync(join(ROOT, file), "utf8");
+const sorted = (values: Iterable<string>) => [...new Set(values)].sort();
+const camel = (name: string) => name.replaceAll(/_([a-z])/g, (_, c: string) => c.toUpperCase());
+const snake = (name: string) => name.replaceAll(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+const operations = routes.map(({ operation }) => operation);
+
+/** BPF_MAP_UPDATE_ELEM is map_update_elem in Lua; a system call has its own name in both. */
+const lua = (command: string) => command.replace(/^BPF_/, "").toLowerCase();
+const commandsOf = (operation: Operation) => operation["x-bpf-command"].map(lua);
+
+const service = await testService();
+const context = { kernel: service.kernel, keys: undefined, ready: async () => {} };
+const start = () => createService(context, { onFault: () => {} });
+
+// One name, five places
+
+const INTERNAL = ["sweep"];
+
+it("every x-bpf-command is a Lua command and every Lua command is in one operation", () => {
+  const listed = operations.flatMap(commandsOf);
+  expect(listed).toHaveLength(new Set(listed).size);
+  expect(sorted([...listed, ...INTERNAL])).toEqual(commandNames());
+});
+
+it("an operation with one bpf command has its name in camelCase", () => {
+  for (const operation of operations) {
+    const [only = "", ...more] = operation["x-bpf-command"];
+    if (!only.startsWith("BPF_") || more.length > 0) continue;
+    expect(operation.operationId).toBe(camel(lua(only)));
+  }
+});
+
+it("operations and handlers are the same list", () => {
+  const ids = operations.map(({ operationId }) => operationId);
+  expect(ids).toHaveLength(new Set(ids).size);
+  expect(sorted(ids)).toEqual(sorted(Object.keys(handlers)));
+});
+
+/** The text of each member that starts where `pattern` matches. */
+function parts(text: string, pattern: RegExp): Map<string, string> {
+  const starts = [...text.matchAll(pattern)];
+  return new Map(
+    starts.map((start, i) => [start[1] ?? "", text.slice(start.index, starts[i + 1]?.index)]),
+  );
+}
+
+it("a handler calls exactly the kernel methods of its operation's commands", () => {
+  const files = readdirSync(join(ROOT, "api/handlers")).map((file) => read(`api/handlers/${file}`));
+  const code = parts(files.join("\n"), /^const (\w+): Handler\b/gm);
+  for (const operation of operations) {
+    const text = code.get(operation.operationId) ?? "";
+    const called = [...text.matchAll(/\bkernel\.(\w+)\(/g)].map(([, name = ""]) => snake(name));
+    const wanted = commandsOf(operation);
+    expect(sorted(called), operation.operationId).toEqual(sorted(wanted));
+  }
+});
+
+it("a kernel method runs the one Lua command that has its name", () => {
+  const nouns = readdirSync(join(ROOT, "domain")).filter((file) => file.endsWith(".ts"));
+  const text = nouns.map((file) => read(`domain/${file}`)).join("\n");
+  const ran = new Map<string, string[]>([["sweep", ["sweep"]]]);
+  for (const [method, code] of parts(text, /^ {4}(?:async )?(\w+)(?:: |\()/gm)) {
+    const found = [...code.matchAll(/\brun\(\s*call,\s*"(\w+)"/g)];
+    if (found.length > 0) ran.set(snake(method), sorted(found.map(([, name = ""]) => name)));
+  }
+  expect(sorted(ran.keys())).toEqual(commandNames());
+  for (const [method, commands] of ran) expect(commands).toEqual([method]);
+  for (const command of commandNames()) expect(service.kernel).toHaveProperty(camel(command));
+});
+
+// Errnos
+
+/** Kept for operations of later issues, as DESIGN section 5 has them. */
+const NOT_GIVEN_YET = ["EFAULT", "ENOSPC", "EOPNOTSUPP"];
+const LUA = readdirSync(join(ROOT, "domain/lua")).sort();
+const luaText = LUA.map((file) => read(`domain/lua/${file}`)).join("\n");
+
+it("the errno tables agree: ERRNO, STATUS, x-errno-status, the enum, the table of the text", () => {
+  const known = sorted(Object.keys(ERRNO));
+  expect(document["x-errno-status"]).toEqual(STATUS);
+  expect(sorted(Object.keys(STATUS))).toEqual(known);
+  const { Errno } = document.components.schemas as unknown as { Errno: { enum: string[] } };
+  expect(sorted(Errno.enum)).toEqual(known);
+  const rows = [...TEXT.matchAll(/^ {4}\| (\d{3}) \| (E[A-Z0-9, ]+) \|$/gm)];
+  const told = rows.flatMap(([, status, names = ""]) =>
+    names.split(", ").map((name) => [name, Number(status)]),
+  );
+  expect(Object.fromEntries(told)).toEqual(STATUS);
+});
+
+it("the numbers are Linux' own", async () => {
+  const { constants } = await import("node:os");
+  for (const [name, number] of Object.entries(ERRNO)) {
+    const linux = (constants.errno as Record<string, number>)[name];
+    if (linux !== undefined) expect(number, name).toBe(linux);
+  }
+});
+
+/** Words that only look like errnos: an answer of syscall.lua's, and a Redis command. */
+const NO_ERRNOS = ["ENDED", "EXISTS"];
+
+it("every errno that Lua or the program check raises is in the table, and the other way round", () => {
+  const checks = readdirSync(join(ROOT, "domain/verifier")).map((f) =>
+    read(`domain/verifier/${f}`),
+  );
+  const raised = [luaText, ...checks].join("\n").matchAll(/"(E[A-Z0-9]{2,})"/g);
+  const codes = sorted([...raised].map(([, code = ""]) => code)).filter(
+    (code) => !NO_ERRNOS.includes(code),
+  );
+  expect(codes.filter((code) => !Object.hasOwn(ERRNO, code))).toEqual([]);
+  expect(sorted([...codes, ...NOT_GIVEN_YET])).toEqual(sorted(Object.keys(ERRNO)));
+});
+
+it("every errno of the table is given by some operation, save those of later issues", () => {
+  const given = operations.flatMap((operation) => operation["x-errnos"]);
+  expect(sorted([...given, ...NOT_GIVEN_YET])).toEqual(sorted(Object.keys(ERRNO)));
+});
+
+// Operations
+
+interface Example {
+  example?: unknown;
+  examples?: object;
+}
+interface Told extends Operation {
+  summary?: string;
+  description?: string;
+}
+const told = ({ example, examples }: Example) => example !== undefined || examples !== undefined;
+
+it.each(operations.map((o) => [o.operationId, o as Told] as const))(
+  "%s has summary, description, examples, x-errnos",
+  (_id, operation) => {
+    expect(operation.summary).toMatch(/\w/);
+    expect(operation.description).toMatch(/\w/);
+    const bodies = [operation.requestBody, ...Object.values(operation.responses)];
+    for (const body of bodies as { content?: Record<string, Example> }[]) {
+      for (const [type, media] of Object.entries(body?.content ?? {})) {
+        // Bytes cannot be written in YAML.
+        if (type !== "application/octet-stream") expect(told(media), type).toBe(true);
+      }
+    }
+    for (const given of operation.parameters ?? []) {
+      const name = given.$ref?.split("/").at(-1) ?? "";
+      const parameter = given.$ref ? document.components.parameters[name] : given;
+      expect(told(parameter as Example), JSON.stringify(given)).toBe(true);
+    }
+    expect(operation["x-errnos"]).toContain("EINVAL");
+  },
+);
+
+/** Statuses beside the errnos' own, from what the operation is. */
+function besides({ method, operation }: (typeof routes)[number]): number[] {
+  const secured = (operation.security ?? []).some((scheme) => "session" in scheme);
+  const keyed = (operation.security ?? []).some((scheme) => "apiKey" in scheme);
+  const reads = method === "get";
+  return [
+    ...(secured || keyed ? [401, 503] : []),
+    ...(secured ? [410] : []),
+    ...(keyed ? [403] : []),
+    ...(operation.operationId === "readyz" ? [503] : []),
+    ...(operation.requestBody ? [413, 415] : []),
+    // Reads take no Idempotency-Key.
+    ...(reads ? [] : [422]),
+  ];
+}
+
+it("the failures listed are those of the errnos and of HTTP, both ways", () => {
+  for (const route of routes) {
+    const { operation } = route;
+    const statuses = operation["x-errnos"].map((name) => STATUS[name as keyof typeof STATUS]);
+    const wanted = sorted([...statuses, ...besides(route)].map(String));
+    const listed = Object.keys(operation.responses).filter((status) => status >= "400");
+    expect(sorted(listed), operation.operationId).toEqual(wanted);
+  }
+});
+
+// The running app
+
+interface Layer {
+  route?: { path: string; methods: Record<string, boolean> };
+}
+
+/** Requests are born as the app's own, so one tells the app. */
+async function runningRoutes(): Promise<string[]> {
+  let stack: Layer[] = [];
+  service.server.prependOnceListener("request", (req) => {
+    stack = (req as unknown as { app: { router: { stack: Layer[] } } }).app.router.stack;
+  });
+  await new Client(service.base).get("/livez");
+  return stack.flatMap(({ route }) =>
+    Object.keys(route?.methods ?? {}).map((method) => `${method} ${route?.path}`),
+  );
+}
+
+it("the routes of the running app are those of the document", async () => {
+  const paths = routes.map(
+    ({ method, path }) => `${method} ${path.replaceAll(/\{(\w+)\}/g, ":$1")}`,
+  );
+  expect((await runningRoutes()).sort()).toEqual(paths.sort());
+});
+
+/** Runs with the document changed; `change` answers how to change it back. */
+async function withChange(change: () => () => void, run: () => Promise<void>): Promise<void> {
+  const undo = change();
+  try {
+    await run();
+  } finally {
+    undo();
+  }
+}
+
+/** Ajv's strictTuples refuses it when it compiles it, not before. */
+const BAD = { type: "array", prefixItems: [{ type: "integer" }] };
+
+it.each(["/v1/progs", "/v1/fds/{fd}/elements/{key}", "/v1/session", "/v1/fs"])(
+  "a bad schema of a parameter of %s stops the start",
+  async (path) => {
+    const operation = Object.values(document.paths[path] ?? {})[0] as Operation;
+    const before = operation.parameters;
+    await withChange(
+      () => {
+        operation.parameters = [...(before ?? []), { name: "bad", in: "query", schema: BAD }];
+        return () => {
+          if (before) operation.parameters = before;
+          else delete operation.parameters;
+        };
+      },
+      () => expect(start()).rejects.toThrow(`openapi.yaml: ${operation.operationId}`),
+    );
+  },
+);
+
+it.each(["MapCreate", "FdSend", "Rename", "SessionFork", "ElementUpdate"])(
+  "a bad schema %s of a body stops the start",
+  async (name) => {
+    const { schemas } = document.components as { schemas: Record<string, object> };
+    const before = schemas[name] as { properties: object };
+    await withChange(
+      () => {
+        schemas[name] = { ...before, properties: { ...before.properties, bad: BAD } };
+        return () => {
+          schemas[name] = before;
+        };
+      },
+      () => expect(start()).rejects.toThrow(/openapi\.yaml/),
+    );
+  },
+);
+
+it("an operation with a security scheme that nothing checks stops the start", async () => {
+  for (const operation of operations) {
+    const before = operation.security;
+    await withChange(
+      () => {
+        operation.security = [{ session: [] }, { nobody: [] }];
+        return () => {
+          if (before) operation.security = before;
+        };
+      },
+      () => expect(start()).rejects.toThrow("no check for the security of nobody"),
+    );
+  }
+});
+
+it("an operation without a handler stops the start", async () => {
+  const { rename } = handlers;
+  delete handlers.rename;
+  try {
+    await expect(start()).rejects.toThrow("no handler for rename");
+  } finally {
+    if (rename) handlers.rename = rename;
+  }
+});
+
+// Imports
+
+function sources(folder: string): string[] {
+  const entries = readdirSync(join(ROOT, folder), { withFileTypes: true, recursive: true });
+  return entries
+    .filter((entry) => entry.isFile() && /\.(ts|mts|mjs)$/.test(entry.name))
+    .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)));
+}
+
+/** What a file imports: a package's name, or a path from the root. */
+function imports(file: string): string[] {
+  const found = read(file).matchAll(
+    /(?:\bfrom\s+|\bimport\s+|\bimport\(\s*|\brequire(?:\.resolve)?\(\s*)["'`]([^"'`$]+)["'`]/g,
+  );
+  return [...found].map(([, name = ""]) =>
+    name.startsWith(".") ? normalize(join(dirname(file), name)) : name,
+  );
+}
+
+const folders = readdirSync(ROOT).filter((name) =>
+  ["api", "domain", "test", "bench", "examples", "scripts"].includes(name),
+);
+const all = folders.flatMap(sources).map((file) => ({ file, names: imports(file) }));
+const importers = (pattern: RegExp) =>
+  all.filter(({ names }) => names.some((name) => pattern.test(name))).map(({ file }) => file);
+
+it("the imports are found: the check is not blind", () => {
+  expect(importers(/^ioredis$/)).toContain("domain/script.ts");
+  expect(importers(/^express$/)).toContain("api/app.ts");
+  expect(importers(/^express-openapi-validator/)).toContain("api/validation.ts");
+  expect(importers(/^domain\/errno\.ts$/)).toContain("api/errors.ts");
+});
+
+it.each([
+  [
+    "ioredis is imported by domain/script.ts and bench/ only",
+    /^ioredis/,
+    /^(domain\/script\.ts$|bench\/)/,
+  ],
+  ["express is imported in api/ only", /^express/, /^api\//],
+  ["api/ is imported by itself, tests and bench/ only", /^api\//, /^(api|test|bench)\//],
+  [
+    "script.ts is imported in domain/, tests and bench/ only",
+    /^domain\/script\.ts$/,
+    /^(domain|test|bench)\//,
+  ],
+  ["nothing but tests imports test/", /^test\//, /^test\//],
+] as const)("%s", (_claim, imported, allowed) => {
+  expect(importers(imported).filter((file) => !allowed.test(file))).toEqual([]);
+});
+
+// Lua
+
+it.each(LUA)(
+  "%s has a header, at most 150 lines, and leaves the names of keys to kernel.lua",
+  (file) => {
+    const text = read(`domain/lua/${file}`);
+    expect(text).toMatch(/^-- \S.*\.?\n/);
+    expect(text.trimEnd().split("\n").length).toBeLessThanOrEqual(150);
+    if (basename(file) === "kernel.lua") return;
+    const code = text.replaceAll(/--.*$/gm, "");
+    expect(code).not.toMatch(/\bKEYS\b|["']bpf:|\broot\s*\.\./);
+    // A key is a variable or a call, never text put together on the spot.
+    expect(code).not.toMatch(/\bcall\("[A-Z]+",\s*["']/);
+    expect(code).not.toMatch(/\bredis\.(p?call\(|error_reply|status_reply)/);
+  },
+);
+
+it("kernel.lua puts a key together in one function", () => {
+  const code = read("domain/lua/kernel.lua").replaceAll(/--.*$/gm, "");
+  expect(code.match(/\broot \.\. /g)).toHaveLength(3);
+  expect(code).toMatch(/call\("HINCRBY", root \.\. "meta"/);
+});

@@ -1,0 +1,162 @@
+/**
+ * What the model knows: processes, objects, the tree. Nothing is counted: who refers to an object
+ * holds it, and a count is the number of those found.
+ */
+
+/** A call refused; nothing was changed. */
+export class Failure extends Error {
+  readonly errno: string;
+
+  constructor(errno: string) {
+    super(errno);
+    this.errno = errno;
+  }
+}
+
+export function fail(errno: string): never {
+  throw new Failure(errno);
+}
+
+export interface MapObject {
+  kind: "map";
+  id: number;
+  type: string;
+  valueSize: number;
+  maxEntries: number;
+  flags: number;
+  name: string;
+  frozen: boolean;
+  /** Values by key, in hex; of an array those that were written. */
+  elements: Map<string, string>;
+  /** What a program array holds. */
+  slots: Map<number, ProgObject>;
+  /** The type of all programs of a program array. */
+  owner: string | undefined;
+}
+
+export interface ProgObject {
+  kind: "prog";
+  id: number;
+  type: string;
+  uid: number;
+  maps: MapObject[];
+}
+
+export type BpfObject = MapObject | ProgObject;
+
+/** mode: 1 reads, 2 writes. */
+export interface OpenFile {
+  n: number;
+  object: BpfObject;
+  mode: number;
+  opener: number;
+}
+
+export interface Process {
+  id: number;
+  uid: number;
+  nofile: number;
+  fds: Map<number, OpenFile>;
+  /** Files in flight to it. */
+  inbox: { from: number; file: OpenFile }[];
+}
+
+export interface Node {
+  ino: number;
+  kind: "directory" | "symlink" | "map" | "prog";
+  mode: number;
+  uid: number;
+  names: Map<string, Node>;
+  object?: BpfObject;
+  target?: string;
+}
+
+export interface State {
+  last: { session: number; file: number; inode: number; map: number; prog: number };
+  processes: Map<number, Process>;
+  maps: Map<number, MapObject>;
+  progs: Map<number, ProgObject>;
+  root: Node;
+}
+
+export function newState(): State {
+  return {
+    last: { session: 0, file: 0, inode: 1, map: 0, prog: 0 },
+    processes: new Map(),
+    maps: new Map(),
+    progs: new Map(),
+    root: { ino: 1, kind: "directory", mode: 0o1777, uid: 0, names: new Map() },
+  };
+}
+
+/** Every name of the tree with its node; the root has none. */
+export function allNames(dir: Node, path = ""): [string, Node][] {
+  return [...dir.names].flatMap(([name, node]): [string, Node][] => [
+    [`${path}/${name}`, node],
+    ...allNames(node, `${path}/${name}`),
+  ]);
+}
+
+/** Every sharer of every open file: fds, and messages in flight. */
+export function allSharers(state: State): OpenFile[] {
+  return [...state.processes.values()].flatMap((process) => [
+    ...process.fds.values(),
+    ...process.inbox.map((message) => message.file),
+  ]);
+}
+
+const order = (a: number, b: number) => a - b;
+
+/** Who holds an object, in the service's terms. */
+export function holders(state: State, object: BpfObject) {
+  const sharers = allSharers(state).filter((file) => file.object === object);
+  const files = [...new Set(sharers)].map((file) => ({
+    file: file.n,
+    session: file.opener,
+    references: sharers.filter((sharer) => sharer === file).length,
+  }));
+  const pins = allNames(state.root).filter(([, node]) => node.object === object);
+  const inodes = [...new Set(pins.map(([, node]) => node.ino))];
+  const users = [...state.progs.values()].filter((prog) => prog.maps.some((map) => map === object));
+  const slots = [...state.maps.values()].map((map) => ({
+    map_id: map.id,
+    count: [...map.slots.values()].filter((prog) => prog === object).length,
+  }));
+  return {
+    files: files.sort((a, b) => a.file - b.file),
+    inodes: inodes.sort(order),
+    progs: users.map((prog) => prog.id).sort(order),
+    slots: slots.filter(({ count }) => count > 0),
+  };
+}
+
+export function usercnt(state: State, object: BpfObject): number {
+  const { files, inodes } = holders(state, object);
+  return files.length + inodes.length;
+}
+
+export function refcnt(state: State, object: BpfObject): number {
+  const { files, inodes, progs, slots } = holders(state, object);
+  const filled = slots.reduce((sum, { count }) => sum + count, 0);
+  return files.length + inodes.length + progs.length + filled;
+}
+
+/** One flush or one free; false when there is nothing to do. */
+function step(state: State): boolean {
+  for (const map of state.maps.values()) {
+    if (map.slots.size > 0 && usercnt(state, map) === 0) {
+      map.slots.clear();
+      return true;
+    }
+    if (refcnt(state, map) === 0) return state.maps.delete(map.id);
+  }
+  for (const prog of state.progs.values()) {
+    if (refcnt(state, prog) === 0) return state.progs.delete(prog.id);
+  }
+  return false;
+}
+
+/** What nobody uses is emptied, what nobody holds is freed, until nothing more follows. */
+export function settle(state: State): void {
+  while (step(state));
+}

@@ -1,0 +1,143 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it, vi } from "vitest";
+import { readConfig } from "../api/config.ts";
+import { startService } from "../api/service.ts";
+import { Client, Session } from "./service.ts";
+
+/** The same service on a Redis Cluster of three masters, and behind a Sentinel. */
+
+const dir = mkdtempSync(join(tmpdir(), "bpf-topology-"));
+const servers: ChildProcess[] = [];
+const WAIT = { timeout: 15_000, interval: 50 };
+const ARRAY = { map_type: "prog_array", key_size: 4, value_size: 4, max_entries: 8 };
+const PROG = { prog_type: "xdp", insns: "b7000000000000009500000000000000", license: "GPL" };
+const NAMESPACES = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta"];
+
+afterAll(async () => {
+  for (const child of servers) {
+    child.kill("SIGKILL");
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  }
+  rmSync(dir, { recursive: true, force: true });
+});
+
+async function freePorts(count: number): Promise<number[]> {
+  const held = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  await Promise.all(held.map((server) => once(server, "listening")));
+  const ports = held.map((server) => (server.address() as AddressInfo).port);
+  for (const server of held) server.close();
+  return ports;
+}
+
+const ask = (port: number, ...words: string[]) =>
+  execFileSync("redis-cli", ["-p", String(port), ...words], { encoding: "utf8" });
+
+async function startRedis(port: number, ...more: string[]): Promise<void> {
+  const common = ["--port", String(port), "--bind", "127.0.0.1", "--dir", dir, "--save", ""];
+  servers.push(spawn("redis-server", [...common, ...more], { stdio: "ignore" }));
+  await vi.waitFor(() => expect(ask(port, "PING")).toBe("PONG\n"), WAIT);
+}
+
+/** Pins, forks, tail calls, an expiry and its sweep, in every namespace at once. */
+async function story(base: string, namespace: string): Promise<void> {
+  const client = new Client(base);
+  const start = async (ttl_ms: number) => {
+    const { status, body } = await client.post("/v1/sessions", { namespace, ttl_ms });
+    expect(status, JSON.stringify(body)).toBe(201);
+    return new Session(base, body);
+  };
+  const [observer, loader] = [await start(600_000), await start(1000)];
+  expect((await loader.post("/v1/maps", ARRAY)).body).toEqual({ fd: 3, id: 1 });
+  expect((await loader.post("/v1/progs", PROG)).status).toBe(201);
+  expect((await loader.put("/v1/fds/3/elements/u32:0", { value: { fd: 4 } })).status).toBe(204);
+  expect((await loader.put("/v1/fs?path=/jmp", { type: "pin", fd: 3 })).status).toBe(201);
+  const child = loader.as((await loader.post("/v1/session/fork")).body);
+  expect((await child.get("/v1/fds/3/elements/u32:0")).body.value).toEqual({ id: 1 });
+  expect((await child.post("/v1/maps", { ...ARRAY, map_name: "gone" })).status).toBe(201);
+  expect((await observer.post("/v1/fds", { path: "/jmp" })).body.id).toBe(1);
+  const sessions = async () => (await observer.get("/v1/sessions")).body.sessions.length;
+  await vi.waitFor(async () => expect(await sessions()).toBe(1), WAIT);
+  expect((await observer.get("/v1/maps/2")).status).toBe(404);
+  expect((await observer.get("/v1/fds/3/elements/u32:0")).body.value).toEqual({ id: 1 });
+  expect((await observer.del("/v1/fs?path=/jmp")).status).toBe(204);
+  expect((await observer.del("/v1/session")).status).toBe(204);
+}
+
+/** Nobody sends a command any more: what is left over goes by the sweeper alone. */
+async function swept(base: string, count: () => number): Promise<void> {
+  const before = count();
+  for (const namespace of NAMESPACES) {
+    const { body } = await new Client(base).post("/v1/sessions", { namespace, ttl_ms: 1000 });
+    await new Session(base, body).post("/v1/maps", ARRAY);
+  }
+  expect(count()).toBeGreaterThan(before);
+  await vi.waitFor(() => expect(count()).toBe(before), WAIT);
+}
+
+async function run(url: string, ports: number[]): Promise<void> {
+  const errors: string[] = [];
+  const log = (level: string, message: string) => level === "error" && errors.push(message);
+  const config = readConfig({ PORT: "0", REDIS_URL: url });
+  const { address, stop } = await startService(config, url, Buffer.alloc(32, 9), log);
+  const base = `http://127.0.0.1:${address.port}`;
+  try {
+    expect((await new Client(base).get("/readyz")).status).toBe(200);
+    await Promise.all(NAMESPACES.map((namespace) => story(base, namespace)));
+    const objects = (port: number) => ask(port, "--scan", "--pattern", "bpf:*:ids:*");
+    await swept(base, () => ports.flatMap((port) => objects(port).match(/\n/g) ?? []).length);
+  } finally {
+    await stop();
+  }
+  expect(errors).toEqual([]);
+}
+
+describe("redis+cluster://", () => {
+  it("namespaces live on all three masters and do all they do, with no CROSSSLOT", async () => {
+    const ports = await freePorts(6);
+    const [nodes, buses] = [ports.slice(0, 3), ports.slice(3)];
+    await Promise.all(
+      nodes.map((port, i) =>
+        startRedis(
+          port,
+          ...["--cluster-enabled", "yes", "--cluster-config-file", `nodes-${i}.conf`],
+          ...["--cluster-port", String(buses[i])],
+        ),
+      ),
+    );
+    const ranges = ["0 5460", "5461 10922", "10923 16383"];
+    for (const [i, port] of nodes.entries()) {
+      ask(port, "CLUSTER", "SET-CONFIG-EPOCH", String(i + 1));
+      ask(port, "CLUSTER", "ADDSLOTSRANGE", ...(ranges[i] ?? "").split(" "));
+      ask(port, "CLUSTER", "MEET", "127.0.0.1", String(nodes[0]), String(buses[0]));
+    }
+    const formed = (port: number) => {
+      const info = ask(port, "CLUSTER", "INFO");
+      expect(info).toContain("cluster_state:ok");
+      expect(info).toContain("cluster_known_nodes:3");
+    };
+    await vi.waitFor(() => nodes.forEach(formed), WAIT);
+    await run(`redis+cluster://${nodes.map((port) => `127.0.0.1:${port}`).join(",")}`, nodes);
+    for (const port of nodes) {
+      expect(ask(port, "--scan", "--pattern", "bpf:{*}:meta"), `node ${port}`).not.toBe("");
+      expect(ask(port, "INFO", "errorstats")).not.toContain("CROSSSLOT");
+    }
+  });
+});
+
+describe("redis+sentinel://", () => {
+  it("the master is found through the sentinel", async () => {
+    const [master = 0, sentinel = 0] = await freePorts(2);
+    await startRedis(master);
+    const conf = join(dir, "sentinel.conf");
+    writeFileSync(conf, `sentinel monitor group 127.0.0.1 ${master} 1\n`);
+    const args = [conf, "--sentinel", "--port", String(sentinel), "--dir", dir];
+    servers.push(spawn("redis-server", args, { stdio: "ignore" }));
+    await vi.waitFor(() => expect(ask(sentinel, "PING")).toBe("PONG\n"), WAIT);
+    await run(`redis+sentinel://127.0.0.1:${sentinel}/group`, [master]);
+  });
+});

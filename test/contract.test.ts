@@ -74,7 +74,7 @@ it("a kernel method runs the one Lua command that has its name", () => {
   const text = nouns.map((file) => read(`domain/${file}`)).join("\n");
   const ran = new Map<string, string[]>([["sweep", ["sweep"]]]);
   for (const [method, code] of parts(text, /^ {4}(?:async )?(\w+)(?:: |\()/gm)) {
-    const found = [...code.matchAll(/\brun\(\s*call,\s*"(\w+)"/g)];
+    const found = [...code.matchAll(/\b(?:run|born)\(\s*call,\s*"(\w+)"/g)];
     if (found.length > 0) ran.set(snake(method), sorted(found.map(([, name = ""]) => name)));
   }
   expect(sorted(ran.keys())).toEqual(commandNames());

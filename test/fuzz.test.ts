@@ -94,7 +94,7 @@ function isPlain({ headers, body }: Shot): boolean {
 
 function parsed(body: Buffer): { value: unknown } | undefined {
   try {
-    return { value: JSON.parse(body.toString()) };
+    return { value: JSON.parse(body.toString().replace(/^\ufeff/, "")) };
   } catch {
     return undefined;
   }

@@ -8,11 +8,6 @@ import { createLog } from "./log.ts";
  * WORKERS above 1 the first process keeps Redis and the secret, the others serve one port.
  */
 
-interface Handed {
-  url: string;
-  secret: string;
-}
-
 const read = (): Config => {
   try {
     return readConfig(process.env);
@@ -54,47 +49,38 @@ function greet(host: string, port: number): void {
   );
 }
 
-/** A worker process: told where Redis is, serves until told to stop. */
+/** A worker process: told by its environment where Redis is, serves until told to stop. */
 async function work(): Promise<void> {
-  const handed = await new Promise<Handed>((resolve) => {
-    process.once("message", resolve);
-    process.send?.({ port: 0 });
-  });
   const { startService } = await import("./service.ts");
-  const service = await startService(config, handed.url, Buffer.from(handed.secret, "base64"), log);
+  const service = await startService(config, config.redisUrl ?? "", tokenSecret(config), log);
   onStop(service.stop);
-  process.send?.({ port: service.address.port });
 }
 
-/**
- * Resolves to the port once the worker serves. It says port 0 when it can be told: what is sent
- * before it listens is lost in the loader's hooks.
- */
-function hand(worker: Worker, handed: Handed): Promise<number> {
+/** A worker that ends is replaced, but not faster than this. */
+const REPLACE_MS = 1000;
+
+function listening(worker: Worker): Promise<number> {
   return new Promise((resolve, reject) => {
-    worker.on("message", ({ port }: { port?: number }) => {
-      if (port === 0) worker.send(handed);
-      else if (port) resolve(port);
-    });
+    worker.once("listening", ({ port }) => resolve(port));
     worker.once("exit", (code) => reject(new Error(`a worker ended with code ${code}`)));
   });
 }
 
 async function startWorkers(url: string, secret: Buffer) {
-  const handed = { url, secret: secret.toString("base64") };
-  const workers = Array.from({ length: config.workers }, () => cluster.fork());
-  const [port = 0] = await Promise.all(workers.map((worker) => hand(worker, handed)));
+  const env = { REDIS_URL: url, TOKEN_SECRET: secret.toString() };
+  const workers = Array.from({ length: config.workers }, () => cluster.fork(env));
+  const [port = 0] = await Promise.all(workers.map(listening));
   let stopping = false;
   cluster.on("exit", (worker) => {
     if (stopping) return;
     log("error", `worker ${worker.process.pid} ended; another takes its place`);
-    hand(cluster.fork(), handed).catch((error: Error) => stopping || log("error", error.message));
+    setTimeout(() => stopping || cluster.fork(env), REPLACE_MS);
   });
   const stop = async () => {
     stopping = true;
     const living = Object.values(cluster.workers ?? {}).flatMap((worker) => worker ?? []);
     const ended = living.map((worker) => new Promise((resolve) => worker.once("exit", resolve)));
-    for (const worker of living) worker.kill("SIGTERM");
+    for (const worker of living) worker.process.kill("SIGTERM");
     await Promise.all(ended);
   };
   return { port, stop };

@@ -19,17 +19,23 @@ const require = createRequire(import.meta.url);
  */
 function rememberMatchers(): void {
   const module = require("path-to-regexp") as {
-    pathToRegexp: (path: unknown, options?: object) => unknown;
+    pathToRegexp: (path: unknown, options?: Options) => unknown;
   };
+  interface Options {
+    sensitive?: boolean;
+    strict?: boolean;
+  }
   const compile = module.pathToRegexp;
   const known = new Map<string, unknown>();
-  module.pathToRegexp = (path, options) => {
-    if (typeof path !== "string") return compile(path, options);
-    const key = JSON.stringify([path, options]);
-    let matcher = known.get(key);
+  // By the path alone, for the app's settings do not change; no key is built at a request.
+  module.pathToRegexp = (path, options = {}) => {
+    if (typeof path !== "string" || !options.sensitive || options.strict) {
+      return compile(path, options);
+    }
+    let matcher = known.get(path);
     if (matcher === undefined) {
       matcher = compile(path, options);
-      known.set(key, matcher);
+      known.set(path, matcher);
     }
     return matcher;
   };

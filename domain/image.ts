@@ -22,6 +22,7 @@ export function joinLua(): Image {
     "  if module == nil then module = modules[name](); loaded[name] = module end",
     "  return module",
     "end",
+    "local function has(name) return loaded[name] end",
   ];
   const modules = new Map<string, string>();
   const starts: { file: string; line: number }[] = [];

@@ -30,6 +30,12 @@ if tick then
   end
 end
 
+-- Whether a session's time is over.
+function clock.due()
+  local first = call("ZRANGE", kernel.key("deadlines"), 0, 0, "WITHSCORES")
+  return first[1] and tonumber(first[2]) <= clock.now
+end
+
 -- A sweeper was here: deadlines count again, for at most `ms` until the next one.
 function clock.tick(ms)
   allowance = ms

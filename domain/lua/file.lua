@@ -1,7 +1,6 @@
 -- Open files: what an fd names; shared by dup, fork and passing, each sharer one count.
 -- Invariant: an open file holds one reference on its object, from its making to its last put.
 local kernel = use("kernel")
-local refcount = use("refcount")
 local call = redis.call
 
 local file = {}
@@ -31,7 +30,7 @@ function file.open(kind, id, mode, sid)
   local n = kernel.next("file")
   call("HSET", kernel.key("file", n), "kind", kind, "id", id, "mode", mode, "refs", 1,
     "session", sid)
-  refcount.get(kind, id, "file:" .. n)
+  use("refcount").get(kind, id, "file:" .. n)
   return entry(n, kind, id, mode)
 end
 
@@ -45,7 +44,7 @@ function file.put(f)
   if refs < 0 then kernel.bug("file " .. f.n .. " put once too often") end
   if refs == 0 then
     call("DEL", key)
-    refcount.put(f.kind, f.id, "file:" .. f.n)
+    use("refcount").put(f.kind, f.id, "file:" .. f.n)
   end
 end
 

@@ -8,7 +8,7 @@ function index.alloc_check(attr, flags)
   if attr.max_entries == 0 then map.invalid("max_entries is 0") end
   if attr.key_size ~= 4 then map.invalid("key_size is not 4") end
   if attr.value_size == 0 then map.invalid("value_size is 0") end
-  map.check_flags(attr, flags)
+  use("map_attr").check_flags(attr, flags)
 end
 
 function index.of(key)

@@ -1,5 +1,6 @@
--- What all map types share: creation, info, freeze, and the end. A type is a file map_<type>.lua that
--- ends in its table of operations; shared code never asks which type it is.
+-- What all map types share: access, info, freeze, and the end; map_attr.lua has how they are made. A
+-- type is a file map_<type>.lua that ends in its table of operations; shared code never asks which
+-- type it is.
 -- Operations of a type (map is what load() answers):
 --   alloc_check(attr)  attributes wrong for the type, before EPERM     alloc(attr)  and after it
 --   lookup(map, key) -> value or nil         update(map, key, value, flags)    delete(map, key)
@@ -9,23 +10,13 @@
 --   direct_value(map, offset) or absent: BPF_PSEUDO_MAP_VALUE
 --   check_prog(map, prog), adopt(map, prog) or absent: a program names the map
 local kernel = use("kernel")
-local cred = use("cred")
-local file = use("file")
 local fd_table = use("fd_table")
 local call = redis.call
-local band = bit.band
 
 local map = { sys = {} }
 local sys = map.sys
 
-local TYPES = { [1] = "hash", [2] = "array", [3] = "prog_array" }
 local FIELDS = { "map_type", "key_size", "value_size", "max_entries", "map_flags", "frozen" }
-local INFO = { "map_type", "map_name", "key_size", "value_size", "max_entries", "map_flags",
-  "map_extra", "frozen", "refcnt", "usercnt" }
-local RDONLY_WRONLY, NUMA_NODE, ACCESS_PROG = 24, 4, 384
-
-local known = {}
-for number, name in pairs(TYPES) do known[name], known[tostring(number)] = name, name end
 
 -- The parts of a map that its operations need; missing behind a valid fd is a bug.
 function map.load(id)
@@ -51,45 +42,11 @@ function map.invalid(detail)
   kernel.fail("EINVAL", detail)
 end
 
--- bpf_map_flags_access_ok() and the type's own mask of flags.
-function map.check_flags(attr, mask)
-  if band(attr.map_flags, bit.bnot(mask + NUMA_NODE + RDONLY_WRONLY + ACCESS_PROG)) ~= 0 then
-    map.invalid("map_flags " .. attr.map_flags .. " for this type")
-  end
-  if band(attr.map_flags, ACCESS_PROG) == ACCESS_PROG then
-    map.invalid("BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG at once")
-  end
-end
-
--- bpf_obj_name_cpy()
-function map.check_name(name, field)
-  if #name > 15 or name:find("[^%w_.]") then
-    map.invalid(field .. ": at most 15 letters, digits, _ and .")
-  end
-end
-
--- BPF_MAP_CREATE, in the kernel's order.
-function sys.map_create(type, key_size, value_size, max_entries, flags, name, extra)
-  local attr = { key_size = tonumber(key_size), value_size = tonumber(value_size),
-    max_entries = tonumber(max_entries), map_flags = tonumber(flags), map_name = name }
-  local mode = file.mode(band(flags, RDONLY_WRONLY))
-  if extra ~= "0" then map.invalid("map_extra has no meaning for this map_type") end
-  if not mode then map.invalid("BPF_F_RDONLY and BPF_F_WRONLY at once") end
-  if not known[type] then map.invalid("map_type " .. type .. " is not known") end
-  local ops = use("map_" .. known[type])
-  ops.alloc_check(attr)
-  if not cred.capable_or_admin("CAP_BPF") then kernel.fail("EPERM", "creating a map needs CAP_BPF") end
-  ops.alloc(attr)
-  map.check_name(name, "map_name")
-  return use("idr").publish("map", mode, { "map_type", known[type], "map_name", name,
-    "key_size", key_size, "value_size", value_size, "max_entries", max_entries,
-    "map_flags", attr.map_flags - band(attr.map_flags, RDONLY_WRONLY), "map_extra", extra,
-    "frozen", 0 })
-end
-
--- INFO's values and the number of elements.
+-- The stored values and the number of elements.
 function map.info(id)
-  local fields = call("HMGET", kernel.key("map", id), unpack(INFO))
+  local fields = call("HMGET", kernel.key("map", id),
+    "map_type", "map_name", "key_size", "value_size", "max_entries", "map_flags", "map_extra",
+    "frozen", "refcnt", "usercnt")
   local m = map.load(id)
   fields[#fields + 1] = m.ops.entries(m)
   return fields

@@ -18,7 +18,7 @@ end
 -- htab_map_alloc_check()
 local function alloc_check(attr)
   if bit.band(attr.map_flags, ZERO_SEED) ~= 0 then use("cred").need_admin("BPF_F_ZERO_SEED") end
-  map.check_flags(attr, NO_PREALLOC + ZERO_SEED + NO_COMMON_LRU)
+  use("map_attr").check_flags(attr, NO_PREALLOC + ZERO_SEED + NO_COMMON_LRU)
   if bit.band(attr.map_flags, NO_COMMON_LRU) ~= 0 then map.invalid("BPF_F_NO_COMMON_LRU") end
   for _, field in ipairs({ "max_entries", "key_size", "value_size" }) do
     if attr[field] == 0 then map.invalid(field .. " is 0") end

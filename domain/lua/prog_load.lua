@@ -33,7 +33,7 @@ local function check_attributes(attr, insn_cnt)
   if type and type.cap then need(type.cap, "a program of type " .. type.name) end
   if not type or not type.loadable then map.invalid("prog_type " .. attr.prog_type) end
   local attach = prog_type.check_attach(type, attr.expected_attach_type)
-  map.check_name(attr.prog_name, "prog_name")
+  use("map_attr").check_name(attr.prog_name, "prog_name")
   if attr.log_level > 15 then map.invalid("log_level " .. attr.log_level) end
   return type, attach
 end

@@ -16,12 +16,11 @@ local release = { sys = {} }
 
 -- Nobody sees the references of a session that is due.
 function release.due()
-  local first = call("ZRANGE", DEADLINES, 0, 0, "WITHSCORES")
-  if not first[1] or tonumber(first[2]) > clock.now then return end
   local sids = call("ZRANGEBYSCORE", DEADLINES, "-inf", clock.now, "LIMIT", 0, SESSIONS)
-  for _, sid in ipairs(sids) do session.finish(sid, "expired") end
+  if #sids == 0 then return end
   -- What was once due stays due: an outage takes the clock back to its last tick.
   clock.touch()
+  for _, sid in ipairs(sids) do session.finish(sid, "expired") end
   work.drain()
 end
 
@@ -40,8 +39,7 @@ end
 function release.sys.sweep(allowance)
   clock.tick(tonumber(allowance))
   release.due()
-  local first = call("ZRANGE", DEADLINES, 0, 0, "WITHSCORES")
-  local more = work.resume() or (first[1] and tonumber(first[2]) <= clock.now)
+  local more = work.resume() or clock.due()
   return more and 1 or 0, call("ZCARD", DEADLINES)
 end
 

@@ -12,12 +12,10 @@ local KEEP_MS = 86400000
 local module, name, sid, token, record, fingerprint = unpack(ARGV, 1, 6)
 
 local function run()
-  use("clock")
-  local release = use("release")
-  release.due()
+  if use("clock").due() then use("release").due() end
   if sid ~= "" then use("session").enter(sid, token) end
   local reply = { "", use(module).sys[name](unpack(ARGV, 7)) }
-  use("work").drain()
+  if has("work") then use("work").drain() end
   return reply
 end
 
@@ -35,7 +33,7 @@ end
 local function attempt()
   local ok, reply = pcall(run)
   if not ok then reply = failure(reply) end
-  if use("work").save() and reply[1] == "" then reply[1] = "+" end
+  if has("work") and use("work").save() and reply[1] == "" then reply[1] = "+" end
   return reply
 end
 

@@ -1,0 +1,53 @@
+-- Attributes of new maps, and BPF_MAP_CREATE; apart from map.lua, which every element command loads.
+local kernel = use("kernel")
+local cred = use("cred")
+local file = use("file")
+local map = use("map")
+local band = bit.band
+
+local map_attr = { sys = {} }
+local sys = map_attr.sys
+
+local TYPES = { [1] = "hash", [2] = "array", [3] = "prog_array" }
+local RDONLY_WRONLY, NUMA_NODE, ACCESS_PROG = 24, 4, 384
+
+local known = {}
+for number, name in pairs(TYPES) do known[name], known[tostring(number)] = name, name end
+
+-- bpf_map_flags_access_ok() and the type's own mask of flags.
+function map_attr.check_flags(attr, mask)
+  if band(attr.map_flags, bit.bnot(mask + NUMA_NODE + RDONLY_WRONLY + ACCESS_PROG)) ~= 0 then
+    map.invalid("map_flags " .. attr.map_flags .. " for this type")
+  end
+  if band(attr.map_flags, ACCESS_PROG) == ACCESS_PROG then
+    map.invalid("BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG at once")
+  end
+end
+
+-- bpf_obj_name_cpy()
+function map_attr.check_name(name, field)
+  if #name > 15 or name:find("[^%w_.]") then
+    map.invalid(field .. ": at most 15 letters, digits, _ and .")
+  end
+end
+
+-- BPF_MAP_CREATE, in the kernel's order.
+function sys.map_create(type, key_size, value_size, max_entries, flags, name, extra)
+  local attr = { key_size = tonumber(key_size), value_size = tonumber(value_size),
+    max_entries = tonumber(max_entries), map_flags = tonumber(flags), map_name = name }
+  local mode = file.mode(band(flags, RDONLY_WRONLY))
+  if extra ~= "0" then map.invalid("map_extra has no meaning for this map_type") end
+  if not mode then map.invalid("BPF_F_RDONLY and BPF_F_WRONLY at once") end
+  if not known[type] then map.invalid("map_type " .. type .. " is not known") end
+  local ops = use("map_" .. known[type])
+  ops.alloc_check(attr)
+  if not cred.capable_or_admin("CAP_BPF") then kernel.fail("EPERM", "creating a map needs CAP_BPF") end
+  ops.alloc(attr)
+  map_attr.check_name(name, "map_name")
+  return use("idr").publish("map", mode, { "map_type", known[type], "map_name", name,
+    "key_size", key_size, "value_size", value_size, "max_entries", max_entries,
+    "map_flags", attr.map_flags - band(attr.map_flags, RDONLY_WRONLY), "map_extra", extra,
+    "frozen", 0 })
+end
+
+return map_attr

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { ApiKeys } from "./api_keys.ts";
 
@@ -44,6 +44,14 @@ function oneOf<T extends string>(env: Env, name: string, values: readonly T[], f
   return found;
 }
 
+function readKeys(file: string): ApiKeys {
+  try {
+    return ApiKeys.read(file);
+  } catch (error) {
+    throw new Error(`API_KEYS_FILE: ${(error as Error).message}`);
+  }
+}
+
 /** @throws Error that names the variable and what it may be. */
 export function readConfig(env: Env): Config {
   const file = env.API_KEYS_FILE;
@@ -53,7 +61,7 @@ export function readConfig(env: Env): Config {
     redisUrl: env.REDIS_URL || undefined,
     dataDir: resolve(env.DATA_DIR || ".data"),
     workers: whole(env, "WORKERS", 1, 1, 64),
-    keys: file ? ApiKeys.read(file) : undefined,
+    keys: file ? readKeys(file) : undefined,
     tokenSecret: env.TOKEN_SECRET || undefined,
     logLevel: oneOf(env, "LOG_LEVEL", LEVELS, "info"),
     redisDeadline: whole(env, "REDIS_DEADLINE_MS", 1000, 10, 60_000),
@@ -74,15 +82,28 @@ export function readConfig(env: Env): Config {
   return config;
 }
 
+/** Whole or not at all, and never over another's. */
+function makeSecret(file: string): void {
+  const draft = `${file}.${process.pid}`;
+  writeFileSync(draft, randomBytes(32).toString("base64"), { mode: 0o600 });
+  try {
+    linkSync(draft, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    rmSync(draft);
+  }
+}
+
 /** The key of all tokens: from the environment, or made once and kept, readable by the owner. */
 export function tokenSecret(config: Config): Buffer {
   if (config.tokenSecret !== undefined) return Buffer.from(config.tokenSecret);
   const file = join(config.dataDir, "token-secret");
   mkdirSync(config.dataDir, { recursive: true });
-  try {
-    writeFileSync(file, randomBytes(32).toString("base64"), { mode: 0o600, flag: "wx" });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  if (!existsSync(file)) makeSecret(file);
+  const secret = Buffer.from(readFileSync(file, "utf8"));
+  if (secret.length < 32) {
+    throw new Error(`${file} is too short: remove it (which ends all tokens) or set TOKEN_SECRET`);
   }
-  return Buffer.from(readFileSync(file, "utf8"));
+  return secret;
 }

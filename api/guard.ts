@@ -32,7 +32,7 @@ export const contentType: RequestHandler = (req, _res, next) => {
       throw new HttpError(
         415,
         "unsupported-media-type",
-        `the body's type is none of ${TYPES.join(", ")}`,
+        `send Content-Type: ${TYPES.join(" or ")}`,
       );
     }
     req.headers["content-type"] = type;

@@ -22,7 +22,7 @@ const log = createLog(config.logLevel);
 
 function onStop(stop: () => Promise<void>): void {
   let stopping = false;
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
     process.on(signal, () => {
       if (stopping) return;
       stopping = true;
@@ -86,31 +86,45 @@ async function startWorkers(url: string, secret: Buffer) {
   return { port, stop };
 }
 
+/** Stops what has been started so far, the last first; so a signal may come at any time. */
+function undoing() {
+  const started: (() => Promise<void>)[] = [];
+  const stop = async () => {
+    for (let undo = started.pop(); undo; undo = started.pop()) await undo();
+  };
+  return { started, stop };
+}
+
+async function startRedis() {
+  const onEnd = () => {
+    log("error", "the private Redis has ended: stopping; the next start takes its data over");
+    process.exit(1);
+  };
+  const { dataDir } = config;
+  return startPrivateRedis({ dir: dataDir, log: (line) => log("info", line), onEnd });
+}
+
 async function main(): Promise<void> {
+  const { started, stop } = undoing();
+  onStop(stop);
   const secret = tokenSecret(config);
   // Redis starts while the service's modules load; a process of workers alone needs none of them.
   const [own, service] = await Promise.all([
-    config.redisUrl
-      ? undefined
-      : startPrivateRedis({ dir: config.dataDir, log: (line) => log("info", line) }),
+    config.redisUrl ? undefined : startRedis(),
     config.workers > 1 ? undefined : import("./service.ts"),
   ]);
+  if (own) started.push(own.stop);
   const url = config.redisUrl ?? `unix://${own?.url}`;
-  const start = service
-    ? service.startService(config, url, secret, log).then(({ address, stop }) => ({
-        port: address.port,
-        stop,
-      }))
-    : startWorkers(url, secret);
-  const { port, stop } = await start.catch(async (error: Error) => {
-    await own?.stop();
-    throw error;
-  });
-  onStop(async () => {
+  try {
+    const running = service
+      ? await service.startService(config, url, secret, log)
+      : await startWorkers(url, secret);
+    started.push(running.stop);
+    greet(config.host, "port" in running ? running.port : running.address.port);
+  } catch (error) {
     await stop();
-    await own?.stop();
-  });
-  greet(config.host, port);
+    throw error;
+  }
 }
 
 (cluster.isPrimary ? main() : work()).catch((error: Error) => {

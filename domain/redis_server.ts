@@ -40,6 +40,8 @@ exit "$code"`;
 export async function startPrivateRedis(options: {
   dir: string;
   log?: Log;
+  /** The server has ended though nobody stopped it. */
+  onEnd?: () => void;
 }): Promise<{ url: string; pid: number; stop(): Promise<void> }> {
   const log = options.log ?? (() => {});
   const binary = findBinary();
@@ -68,13 +70,19 @@ export async function startPrivateRedis(options: {
       stdio: ["pipe", "pipe", "ignore"],
     });
     child.on("error", (error) => log(error.message));
-    child.on("exit", (code) => stopping ?? log(`the private Redis has ended (code ${code})`));
+    let ready = false;
+    child.on("exit", (code) => {
+      if (stopping) return;
+      log(`the private Redis has ended (code ${code})`);
+      if (ready) options.onEnd?.();
+    });
     for await (const line of child.stdout ?? []) {
       server = mark(Number(line));
       break;
     }
     if (server) fs.writeFileSync(pidFile, JSON.stringify(server), { mode: 0o600 });
     await waitUntilReady(socket, child, log);
+    ready = true;
     child.unref();
     return { url: socket, pid: server?.pid ?? 0, stop: () => (stopping ??= end()) };
   } catch (error) {

@@ -162,11 +162,13 @@ export class Script {
     });
   }
 
-  /** @throws Unavailable unless Redis answers and takes writes. */
+  /** @throws Unavailable unless Redis answers and works, be it full. */
   async ping(): Promise<void> {
     try {
       await this.#inTime(this.redis.set("bpf:ready", 1, "PX", READY_MS).then(() => []));
     } catch (error) {
+      // A full Redis still reads and frees.
+      if (error instanceof Errno) return;
       throw new Unavailable((error as Error).message);
     }
   }

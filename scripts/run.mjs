@@ -16,6 +16,7 @@ const programs = {
   bench: { args: [...tsx, "bench/bench.ts"], redis: true },
 };
 
+const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
 const say = (line) => process.stderr.write(`[setup] ${line}\n`);
 
 function fail(...lines) {
@@ -80,6 +81,9 @@ function aptInstallRedis() {
   const quiet = { DEBIAN_FRONTEND: "noninteractive", NEEDRESTART_MODE: "l" };
   const apt = (...args) => step("apt-get", ["-q", "-o", "DPkg::Lock::Timeout=120", ...args], quiet);
   const install = () => apt("install", "-y", "--no-install-recommends", "redis-server");
+  // A signal meanwhile ends this process after the policy is gone again, not before.
+  const interrupted = () => process.exit(130);
+  for (const signal of signals) process.on(signal, interrupted);
   if (ours) writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755, flag: "wx" });
   try {
     const done = install() || (apt("update") && install());
@@ -88,6 +92,9 @@ function aptInstallRedis() {
     }
   } finally {
     if (ours) rmSync(policy, { force: true });
+    setImmediate(() => {
+      for (const signal of signals) process.off(signal, interrupted);
+    });
   }
 }
 
@@ -112,7 +119,7 @@ function installRedis(needsBinary) {
 /** Runs the program as a child in this one's place: same terminal, signals passed on, its exit code. */
 function become(args) {
   const child = spawn(process.execPath, args, { cwd: root, stdio: "inherit" });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+  for (const signal of signals) {
     process.on(signal, () => {
       // A terminal sends Ctrl-C to the whole process group: the child has it already.
       if (!(signal === "SIGINT" && process.stdin.isTTY)) child.kill(signal);

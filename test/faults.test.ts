@@ -302,6 +302,7 @@ describe("Redis at its maxmemory", () => {
         await client.post("/v1/sessions", {}),
       ];
       for (const { status, body } of refused) expect([status, body.errno]).toEqual([507, "ENOMEM"]);
+      expect((await client.get("/readyz")).status).toBe(200);
       expect(await state()).toEqual(before);
 
       // A session goes on living by reading.

@@ -129,6 +129,17 @@ describe("settings", () => {
   });
 });
 
+it("a token secret that was not written whole is refused", () => {
+  writeFileSync(join(dir, "token-secret"), "");
+  const { status, stderr } = spawnSync(process.execPath, ["--import", "tsx", "api/server.ts"], {
+    cwd: ROOT,
+    env: environment({}),
+    encoding: "utf8",
+    timeout: 20_000,
+  });
+  expect([status, stderr]).toEqual([1, expect.stringContaining("token-secret is too short")]);
+});
+
 describe("the greeting", () => {
   it("names the address and three curl lines that work when pasted into sh", async () => {
     const { greeting } = await start();
@@ -189,6 +200,19 @@ function begin(base: string, { token }: Session) {
   const answer = once(socket, "close").then(() => text.replace(/^HTTP\/1\.1 100 .*\r\n\r\n/, ""));
   return { connected, answer, finish: () => socket.write(body) };
 }
+
+describe("a private Redis that dies", () => {
+  it("ends the program with exit code 1, and the next start has the data", async () => {
+    const first = await start({ LOG_LEVEL: "error" });
+    const root = await session(first.base);
+    await root.post("/v1/maps", HASH);
+    process.kill(Number(redisPid()), "SIGKILL");
+    expect(await first.exited).toBe(1);
+    const second = await start();
+    const again = new Session(second.base, { session: { id: root.id }, token: String(root.token) });
+    expect((await again.get("/v1/fds/3")).body.map_type).toBe("hash");
+  });
+});
 
 describe("kill -9", () => {
   it("leaves no Redis; the next start has the data, the sessions and their tokens", async () => {

@@ -25,8 +25,8 @@ local function lookup_flags(flags)
   return flags
 end
 
-local function found(value)
-  if not value then kernel.fail("ENOENT", "no such element") end
+local function found(value, missing)
+  if not value then kernel.fail("ENOENT", missing or "no such element") end
   return value
 end
 
@@ -70,7 +70,7 @@ end
 function sys.map_get_next_key(fd, has_key, key)
   local m = map.fget(fd, true, false)
   if has_key == "1" then check_size("key", key, m.key_size) end
-  return found(m.ops.next_key(m, has_key == "1" and key or nil))
+  return found(m.ops.next_key(m, has_key == "1" and key or nil), "no key after this one")
 end
 
 -- A page of elements: key and value by turns, where to go on, and 1 when values are ids.

@@ -45,7 +45,7 @@ local function update(m, key, value, flags)
   if not present then
     if flags == EXIST then kernel.fail("ENOENT", "the key is not there") end
     if call("HLEN", elements) >= m.max_entries then
-      kernel.fail("E2BIG", "the map has its " .. m.max_entries .. " elements")
+      kernel.fail("E2BIG", "the map is full: " .. m.max_entries .. " elements")
     end
     call("ZADD", order, 0, key)
   end

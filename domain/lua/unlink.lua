@@ -43,11 +43,11 @@ function sys.setattr(path, mode, uid, gid)
   local new_uid, new_gid = tonumber(uid) or node.uid, tonumber(gid) or node.gid
   local chowns = uid ~= "" or gid ~= ""
   if chowns and not may_chown(node, new_uid, new_gid) then
-    kernel.fail("EPERM", "changing the owner of " .. path)
+    kernel.fail("EPERM", "changing the owner of " .. path .. " needs CAP_CHOWN")
   end
   local left = chowns and chown_mode(node, new_gid) or node.mode
   if (mode ~= "" or left ~= node.mode) and not cred.owner_or_capable(node) then
-    kernel.fail("EPERM", "changing the mode of " .. path)
+    kernel.fail("EPERM", "changing the mode of " .. path .. " needs its owner or CAP_FOWNER")
   end
   node.uid, node.gid, node.mode = new_uid, new_gid, left
   if mode ~= "" then

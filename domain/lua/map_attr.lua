@@ -38,7 +38,9 @@ function sys.map_create(type, key_size, value_size, max_entries, flags, name, ex
   local mode = file.mode(band(flags, RDONLY_WRONLY))
   if extra ~= "0" then map.invalid("map_extra has no meaning for this map_type") end
   if not mode then map.invalid("BPF_F_RDONLY and BPF_F_WRONLY at once") end
-  if not known[type] then map.invalid("map_type " .. type .. ": this service has hash, array and prog_array") end
+  if not known[type] then
+    map.invalid("map_type " .. type .. ": this service has hash, array and prog_array")
+  end
   local ops = use("map_" .. known[type])
   ops.alloc_check(attr)
   if not cred.capable_or_admin("CAP_BPF") then kernel.fail("EPERM", "creating a map needs CAP_BPF") end

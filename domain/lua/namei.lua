@@ -106,7 +106,9 @@ function namei.may_delete(dir, node, directory)
     kernel.fail("EPERM", "in a sticky directory only its owner and the entry's owner remove it")
   end
   if directory and node.kind ~= "directory" then kernel.fail("ENOTDIR", "not a directory") end
-  if not directory and node.kind == "directory" then kernel.fail("EISDIR", "a directory: type=directory removes it") end
+  if not directory and node.kind == "directory" then
+    kernel.fail("EISDIR", "a directory: type=directory removes it")
+  end
 end
 
 return namei

@@ -172,8 +172,8 @@ export const actions: Record<string, Action> = {
   },
 
   async send_fd(player, step, proc) {
-    // The recorder held the fd when it forked a receiver that was not there before: that process
-    // has a second copy, which no step names (random/58 shows it).
+    // In random/58 such a receiver keeps the array alive beyond every fd that the steps name, until
+    // it dies: it must have a second copy, as if forked while the recorder held the fd.
     const inherits = !player.knows(step.to);
     const [from, to] = [await player.session(proc), await player.session(step.to)];
     const { fd } = player.symbol(proc, step.fd);

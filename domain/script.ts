@@ -11,8 +11,8 @@ import {
 import { joinLua } from "./image.ts";
 
 /**
- * Joins domain/lua into one script and runs its commands: one call, one round trip, sent at most
- * once. The only file that knows Redis.
+ * Runs the commands of domain/lua, which image.ts joins into one script: one call, one round trip,
+ * sent at most once. The only file that knows Redis.
  */
 
 export type Value = Buffer | number | null | Value[];

@@ -29,11 +29,14 @@ local function alloc(attr)
   end
 end
 
+local function per_page(m)
+  return math.max(1, math.floor(PAGE_BYTES / m.value_size))
+end
+
 -- The page an element is in, and its place there.
 local function place(m, i)
-  local per_page = math.max(1, math.floor(PAGE_BYTES / m.value_size))
-  return kernel.key("elem", m.id .. ":" .. math.floor(i / per_page)),
-    (i % per_page) * m.value_size
+  local each = per_page(m)
+  return kernel.key("elem", m.id .. ":" .. math.floor(i / each)), (i % each) * m.value_size
 end
 
 -- string.rep goes byte by byte: a long run is made of longer pieces.
@@ -86,7 +89,7 @@ local function direct_value(m, offset)
 end
 
 local function pages(m)
-  return math.ceil(m.max_entries / math.max(1, math.floor(PAGE_BYTES / m.value_size)))
+  return math.ceil(m.max_entries / per_page(m))
 end
 
 -- A step of the work list: pages from `from` to `last` go.

@@ -7,10 +7,12 @@ local call = redis.call
 local session = {}
 local DEADLINES = kernel.key("deadlines")
 
--- A deadline is set this far ahead of ttl, so that a renewal is written once in ttl/10, and the
--- time between the script and the end of the HTTP answer is not taken off.
+-- ms that may pass between the script and the end of the HTTP answer: not taken off the ttl.
+local ANSWER_MS = 500
+
+-- How far ahead a deadline is set, so that a renewal is written once in ttl/10.
 local function ahead(ttl)
-  return math.floor(ttl * 1.1) + 500
+  return math.floor(ttl * 1.1) + ANSWER_MS
 end
 
 -- How long the reason of an end is known.
@@ -41,7 +43,7 @@ function session.enter(sid, token)
   if s[1] ~= token then kernel.fail("TOKEN", "no such session token") end
   local deadline, ttl = tonumber(s[2]), tonumber(s[3])
   if deadline <= clock.now then kernel.fail("ENDED", "expired") end
-  if deadline < clock.now + ttl + 500 then session.renew(sid, ttl) end
+  if deadline < clock.now + ttl + ANSWER_MS then session.renew(sid, ttl) end
   session.id = sid
 end
 

@@ -16,6 +16,7 @@ export interface Image {
 /** Each file becomes a function that runs when first used, as `require` does it. */
 export function joinLua(): Image {
   const lines = [
+    "", // where a script's flags go, so that both scripts count their lines alike
     "local modules, loaded = {}, {}",
     "local function use(name)",
     "  local module = loaded[name]",

@@ -52,7 +52,7 @@ interface Commands {
 const image = joinLua();
 const scripts = {
   bpf: { numberOfKeys: 1, lua: image.text },
-  bpf_free: { numberOfKeys: 1, lua: `#!lua flags=allow-oom\n${image.text}` },
+  bpf_free: { numberOfKeys: 1, lua: `#!lua flags=allow-oom${image.text}` },
 };
 
 /** A call is sent once or not at all, and fails at once when there is no connection. */

@@ -44,7 +44,7 @@ function answer(context: Context, handler: Handler): RequestHandler {
     const caller = req.caller ?? NOBODY;
     const call = { ...caller, ...idempotency(req, caller.sid) };
     const reply = await handler(context, { req, call });
-    res.status(reply.status);
+    res.status(reply.status).set(reply.headers ?? {});
     if (reply.bytes) res.type(reply.type ?? "application/octet-stream").send(reply.bytes);
     else if (reply.body) res.json(reply.body);
     else res.end();

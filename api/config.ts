@@ -11,6 +11,8 @@ export interface Config {
   redisUrl: string | undefined;
   dataDir: string;
   workers: number;
+  /** Possible CPUs of new namespaces. */
+  cpus: number;
   keys: ApiKeys | undefined;
   /** Undefined: made and kept in the data folder. */
   tokenSecret: string | undefined;
@@ -61,6 +63,7 @@ export function readConfig(env: Env): Config {
     redisUrl: env.REDIS_URL || undefined,
     dataDir: resolve(env.DATA_DIR || ".data"),
     workers: whole(env, "WORKERS", 1, 1, 64),
+    cpus: whole(env, "CPUS", 2, 1, 64),
     keys: file ? readKeys(file) : undefined,
     tokenSecret: env.TOKEN_SECRET || undefined,
     logLevel: oneOf(env, "LOG_LEVEL", LEVELS, "info"),

@@ -37,9 +37,10 @@ interface LibraryError {
 function ofDomain(error: Error, method: string): Problem | undefined {
   if (error instanceof Errno) {
     const problem = ofErrno(error.code, error.message.split("\n").at(-1) ?? "");
-    if (error.log !== undefined) problem.log = error.log;
-    if (error.pointer) problem.errors = [{ pointer: error.pointer, detail: error.message }];
-    return problem;
+    const { log, pointer, told } = error;
+    if (log !== undefined) problem.log = log;
+    if (pointer) problem.errors = [{ pointer, detail: error.message }];
+    return { ...problem, ...told };
   }
   if (error instanceof BadToken) return plain(401, "unauthorized", error.message);
   if (error instanceof KeyReused) return plain(422, "idempotency-key-reused", error.message);

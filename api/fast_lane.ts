@@ -4,8 +4,9 @@ import type { Call, Kernel } from "../domain/bpf.ts";
 import { Errno } from "../domain/errno.ts";
 import { parseBytes } from "./bytes.ts";
 import { document } from "./document.ts";
+import { isBytes, type ValueBody, valueBytes } from "./forms.ts";
 import { bearer } from "./handler.ts";
-import { type ValueBody, valueBytes } from "./handlers/elem.ts";
+import { etag } from "./tags.ts";
 
 /**
  * Element lookup and update ahead of Express. Requests in the plain form, valid by the same
@@ -14,6 +15,7 @@ import { type ValueBody, valueBytes } from "./handlers/elem.ts";
 
 const ROUTE = /^\/v1\/fds\/(0|[1-9]\d{0,8})\/elements\/([\w:.+%-]{1,2048})$/;
 const BODY_MAX = 65536;
+const PLAIN = { flags: 0 };
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
 const CONTROL = /[\u0000-\u001f\u007f]/;
 const TYPE = "application/json; charset=utf-8";
@@ -38,10 +40,13 @@ function bodyValidator(): ValidateFunction<Body> {
   return ajv.compile<Body>({ $ref: `openapi.yaml${UPDATE}` });
 }
 
+/** What the general way is for. */
+const PARTICULAR = ["idempotency-key", "content-encoding", "if-match"];
+
 function plainHeaders({ headers }: IncomingMessage): boolean {
   const { authorization = "" } = headers;
   if (!/^Bearer ./i.test(authorization)) return false;
-  return headers["idempotency-key"] === undefined && headers["content-encoding"] === undefined;
+  return PARTICULAR.every((name) => headers[name] === undefined);
 }
 
 /** What the document's pattern refuses, and what is no key, is for the general way to tell. */
@@ -67,10 +72,12 @@ export function createFastLane(kernel: Kernel, general: General, sendError: Send
   });
 
   async function lookup(req: IncomingMessage, res: ServerResponse, fd: number, key: Buffer) {
-    const { value, id } = await kernel.mapLookupElem(caller(req), fd, key, 0);
+    const found = await kernel.mapLookupElem(caller(req), fd, key, PLAIN);
+    const { value, id, revision } = found;
     const shown = id ? `{"id":${value.readUInt32LE()}}` : `"${value.toString("hex")}"`;
     const text = `{"key":"${key.toString("hex")}","value":${shown}}`;
-    res.writeHead(200, ["content-type", TYPE, "content-length", String(text.length)]);
+    const headers = ["etag", etag(value), "bpf-map-revision", String(revision)];
+    res.writeHead(200, ["content-type", TYPE, "content-length", String(text.length), ...headers]);
     res.end(text);
   }
 
@@ -85,9 +92,10 @@ export function createFastLane(kernel: Kernel, general: General, sendError: Send
       throw new Errno("EINVAL", (error as Error).message, { pointer: "/body" });
     }
     const { body } = req;
-    if (!valid(body)) return general(req, res);
-    await kernel.mapUpdateElem(call, fd, key, valueBytes(body.value), body.flags ?? 0);
-    res.writeHead(204).end();
+    if (!valid(body) || !isBytes(body.value)) return general(req, res);
+    const element = { key, value: valueBytes(body.value, "/body/value") };
+    const { revision } = await kernel.mapUpdateElem(call, fd, element, body.flags ?? 0, "");
+    res.writeHead(204, ["bpf-map-revision", String(revision)]).end();
   }
 
   return (req, res) => {

@@ -20,6 +20,7 @@ export interface Reply {
   body?: object;
   bytes?: Buffer;
   type?: string;
+  headers?: Record<string, string>;
 }
 
 export interface Asked {

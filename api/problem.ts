@@ -20,6 +20,8 @@ export const STATUS: Record<ErrnoName, number> = {
   ELOOP: 409,
   EAGAIN: 409,
   EMFILE: 409,
+  ESTALE: 412,
+  EFBIG: 413,
   E2BIG: 422,
   ENOTSUPP: 422,
   EOPNOTSUPP: 422,

@@ -17,6 +17,7 @@ export const STRERROR: Record<ErrnoName, string> = {
   EISDIR: "Is a directory",
   EINVAL: "Invalid argument",
   EMFILE: "Too many open files",
+  EFBIG: "File too large",
   ENOSPC: "No space left on device",
   ENAMETOOLONG: "File name too long",
   ENOTEMPTY: "Directory not empty",
@@ -24,5 +25,6 @@ export const STRERROR: Record<ErrnoName, string> = {
   EPROTO: "Protocol error",
   EBADFD: "File descriptor in bad state",
   EOPNOTSUPP: "Operation not supported",
+  ESTALE: "Stale file handle",
   ENOTSUPP: "Operation is not supported",
 };

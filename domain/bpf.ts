@@ -1,7 +1,9 @@
+import { batchCommands } from "./batch.ts";
 import type { Call, Run } from "./call.ts";
+import { elemCommands } from "./elem.ts";
 import { fdCommands } from "./fd.ts";
 import { fsCommands } from "./fs.ts";
-import { elemCommands, mapCommands } from "./map.ts";
+import { mapCommands } from "./map.ts";
 import { progCommands } from "./prog.ts";
 import { connect, Script } from "./script.ts";
 import { sessionCommands } from "./session.ts";
@@ -24,8 +26,9 @@ export interface Hints {
 /**
  * @param secret the key of all tokens, at least 32 bytes, the same in every replica.
  * @param deadline ms after which a call of Redis counts as lost.
+ * @param cpus possible CPUs of new namespaces.
  */
-export function createKernel(url: string, secret: Buffer, deadline = 1000) {
+export function createKernel(url: string, secret: Buffer, deadline = 1000, cpus = 2) {
   const script = new Script(connect(url, deadline), deadline);
   const tokens = new Tokens(secret);
   const hints: Hints = { onWorkLeft: () => {}, onSession: () => {} };
@@ -50,10 +53,11 @@ export function createKernel(url: string, secret: Buffer, deadline = 1000) {
     tokens,
     hints,
     sweep,
-    ...sessionCommands(run, tokens, (namespace) => hints.onSession(namespace)),
+    ...sessionCommands(run, tokens, (namespace) => hints.onSession(namespace), cpus),
     ...fdCommands(run),
     ...mapCommands(run),
     ...elemCommands(run),
+    ...batchCommands(run),
     ...progCommands(run),
     ...fsCommands(run),
   };

@@ -16,6 +16,7 @@ export const ERRNO = {
   EISDIR: 21,
   EINVAL: 22,
   EMFILE: 24,
+  EFBIG: 27,
   ENOSPC: 28,
   ENAMETOOLONG: 36,
   ENOTEMPTY: 39,
@@ -23,6 +24,7 @@ export const ERRNO = {
   EPROTO: 71,
   EBADFD: 77,
   EOPNOTSUPP: 95,
+  ESTALE: 116,
   ENOTSUPP: 524,
 } as const;
 
@@ -32,17 +34,27 @@ export function isErrno(name: string): name is ErrnoName {
   return Object.hasOwn(ERRNO, name);
 }
 
-/** A command refused, as Linux refuses it. `pointer` names the field when one is to blame. */
+/** What an errno comes with. `pointer` names the field when one is to blame. */
+export interface More {
+  log?: string;
+  pointer?: string;
+  /** What the kernel tells beside an errno: a batch's count, and what it read until then. */
+  told?: Record<string, unknown>;
+}
+
+/** A command refused, as Linux refuses it. */
 export class Errno extends Error {
   readonly code: ErrnoName;
   readonly log: string | undefined;
   readonly pointer: string | undefined;
+  readonly told: Record<string, unknown> | undefined;
 
-  constructor(code: ErrnoName, detail: string, more: { log?: string; pointer?: string } = {}) {
+  constructor(code: ErrnoName, detail: string, more: More = {}) {
     super(detail);
     this.code = code;
     this.log = more.log;
     this.pointer = more.pointer;
+    this.told = more.told;
   }
 }
 

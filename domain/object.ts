@@ -16,8 +16,17 @@ export interface MapInfo {
   frozen: boolean;
   refcnt: number;
   usercnt: number;
-  /** Elements now; in a program array the filled slots. */
+  /** Elements now; in an array of objects the filled slots, in a Bloom filter the values pushed. */
   entries: number;
+  /** Elements that went to make room for others. */
+  evictions: number;
+  /** Updates refused for want of room. */
+  failed_updates: number;
+  /** Grows with every change of elements. */
+  revision: number;
+  /** Of a per-CPU map: a value has so many parts. */
+  cpus?: number;
+  schema?: object;
 }
 
 export interface ProgInfo {
@@ -46,8 +55,9 @@ export interface Holders {
 }
 
 export function mapInfo(id: number, value: Value | undefined): MapInfo {
-  const [type, name, keys, values, max, flags, extra, frozen, refcnt, usercnt, entries] =
+  const [type, name, keys, values, max, flags, extra, frozen, refcnt, usercnt, ...rest] =
     list(value);
+  const [cpus, evicted, failed, revision, schema, entries] = rest;
   return {
     kind: "map",
     id,
@@ -62,6 +72,11 @@ export function mapInfo(id: number, value: Value | undefined): MapInfo {
     refcnt: number(refcnt),
     usercnt: number(usercnt),
     entries: number(entries),
+    evictions: number(evicted),
+    failed_updates: number(failed),
+    revision: number(revision),
+    ...(cpus ? { cpus: number(cpus) } : {}),
+    ...(schema ? { schema: JSON.parse(text(schema)) as object } : {}),
   };
 }
 

@@ -25,6 +25,8 @@ export interface Credentials {
   capabilities: string[] | "*";
   umask: number;
   nofile: number;
+  /** Of the namespace; its first session chooses. */
+  cpus?: number | undefined;
 }
 
 export type Changes = Partial<Pick<Credentials, "uid" | "gid" | "groups" | "umask" | "ttl_ms">>;
@@ -43,6 +45,8 @@ export interface SessionInfo {
   created_at: string;
   expires_at: string;
   fd_count: number;
+  /** Possible CPUs of the namespace: a value of a per-CPU map has so many parts. */
+  cpus: number;
 }
 
 /** enum of linux/capability.h, in its order. */
@@ -78,14 +82,21 @@ function sessionInfo(namespace: string, value: Value | undefined): SessionInfo {
     created_at: at("created"),
     expires_at: at("expires"),
     fd_count: Number(get("fd_count")),
+    cpus: Number(get("cpus")),
   };
 }
 
 /**
  * @param onSession told the namespaces of new sessions: before, for an answer that is lost or a
  *   crash, and after, when no sweeper can have just found the namespace empty.
+ * @param cpus of a new namespace, unless its first session says otherwise.
  */
-export function sessionCommands(run: Run, tokens: Tokens, onSession: (namespace: string) => void) {
+export function sessionCommands(
+  run: Run,
+  tokens: Tokens,
+  onSession: (namespace: string) => void,
+  cpus: number,
+) {
   async function born(call: Call, command: string, ...args: Argument[]) {
     const { namespace } = call;
     onSession(namespace);
@@ -101,7 +112,7 @@ export function sessionCommands(run: Run, tokens: Tokens, onSession: (namespace:
       const hash = tokens.hash(call.namespace, seed);
       const caps = c.capabilities === "*" ? "*" : commas(c.capabilities);
       const ids = [c.uid, c.gid, commas(c.groups), caps, c.umask, c.nofile];
-      const args = [seed, hash, c.label, c.ttl_ms, ...ids];
+      const args = [seed, optional(c.cpus), cpus, hash, c.label, c.ttl_ms, ...ids];
       return born(call, "session_create", ...args);
     },
 

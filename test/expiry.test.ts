@@ -307,14 +307,14 @@ describe("with a Redis of its own", () => {
       map_extra: "0",
     });
     const [key, value] = [Buffer.alloc(4), Buffer.alloc(4, 7)];
-    await kernel.mapUpdateElem(call, fd, key, value, 0);
+    await kernel.mapUpdateElem(call, fd, { key, value }, 0, "");
     const how = { follow: true, entries: true, cursor: "", limit: 10 };
     await running.stop(); // its sweeper writes
     const changes = async () =>
       /rdb_changes_since_last_save:(\d+)/.exec(await redis.info("persistence"))?.[1];
     const before = await changes();
     for (let i = 0; i < 50; i++) {
-      await kernel.mapLookupElem(call, fd, key, 0);
+      await kernel.mapLookupElem(call, fd, key, { flags: 0 });
       await kernel.mapGetNextKey(call, fd, undefined);
       await kernel.mapDump(call, fd, undefined, 10);
       await kernel.objGetInfoByFd(call, fd);

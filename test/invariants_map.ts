@@ -13,51 +13,143 @@ import { at, type Dump, type Fields } from "./invariants_read.ts";
 
 type Contents = (dump: Dump, claim: Claim, id: string, map: Fields, holders: Holders) => void;
 
-const hash: Contents = (dump, claim, id, map) => {
+/** Bytes of a value as the system call sees it: every CPU's, rounded up to 8. */
+function valueBytes({ value_size, cpus }: Fields): number {
+  return cpus ? Math.ceil(Number(value_size) / 8) * 8 * Number(cpus) : Number(value_size);
+}
+
+/** The elements and the sorted set `noun` hold the same keys, at most max_entries. */
+function sameKeys(dump: Dump, claim: Claim, id: string, map: Fields, noun: string, keys: string[]) {
+  const order = members(dump, noun, id).map(([key]) => key);
+  const same = order.length === keys.length && order.every((key) => keys.includes(key));
+  claim(same, `${map.map_type} ${id} has ${keys.length} elements, ${order.length} in ${noun}`);
+  claim(keys.length <= Number(map.max_entries), `map ${id} has ${keys.length} elements`);
+}
+
+function sized(
+  claim: Claim,
+  id: string,
+  keys: string[],
+  sizes: number[],
+  key: number,
+  value: number,
+) {
+  const right = keys.every(({ length }) => length === key) && sizes.every((n) => n === value);
+  claim(right, `map ${id} has a key or a value of another size than its own`);
+}
+
+const stored = (dump: Dump, id: string) => {
   const { keys, sizes } = dump.elements.get(id) ?? { keys: [], sizes: [] };
-  const order = members(dump, "keys", id).map(([key]) => key);
-  const stored = keys.map((key) => key.toString("latin1"));
-  const same = order.length === stored.length && order.every((key) => stored.includes(key));
-  claim(same, `hash ${id} has ${stored.length} elements, ${order.length} keys in order`);
-  claim(stored.length <= Number(map.max_entries), `hash ${id} has ${stored.length} elements`);
-  const sized =
-    stored.every((key) => key.length === Number(map.key_size)) &&
-    sizes.every((size) => size === Number(map.value_size));
-  claim(sized, `hash ${id} has a key or a value of another size than its own`);
+  return { keys: keys.map((key) => key.toString("latin1")), sizes };
+};
+
+const hash: Contents = (dump, claim, id, map) => {
+  const { keys, sizes } = stored(dump, id);
+  sameKeys(dump, claim, id, map, "keys", keys);
+  sized(claim, id, keys, sizes, Number(map.key_size), valueBytes(map));
+};
+
+const lru: Contents = (dump, claim, id, map, holders) => {
+  hash(dump, claim, id, map, holders);
+  sameKeys(dump, claim, id, map, "lru", stored(dump, id).keys);
+};
+
+const lpm_trie: Contents = (dump, claim, id, map) => {
+  const { keys, sizes } = stored(dump, id);
+  const data = Number(map.key_size) - 4;
+  sameKeys(dump, claim, id, map, "keys", keys);
+  sized(claim, id, keys, sizes, data + 2, data + Number(map.value_size));
+  const lengths = new Map<string, number>();
+  for (const key of keys) {
+    const length = String(8 * data - Buffer.from(key, "latin1").readUInt16BE(data));
+    lengths.set(length, (lengths.get(length) ?? 0) + 1);
+  }
+  const counted = Object.entries(fields(dump, "lens", id) ?? {});
+  const same = counted.every(([length, n]) => lengths.get(length) === Number(n));
+  claim(same && counted.length === lengths.size, `trie ${id} counts its lengths wrongly`);
+};
+
+const queue: Contents = (dump, claim, id, map) => {
+  const { keys, sizes } = stored(dump, id);
+  const head = Number(map.head ?? 0);
+  const numbers = keys.map(Number).sort((a, b) => a - b);
+  claim(
+    numbers.every((n, i) => n === head + i),
+    `${map.map_type} ${id} starts at ${head} and has ${numbers.join()}`,
+  );
+  claim(keys.length <= Number(map.max_entries), `map ${id} has ${keys.length} elements`);
+  claim(
+    sizes.every((n) => n === Number(map.value_size)),
+    `map ${id} has a value of another size than its own`,
+  );
 };
 
 const PAGE_BYTES = 65536;
 
-const array: Contents = (dump, claim, id, map) => {
-  const perPage = Math.max(1, Math.floor(PAGE_BYTES / Number(map.value_size)));
-  const pages = Math.ceil(Number(map.max_entries) / perPage);
+function paged(dump: Dump, claim: Claim, id: string, size: number, count: number): void {
+  const pages = Math.ceil(count / Math.max(1, Math.floor(PAGE_BYTES / size)));
   for (const name of ids(dump, "elem")) {
     const [of, page] = name.split(":");
-    claim(of !== id || Number(page) < pages, `array ${id} has page ${page} of ${pages}`);
+    claim(of !== id || Number(page) < pages, `map ${id} has page ${page} of ${pages}`);
   }
-};
+}
+
+const array: Contents = (dump, claim, id, map) =>
+  paged(dump, claim, id, valueBytes(map), Number(map.max_entries));
+
+const bloom_filter: Contents = (dump, claim, id, map) =>
+  paged(dump, claim, id, 1, Number(map.bits) / 8);
 
 const prog_array: Contents = (dump, claim, id, map, holders) => {
   const slots = members(dump, "elem", id);
   claim(slots.length === 0 || Number(map.usercnt) > 0, `prog_array ${id} is filled without a user`);
   for (const [index, prog] of slots) {
-    holders.add("prog", prog, `slot:${id}`);
+    holders.add("prog", String(prog), `slot:${id}`);
     claim(Number(index) < Number(map.max_entries), `prog_array ${id} has slot ${index}`);
     const owner = fields(dump, "prog", prog)?.owner;
     claim(owner === map.owner, `slot ${index} of ${id}: a ${owner} in an array of ${map.owner}`);
   }
 };
 
+/** Inner maps are all like the template. */
+function inner(dump: Dump, claim: Claim, id: string, map: Fields, holders: Holders): void {
+  for (const [, held] of members(dump, "elem", id)) {
+    holders.add("map", String(held), `slot:${id}`);
+    const { map_type, key_size, value_size, map_flags } = fields(dump, "map", held) ?? {};
+    const like = [map_type, key_size, value_size, map_flags].join(" ");
+    claim(like === map.inner, `map ${held} in ${id} is "${like}", its template "${map.inner}"`);
+  }
+}
+
+const array_of_maps: Contents = (dump, claim, id, map, holders) => {
+  inner(dump, claim, id, map, holders);
+  for (const [index] of members(dump, "elem", id)) {
+    claim(Number(index) < Number(map.max_entries), `map ${id} has slot ${index}`);
+  }
+};
+
+const hash_of_maps: Contents = (dump, claim, id, map, holders) => {
+  inner(dump, claim, id, map, holders);
+  const keys = members(dump, "elem", id).map(([key]) => key);
+  sameKeys(dump, claim, id, map, "keys", keys);
+  sized(claim, id, keys, [], Number(map.key_size), 0);
+};
+
 /** A map type that is not here is a difference: whoever adds it says what lies under it. */
-const CONTENTS: Record<string, Contents> = { hash, array, prog_array };
+const CONTENTS: Record<string, Contents> = {
+  ...{ hash, percpu_hash: hash, lru_hash: lru, lru_percpu_hash: lru, lpm_trie },
+  ...{ array, percpu_array: array, prog_array, array_of_maps, hash_of_maps },
+  ...{ queue, stack: queue, bloom_filter },
+};
 
 /** Slots that no array has any more, waiting to be put. */
 function checkCleared(dump: Dump, claim: Claim, holders: Holders): void {
   for (const list of ids(dump, "slots")) {
-    const item = workOf(dump).find(([, put, , of]) => put === "put_slots" && of === list);
+    const item = workOf(dump).find(([, put, , , of]) => put === "put_slots" && of === list);
     claim(item !== undefined, `slots ${list} were cleared and are put by nobody`);
-    for (const [, prog] of members(dump, "slots", list)) {
-      holders.add("prog", prog, `slot:${item?.[2]}`);
+    const [, , kind = "", map] = item ?? [];
+    for (const [, held] of members(dump, "slots", list)) {
+      holders.add(kind, String(held), `slot:${map}`);
     }
   }
 }
@@ -88,10 +180,10 @@ export function checkMaps(dump: Dump, claim: Claim, holders: Holders): void {
     );
     contents?.(dump, claim, id, map, holders);
   }
-  for (const noun of ["elem", "keys"]) {
+  for (const noun of ["elem", "keys", "lru", "ref", "lens"]) {
     for (const name of ids(dump, noun)) {
       const [id = ""] = name.split(":");
-      const due = fields(dump, "map", id) ?? pending(dump, "map_array", "unlink", id);
+      const due = fields(dump, "map", id) ?? pending(dump, "paged", "unlink", id);
       claim(due !== undefined, `${noun}:${name} is left of map ${id}`);
     }
   }

@@ -25,11 +25,21 @@ export interface Dump {
   elements: Map<string, { keys: Buffer[]; sizes: number[] }>;
 }
 
-const HASHES = ["session", "file", "map", "prog", "inode", "fds", "holders:map", "holders:prog"];
-const SETS = ["deadlines", "ids:session", "ids:map", "ids:prog", "dir", "keys", "slots"];
+const HASHES = [
+  "lens",
+  "session",
+  "file",
+  "map",
+  "prog",
+  "inode",
+  "fds",
+  "holders:map",
+  "holders:prog",
+];
+const SETS = ["deadlines", "ids:session", "ids:map", "ids:prog", "dir", "keys", "slots", "lru"];
 const LISTS = ["work", "used", "inbox"];
 /** Nouns whose keys hold nothing that is counted. */
-const OTHERS = ["meta", "fdmap", "elem", "insns", "ended", "idem", "events"];
+const OTHERS = ["ref", "meta", "fdmap", "elem", "insns", "ended", "idem", "events"];
 
 const NOUNS = [...HASHES, ...SETS, ...LISTS, ...OTHERS];
 

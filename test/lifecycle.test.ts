@@ -379,8 +379,9 @@ describe("fds", () => {
     await done(session, create({ ...HASH, map_flags: 8 + 1, map_name: "a.b_1" }));
     await done(session, pin("/a", 3));
     await done(session, get("/a"));
+    const unused = { evictions: 0, failed_updates: 0, revision: 0 };
     const shown = { ...HASH, kind: "map", id: 1, map_name: "a.b_1", map_flags: 1, map_extra: 0 };
-    const counted = { frozen: false, refcnt: 3, usercnt: 3, entries: 0 };
+    const counted = { frozen: false, refcnt: 3, usercnt: 3, entries: 0, ...unused };
     expect(await done(session, ["GET", "/v1/fds/3"])).toEqual({
       ...shown,
       ...counted,

@@ -119,8 +119,8 @@ describe("a release too big for one call", () => {
     for (let n = 0; n < FDS; n += 1000) {
       await Promise.all(Array.from({ length: 1000 }, () => kernel.mapGetFdById(call, id, 0)));
     }
-    const [key, fd] = [Buffer.alloc(4), Buffer.from([4, 0, 0, 0])];
-    await kernel.mapUpdateElem(call, 3, key, fd, 0);
+    const slot = { key: Buffer.alloc(4), value: Buffer.from([4, 0, 0, 0]) };
+    await kernel.mapUpdateElem(call, 3, slot, 0, "");
     // The other slots as the command would leave them, without 100,000 calls.
     const root = `bpf:{${call.namespace}}:`;
     for (let n = 0; n < SLOTS; n += 10_000) {

@@ -20,12 +20,49 @@ function value(player: Player, proc: string, given: Step["value"]) {
 }
 
 /** A slot's value is told by the name of its object. */
-function element(player: Player, kind: string, shown: string | { id: number }) {
-  return typeof shown === "string" ? { value: shown } : { obj: player.named(kind, shown.id)?.name };
+function element(player: Player, step: Step, proc: string, shown: string | { id: number }) {
+  if (typeof shown === "string") return { value: shown };
+  const { object } = player.symbol(proc, step.fd);
+  const kind = object?.type === "prog_array" ? "prog" : "map";
+  return { obj: player.named(kind, shown.id)?.name };
 }
 
+function fdPath(player: Player, step: Step, proc: string): string {
+  return `/v1/fds/${player.symbol(proc, step.fd).fd}`;
+}
+
+/** Without a key: an empty literal, which is how a null pointer is written. */
 function elements(player: Player, step: Step, proc: string): string {
-  return `/v1/fds/${player.symbol(proc, step.fd).fd}/elements/${step.key}`;
+  return `${fdPath(player, step, proc)}/elements/${step.key ?? "hex:"}`;
+}
+
+function batch(op: string): Action {
+  return async (player, step, proc) => {
+    const { keys, values, count, cursor, elem_flags = 0, flags = 0 } = step;
+    const from = step.in === undefined || step.in === null ? cursor : player.cursors.get(step.in);
+    const session = await player.session(proc);
+    const body = {
+      ...{ op, keys, count, elem_flags, flags, cursor: from ?? undefined },
+      values: values?.map((given: Step["value"]) => value(player, proc, given)),
+    };
+    const answer = await session.post(`${fdPath(player, step, proc)}/batch`, body);
+    const told = read(player, step, proc, answer.body);
+    if (step.out) player.cursors.set(step.out, answer.body.cursor);
+    return answer.status < 300 ? { ok: told } : { errno: answer.body.errno, ...told };
+  };
+}
+
+/** What a batch read; a hash's elements in any order. */
+function read(player: Player, step: Step, proc: string, body: Answer["body"]) {
+  if (!body.keys) return { count: body.count };
+  const rows: [string, object][] = body.keys.map((key: string, i: number) => [
+    key,
+    element(player, step, proc, body.values[i]),
+  ]);
+  const { type = "" } = player.symbol(proc, step.fd).object ?? {};
+  if (type.includes("hash")) rows.sort(([a], [b]) => (a < b ? -1 : 1));
+  const values = rows.map(([, shown]) => ("value" in shown ? shown.value : shown));
+  return { count: body.count, keys: rows.map(([key]) => key), values };
 }
 
 /** BPF_PSEUDO_MAP_FD: src_reg 1, and the fd as the immediate. */
@@ -61,13 +98,15 @@ const put = (body: (step: Step, player: Player, proc: string) => object): Action
 export const actions: Record<string, Action> = {
   async map_create(player, step, proc) {
     const { type, key_size, value_size, max_entries, flags = 0, name = "" } = step;
+    const inner = step.inner === undefined ? {} : player.symbol(proc, step.inner);
     const session = await player.session(proc);
     const answer = await session.post("/v1/maps", {
       ...{ map_type: type, key_size, value_size, max_entries },
-      ...{ map_flags: flags, map_name: name },
+      ...{ map_flags: flags, map_name: name, map_extra: step.map_extra ?? 0 },
+      ...("fd" in inner ? { inner_map_fd: inner.fd } : {}),
     });
     return result(answer, ({ fd, id }) => {
-      player.make(step.obj ?? "", "map", id, step.standIn === true);
+      player.make(step.obj ?? "", "map", id, String(type));
       player.bind(proc, step.as, fd, "map", id);
       return {};
     });
@@ -83,7 +122,7 @@ export const actions: Record<string, Action> = {
       prog_flags: step.flags ?? 0,
     });
     return result(answer, ({ fd, id }) => {
-      player.make(step.obj ?? "", "prog", id, false);
+      player.make(step.obj ?? "", "prog", id, String(step.type));
       player.bind(proc, step.as, fd, "prog", id);
       return {};
     });
@@ -91,16 +130,20 @@ export const actions: Record<string, Action> = {
 
   async lookup(player, step, proc) {
     const session = await player.session(proc);
-    const flags = step.flags ? `?flags=${step.flags}` : "";
-    const answer = await session.get(elements(player, step, proc) + flags);
-    return result(answer, (body) => element(player, "prog", body.value));
+    const asked = step.value === undefined ? "" : `&value=${step.value}`;
+    const query = `?flags=${step.flags ?? 0}${asked}`;
+    const peeks = step.key === null && player.keyless(proc, step.fd);
+    const path = peeks ? `${fdPath(player, step, proc)}/peek` : elements(player, step, proc);
+    const answer = await session.get(path + query);
+    return result(answer, (body) => element(player, step, proc, body.value));
   },
 
-  update: plain((step, player, proc) => [
-    "PUT",
-    elements(player, step, proc),
-    { value: value(player, proc, step.value), flags: step.flags ?? 0 },
-  ]),
+  update: plain((step, player, proc) => {
+    const body = { value: value(player, proc, step.value), flags: step.flags ?? 0 };
+    const pushes = step.key === null && player.keyless(proc, step.fd);
+    if (pushes) return ["POST", `${fdPath(player, step, proc)}/push`, body];
+    return ["PUT", elements(player, step, proc), body];
+  }),
   delete: plain((step, player, proc) => ["DELETE", elements(player, step, proc)]),
   freeze: plain((step, player, proc) => [
     "POST",
@@ -110,9 +153,16 @@ export const actions: Record<string, Action> = {
 
   async lookup_and_delete(player, step, proc) {
     const session = await player.session(proc);
-    const answer = await session.post(`${elements(player, step, proc)}/take`);
-    return result(answer, (body) => ({ value: body.value }));
+    const pops = step.key === null && player.keyless(proc, step.fd);
+    const path = pops
+      ? `${fdPath(player, step, proc)}/pop`
+      : `${elements(player, step, proc)}/take`;
+    return result(await session.post(path), (body) => ({ value: body.value }));
   },
+  lookup_batch: batch("lookup"),
+  lookup_and_delete_batch: batch("lookup_and_delete"),
+  update_batch: batch("update"),
+  delete_batch: batch("delete"),
 
   async next_key(player, step, proc) {
     const session = await player.session(proc);

@@ -10,14 +10,8 @@ const FOLDER = join(import.meta.dirname, "kernel-traces");
 
 /** Themes of later issues, and files in another format. */
 const LATER: Record<string, string> = {
-  "batch.json": "batches come with a later issue",
-  "bloom.json": "the map type comes with a later issue",
-  "lpm.json": "the map type comes with a later issue",
-  "percpu.json": "the map types come with a later issue",
   "prog.json": "running programs comes with a later issue",
   "programs.json": "running programs comes with a later issue",
-  "queue.json": "the map type comes with a later issue",
-  "stack.json": "the map type comes with a later issue",
   "verifier-verdicts.json": "its structural verdicts are in verifier.test.ts",
 };
 

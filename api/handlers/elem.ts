@@ -1,75 +1,109 @@
 import type { Request } from "express";
-import { fdBytes, parseBytes } from "../bytes.ts";
+import type { Page } from "../../domain/elem.ts";
+import { parseBytes } from "../bytes.ts";
+import { type Form, formOf, shown, type ValueBody } from "../forms.ts";
 import { done, type Handler, ok, pathNumber, query, type Reply } from "../handler.ts";
+import { etag, ifMatch } from "../tags.ts";
 
 /** Elements of maps: read, written, deleted, walked. */
 
-export type ValueBody = string | { fd: number };
-
 const OCTETS = "application/octet-stream";
 
-export function valueBytes(value: ValueBody): Buffer {
-  return typeof value === "string" ? parseBytes(value, "/body/value") : fdBytes(value.fd);
+function key(form: Form, req: Request): Buffer {
+  return form.key(String(req.params.key), "/params/key");
 }
 
-/** Hex, or {id} for what is in a slot of an array of objects. */
-function shown(value: Buffer, isId: boolean): string | { id: number } {
-  return isId ? { id: value.readUInt32LE() } : value.toString("hex");
-}
+const revised = (revision: number) => ({ "bpf-map-revision": String(revision) });
 
-function key(req: Request): Buffer {
-  return parseBytes(String(req.params.key), "/params/key");
-}
-
-const mapLookupElem: Handler = async ({ kernel }, { req, call }): Promise<Reply> => {
-  const asked = key(req);
-  const flags = query<number>(req, "flags");
-  const { value, id } = await kernel.mapLookupElem(call, pathNumber(req, "fd"), asked, flags);
-  if (req.accepts(["json", OCTETS]) === OCTETS) return { status: 200, bytes: value, type: OCTETS };
-  return ok({ key: asked.toString("hex"), value: shown(value, id) });
+const mapLookupElem: Handler = async (context, asked): Promise<Reply> => {
+  const { req, call } = asked;
+  const { kernel } = context;
+  const form = await formOf(context, asked);
+  const wanted = key(form, req);
+  const how = { flags: query<number>(req, "flags"), touch: query<boolean>(req, "touch") };
+  const found = await kernel.mapLookupElem(call, pathNumber(req, "fd"), wanted, how);
+  const { value, id, revision } = found;
+  const headers = { etag: etag(value), ...revised(revision) };
+  if (req.accepts(["json", OCTETS]) === OCTETS) {
+    return { status: 200, bytes: value, type: OCTETS, headers };
+  }
+  return { ...ok({ key: form.showKey(wanted), value: shown(form, value, id) }), headers };
 };
 
-const mapUpdateElem: Handler = async ({ kernel }, { req, call }) => {
+const mapUpdateElem: Handler = async (context, asked) => {
+  const { req, call } = asked;
+  const { kernel } = context;
+  const form = await formOf(context, asked);
   const raw = Buffer.isBuffer(req.body);
   const { value, flags } = raw
     ? { value: req.body as Buffer, flags: query<number>(req, "flags") }
-    : decoded(req.body as { value: ValueBody; flags?: number });
-  await kernel.mapUpdateElem(call, pathNumber(req, "fd"), key(req), value, flags);
-  return done;
+    : decoded(form, req.body as { value: ValueBody; flags?: number });
+  const element = { key: key(form, req), value };
+  const match = ifMatch(req);
+  const { revision } = await kernel.mapUpdateElem(
+    call,
+    pathNumber(req, "fd"),
+    element,
+    flags,
+    match,
+  );
+  return { ...done, headers: revised(revision) };
 };
 
-function decoded(body: { value: ValueBody; flags?: number }) {
-  return { value: valueBytes(body.value), flags: body.flags ?? 0 };
+function decoded(form: Form, body: { value: ValueBody; flags?: number }) {
+  return { value: form.value(body.value, "/body/value"), flags: body.flags ?? 0 };
 }
 
-const mapDeleteElem: Handler = async ({ kernel }, { req, call }) => {
-  await kernel.mapDeleteElem(call, pathNumber(req, "fd"), key(req));
-  return done;
+const mapDeleteElem: Handler = async (context, asked) => {
+  const { req, call } = asked;
+  const { kernel } = context;
+  const wanted = key(await formOf(context, asked), req);
+  const fd = pathNumber(req, "fd");
+  const { revision } = await kernel.mapDeleteElem(call, fd, wanted, ifMatch(req));
+  return { ...done, headers: revised(revision) };
 };
 
-const mapLookupAndDeleteElem: Handler = async ({ kernel }, { req, call }) => {
-  const asked = key(req);
+const mapLookupAndDeleteElem: Handler = async (context, asked) => {
+  const { req, call } = asked;
+  const { kernel } = context;
+  const form = await formOf(context, asked);
+  const wanted = key(form, req);
   const { flags = 0 } = (req.body ?? {}) as { flags?: number };
-  const value = await kernel.mapLookupAndDeleteElem(call, pathNumber(req, "fd"), asked, flags);
-  return ok({ key: asked.toString("hex"), value: value.toString("hex") });
+  const value = await kernel.mapLookupAndDeleteElem(call, pathNumber(req, "fd"), wanted, flags);
+  return ok({ key: form.showKey(wanted), value: form.showValue(value) });
 };
 
-const mapGetNextKey: Handler = async ({ kernel }, { req, call }) => {
+const mapGetNextKey: Handler = async (context, asked) => {
+  const { req, call } = asked;
+  const { kernel } = context;
+  const form = await formOf(context, asked);
   const text = query<string | undefined>(req, "key");
-  const after = text === undefined ? undefined : parseBytes(text, "/query/key");
+  const after = text === undefined ? undefined : form.key(text, "/query/key");
   const next = await kernel.mapGetNextKey(call, pathNumber(req, "fd"), after);
-  return ok({ key: next.toString("hex") });
+  return ok({ key: form.showKey(next) });
 };
 
-const mapDump: Handler = async ({ kernel }, { req, call }) => {
+function elements(form: Form, page: Page) {
+  return page.elements.map(({ key, value }) => ({
+    key: form.showKey(key),
+    value: shown(form, value, page.ids),
+  }));
+}
+
+const mapDump: Handler = async (context, asked) => {
+  const { req, call } = asked;
+  const { kernel } = context;
+  const form = await formOf(context, asked);
+  const fd = pathNumber(req, "fd");
+  if (query<boolean>(req, "snapshot")) {
+    const page = await kernel.mapSnapshot(call, fd);
+    return ok({ elements: elements(form, page), revision: page.revision });
+  }
   const text = query<string | undefined>(req, "cursor");
   const from = text === undefined ? undefined : parseBytes(text, "/query/cursor");
-  const page = await kernel.mapDump(call, pathNumber(req, "fd"), from, query(req, "limit"));
-  const elements = page.elements.map(({ key, value }) => ({
-    key: key.toString("hex"),
-    value: shown(value, page.ids),
-  }));
-  return ok({ elements, ...(page.cursor ? { cursor: page.cursor.toString("hex") } : {}) });
+  const page = await kernel.mapDump(call, fd, from, query(req, "limit"));
+  const cursor = page.cursor ? { cursor: page.cursor.toString("hex") } : {};
+  return ok({ elements: elements(form, page), ...cursor });
 };
 
 export const elems = {

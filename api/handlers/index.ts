@@ -1,9 +1,11 @@
 import type { Handler } from "../handler.ts";
+import { batches } from "./batch.ts";
 import { elems } from "./elem.ts";
 import { fds } from "./fd.ts";
 import { fs } from "./fs.ts";
 import { maps } from "./map.ts";
 import { progs } from "./prog.ts";
+import { queues } from "./queue.ts";
 import { service } from "./service.ts";
 import { sessions } from "./session.ts";
 
@@ -13,6 +15,8 @@ export const handlers: Record<string, Handler> = {
   ...fds,
   ...maps,
   ...elems,
+  ...queues,
+  ...batches,
   ...progs,
   ...fs,
   ...service,

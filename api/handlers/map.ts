@@ -10,6 +10,7 @@ interface Create {
   map_flags: number;
   map_name: string;
   map_extra?: number | string;
+  inner_map_fd?: number;
 }
 
 const mapCreate: Handler = async ({ kernel }, { req, call }) => {
@@ -23,6 +24,8 @@ const mapCreate: Handler = async ({ kernel }, { req, call }) => {
       map_flags: body.map_flags,
       map_name: body.map_name,
       map_extra: String(body.map_extra ?? 0),
+      inner_map_fd: body.inner_map_fd,
+      schema: "",
     }),
   );
 };

@@ -24,6 +24,7 @@ interface Create {
   capabilities?: string[];
   umask?: string;
   nofile?: number;
+  cpus?: number;
 }
 
 interface Changes {
@@ -66,6 +67,7 @@ const sessionCreate: Handler = async (context: Context, { req }) => {
     capabilities: capabilities(body.capabilities, uid, key?.capabilities ?? "all"),
     umask: umask(body.umask ?? "0022"),
     nofile: body.nofile ?? 1024,
+    cpus: body.cpus,
   };
   if (key) bound(key, { namespace, ...credentials });
   const call = {

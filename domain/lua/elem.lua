@@ -19,6 +19,13 @@ local function check_size(what, bytes, size)
   end
 end
 
+-- ___bpf_copy_key(): an empty key is a null pointer, which only maps without keys take.
+local function check_key(m, key)
+  if m.key_size == 0 and key ~= "" then map.invalid("a " .. m.type .. " has no keys") end
+  if m.key_size > 0 and key == "" then kernel.fail("EFAULT", "the map has keys, and none is given") end
+  check_size("key", key, m.key_size)
+end
+
 local function lookup_flags(flags)
   flags = tonumber(flags)
   if flags ~= 0 and flags ~= F_LOCK then kernel.fail("EINVAL", "flags " .. flags) end
@@ -30,30 +37,43 @@ local function found(value, missing)
   return value
 end
 
--- BPF_MAP_LOOKUP_ELEM: the value, and 1 when it is the id of an object.
-function sys.map_lookup_elem(fd, key, flags)
+-- Whether values are ids of objects.
+local function ids(m)
+  return m.ops.holds and 1 or 0
+end
+
+-- BPF_MAP_LOOKUP_ELEM: the value, 1 when it is the id of an object, the map's revision. `touch` is 1
+-- for a lookup that counts as use, as a program's does and the system call's does not.
+function sys.map_lookup_elem(fd, key, flags, value, touch)
   flags = lookup_flags(flags)
   local m = map.fget(fd, true, false)
   refuse_lock(flags)
-  check_size("key", key, m.key_size)
-  return found(m.ops.lookup(m, key)), m.ops.holds_ids
+  check_key(m, key)
+  if m.ops.asks_value and value ~= "" then check_size("value", value, m.value_bytes) end
+  local there = found(m.ops.lookup(m, key, value ~= "" and value or nil))
+  if touch == "1" and m.ops.touch then m.ops.touch(m, key) end
+  return there, ids(m), m.revision
 end
 
--- BPF_MAP_UPDATE_ELEM
-function sys.map_update_elem(fd, key, value, flags)
+-- BPF_MAP_UPDATE_ELEM: the map's new revision.
+function sys.map_update_elem(fd, key, value, flags, match)
   flags = tonumber(flags)
   local m = map.fget(fd, false, true)
   refuse_lock(flags)
-  check_size("key", key, m.key_size)
-  check_size("value", value, m.value_size)
+  check_key(m, key)
+  check_size("value", value, m.value_bytes)
+  if match ~= "" then use("match").check(m, key, match) end
   m.ops.update(m, key, value, flags)
+  return map.changed(m)
 end
 
 -- BPF_MAP_DELETE_ELEM
-function sys.map_delete_elem(fd, key)
+function sys.map_delete_elem(fd, key, match)
   local m = map.fget(fd, false, true)
-  check_size("key", key, m.key_size)
+  check_key(m, key)
+  if match ~= "" then use("match").check(m, key, match) end
   m.ops.delete(m, key)
+  return map.changed(m)
 end
 
 -- BPF_MAP_LOOKUP_AND_DELETE_ELEM
@@ -61,27 +81,40 @@ function sys.map_lookup_and_delete_elem(fd, key, flags)
   flags = lookup_flags(flags)
   local m = map.fget(fd, true, true)
   refuse_lock(flags)
-  check_size("key", key, m.key_size)
+  check_key(m, key)
   if not m.ops.take then kernel.fail("ENOTSUPP", "a " .. m.type .. " cannot take") end
-  return found(m.ops.take(m, key))
+  local taken = found(m.ops.take(m, key))
+  return taken, map.changed(m)
 end
 
 -- BPF_MAP_GET_NEXT_KEY: without a key the first one; ENOENT after the last.
-function sys.map_get_next_key(fd, has_key, key)
+function sys.map_get_next_key(fd, key)
   local m = map.fget(fd, true, false)
-  if has_key == "1" then check_size("key", key, m.key_size) end
-  return found(m.ops.next_key(m, has_key == "1" and key or nil), "no key after this one")
+  if key ~= "" then check_key(m, key) end
+  return found(m.ops.next_key(m, key ~= "" and key or nil), "no key after this one")
 end
 
--- A page of elements: key and value by turns, where to go on, and 1 when values are ids.
+-- A page of elements: key and value by turns, where to go on, whether values are ids, the revision.
 -- An element that stays is shown exactly once over all pages; big ones make for short pages.
 local PAGE_BYTES = 262144
 function sys.map_dump(fd, cursor, limit)
   local m = map.fget(fd, true, false)
-  local fits = math.max(1, math.floor(PAGE_BYTES / (m.key_size + m.value_size)))
-  if cursor ~= "" then check_size("cursor", cursor, m.key_size) end
+  local fits = math.max(1, math.floor(PAGE_BYTES / (m.key_size + m.value_bytes)))
+  if cursor ~= "" then check_size("cursor", cursor, m.ops.cursor_bytes or m.key_size) end
   local page, rest = m.ops.page(m, cursor ~= "" and cursor or nil, math.min(limit, fits))
-  return page, rest or false, m.ops.holds_ids
+  return page, rest or false, ids(m), m.revision
+end
+
+-- All elements as of one moment, for maps that one script can show in time.
+local SNAPSHOT_ENTRIES = 4096
+function sys.map_snapshot(fd)
+  local m = map.fget(fd, true, false)
+  local count = m.ops.entries(m)
+  if count > SNAPSHOT_ENTRIES or count * (m.key_size + m.value_bytes) > PAGE_BYTES then
+    kernel.fail("EFBIG", "a snapshot has at most " .. SNAPSHOT_ENTRIES .. " elements and "
+      .. PAGE_BYTES .. " bytes")
+  end
+  return (m.ops.page(m, nil, math.max(1, count))), false, ids(m), m.revision
 end
 
 return elem

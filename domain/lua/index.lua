@@ -1,14 +1,30 @@
--- What map types with an index for a key share (array_map_alloc_check, array_map_get_next_key).
+-- What map types with an index for a key share (kernel/bpf/arraymap.c).
 local kernel = use("kernel")
 local map = use("map")
+local paged = use("paged")
+
+local EXIST, NOEXIST = 2, 1
+-- As much as one array may come to hold, and one element of it.
+local BYTES_MAX, VALUE_MAX = 4294967296, 4194304
 
 local index = {}
 
+-- array_map_alloc_check(), but for the sizes of values
 function index.alloc_check(attr, flags)
   if attr.max_entries == 0 then map.invalid("max_entries is 0") end
   if attr.key_size ~= 4 then map.invalid("key_size is not 4") end
   if attr.value_size == 0 then map.invalid("value_size is 0") end
   use("map_attr").check_flags(attr, flags)
+end
+
+-- bytes: of one element, on all CPUs.
+function index.check_room(attr, bytes)
+  if bytes > VALUE_MAX then
+    kernel.fail("ENOMEM", "the array's elements would have more than " .. VALUE_MAX .. " bytes")
+  end
+  if bytes * attr.max_entries > BYTES_MAX then
+    kernel.fail("ENOMEM", "the array would have more than " .. BYTES_MAX .. " bytes")
+  end
 end
 
 function index.of(key)
@@ -33,6 +49,40 @@ function index.next_key(m, key)
   local i = key and index.of(key)
   if not i or i >= m.max_entries then return index.key(0) end
   return i + 1 < m.max_entries and index.key(i + 1) or nil
+end
+
+function index.lookup(m, key)
+  local i = index.of(key)
+  return i < m.max_entries and paged.read(m.id, m.value_bytes, i) or nil
+end
+
+-- array_map_update_elem()
+function index.update(m, key, value, flags)
+  if flags > EXIST then kernel.fail("EINVAL", "flags " .. flags) end
+  local i = index.check(m, key)
+  if flags == NOEXIST then kernel.fail("EEXIST", "every element of an array exists") end
+  paged.write(m.id, m.value_bytes, i, value)
+end
+
+function index.delete()
+  kernel.fail("EINVAL", "an array's elements cannot be deleted")
+end
+
+function index.page(m, cursor, limit)
+  local list, first = {}, cursor and index.of(cursor) + 1 or 0
+  local last = math.min(first + limit, m.max_entries) - 1
+  for n, value in ipairs(paged.read_many(m.id, m.value_bytes, first, last)) do
+    list[2 * n - 1], list[2 * n] = index.key(first + n - 1), value
+  end
+  return list, last + 1 < m.max_entries and index.key(last) or nil
+end
+
+function index.entries(m)
+  return m.max_entries
+end
+
+function index.free(id, m)
+  paged.free(id, m.value_bytes, m.max_entries)
 end
 
 return index

@@ -2,13 +2,20 @@
 -- type is a file map_<type>.lua that ends in its table of operations; shared code never asks which
 -- type it is.
 -- Operations of a type (map is what load() answers):
---   alloc_check(attr)  attributes wrong for the type, before EPERM     alloc(attr)  and after it
---   lookup(map, key) -> value or nil         update(map, key, value, flags)    delete(map, key)
---   next_key(map, key or nil) -> key or nil  take(map, key) or absent: ENOTSUPP
---   page(map, cursor, limit) -> elements, cursor or nil         entries(map) -> count
---   release_users(id) or absent: usercnt fell to 0              free(id, map)
+--   alloc_check(attr)  attributes wrong for the type, before EPERM
+--   alloc(attr)        and after it; may answer further fields of the map's record
+--   lookup(map, key, value) -> value or nil   update(map, key, value, flags)   delete(map, key)
+--   next_key(map, key or nil) -> key or nil   take(map, key) or absent: ENOTSUPP
+--   page(map, cursor, limit) -> elements, cursor or nil    entries(map) -> count
+--   free(id, map)      release_users(id) or absent: usercnt fell to 0
+--   batches            or absent: what batch.lua can do with the type
+--   touch(map, key)    or absent: a program's lookup makes the element recently used
+--   meta_equal(template, map) or absent: what an inner map must share beside its sizes and flags
 --   direct_value(map, offset) or absent: BPF_PSEUDO_MAP_VALUE
 --   check_prog(map, prog), adopt(map, prog) or absent: a program names the map
+-- and properties: percpu, takes_extra (map_extra), asks_value (a lookup comes with a value), holds (the
+-- kind of object whose ids are the values), cursor_bytes (where a cursor is no key), never_inner (not
+-- in a map of maps).
 local kernel = use("kernel")
 local fd_table = use("fd_table")
 local call = redis.call
@@ -16,14 +23,22 @@ local call = redis.call
 local map = { sys = {} }
 local sys = map.sys
 
-local FIELDS = { "map_type", "key_size", "value_size", "max_entries", "map_flags", "frozen" }
+local FIELDS = { "map_type", "key_size", "value_size", "max_entries", "map_flags", "frozen", "cpus",
+  "revision" }
+
+-- A value of a per-CPU map, as the system call sees it: every CPU's, each rounded up to 8 bytes.
+function map.percpu_bytes(value_size, cpus)
+  return math.ceil(value_size / 8) * 8 * cpus
+end
 
 -- The parts of a map that its operations need; missing behind a valid fd is a bug.
 function map.load(id)
   local v = call("HMGET", kernel.key("map", id), unpack(FIELDS))
   if not v[1] then kernel.bug("map " .. id .. " is held but gone") end
-  return { id = id, type = v[1], key_size = tonumber(v[2]), value_size = tonumber(v[3]),
-    max_entries = tonumber(v[4]), flags = tonumber(v[5]), frozen = v[6] == "1",
+  local value_size = tonumber(v[3])
+  return { id = id, type = v[1], key_size = tonumber(v[2]), value_size = value_size,
+    value_bytes = v[7] and map.percpu_bytes(value_size, v[7]) or value_size,
+    max_entries = tonumber(v[4]), flags = tonumber(v[5]), frozen = v[6] == "1", revision = v[8],
     ops = use("map_" .. v[1]) }
 end
 
@@ -42,11 +57,31 @@ function map.invalid(detail)
   kernel.fail("EINVAL", detail)
 end
 
+-- An update refused for want of room is counted: all that a failed command leaves.
+function map.full(m, errno)
+  error({ errno = errno or "E2BIG", detail = "the map is full: " .. m.max_entries .. " elements",
+    counted = m.id }, 0)
+end
+
+function map.count_failure(id)
+  call("HINCRBY", kernel.key("map", id), "failed", 1)
+end
+
+-- An element went to make room for another.
+function map.evicted(m)
+  call("HINCRBY", kernel.key("map", m.id), "evicted", 1)
+end
+
+-- Every change of elements makes a new revision.
+function map.changed(m)
+  return call("HINCRBY", kernel.key("map", m.id), "revision", 1)
+end
+
 -- The stored values and the number of elements.
 function map.info(id)
   local fields = call("HMGET", kernel.key("map", id),
     "map_type", "map_name", "key_size", "value_size", "max_entries", "map_flags", "map_extra",
-    "frozen", "refcnt", "usercnt")
+    "frozen", "refcnt", "usercnt", "cpus", "evicted", "failed", "revision", "schema")
   local m = map.load(id)
   fields[#fields + 1] = m.ops.entries(m)
   return fields

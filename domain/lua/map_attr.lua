@@ -3,12 +3,16 @@ local kernel = use("kernel")
 local cred = use("cred")
 local file = use("file")
 local map = use("map")
+local call = redis.call
 local band = bit.band
 
 local map_attr = { sys = {} }
 local sys = map_attr.sys
 
-local TYPES = { [1] = "hash", [2] = "array", [3] = "prog_array" }
+local TYPES = { [1] = "hash", [2] = "array", [3] = "prog_array", [5] = "percpu_hash",
+  [6] = "percpu_array", [9] = "lru_hash", [10] = "lru_percpu_hash", [11] = "lpm_trie",
+  [12] = "array_of_maps", [13] = "hash_of_maps", [22] = "queue", [23] = "stack", [27] = "ringbuf",
+  [30] = "bloom_filter" }
 local RDONLY_WRONLY, NUMA_NODE, ACCESS_PROG = 24, 4, 384
 
 local known = {}
@@ -31,25 +35,34 @@ function map_attr.check_name(name, field)
   end
 end
 
+-- The namespace's possible CPUs, on which the layout of per-CPU values depends.
+local function cpus()
+  return tonumber(call("HGET", kernel.key("meta"), "cpus"))
+end
+
 -- BPF_MAP_CREATE, in the kernel's order.
-function sys.map_create(type, key_size, value_size, max_entries, flags, name, extra)
+function sys.map_create(type, key_size, value_size, max_entries, flags, name, extra, inner_fd, schema)
   local attr = { key_size = tonumber(key_size), value_size = tonumber(value_size),
-    max_entries = tonumber(max_entries), map_flags = tonumber(flags), map_name = name }
+    max_entries = tonumber(max_entries), map_flags = tonumber(flags), map_name = name,
+    map_extra = extra, inner_map_fd = inner_fd, cpus = cpus() }
   local mode = file.mode(band(flags, RDONLY_WRONLY))
-  if extra ~= "0" then map.invalid("map_extra has no meaning for this map_type") end
   if not mode then map.invalid("BPF_F_RDONLY and BPF_F_WRONLY at once") end
-  if not known[type] then
-    map.invalid("map_type " .. type .. ": this service has hash, array and prog_array")
-  end
+  if not known[type] then map.invalid("map_type " .. type .. " is none of this service") end
   local ops = use("map_" .. known[type])
+  if extra ~= "0" and not ops.takes_extra then map.invalid("map_extra has no meaning for this map_type") end
   ops.alloc_check(attr)
   if not cred.capable_or_admin("CAP_BPF") then kernel.fail("EPERM", "creating a map needs CAP_BPF") end
-  ops.alloc(attr)
+  local fields = ops.alloc(attr) or {}
   map_attr.check_name(name, "map_name")
-  return use("idr").publish("map", mode, { "map_type", known[type], "map_name", name,
-    "key_size", key_size, "value_size", value_size, "max_entries", max_entries,
-    "map_flags", attr.map_flags - band(attr.map_flags, RDONLY_WRONLY), "map_extra", extra,
-    "frozen", 0 })
+  local function add(...)
+    for _, word in ipairs({ ... }) do fields[#fields + 1] = word end
+  end
+  add("map_type", known[type], "map_name", name, "key_size", key_size, "value_size", value_size,
+    "max_entries", attr.max_entries, "map_extra", extra, "frozen", 0, "revision", 0,
+    "map_flags", attr.map_flags - band(attr.map_flags, RDONLY_WRONLY))
+  if ops.percpu then add("cpus", attr.cpus) end
+  if schema ~= "" then add("schema", schema) end
+  return use("idr").publish("map", mode, fields)
 end
 
 return map_attr

@@ -8,7 +8,7 @@ local call = redis.call
 
 local process = { sys = {} }
 local sys = process.sys
-local IDS = kernel.key("ids:session")
+local IDS, META = kernel.key("ids:session"), kernel.key("meta")
 -- A fork copies its fds in one atomic step.
 local FORK_FDS = 500
 -- As many as one call tells of; the page says that there is more.
@@ -29,7 +29,7 @@ end
 local function info(sid)
   local fields = call("HGETALL", kernel.key("session", sid))
   local all = { "id", sid, "expires", clock.to_wall(tonumber(call("ZSCORE", kernel.key("deadlines"), sid))),
-    "fd_count", fd_table.count(sid) }
+    "fd_count", fd_table.count(sid), "cpus", call("HGET", META, "cpus") }
   for i = 1, #fields, 2 do
     if fields[i] ~= "token" then
       all[#all + 1], all[#all + 2] = fields[i], fields[i + 1]
@@ -38,8 +38,18 @@ local function info(sid)
   return all
 end
 
+-- The first session sets the namespace's number of CPUs for good: values are laid out by it.
+local function set_cpus(cpus, default)
+  local now = call("HGET", META, "cpus")
+  if now and cpus ~= "" and cpus ~= now then
+    kernel.fail("EINVAL", "cpus: the namespace has " .. now)
+  end
+  if not now then call("HSET", META, "cpus", cpus ~= "" and cpus or default) end
+end
+
 -- The seed of the token is kept with the answer, so that a repeated request gets the same token.
-function sys.session_create(seed, ...)
+function sys.session_create(seed, cpus, default_cpus, ...)
+  set_cpus(cpus, default_cpus)
   local sid = create(...)
   fd_table.create(sid)
   return info(sid), seed

@@ -23,6 +23,7 @@ end
 -- the caller; the text goes as data, for the client library reads words in error replies.
 local function failure(raised)
   if type(raised) == "table" and raised.errno then
+    if raised.counted then use("map").count_failure(raised.counted) end
     return { raised.errno, raised.detail, raised.log and 1 or 0 }
   end
   if type(raised) == "table" then raised = raised.err end

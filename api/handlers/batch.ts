@@ -1,0 +1,110 @@
+import type { Request } from "express";
+import type { Batch, BatchRead, BatchWrite } from "../../domain/batch.ts";
+import { Errno, einval } from "../../domain/errno.ts";
+import { parseBytes } from "../bytes.ts";
+import { type Form, formOf, shown, type ValueBody } from "../forms.ts";
+import { type Handler, ok, pathNumber, query, type Reply } from "../handler.ts";
+
+/** Many elements a request: in JSON, or as octets, in which key and value take turns. */
+
+interface Body {
+  op: "lookup" | "lookup_and_delete" | "update" | "delete";
+  keys?: string[];
+  values?: ValueBody[];
+  count?: number;
+  cursor?: string;
+  elem_flags?: number;
+  flags?: number;
+}
+
+const OCTETS = "application/octet-stream";
+const COUNT = 100;
+
+/** Keys, or values, one after the other. @throws EINVAL when one differs from the others in length. */
+function same(list: Buffer[], pointer: string): Buffer[] {
+  const size = list[0]?.length;
+  const other = list.findIndex(({ length }) => length !== size);
+  if (other < 0) return list;
+  throw einval(`${list[other]?.length} bytes, the first has ${size}`, `${pointer}/${other}`);
+}
+
+function toRead({ count = COUNT, cursor, elem_flags = 0, flags = 0 }: Body): BatchRead {
+  const from = cursor === undefined ? undefined : parseBytes(cursor, "/body/cursor");
+  return { cursor: from, count, elem_flags, flags };
+}
+
+function toWrite(form: Form, body: Body): BatchWrite {
+  const { op, keys: given = [], values: with_ = [], elem_flags = 0 } = body;
+  const count = body.count ?? given.length;
+  const few = op === "update" ? Math.min(given.length, with_.length) : given.length;
+  if (count > few) throw new Errno("EFAULT", `${few} elements are given, count is ${count}`);
+  const keys = same(
+    given.slice(0, count).map((key, i) => form.key(key, `/body/keys/${i}`)),
+    "/body/keys",
+  );
+  const values = op === "update" ? with_.slice(0, count) : [];
+  const bytes = same(
+    values.map((value, i) => form.value(value, `/body/values/${i}`)),
+    "/body/values",
+  );
+  const pairs = bytes.length > 0 ? keys.flatMap((key, i) => [key, bytes[i] as Buffer]) : keys;
+  return { elements: Buffer.concat(pairs), count, key_size: keys[0]?.length, elem_flags };
+}
+
+/** What an octet-stream body cannot say is in the query. */
+function bodyOf(req: Request): Body {
+  if (!Buffer.isBuffer(req.body)) return req.body as Body;
+  const op = query<Body["op"] | undefined>(req, "op");
+  if (op !== "update" && op !== "delete") throw einval("op is update or delete", "/query/op");
+  return { op, count: query(req, "count"), elem_flags: query(req, "elem_flags") };
+}
+
+function writeOf(form: Form, req: Request, body: Body): BatchWrite {
+  if (!Buffer.isBuffer(req.body)) return toWrite(form, body);
+  const { count, elem_flags = 0 } = body;
+  if (count === undefined) throw einval("how many elements the body has", "/query/count");
+  return { elements: req.body, count, key_size: undefined, elem_flags };
+}
+
+function tellBytes({ elements, count, cursor, ended }: Batch): Reply {
+  const headers: Record<string, string> = { "bpf-count": String(count) };
+  if (cursor) headers["bpf-cursor"] = cursor.toString("hex");
+  if (ended) headers["bpf-errno"] = "ENOENT";
+  return { status: ended ? 404 : 200, bytes: elements, type: OCTETS, headers };
+}
+
+function tell(form: Form, batch: Batch): Reply {
+  const { elements, count, key_size, cursor, ids } = batch;
+  const size = count > 0 ? elements.length / count : 0;
+  const keys: unknown[] = [];
+  const values: unknown[] = [];
+  for (let at = 0; at < elements.length; at += size) {
+    keys.push(form.showKey(elements.subarray(at, at + key_size)));
+    values.push(shown(form, elements.subarray(at + key_size, at + size), ids));
+  }
+  const told = { count, keys, values, ...(cursor ? { cursor: cursor.toString("hex") } : {}) };
+  if (batch.ended) throw new Errno("ENOENT", "the end of the map", { told });
+  return ok(told);
+}
+
+const mapBatch: Handler = async (context, asked) => {
+  const { req, call } = asked;
+  const { kernel } = context;
+  const fd = pathNumber(req, "fd");
+  const body = bodyOf(req);
+  const form = await formOf(context, asked);
+  if (body.op === "update") {
+    return ok(await kernel.mapUpdateBatch(call, fd, writeOf(form, req, body)));
+  }
+  if (body.op === "delete") {
+    return ok(await kernel.mapDeleteBatch(call, fd, writeOf(form, req, body)));
+  }
+  const wanted = toRead(body);
+  const batch =
+    body.op === "lookup"
+      ? await kernel.mapLookupBatch(call, fd, wanted)
+      : await kernel.mapLookupAndDeleteBatch(call, fd, wanted);
+  return req.accepts(["json", OCTETS]) === OCTETS ? tellBytes(batch) : tell(form, batch);
+};
+
+export const batches = { mapBatch };

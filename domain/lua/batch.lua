@@ -1,0 +1,71 @@
+-- Batches: a step of one at a time, so that no script is long; domain/batch.ts goes on from step to
+-- step. As in the kernel a batch stops at its first failure, and what it did before stays done.
+local kernel = use("kernel")
+local map = use("map")
+
+local batch = { sys = {} }
+local sys = batch.sys
+
+-- bpf_map_do_batch(): fd, access, whether the type has it, elem_flags; `flags` only some look at.
+local function open(fd, reads, writes, name, elem_flags)
+  local m = map.fget(fd, reads, writes)
+  local run = m.ops.batches and m.ops.batches[name]
+  if not run then kernel.fail("ENOTSUPP", "a " .. m.type .. " has no batch " .. name) end
+  if elem_flags ~= "0" then map.invalid("elem_flags " .. elem_flags) end
+  return m, run
+end
+
+-- Elements as one string, how many, where to go on, whether the end was reached, whether values are
+-- ids, whether the end shows as soon as it is reached, and the size of keys.
+local function read(name, writes, fd, cursor, limit, elem_flags, flags)
+  local m, run = open(fd, true, writes, name, elem_flags)
+  local whole = m.ops.batches.whole
+  if whole and flags ~= "0" then map.invalid("flags " .. flags) end
+  if cursor ~= "" and #cursor ~= m.key_size then
+    map.invalid("cursor has " .. #cursor .. " bytes, this map's have " .. m.key_size)
+  end
+  if limit == "0" then return "", 0, false, 0, 0, 0, m.key_size end
+  local list, rest = run(m, cursor ~= "" and cursor or nil, tonumber(limit))
+  if writes and #list > 0 then map.changed(m) end
+  return table.concat(list), #list / 2, rest or list[#list - 1] or false, rest and 0 or 1,
+    m.ops.holds and 1 or 0, whole and 1 or 0, m.key_size
+end
+
+local function split(elements, key_size, size)
+  local list = {}
+  for at = 1, #elements, size do
+    list[#list + 1] = { elements:sub(at, at + key_size - 1), elements:sub(at + key_size, at + size - 1) }
+  end
+  return list
+end
+
+-- elements: key and value by turns, or keys alone, `count` times; key_size "" when the caller leaves
+-- it to the map. Answers how many were done and, when fewer, the errno and detail of the next.
+local function write(name, fd, elements, count, key_size, elem_flags)
+  local m, run = open(fd, false, true, name, elem_flags)
+  local size = m.key_size + (name == "update" and m.value_bytes or 0)
+  if count == "0" then return 0 end
+  if #elements ~= size * count or (key_size ~= "" and tonumber(key_size) ~= m.key_size) then
+    map.invalid("elements of " .. size .. " bytes are wanted, of which " .. m.key_size .. " are the key")
+  end
+  local done, raised = run(m, split(elements, m.key_size, size))
+  if done > 0 then map.changed(m) end
+  if not raised then return done end
+  if type(raised) ~= "table" or not raised.errno then error(raised, 0) end
+  if raised.counted then map.count_failure(raised.counted) end
+  return done, raised.errno, raised.detail
+end
+
+-- BPF_MAP_LOOKUP_BATCH
+function sys.map_lookup_batch(...) return read("lookup", false, ...) end
+
+-- BPF_MAP_LOOKUP_AND_DELETE_BATCH
+function sys.map_lookup_and_delete_batch(...) return read("lookup_and_delete", true, ...) end
+
+-- BPF_MAP_UPDATE_BATCH
+function sys.map_update_batch(...) return write("update", ...) end
+
+-- BPF_MAP_DELETE_BATCH
+function sys.map_delete_batch(...) return write("delete", ...) end
+
+return batch

@@ -1,0 +1,13 @@
+-- BPF_MAP_TYPE_ARRAY_OF_MAPS (kernel/bpf/arraymap.c)
+local index = use("index")
+local fd_array = use("fd_array")
+local inner_map = use("inner_map")
+
+local function free(id)
+  fd_array.clear("map", id)
+end
+
+return { alloc_check = fd_array.alloc_check, alloc = inner_map.alloc, lookup = fd_array.lookup,
+  update = fd_array.update, delete = fd_array.delete, next_key = index.next_key,
+  page = fd_array.page, entries = fd_array.entries, free = free, resolve = inner_map.resolve,
+  batches = use("generic_batch").array, holds = "map" }

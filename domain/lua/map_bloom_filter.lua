@@ -1,0 +1,75 @@
+-- BPF_MAP_TYPE_BLOOM_FILTER (kernel/bpf/bloom_filter.c): bits in pages, as many for a value as the
+-- filter has hash functions. No keys; a value is pushed, and asked for by peeking with it.
+local kernel = use("kernel")
+local map = use("map")
+local paged = use("paged")
+local call = redis.call
+
+local ZERO_SEED = 64
+local HASHES, HASHES_MAX = 5, 15
+local VALUE_MAX = 4194304
+
+local function alloc_check(attr)
+  if attr.value_size > VALUE_MAX then
+    kernel.fail("E2BIG", "value_size is more than " .. VALUE_MAX)
+  end
+end
+
+-- bloom_map_alloc()
+local function alloc(attr)
+  if attr.key_size ~= 0 then map.invalid("key_size is not 0") end
+  if attr.value_size == 0 then map.invalid("value_size is 0") end
+  if attr.max_entries == 0 then map.invalid("max_entries is 0") end
+  use("map_attr").check_flags(attr, ZERO_SEED)
+  local hashes = tonumber(attr.map_extra)
+  if hashes > HASHES_MAX then map.invalid("map_extra: at most " .. HASHES_MAX .. " hash functions") end
+  hashes = hashes == 0 and HASHES or hashes
+  -- The optimal number of bits is n * k / ln 2, which the kernel takes for n * k / 5 * 7.
+  local wanted, bits = math.floor(attr.max_entries * hashes / 5) * 7, 64
+  while bits < wanted and bits < 4294967296 do bits = bits * 2 end
+  return { "hashes", hashes, "bits", bits }
+end
+
+-- The places of a value's bits: each is made of two halves of a SHA-1 (Kirsch and Mitzenmacher).
+local function each_bit(m, value, fn)
+  local found = call("HMGET", kernel.key("map", m.id), "hashes", "bits")
+  local hashes, bits, digest = tonumber(found[1]), tonumber(found[2]), redis.sha1hex(value)
+  local first, step = tonumber(digest:sub(1, 8), 16), tonumber(digest:sub(9, 16), 16)
+  for i = 0, hashes - 1 do
+    local n = (first + i * step) % bits
+    local key, offset = paged.place(m.id, 1, math.floor(n / 8))
+    fn(key, offset * 8 + n % 8)
+  end
+end
+
+local function push(m, _, value, flags)
+  if flags ~= 0 then kernel.fail("EINVAL", "flags " .. flags .. ": a filter takes BPF_ANY only") end
+  local new = 0
+  each_bit(m, value, function(key, n) new = new + 1 - call("SETBIT", key, n, 1) end)
+  if new > 0 then call("HINCRBY", kernel.key("map", m.id), "pushed", 1) end
+end
+
+-- The value when it may have been pushed.
+local function peek(m, _, value)
+  if not value then kernel.fail("EFAULT", "a Bloom filter is asked for a value") end
+  local set = true
+  each_bit(m, value, function(key, n) set = set and call("GETBIT", key, n) == 1 end)
+  return set and value or nil
+end
+
+local function unsupported()
+  kernel.fail("EOPNOTSUPP", "a Bloom filter has no keys, and nothing is taken out of it")
+end
+
+-- Values that were new when they were pushed.
+local function entries(m)
+  return tonumber(call("HGET", kernel.key("map", m.id), "pushed") or 0)
+end
+
+local function free(id)
+  paged.free(id, 1, tonumber(call("HGET", kernel.key("map", id), "bits")) / 8)
+end
+
+return { alloc_check = alloc_check, alloc = alloc, lookup = peek, update = push,
+  delete = unsupported, next_key = unsupported, page = unsupported, entries = entries, free = free,
+  takes_extra = true, asks_value = true }

@@ -1,0 +1,143 @@
+-- BPF_MAP_TYPE_LPM_TRIE (kernel/bpf/lpm_trie.c): prefixes by their place in the trie's order in a Redis
+-- hash, the places in a sorted set, and how many prefixes there are of each length in another hash.
+-- A lookup asks once for every length there is, whatever the number of prefixes.
+-- Invariant: the hash and the sorted set hold the same places, `lens` counts them.
+local kernel = use("kernel")
+local map = use("map")
+local call = redis.call
+
+local NO_PREALLOC = 1
+local NOEXIST, EXIST = 1, 2
+local KEY_MIN, KEY_MAX, VALUE_MAX = 5, 260, 4194304 - 280
+
+local function alloc_check() end
+
+-- trie_alloc()
+local function alloc(attr)
+  if attr.max_entries == 0 then map.invalid("max_entries is 0") end
+  if bit.band(attr.map_flags, NO_PREALLOC) == 0 then map.invalid("BPF_F_NO_PREALLOC is a must") end
+  use("map_attr").check_flags(attr, NO_PREALLOC)
+  if attr.key_size < KEY_MIN or attr.key_size > KEY_MAX then map.invalid("key_size is not 5 to 260") end
+  if attr.value_size == 0 or attr.value_size > VALUE_MAX then
+    map.invalid("value_size is not 1 to " .. VALUE_MAX)
+  end
+end
+
+local function longest(m)
+  return 8 * (m.key_size - 4)
+end
+
+local function split(key)
+  return (struct.unpack("<I4", key)), key:sub(5)
+end
+
+-- The last address of the prefix, then how much longer it could be: by bytes this is the order of the
+-- kernel's walk, longer prefixes before the shorter ones that hold them.
+local function place(m, data, length)
+  local whole, rest = math.floor(length / 8), length % 8
+  local head = data:sub(1, whole)
+  if rest > 0 then
+    local byte, host = data:byte(whole + 1), 2 ^ (8 - rest)
+    head = head .. string.char(byte - byte % host + host - 1)
+  end
+  return head .. ("\255"):rep(#data - #head) .. struct.pack(">I2", longest(m) - length)
+end
+
+-- The place of a key's own prefix; nil when it is longer than can be.
+local function exact(m, key)
+  local length, data = split(key)
+  if length > longest(m) then return nil end
+  return place(m, data, length), length, data
+end
+
+local function nouns(m)
+  return kernel.key("elem", m.id), kernel.key("keys", m.id), kernel.key("lens", m.id)
+end
+
+-- trie_lookup_elem(): the longest prefix that is not longer than the key's own.
+local function lookup(m, key)
+  local elements, _, lens = nouns(m)
+  local length, data = split(key)
+  if length > longest(m) then return nil end
+  local lengths, places = {}, {}
+  for _, n in ipairs(call("HKEYS", lens)) do
+    n = tonumber(n)
+    if n <= length then
+      lengths[#lengths + 1], places[#places + 1] = n, place(m, data, n)
+    end
+  end
+  if #places == 0 then return nil end
+  local best, value = -1, nil
+  for i, found in ipairs(call("HMGET", elements, unpack(places))) do
+    if found and lengths[i] > best then best, value = lengths[i], found end
+  end
+  return value and value:sub(#data + 1)
+end
+
+-- trie_update_elem(); the bits behind the prefix are kept, and replaced with the value.
+local function update(m, key, value, flags)
+  local elements, order, lens = nouns(m)
+  if flags > EXIST then kernel.fail("EINVAL", "flags " .. flags) end
+  local at, length, data = exact(m, key)
+  if not at then map.invalid("the prefix is longer than " .. longest(m) .. " bits") end
+  local present = call("HEXISTS", elements, at) == 1
+  if present and flags == NOEXIST then kernel.fail("EEXIST", "the prefix is there") end
+  if not present then
+    if flags == EXIST then kernel.fail("ENOENT", "the prefix is not there") end
+    if call("HLEN", elements) >= m.max_entries then map.full(m, "ENOSPC") end
+    call("ZADD", order, 0, at)
+    call("HINCRBY", lens, length, 1)
+  end
+  call("HSET", elements, at, data .. value)
+end
+
+local function delete(m, key)
+  local elements, order, lens = nouns(m)
+  local at, length = exact(m, key)
+  if not at then map.invalid("the prefix is longer than " .. longest(m) .. " bits") end
+  if call("HDEL", elements, at) == 0 then kernel.fail("ENOENT", "the prefix is not there") end
+  call("ZREM", order, at)
+  if call("HINCRBY", lens, length, -1) == 0 then call("HDEL", lens, length) end
+end
+
+-- The key as it was stored, and its value.
+local function element(m, at, stored)
+  local length = longest(m) - struct.unpack(">I2", at:sub(-2))
+  local size = m.key_size - 4
+  return struct.pack("<I4", length) .. stored:sub(1, size), stored:sub(size + 1)
+end
+
+local function after(m, at, limit)
+  local _, order = nouns(m)
+  return call("ZRANGEBYLEX", order, at and "(" .. at or "-", "+", "LIMIT", 0, limit)
+end
+
+local function next_key(m, key)
+  local elements, order = nouns(m)
+  local at = key and exact(m, key)
+  local found = after(m, at and call("ZSCORE", order, at) and at, 1)[1]
+  return found and (element(m, found, call("HGET", elements, found)))
+end
+
+-- A cursor is the last key shown.
+local function page(m, cursor, limit)
+  local places, list = after(m, cursor and exact(m, cursor), limit + 1), {}
+  local more = #places > limit and table.remove(places)
+  if #places == 0 then return list end
+  for i, stored in ipairs(call("HMGET", (nouns(m)), unpack(places))) do
+    list[2 * i - 1], list[2 * i] = element(m, places[i], stored)
+  end
+  return list, more and list[#list - 1] or nil
+end
+
+local function entries(m)
+  return call("HLEN", (nouns(m)))
+end
+
+local function free(_, m)
+  call("UNLINK", nouns(m))
+end
+
+return { alloc_check = alloc_check, alloc = alloc, lookup = lookup, update = update, delete = delete,
+  next_key = next_key, page = page, entries = entries, free = free,
+  batches = use("generic_batch").trie }

@@ -1,0 +1,21 @@
+-- BPF_MAP_TYPE_LRU_HASH (kernel/bpf/hashtab.c, bpf_lru_list.c): never full.
+local htab = use("htab")
+local htab_lru = use("htab_lru")
+
+local function alloc_check(attr)
+  htab.alloc_check(attr, { lru = true })
+end
+
+-- htab_lru_map_update_elem(): room is made before the flags are judged, so that even an update that
+-- fails, or replaces, may evict another element.
+local function update(m, key, value, flags)
+  htab.check_known(flags)
+  htab_lru.make_room(m)
+  htab.check_flags(htab.lookup(m, key), flags)
+  htab_lru.store(m, key, value)
+end
+
+return { alloc_check = alloc_check, alloc = htab_lru.alloc, lookup = htab.lookup, update = update,
+  take = htab_lru.take, remove = htab_lru.take, delete = htab.delete, next_key = htab.next_key,
+  page = htab.page, entries = htab.entries, free = htab_lru.free, touch = htab_lru.touch,
+  batches = use("generic_batch").hash }

@@ -1,0 +1,26 @@
+-- BPF_MAP_TYPE_LRU_PERCPU_HASH (kernel/bpf/hashtab.c, bpf_lru_list.c): never full, and a value holds one
+-- for each CPU.
+local htab = use("htab")
+local htab_lru = use("htab_lru")
+local call = redis.call
+
+local function alloc_check(attr)
+  htab.alloc_check(attr, { lru = true, percpu = true })
+end
+
+-- __htab_lru_percpu_map_update_elem(): as for a plain LRU hash, but what is there is written in place,
+-- and BPF_EXIST needs no room.
+local function update(m, key, value, flags)
+  htab.check_known(flags)
+  if flags ~= htab.EXIST then htab_lru.make_room(m) end
+  local present = htab.lookup(m, key)
+  htab.check_flags(present, flags)
+  if not present then return htab_lru.store(m, key, value) end
+  call("HSET", (htab.keys(m)), key, value)
+  htab_lru.touch(m, key)
+end
+
+return { alloc_check = alloc_check, alloc = htab_lru.alloc, lookup = htab.lookup, update = update,
+  take = htab_lru.take, remove = htab_lru.take, delete = htab.delete, next_key = htab.next_key,
+  page = htab.page, entries = htab.entries, free = htab_lru.free, touch = htab_lru.touch,
+  batches = use("generic_batch").hash, percpu = true }

@@ -1,0 +1,20 @@
+-- BPF_MAP_TYPE_QUEUE (kernel/bpf/queue_stack_maps.c): first in, first out.
+local queue_stack = use("queue_stack")
+local call = redis.call
+
+local function peek(m)
+  local elements, head = queue_stack.state(m)
+  return call("HGET", elements, head)
+end
+
+local function pop(m)
+  local elements, head = queue_stack.state(m)
+  local value = call("HGET", elements, head)
+  if value then queue_stack.drop_oldest(m, elements, head) end
+  return value
+end
+
+return { alloc_check = queue_stack.alloc_check, alloc = queue_stack.alloc, lookup = peek,
+  update = queue_stack.push, take = pop, delete = queue_stack.delete,
+  next_key = queue_stack.next_key, page = queue_stack.page, entries = queue_stack.entries,
+  free = queue_stack.free, cursor_bytes = queue_stack.CURSOR_BYTES }

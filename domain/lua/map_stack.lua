@@ -1,0 +1,20 @@
+-- BPF_MAP_TYPE_STACK (kernel/bpf/queue_stack_maps.c): last in, first out.
+local queue_stack = use("queue_stack")
+local call = redis.call
+
+local function peek(m)
+  local elements, head, count = queue_stack.state(m)
+  return call("HGET", elements, head + count - 1)
+end
+
+local function pop(m)
+  local elements, head, count = queue_stack.state(m)
+  local value = call("HGET", elements, head + count - 1)
+  if value then call("HDEL", elements, head + count - 1) end
+  return value
+end
+
+return { alloc_check = queue_stack.alloc_check, alloc = queue_stack.alloc, lookup = peek,
+  update = queue_stack.push, take = pop, delete = queue_stack.delete,
+  next_key = queue_stack.next_key, page = queue_stack.page, entries = queue_stack.entries,
+  free = queue_stack.free, cursor_bytes = queue_stack.CURSOR_BYTES }

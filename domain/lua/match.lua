@@ -1,0 +1,26 @@
+-- If-Match, an extension: a change goes ahead only when some tag fits what is there.
+-- A tag is "*" (the element exists), "r" and the map's revision, or the element's value: in hex up to
+-- 32 bytes, else its SHA-1 in hex.
+local kernel = use("kernel")
+
+local match = {}
+
+local SHORT = 32
+
+local function tag(value)
+  if #value > SHORT then return redis.sha1hex(value) end
+  return (value:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+end
+
+-- ESTALE when none fits.
+function match.check(m, key, tags)
+  local value = m.key_size > 0 and m.ops.lookup(m, key)
+  local now = value and tag(value)
+  for wanted in tags:gmatch("%S+") do
+    if wanted == "r" .. m.revision or (value and (wanted == "*" or wanted == now)) then return end
+  end
+  kernel.fail("ESTALE", "the map is at revision r" .. m.revision
+    .. (now and ", the element at " .. now or ", and has no such element"))
+end
+
+return match

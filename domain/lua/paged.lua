@@ -1,0 +1,75 @@
+-- Elements of one size by index, in strings of 64 KiB, so that what was never written costs nothing.
+local kernel = use("kernel")
+local call = redis.call
+
+local PAGE_BYTES = 65536
+-- Pages given back by one step of the work list.
+local UNLINKS = 1000
+
+local paged = {}
+
+local function per_page(size)
+  return math.max(1, math.floor(PAGE_BYTES / size))
+end
+
+-- The page an element is in, and its place there.
+function paged.place(id, size, i)
+  local each = per_page(size)
+  return kernel.key("elem", id .. ":" .. math.floor(i / each)), (i % each) * size
+end
+
+-- string.rep goes byte by byte: a long run is made of longer pieces.
+local function zeros(n)
+  if n < 1024 then return ("\0"):rep(n) end
+  return ("\0"):rep(1024):rep(math.floor(n / 1024)) .. ("\0"):rep(n % 1024)
+end
+
+local function range(key, offset, bytes)
+  local found = call("GETRANGE", key, offset, offset + bytes - 1)
+  return #found == bytes and found or found .. zeros(bytes - #found)
+end
+
+function paged.read(id, size, i)
+  local key, offset = paged.place(id, size, i)
+  return range(key, offset, size)
+end
+
+-- Elements first to last, each page read once.
+function paged.read_many(id, size, first, last)
+  local each, list = per_page(size), {}
+  while first <= last do
+    local stop = math.min(last, first - first % each + each - 1)
+    local key, offset = paged.place(id, size, first)
+    local text = range(key, offset, (stop - first + 1) * size)
+    for at = 1, #text, size do list[#list + 1] = text:sub(at, at + size - 1) end
+    first = stop + 1
+  end
+  return list
+end
+
+function paged.write(id, size, i, value)
+  local key, offset = paged.place(id, size, i)
+  call("SETRANGE", key, offset, value)
+end
+
+-- A step of the work list: pages from `from` to `last` go.
+function paged.unlink(id, from, last)
+  from, last = tonumber(from), tonumber(last)
+  local stop = math.min(last, from + UNLINKS - 1)
+  local names = {}
+  for n = from, stop do names[#names + 1] = kernel.key("elem", id .. ":" .. n) end
+  call("UNLINK", unpack(names))
+  if stop < last then use("work").push("paged", "unlink", id, stop + 1, last) end
+  return UNLINKS / 10
+end
+
+function paged.free(id, size, count)
+  local pages = math.ceil(count / per_page(size))
+  if pages == 1 then
+    call("UNLINK", kernel.key("elem", id .. ":0"))
+  else
+    use("work").push("paged", "unlink", id, 0, pages - 1)
+  end
+end
+
+return paged

@@ -1,0 +1,86 @@
+-- What queues and stacks share (kernel/bpf/queue_stack_maps.c): elements by number in a Redis hash, the
+-- oldest one's number in the map's record as `head`. No keys, and every operation O(1).
+-- Invariant: the elements have the numbers head to head + count - 1.
+local kernel = use("kernel")
+local map = use("map")
+local call = redis.call
+
+local NOEXIST, EXIST = 1, 2
+-- KMALLOC_MAX_SIZE, and what one allocation for the whole of them may have.
+local VALUE_MAX, BYTES_MAX = 4194304, 4294967295
+
+local queue_stack = {}
+
+function queue_stack.alloc_check(attr)
+  if attr.max_entries == 0 then map.invalid("max_entries is 0") end
+  if attr.key_size ~= 0 then map.invalid("key_size is not 0") end
+  if attr.value_size == 0 then map.invalid("value_size is 0") end
+  use("map_attr").check_flags(attr, 0)
+  if attr.value_size > VALUE_MAX then
+    kernel.fail("E2BIG", "value_size is more than " .. VALUE_MAX)
+  end
+end
+
+function queue_stack.alloc(attr)
+  if (attr.max_entries + 1) * attr.value_size > BYTES_MAX then
+    kernel.fail("E2BIG", "the elements would have more than " .. BYTES_MAX .. " bytes")
+  end
+end
+
+-- Where the elements are, the oldest one's number, and how many there are.
+function queue_stack.state(m)
+  local elements = kernel.key("elem", m.id)
+  local head = call("HGET", kernel.key("map", m.id), "head")
+  return elements, tonumber(head or 0), call("HLEN", elements)
+end
+
+function queue_stack.drop_oldest(m, elements, head)
+  call("HDEL", elements, head)
+  call("HINCRBY", kernel.key("map", m.id), "head", 1)
+end
+
+-- queue_stack_map_push_elem(): in a full one BPF_EXIST discards the oldest element.
+function queue_stack.push(m, _, value, flags)
+  if flags == NOEXIST or flags > EXIST then kernel.fail("EINVAL", "flags " .. flags) end
+  local elements, head, count = queue_stack.state(m)
+  if count >= m.max_entries then
+    if flags ~= EXIST then map.full(m) end
+    queue_stack.drop_oldest(m, elements, head)
+    map.evicted(m)
+  end
+  call("HSET", elements, head + count, value)
+end
+
+function queue_stack.delete()
+  kernel.fail("EINVAL", "elements of a queue or stack are popped, not deleted")
+end
+
+function queue_stack.next_key()
+  kernel.fail("EINVAL", "a queue or stack has no keys")
+end
+
+-- From the oldest on; a cursor is the last number shown.
+function queue_stack.page(m, cursor, limit)
+  local elements, head, count = queue_stack.state(m)
+  local first = math.max(head, cursor and struct.unpack("<I8", cursor) + 1 or 0)
+  local last = math.min(first + limit, head + count) - 1
+  local numbers, list = {}, {}
+  for n = first, last do numbers[#numbers + 1] = n end
+  if #numbers == 0 then return list end
+  for i, value in ipairs(call("HMGET", elements, unpack(numbers))) do
+    list[2 * i - 1], list[2 * i] = "", value
+  end
+  return list, last + 1 < head + count and struct.pack("<I8", last) or nil
+end
+
+function queue_stack.entries(m)
+  return call("HLEN", kernel.key("elem", m.id))
+end
+
+function queue_stack.free(id)
+  call("UNLINK", kernel.key("elem", id))
+end
+
+queue_stack.CURSOR_BYTES = 8
+
+return queue_stack

@@ -1,6 +1,12 @@
-import { einval } from "../domain/errno.ts";
+import type { Call, Kernel } from "../domain/bpf.ts";
+import { Errno, einval } from "../domain/errno.ts";
+import type { MapInfo } from "../domain/object.ts";
+import { decode } from "../domain/schema/decode.ts";
+import { encode } from "../domain/schema/encode.ts";
+import type { Json } from "../domain/schema/scalar.ts";
+import type { Type } from "../domain/schema/type.ts";
 import { fdBytes, parseBytes } from "./bytes.ts";
-import type { Asked, Context } from "./handler.ts";
+import { type Asked, type Context, pathNumber } from "./handler.ts";
 
 /** How keys and values are written in requests and answers: `?format=` names the form of answers. */
 
@@ -8,8 +14,13 @@ import type { Asked, Context } from "./handler.ts";
 export type ValueBody = unknown;
 
 export interface Form {
+  /** A key in a path or query. */
   key(text: string, pointer: string): Buffer;
+  /** A key in a body. */
+  keyBody(body: unknown, pointer: string): Buffer;
   value(body: ValueBody, pointer: string): Buffer;
+  /** A value in a query. */
+  valueText(text: string, pointer: string): Buffer;
   showKey(key: Buffer): unknown;
   showValue(value: Buffer): unknown;
 }
@@ -31,16 +42,86 @@ export function valueBytes(body: ValueBody, pointer: string): Buffer {
   return fdBytes(body.fd);
 }
 
+function bytesOnly(body: unknown, pointer: string): Buffer {
+  if (typeof body !== "string") throw einval("a string of bytes is wanted", pointer);
+  return parseBytes(body, pointer);
+}
+
 function plain(encoding: "hex" | "base64"): Form {
   const show = (bytes: Buffer) => bytes.toString(encoding);
-  return { key: parseBytes, value: valueBytes, showKey: show, showValue: show };
+  const texts = { key: parseBytes, keyBody: bytesOnly, valueText: parseBytes };
+  return { ...texts, value: valueBytes, showKey: show, showValue: show };
 }
 
 const FORMS = { hex: plain("hex"), base64: plain("base64") };
 
+/** Bytes of one CPU's part of a value. */
+const strideOf = (info: MapInfo) => Math.ceil(info.value_size / 8) * 8;
+
+function encodeValue(info: MapInfo, type: Type, body: unknown, pointer: string): Buffer {
+  const { cpus } = info;
+  if (cpus === undefined) return encode(type, body as Json, pointer);
+  if (!Array.isArray(body) || body.length !== cpus) {
+    throw einval(`an array of ${cpus} values is wanted, one for each CPU`, pointer);
+  }
+  const bytes = Buffer.alloc(strideOf(info) * cpus);
+  for (const [i, part] of body.entries()) {
+    encode(type, part as Json, `${pointer}/${i}`).copy(bytes, i * strideOf(info));
+  }
+  return bytes;
+}
+
+function decodeValue(info: MapInfo, type: Type, value: Buffer): Json {
+  if (info.cpus === undefined) return decode(type, value);
+  const part = (i: number) => value.subarray(i * strideOf(info), i * strideOf(info) + type.size);
+  return Array.from({ length: info.cpus }, (_, i) => decode(type, part(i)));
+}
+
+/** What the text says in JSON; undefined when it is none, and a literal then. */
+function jsonIn(text: string): Json | undefined {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What the schema leaves out is as with hex. */
+function jsonForm(info: MapInfo): Form {
+  const { key, value } = info.schema ?? {};
+  const { hex } = FORMS;
+  return {
+    key(text, pointer) {
+      const json = key && jsonIn(text);
+      return json === undefined ? hex.key(text, pointer) : encode(key as Type, json, pointer);
+    },
+    keyBody: (body, pointer) =>
+      key ? encode(key, body as Json, pointer) : hex.keyBody(body, pointer),
+    valueText(text, pointer) {
+      const json = value && jsonIn(text);
+      return json === undefined ? hex.key(text, pointer) : this.value(json, pointer);
+    },
+    showKey: (bytes) => (key ? decode(key, bytes) : hex.showKey(bytes)),
+    value: (body, pointer) =>
+      value ? encodeValue(info, value, body, pointer) : hex.value(body, pointer),
+    showValue: (bytes) => (value ? decodeValue(info, value, bytes) : hex.showValue(bytes)),
+  };
+}
+
+/** As bpftool does it: the map's info first. @throws EBADF, EINVAL */
+async function formOfMap(kernel: Kernel, call: Call, fd: number): Promise<Form> {
+  const info = await kernel.objGetInfoByFd(call, fd).catch((error: Error) => {
+    const closed = error instanceof Errno && error.code === "EBADFD";
+    throw closed ? new Errno("EBADF", error.message) : error;
+  });
+  if (info.kind !== "map") throw new Errno("EINVAL", `fd ${fd} is a ${info.kind}, not a map`);
+  if (!info.schema) throw einval(`map ${info.id} has no schema`, "/query/format");
+  return jsonForm(info);
+}
+
 export async function formOf({ kernel }: Context, { req, call }: Asked): Promise<Form> {
   const { format = "hex" } = req.query as { format?: keyof typeof FORMS | "json" };
-  return FORMS[format as "hex"];
+  return format === "json" ? formOfMap(kernel, call, pathNumber(req, "fd")) : FORMS[format];
 }
 
 /** {id} for what is in a slot of an array of objects. */

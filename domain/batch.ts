@@ -57,6 +57,10 @@ class Steps {
     this.#step = step;
   }
 
+  get begun(): boolean {
+    return this.#n > 0;
+  }
+
   /** Each step has a record of its own, so that a repeat of the request repeats none of them. */
   #call(): Call {
     const { record } = this.#first;
@@ -82,8 +86,8 @@ async function read(first: Call, asked: BatchRead, step: Step): Promise<Batch> {
   let { cursor } = asked;
   for (;;) {
     const limit = Math.min(STEP, asked.count - steps.count);
-    const flags = [asked.elem_flags, asked.flags];
-    const reply = await steps.take(cursor ?? NONE, limit, ...flags);
+    const how = [asked.elem_flags, asked.flags, steps.begun ? 0 : 1];
+    const reply = await steps.take(cursor ?? NONE, limit, ...how);
     const [elements, some, rest, last, ids, whole, key_size] = reply;
     parts.push(bytes(elements));
     steps.count += number(some);

@@ -1,5 +1,6 @@
 import { type Call, next, number, type Run } from "./call.ts";
 import { holders, infos, mapInfo } from "./object.ts";
+import { compileSchema, type SchemaAttr } from "./schema/schema.ts";
 
 /** Maps as objects: made, listed, frozen. Sizes are bytes. */
 
@@ -13,15 +14,15 @@ export interface MapAttr {
   map_extra: string;
   /** Of the template of a map of maps. */
   inner_map_fd?: number | undefined;
-  /** How people read keys and values, as schema.ts stores it; empty without. */
-  schema?: string;
+  schema?: SchemaAttr | undefined;
 }
 
 export function mapCommands(run: Run) {
   return {
     async mapCreate(call: Call, a: MapAttr) {
       const sizes = [a.key_size, a.value_size, a.max_entries];
-      const more = [a.map_flags, a.map_name, a.map_extra, a.inner_map_fd ?? 0, a.schema ?? ""];
+      const schema = a.schema ? compileSchema(a.schema, a.key_size, a.value_size) : "";
+      const more = [a.map_flags, a.map_name, a.map_extra, a.inner_map_fd ?? 0, schema];
       const [fd, id] = await run(call, "map_create", a.map_type, ...sizes, ...more);
       return { fd: number(fd), id: number(id) };
     },

@@ -1,4 +1,5 @@
 import { list, number, text, time } from "./call.ts";
+import { parseSchema, type Schema } from "./schema/schema.ts";
 import type { Value } from "./script.ts";
 
 /** What is told of maps and programs, in the kernel's field names. Sizes are bytes. */
@@ -26,7 +27,8 @@ export interface MapInfo {
   revision: number;
   /** Of a per-CPU map: a value has so many parts. */
   cpus?: number;
-  schema?: object;
+  /** How people read its keys and values. */
+  schema?: Schema;
 }
 
 export interface ProgInfo {
@@ -76,7 +78,7 @@ export function mapInfo(id: number, value: Value | undefined): MapInfo {
     failed_updates: number(failed),
     revision: number(revision),
     ...(cpus ? { cpus: number(cpus) } : {}),
-    ...(schema ? { schema: JSON.parse(text(schema)) as object } : {}),
+    ...(schema ? { schema: parseSchema(text(schema)) } : {}),
   };
 }
 

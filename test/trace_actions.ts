@@ -82,6 +82,25 @@ async function open(player: Player, step: Step, proc: string, body: object): Pro
   }));
 }
 
+/** Batches of `count` until the map ends; a bucket with more than that (ENOSPC) asks for twice as many. */
+function batches(op: string): Action {
+  return async (player, step, proc) => {
+    const rows: [string, unknown][] = [];
+    for (let { count } = step, cursor: string | undefined; ; ) {
+      const next = await batch(op)(player, { ...step, count, cursor, out: "walk" }, proc);
+      const told = next.ok ?? next;
+      const { keys = [], values = [] } = told as { keys?: string[]; values?: unknown[] };
+      for (const [i, key] of keys.entries()) rows.push([key, values[i]]);
+      if (next.errno === "ENOSPC") count *= 2;
+      else if (next.errno && next.errno !== "ENOENT") return next;
+      else if (next.errno) break;
+      else if (op === "lookup") cursor = player.cursors.get("walk");
+    }
+    rows.sort(([a], [b]) => (a < b ? -1 : 1));
+    return { ok: { keys: rows.map(([key]) => key), values: rows.map(([, value]) => value) } };
+  };
+}
+
 /** A step that sends one request and is answered by nothing but success. */
 function plain(request: (step: Step, player: Player, proc: string) => [string, string, unknown?]) {
   const action: Action = async (player, step, proc) => {
@@ -157,10 +176,13 @@ export const actions: Record<string, Action> = {
     const path = pops
       ? `${fdPath(player, step, proc)}/pop`
       : `${elements(player, step, proc)}/take`;
-    return result(await session.post(path), (body) => ({ value: body.value }));
+    const body = step.flags === undefined ? undefined : { flags: step.flags };
+    return result(await session.post(path, body), ({ value: taken }) => ({ value: taken }));
   },
   lookup_batch: batch("lookup"),
   lookup_and_delete_batch: batch("lookup_and_delete"),
+  walk_batch: batches("lookup"),
+  drain_batch: batches("lookup_and_delete"),
   update_batch: batch("update"),
   delete_batch: batch("delete"),
 
@@ -198,8 +220,9 @@ export const actions: Record<string, Action> = {
         };
       }
       const { kind, key_size, value_size, max_entries } = body;
-      const { map_type: type, map_flags: flags, map_name: name } = body;
-      return { kind, obj, type, key_size, value_size, max_entries, flags, name };
+      const { map_type: type, map_flags: flags, map_name: name, map_extra } = body;
+      const extra = map_extra === 0 ? {} : { map_extra };
+      return { kind, obj, type, key_size, value_size, max_entries, flags, name, ...extra };
     });
   },
 

@@ -9,7 +9,7 @@ import { type Handler, ok, pathNumber, query, type Reply } from "../handler.ts";
 
 interface Body {
   op: "lookup" | "lookup_and_delete" | "update" | "delete";
-  keys?: string[];
+  keys?: unknown[];
   values?: ValueBody[];
   count?: number;
   cursor?: string;
@@ -39,7 +39,7 @@ function toWrite(form: Form, body: Body): BatchWrite {
   const few = op === "update" ? Math.min(given.length, with_.length) : given.length;
   if (count > few) throw new Errno("EFAULT", `${few} elements are given, count is ${count}`);
   const keys = same(
-    given.slice(0, count).map((key, i) => form.key(key, `/body/keys/${i}`)),
+    given.slice(0, count).map((key, i) => form.keyBody(key, `/body/keys/${i}`)),
     "/body/keys",
   );
   const values = op === "update" ? with_.slice(0, count) : [];

@@ -1,3 +1,4 @@
+import type { SchemaAttr } from "../../domain/schema/schema.ts";
 import { created, done, type Handler, ok, pathNumber, query } from "../handler.ts";
 
 /** Maps as objects: created, listed, frozen. */
@@ -11,6 +12,7 @@ interface Create {
   map_name: string;
   map_extra?: number | string;
   inner_map_fd?: number;
+  schema?: SchemaAttr;
 }
 
 const mapCreate: Handler = async ({ kernel }, { req, call }) => {
@@ -25,7 +27,7 @@ const mapCreate: Handler = async ({ kernel }, { req, call }) => {
       map_name: body.map_name,
       map_extra: String(body.map_extra ?? 0),
       inner_map_fd: body.inner_map_fd,
-      schema: "",
+      schema: body.schema,
     }),
   );
 };

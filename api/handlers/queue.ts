@@ -1,4 +1,3 @@
-import { parseBytes } from "../bytes.ts";
 import { formOf, type ValueBody } from "../forms.ts";
 import { done, type Handler, ok, pathNumber, query } from "../handler.ts";
 
@@ -29,8 +28,8 @@ const mapPeek: Handler = async (context, asked) => {
   const { req, call } = asked;
   const { kernel } = context;
   const text = query<string | undefined>(req, "value");
-  const value = text === undefined ? undefined : parseBytes(text, "/query/value");
   const form = await formOf(context, asked);
+  const value = text === undefined ? undefined : form.valueText(text, "/query/value");
   const how = { flags: query<number>(req, "flags"), value };
   const found = await kernel.mapLookupElem(call, pathNumber(req, "fd"), NO_KEY, how);
   return ok({ value: form.showValue(found.value) });

@@ -15,9 +15,16 @@ local function open(fd, reads, writes, name, elem_flags)
   return m, run
 end
 
+-- A cursor from outside is a key to go on from, as BPF_MAP_GET_NEXT_KEY does: an unknown one starts
+-- over. Hash tables go on by their own token, here wherever the key was or is.
+local function resume(m, cursor)
+  if m.ops.batches.whole or m.ops.next_key(m, cursor) ~= m.ops.next_key(m) then return cursor end
+  return nil
+end
+
 -- Elements as one string, how many, where to go on, whether the end was reached, whether values are
 -- ids, whether the end shows as soon as it is reached, and the size of keys.
-local function read(name, writes, fd, cursor, limit, elem_flags, flags)
+local function read(name, writes, fd, cursor, limit, elem_flags, flags, begins)
   local m, run = open(fd, true, writes, name, elem_flags)
   local whole = m.ops.batches.whole
   if whole and flags ~= "0" then map.invalid("flags " .. flags) end
@@ -25,7 +32,9 @@ local function read(name, writes, fd, cursor, limit, elem_flags, flags)
     map.invalid("cursor has " .. #cursor .. " bytes, this map's have " .. m.key_size)
   end
   if limit == "0" then return "", 0, false, 0, 0, 0, m.key_size end
-  local list, rest = run(m, cursor ~= "" and cursor or nil, tonumber(limit))
+  local from = cursor ~= "" and cursor or nil
+  if from and begins == "1" then from = resume(m, from) end
+  local list, rest = run(m, from, tonumber(limit))
   if writes and #list > 0 then map.changed(m) end
   return table.concat(list), #list / 2, rest or list[#list - 1] or false, rest and 0 or 1,
     m.ops.holds and 1 or 0, whole and 1 or 0, m.key_size

@@ -65,7 +65,7 @@ local function list(kind, start, limit)
     "LIMIT", 0, limit + 1)
   local more = #ids > limit and table.remove(ids)
   local page = {}
-  for i, id in ipairs(ids) do page[i] = { id, use(kind).info(id) } end
+  for i, id in ipairs(ids) do page[i] = { id, use(kind).info(id, true) } end
   return page, more and ids[#ids] or false
 end
 

@@ -77,11 +77,11 @@ function map.changed(m)
   return call("HINCRBY", kernel.key("map", m.id), "revision", 1)
 end
 
--- The stored values and the number of elements.
-function map.info(id)
+-- The stored values and the number of elements; the schema, which may be long, unless it is for a list.
+function map.info(id, listed)
   local fields = call("HMGET", kernel.key("map", id),
     "map_type", "map_name", "key_size", "value_size", "max_entries", "map_flags", "map_extra",
-    "frozen", "refcnt", "usercnt", "cpus", "evicted", "failed", "revision", "schema")
+    "frozen", "refcnt", "usercnt", "cpus", "evicted", "failed", "revision", listed and "" or "schema")
   local m = map.load(id)
   fields[#fields + 1] = m.ops.entries(m)
   return fields

@@ -23,7 +23,7 @@ end
 
 function queue_stack.alloc(attr)
   if (attr.max_entries + 1) * attr.value_size > BYTES_MAX then
-    kernel.fail("E2BIG", "the elements would have more than " .. BYTES_MAX .. " bytes")
+    kernel.fail("ENOMEM", "the elements would have more than " .. BYTES_MAX .. " bytes")
   end
 end
 

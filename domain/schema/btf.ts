@@ -1,0 +1,177 @@
+/** The types of a BTF blob (Documentation/bpf/btf.rst), by id or by name. */
+
+import { BtfBlob, type BtfType, KIND } from "./btf_blob.ts";
+import { badWidth, bitfield } from "./c_layout.ts";
+import { POINTER } from "./c_names.ts";
+import { MAX_NODES, SchemaError } from "./limits.ts";
+import {
+  arrayOf,
+  enumOf,
+  isRecord,
+  type Member,
+  MemberCheck,
+  named,
+  record,
+  type Type,
+} from "./type.ts";
+
+const SIGNED = 1;
+const BOOL = 4;
+const CHAR = Buffer.from("char");
+/** Modifiers and typedefs included; a type that holds itself gets here too. */
+const MAX_STEPS = 64;
+const MODIFIERS: readonly number[] = [KIND.VOLATILE, KIND.CONST, KIND.RESTRICT, KIND.TYPE_TAG];
+const TAGGED: Readonly<Record<string, readonly number[]>> = {
+  struct: [KIND.STRUCT],
+  union: [KIND.UNION],
+  enum: [KIND.ENUM, KIND.ENUM64],
+};
+
+function checkSize(size: number, sizes: readonly number[]): void {
+  if (!sizes.includes(size)) throw new SchemaError(`${size} bytes, not ${sizes.join(", ")}`);
+}
+
+/** What `build` refuses is the fault of this type. */
+function blame<T>(id: number, build: () => T): T {
+  try {
+    return build();
+  } catch (error) {
+    if (error instanceof SchemaError) throw new SchemaError(`type ${id}: ${error.message}`);
+    throw error;
+  }
+}
+
+export class Btf {
+  readonly #blob: BtfBlob;
+  readonly #known = new Map<number, Type>();
+
+  /** @throws SchemaError */
+  constructor(blob: Buffer) {
+    this.#blob = new BtfBlob(blob);
+  }
+
+  /** "struct flow", "u32", "long unsigned int". @throws SchemaError when it is there but is no data. */
+  find(name: string): Type | undefined {
+    const [, keyword = "", tag = name] = /^(struct|union|enum) +(\w+)$/.exec(name) ?? [];
+    const kinds = TAGGED[keyword] ?? [KIND.TYPEDEF, KIND.INT, KIND.FLOAT];
+    const wanted = Buffer.from(tag);
+    for (let id = 1; id < this.#blob.count; id++) {
+      const btf = this.#blob.type(id);
+      if (kinds.includes(btf.kind) && this.#blob.isNamed(btf.name, wanted)) return this.type(id);
+    }
+    return undefined;
+  }
+
+  /** @throws SchemaError with the id of the type to blame. */
+  type(id: number, steps = 0): Type {
+    const known = this.#known.get(id);
+    if (known) return known;
+    const btf = blame(id, () => this.#blob.type(id));
+    if (steps > MAX_STEPS) throw new SchemaError(`type ${id}: nested too deep, or holds itself`);
+    const type = this.#build(id, btf, steps + 1);
+    this.#known.set(id, type);
+    return type;
+  }
+
+  #build(id: number, btf: BtfType, steps: number): Type {
+    if (MODIFIERS.includes(btf.kind)) return this.type(btf.size, steps);
+    if (btf.kind === KIND.STRUCT || btf.kind === KIND.UNION) return this.#record(id, btf, steps);
+    if (btf.kind === KIND.TYPEDEF) {
+      const type = this.type(btf.size, steps);
+      return blame(id, () => named(this.#blob.name(btf.name), type));
+    }
+    if (btf.kind === KIND.ARRAY) {
+      const element = this.type(this.#blob.u32(btf.at), steps);
+      return blame(id, () => arrayOf(element, this.#blob.u32(btf.at + 8)));
+    }
+    return blame(id, () => this.#leaf(btf));
+  }
+
+  #leaf(btf: BtfType): Type {
+    switch (btf.kind) {
+      case KIND.INT:
+        return this.#integer(btf);
+      case KIND.FLOAT:
+        checkSize(btf.size, [4, 8]);
+        return { kind: "float", size: btf.size };
+      case KIND.PTR:
+        return POINTER.type;
+      case KIND.ENUM:
+      case KIND.ENUM64:
+        return this.#enum(btf);
+      case KIND.FWD:
+        throw new SchemaError(`${this.#blob.name(btf.name)} is declared only`);
+      default:
+        throw new SchemaError(`kind ${btf.kind} is no data`);
+    }
+  }
+
+  #integer(btf: BtfType): Type {
+    checkSize(btf.size, [1, 2, 4, 8, 16]);
+    const data = this.#blob.u32(btf.at);
+    if ((data & 0xffffff) !== btf.size * 8) {
+      throw new SchemaError("an integer of some bits only: bitfields are their members' matter");
+    }
+    const encoding = data >>> 24;
+    if (encoding & BOOL) return { kind: "bool", size: btf.size, signed: false };
+    const isChar = btf.size === 1 && this.#blob.isNamed(btf.name, CHAR);
+    return { kind: isChar ? "char" : "int", size: btf.size, signed: (encoding & SIGNED) !== 0 };
+  }
+
+  /** A constant has 32 or 64 bits, whatever the enum has. */
+  #enum(btf: BtfType): Type {
+    checkSize(btf.size, [1, 2, 4, 8]);
+    if (btf.vlen > MAX_NODES) throw new SchemaError("too many constants");
+    const wide = btf.kind === KIND.ENUM64;
+    const constants = Array.from({ length: btf.vlen }, (_, i) => {
+      const at = btf.at + i * (wide ? 12 : 8);
+      const high = wide ? BigInt(this.#blob.u32(at + 8)) << 32n : 0n;
+      const raw = BigInt(this.#blob.u32(at + 4)) | high;
+      const bits = btf.size * 8;
+      const value = btf.flag
+        ? BigInt.asIntN(bits, BigInt.asIntN(wide ? 64 : 32, raw))
+        : BigInt.asUintN(bits, raw);
+      return [this.#blob.name(this.#blob.u32(at)), value] as const;
+    });
+    return enumOf(btf.size, btf.flag, constants);
+  }
+
+  #record(id: number, btf: BtfType, steps: number): Type {
+    const check = new MemberCheck();
+    const members: Member[] = [];
+    let end = 0;
+    for (let i = 0; i < btf.vlen; i++) {
+      const at = btf.at + i * 12;
+      const type = this.type(this.#blob.u32(at + 4), steps);
+      blame(id, () => {
+        const member = this.#member(btf, at, type, end);
+        if (member.name === "" && !isRecord(type)) return;
+        check.take(member.name, type);
+        members.push(member);
+        if (btf.kind === KIND.STRUCT) end = endOf(member);
+      });
+    }
+    const kind = btf.kind === KIND.UNION ? "union" : "struct";
+    return blame(id, () => record(kind, btf.size, members));
+  }
+
+  /** `first`: the bit behind the member before. */
+  #member(btf: BtfType, at: number, type: Type, first: number): Member {
+    const name = this.#blob.name(this.#blob.u32(at));
+    const place = this.#blob.u32(at + 8);
+    const bit = btf.flag ? place & 0xffffff : place;
+    const width = btf.flag ? place >>> 24 : 0;
+    const bad = width > 0 ? badWidth(type, width) : bit % 8 > 0 && "it begins within a byte";
+    if (bad) throw new SchemaError(`member "${name}": ${bad}`);
+    const member = width > 0 ? bitfield(name, bit, width, type) : { name, offset: bit / 8, type };
+    const apart = btf.kind === KIND.UNION ? bit === 0 : bit >= first;
+    if (!apart) throw new SchemaError(`member "${name}" is not where it can be`);
+    if (endOf(member) > btf.size * 8) throw new SchemaError(`member "${name}" ends past the size`);
+    return member;
+  }
+}
+
+/** The bit behind a member. */
+function endOf({ offset, bits, type }: Member): number {
+  return offset * 8 + (bits ? bits.shift + bits.width : type.size * 8);
+}

@@ -1,0 +1,123 @@
+/** The sections of a raw .BTF blob: where each type stands, and what it is called. Nothing is trusted. */
+
+import { MAX_NAME, SchemaError } from "./limits.ts";
+
+export const KIND = {
+  ...{ INT: 1, PTR: 2, ARRAY: 3, STRUCT: 4, UNION: 5, ENUM: 6, FWD: 7, TYPEDEF: 8, VOLATILE: 9 },
+  ...{ CONST: 10, RESTRICT: 11, FUNC: 12, FUNC_PROTO: 13, VAR: 14, DATASEC: 15, FLOAT: 16 },
+  ...{ DECL_TAG: 17, TYPE_TAG: 18, ENUM64: 19 },
+} as const;
+
+/** What follows the 12 bytes of struct btf_type, by kind: once, and for each of vlen. */
+const ONCE = [0, 4, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 4, 0, 0];
+const EACH = [0, 0, 0, 0, 12, 12, 8, 0, 0, 0, 0, 0, 0, 8, 0, 12, 0, 0, 0, 12];
+
+const MAGIC = 0xeb9f;
+const HEADER = 24;
+const TYPE = 12;
+export const MAX_BLOB = 1 << 20;
+
+/** struct btf_type; `size` is the id of another type where the kind has no size. */
+export interface BtfType {
+  readonly kind: number;
+  readonly flag: boolean;
+  readonly vlen: number;
+  readonly name: number;
+  readonly size: number;
+  /** Where that begins which follows it. */
+  readonly at: number;
+}
+
+function section(blob: Buffer, header: number, field: number, what: string): Buffer {
+  const [offset, length] = [blob.readUInt32LE(field), blob.readUInt32LE(field + 4)];
+  const start = header + offset;
+  if (start + length > blob.length) throw new SchemaError(`the ${what} section ends past the blob`);
+  return blob.subarray(start, start + length);
+}
+
+function headerLength(blob: Buffer): number {
+  if (blob.length > MAX_BLOB) throw new SchemaError(`more than ${MAX_BLOB} bytes of BTF`);
+  if (blob.length < HEADER) throw new SchemaError("shorter than a BTF header");
+  if (blob.readUInt16BE(0) === MAGIC) throw new SchemaError("big-endian BTF");
+  if (blob.readUInt16LE(0) !== MAGIC) throw new SchemaError("no BTF: the magic is not 0xeb9f");
+  if (blob.readUInt8(2) !== 1) throw new SchemaError(`BTF version ${blob.readUInt8(2)}, not 1`);
+  const length = blob.readUInt32LE(4);
+  if (length < HEADER) throw new SchemaError("the BTF header says that it is too short");
+  return length;
+}
+
+export class BtfBlob {
+  readonly #types: Buffer;
+  readonly #strings: Buffer;
+  /** By id; 0 is void. */
+  readonly #starts: number[] = [-1];
+
+  /** @throws SchemaError */
+  constructor(blob: Buffer) {
+    const header = headerLength(blob);
+    this.#types = section(blob, header, 8, "type");
+    this.#strings = section(blob, header, 16, "string");
+    if (this.#strings.at(0) !== 0 || this.#strings.at(-1) !== 0) {
+      throw new SchemaError("the string section does not begin and end with a NUL");
+    }
+    this.#index();
+  }
+
+  get count(): number {
+    return this.#starts.length;
+  }
+
+  type(id: number): BtfType {
+    const start = this.#starts[id];
+    if (start === undefined) throw new SchemaError(`no type ${id}`);
+    if (start < 0) throw new SchemaError("void has no size");
+    return this.#read(start);
+  }
+
+  u32(at: number): number {
+    return this.#types.readUInt32LE(at);
+  }
+
+  /** An identifier, or "" for none. */
+  name(offset: number): string {
+    if (offset >= this.#strings.length) throw new SchemaError(`no string at ${offset}`);
+    const length = this.#strings.subarray(offset, offset + MAX_NAME + 1).indexOf(0);
+    if (length < 0) throw new SchemaError(`a name of more than ${MAX_NAME} letters`);
+    const name = this.#strings.toString("latin1", offset, offset + length);
+    if (!/^(?:[A-Za-z_]\w*)?$/.test(name))
+      throw new SchemaError(`a name is ${JSON.stringify(name)}`);
+    return name;
+  }
+
+  /** As `name(offset) === name` for any name, and without reading it. */
+  isNamed(offset: number, name: Buffer): boolean {
+    const end = offset + name.length;
+    return this.#strings.subarray(offset, end).equals(name) && this.#strings.at(end) === 0;
+  }
+
+  #read(start: number): BtfType {
+    const info = this.u32(start + 4);
+    return {
+      kind: (info >>> 24) & 0x1f,
+      flag: info >>> 31 === 1,
+      vlen: info & 0xffff,
+      name: this.u32(start),
+      size: this.u32(start + 8),
+      at: start + TYPE,
+    };
+  }
+
+  #index(): void {
+    let at = 0;
+    while (at < this.#types.length) {
+      const id = this.#starts.push(at) - 1;
+      const whole = at + TYPE <= this.#types.length;
+      const type = whole ? this.#read(at) : undefined;
+      if (type && (type.kind === 0 || type.kind >= ONCE.length)) {
+        throw new SchemaError(`type ${id} is of unknown kind ${type.kind}`);
+      }
+      at += TYPE + (type ? (ONCE[type.kind] ?? 0) + (EACH[type.kind] ?? 0) * type.vlen : 0);
+      if (at > this.#types.length) throw new SchemaError(`type ${id} ends past its section`);
+    }
+  }
+}

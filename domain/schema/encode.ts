@@ -1,0 +1,132 @@
+/** JSON to bytes. Padding is zero; every member is given, of a union exactly one. */
+
+import { einval } from "../errno.ts";
+import { integer, type Json, Misfit, store, storeBits, storeFloat } from "./scalar.ts";
+import {
+  type ArrayType,
+  isInteger,
+  isRecord,
+  type Member,
+  memberNames,
+  type RecordType,
+  type Type,
+} from "./type.ts";
+
+type JsonObject = { [name: string]: Json };
+
+const MAX_SHOWN = 60;
+
+/**
+ * @param pointer where `json` stands in the request
+ * @throws EINVAL with the pointer to what does not fit
+ */
+export function encode(type: Type, json: Json, pointer: string): Buffer {
+  const bytes = Buffer.alloc(type.size);
+  try {
+    put(type, json, bytes, 0);
+  } catch (error) {
+    throw error instanceof Misfit ? einval(error.message, pointer + error.path) : error;
+  }
+  return bytes;
+}
+
+/** RFC 6901. */
+function step(name: string | number): string {
+  const shown = String(name).slice(0, MAX_SHOWN);
+  return `/${shown.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+}
+
+function under(name: string | number, error: unknown): unknown {
+  return error instanceof Misfit ? new Misfit(error.message, step(name) + error.path) : error;
+}
+
+function put(type: Type, json: Json, bytes: Buffer, at: number): void {
+  if (type.kind === "array") putArray(type, json, bytes, at);
+  else if (isRecord(type)) putRecord(type, json, bytes, at);
+  else if (type.kind === "float") storeFloat(type, json, bytes, at);
+  else {
+    store(bytes, at, type.size, integer(type, type.size * 8, json));
+    const network = type.kind === "int" && type.order === "network";
+    if (network) bytes.subarray(at, at + type.size).reverse();
+  }
+}
+
+function putArray({ element, count }: ArrayType, json: Json, bytes: Buffer, at: number): void {
+  const isText = element.kind === "char";
+  if (isText && typeof json === "string") {
+    putString(json, count, bytes, at);
+    return;
+  }
+  if (!Array.isArray(json)) throw new Misfit(isText ? "not a string or an array" : "not an array");
+  if (json.length !== count) throw new Misfit(`${json.length} elements, not ${count}`);
+  for (const [i, each] of json.entries()) {
+    try {
+      put(element, each, bytes, at + i * element.size);
+    } catch (error) {
+      throw under(i, error);
+    }
+  }
+}
+
+function putString(text: string, most: number, bytes: Buffer, at: number): void {
+  if (text.includes("\0")) throw new Misfit("a NUL would end it: write an array of numbers");
+  if (!text.isWellFormed()) throw new Misfit("half a surrogate pair");
+  const length = Buffer.byteLength(text);
+  if (length > most) throw new Misfit(`${length} bytes, more than ${most}`);
+  bytes.write(text, at, "utf8");
+}
+
+const known = new WeakMap<RecordType, ReadonlySet<string>>();
+
+function namesOf(type: RecordType): ReadonlySet<string> {
+  const names = known.get(type) ?? new Set(memberNames(type));
+  known.set(type, names);
+  return names;
+}
+
+function putRecord(type: RecordType, json: Json, bytes: Buffer, at: number): void {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw new Misfit("not an object");
+  }
+  const names = namesOf(type);
+  const unknown = Object.keys(json).find((name) => !names.has(name));
+  if (unknown !== undefined) throw new Misfit("the type has no such member", step(unknown));
+  putMembers(type, json, bytes, at);
+}
+
+function putMembers(type: RecordType, json: JsonObject, bytes: Buffer, at: number): void {
+  for (const member of type.kind === "union" ? chosen(type, json) : type.members) {
+    const place = at + member.offset;
+    if (member.name !== "") putMember(member, json, bytes, place);
+    else if (isRecord(member.type)) putMembers(member.type, json, bytes, place);
+  }
+}
+
+function putMember(
+  { name, type, bits }: Member,
+  json: JsonObject,
+  bytes: Buffer,
+  at: number,
+): void {
+  const given = Object.hasOwn(json, name) ? json[name] : undefined;
+  if (given === undefined) throw new Misfit(`${name} is missing`);
+  try {
+    if (!bits || !isInteger(type)) put(type, given, bytes, at);
+    else storeBits(bytes, at, bits, integer(type, bits.width, given));
+  } catch (error) {
+    throw under(name, error);
+  }
+}
+
+const isGiven = (member: Member, json: JsonObject): boolean =>
+  member.name === "" && isRecord(member.type)
+    ? member.type.members.some((inner) => isGiven(inner, json))
+    : Object.hasOwn(json, member.name);
+
+/** The one member that is given; a union without members has none. */
+function chosen(type: RecordType, json: JsonObject): readonly Member[] {
+  const given = type.members.filter((member) => isGiven(member, json));
+  if (given.length === 1 || type.members.length === 0) return given;
+  const names = [...memberNames(type)].slice(0, 8).join(", ");
+  throw new Misfit(`a union takes one of ${names}; ${given.length} are given`);
+}

@@ -1,0 +1,89 @@
+/** What a type may cost, so that no schema makes a request dear: checked wherever a type is built. */
+
+import type { ArrayType, RecordType, Type } from "./type.ts";
+
+/** A text or a blob that describes no type; the message says where in it. */
+export class SchemaError extends Error {}
+
+export const MAX_SIZE = 4 << 20;
+export const MAX_DEPTH = 32;
+/** Members, constants and arrays, each counted wherever it is used. */
+export const MAX_NODES = 4096;
+/** Of one value written as JSON; unions and long names make it longer than its bytes. */
+export const MAX_JSON = 4 << 20;
+export const MAX_NAME = 128;
+
+interface Weight {
+  readonly nodes: number;
+  readonly depth: number;
+  readonly json: number;
+}
+
+/** Types are shared while they are built, so what they weigh is counted once each. */
+const weights = new WeakMap<Type, Weight>();
+const DIGITS: Readonly<Record<number, number>> = { 1: 6, 2: 6, 4: 11, 8: 22, 16: 42 };
+const FLOAT_DIGITS = 26;
+
+/** A byte takes up to six characters of a string, as \u0001. */
+const element = (type: ArrayType): number =>
+  type.element.kind === "char" ? 6 : weigh(type.element).json + 1;
+
+function weighRecord(type: RecordType): Weight {
+  let [nodes, depth, json] = [1, 0, 2];
+  for (const member of type.members) {
+    const inner = weigh(member.type);
+    nodes += inner.nodes;
+    depth = Math.max(depth, inner.depth);
+    json += member.name.length + 4 + inner.json;
+  }
+  return { nodes, depth: depth + 1, json };
+}
+
+function weighNew(type: Type): Weight {
+  switch (type.kind) {
+    case "struct":
+    case "union":
+      return weighRecord(type);
+    case "array": {
+      const inner = weigh(type.element);
+      const json = 2 + type.count * element(type);
+      return { nodes: inner.nodes + 1, depth: inner.depth + 1, json };
+    }
+    case "enum": {
+      const longest = type.constants.reduce((max, [name]) => Math.max(max, name.length + 2), 22);
+      return { nodes: type.constants.length + 1, depth: 1, json: longest };
+    }
+    case "float":
+      return { nodes: 1, depth: 1, json: FLOAT_DIGITS };
+    default: {
+      const small = type.size === 1 && type.kind === "int" ? 3 + Number(type.signed) : undefined;
+      return { nodes: 1, depth: 1, json: small ?? DIGITS[type.size] ?? 0 };
+    }
+  }
+}
+
+export function weigh(type: Type): Weight {
+  const known = weights.get(type);
+  if (known) return known;
+  const weight = weighNew(type);
+  weights.set(type, weight);
+  return weight;
+}
+
+/** The most characters that a value of this type can take as JSON. */
+export function jsonLength(type: Type): number {
+  return weigh(type).json;
+}
+
+export function checkNodes(nodes: number): void {
+  if (nodes > MAX_NODES) throw new SchemaError(`more than ${MAX_NODES} members and constants`);
+}
+
+export function bounded<T extends Type>(type: T): T {
+  const { nodes, depth, json } = weigh(type);
+  checkNodes(nodes);
+  if (depth > MAX_DEPTH) throw new SchemaError(`nested deeper than ${MAX_DEPTH}`);
+  if (type.size > MAX_SIZE) throw new SchemaError(`larger than ${MAX_SIZE} bytes`);
+  if (json > MAX_JSON) throw new SchemaError(`one value may take more than ${MAX_JSON} characters`);
+  return type;
+}

@@ -1,0 +1,142 @@
+/** Integers, enums, booleans and floats: their bits, and how they look in JSON. */
+
+import { type Enum, type Float, type Integer, jsonInteger } from "./type.ts";
+
+export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
+
+/** A value that its type has no room for. Its path is put together on the way out, where it is known. */
+export class Misfit extends Error {
+  readonly path: string;
+
+  constructor(detail: string, path = "") {
+    super(detail);
+    this.path = path;
+  }
+}
+
+type Range = readonly [low: number | bigint, high: number | bigint];
+
+function range(width: number, signed: boolean): Range {
+  const all = 2n ** BigInt(width);
+  const [low, high] = signed ? [-all / 2n, all / 2n - 1n] : [0n, all - 1n];
+  return width <= 32 ? [Number(low), Number(high)] : [low, high];
+}
+
+/** By width in bits. */
+const RANGES = {
+  signed: Array.from({ length: 129 }, (_, width) => range(width, true)),
+  unsigned: Array.from({ length: 129 }, (_, width) => range(width, false)),
+};
+
+/** 2^128 has 39 digits; longer texts are out of range and cost BigInt time. */
+const DECIMAL = /^-?(?:0|[1-9]\d{0,39})$/;
+const HEX = /^0x[0-9a-fA-F]{1,32}$/;
+
+export function load(bytes: Buffer, at: number, size: number, signed: boolean): number | bigint {
+  if (size <= 4) return signed ? bytes.readIntLE(at, size) : bytes.readUIntLE(at, size);
+  const high = at + size - 8;
+  const top = signed ? bytes.readBigInt64LE(high) : bytes.readBigUInt64LE(high);
+  return size === 8 ? top : (top << 64n) | bytes.readBigUInt64LE(at);
+}
+
+export function store(bytes: Buffer, at: number, size: number, value: number | bigint): void {
+  if (size <= 4) {
+    if (value < 0) bytes.writeIntLE(Number(value), at, size);
+    else bytes.writeUIntLE(Number(value), at, size);
+    return;
+  }
+  const raw = BigInt(value);
+  bytes.writeBigUInt64LE(BigInt.asUintN(64, raw), at);
+  if (size === 16) bytes.writeBigUInt64LE(BigInt.asUintN(64, raw >> 64n), at + 8);
+}
+
+interface Bits {
+  readonly shift: number;
+  readonly width: number;
+}
+
+const bytesOf = ({ shift, width }: Bits): number => Math.ceil((shift + width) / 8);
+
+export function loadBits(bytes: Buffer, at: number, bits: Bits, signed: boolean): bigint {
+  let raw = 0n;
+  for (let i = bytesOf(bits) - 1; i >= 0; i--) raw = (raw << 8n) | BigInt(bytes.readUInt8(at + i));
+  raw >>= BigInt(bits.shift);
+  return signed ? BigInt.asIntN(bits.width, raw) : BigInt.asUintN(bits.width, raw);
+}
+
+/** The bits are zero before: a value is encoded once into fresh bytes. */
+export function storeBits(bytes: Buffer, at: number, bits: Bits, value: number | bigint): void {
+  let raw = BigInt.asUintN(bits.width, BigInt(value)) << BigInt(bits.shift);
+  for (let i = 0; i < bytesOf(bits); i++) {
+    bytes.writeUInt8(bytes.readUInt8(at + i) | Number(raw & 0xffn), at + i);
+    raw >>= 8n;
+  }
+}
+
+interface Constants {
+  readonly byName: ReadonlyMap<string, bigint>;
+  readonly byValue: ReadonlyMap<bigint, string>;
+}
+
+const tables = new WeakMap<Enum, Constants>();
+
+/** Of two names for a value the first is shown. */
+function constantsOf(type: Enum): Constants {
+  const known = tables.get(type);
+  if (known) return known;
+  const pairs = type.constants.map(([name, value]) => [name, BigInt(value)] as const);
+  const byValue = new Map(pairs.toReversed().map(([name, value]) => [value, name]));
+  const table = { byName: new Map(pairs), byValue };
+  tables.set(type, table);
+  return table;
+}
+
+export function show(type: Integer | Enum, value: number | bigint): Json {
+  if (type.kind === "bool" && value <= 1) return value > 0;
+  const name = type.kind === "enum" ? constantsOf(type).byValue.get(BigInt(value)) : undefined;
+  return name ?? jsonInteger(value);
+}
+
+function whole(json: Json): number | bigint {
+  if (typeof json === "string" && (DECIMAL.test(json) || HEX.test(json))) return BigInt(json);
+  if (typeof json !== "number") throw new Misfit("not a number, a decimal string or a 0x string");
+  if (!Number.isInteger(json)) throw new Misfit("not a whole number");
+  if (Number.isSafeInteger(json)) return json;
+  throw new Misfit("beyond 2^53 JSON has no exact numbers: write it as a string");
+}
+
+function meant(type: Integer | Enum, json: Json): number | bigint {
+  if (type.kind === "bool" && typeof json === "boolean") return Number(json);
+  if (type.kind !== "enum" || typeof json !== "string") return whole(json);
+  const value = constantsOf(type).byName.get(json);
+  if (value !== undefined || /^[-\d]/.test(json)) return value ?? whole(json);
+  throw new Misfit(`the enum has no constant ${JSON.stringify(json.slice(0, 60))}`);
+}
+
+/** What to store for it in `width` bits. @throws Misfit */
+export function integer(type: Integer | Enum, width: number, json: Json): number | bigint {
+  const value = meant(type, json);
+  const [low, high] = RANGES[type.signed ? "signed" : "unsigned"][width] ?? [0, 0];
+  if (value < low || value > high) throw new Misfit(`not between ${low} and ${high}`);
+  return value;
+}
+
+/** JSON has no infinities, no NaN and no negative zero: those are shown as their bits. */
+export function showFloat(type: Float, bytes: Buffer, at: number): Json {
+  const value = type.size === 4 ? bytes.readFloatLE(at) : bytes.readDoubleLE(at);
+  if (Number.isFinite(value) && !Object.is(value, -0)) return value;
+  return `0x${load(bytes, at, type.size, false).toString(16)}`;
+}
+
+export function storeFloat(type: Float, json: Json, bytes: Buffer, at: number): void {
+  if (typeof json === "string" && HEX.test(json)) {
+    const bits = BigInt(json);
+    if (BigInt.asUintN(type.size * 8, bits) !== bits) throw new Misfit("too many bits");
+    store(bytes, at, type.size, bits);
+    return;
+  }
+  if (typeof json !== "number") throw new Misfit("not a number, nor its bits as a 0x string");
+  if (type.size === 8) bytes.writeDoubleLE(json, at);
+  else if (Number.isFinite(Math.fround(json))) bytes.writeFloatLE(json, at);
+  else throw new Misfit("too large for a float");
+}

@@ -3,6 +3,7 @@ import { Errno, einval } from "../domain/errno.ts";
 import type { MapInfo } from "../domain/object.ts";
 import { decode } from "../domain/schema/decode.ts";
 import { encode } from "../domain/schema/encode.ts";
+import { jsonLength } from "../domain/schema/limits.ts";
 import type { Json } from "../domain/schema/scalar.ts";
 import type { Type } from "../domain/schema/type.ts";
 import { fdBytes, parseBytes } from "./bytes.ts";
@@ -23,6 +24,8 @@ export interface Form {
   valueText(text: string, pointer: string): Buffer;
   showKey(key: Buffer): unknown;
   showValue(value: Buffer): unknown;
+  /** @throws EFBIG when as many elements could take too much text. */
+  checkRoom(elements: number): void;
 }
 
 function isSlot(body: unknown): body is { fd: number } {
@@ -49,11 +52,15 @@ function bytesOnly(body: unknown, pointer: string): Buffer {
 
 function plain(encoding: "hex" | "base64"): Form {
   const show = (bytes: Buffer) => bytes.toString(encoding);
-  const texts = { key: parseBytes, keyBody: bytesOnly, valueText: parseBytes };
+  const checkRoom = () => {};
+  const texts = { checkRoom, key: parseBytes, keyBody: bytesOnly, valueText: parseBytes };
   return { ...texts, value: valueBytes, showKey: show, showValue: show };
 }
 
 const FORMS = { hex: plain("hex"), base64: plain("base64") };
+
+/** Characters that one answer in JSON may have. */
+const JSON_MAX = 32 * 1024 * 1024;
 
 /** Bytes of one CPU's part of a value. */
 const strideOf = (info: MapInfo) => Math.ceil(info.value_size / 8) * 8;
@@ -104,6 +111,12 @@ function jsonForm(info: MapInfo): Form {
     showKey: (bytes) => (key ? decode(key, bytes) : hex.showKey(bytes)),
     value: (body, pointer) =>
       value ? encodeValue(info, value, body, pointer) : hex.value(body, pointer),
+    checkRoom(elements) {
+      const parts =
+        (key ? jsonLength(key) : 0) + (value ? jsonLength(value) * (info.cpus ?? 1) : 0);
+      if (elements * parts <= JSON_MAX) return;
+      throw new Errno("EFBIG", `${elements} elements may have more than ${JSON_MAX} characters`);
+    },
     showValue: (bytes) => (value ? decodeValue(info, value, bytes) : hex.showValue(bytes)),
   };
 }

@@ -3,6 +3,7 @@ import type { Request } from "express";
 import type { Call, Kernel } from "../domain/bpf.ts";
 import { BadToken } from "../domain/errno.ts";
 import type { ApiKeys } from "./api_keys.ts";
+import type { Events } from "./sse.ts";
 
 /** What a handler is given and what it gives: HTTP in, one command, HTTP out. */
 
@@ -21,6 +22,8 @@ export interface Reply {
   bytes?: Buffer;
   type?: string;
   headers?: Record<string, string>;
+  /** Instead of a body: events, as they come. */
+  events?: Events;
 }
 
 export interface Asked {
@@ -34,6 +37,7 @@ export type Handler = (context: Context, asked: Asked) => Promise<Reply>;
 export const ok = (body: object): Reply => ({ status: 200, body });
 export const created = (body: object): Reply => ({ status: 201, body });
 export const done: Reply = { status: 204 };
+export const revised = (revision: number) => ({ "bpf-map-revision": String(revision) });
 
 const BEARER = /^Bearer +([\w.-]+)$/i;
 

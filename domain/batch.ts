@@ -10,6 +10,8 @@ import type { Argument, Value } from "./script.ts";
 /** Elements of one step, and bytes of it: what a script does in a few ms. */
 const STEP = 500;
 const STEP_BYTES = 262_144;
+/** What one answer holds at most. */
+const ANSWER_BYTES = 16 * 1024 * 1024;
 const NONE = Buffer.alloc(0);
 
 export interface BatchRead {
@@ -23,6 +25,8 @@ export interface BatchWrite {
   /** Key and value by turns, or keys alone. */
   elements: Buffer;
   count: number;
+  /** Elements that are given; the next one is EFAULT. */
+  there: number;
   /** Undefined: the map's own. */
   key_size: number | undefined;
   elem_flags: number;
@@ -37,8 +41,8 @@ export interface Batch {
   cursor: Buffer | undefined;
   /** The values are ids of objects. */
   ids: boolean;
-  /** ENOENT: the end of the map was reached. */
-  ended: boolean;
+  /** What came after it: ENOENT at the end of the map. */
+  failure?: Errno;
 }
 
 type Step = (call: Call, ...args: Argument[]) => Promise<Value[]>;
@@ -61,11 +65,11 @@ class Steps {
     return this.#n > 0;
   }
 
-  /** Each step has a record of its own, so that a repeat of the request repeats none of them. */
+  /** Each step has a record of its own, whose name no key can have: a repeat repeats none of them. */
   #call(): Call {
     const { record } = this.#first;
     this.#n += 1;
-    return record === "" ? this.#first : { ...this.#first, record: `${record}:${this.#n}` };
+    return record === "" ? this.#first : { ...this.#first, record: `${record} ${this.#n}` };
   }
 
   /** @throws Errno that tells the count: before the first element Linux leaves it as it was. */
@@ -80,42 +84,60 @@ class Steps {
   }
 }
 
+/** @throws Errno when nothing was read; later ones do not undo what was. */
 async function read(first: Call, asked: BatchRead, step: Step): Promise<Batch> {
   const steps = new Steps(first, asked.count, step);
+  const batch: Batch = { count: 0, elements: NONE, key_size: 0, cursor: undefined, ids: false };
   const parts: Buffer[] = [];
-  let { cursor } = asked;
-  for (;;) {
+  let from = asked.cursor ?? NONE;
+  for (let size = 0; ; ) {
     const limit = Math.min(STEP, asked.count - steps.count);
     const how = [asked.elem_flags, asked.flags, steps.begun ? 0 : 1];
-    const reply = await steps.take(cursor ?? NONE, limit, ...how);
-    const [elements, some, rest, last, ids, whole, key_size] = reply;
-    parts.push(bytes(elements));
-    steps.count += number(some);
-    cursor = (rest as Buffer | null) ?? cursor;
+    const reply = await steps.take(from, limit, ...how).catch((error: Error) => {
+      if (steps.count === 0 || !(error instanceof Errno)) throw error;
+      batch.failure = error;
+    });
+    const [elements, some, rest, last, ids, whole, key_size] = reply ?? [];
+    if (reply) {
+      parts.push(bytes(elements));
+      size += bytes(elements).length;
+      steps.count += number(some);
+      from = (rest as Buffer | null) ?? from;
+      Object.assign(batch, { key_size: number(key_size), ids: ids === 1 });
+    }
     const { count } = steps;
     const full = count === asked.count;
-    if (!full && last !== 1) continue;
-    const ended = last === 1 && (whole === 1 || !full);
-    const all = { count, elements: Buffer.concat(parts), key_size: number(key_size) };
-    return { ...all, cursor: count > 0 ? cursor : undefined, ids: ids === 1, ended };
+    if (last === 1 && (whole === 1 || !full))
+      batch.failure = new Errno("ENOENT", "the end of the map");
+    // Cut short, too, as the kernel's is by a bucket that does not fit.
+    if (!batch.failure && !full && last !== 1 && size <= ANSWER_BYTES) continue;
+    return {
+      ...batch,
+      count,
+      elements: Buffer.concat(parts),
+      cursor: count > 0 ? from : undefined,
+    };
   }
 }
 
 async function write(first: Call, asked: BatchWrite, step: Step): Promise<{ count: number }> {
-  const { elements, count, key_size, elem_flags } = asked;
+  const { elements, count, there, key_size, elem_flags } = asked;
   const steps = new Steps(first, count, step);
   // Uneven elements are sent as none at all, for the kernel's other checks come first.
-  const size = count > 0 && elements.length % count === 0 ? elements.length / count : 0;
+  const size = there > 0 && elements.length % there === 0 ? elements.length / there : 0;
   const most = Math.max(1, Math.min(STEP, Math.floor(STEP_BYTES / Math.max(1, size))));
   do {
-    const some = Math.min(most, count - steps.count);
+    const some = Math.min(most, there - steps.count);
     const part = elements.subarray(steps.count * size, (steps.count + some) * size);
     const [did, errno, detail] = await steps.take(part, some, key_size ?? "", elem_flags);
     steps.count += number(did);
     const code = text(errno);
     if (isErrno(code)) throw new Errno(code, text(detail), { told: { count: steps.count } });
-  } while (steps.count < count);
-  return { count };
+  } while (steps.count < there);
+  if (there === count) return { count };
+  throw new Errno("EFAULT", `${there} elements are given, count is ${count}`, {
+    told: { count: there },
+  });
 }
 
 export function batchCommands(run: Run) {

@@ -125,7 +125,9 @@ describe("a release too big for one call", () => {
     const root = `bpf:{${call.namespace}}:`;
     for (let n = 0; n < SLOTS; n += 10_000) {
       const members = Array.from({ length: 10_000 }, (_, i) => [1, n + i]).flat();
+      const indices = Array.from({ length: 10_000 }, (_, i) => [n + i, n + i]).flat();
       await redis.zadd(`${root}elem:1`, ...members);
+      await redis.zadd(`${root}keys:1`, ...indices);
     }
     await redis.hincrby(`${root}prog:1`, "refcnt", SLOTS - 1);
     await redis.hincrby(`${root}holders:prog:1`, "slot:1", SLOTS - 1);

@@ -4,6 +4,7 @@ import { Errno, einval } from "../../domain/errno.ts";
 import { parseBytes } from "../bytes.ts";
 import { type Form, formOf, shown, type ValueBody } from "../forms.ts";
 import { type Handler, ok, pathNumber, query, type Reply } from "../handler.ts";
+import { STATUS } from "../problem.ts";
 
 /** Many elements a request: in JSON, or as octets, in which key and value take turns. */
 
@@ -37,18 +38,18 @@ function toWrite(form: Form, body: Body): BatchWrite {
   const { op, keys: given = [], values: with_ = [], elem_flags = 0 } = body;
   const count = body.count ?? given.length;
   const few = op === "update" ? Math.min(given.length, with_.length) : given.length;
-  if (count > few) throw new Errno("EFAULT", `${few} elements are given, count is ${count}`);
+  const there = Math.min(count, few);
   const keys = same(
-    given.slice(0, count).map((key, i) => form.keyBody(key, `/body/keys/${i}`)),
+    given.slice(0, there).map((key, i) => form.keyBody(key, `/body/keys/${i}`)),
     "/body/keys",
   );
-  const values = op === "update" ? with_.slice(0, count) : [];
+  const values = op === "update" ? with_.slice(0, there) : [];
   const bytes = same(
     values.map((value, i) => form.value(value, `/body/values/${i}`)),
     "/body/values",
   );
   const pairs = bytes.length > 0 ? keys.flatMap((key, i) => [key, bytes[i] as Buffer]) : keys;
-  return { elements: Buffer.concat(pairs), count, key_size: keys[0]?.length, elem_flags };
+  return { elements: Buffer.concat(pairs), count, there, key_size: keys[0]?.length, elem_flags };
 }
 
 /** What an octet-stream body cannot say is in the query. */
@@ -63,14 +64,15 @@ function writeOf(form: Form, req: Request, body: Body): BatchWrite {
   if (!Buffer.isBuffer(req.body)) return toWrite(form, body);
   const { count, elem_flags = 0 } = body;
   if (count === undefined) throw einval("how many elements the body has", "/query/count");
-  return { elements: req.body, count, key_size: undefined, elem_flags };
+  return { elements: req.body, count, there: count, key_size: undefined, elem_flags };
 }
 
-function tellBytes({ elements, count, cursor, ended }: Batch): Reply {
+function tellBytes({ elements, count, cursor, failure }: Batch): Reply {
   const headers: Record<string, string> = { "bpf-count": String(count) };
   if (cursor) headers["bpf-cursor"] = cursor.toString("hex");
-  if (ended) headers["bpf-errno"] = "ENOENT";
-  return { status: ended ? 404 : 200, bytes: elements, type: OCTETS, headers };
+  if (failure) headers["bpf-errno"] = failure.code;
+  const status = failure ? STATUS[failure.code] : 200;
+  return { status, bytes: elements, type: OCTETS, headers };
 }
 
 function tell(form: Form, batch: Batch): Reply {
@@ -83,7 +85,7 @@ function tell(form: Form, batch: Batch): Reply {
     values.push(shown(form, elements.subarray(at + key_size, at + size), ids));
   }
   const told = { count, keys, values, ...(cursor ? { cursor: cursor.toString("hex") } : {}) };
-  if (batch.ended) throw new Errno("ENOENT", "the end of the map", { told });
+  if (batch.failure) throw new Errno(batch.failure.code, batch.failure.message, { told });
   return ok(told);
 }
 
@@ -100,6 +102,7 @@ const mapBatch: Handler = async (context, asked) => {
     return ok(await kernel.mapDeleteBatch(call, fd, writeOf(form, req, body)));
   }
   const wanted = toRead(body);
+  form.checkRoom(wanted.count);
   const batch =
     body.op === "lookup"
       ? await kernel.mapLookupBatch(call, fd, wanted)

@@ -2,7 +2,7 @@ import type { Request } from "express";
 import type { Page } from "../../domain/elem.ts";
 import { parseBytes } from "../bytes.ts";
 import { type Form, formOf, shown, type ValueBody } from "../forms.ts";
-import { done, type Handler, ok, pathNumber, query, type Reply } from "../handler.ts";
+import { done, type Handler, ok, pathNumber, query, type Reply, revised } from "../handler.ts";
 import { etag, ifMatch } from "../tags.ts";
 
 /** Elements of maps: read, written, deleted, walked. */
@@ -12,8 +12,6 @@ const OCTETS = "application/octet-stream";
 function key(form: Form, req: Request): Buffer {
   return form.key(String(req.params.key), "/params/key");
 }
-
-const revised = (revision: number) => ({ "bpf-map-revision": String(revision) });
 
 const mapLookupElem: Handler = async (context, asked): Promise<Reply> => {
   const { req, call } = asked;
@@ -84,6 +82,7 @@ const mapGetNextKey: Handler = async (context, asked) => {
 };
 
 function elements(form: Form, page: Page) {
+  form.checkRoom(page.elements.length);
   return page.elements.map(({ key, value }) => ({
     key: form.showKey(key),
     value: shown(form, value, page.ids),

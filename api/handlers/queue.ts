@@ -1,5 +1,5 @@
 import { formOf, type ValueBody } from "../forms.ts";
-import { done, type Handler, ok, pathNumber, query } from "../handler.ts";
+import { done, type Handler, ok, pathNumber, query, revised } from "../handler.ts";
 
 /** Maps without keys: the commands on elements with a null pointer for the key. */
 
@@ -11,8 +11,9 @@ const mapPush: Handler = async (context, asked) => {
   const { value, flags = 0 } = req.body as { value: ValueBody; flags?: number };
   const form = await formOf(context, asked);
   const element = { key: NO_KEY, value: form.value(value, "/body/value") };
-  await kernel.mapUpdateElem(call, pathNumber(req, "fd"), element, flags, "");
-  return done;
+  const fd = pathNumber(req, "fd");
+  const { revision } = await kernel.mapUpdateElem(call, fd, element, flags, "");
+  return { ...done, headers: revised(revision) };
 };
 
 const mapPop: Handler = async (context, asked) => {

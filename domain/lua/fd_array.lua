@@ -1,6 +1,7 @@
--- What arrays of objects share (kernel/bpf/arraymap.c fd_array_map_*): slots in a sorted set, index ->
--- id. Written with an object's fd, read as its id.
--- Invariant: a filled slot holds one reference on its object, as "slot:<map>".
+-- What arrays of objects share (kernel/bpf/arraymap.c fd_array_map_*): filled slots in a sorted set,
+-- index -> id, and their indices in another in order. Written with an object's fd, read as its id.
+-- Invariants: both hold the same indices; a filled slot holds one reference on its object, as
+-- "slot:<map>".
 local kernel = use("kernel")
 local map = use("map")
 local index = use("index")
@@ -8,13 +9,11 @@ local refcount = use("refcount")
 local call = redis.call
 
 local ACCESS_PROG = 384
--- A page looks at so many indices at most, so it may be short of its limit.
-local SPAN = 4000
 
 local fd_array = {}
 
 function fd_array.slots(m)
-  return kernel.key("elem", m.id)
+  return kernel.key("elem", m.id), kernel.key("keys", m.id)
 end
 
 function fd_array.alloc_check(attr)
@@ -26,7 +25,7 @@ function fd_array.alloc_check(attr)
 end
 
 function fd_array.lookup(m, key)
-  local id = call("ZSCORE", fd_array.slots(m), index.of(key))
+  local id = call("ZSCORE", (fd_array.slots(m)), index.of(key))
   return id and struct.pack("<I4", id) or nil
 end
 
@@ -36,36 +35,39 @@ function fd_array.update(m, key, value, flags)
   if flags ~= 0 then kernel.fail("EINVAL", "flags " .. flags .. ": a slot takes BPF_ANY only") end
   local i = index.check(m, key)
   local id = m.ops.resolve(m, index.of(value))
-  local old = call("ZSCORE", fd_array.slots(m), i)
+  local slots, order = fd_array.slots(m)
+  local old = call("ZSCORE", slots, i)
   refcount.get(m.ops.holds, id, "slot:" .. m.id)
-  call("ZADD", fd_array.slots(m), id, i)
-  if old then refcount.put(m.ops.holds, old, "slot:" .. m.id) end
+  call("ZADD", slots, id, i)
+  if old then refcount.put(m.ops.holds, old, "slot:" .. m.id) else call("ZADD", order, i, i) end
 end
 
 function fd_array.delete(m, key)
   local i = index.check(m, key)
-  local id = call("ZSCORE", fd_array.slots(m), i)
+  local slots, order = fd_array.slots(m)
+  local id = call("ZSCORE", slots, i)
   if not id then kernel.fail("ENOENT", "slot " .. i .. " is empty") end
-  call("ZREM", fd_array.slots(m), i)
+  call("ZREM", slots, i)
+  call("ZREM", order, i)
   refcount.put(m.ops.holds, id, "slot:" .. m.id)
 end
 
 -- Filled slots, in order.
 function fd_array.page(m, cursor, limit)
-  local first = cursor and index.of(cursor) + 1 or 0
-  local stop, indices = math.min(first + SPAN, m.max_entries), {}
-  for i = first, stop - 1 do indices[#indices + 1] = i end
-  if #indices == 0 then return {} end
-  local ids, list = call("ZMSCORE", fd_array.slots(m), unpack(indices)), {}
-  for n, id in ipairs(ids) do
-    if id then list[#list + 1], list[#list + 2] = index.key(indices[n]), struct.pack("<I4", id) end
-    if #list == 2 * limit then stop = indices[n] + 1 break end
+  local slots, order = fd_array.slots(m)
+  local from = cursor and "(" .. index.of(cursor) or "-inf"
+  local some = call("ZRANGEBYSCORE", order, from, "+inf", "LIMIT", 0, limit + 1)
+  local more = #some > limit and table.remove(some)
+  if #some == 0 then return {} end
+  local list = {}
+  for n, id in ipairs(call("ZMSCORE", slots, unpack(some))) do
+    list[2 * n - 1], list[2 * n] = index.key(some[n]), struct.pack("<I4", id)
   end
-  return list, stop < m.max_entries and index.key(stop - 1) or nil
+  return list, more and list[#list - 1] or nil
 end
 
 function fd_array.entries(m)
-  return call("ZCARD", fd_array.slots(m))
+  return call("ZCARD", (fd_array.slots(m)))
 end
 
 -- A step of the work list: puts the objects of slots that no map has any more.
@@ -82,6 +84,7 @@ function fd_array.clear(kind, id)
   local key = kernel.key("elem", id)
   if call("EXISTS", key) == 0 then return end
   local list = kernel.next("slots")
+  call("UNLINK", kernel.key("keys", id))
   call("RENAME", key, kernel.key("slots", list))
   use("work").push("fd_array", "put_slots", kind, id, list)
 end

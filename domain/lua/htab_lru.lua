@@ -67,6 +67,7 @@ local function evict(m, keys)
   if #keys > 0 then
     call("ZREM", lists(m), unpack(keys))
     call("SREM", refs(m), unpack(keys))
+    map.changed(m)
   end
   return #keys
 end

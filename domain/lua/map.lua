@@ -9,6 +9,7 @@
 --   page(map, cursor, limit) -> elements, cursor or nil    entries(map) -> count
 --   free(id, map)      release_users(id) or absent: usercnt fell to 0
 --   batches            or absent: what batch.lua can do with the type
+--   own(map, key)      or absent: the value of just this key, where lookup may answer with another's
 --   touch(map, key)    or absent: a program's lookup makes the element recently used
 --   meta_equal(template, map) or absent: what an inner map must share beside its sizes and flags
 --   direct_value(map, offset) or absent: BPF_PSEUDO_MAP_VALUE

@@ -67,7 +67,6 @@ local function entries(m)
 end
 
 local function free(id)
-  call("UNLINK", kernel.key("keys", id))
   fd_array.clear("map", id)
 end
 

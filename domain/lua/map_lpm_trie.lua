@@ -74,6 +74,13 @@ local function lookup(m, key)
   return value and value:sub(#data + 1)
 end
 
+-- The value of the prefix itself.
+local function own(m, key)
+  local at = exact(m, key)
+  local stored = at and call("HGET", (nouns(m)), at)
+  return stored and stored:sub(m.key_size - 3)
+end
+
 -- trie_update_elem(); the bits behind the prefix are kept, and replaced with the value.
 local function update(m, key, value, flags)
   local elements, order, lens = nouns(m)
@@ -138,6 +145,6 @@ local function free(_, m)
   call("UNLINK", nouns(m))
 end
 
-return { alloc_check = alloc_check, alloc = alloc, lookup = lookup, update = update, delete = delete,
-  next_key = next_key, page = page, entries = entries, free = free,
+return { alloc_check = alloc_check, alloc = alloc, lookup = lookup, own = own, update = update,
+  delete = delete, next_key = next_key, page = page, entries = entries, free = free,
   batches = use("generic_batch").trie }

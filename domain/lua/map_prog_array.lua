@@ -30,13 +30,18 @@ local function resolve(m, fd)
   return f.id
 end
 
--- prog_array_map_clear()
-local function clear(id)
+local function free(id)
   fd_array.clear("prog", id)
+end
+
+-- prog_array_map_clear()
+local function release_users(id)
+  map.changed({ id = id })
+  free(id)
 end
 
 return { alloc_check = fd_array.alloc_check, alloc = alloc, lookup = fd_array.lookup,
   update = fd_array.update, delete = fd_array.delete, next_key = index.next_key,
-  page = fd_array.page, entries = fd_array.entries, release_users = clear, free = clear,
+  page = fd_array.page, entries = fd_array.entries, release_users = release_users, free = free,
   check_prog = check_prog, adopt = adopt, resolve = resolve, holds = "prog",
   never_inner = true }

@@ -14,7 +14,7 @@ end
 
 -- ESTALE when none fits.
 function match.check(m, key, tags)
-  local value = m.key_size > 0 and m.ops.lookup(m, key)
+  local value = m.key_size > 0 and (m.ops.own or m.ops.lookup)(m, key)
   local now = value and tag(value)
   for wanted in tags:gmatch("%S+") do
     if wanted == "r" .. m.revision or (value and (wanted == "*" or wanted == now)) then return end

@@ -84,39 +84,42 @@ class Steps {
   }
 }
 
-/** @throws Errno when nothing was read; later ones do not undo what was. */
+/** A step; a failure after the first element does not undo what was read. */
+async function attempt(steps: Steps, asked: BatchRead, from: Buffer): Promise<Value[] | Errno> {
+  const limit = Math.min(STEP, asked.count - steps.count);
+  const how = [asked.elem_flags, asked.flags, steps.begun ? 0 : 1];
+  try {
+    return await steps.take(from, limit, ...how);
+  } catch (error) {
+    if (steps.count === 0 || !(error instanceof Errno)) throw error;
+    return error;
+  }
+}
+
 async function read(first: Call, asked: BatchRead, step: Step): Promise<Batch> {
   const steps = new Steps(first, asked.count, step);
   const batch: Batch = { count: 0, elements: NONE, key_size: 0, cursor: undefined, ids: false };
   const parts: Buffer[] = [];
   let from = asked.cursor ?? NONE;
+  const done = (failure?: Errno): Batch => {
+    const cursor = steps.count > 0 ? from : undefined;
+    const all = { ...batch, count: steps.count, elements: Buffer.concat(parts), cursor };
+    return failure ? { ...all, failure } : all;
+  };
   for (let size = 0; ; ) {
-    const limit = Math.min(STEP, asked.count - steps.count);
-    const how = [asked.elem_flags, asked.flags, steps.begun ? 0 : 1];
-    const reply = await steps.take(from, limit, ...how).catch((error: Error) => {
-      if (steps.count === 0 || !(error instanceof Errno)) throw error;
-      batch.failure = error;
-    });
-    const [elements, some, rest, last, ids, whole, key_size] = reply ?? [];
-    if (reply) {
-      parts.push(bytes(elements));
-      size += bytes(elements).length;
-      steps.count += number(some);
-      from = (rest as Buffer | null) ?? from;
-      Object.assign(batch, { key_size: number(key_size), ids: ids === 1 });
-    }
-    const { count } = steps;
-    const full = count === asked.count;
+    const reply = await attempt(steps, asked, from);
+    if (reply instanceof Errno) return done(reply);
+    const [elements, some, rest, last, ids, whole, key_size] = reply;
+    Object.assign(batch, { key_size: number(key_size), ids: ids === 1 });
+    parts.push(bytes(elements));
+    size += bytes(elements).length;
+    steps.count += number(some);
+    from = (rest as Buffer | null) ?? from;
+    const full = steps.count === asked.count;
     if (last === 1 && (whole === 1 || !full))
-      batch.failure = new Errno("ENOENT", "the end of the map");
+      return done(new Errno("ENOENT", "the end of the map"));
     // Cut short, too, as the kernel's is by a bucket that does not fit.
-    if (!batch.failure && !full && last !== 1 && size <= ANSWER_BYTES) continue;
-    return {
-      ...batch,
-      count,
-      elements: Buffer.concat(parts),
-      cursor: count > 0 ? from : undefined,
-    };
+    if (full || size > ANSWER_BYTES) return done();
   }
 }
 

@@ -146,3 +146,70 @@ describe("refused", () => {
     expect((await session.get("/v1/fds/4/elements/00?format=json")).body.errno).toBe("EINVAL");
   });
 });
+
+const LITERALS: [literal: string, hex: string][] = [
+  ...([
+    ["u8:255", "ff"],
+    ["u16:1", "0100"],
+    ["u32:0xff", "ff000000"],
+  ] as [string, string][]),
+  ...([
+    ["u64:1", "0100000000000000"],
+    ["i8:-1", "ff"],
+    ["i16:-2", "feff"],
+  ] as [string, string][]),
+  ...([
+    ["i32:-1", "ffffffff"],
+    ["i64:-1", "ffffffffffffffff"],
+  ] as [string, string][]),
+  ...([
+    ["be16:443", "01bb"],
+    ["be32:1", "00000001"],
+  ] as [string, string][]),
+  ...([
+    ["be64:1", "0000000000000001"],
+    ["ip4:10.0.0.1", "0a000001"],
+  ] as [string, string][]),
+  ["ip6:::1", "00000000000000000000000000000001"],
+  ...([
+    ["mac:01:23:45:67:89:ab", "0123456789ab"],
+    ["str:eth0", "65746830"],
+  ] as [string, string][]),
+  ...([
+    ["hex:C0FE", "c0fe"],
+    ["b64:wP4=", "c0fe"],
+  ] as [string, string][]),
+  ["u32:24+ip4:10.1.2.0", "180000000a010200"],
+];
+
+describe("literals", () => {
+  it.each(LITERALS)("%s is %s in a path, a body and a query", async (literal, hex) => {
+    const size = hex.length / 2;
+    const attr = { map_type: "hash", key_size: size, value_size: size, max_entries: 2 };
+    const session = await make(attr);
+    const key = encodeURIComponent(literal);
+    const put = await session.put(`/v1/fds/3/elements/${key}`, { value: literal });
+    expect(put.status).toBe(204);
+    expect((await session.get(`/v1/fds/3/elements/${hex}`)).body).toEqual({ key: hex, value: hex });
+    const none = await session.get(`/v1/fds/3/next-key?key=${key}`);
+    expect(none.body.errno).toBe("ENOENT");
+    const batch = { op: "delete", keys: [literal] };
+    expect((await session.post("/v1/fds/3/batch", batch)).body).toEqual({ count: 1 });
+  });
+
+  it.each([
+    ["PUT", "/v1/fds/3/elements/u32:1%2Bu8:300", { value: "00" }, "/params/key", 7],
+    ["PUT", "/v1/fds/3/elements/u32:1", { value: "u32:1+be16:x" }, "/body/value", 7],
+    ["GET", "/v1/fds/3/next-key?key=ip4:10.0.0", undefined, "/query/key", 1],
+    ["GET", "/v1/fds/3/elements?cursor=zz", undefined, "/query/cursor", 1],
+    ["POST", "/v1/fds/3/batch", { op: "delete", keys: ["u32:1", "u32:"] }, "/body/keys/1", 1],
+    ["POST", "/v1/fds/3/push", { value: "mac:1" }, "/body/value", 1],
+    ["GET", "/v1/fds/3/peek?value=b64:A", undefined, "/query/value", 1],
+  ])("%s %s tells the place of what is wrong", async (method, path, body, pointer, at) => {
+    const session = await make({ map_type: "hash", key_size: 4, value_size: 4, max_entries: 2 });
+    const answer = await session.send(method, path, body);
+    expect([answer.status, answer.body.errno]).toEqual([400, "EINVAL"]);
+    expect(answer.body.errors[0].pointer).toBe(pointer);
+    expect(answer.body.errors[0].detail).toContain(`at character ${at}, `);
+  });
+});

@@ -44,10 +44,10 @@ class Process:
 
     def shape(self, step):
         """Type, key size and the size of a value as the syscall sees it; of what is no map, any."""
-        try:
-            info = bpf.map_info(self.fd(step["fd"]))
-        except OSError:
+        fd = self.fd(step["fd"])
+        if bpf.kind(fd) != "map":
             return None, 4, 8
+        info = bpf.map_info(fd)
         value = info["value_size"]
         if info["type"] in bpf.PERCPU:
             value = (value + 7) // 8 * 8 * bpf.possible_cpus()

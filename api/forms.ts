@@ -15,6 +15,8 @@ import { type Asked, type Context, pathNumber } from "./handler.ts";
 export type ValueBody = unknown;
 
 export interface Form {
+  /** Of bytes in answers; undefined where they are JSON by the map's schema. */
+  encoding?: "hex" | "base64";
   /** A key in a path or query. */
   key(text: string, pointer: string): Buffer;
   /** A key in a body. */
@@ -54,7 +56,7 @@ function plain(encoding: "hex" | "base64"): Form {
   const show = (bytes: Buffer) => bytes.toString(encoding);
   const checkRoom = () => {};
   const texts = { checkRoom, key: parseBytes, keyBody: bytesOnly, valueText: parseBytes };
-  return { ...texts, value: valueBytes, showKey: show, showValue: show };
+  return { encoding, ...texts, value: valueBytes, showKey: show, showValue: show };
 }
 
 const FORMS = { hex: plain("hex"), base64: plain("base64") };

@@ -73,14 +73,15 @@ export const numbers: RequestHandler = (req: Matched, _res, next) => {
   next();
 };
 
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
+
 /** Deep bodies are refused before anything recursive touches them. */
 export const depth: RequestHandler = (req, _res, next) => {
-  let level: unknown[] = Buffer.isBuffer(req.body) ? [] : [req.body];
+  const body: unknown = req.body;
+  let level = isObject(body) && !Buffer.isBuffer(body) ? [body] : [];
   for (let n = 0; level.length > 0; n++) {
-    if (n > DEPTH) throw einval(`the body is nested more than ${DEPTH} deep`, "/body");
-    level = level.flatMap((value) =>
-      typeof value === "object" && value !== null ? Object.values(value) : [],
-    );
+    if (n >= DEPTH) throw einval(`the body is nested more than ${DEPTH} deep`, "/body");
+    level = level.flatMap((value) => Object.values(value).filter(isObject));
   }
   next();
 };

@@ -128,7 +128,7 @@ async function write(first: Call, asked: BatchWrite, step: Step): Promise<{ coun
   const steps = new Steps(first, count, step);
   // Uneven elements are sent as none at all, for the kernel's other checks come first.
   const size = there > 0 && elements.length % there === 0 ? elements.length / there : 0;
-  const most = Math.max(1, Math.min(STEP, Math.floor(STEP_BYTES / Math.max(1, size))));
+  let most = Math.max(1, Math.min(STEP, Math.floor(STEP_BYTES / Math.max(1, size))));
   do {
     const some = Math.min(most, there - steps.count);
     const part = elements.subarray(steps.count * size, (steps.count + some) * size);
@@ -136,6 +136,8 @@ async function write(first: Call, asked: BatchWrite, step: Step): Promise<{ coun
     steps.count += number(did);
     const code = text(errno);
     if (isErrno(code)) throw new Errno(code, text(detail), { told: { count: steps.count } });
+    // The type's own step is shorter: no more is sent than it takes.
+    most = Math.min(most, Math.max(1, number(did)));
   } while (steps.count < there);
   if (there === count) return { count };
   throw new Errno("EFAULT", `${there} elements are given, count is ${count}`, {

@@ -34,22 +34,43 @@ function toRead({ count = COUNT, cursor, elem_flags = 0, flags = 0 }: Body): Bat
   return { cursor: from, count, elem_flags, flags };
 }
 
+const alike = (list: unknown[]): list is string[] => {
+  const size = String(list[0]).length;
+  return size % 2 === 0 && list.every((text) => typeof text === "string" && text.length === size);
+};
+
+/** Plain hex of one size, as big batches are, decoded at once; undefined when they are not. */
+function hexAtOnce(keys: unknown[], values: ValueBody[]): [Buffer, number] | undefined {
+  if (!alike(keys) || (values.length > 0 && !alike(values))) return undefined;
+  const text = values.length > 0 ? keys.map((key, i) => key + values[i]).join("") : keys.join("");
+  if (/[^0-9a-fA-F]/.test(text)) return undefined;
+  return [Buffer.from(text, "hex"), (keys[0] as string).length / 2];
+}
+
+/** One by one, for then an error tells which. */
+function oneByOne(form: Form, keys: unknown[], values: ValueBody[]): [Buffer, number | undefined] {
+  const parts = same(
+    keys.map((key, i) => form.keyBody(key, `/body/keys/${i}`)),
+    "/body/keys",
+  );
+  const bytes = same(
+    values.map((value, i) => form.value(value, `/body/values/${i}`)),
+    "/body/values",
+  );
+  const pairs = bytes.length > 0 ? parts.flatMap((key, i) => [key, bytes[i] as Buffer]) : parts;
+  return [Buffer.concat(pairs), parts[0]?.length];
+}
+
 function toWrite(form: Form, body: Body): BatchWrite {
   const { op, keys: given = [], values: with_ = [], elem_flags = 0 } = body;
   const count = body.count ?? given.length;
   const few = op === "update" ? Math.min(given.length, with_.length) : given.length;
   const there = Math.min(count, few);
-  const keys = same(
-    given.slice(0, there).map((key, i) => form.keyBody(key, `/body/keys/${i}`)),
-    "/body/keys",
-  );
+  const keys = given.slice(0, there);
   const values = op === "update" ? with_.slice(0, there) : [];
-  const bytes = same(
-    values.map((value, i) => form.value(value, `/body/values/${i}`)),
-    "/body/values",
-  );
-  const pairs = bytes.length > 0 ? keys.flatMap((key, i) => [key, bytes[i] as Buffer]) : keys;
-  return { elements: Buffer.concat(pairs), count, there, key_size: keys[0]?.length, elem_flags };
+  const [elements, key_size] =
+    (form.encoding && hexAtOnce(keys, values)) || oneByOne(form, keys, values);
+  return { elements, count, there, key_size, elem_flags };
 }
 
 /** What an octet-stream body cannot say is in the query. */
@@ -75,17 +96,34 @@ function tellBytes({ elements, count, cursor, failure }: Batch): Reply {
   return { status, bytes: elements, type: OCTETS, headers };
 }
 
-function tell(form: Form, batch: Batch): Reply {
-  const { elements, count, key_size, cursor, ids } = batch;
-  const size = count > 0 ? elements.length / count : 0;
+function hexOf({ elements, key_size }: Batch, size: number) {
+  const text = elements.toString("hex");
+  const keys: string[] = [];
+  const values: string[] = [];
+  for (let at = 0; at < text.length; at += 2 * size) {
+    keys.push(text.slice(at, at + 2 * key_size));
+    values.push(text.slice(at + 2 * key_size, at + 2 * size));
+  }
+  return { keys, values };
+}
+
+function shownAs(form: Form, { elements, key_size, ids }: Batch, size: number) {
   const keys: unknown[] = [];
   const values: unknown[] = [];
   for (let at = 0; at < elements.length; at += size) {
     keys.push(form.showKey(elements.subarray(at, at + key_size)));
     values.push(shown(form, elements.subarray(at + key_size, at + size), ids));
   }
-  const told = { count, keys, values, ...(cursor ? { cursor: cursor.toString("hex") } : {}) };
-  if (batch.failure) throw new Errno(batch.failure.code, batch.failure.message, { told });
+  return { keys, values };
+}
+
+function tell(form: Form, batch: Batch): Reply {
+  const { elements, count, cursor, ids, failure } = batch;
+  const size = count > 0 ? elements.length / count : 0;
+  const plain = form.encoding === "hex" && !ids;
+  const read = plain ? hexOf(batch, size) : shownAs(form, batch, size);
+  const told = { count, ...read, ...(cursor ? { cursor: cursor.toString("hex") } : {}) };
+  if (failure) throw new Errno(failure.code, failure.message, { told });
   return ok(told);
 }
 

@@ -43,24 +43,26 @@ local function read(name, writes, fd, cursor, limit, elem_flags, flags, begins)
     m.ops.holds and 1 or 0, whole and 1 or 0, m.key_size
 end
 
-local function split(elements, key_size, size)
-  local list = {}
-  for at = 1, #elements, size do
-    list[#list + 1] = { elements:sub(at, at + key_size - 1), elements:sub(at + key_size, at + size - 1) }
-  end
+-- All at once; the last that unpack answers is where it stopped.
+local function split(elements, count, key_size, value_size)
+  local element = "c" .. key_size .. (value_size and "c" .. value_size or "")
+  local list = { struct.unpack(element:rep(count), elements) }
+  list[#list] = nil
   return list
 end
 
 -- elements: key and value by turns, or keys alone, `count` times; key_size "" when the caller leaves
--- it to the map. Answers how many were done and, when fewer, the errno and detail of the next.
+-- it to the map. Answers how many were done and, where it failed, the errno and detail of the next; fewer
+-- without an errno are a full step.
 local function write(name, fd, elements, count, key_size, elem_flags)
   local m, run = open(fd, false, true, name, elem_flags)
-  local size = m.key_size + (name == "update" and m.value_bytes or 0)
+  local value_size = name == "update" and m.value_bytes or nil
+  local size = m.key_size + (value_size or 0)
   if count == "0" then return 0 end
   if #elements ~= size * count or (key_size ~= "" and tonumber(key_size) ~= m.key_size) then
     map.invalid("elements of " .. size .. " bytes are wanted, of which " .. m.key_size .. " are the key")
   end
-  local done, raised = run(m, split(elements, m.key_size, size))
+  local done, raised = run(m, split(elements, count, m.key_size, value_size))
   if done > 0 then map.changed(m) end
   if not raised then return done end
   if type(raised) ~= "table" or not raised.errno then error(raised, 0) end

@@ -109,12 +109,15 @@ end
 local SNAPSHOT_ENTRIES = 4096
 function sys.map_snapshot(fd)
   local m = map.fget(fd, true, false)
+  -- First of all, for types that have no elements to show.
+  local page = m.ops.page(m, nil, 1)
   local count = m.ops.entries(m)
   if count > SNAPSHOT_ENTRIES or count * (m.key_size + m.value_bytes) > PAGE_BYTES then
     kernel.fail("EFBIG", "a snapshot has at most " .. SNAPSHOT_ENTRIES .. " elements and "
       .. PAGE_BYTES .. " bytes")
   end
-  return (m.ops.page(m, nil, math.max(1, count))), false, ids(m), m.revision
+  if count > 1 then page = m.ops.page(m, nil, count) end
+  return page, false, ids(m), m.revision
 end
 
 return elem

@@ -2,38 +2,55 @@
 
 local generic_batch = {}
 
--- Runs an operation on each pair until one fails; answers how many were done and what was raised.
-local function each(m, pairs_, operation)
-  for i = 1, #pairs_ do
-    local ok, raised = pcall(operation, m, pairs_[i][1], pairs_[i][2])
+-- Elements of one step, whatever is asked: as many as a script sees to in a few ms.
+local LIGHT, HEAVY = 200, 50
+
+-- Runs an operation on each key, or key and value, until one fails or the step is full; answers how
+-- many were done and what was raised.
+local function each(m, list, width, step, operation)
+  local count = math.min(#list / width, step)
+  for i = 1, count do
+    local at = (i - 1) * width + 1
+    local ok, raised = pcall(operation, m, list[at], list[at + 1])
     if not ok then return i - 1, raised end
   end
-  return #pairs_
+  return count
 end
 
 local function update_one(m, key, value)
   m.ops.update(m, key, value, 0)
 end
 
-function generic_batch.update(m, list) return each(m, list, update_one) end
-function generic_batch.delete(m, list) return each(m, list, m.ops.delete) end
+local function delete_one(m, key)
+  m.ops.delete(m, key)
+end
+
+local function updating(step)
+  return function(m, list) return each(m, list, 2, step, update_one) end
+end
+
+local function deleting(step)
+  return function(m, list) return each(m, list, 1, step, delete_one) end
+end
+
+-- What is told is taken out, too.
+local function taking(step)
+  return function(m, cursor, limit)
+    local list, rest = m.ops.page(m, cursor, math.min(limit, step))
+    for i = 1, #list, 2 do m.ops.remove(m, list[i]) end
+    return list, rest
+  end
+end
 
 function generic_batch.lookup(m, cursor, limit)
   return m.ops.page(m, cursor, limit)
 end
 
--- What is told is taken out, too.
-function generic_batch.lookup_and_delete(m, cursor, limit)
-  local list, rest = m.ops.page(m, cursor, limit)
-  for i = 1, #list, 2 do m.ops.remove(m, list[i]) end
-  return list, rest
-end
-
-local lookup, update, delete = generic_batch.lookup, generic_batch.update, generic_batch.delete
-generic_batch.array = { lookup = lookup, update = update }
-generic_batch.trie = { lookup = lookup, update = update, delete = delete }
+generic_batch.delete = deleting(LIGHT)
+generic_batch.array = { lookup = generic_batch.lookup, update = updating(LIGHT) }
+generic_batch.trie = { lookup = generic_batch.lookup, update = updating(LIGHT), delete = deleting(LIGHT) }
 -- whole: a hash table says ENOENT with its last bucket, the others when asked for more.
-generic_batch.hash = { lookup = lookup, lookup_and_delete = generic_batch.lookup_and_delete,
-  update = update, delete = delete, whole = true }
+generic_batch.hash = { lookup = generic_batch.lookup, lookup_and_delete = taking(HEAVY),
+  update = updating(HEAVY), delete = deleting(HEAVY), whole = true }
 
 return generic_batch

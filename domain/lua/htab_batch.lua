@@ -3,30 +3,40 @@ local htab = use("htab")
 local map = use("map")
 local call = redis.call
 
--- The first elements that fit into the map, the last value of a key winning, as one after the other.
-local function fitting(m, list, order)
+local function keys_of(list)
   local keys = {}
-  for i, pair in ipairs(list) do keys[i] = pair[1] end
-  local there = call("ZMSCORE", order, unpack(keys))
-  local room, fresh = m.max_entries - m.ops.entries(m), {}
-  for i, key in ipairs(keys) do
-    if not there[i] and not fresh[key] then
-      if room == 0 then return i - 1, fresh end
+  for i = 1, #list, 2 do keys[#keys + 1] = list[i] end
+  return keys
+end
+
+-- How many of the first elements fit into the map; which keys are there matters only near its end.
+local function fitting(m, elements, list)
+  local room, count, fresh = m.max_entries - m.ops.entries(m), #list / 2, {}
+  if room >= count then return count end
+  local keys = keys_of(list)
+  for i, there in ipairs(call("HMGET", elements, unpack(keys))) do
+    local key = keys[i]
+    if not there and not fresh[key] then
+      if room == 0 then return i - 1 end
       room, fresh[key] = room - 1, true
     end
   end
-  return #keys, fresh
+  return count
+end
+
+-- Of a key given twice the last value wins. What was there already is in order.
+local function store(elements, order, list)
+  if #list == 0 or call("HSET", elements, unpack(list)) == 0 then return end
+  for i = 2, #list, 2 do list[i - 1], list[i] = "0", list[i - 1] end
+  call("ZADD", order, unpack(list))
 end
 
 local function update(m, list)
   local elements, order = htab.keys(m)
-  local count, fresh = fitting(m, list, order)
-  local stored, members = {}, {}
-  for i = 1, count do stored[2 * i - 1], stored[2 * i] = list[i][1], list[i][2] end
-  for key in pairs(fresh) do members[#members + 1], members[#members + 2] = 0, key end
-  if #members > 0 then call("ZADD", order, unpack(members)) end
-  if count > 0 then call("HSET", elements, unpack(stored)) end
-  if count == #list then return count end
+  local asked, count = #list / 2, fitting(m, elements, list)
+  for at = #list, 2 * count + 1, -1 do list[at] = nil end
+  store(elements, order, list)
+  if count == asked then return count end
   local _, raised = pcall(map.full, m)
   return count, raised
 end
@@ -34,8 +44,7 @@ end
 local function lookup_and_delete(m, cursor, limit)
   local list, rest = m.ops.page(m, cursor, limit)
   local elements, order = htab.keys(m)
-  local keys = {}
-  for i = 1, #list, 2 do keys[#keys + 1] = list[i] end
+  local keys = keys_of(list)
   if #keys > 0 then
     call("HDEL", elements, unpack(keys))
     call("ZREM", order, unpack(keys))

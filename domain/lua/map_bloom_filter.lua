@@ -30,13 +30,15 @@ local function alloc(attr)
   return { "hashes", hashes, "bits", bits }
 end
 
--- The places of a value's bits: each is made of two halves of a SHA-1 (Kirsch and Mitzenmacher).
+-- The places of a value's bits: the words of a SHA-1, and for more hash functions sums of two of them
+-- (Kirsch and Mitzenmacher).
 local function each_bit(m, value, fn)
   local found = call("HMGET", kernel.key("map", m.id), "hashes", "bits")
   local hashes, bits, digest = tonumber(found[1]), tonumber(found[2]), redis.sha1hex(value)
-  local first, step = tonumber(digest:sub(1, 8), 16), tonumber(digest:sub(9, 16), 16)
+  local words = {}
+  for i = 0, 4 do words[i] = tonumber(digest:sub(8 * i + 1, 8 * i + 8), 16) end
   for i = 0, hashes - 1 do
-    local n = (first + i * step) % bits
+    local n = (words[i % 5] + math.floor(i / 5) * words[(i + 1) % 5]) % bits
     local key, offset = paged.place(m.id, 1, math.floor(n / 8))
     fn(key, offset * 8 + n % 8)
   end

@@ -5,7 +5,7 @@ import { HttpError } from "./errors.ts";
 /** Entity tags of elements: the value itself in hex, of longer ones the SHA-1; see lua/match.lua. */
 
 const SHORT = 32;
-const LIST = /^(?:\*|"[\w*]{1,64}")$/;
+const LIST = /^(?:\*|"\w{1,64}")$/;
 
 export function etag(value: Buffer): string {
   const tag =

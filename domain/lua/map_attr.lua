@@ -13,7 +13,7 @@ local TYPES = { [1] = "hash", [2] = "array", [3] = "prog_array", [5] = "percpu_h
   [6] = "percpu_array", [9] = "lru_hash", [10] = "lru_percpu_hash", [11] = "lpm_trie",
   [12] = "array_of_maps", [13] = "hash_of_maps", [22] = "queue", [23] = "stack", [27] = "ringbuf",
   [30] = "bloom_filter" }
-local RDONLY_WRONLY, NUMA_NODE, ACCESS_PROG = 24, 4, 384
+local RDONLY_WRONLY, NUMA_NODE, ACCESS_PROG, TOKEN_FD = 24, 4, 384, 65536
 
 local known = {}
 for number, name in pairs(TYPES) do known[name], known[tostring(number)] = name, name end
@@ -43,7 +43,7 @@ end
 -- BPF_MAP_CREATE, in the kernel's order.
 function sys.map_create(type, key_size, value_size, max_entries, flags, name, extra, inner_fd, schema)
   local attr = { key_size = tonumber(key_size), value_size = tonumber(value_size),
-    max_entries = tonumber(max_entries), map_flags = tonumber(flags), map_name = name,
+    max_entries = tonumber(max_entries), map_flags = flags - band(flags, TOKEN_FD), map_name = name,
     map_extra = extra, inner_map_fd = inner_fd, cpus = cpus() }
   local mode = file.mode(band(flags, RDONLY_WRONLY))
   if not mode then map.invalid("BPF_F_RDONLY and BPF_F_WRONLY at once") end
@@ -51,6 +51,7 @@ function sys.map_create(type, key_size, value_size, max_entries, flags, name, ex
   local ops = use("map_" .. known[type])
   if extra ~= "0" and not ops.takes_extra then map.invalid("map_extra has no meaning for this map_type") end
   ops.alloc_check(attr)
+  if band(flags, TOKEN_FD) ~= 0 then map.invalid("BPF_F_TOKEN_FD: there are no tokens") end
   if not cred.capable_or_admin("CAP_BPF") then kernel.fail("EPERM", "creating a map needs CAP_BPF") end
   local fields = ops.alloc(attr) or {}
   map_attr.check_name(name, "map_name")

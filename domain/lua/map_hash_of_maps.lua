@@ -17,8 +17,9 @@ local function alloc_check(attr)
 end
 
 local function alloc(attr)
+  local fields = inner_map.alloc(attr)
   htab.alloc(attr)
-  return inner_map.alloc(attr)
+  return fields
 end
 
 local function bytes_of(id)

@@ -1,6 +1,7 @@
 -- BPF_MAP_TYPE_LRU_HASH (kernel/bpf/hashtab.c, bpf_lru_list.c): never full.
 local htab = use("htab")
 local htab_lru = use("htab_lru")
+local lru_list = use("lru_list")
 
 local function alloc_check(attr)
   htab.alloc_check(attr, { lru = true })
@@ -17,5 +18,5 @@ end
 
 return { alloc_check = alloc_check, alloc = htab_lru.alloc, lookup = htab.lookup, update = update,
   take = htab_lru.take, remove = htab_lru.take, delete = htab.delete, next_key = htab.next_key,
-  page = htab.page, entries = htab.entries, free = htab_lru.free, touch = htab_lru.touch,
+  page = htab.page, entries = htab.entries, free = htab_lru.free, touch = lru_list.touch,
   batches = use("generic_batch").hash }

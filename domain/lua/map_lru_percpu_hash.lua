@@ -2,6 +2,7 @@
 -- for each CPU.
 local htab = use("htab")
 local htab_lru = use("htab_lru")
+local lru_list = use("lru_list")
 local call = redis.call
 
 local function alloc_check(attr)
@@ -17,10 +18,10 @@ local function update(m, key, value, flags)
   htab.check_flags(present, flags)
   if not present then return htab_lru.store(m, key, value) end
   call("HSET", (htab.keys(m)), key, value)
-  htab_lru.touch(m, key)
+  lru_list.touch(m, key)
 end
 
 return { alloc_check = alloc_check, alloc = htab_lru.alloc, lookup = htab.lookup, update = update,
   take = htab_lru.take, remove = htab_lru.take, delete = htab.delete, next_key = htab.next_key,
-  page = htab.page, entries = htab.entries, free = htab_lru.free, touch = htab_lru.touch,
+  page = htab.page, entries = htab.entries, free = htab_lru.free, touch = lru_list.touch,
   batches = use("generic_batch").hash, percpu = true }

@@ -1,0 +1,118 @@
+-- The order in which an LRU map evicts (kernel/bpf/bpf_lru_list.c, one CPU's part): a sorted set of keys
+-- in which the kernel's three lists are bands of scores, the oldest first; and the set of those used
+-- since they were last looked at.
+-- Invariant: what is in `ref` is in the sorted set.
+local kernel = use("kernel")
+local call = redis.call
+
+-- NR_SCANS: elements looked at, at a time.
+local SCANS = 128
+local INACTIVE, ACTIVE, PENDING, END = 0, 2 ^ 50, 2 ^ 51, 2 ^ 52
+
+local lru_list = {}
+
+local function record(m) return kernel.key("map", m.id) end
+
+function lru_list.keys(m)
+  return kernel.key("lru", m.id), kernel.key("ref", m.id)
+end
+
+local function oldest(m, band, above, limit)
+  return call("ZRANGEBYSCORE", (lru_list.keys(m)), band, "(" .. above, "LIMIT", 0, limit)
+end
+
+local function count(m, band, above)
+  return call("ZCOUNT", (lru_list.keys(m)), band, "(" .. above)
+end
+
+-- l->next_inactive_rotation: the score from which the next turn through the inactive ones starts; 0 is
+-- the oldest. A newer one is not met before the turn comes round.
+local function rotation(m)
+  local from = tonumber(call("HGET", record(m), "rotation") or 0)
+  return count(m, from, ACTIVE) > 0 and from or 0
+end
+
+-- __bpf_lru_node_move(): keys become the newest of a list, no longer marked as used.
+local function move(m, keys, band)
+  if #keys == 0 then return end
+  local lists, refs = lru_list.keys(m)
+  if band == INACTIVE then call("HSET", record(m), "rotation", rotation(m)) end
+  local tick, scored = call("HINCRBY", record(m), "moves", #keys) - #keys, {}
+  for i, key in ipairs(keys) do scored[2 * i - 1], scored[2 * i] = band + tick + i, key end
+  call("ZADD", lists, unpack(scored))
+  call("SREM", refs, unpack(keys))
+end
+
+-- The keys that were used, and the others; no more of the others than `most`, nor what comes after.
+local function sort(m, keys, most)
+  local used, unused = {}, {}
+  if #keys == 0 then return used, unused end
+  local _, refs = lru_list.keys(m)
+  for i, ref in ipairs(call("SMISMEMBER", refs, unpack(keys))) do
+    local list = ref == 1 and used or unused
+    list[#list + 1] = keys[i]
+    if #unused == most then break end
+  end
+  return used, unused
+end
+
+local function rotate(m, keys)
+  local used, unused = sort(m, keys)
+  move(m, used, ACTIVE)
+  move(m, unused, INACTIVE)
+end
+
+-- __bpf_lru_list_rotate_inactive(): goes on where the last turn stopped, and round at most once.
+local function rotate_inactive(m)
+  local lists, from = lru_list.keys(m), rotation(m)
+  local some = call("ZRANGEBYSCORE", lists, from, "(" .. ACTIVE, "WITHSCORES", "LIMIT", 0, SCANS + 1)
+  local older = call("ZRANGEBYSCORE", lists, INACTIVE, "(" .. from, "WITHSCORES",
+    "LIMIT", 0, SCANS + 1 - #some / 2)
+  for _, word in ipairs(older) do some[#some + 1] = word end
+  local keys = {}
+  for i = 1, math.min(#some, 2 * SCANS), 2 do keys[#keys + 1] = some[i] end
+  move(m, (sort(m, keys)), ACTIVE)
+  call("HSET", record(m), "rotation", some[2 * SCANS + 2] or from)
+end
+
+-- __bpf_lru_list_rotate(), once the local pending ones (at most `most`) are in the lists.
+function lru_list.rotate(m, most)
+  rotate(m, oldest(m, PENDING, END, most))
+  if count(m, INACTIVE, ACTIVE) < count(m, ACTIVE, PENDING) then
+    rotate(m, oldest(m, ACTIVE, PENDING, SCANS))
+  end
+  rotate_inactive(m)
+end
+
+-- __bpf_lru_list_shrink(): at most `want` keys to evict, the oldest inactive ones that were not used; when
+-- all were, the oldest.
+function lru_list.shrink(m, want)
+  local used, unused = sort(m, oldest(m, INACTIVE, ACTIVE, SCANS), want)
+  move(m, used, ACTIVE)
+  return #unused > 0 and unused or oldest(m, INACTIVE, PENDING, 1)
+end
+
+-- A new node waits as pending.
+function lru_list.add(m, key)
+  move(m, { key }, PENDING)
+end
+
+-- Whether the key is pending; nil when it is not there.
+function lru_list.pending(m, key)
+  local score = call("ZSCORE", (lru_list.keys(m)), key)
+  if score then return tonumber(score) >= PENDING end
+end
+
+-- bpf_lru_node_set_ref()
+function lru_list.touch(m, key)
+  local _, refs = lru_list.keys(m)
+  call("SADD", refs, key)
+end
+
+function lru_list.remove(m, keys)
+  local lists, refs = lru_list.keys(m)
+  call("ZREM", lists, unpack(keys))
+  call("SREM", refs, unpack(keys))
+end
+
+return lru_list

@@ -11,6 +11,7 @@ import { bearer, type Context, type Handler, idempotency } from "./handler.ts";
 import { handlers } from "./handlers/index.ts";
 import { assets } from "./handlers/service.ts";
 import { refuse } from "./problem.ts";
+import { noEventsToHead, sendEvents } from "./sse.ts";
 import { createValidator, type Security, warmUp } from "./validation.ts";
 
 /** The application, without a port: what ships is what is tested. */
@@ -39,11 +40,12 @@ function securityOf({ kernel }: Context): Security {
   return checks;
 }
 
-function answer(context: Context, handler: Handler): RequestHandler {
+function answer(context: Context, handler: Handler, onFault: OnFault): RequestHandler {
   return async (req: Identified, res) => {
     const caller = req.caller ?? NOBODY;
     const call = { ...caller, ...idempotency(req, caller.sid) };
     const reply = await handler(context, { req, call });
+    if (reply.events) return sendEvents(reply.events, res, onFault);
     res.status(reply.status).set(reply.headers ?? {});
     if (reply.bytes) res.type(reply.type ?? "application/octet-stream").send(reply.bytes);
     else if (reply.body) res.json(reply.body);
@@ -72,12 +74,12 @@ async function createApp(context: Context, options: Options): Promise<Express> {
     securityOf(context),
     options.validateResponses ?? false,
   );
-  app.use(guard.head, assets, guard.contentType);
+  app.use(noEventsToHead, guard.head, assets, guard.contentType);
   app.use(validator.authenticate, guard.numbers, body, guard.depth, validator.validate);
   for (const { method, path, operation } of routes) {
     const handler = handlers[operation.operationId];
     if (!handler) throw new Error(`openapi.yaml: no handler for ${operation.operationId}`);
-    app[method](path.replaceAll(/\{(\w+)\}/g, ":$1"), answer(context, handler));
+    app[method](path.replaceAll(/\{(\w+)\}/g, ":$1"), answer(context, handler, options.onFault));
   }
   app.use(notFound, problemHandler(options.onFault));
   await warmUp(app, validator);

@@ -12,6 +12,7 @@ const LIMITS = new Map([
   ["/v1/maps", 2 * MIB],
   ["/v1/fds/{fd}/elements/{key}", 9 * MIB],
   ["/v1/fds/{fd}/push", 9 * MIB],
+  ["/v1/fds/{fd}/records", 9 * MIB],
   ["/v1/fds/{fd}/batch", 17 * MIB],
 ]);
 

@@ -47,6 +47,7 @@ export async function startService(
     const closed = once(server, "close");
     server.close();
     server.closeIdleConnections();
+    kernel.wake.stop();
     const limit = setTimeout(() => server.closeAllConnections(), STOP_MS);
     await closed;
     clearTimeout(limit);

@@ -5,9 +5,11 @@ import { fdCommands } from "./fd.ts";
 import { fsCommands } from "./fs.ts";
 import { mapCommands } from "./map.ts";
 import { progCommands } from "./prog.ts";
+import { ringCommands } from "./ring.ts";
 import { connect, Script } from "./script.ts";
 import { sessionCommands } from "./session.ts";
 import { Tokens } from "./token.ts";
+import { Wake } from "./wake.ts";
 
 /**
  * The door to the domain: every command of the service, one method each. A method resolves to what
@@ -53,11 +55,13 @@ export function createKernel(url: string, secret: Buffer, deadline = 1000, cpus 
     tokens,
     hints,
     sweep,
+    wake: new Wake(script.redis),
     ...sessionCommands(run, tokens, (namespace) => hints.onSession(namespace), cpus),
     ...fdCommands(run),
     ...mapCommands(run),
     ...elemCommands(run),
     ...batchCommands(run),
+    ...ringCommands(run),
     ...progCommands(run),
     ...fsCommands(run),
   };

@@ -38,6 +38,7 @@ const NOT_GROWING = new Set([
   "obj_get_info_by_fd",
   "prog_get",
   "prog_get_next_id",
+  "ring_read",
   "rmdir",
   "session_get",
   "session_list",
@@ -100,6 +101,14 @@ export function connect(url: string, deadline = 1000): Redis | Cluster {
     scripts,
     redisOptions: { ...once, ...login },
   });
+}
+
+/** A connection to hear messages on, apart from that of the commands; a cluster's client has its own. */
+export function connectSubscriber(redis: Redis | Cluster): Redis | Cluster {
+  if (!(redis instanceof Redis)) return redis;
+  const subscriber = redis.duplicate({ enableAutoPipelining: false, autoResubscribe: false });
+  redis.once("end", () => subscriber.disconnect());
+  return subscriber;
 }
 
 /** Replies of Redis itself that mean: refused before anything was written. */

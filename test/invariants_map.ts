@@ -102,6 +102,14 @@ const bloom_filter: Contents = (dump, claim, id, map) =>
 
 const prog_array: Contents = (dump, claim, id, map, holders) => {
   const slots = members(dump, "elem", id);
+  sameKeys(
+    dump,
+    claim,
+    id,
+    map,
+    "keys",
+    slots.map(([index]) => index),
+  );
   claim(slots.length === 0 || Number(map.usercnt) > 0, `prog_array ${id} is filled without a user`);
   for (const [index, prog] of slots) {
     holders.add("prog", String(prog), `slot:${id}`);
@@ -123,7 +131,9 @@ function inner(dump: Dump, claim: Claim, id: string, map: Fields, holders: Holde
 
 const array_of_maps: Contents = (dump, claim, id, map, holders) => {
   inner(dump, claim, id, map, holders);
-  for (const [index] of members(dump, "elem", id)) {
+  const indices = members(dump, "elem", id).map(([index]) => index);
+  sameKeys(dump, claim, id, map, "keys", indices);
+  for (const index of indices) {
     claim(Number(index) < Number(map.max_entries), `map ${id} has slot ${index}`);
   }
 };
@@ -135,11 +145,34 @@ const hash_of_maps: Contents = (dump, claim, id, map, holders) => {
   sized(claim, id, keys, [], Number(map.key_size), 0);
 };
 
+/** Without gaps up to the producer, and no more than were not overwritten. */
+const ringbuf: Contents = (dump, claim, id, map) => {
+  const { producer = 0, consumer = 0, produced = 0, consumed = 0 } = map;
+  const records = dump.records.get(id) ?? [];
+  const ends = records.map(([position, , size]) => position + 8 + Math.ceil(size / 8) * 8);
+  const starts = [...records.map(([position]) => position), Number(producer)];
+  claim(
+    ends.every((end, i) => end === starts[i + 1]),
+    `ring buffer ${id} has gaps before ${producer}: ${starts.join()}`,
+  );
+  const first = Number(produced) - records.length + 1;
+  claim(
+    records.every(([, number], i) => number === first + i),
+    `ring buffer ${id} has not numbered ${produced} records one by one`,
+  );
+  const [size, used] = [Number(map.max_entries), Number(producer) - Number(consumer)];
+  claim(used >= 0 && used < size, `ring buffer ${id} of ${size} bytes has ${used} to be read`);
+  claim((starts[0] ?? 0) >= Number(producer) - size, `ring buffer ${id} keeps what is overwritten`);
+  const left = records.filter(([position]) => position >= Number(consumer)).length;
+  const counted = Number(produced) - Number(consumed);
+  claim(left === counted, `ring buffer ${id} counts ${counted} records to be read, not ${left}`);
+};
+
 /** A map type that is not here is a difference: whoever adds it says what lies under it. */
 const CONTENTS: Record<string, Contents> = {
   ...{ hash, percpu_hash: hash, lru_hash: lru, lru_percpu_hash: lru, lpm_trie },
   ...{ array, percpu_array: array, prog_array, array_of_maps, hash_of_maps },
-  ...{ queue, stack: queue, bloom_filter },
+  ...{ queue, stack: queue, ringbuf, bloom_filter },
 };
 
 /** Slots that no array has any more, waiting to be put. */

@@ -23,6 +23,8 @@ export interface Dump {
   bitmaps: Map<string, number[]>;
   /** Element keys and the sizes of values of hash maps. */
   elements: Map<string, { keys: Buffer[]; sizes: number[] }>;
+  /** Position, number and size of each record of ring buffers. */
+  records: Map<string, [position: number, number: number, size: number][]>;
 }
 
 const HASHES = [
@@ -71,7 +73,7 @@ class Reader {
   readonly dump: Dump = {
     keys: new Map(NOUNS.map((noun) => [noun, []])),
     ...{ meta: {}, hashes: new Map(), sets: new Map(), lists: new Map() },
-    ...{ bitmaps: new Map(), elements: new Map() },
+    ...{ bitmaps: new Map(), elements: new Map(), records: new Map() },
   };
 
   constructor(redis: RedisClient, namespace: string) {
@@ -117,12 +119,22 @@ class Reader {
     const key = `${this.#root}elem:${id}`;
     const type = await this.#redis.type(key);
     if (type === "zset") await this.#set(at("elem", id), key);
+    if (type === "stream") await this.#records(id, key);
     if (type !== "hash") return;
     const [keys, values] = await Promise.all([
       this.#redis.hkeysBuffer(key),
       this.#redis.hvalsBuffer(key),
     ]);
     this.dump.elements.set(id, { keys, sizes: values.map((value) => value.length) });
+  }
+
+  async #records(id: string, key: string): Promise<void> {
+    const entries = await this.#redis.xrangeBuffer(key, "-", "+");
+    const rows = entries.map(([name, [, data]]): [number, number, number] => {
+      const [position, number] = String(name).split("-").map(Number);
+      return [position ?? 0, number ?? 0, data?.length ?? 0];
+    });
+    this.dump.records.set(id, rows);
   }
 }
 

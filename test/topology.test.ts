@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { readConfig } from "../api/config.ts";
 import { startService } from "../api/service.ts";
+import { createKernel } from "../domain/bpf.ts";
 import { Client, Session } from "./service.ts";
 
 /** The same service on a Redis Cluster of three masters, and behind a Sentinel. */
@@ -16,6 +17,14 @@ const servers: ChildProcess[] = [];
 const WAIT = { timeout: 15_000, interval: 50 };
 const ARRAY = { map_type: "prog_array", key_size: 4, value_size: 4, max_entries: 8 };
 const PROG = { prog_type: "xdp", insns: "b7000000000000009500000000000000", license: "GPL" };
+const RINGBUF = {
+  ...{ map_type: "ringbuf", key_size: 0, value_size: 0, max_entries: 4096 },
+  ...{ map_flags: 0, map_name: "", map_extra: "0" },
+};
+const ROOT = {
+  ...{ label: "", ttl_ms: 60_000, uid: 0, gid: 0, groups: [], umask: 0o022, nofile: 1024 },
+  capabilities: "*" as const,
+};
 const NAMESPACES = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta"];
 
 afterAll(async () => {
@@ -79,6 +88,27 @@ async function swept(base: string, count: () => number): Promise<void> {
   await vi.waitFor(() => expect(count()).toBe(before), WAIT);
 }
 
+/** Who waits for records is woken by a message, whichever node the namespace lives on. */
+async function woken(url: string, namespace: string): Promise<void> {
+  const kernel = createKernel(url, Buffer.alloc(32, 9));
+  await kernel.script.ready();
+  kernel.wake.period = 3_600_000;
+  const nobody = { namespace, sid: "", hash: "", record: "", fingerprint: "" };
+  const { token } = await kernel.sessionCreate(nobody, ROOT);
+  const call = { ...nobody, ...kernel.tokens.read(token) };
+  const { fd } = await kernel.mapCreate(call, RINGBUF);
+  const waiter = kernel.wake.open((await kernel.ringRead(call, fd, undefined, 1)).channel);
+  await waiter.sleep();
+  for (let n = 1; n <= 3; n++) {
+    await kernel.ringOutput(call, fd, [Buffer.alloc(n)], 0);
+    await waiter.sleep();
+    expect((await kernel.ringRead(call, fd, 16 * (n - 1), 1)).records).toHaveLength(1);
+  }
+  waiter.close();
+  await kernel.exit(call);
+  kernel.script.redis.disconnect();
+}
+
 async function run(url: string, ports: number[]): Promise<void> {
   const errors: string[] = [];
   const log = (level: string, message: string) => level === "error" && errors.push(message);
@@ -88,6 +118,7 @@ async function run(url: string, ports: number[]): Promise<void> {
   try {
     expect((await new Client(base).get("/readyz")).status).toBe(200);
     await Promise.all(NAMESPACES.map((namespace) => story(base, namespace)));
+    await Promise.all(NAMESPACES.map((namespace) => woken(url, namespace)));
     const objects = (port: number) => ask(port, "--scan", "--pattern", "bpf:*:ids:*");
     await swept(base, () => ports.flatMap((port) => objects(port).match(/\n/g) ?? []).length);
   } finally {

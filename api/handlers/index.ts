@@ -6,6 +6,7 @@ import { fs } from "./fs.ts";
 import { maps } from "./map.ts";
 import { progs } from "./prog.ts";
 import { queues } from "./queue.ts";
+import { rings } from "./ring.ts";
 import { service } from "./service.ts";
 import { sessions } from "./session.ts";
 
@@ -17,6 +18,7 @@ export const handlers: Record<string, Handler> = {
   ...elems,
   ...queues,
   ...batches,
+  ...rings,
   ...progs,
   ...fs,
   ...service,

@@ -12,6 +12,7 @@
 --   own(map, key)      or absent: the value of just this key, where lookup may answer with another's
 --   touch(map, key)    or absent: a program's lookup makes the element recently used
 --   meta_equal(template, map) or absent: what an inner map must share beside its sizes and flags
+--   output(map, records, flags), read(map, from, limit, may_write) or absent: a ring buffer's records
 --   direct_value(map, offset) or absent: BPF_PSEUDO_MAP_VALUE
 --   check_prog(map, prog), adopt(map, prog) or absent: a program names the map
 -- and properties: percpu, takes_extra (map_extra), asks_value (a lookup comes with a value), holds (the

@@ -1,0 +1,117 @@
+import { afterEach, beforeEach, expect, vi } from "vitest";
+import type { Session, TestService } from "./service.ts";
+
+/** A ring buffer that is waited for: its world, and the client's side of its events. */
+
+export const RINGBUF = { map_type: "ringbuf", key_size: 0, value_size: 0, max_entries: 4096 };
+export const AT = "/v1/fds/3/records";
+export const LONG = `${AT}?wait_ms=30000`;
+export const HOUR = 3_600_000;
+
+export async function put(session: Session, records: string[], flags = 0): Promise<void> {
+  expect((await session.post(AT, { records, flags })).status).toBe(201);
+}
+
+/** Unless told otherwise nobody looks by himself: what wakes is a message. */
+export function ringWorld(service: TestService, ...others: TestService[]) {
+  const { redis } = service.kernel.script;
+  const look = (period: number) => {
+    for (const { kernel } of [service, ...others]) kernel.wake.period = period;
+  };
+  beforeEach(() => look(HOUR));
+
+  const pin = (session: Session) => session.put("/v1/fs?path=/ring", { type: "pin", fd: 3 });
+
+  return {
+    lookOften: () => look(50),
+
+    /** A session whose fd 3 is a ring buffer, pinned as /ring. */
+    async world(max_entries = 4096) {
+      const namespace = service.namespace();
+      const session = await service.session(namespace);
+      expect((await session.post("/v1/maps", { ...RINGBUF, max_entries })).body.fd).toBe(3);
+      await pin(session);
+      return { namespace, session, channel: `bpf:{${namespace}}:wake:1` };
+    },
+
+    /** Another session whose fd 3 is the ring buffer, too. */
+    async another(namespace: string, at = service, more: object = {}): Promise<Session> {
+      const session = await at.session(namespace, more);
+      expect((await session.post("/v1/fds", { path: "/ring" })).body.fd).toBe(3);
+      return session;
+    },
+
+    /** How many replicas wait for records of the ring buffer. */
+    async listening(channel: string, wanted: number): Promise<void> {
+      const count = async () => (await redis.call("PUBSUB", "NUMSUB", channel)) as [string, number];
+      await vi.waitFor(async () => expect((await count())[1]).toBe(wanted), { timeout: 10_000 });
+    },
+
+    /** Three times the life of a second goes by on the namespace's clock, as fast as it is renewed. */
+    async outlive(namespace: string, { id }: Session): Promise<void> {
+      const [key, meta] = [`bpf:{${namespace}}:session:${id}`, `bpf:{${namespace}}:meta`];
+      const deadline = async () => Number(await redis.hget(key, "deadline"));
+      for (let step = 0; step < 6; step++) {
+        const before = await deadline();
+        await redis.hincrby(meta, "tick", 500);
+        await redis.hincrby(meta, "skew", 500);
+        await vi.waitFor(async () => expect(await deadline()).toBeGreaterThan(before));
+      }
+    },
+  };
+}
+
+// Events
+
+export interface Event {
+  id?: string;
+  event?: string;
+  data?: string;
+}
+
+const opened: AbortController[] = [];
+
+/** To be called once in a file that opens events. */
+export function closeEvents(): void {
+  afterEach(() => {
+    for (const controller of opened.splice(0)) controller.abort();
+  });
+}
+
+/** Reads events as a browser does; done when the stream has ended in order. */
+export async function events({ base, token }: Session, path = AT, id?: string) {
+  const controller = new AbortController();
+  opened.push(controller);
+  const resumed = id === undefined ? {} : { "last-event-id": id };
+  const response = await fetch(base + path, {
+    headers: { authorization: `Bearer ${token}`, accept: "text/event-stream", ...resumed },
+    signal: controller.signal,
+  });
+  expect(response.status).toBe(200);
+  expect(response.headers.get("content-type")).toBe("text/event-stream");
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+  let text = "";
+  async function block(): Promise<string | undefined> {
+    for (;;) {
+      const end = text.indexOf("\n\n");
+      if (end >= 0) {
+        const found = text.slice(0, end);
+        text = text.slice(end + 2);
+        return found;
+      }
+      const { done, value } = await reader.read();
+      if (done) return undefined;
+      text += Buffer.from(value).toString();
+    }
+  }
+  async function next(): Promise<Event | undefined> {
+    const lines = (await block())?.split("\n");
+    return lines && Object.fromEntries(lines.map((line) => line.split(/: (.*)/s)));
+  }
+  return { next, block, abort: () => controller.abort() };
+}
+
+export const problem = (event: Event | undefined) => {
+  expect(event?.event).toBe("error");
+  return JSON.parse(event?.data ?? "");
+};

@@ -16,7 +16,9 @@ export interface Step {
   command: string;
   args: (string | number)[];
   status: number;
-  /** The answer; {hex} is the first value of the reply in hex, {fd} as it is. */
+  /** Names and values by turns. In values and answer {hex} is the first value of the reply in hex, {fd}
+   * as it is, {revision} the last one. */
+  headers: string[];
   answer: string;
 }
 
@@ -40,17 +42,29 @@ const FREEING = new Set(["close", "unlink"]);
 const modules = joinLua().modules;
 const ROOT = `bpf:{${given.namespace}}:`;
 
+const SHOWN: Record<string, (values: Value[]) => string> = {
+  hex: ([value]) => (value as Buffer).toString("hex"),
+  fd: ([value]) => String(value),
+  revision: (values) => String(values.at(-1)),
+};
+
+function filled(text: string): (values: Value[]) => string {
+  const [before = "", name, after = ""] = text.split(/\{(hex|fd|revision)\}/);
+  const show = name === undefined ? undefined : SHOWN[name];
+  return show ? (values) => before + show(values) + after : () => before;
+}
+
 function prepared(step: Step) {
   const module = modules.get(step.command) ?? "";
   const call = FREEING.has(step.command) ? "bpf_freeBuffer" : "bpfBuffer";
   const head = [ROOT, module, step.command, given.sid, given.hash, "", ""];
-  const [before = "", after] = step.answer.split(/\{hex\}|\{fd\}/);
-  const hex = step.answer.includes("{hex}");
   const { method, prefix, args, status } = step;
-  const write = (res: ServerResponse, id: string, value: Value | undefined) => {
-    const shown = hex ? (value as Buffer).toString("hex") : String(value);
-    const text = after === undefined ? before : before + shown + after;
+  const told = filled(step.answer);
+  const parts = step.headers.map(filled);
+  const write = (res: ServerResponse, id: string, values: Value[]) => {
+    const text = told(values);
     const headers = ["x-request-id", id];
+    for (const part of parts) headers.push(part(values));
     if (text) headers.push("content-type", "application/json", "content-length", `${text.length}`);
     res.writeHead(status, headers).end(text || undefined);
   };
@@ -73,9 +87,9 @@ redis.once("ready", () => {
     if (!step) return res.writeHead(404).end();
     req.resume();
     step.ask(url.slice(step.prefix.length)).then(
-      ([status, value]) => {
-        if (String(status) > "+") return res.writeHead(500).end(String(value));
-        step.write(res, req.headers["x-request-id"] as string, value);
+      ([status, ...values]) => {
+        if (String(status) > "+") return res.writeHead(500).end(String(values[0]));
+        step.write(res, req.headers["x-request-id"] as string, values);
       },
       (error: Error) => res.writeHead(500).end(error.message),
     );

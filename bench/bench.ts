@@ -2,10 +2,13 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { joinLua } from "../domain/image.ts";
 import type { Step } from "./bare.ts";
+import { batches } from "./batches.ts";
 import { growth } from "./growth.ts";
 import { redisBenchmark, rounds, type Sample, wrk } from "./load.ts";
 import { furnish, KEY, type Operation, operations, VALUE } from "./operations.ts";
 import { type Measured, type Results, report } from "./report.ts";
+import { head } from "./script.ts";
+import { types } from "./types.ts";
 import {
   callerOf,
   ensureTools,
@@ -22,8 +25,8 @@ import {
 /** `npm run bench`: what the service costs beside a bare handler, and how cost grows. */
 
 const NAMESPACE = "bench";
-const ELEMENT_ROUNDS = 5;
-const OTHER_ROUNDS = 5;
+const ELEMENT_ROUNDS = 4;
+const OTHER_ROUNDS = 3;
 const BENCHMARK_REQUESTS = { 1: 15_000, 16: 30_000 };
 
 interface World {
@@ -61,10 +64,8 @@ function http(world: World, to: Process, operation: Operation, seconds: number) 
 /** EVALSHA with the arguments that the service sends. */
 function evalsha({ redis, token }: World, { steps }: Operation, sha: string) {
   const [{ command, args } = { command: "", args: [] }] = steps;
-  const { sid, hash } = callerOf(token);
-  const module = joinLua().modules.get(command) ?? "";
-  const root = `bpf:{${NAMESPACE}}:`;
-  const words = ["evalsha", sha, 1, root, module, command, sid, hash, "", "", ...args];
+  const first = head({ token, namespace: NAMESPACE }, command) as (string | number)[];
+  const words = ["evalsha", sha, 1, ...first, ...args];
   return (pipeline: 1 | 16) => () =>
     redisBenchmark(redis.socket, words, {
       requests: BENCHMARK_REQUESTS[pipeline],
@@ -120,8 +121,10 @@ async function main(): Promise<void> {
   const started = performance.now();
   const side = await sideBySide();
   const growing = await growth(say);
+  const moved = await batches(say);
+  const typed = await types(say);
   const seconds = (performance.now() - started) / 1000;
-  const text = report({ ...side, growth: growing, seconds });
+  const text = report({ ...side, growth: growing, batches: moved, types: typed, seconds });
   writeFileSync(join(import.meta.dirname, "RESULTS.md"), text);
   process.stdout.write(text);
 }

@@ -1,5 +1,6 @@
--- Makes many of what the service's own commands made one of: elements, pins, sessions from ARGV[2] to
--- ARGV[3], as copies of the first, so that only names, ids and counts are spelled out here.
+-- Makes many of what the service's own commands made one of, from ARGV[2] to ARGV[3]: elements, pins,
+-- sessions as copies of the first, so that only names, ids and counts are spelled out here; and what is
+-- in a trie (domain/lua/map_lpm_trie.lua) and an LRU hash (domain/lua/htab_lru.lua).
 local root, call = KEYS[1], redis.call
 local first, last = tonumber(ARGV[2]), tonumber(ARGV[3])
 local META = root .. "meta"
@@ -36,6 +37,36 @@ function fill.sessions(sid)
     call("ZADD", deadlines, deadline, new)
     call("ZADD", root .. "ids:session", new, new)
   end
+end
+
+-- 8 bytes of value behind each address; every length from 8 to 32 as often as there are prefixes of it.
+function fill.prefixes(map)
+  local elements, keys, lens = root .. "elem:" .. map, root .. "keys:" .. map, root .. "lens:" .. map
+  math.randomseed(first)
+  for i = first, last do
+    local length, address, place = 8 + i % 25
+    repeat
+      local host = 2 ^ (32 - length)
+      address = math.floor(math.random() * 2 ^ length) * host
+      place = struct.pack(">I4I2", address + host - 1, 32 - length)
+      local new = call("HSETNX", elements, place, struct.pack(">I4", address) .. "value000") == 1
+      if not new then length = math.random(8, 32) end
+    until new
+    call("ZADD", keys, 0, place)
+    call("HINCRBY", lens, length, 1)
+  end
+end
+
+-- Inactive ones, the oldest first, and no free node left.
+function fill.recent(map)
+  local elements, keys, lists = root .. "elem:" .. map, root .. "keys:" .. map, root .. "lru:" .. map
+  for i = first, last do
+    local key = struct.pack("<I4I4", i, 0)
+    call("HSET", elements, key, "value000")
+    call("ZADD", keys, 0, key)
+    call("ZADD", lists, i + 1, key)
+  end
+  call("HSET", root .. "map:" .. map, "moves", last + 1, "local", 0)
 end
 
 fill[ARGV[1]](unpack(ARGV, 4))

@@ -1,11 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { joinLua } from "../domain/image.ts";
-import type { Value } from "../domain/script.ts";
 import { type HttpRequest, median, rounds, type Sample, wrk } from "./load.ts";
+import { type Args, fillUp, usec } from "./script.ts";
 import {
   ask,
-  callerOf,
   newSession,
   type Process,
   type RedisServer,
@@ -21,14 +19,13 @@ import {
 
 export const SIZES = [100, 10_000, 1_000_000];
 const NAMESPACE = "growth";
-const ROOT = `bpf:{${NAMESPACE}}:`;
 const ROUNDS = 7;
 const HTTP_ROUNDS = 3;
 const CALLS = 3000;
-const CHUNK = 5000;
 
 interface Place {
   n: number;
+  namespace: string;
   redis: RedisServer;
   service: Process;
   token: string;
@@ -44,12 +41,6 @@ export interface Growth {
   memory: number;
 }
 
-interface Commands {
-  bpfBuffer(...args: (string | number | Buffer)[]): Promise<Value[]>;
-}
-
-const image = joinLua();
-
 function keyOf(i: number): Buffer {
   const key = Buffer.alloc(4);
   key.writeUInt32LE(i);
@@ -60,7 +51,7 @@ const json = JSON.stringify;
 
 /** One of each by the service's own commands, the rest as copies of it. */
 async function fill(place: Omit<Place, "fd">): Promise<number> {
-  const { n, redis, service, token } = place;
+  const { n, service, token } = place;
   const map = { map_type: "hash", key_size: 4, value_size: 8, max_entries: 2 * n };
   const made = JSON.parse(await ask(service.base, token, "POST", "/v1/maps", json(map)));
   const { fd, id } = made as { fd: number; id: number };
@@ -77,12 +68,7 @@ async function fill(place: Omit<Place, "fd">): Promise<number> {
     ["pins", [id, ino(directory), ino(pin)]],
     ["sessions", [2]],
   ];
-  for (const [name, args] of what) {
-    for (let first = 1; first < n; first += CHUNK) {
-      const last = Math.min(first + CHUNK, n) - 1;
-      await redis.client.eval(script, 1, ROOT, name, first, last, ...args);
-    }
-  }
+  for (const [name, args] of what) await fillUp(place, script, name, n, args);
   return fd;
 }
 
@@ -105,30 +91,10 @@ async function build(n: number): Promise<Place> {
   const redis = await startRedis(`growth-${n}`);
   const service = await startService(redis);
   const token = await newSession(service.base, NAMESPACE);
-  const place = { n, redis, service, token };
+  const place = { n, namespace: NAMESPACE, redis, service, token };
   const full = { ...place, fd: await fill(place) };
   await check(full);
   return full;
-}
-
-type Args = (string | number | Buffer)[];
-
-/** Usec per call of one command by Redis' own count, over random targets. */
-async function usec(place: Place, command: string, argsOf: (i: number) => Args): Promise<number> {
-  const { client } = place.redis;
-  const { sid, hash } = callerOf(place.token);
-  const head = [ROOT, image.modules.get(command) ?? "", command, sid, hash, "", ""];
-  await client.config("RESETSTAT");
-  for (let done = 0; done < CALLS; done += 100) {
-    const calls = Array.from({ length: 100 }, (_, i) =>
-      (client as unknown as Commands).bpfBuffer(...head, ...argsOf(done + i)),
-    );
-    for (const [status, detail] of await Promise.all(calls)) {
-      if (String(status) > "+") throw new Error(`${command}: ${status} ${detail}`);
-    }
-  }
-  const stats = await client.info("commandstats");
-  return Number(/cmdstat_evalsha:.*usec_per_call=([\d.]+)/.exec(stats)?.[1]);
 }
 
 let fresh = 0;
@@ -138,11 +104,12 @@ async function round(place: Place): Promise<Record<string, number>> {
   const { n, fd } = place;
   const random = () => Math.floor(Math.random() * n);
   const base = ++fresh;
-  const lookup = await usec(place, "map_lookup_elem", () => [fd, keyOf(random()), 0]);
-  const pin = await usec(place, "obj_pin", (i) => [`/d/n${base}-${i}`, fd, 0]);
-  const unlink = await usec(place, "unlink", (i) => [`/d/n${base}-${i}`]);
-  const obj_get = await usec(place, "obj_get", () => [`/d/p${random()}`, 0]);
-  const close = await usec(place, "close", (i) => [fd + 1 + i]);
+  const of = (command: string, argsOf: (i: number) => Args) => usec(place, command, CALLS, argsOf);
+  const lookup = await of("map_lookup_elem", () => [fd, keyOf(random()), 0, "", 0]);
+  const pin = await of("obj_pin", (i) => [`/d/n${base}-${i}`, fd, 0]);
+  const unlink = await of("unlink", (i) => [`/d/n${base}-${i}`]);
+  const obj_get = await of("obj_get", () => [`/d/p${random()}`, 0]);
+  const close = await of("close", (i) => [fd + 1 + i]);
   return { lookup, pin, unlink, obj_get, close };
 }
 

@@ -70,21 +70,36 @@ async function account(watched: Watched, work: () => Promise<number>) {
   return Object.fromEntries(cpu) as Record<string, number>;
 }
 
-/** @throws when any answer was not a success: a bench must not measure refusals. */
-export async function wrk(load: Load): Promise<Sample> {
+/** What a script of this folder is run with; it prints RESULT at its end. */
+export interface Scripted {
+  base: string;
+  seconds: number;
+  connections: number;
+  args: (string | number)[];
+  watched: Watched;
+}
+
+export function wrk(load: Load): Promise<Sample> {
   const [first, second = { method: "", path: "" }] = load.requests;
   if (!first) throw new Error("nothing to ask");
   seed += 1;
   const text = [first, second].flatMap(({ method, path, body = "" }) => [method, path, body]);
-  const script = join(import.meta.dirname, "requests.lua");
-  const two = load.requests.length === 2 ? "1" : "0";
-  const args = ["-t1", `-c${CONNECTIONS}`, `-d${load.seconds}s`, "-s", script, load.base, "--"];
-  args.push(load.token, two, String(load.elements ?? 1), ...text, String(seed));
+  const two = load.requests.length === 2 ? 1 : 0;
+  const args = [load.token, two, load.elements ?? 1, ...text, seed];
+  return wrkScript("requests.lua", { ...load, connections: CONNECTIONS, args });
+}
+
+/** @throws when any answer was not a success: a bench must not measure refusals. */
+export async function wrkScript(script: string, load: Scripted): Promise<Sample> {
+  const { base, seconds, connections, watched } = load;
+  const file = join(import.meta.dirname, script);
+  const args = ["-t1", `-c${connections}`, `-d${seconds}s`, "-s", file, base, "--"];
+  args.push(...load.args.map(String));
   let result: number[] = [];
-  const cpu = await account(load.watched, async () => {
+  const cpu = await account(watched, async () => {
     const { stdout } = await run("wrk", args);
     result = (/RESULT (.*)/.exec(stdout)?.[1] ?? "").split(" ").map(Number);
-    if (!result[0] || result[4] !== 0) throw new Error(`wrk on ${first.path}: ${stdout}`);
+    if (!result[0] || result[4] !== 0) throw new Error(`wrk ${args.join(" ")}: ${stdout}`);
     return result[0];
   });
   const [requests = 0, duration = 1, p50 = 0, p99 = 0] = result;
@@ -95,10 +110,11 @@ export async function wrk(load: Load): Promise<Sample> {
 export async function redisBenchmark(
   socket: string,
   command: (string | number)[],
-  options: { requests: number; pipeline: number; watched: Watched },
+  options: { requests: number; pipeline: number; keyspace?: number; watched: Watched },
 ): Promise<Sample> {
-  const { requests, pipeline, watched } = options;
+  const { requests, pipeline, keyspace, watched } = options;
   const args = ["-s", socket, "-c", CONNECTIONS, "-P", pipeline, "-n", requests, "--csv"];
+  if (keyspace !== undefined) args.push("-r", keyspace);
   let fields: number[] = [];
   const cpu = await account(watched, async () => {
     const { stdout } = await run("redis-benchmark", [...args, ...command].map(String));

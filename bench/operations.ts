@@ -1,6 +1,6 @@
 import type { Step } from "./bare.ts";
 import type { HttpRequest } from "./load.ts";
-import { ask } from "./world.ts";
+import { ask, tell } from "./world.ts";
 
 /** The operations measured: how they are asked over HTTP, and which command of the script each is. */
 
@@ -54,14 +54,17 @@ const del = (path: string, command: string, args: Args) => ({
   status: 204,
 });
 
+/** Headers that tell of the element, and what stands in them for the reply's own. */
+const TELLING = { etag: '"{hex}"', "bpf-map-revision": "{revision}" };
+
 /** Name -> requests. `{fd}` and `{n}` come last in a path: the bare handler takes them from there. */
 function shapes(fd: number): Record<string, Shape[]> {
   const element = `/v1/fds/${fd}/elements/${hex(KEY)}`;
   const value = { value: hex(VALUE) };
-  const mapArgs = ["hash", 4, 8, 1000, 0, "", "0"];
+  const mapArgs = ["hash", 4, 8, 1000, 0, "", "0", 0, ""];
   return {
-    lookup: [get(element, "map_lookup_elem", [fd, KEY, 0])],
-    update: [put(element, value, "map_update_elem", [fd, KEY, VALUE, 0], 204)],
+    lookup: [get(element, "map_lookup_elem", [fd, KEY, 0, "", 0])],
+    update: [put(element, value, "map_update_elem", [fd, KEY, VALUE, 0, ""], 204)],
     "obj_get + close": [
       post("/v1/fds", { path: PIN }, "obj_get", [PIN, 0], 201),
       del("/v1/fds/{fd}", "close", ["$"]),
@@ -71,7 +74,7 @@ function shapes(fd: number): Record<string, Shape[]> {
       del("/v1/fs?path=/p{n}", "unlink", ["/p$"]),
     ],
     "info by fd": [get(`/v1/fds/${fd}`, "obj_get_info_by_fd", [fd])],
-    "next key": [get(`/v1/fds/${fd}/next-key?key=${hex(KEY)}`, "map_get_next_key", [fd, 1, KEY])],
+    "next key": [get(`/v1/fds/${fd}/next-key?key=${hex(KEY)}`, "map_get_next_key", [fd, KEY])],
     "map_create + close": [
       post("/v1/maps", MAP, "map_create", mapArgs, 201),
       del("/v1/fds/{fd}", "close", ["$"]),
@@ -102,12 +105,13 @@ export async function operations(base: string, token: string, fd: number): Promi
     for (const { method, path, body, command, args, status } of requests) {
       const prefix = path.replace(/\{\w+\}$/, "");
       const asked = path.replace("{fd}", opened).replace("{n}", "0");
-      const text = await ask(base, token, method, asked, body);
+      const { text, headers: given } = await tell(base, token, method, asked, body);
+      const headers = Object.entries(TELLING).filter(([header]) => given.has(header));
       opened = /"fd":(\d+)/.exec(text)?.[1] ?? "";
       let answer = text;
       if (name === "lookup") answer = text.replace(hex(VALUE), "{hex}");
       if (status === 201 && opened) answer = text.replace(`"fd":${opened}`, '"fd":{fd}');
-      steps.push({ method, prefix, command, args, status, answer });
+      steps.push({ method, prefix, command, args, status, headers: headers.flat(), answer });
     }
     list.push({ name, requests, steps });
   }

@@ -1,6 +1,10 @@
 import { cpus, loadavg, totalmem } from "node:os";
+import type { Batches } from "./batches.ts";
 import { type Growth, growthRatio, SIZES } from "./growth.ts";
 import { median, medianSample, type Sample } from "./load.ts";
+import { mapSections, mapTargets } from "./report_maps.ts";
+import { digits, head, power, ratio, row } from "./table.ts";
+import type { Types } from "./types.ts";
 
 /** The tables of bench/RESULTS.md. Ratios are medians over rounds of the ratio within a round. */
 
@@ -13,6 +17,8 @@ export interface Measured {
   /** Every other operation: service and bare. */
   others: Record<string, Results>;
   growth: Growth;
+  batches: Batches;
+  types: Types;
   seconds: number;
 }
 
@@ -21,14 +27,6 @@ const BARE = "bare node:http";
 const ELEMENT_TARGET = 2;
 const OTHER_TARGET = 4;
 const GROWTH_TARGET = 1.3;
-
-const digits = (value: number) => (value < 10 ? value.toFixed(2) : value.toFixed(0));
-const row = (...cells: (string | number)[]) => `| ${cells.join(" | ")} |`;
-const head = (...cells: string[]) => [row(...cells), row(...cells.map(() => "---"))];
-
-function ratio(of: Sample[], to: Sample[], pick: (sample: Sample) => number): number {
-  return median(of.map((sample, i) => pick(sample) / pick(to[i] as Sample)));
-}
 
 const server = (sample: Sample) => sample.cpu.server ?? Number.NaN;
 
@@ -75,8 +73,6 @@ function otherTable(others: Record<string, Results>): string[] {
   return [...head("", ...columns), ...lines, ""];
 }
 
-const power = (n: number) => `10^${Math.round(Math.log10(n))}`;
-
 function growthTable({ redis, http }: Growth): string[] {
   const columns = SIZES.flatMap((n, at) =>
     at === 0 ? [power(n)] : [power(n), `${power(n)} ratio`],
@@ -107,7 +103,7 @@ function growthTable({ redis, http }: Growth): string[] {
   ];
 }
 
-function targets({ elements, others, growth }: Measured): string[] {
+function targets({ elements, others, growth, batches, types }: Measured): string[] {
   const target = (what: string, figure: number, limit: number) =>
     row(what, `at most ${limit.toFixed(1)}`, figure.toFixed(2), figure <= limit ? "met" : "missed");
   const last = SIZES.length - 1;
@@ -127,6 +123,7 @@ function targets({ elements, others, growth }: Measured): string[] {
       const what = `CPU of service and Redis per ${op} over HTTP, 10^6 / 10^2`;
       return target(what, growthRatio(cpu, last), GROWTH_TARGET);
     }),
+    ...mapTargets(batches, types),
     row(
       "WORKERS=2 works",
       "no failed request",
@@ -158,7 +155,7 @@ export function report(measured: Measured): string {
     "## Elements of a hash map, against the bare handler",
     "",
     "The bare handler runs the same script by the same client library with the same options and writes",
-    "the same JSON; it checks nothing. redis-benchmark sends that script with the same arguments,",
+    "the same JSON and headers of the element; it checks nothing. redis-benchmark sends that script with the same arguments,",
     "webdis a GET or SET.",
     "",
     ...Object.entries(measured.elements).flatMap(([name, results]) => elementTable(name, results)),
@@ -174,5 +171,6 @@ export function report(measured: Measured): string {
     "random ones of them.",
     "",
     ...growthTable(measured.growth),
+    ...mapSections(measured.batches, measured.types),
   ].join("\n");
 }

@@ -184,7 +184,7 @@ export function callerOf(token: string): Caller {
 }
 
 /** A request of the bench's own. @throws when it is refused. */
-export async function ask(base: string, token: string, method: string, path: string, body = "") {
+export async function tell(base: string, token: string, method: string, path: string, body = "") {
   const headers = {
     ...(token ? { authorization: `Bearer ${token}` } : {}),
     ...(body ? { "content-type": "application/json" } : {}),
@@ -192,7 +192,11 @@ export async function ask(base: string, token: string, method: string, path: str
   const response = await fetch(base + path, { method, headers, ...(body ? { body } : {}) });
   const text = await response.text();
   if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
-  return text;
+  return { text, headers: response.headers };
+}
+
+export async function ask(base: string, token: string, method: string, path: string, body = "") {
+  return (await tell(base, token, method, path, body)).text;
 }
 
 /** A session of root for a day, with room for the fds that a load leaves open. */

@@ -1,0 +1,67 @@
+import { joinLua } from "../domain/image.ts";
+import type { Value } from "../domain/script.ts";
+import { callerOf, type RedisServer } from "./world.ts";
+
+/** Commands of the script sent straight to Redis, and what they take by Redis' own count. */
+
+export type Args = (string | number | Buffer)[];
+
+/** Whose commands, and where. */
+export interface Direct {
+  redis: RedisServer;
+  token: string;
+  namespace: string;
+}
+
+interface Commands {
+  bpfBuffer(...args: Args): Promise<Value[]>;
+}
+
+const PIPELINE = 100;
+const image = joinLua();
+
+export const rootOf = (namespace: string) => `bpf:{${namespace}}:`;
+
+/** What EVALSHA is given before a command's own arguments. */
+export function head({ token, namespace }: Omit<Direct, "redis">, command: string): Args {
+  const { sid, hash } = callerOf(token);
+  return [rootOf(namespace), image.modules.get(command) ?? "", command, sid, hash, "", ""];
+}
+
+/** Usec per call of one command. @throws unless every call succeeds. */
+export async function usec(
+  direct: Direct,
+  command: string,
+  calls: number,
+  argsOf: (i: number) => Args,
+): Promise<number> {
+  const { client } = direct.redis;
+  const first = head(direct, command);
+  await client.config("RESETSTAT");
+  for (let done = 0; done < calls; done += PIPELINE) {
+    const some = Array.from({ length: PIPELINE }, (_, i) =>
+      (client as unknown as Commands).bpfBuffer(...first, ...argsOf(done + i)),
+    );
+    for (const [status, detail] of await Promise.all(some)) {
+      if (String(status) > "+") throw new Error(`${command}: ${status} ${detail}`);
+    }
+  }
+  const stats = await client.info("commandstats");
+  return Number(/cmdstat_evalsha:.*usec_per_call=([\d.]+)/.exec(stats)?.[1]);
+}
+
+/** bench/fill.lua in chunks, each short: elements from 1 to n - 1, or from `first`. */
+export async function fillUp(
+  { redis, namespace }: Omit<Direct, "token">,
+  script: string,
+  what: string,
+  n: number,
+  args: (string | number)[],
+  first = 1,
+): Promise<void> {
+  const CHUNK = 5000;
+  for (let from = first; from < n; from += CHUNK) {
+    const last = Math.min(from + CHUNK, n) - 1;
+    await redis.client.eval(script, 1, rootOf(namespace), what, from, last, ...args);
+  }
+}

@@ -147,8 +147,11 @@ async function write(first: Call, asked: BatchWrite, step: Step): Promise<{ coun
 
 export function batchCommands(run: Run) {
   return {
+    /** A read needs no record. */
     mapLookupBatch: (first: Call, fd: number, asked: BatchRead) =>
-      read(first, asked, (call, ...args) => run(call, "map_lookup_batch", fd, ...args)),
+      read({ ...first, record: "" }, asked, (call, ...args) =>
+        run(call, "map_lookup_batch", fd, ...args),
+      ),
 
     mapLookupAndDeleteBatch: (first: Call, fd: number, asked: BatchRead) =>
       read(first, asked, (call, ...args) => run(call, "map_lookup_and_delete_batch", fd, ...args)),

@@ -39,7 +39,8 @@ function elements(player: Player, step: Step, proc: string): string {
 function batch(op: string): Action {
   return async (player, step, proc) => {
     const { keys, values, count, cursor, elem_flags = 0, flags = 0 } = step;
-    const from = step.in === undefined || step.in === null ? cursor : player.cursors.get(step.in);
+    const from =
+      step.in === undefined || step.in === null ? cursor : player.cursors.get(`${proc} ${step.in}`);
     const session = await player.session(proc);
     const body = {
       ...{ op, keys, count, elem_flags, flags, cursor: from ?? undefined },
@@ -47,7 +48,7 @@ function batch(op: string): Action {
     };
     const answer = await session.post(`${fdPath(player, step, proc)}/batch`, body);
     const told = read(player, step, proc, answer.body);
-    if (step.out) player.cursors.set(step.out, answer.body.cursor);
+    if (step.out) player.cursors.set(`${proc} ${step.out}`, answer.body.cursor);
     return answer.status < 300 ? { ok: told } : { errno: answer.body.errno, ...told };
   };
 }
@@ -94,7 +95,7 @@ function batches(op: string): Action {
       if (next.errno === "ENOSPC") count *= 2;
       else if (next.errno && next.errno !== "ENOENT") return next;
       else if (next.errno) break;
-      else if (op === "lookup") cursor = player.cursors.get("walk");
+      else if (op === "lookup") cursor = player.cursors.get(`${proc} walk`);
     }
     rows.sort(([a], [b]) => (a < b ? -1 : 1));
     return { ok: { keys: rows.map(([key]) => key), values: rows.map(([, value]) => value) } };

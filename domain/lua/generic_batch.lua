@@ -48,6 +48,7 @@ end
 
 generic_batch.delete = deleting(LIGHT)
 generic_batch.array = { lookup = generic_batch.lookup, update = updating(LIGHT) }
+generic_batch.slots = { lookup = generic_batch.lookup, update = updating(HEAVY) }
 generic_batch.trie = { lookup = generic_batch.lookup, update = updating(LIGHT), delete = deleting(LIGHT) }
 -- whole: a hash table says ENOENT with its last bucket, the others when asked for more.
 generic_batch.hash = { lookup = generic_batch.lookup, lookup_and_delete = taking(HEAVY),

@@ -26,14 +26,13 @@ function htab_lru.alloc(attr)
 end
 
 local function evict(m, keys)
-  for _, key in ipairs(keys) do
-    htab.take(m, key)
-    map.evicted(m)
-  end
-  if #keys > 0 then
-    lru_list.remove(m, keys)
-    map.changed(m)
-  end
+  if #keys == 0 then return 0 end
+  local elements, order = htab.keys(m)
+  call("HDEL", elements, unpack(keys))
+  call("ZREM", order, unpack(keys))
+  lru_list.remove(m, keys)
+  map.evicted(m, #keys)
+  map.changed(m)
   return #keys
 end
 
@@ -48,7 +47,7 @@ end
 function htab_lru.make_room(m)
   local nodes = call("HMGET", record(m), "local", "target")
   if tonumber(nodes[1] or 0) == 0 then
-    call("HSET", record(m), "local", refill(m, tonumber(nodes[2])))
+    call("HSET", record(m), "local", refill(m, lru_list.at_once(m, tonumber(nodes[2]))))
   end
 end
 

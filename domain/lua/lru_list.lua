@@ -7,9 +7,15 @@ local call = redis.call
 
 -- NR_SCANS: elements looked at, at a time.
 local SCANS = 128
+local KEY_BYTES = 65536
 local INACTIVE, ACTIVE, PENDING, END = 0, 2 ^ 50, 2 ^ 51, 2 ^ 52
 
 local lru_list = {}
+
+-- Keys beyond 512 bytes go by fewer at a time than in the kernel: a script is to be short.
+function lru_list.at_once(m, most)
+  return math.max(1, math.min(most, math.floor(KEY_BYTES / m.key_size)))
+end
 
 local function record(m) return kernel.key("map", m.id) end
 
@@ -64,22 +70,22 @@ end
 
 -- __bpf_lru_list_rotate_inactive(): goes on where the last turn stopped, and round at most once.
 local function rotate_inactive(m)
-  local lists, from = lru_list.keys(m), rotation(m)
-  local some = call("ZRANGEBYSCORE", lists, from, "(" .. ACTIVE, "WITHSCORES", "LIMIT", 0, SCANS + 1)
+  local lists, from, scans = (lru_list.keys(m)), rotation(m), lru_list.at_once(m, SCANS)
+  local some = call("ZRANGEBYSCORE", lists, from, "(" .. ACTIVE, "WITHSCORES", "LIMIT", 0, scans + 1)
   local older = call("ZRANGEBYSCORE", lists, INACTIVE, "(" .. from, "WITHSCORES",
-    "LIMIT", 0, SCANS + 1 - #some / 2)
+    "LIMIT", 0, scans + 1 - #some / 2)
   for _, word in ipairs(older) do some[#some + 1] = word end
   local keys = {}
-  for i = 1, math.min(#some, 2 * SCANS), 2 do keys[#keys + 1] = some[i] end
+  for i = 1, math.min(#some, 2 * scans), 2 do keys[#keys + 1] = some[i] end
   move(m, (sort(m, keys)), ACTIVE)
-  call("HSET", record(m), "rotation", some[2 * SCANS + 2] or from)
+  call("HSET", record(m), "rotation", some[2 * scans + 2] or from)
 end
 
 -- __bpf_lru_list_rotate(), once the local pending ones (at most `most`) are in the lists.
 function lru_list.rotate(m, most)
   rotate(m, oldest(m, PENDING, END, most))
   if count(m, INACTIVE, ACTIVE) < count(m, ACTIVE, PENDING) then
-    rotate(m, oldest(m, ACTIVE, PENDING, SCANS))
+    rotate(m, oldest(m, ACTIVE, PENDING, lru_list.at_once(m, SCANS)))
   end
   rotate_inactive(m)
 end
@@ -87,7 +93,7 @@ end
 -- __bpf_lru_list_shrink(): at most `want` keys to evict, the oldest inactive ones that were not used; when
 -- all were, the oldest.
 function lru_list.shrink(m, want)
-  local used, unused = sort(m, oldest(m, INACTIVE, ACTIVE, SCANS), want)
+  local used, unused = sort(m, oldest(m, INACTIVE, ACTIVE, lru_list.at_once(m, SCANS)), want)
   move(m, used, ACTIVE)
   return #unused > 0 and unused or oldest(m, INACTIVE, PENDING, 1)
 end

@@ -69,9 +69,9 @@ function map.count_failure(id)
   call("HINCRBY", kernel.key("map", id), "failed", 1)
 end
 
--- An element went to make room for another.
-function map.evicted(m)
-  call("HINCRBY", kernel.key("map", m.id), "evicted", 1)
+-- Elements that went to make room for others.
+function map.evicted(m, count)
+  call("HINCRBY", kernel.key("map", m.id), "evicted", count)
 end
 
 -- Every change of elements makes a new revision.

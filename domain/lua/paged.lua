@@ -18,15 +18,18 @@ function paged.place(id, size, i)
   return kernel.key("elem", id .. ":" .. math.floor(i / each)), (i % each) * size
 end
 
--- string.rep goes byte by byte: a long run is made of longer pieces.
+-- string.rep goes byte by byte: a long run is doubled until it is long enough.
 local function zeros(n)
   if n < 1024 then return ("\0"):rep(n) end
-  return ("\0"):rep(1024):rep(math.floor(n / 1024)) .. ("\0"):rep(n % 1024)
+  local run = ("\0"):rep(1024)
+  while #run < n do run = run .. run end
+  return run:sub(1, n)
 end
 
 local function range(key, offset, bytes)
   local found = call("GETRANGE", key, offset, offset + bytes - 1)
-  return #found == bytes and found or found .. zeros(bytes - #found)
+  if #found == bytes then return found end
+  return #found == 0 and zeros(bytes) or found .. zeros(bytes - #found)
 end
 
 function paged.read(id, size, i)

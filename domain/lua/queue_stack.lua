@@ -46,7 +46,7 @@ function queue_stack.push(m, _, value, flags)
   if count >= m.max_entries then
     if flags ~= EXIST then map.full(m) end
     queue_stack.drop_oldest(m, elements, head)
-    map.evicted(m)
+    map.evicted(m, 1)
   end
   call("HSET", elements, head + count, value)
 end

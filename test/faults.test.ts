@@ -285,6 +285,8 @@ describe("Redis at its maxmemory", () => {
       for (let i = 0; i < 3; i++) await root.post("/v1/maps", HASH);
       await root.put("/v1/fs?path=/pin", { type: "pin", fd: 3 });
       await root.put("/v1/fds/3/elements/u32:1", { value: "00000001" });
+      await root.post("/v1/maps", { ...HASH, max_entries: 1 });
+      await root.put("/v1/fds/6/elements/u32:1", { value: "00000001" });
       await limit(redis.url, "1mb");
 
       const state = async () => [
@@ -302,6 +304,8 @@ describe("Redis at its maxmemory", () => {
         await client.post("/v1/sessions", {}),
       ];
       for (const { status, body } of refused) expect([status, body.errno]).toEqual([507, "ENOMEM"]);
+      const refusal = await root.put("/v1/fds/6/elements/u32:2", { value: "00000001" });
+      expect(refusal.body.errno, "which could not be counted").toBe("E2BIG");
       expect((await client.get("/readyz")).status).toBe(200);
       expect(await state()).toEqual(before);
 

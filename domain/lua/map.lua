@@ -65,8 +65,9 @@ function map.full(m, errno)
     counted = m.id }, 0)
 end
 
+-- A Redis without memory refuses to count, which is no answer to the caller.
 function map.count_failure(id)
-  call("HINCRBY", kernel.key("map", id), "failed", 1)
+  pcall(call, "HINCRBY", kernel.key("map", id), "failed", 1)
 end
 
 -- Elements that went to make room for others.

@@ -1,32 +1,14 @@
 import { expect, it } from "vitest";
+import { AT, makeRing, opened, SIZE, span } from "./ring_world.ts";
 import { type Session, testService } from "./service.ts";
 
 /** Ring buffers as data: room, positions, order, what is lost, who may. ring_wait.test.ts has waiting. */
 
 const service = await testService();
-const SIZE = 4096;
-const RINGBUF = { map_type: "ringbuf", key_size: 0, value_size: 0, max_entries: SIZE };
-const AT = "/v1/fds/3/records";
-const span = (bytes: number) => 8 + Math.ceil(bytes / 8) * 8;
+const ringbuf = (size = SIZE) => makeRing(service, size);
 const zeros = (bytes: number) => "00".repeat(bytes);
 const read = async (s: Session, query = "") => (await s.get(`${AT}?${query}`)).body;
 const data = (body: { records: { data: string }[] }) => body.records.map((record) => record.data);
-
-/** A session whose fd 3 is a ring buffer, pinned as /ring. */
-async function ringbuf(max_entries = SIZE): Promise<Session> {
-  const session = await service.session(service.namespace());
-  expect((await session.post("/v1/maps", { ...RINGBUF, max_entries })).body.fd).toBe(3);
-  await session.put("/v1/fs?path=/ring", { type: "pin", fd: 3 });
-  return session;
-}
-
-/** A child whose only fd, 3, is the same ring buffer with other access. */
-async function opened(session: Session, file_flags: number): Promise<Session> {
-  const child = session.as((await session.post("/v1/session/fork")).body);
-  await child.del("/v1/fds/3");
-  expect((await child.post("/v1/fds", { path: "/ring", file_flags })).body.fd).toBe(3);
-  return child;
-}
 
 /** Puts one record after the other until one is refused; answers how many were taken. */
 async function fill(session: Session, bytes: number): Promise<number> {

@@ -3,13 +3,33 @@ import type { Session, TestService } from "./service.ts";
 
 /** A ring buffer that is waited for: its world, and the client's side of its events. */
 
-export const RINGBUF = { map_type: "ringbuf", key_size: 0, value_size: 0, max_entries: 4096 };
+export const SIZE = 4096;
+export const RINGBUF = { map_type: "ringbuf", key_size: 0, value_size: 0, max_entries: SIZE };
 export const AT = "/v1/fds/3/records";
 export const LONG = `${AT}?wait_ms=30000`;
 export const HOUR = 3_600_000;
 
 export async function put(session: Session, records: string[], flags = 0): Promise<void> {
   expect((await session.post(AT, { records, flags })).status).toBe(201);
+}
+
+/** Bytes that a record takes. */
+export const span = (bytes: number) => 8 + Math.ceil(bytes / 8) * 8;
+
+/** A session whose fd 3 is a ring buffer, pinned as /ring. */
+export async function makeRing(service: TestService, max_entries: number): Promise<Session> {
+  const session = await service.session(service.namespace());
+  expect((await session.post("/v1/maps", { ...RINGBUF, max_entries })).body.fd).toBe(3);
+  await session.put("/v1/fs?path=/ring", { type: "pin", fd: 3 });
+  return session;
+}
+
+/** A child whose only fd, 3, is the same ring buffer with other access. */
+export async function opened(session: Session, file_flags: number): Promise<Session> {
+  const child = session.as((await session.post("/v1/session/fork")).body);
+  await child.del("/v1/fds/3");
+  expect((await child.post("/v1/fds", { path: "/ring", file_flags })).body.fd).toBe(3);
+  return child;
 }
 
 /** Unless told otherwise nobody looks by himself: what wakes is a message. */
@@ -69,19 +89,19 @@ export interface Event {
   data?: string;
 }
 
-const opened: AbortController[] = [];
+const streams: AbortController[] = [];
 
 /** To be called once in a file that opens events. */
 export function closeEvents(): void {
   afterEach(() => {
-    for (const controller of opened.splice(0)) controller.abort();
+    for (const controller of streams.splice(0)) controller.abort();
   });
 }
 
 /** Reads events as a browser does; done when the stream has ended in order. */
 export async function events({ base, token }: Session, path = AT, id?: string) {
   const controller = new AbortController();
-  opened.push(controller);
+  streams.push(controller);
   const resumed = id === undefined ? {} : { "last-event-id": id };
   const response = await fetch(base + path, {
     headers: { authorization: `Bearer ${token}`, accept: "text/event-stream", ...resumed },

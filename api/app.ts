@@ -75,7 +75,14 @@ async function createApp(context: Context, options: Options): Promise<Express> {
     options.validateResponses ?? false,
   );
   app.use(noEventsToHead, guard.head, assets, guard.contentType);
-  app.use(validator.authenticate, guard.numbers, body, guard.depth, validator.validate);
+  app.use(
+    validator.authenticate,
+    guard.conditions,
+    guard.numbers,
+    body,
+    guard.depth,
+    validator.validate,
+  );
   for (const { method, path, operation } of routes) {
     const handler = handlers[operation.operationId];
     if (!handler) throw new Error(`openapi.yaml: no handler for ${operation.operationId}`);

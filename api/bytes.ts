@@ -52,8 +52,12 @@ function mac(text: string): Buffer {
   return Buffer.from(text.replaceAll(":", ""), "hex");
 }
 
+const KINDS =
+  "neither hex nor a literal (u8: to u64:, i8:, be16:, ip4:, ip6:, mac:, str:, hex:, b64:)";
+
 function hex(text: string): Buffer {
-  if (!/^([0-9a-fA-F]{2})*$/.test(text)) throw new Error("not an even number of hex digits");
+  if (/[^0-9a-fA-F]/.test(text)) throw new Error(KINDS);
+  if (text.length % 2 > 0) throw new Error("not an even number of hex digits");
   return Buffer.from(text, "hex");
 }
 
@@ -91,7 +95,8 @@ export function parseBytes(text: string, pointer: string): Buffer {
     try {
       return LITERALS[kind]?.(part.slice(prefix.length)) ?? Buffer.alloc(0);
     } catch (error) {
-      const why = (error as Error).message;
+      const spaced = pointer.startsWith("/query") && part.includes(" ");
+      const why = (error as Error).message + (spaced ? "; in a query + is written %2B" : "");
       throw einval(`at character ${at + 1}, ${JSON.stringify(part.slice(0, 60))}: ${why}`, pointer);
     } finally {
       at += part.length + 1;

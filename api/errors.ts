@@ -81,6 +81,10 @@ function faults(error: LibraryError): Fault[] {
 /** A body or parameter that the contract refuses is EINVAL, with the pointer to the field. */
 function ofLibrary(error: LibraryError): Problem {
   const status = error.status ?? 500;
+  if (status === 415 && / undefined$/.test(error.message)) {
+    const detail = "a body is wanted";
+    return { ...ofErrno("EINVAL", detail), errors: [{ pointer: "/body", detail }] };
+  }
   const name = BY_STATUS[status];
   if (name) return plain(status, name, error.message);
   if (status < 400 || status >= 500) return plain(500, "fault", "see the service's log");

@@ -41,7 +41,7 @@ function bodyValidator(): ValidateFunction<Body> {
 }
 
 /** What the general way is for. */
-const PARTICULAR = ["idempotency-key", "content-encoding", "if-match"];
+const PARTICULAR = ["idempotency-key", "content-encoding", "if-match", "if-none-match"];
 
 function plainHeaders({ headers }: IncomingMessage): boolean {
   const { authorization = "" } = headers;

@@ -43,7 +43,8 @@ export function isBytes(body: unknown): boolean {
 /** Literals or plain hex; {fd} for a slot. @throws EINVAL */
 export function valueBytes(body: ValueBody, pointer: string): Buffer {
   if (typeof body === "string") return parseBytes(body, pointer);
-  if (!isSlot(body)) throw einval("a string of bytes or {fd} is wanted", pointer);
+  if (!isSlot(body))
+    throw einval("a string of bytes or {fd} is wanted; JSON goes with format=json", pointer);
   return fdBytes(body.fd);
 }
 
@@ -86,6 +87,8 @@ function decodeValue(info: MapInfo, type: Type, value: Buffer): Json {
   return Array.from({ length: info.cpus }, (_, i) => decode(type, part(i)));
 }
 
+const HEX = /^[0-9a-fA-F]*$/;
+
 /** What the text says in JSON; undefined when it is none, and a literal then. */
 function jsonIn(text: string): Json | undefined {
   try {
@@ -102,7 +105,10 @@ function jsonForm(info: MapInfo): Form {
   return {
     key(text, pointer) {
       const json = key && jsonIn(text);
-      return json === undefined ? hex.key(text, pointer) : encode(key as Type, json, pointer);
+      if (json !== undefined) return encode(key as Type, json, pointer);
+      // Half of all hex is JSON, too.
+      if (key && HEX.test(text)) throw einval("with format=json hex is written hex:...", pointer);
+      return hex.key(text, pointer);
     },
     keyBody: (body, pointer) =>
       key ? encode(key, body as Json, pointer) : hex.keyBody(body, pointer),

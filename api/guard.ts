@@ -1,6 +1,6 @@
 import type { Request, RequestHandler } from "express";
 import { einval } from "../domain/errno.ts";
-import { INTEGER_PARAMETERS } from "./document.ts";
+import { INTEGER_PARAMETERS, routes } from "./document.ts";
 import { HttpError } from "./errors.ts";
 
 /** What is refused or put in order before the validator sees a request. */
@@ -47,8 +47,29 @@ export const head: RequestHandler = (req, _res, next) => {
 };
 
 interface Matched extends Request {
-  openapi?: { pathParams?: Record<string, string> };
+  openapi?: { openApiRoute: string; pathParams?: Record<string, string> };
 }
+
+/** Operations that take If-Match. */
+const CONDITIONAL = new Set(
+  routes
+    .filter(({ operation }) => operation.parameters?.some(({ $ref }) => $ref?.endsWith("/IfMatch")))
+    .map(({ method, path }) => `${method.toUpperCase()} ${path}`),
+);
+
+/** A condition that would not be kept is refused, for who sends one counts on it. */
+export const conditions: RequestHandler = (req: Matched, _res, next) => {
+  const { "if-match": match, "if-none-match": none } = req.headers;
+  const route = `${req.method} ${req.openapi?.openApiRoute}`;
+  if (req.method !== "GET" && none !== undefined) {
+    const how = "to create only, send flags 1 (BPF_NOEXIST)";
+    throw einval(`If-None-Match is not taken; ${how}`, "/headers/if-none-match");
+  }
+  if (req.method !== "GET" && match !== undefined && !CONDITIONAL.has(route)) {
+    throw einval("If-Match is not taken here", "/headers/if-match");
+  }
+  next();
+};
 
 const CANONICAL = /^(0|[1-9]\d{0,15})$/;
 

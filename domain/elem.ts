@@ -61,8 +61,14 @@ export function elemCommands(run: Run) {
       return { revision: number(revision) };
     },
 
-    async mapLookupAndDeleteElem(call: Call, fd: number, key: Buffer, flags: number) {
-      return bytes((await run(call, "map_lookup_and_delete_elem", fd, key, flags))[0]);
+    async mapLookupAndDeleteElem(
+      call: Call,
+      fd: number,
+      key: Buffer,
+      flags: number,
+      match: string,
+    ) {
+      return bytes((await run(call, "map_lookup_and_delete_elem", fd, key, flags, match))[0]);
     },
 
     /** @param key undefined for the first key. */

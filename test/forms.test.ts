@@ -121,6 +121,45 @@ describe("JSON by a schema", () => {
 });
 
 describe("refused", () => {
+  it("hex without its prefix where a key is JSON: half of all hex is JSON, too", async () => {
+    const schema = { key: "__u32" };
+    const session = await make({
+      map_type: "hash",
+      key_size: 4,
+      value_size: 1,
+      max_entries: 2,
+      schema,
+    });
+    const at_ = (key: string) => `/v1/fds/3/elements/${key}?format=json`;
+    const wrong = await session.put(at_("0a000000"), { value: "00" });
+    expect(wrong.body.errors[0]).toMatchObject({ pointer: "/params/key" });
+    expect(wrong.body.errors[0].detail).toMatch(/hex is written hex:/);
+    for (const key of ["10", "hex:0a000000", "u32:10"]) {
+      expect((await session.put(at_(key), { value: "00" })).status).toBe(204);
+    }
+    expect((await session.get("/v1/fds/3")).body.entries).toBe(1);
+  });
+
+  it("a body that is not there, flags beside a body, conditions that would not be kept", async () => {
+    const session = await make({ map_type: "hash", key_size: 4, value_size: 1, max_entries: 2 });
+    const path = "/v1/fds/3/elements/u32:1";
+    const body = { value: "00" };
+    expect((await session.put(path, body)).status).toBe(204);
+    const ask = async (method: string, at: string, more?: object, headers = {}) => {
+      const answer = await session.send(method, at, more, headers);
+      return [answer.status, answer.body.errors?.[0].pointer];
+    };
+    expect(await ask("PUT", path)).toEqual([400, "/body"]);
+    expect(await ask("PUT", `${path}?flags=1`, body)).toEqual([400, "/query/flags"]);
+    const none = { "if-none-match": "*" };
+    expect(await ask("PUT", path, body, none)).toEqual([400, "/headers/if-none-match"]);
+    const stale = { "if-match": '"ff"' };
+    const batch = { op: "delete", keys: ["u32:1"] };
+    expect(await ask("POST", "/v1/fds/3/batch", batch, stale)).toEqual([400, "/headers/if-match"]);
+    expect(await ask("POST", `${path}/take`, {}, stale)).toEqual([412, undefined]);
+    expect(await ask("GET", path, undefined, none)).toEqual([200, undefined]);
+  });
+
   it.each([
     [{ key: "__u32" }, "/body/schema/key", "a type of 4 bytes for a key_size of 8"],
     [{ value: "struct nothing" }, "/body/schema/value", "nothing"],

@@ -56,7 +56,7 @@ async function play(target: Target, { op, key, value, flags }: Step): Promise<st
   }
   const found =
     op === "take"
-      ? await kernel.mapLookupAndDeleteElem(call, fd, bytes, 0)
+      ? await kernel.mapLookupAndDeleteElem(call, fd, bytes, 0, "")
       : (await kernel.mapLookupElem(call, fd, bytes, { flags: 0, touch: op === "touch" })).value;
   return found.toString("hex", 0, 4);
 }

@@ -1,5 +1,6 @@
 import type { Request } from "express";
 import type { Page } from "../../domain/elem.ts";
+import { einval } from "../../domain/errno.ts";
 import { parseBytes } from "../bytes.ts";
 import { type Form, formOf, shown, type ValueBody } from "../forms.ts";
 import { done, type Handler, ok, pathNumber, query, type Reply, revised } from "../handler.ts";
@@ -33,6 +34,9 @@ const mapUpdateElem: Handler = async (context, asked) => {
   const { kernel } = context;
   const form = await formOf(context, asked);
   const raw = Buffer.isBuffer(req.body);
+  if (!raw && query<number>(req, "flags") > 0) {
+    throw einval("beside a JSON body flags is a field of it", "/query/flags");
+  }
   const { value, flags } = raw
     ? { value: req.body as Buffer, flags: query<number>(req, "flags") }
     : decoded(form, req.body as { value: ValueBody; flags?: number });
@@ -67,7 +71,8 @@ const mapLookupAndDeleteElem: Handler = async (context, asked) => {
   const form = await formOf(context, asked);
   const wanted = key(form, req);
   const { flags = 0 } = (req.body ?? {}) as { flags?: number };
-  const value = await kernel.mapLookupAndDeleteElem(call, pathNumber(req, "fd"), wanted, flags);
+  const fd = pathNumber(req, "fd");
+  const value = await kernel.mapLookupAndDeleteElem(call, fd, wanted, flags, ifMatch(req));
   return ok({ key: form.showKey(wanted), value: form.showValue(value) });
 };
 

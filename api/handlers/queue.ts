@@ -21,7 +21,7 @@ const mapPop: Handler = async (context, asked) => {
   const { kernel } = context;
   const { flags = 0 } = (req.body ?? {}) as { flags?: number };
   const form = await formOf(context, asked);
-  const value = await kernel.mapLookupAndDeleteElem(call, pathNumber(req, "fd"), NO_KEY, flags);
+  const value = await kernel.mapLookupAndDeleteElem(call, pathNumber(req, "fd"), NO_KEY, flags, "");
   return ok({ value: form.showValue(value) });
 };
 

@@ -21,7 +21,7 @@ end
 
 -- ___bpf_copy_key(): an empty key is a null pointer, which only maps without keys take.
 local function check_key(m, key)
-  if m.key_size == 0 and key ~= "" then map.invalid("a " .. m.type .. " has no keys") end
+  if m.key_size == 0 and key ~= "" then map.invalid("a " .. m.type .. " has no keys: push, pop, peek") end
   if m.key_size > 0 and key == "" then kernel.fail("EFAULT", "the map has keys, and none is given") end
   check_size("key", key, m.key_size)
 end
@@ -77,12 +77,13 @@ function sys.map_delete_elem(fd, key, match)
 end
 
 -- BPF_MAP_LOOKUP_AND_DELETE_ELEM
-function sys.map_lookup_and_delete_elem(fd, key, flags)
+function sys.map_lookup_and_delete_elem(fd, key, flags, match)
   flags = lookup_flags(flags)
   local m = map.fget(fd, true, true)
   refuse_lock(flags)
   check_key(m, key)
-  if not m.ops.take then kernel.fail("ENOTSUPP", "a " .. m.type .. " cannot take") end
+  if not m.ops.take then kernel.fail("ENOTSUPP", "nothing is taken out of a " .. m.type) end
+  if match ~= "" then use("match").check(m, key, match) end
   local taken = found(m.ops.take(m, key))
   return taken, map.changed(m)
 end

@@ -47,7 +47,9 @@ function sys.map_create(type, key_size, value_size, max_entries, flags, name, ex
     map_extra = extra, inner_map_fd = inner_fd, cpus = cpus() }
   local mode = file.mode(band(flags, RDONLY_WRONLY))
   if not mode then map.invalid("BPF_F_RDONLY and BPF_F_WRONLY at once") end
-  if not known[type] then map.invalid("map_type " .. type .. " is none of this service") end
+  if not known[type] then
+    map.invalid("map_type " .. type .. " is none of this service; a name is as lpm_trie")
+  end
   local ops = use("map_" .. known[type])
   if extra ~= "0" and not ops.takes_extra then map.invalid("map_extra has no meaning for this map_type") end
   ops.alloc_check(attr)

@@ -15,7 +15,7 @@ local function alloc_check() end
 -- trie_alloc()
 local function alloc(attr)
   if attr.max_entries == 0 then map.invalid("max_entries is 0") end
-  if bit.band(attr.map_flags, NO_PREALLOC) == 0 then map.invalid("BPF_F_NO_PREALLOC is a must") end
+  if bit.band(attr.map_flags, NO_PREALLOC) == 0 then map.invalid("map_flags needs BPF_F_NO_PREALLOC, 1") end
   use("map_attr").check_flags(attr, NO_PREALLOC)
   if attr.key_size < KEY_MIN or attr.key_size > KEY_MAX then map.invalid("key_size is not 5 to 260") end
   if attr.value_size == 0 or attr.value_size > VALUE_MAX then

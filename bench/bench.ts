@@ -26,7 +26,7 @@ import {
 
 const NAMESPACE = "bench";
 const ELEMENT_ROUNDS = 4;
-const OTHER_ROUNDS = 3;
+const OTHER_ROUNDS = 5;
 const BENCHMARK_REQUESTS = { 1: 15_000, 16: 30_000 };
 
 interface World {

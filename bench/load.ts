@@ -145,6 +145,9 @@ export function medianSample(samples: Sample[]): Sample {
   };
 }
 
+/** Rounds that are not counted: V8 is done with a new path after some 10,000 requests. */
+const WARM_UP = 2;
+
 /** Alternating rounds: every contender once a round, so that a noisy moment hits all alike. */
 export async function rounds(
   count: number,
@@ -152,10 +155,10 @@ export async function rounds(
 ): Promise<Record<string, Sample[]>> {
   const names = Object.keys(contenders);
   const results = Object.fromEntries(names.map((name): [string, Sample[]] => [name, []]));
-  for (let round = 0; round <= count; round++) {
+  for (let round = -WARM_UP; round < count; round++) {
     for (const [name, measure] of Object.entries(contenders)) {
       const sample = await measure();
-      if (round > 0) results[name]?.push(sample); // round 0 warms up
+      if (round >= 0) results[name]?.push(sample);
     }
   }
   return results;

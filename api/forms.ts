@@ -114,7 +114,7 @@ function jsonForm(info: MapInfo): Form {
       key ? encode(key, body as Json, pointer) : hex.keyBody(body, pointer),
     valueText(text, pointer) {
       const json = value && jsonIn(text);
-      return json === undefined ? hex.key(text, pointer) : this.value(json, pointer);
+      return json === undefined ? hex.valueText(text, pointer) : this.value(json, pointer);
     },
     showKey: (bytes) => (key ? decode(key, bytes) : hex.showKey(bytes)),
     value: (body, pointer) =>

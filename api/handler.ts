@@ -36,6 +36,13 @@ export type Handler = (context: Context, asked: Asked) => Promise<Reply>;
 
 export const ok = (body: object): Reply => ({ status: 200, body });
 export const created = (body: object): Reply => ({ status: 201, body });
+export const OCTETS = "application/octet-stream";
+
+/** Whether the answer is to be bytes as they are. */
+export function wantsOctets(req: Request): boolean {
+  return req.accepts(["json", OCTETS]) === OCTETS;
+}
+
 export const done: Reply = { status: 204 };
 export const revised = (revision: number) => ({ "bpf-map-revision": String(revision) });
 

@@ -3,7 +3,15 @@ import type { Batch, BatchRead, BatchWrite } from "../../domain/batch.ts";
 import { Errno, einval } from "../../domain/errno.ts";
 import { parseBytes } from "../bytes.ts";
 import { type Form, formOf, shown, type ValueBody } from "../forms.ts";
-import { type Handler, ok, pathNumber, query, type Reply } from "../handler.ts";
+import {
+  type Handler,
+  OCTETS,
+  ok,
+  pathNumber,
+  query,
+  type Reply,
+  wantsOctets,
+} from "../handler.ts";
 import { STATUS } from "../problem.ts";
 
 /** Many elements a request: in JSON, or as octets, in which key and value take turns. */
@@ -18,7 +26,6 @@ interface Body {
   flags?: number;
 }
 
-const OCTETS = "application/octet-stream";
 const COUNT = 100;
 
 /** Keys, or values, one after the other. @throws EINVAL when one differs from the others in length. */
@@ -145,7 +152,7 @@ const mapBatch: Handler = async (context, asked) => {
     body.op === "lookup"
       ? await kernel.mapLookupBatch(call, fd, wanted)
       : await kernel.mapLookupAndDeleteBatch(call, fd, wanted);
-  return req.accepts(["json", OCTETS]) === OCTETS ? tellBytes(batch) : tell(form, batch);
+  return wantsOctets(req) ? tellBytes(batch) : tell(form, batch);
 };
 
 export const batches = { mapBatch };

@@ -3,12 +3,20 @@ import type { Page } from "../../domain/elem.ts";
 import { einval } from "../../domain/errno.ts";
 import { parseBytes } from "../bytes.ts";
 import { type Form, formOf, shown, type ValueBody } from "../forms.ts";
-import { done, type Handler, ok, pathNumber, query, type Reply, revised } from "../handler.ts";
+import {
+  done,
+  type Handler,
+  OCTETS,
+  ok,
+  pathNumber,
+  query,
+  type Reply,
+  revised,
+  wantsOctets,
+} from "../handler.ts";
 import { etag, ifMatch } from "../tags.ts";
 
 /** Elements of maps: read, written, deleted, walked. */
-
-const OCTETS = "application/octet-stream";
 
 function key(form: Form, req: Request): Buffer {
   return form.key(String(req.params.key), "/params/key");
@@ -23,7 +31,7 @@ const mapLookupElem: Handler = async (context, asked): Promise<Reply> => {
   const found = await kernel.mapLookupElem(call, pathNumber(req, "fd"), wanted, how);
   const { value, id, revision } = found;
   const headers = { etag: etag(value), ...revised(revision) };
-  if (req.accepts(["json", OCTETS]) === OCTETS) {
+  if (wantsOctets(req)) {
     return { status: 200, bytes: value, type: OCTETS, headers };
   }
   return { ...ok({ key: form.showKey(wanted), value: shown(form, value, id) }), headers };

@@ -5,8 +5,6 @@ local map = use("map")
 
 local batch = { sys = {} }
 local sys = batch.sys
--- What a step reads at most.
-local STEP_BYTES = 262144
 
 -- bpf_map_do_batch(): fd, access, whether the type has it, elem_flags; `flags` only some look at.
 local function open(fd, reads, writes, name, elem_flags)
@@ -36,8 +34,7 @@ local function read(name, writes, fd, cursor, limit, elem_flags, flags, begins)
   if limit == "0" then return "", 0, false, 0, 0, 0, m.key_size end
   local from = cursor ~= "" and cursor or nil
   if from and begins == "1" then from = resume(m, from) end
-  local fits = math.max(1, math.floor(STEP_BYTES / (m.key_size + m.value_bytes)))
-  local list, rest = run(m, from, math.min(limit, fits))
+  local list, rest = run(m, from, map.at_once(m, limit))
   if writes and #list > 0 then map.changed(m) end
   return table.concat(list), #list / 2, rest or list[#list - 1] or false, rest and 0 or 1,
     m.ops.holds and 1 or 0, whole and 1 or 0, m.key_size

@@ -97,12 +97,10 @@ end
 
 -- A page of elements: key and value by turns, where to go on, whether values are ids, the revision.
 -- An element that stays is shown exactly once over all pages; big ones make for short pages.
-local PAGE_BYTES = 262144
 function sys.map_dump(fd, cursor, limit)
   local m = map.fget(fd, true, false)
-  local fits = math.max(1, math.floor(PAGE_BYTES / (m.key_size + m.value_bytes)))
   if cursor ~= "" then check_size("cursor", cursor, m.ops.cursor_bytes or m.key_size) end
-  local page, rest = m.ops.page(m, cursor ~= "" and cursor or nil, math.min(limit, fits))
+  local page, rest = m.ops.page(m, cursor ~= "" and cursor or nil, map.at_once(m, limit))
   return page, rest or false, ids(m), m.revision
 end
 
@@ -113,9 +111,9 @@ function sys.map_snapshot(fd)
   -- First of all, for types that have no elements to show.
   local page = m.ops.page(m, nil, 1)
   local count = m.ops.entries(m)
-  if count > SNAPSHOT_ENTRIES or count * (m.key_size + m.value_bytes) > PAGE_BYTES then
+  if count > SNAPSHOT_ENTRIES or count * (m.key_size + m.value_bytes) > map.PAGE_BYTES then
     kernel.fail("EFBIG", "a snapshot has at most " .. SNAPSHOT_ENTRIES .. " elements and "
-      .. PAGE_BYTES .. " bytes")
+      .. map.PAGE_BYTES .. " bytes")
   end
   if count > 1 then page = m.ops.page(m, nil, count) end
   return page, false, ids(m), m.revision

@@ -73,13 +73,16 @@ function htab.update(m, key, value, flags)
 end
 
 function htab.take(m, key)
-  local elements, order = htab.keys(m)
-  local value = call("HGET", elements, key)
-  if value then
-    call("HDEL", elements, key)
-    call("ZREM", order, key)
-  end
+  local value = htab.lookup(m, key)
+  if value then htab.drop(m, { key }) end
   return value
+end
+
+-- Takes keys out that are there.
+function htab.drop(m, keys)
+  local elements, order = htab.keys(m)
+  call("HDEL", elements, unpack(keys))
+  call("ZREM", order, unpack(keys))
 end
 
 function htab.delete(m, key)

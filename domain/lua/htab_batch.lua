@@ -43,12 +43,7 @@ end
 
 local function lookup_and_delete(m, cursor, limit)
   local list, rest = m.ops.page(m, cursor, limit)
-  local elements, order = htab.keys(m)
-  local keys = keys_of(list)
-  if #keys > 0 then
-    call("HDEL", elements, unpack(keys))
-    call("ZREM", order, unpack(keys))
-  end
+  if #list > 0 then htab.drop(m, keys_of(list)) end
   return list, rest
 end
 

@@ -27,9 +27,7 @@ end
 
 local function evict(m, keys)
   if #keys == 0 then return 0 end
-  local elements, order = htab.keys(m)
-  call("HDEL", elements, unpack(keys))
-  call("ZREM", order, unpack(keys))
+  htab.drop(m, keys)
   lru_list.remove(m, keys)
   map.evicted(m, #keys)
   map.changed(m)

@@ -59,6 +59,12 @@ function map.invalid(detail)
   kernel.fail("EINVAL", detail)
 end
 
+-- How many elements one script reads at most, whatever is asked: big ones are few.
+map.PAGE_BYTES = 262144
+function map.at_once(m, limit)
+  return math.min(limit, math.max(1, math.floor(map.PAGE_BYTES / (m.key_size + m.value_bytes))))
+end
+
 -- An update refused for want of room is counted: all that a failed command leaves.
 function map.full(m, errno)
   error({ errno = errno or "E2BIG", detail = "the map is full: " .. m.max_entries .. " elements",

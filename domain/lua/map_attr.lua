@@ -3,7 +3,7 @@ local kernel = use("kernel")
 local cred = use("cred")
 local file = use("file")
 local map = use("map")
-local call = redis.call
+local session = use("session")
 local band = bit.band
 
 local map_attr = { sys = {} }
@@ -35,16 +35,11 @@ function map_attr.check_name(name, field)
   end
 end
 
--- The namespace's possible CPUs, on which the layout of per-CPU values depends.
-local function cpus()
-  return tonumber(call("HGET", kernel.key("meta"), "cpus"))
-end
-
 -- BPF_MAP_CREATE, in the kernel's order.
 function sys.map_create(type, key_size, value_size, max_entries, flags, name, extra, inner_fd, schema)
   local attr = { key_size = tonumber(key_size), value_size = tonumber(value_size),
     max_entries = tonumber(max_entries), map_flags = flags - band(flags, TOKEN_FD), map_name = name,
-    map_extra = extra, inner_map_fd = inner_fd, cpus = cpus() }
+    map_extra = extra, inner_map_fd = inner_fd, cpus = tonumber(session.cpus()) }
   local mode = file.mode(band(flags, RDONLY_WRONLY))
   if not mode then map.invalid("BPF_F_RDONLY and BPF_F_WRONLY at once") end
   if not known[type] then

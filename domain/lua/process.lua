@@ -29,7 +29,7 @@ end
 local function info(sid)
   local fields = call("HGETALL", kernel.key("session", sid))
   local all = { "id", sid, "expires", clock.to_wall(tonumber(call("ZSCORE", kernel.key("deadlines"), sid))),
-    "fd_count", fd_table.count(sid), "cpus", call("HGET", META, "cpus") }
+    "fd_count", fd_table.count(sid), "cpus", session.cpus() }
   for i = 1, #fields, 2 do
     if fields[i] ~= "token" then
       all[#all + 1], all[#all + 2] = fields[i], fields[i + 1]

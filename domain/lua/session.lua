@@ -47,6 +47,12 @@ function session.enter(sid, token)
   session.id = sid
 end
 
+-- The namespace's possible CPUs, on which the layout of per-CPU values depends.
+function session.cpus()
+  session.possible = session.possible or call("HGET", kernel.key("meta"), "cpus")
+  return session.possible
+end
+
 -- The caller's credentials, read when a command asks for them.
 function session.cred()
   if not session.credentials then

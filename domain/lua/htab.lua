@@ -59,6 +59,11 @@ function htab.lookup(m, key)
   return call("HGET", kernel.key("elem", m.id), key)
 end
 
+-- What a program writes through a pointer: the element keeps its place in every list.
+function htab.store(m, key, value)
+  call("HSET", kernel.key("elem", m.id), key, value)
+end
+
 -- htab_map_update_elem(): EINVAL, then EEXIST or ENOENT, then E2BIG for a new key in a full map.
 function htab.update(m, key, value, flags)
   local elements, order = htab.keys(m)

@@ -6,6 +6,8 @@ local paged = use("paged")
 local EXIST, NOEXIST = 2, 1
 -- As much as one array may come to hold, and one element of it.
 local BYTES_MAX, VALUE_MAX = 4294967296, 4194304
+-- A smaller array is read as one string.
+local IMAGE_MAX = 65536
 
 local index = {}
 
@@ -66,6 +68,13 @@ end
 
 function index.delete()
   kernel.fail("EINVAL", "an array's elements cannot be deleted")
+end
+
+-- All values in one string, at its end without the zeros that were never written.
+function index.image(m)
+  if m.value_bytes * m.max_entries <= IMAGE_MAX then
+    return paged.image(m.id, m.value_bytes, m.max_entries) or ""
+  end
 end
 
 function index.page(m, cursor, limit)

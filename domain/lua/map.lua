@@ -12,12 +12,16 @@
 --   own(map, key)      or absent: the value of just this key, where lookup may answer with another's
 --   touch(map, key)    or absent: a program's lookup makes the element recently used
 --   meta_equal(template, map) or absent: what an inner map must share beside its sizes and flags
+--   image(map)         or absent: all values as one string, if they are few
+--   front(map, limit)  or absent: the values popped next, of a queue or stack
+--   store(map, key, value) or absent, then update: a value is written in place
+--   positions(map), fits(map, records) or absent: a ring buffer's room
 --   output(map, records, flags), read(map, from, limit, may_write) or absent: a ring buffer's records
 --   direct_value(map, offset) or absent: BPF_PSEUDO_MAP_VALUE
 --   check_prog(map, prog), adopt(map, prog) or absent: a program names the map
--- and properties: percpu, takes_extra (map_extra), asks_value (a lookup comes with a value), holds (the
--- kind of object whose ids are the values), cursor_bytes (where a cursor is no key), never_inner (not
--- in a map of maps).
+-- and properties: percpu, takes_extra (map_extra), asks_value (a lookup comes with a value), matches (it
+-- may answer with another key's), holds (the kind of object whose ids are the values), cursor_bytes
+-- (where a cursor is no key), never_inner (not in a map of maps).
 local kernel = use("kernel")
 local fd_table = use("fd_table")
 local call = redis.call

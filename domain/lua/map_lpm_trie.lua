@@ -54,7 +54,7 @@ local function nouns(m)
   return kernel.key("elem", m.id), kernel.key("keys", m.id), kernel.key("lens", m.id)
 end
 
--- trie_lookup_elem(): the longest prefix that is not longer than the key's own.
+-- trie_lookup_elem(): the value of the longest prefix that is not longer than the key's own, and its key.
 local function lookup(m, key)
   local elements, _, lens = nouns(m)
   local length, data = split(key)
@@ -71,7 +71,7 @@ local function lookup(m, key)
   for i, found in ipairs(call("HMGET", elements, unpack(places))) do
     if found and lengths[i] > best then best, value = lengths[i], found end
   end
-  return value and value:sub(#data + 1)
+  if value then return value:sub(#data + 1), struct.pack("<I4", best) .. value:sub(1, #data) end
 end
 
 -- The value of the prefix itself.
@@ -146,5 +146,5 @@ local function free(_, m)
 end
 
 return { alloc_check = alloc_check, alloc = alloc, lookup = lookup, own = own, update = update,
-  delete = delete, next_key = next_key, page = page, entries = entries, free = free,
+  delete = delete, next_key = next_key, page = page, entries = entries, free = free, matches = true,
   batches = use("generic_batch").trie }

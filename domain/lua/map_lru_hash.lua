@@ -18,5 +18,5 @@ end
 
 return { alloc_check = alloc_check, alloc = htab_lru.alloc, lookup = htab.lookup, update = update,
   take = htab_lru.take, remove = htab_lru.take, delete = htab.delete, next_key = htab.next_key,
-  page = htab.page, entries = htab.entries, free = htab_lru.free, touch = lru_list.touch,
+  page = htab.page, entries = htab.entries, free = htab_lru.free, touch = lru_list.touch, store = htab.store,
   batches = use("generic_batch").hash }

@@ -21,4 +21,5 @@ end
 
 return { alloc_check = alloc_check, alloc = alloc, lookup = index.lookup, update = index.update,
   delete = index.delete, next_key = index.next_key, page = index.page, entries = index.entries,
+  image = index.image,
   free = index.free, batches = use("generic_batch").array, percpu = true }

@@ -5,15 +5,12 @@
 -- record, and all records kept start within max_entries bytes of the producer.
 local kernel = use("kernel")
 local map = use("map")
+local ring_records = use("ring_records")
 local call = redis.call
+local state, entry_id, span = ring_records.state, ring_records.entry_id, ring_records.span
 
 local NUMA_NODE, PAGE = 4, 4096
 local NO_WAKEUP, FORCE_WAKEUP = 1, 2
-local HEADER = 8
--- Record space that one reading shows, or one record when that is more, and how many at most.
-local READ_BYTES, READ_RECORDS = 65536, 500
-
-local FIELDS = { "producer", "consumer", "produced", "consumed", "failed" }
 
 local function alloc_check() end
 
@@ -34,24 +31,6 @@ local function unsupported()
   kernel.fail("ENOTSUPP", "a ring buffer has records, not elements")
 end
 
-local function state(m)
-  local ring = {}
-  for i, value in ipairs(call("HMGET", kernel.key("map", m.id), unpack(FIELDS))) do
-    ring[FIELDS[i]] = tonumber(value or 0)
-  end
-  return ring
-end
-
--- Numbers as text: Lua's own way is short of digits from 10^14 on.
-local function entry_id(position, number)
-  return ("%.0f-%.0f"):format(position, number)
-end
-
--- Bytes that a record takes, with its header, rounded up.
-local function span(data)
-  return math.ceil(#data / 8) * 8 + HEADER
-end
-
 local function store(m, ring, records, count)
   local elements, position = kernel.key("elem", m.id), ring.producer
   for i = 1, count do
@@ -61,18 +40,35 @@ local function store(m, ring, records, count)
   call("HSET", kernel.key("map", m.id), "producer", position, "produced", ring.produced + count)
 end
 
+-- How many of these records there is room for, and where the producer is after them.
+local function admitted(m, ring, records)
+  local position, count = ring.producer, 0
+  for _, data in ipairs(records) do
+    local after = position + span(data)
+    if after - ring.consumer > m.max_entries - 1 then break end
+    position, count = after, count + 1
+  end
+  return count, position
+end
+
+local function fits(m, records)
+  return admitted(m, state(m), records) == #records
+end
+
+-- The producer's and the consumer's.
+local function positions(m)
+  local ring = state(m)
+  return { ring.producer, ring.consumer }
+end
+
 -- bpf_ringbuf_output(), of one record after the other until one finds no room: the producer's position
 -- and how many were taken; when not all, EAGAIN and why, and the one refused is counted. Waking is the
 -- first write, for it is the one that Redis may refuse.
 local function output(m, records, flags)
   if flags > NO_WAKEUP + FORCE_WAKEUP then map.invalid("flags: BPF_RB_NO_WAKEUP 1, BPF_RB_FORCE_WAKEUP 2") end
   local ring = state(m)
-  local position, count, refused = ring.producer, 0, nil
-  for _, data in ipairs(records) do
-    local after = position + span(data)
-    if after - ring.consumer > m.max_entries - 1 then refused = data break end
-    position, count = after, count + 1
-  end
+  local count, position = admitted(m, ring, records)
+  local refused = records[count + 1]
   if count > 0 then
     if flags ~= NO_WAKEUP then call("PUBLISH", kernel.key("wake", m.id), "") end
     local oldest = position - m.max_entries
@@ -85,30 +81,6 @@ local function output(m, records, flags)
   return position, count, "EAGAIN", "the ring buffer has no room for " .. #refused .. " bytes" .. never
 end
 
--- Positions after records and the records by turns, from a stream's entries.
-local function append(list, entries)
-  for _, entry in ipairs(entries) do
-    local data = entry[2][2]
-    list[#list + 1] = tonumber(entry[1]:match("^%d+")) + span(data)
-    list[#list + 1] = data
-  end
-end
-
--- The first record from `from` on is read apart from the others, for what is before it may be gone.
-local function records_from(m, from, limit)
-  local elements, list = kernel.key("elem", m.id), {}
-  local first = call("XRANGE", elements, entry_id(from, 0), "+", "COUNT", 1)
-  if not first[1] then return list end
-  local position, number = first[1][1]:match("^(%d+)-(%d+)$")
-  position, number = tonumber(position), tonumber(number)
-  if limit > 0 then append(list, first) end
-  if limit > 1 then
-    local before, most = entry_id(position + READ_BYTES, 0), math.min(limit, READ_RECORDS) - 1
-    append(list, call("XRANGE", elements, "(" .. first[1][1], before, "COUNT", most))
-  end
-  return list, position, number
-end
-
 -- Records from a position on (nil: the consumer's), where to read on, bytes that were missed on the way,
 -- records refused so far. One who may write has consumed what is before the position: to set it is what
 -- mmap(2) of the consumer's page is for.
@@ -119,7 +91,7 @@ local function read(m, from, limit, may_write)
     map.invalid(("position: the producer is at %.0f"):format(ring.producer))
   end
   local list, first, number = {}, nil, nil
-  if from < ring.producer then list, first, number = records_from(m, from, limit) end
+  if from < ring.producer then list, first, number = ring_records.from(m, from, limit) end
   if may_write and from > ring.consumer then
     local consumed = number and number - 1 or ring.produced
     call("HSET", kernel.key("map", m.id), "consumer", from, "consumed", consumed)
@@ -141,4 +113,4 @@ end
 
 return { alloc_check = alloc_check, alloc = alloc, lookup = unsupported, update = unsupported,
   delete = unsupported, next_key = unsupported, page = unsupported, entries = entries, free = free,
-  output = output, read = read }
+  output = output, read = read, positions = positions, fits = fits }

@@ -14,7 +14,13 @@ local function pop(m)
   return value
 end
 
+-- The values that are popped next.
+local function front(m, limit)
+  local _, head, count = queue_stack.state(m)
+  return queue_stack.values(m, head + count - 1, head + count - math.min(limit, count), -1)
+end
+
 return { alloc_check = queue_stack.alloc_check, alloc = queue_stack.alloc, lookup = peek,
   update = queue_stack.push, take = pop, delete = queue_stack.delete,
   next_key = queue_stack.next_key, page = queue_stack.page, entries = queue_stack.entries,
-  free = queue_stack.free, cursor_bytes = queue_stack.CURSOR_BYTES }
+  free = queue_stack.free, front = front, cursor_bytes = queue_stack.CURSOR_BYTES }

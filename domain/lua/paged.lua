@@ -37,6 +37,11 @@ function paged.read(id, size, i)
   return range(key, offset, size)
 end
 
+-- All `count` elements in one string, when they are in one page; what was never written is missing.
+function paged.image(id, size, count)
+  return count <= per_page(size) and call("GET", kernel.key("elem", id .. ":0")) or nil
+end
+
 -- Elements first to last, each page read once.
 function paged.read_many(id, size, first, last)
   local each, list = per_page(size), {}

@@ -7,8 +7,10 @@ local map = use("map")
 local fd_table = use("fd_table")
 local prog_type = use("prog_type")
 local band = bit.band
+local call = redis.call
 
-local prog_load = { sys = {} }
+-- prog_resolve is for who goes on with prog_load.
+local prog_load = { sys = {}, first_half = { prog_resolve = true } }
 
 local KNOWN_FLAGS = 1 + 2 + 4 + 8 + 16 + 32 + 64 + 128
 local INSNS_MAX, MAPS_MAX = 1000000, 64
@@ -84,16 +86,40 @@ local function adopt(maps, prog)
   end
 end
 
--- attr and verdict are JSON. The verdict: { before, refs, during, after, tag }, refs the distinct fds
--- { fd, offset when its value is addressed }; in insns a map is an index into refs.
-function prog_load.sys.prog_load(attr_json, insns, verdict_json)
-  local attr, verdict = cjson.decode(attr_json), cjson.decode(verdict_json)
-  local insn_cnt = #insns / 8
+-- All that is checked before the registers are: the program's type, and the maps and ids behind refs.
+local function check(attr, insn_cnt, verdict)
   local type, attach = check_attributes(attr, insn_cnt)
   refuse(verdict.before)
   local maps, ids = resolve(verdict.refs)
   refuse(verdict.during)
   prog_type.check_sleepable(type, attr.prog_flags)
+  return type, attach, maps, ids
+end
+
+-- For who judges the registers: the program's type, attach type, whether its licence is GPL-compatible,
+-- and what its maps are like, a row for each of refs.
+function prog_load.sys.prog_resolve(attr_json, insn_cnt, verdict_json)
+  local attr, rows = cjson.decode(attr_json), {}
+  local type, attach, _, ids = check(attr, tonumber(insn_cnt), cjson.decode(verdict_json))
+  for i, id in ipairs(ids) do
+    rows[i] = { id, unpack(call("HMGET", kernel.key("map", id), "map_type", "key_size",
+      "value_size", "max_entries", "map_flags", "frozen", "inner", "inner_max_entries")) }
+  end
+  return type.name, attach, GPL[attr.license:sub(1, 127)] or 0, rows
+end
+
+-- attr and verdict are JSON. The verdict: { before, refs, during, after, tag, ids }, refs the distinct
+-- fds { fd, offset when its value is addressed }, ids the maps for which `after` was found; in insns a
+-- map is an index into refs.
+function prog_load.sys.prog_load(attr_json, insns, verdict_json)
+  local attr, verdict = cjson.decode(attr_json), cjson.decode(verdict_json)
+  local insn_cnt = #insns / 8
+  local type, attach, maps, ids = check(attr, insn_cnt, verdict)
+  for i, id in ipairs(ids) do
+    if tostring(verdict.ids[i]) ~= tostring(id) then
+      error({ errno = "STALE", detail = "fd " .. verdict.refs[i].fd .. " is another map now" }, 0)
+    end
+  end
   refuse(verdict.after)
   local prog = { owner = type.name .. "/" .. attach .. "/" .. band(attr.prog_flags, 32) }
   adopt(maps, prog)
@@ -102,9 +128,9 @@ function prog_load.sys.prog_load(attr_json, insns, verdict_json)
     "prog_name", attr.prog_name, "tag", verdict.tag, "license", license,
     "gpl_compatible", GPL[license] or 0, "insn_cnt", insn_cnt, "load_time", use("clock").wall,
     "created_by_uid", use("session").cred().uid, "expected_attach_type", attach,
-    "owner", prog.owner, "maps", table.concat(ids, ",") })
+    "owner", prog.owner, "maps", table.concat(ids, ","), "func_info", attr.func_info and 1 or 0 })
   use("prog").keep(id, insns, maps)
-  return fd, id
+  return fd, id, verdict.log
 end
 
 return prog_load

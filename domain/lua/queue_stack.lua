@@ -73,6 +73,13 @@ function queue_stack.page(m, cursor, limit)
   return list, last + 1 < head + count and struct.pack("<I8", last) or nil
 end
 
+-- Values from `first` on, by number and in this direction.
+function queue_stack.values(m, first, last, step)
+  local numbers = {}
+  for n = first, last, step do numbers[#numbers + 1] = n end
+  return numbers[1] and call("HMGET", kernel.key("elem", m.id), unpack(numbers)) or {}
+end
+
 function queue_stack.entries(m)
   return call("HLEN", kernel.key("elem", m.id))
 end

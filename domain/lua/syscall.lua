@@ -2,7 +2,7 @@
 -- ARGV: module, command, session id and token hash ("" for a command of nobody's), the idempotency
 -- record's id and the request's fingerprint ("" without), then the command's own arguments.
 -- Answers { "", values... }, or { errno, detail, log } when it failed; what is left for the sweeper
--- to do is told by "+" instead of "".
+-- to do is told by "+" instead of "", the first answer to a request that is repeated by "=".
 local kernel = use("kernel")
 local call = redis.call
 
@@ -38,6 +38,14 @@ local function attempt()
   return reply
 end
 
+-- Not kept: what was no answer, and what only the command after it answers (module.first_half).
+local function keeps(reply)
+  local first_half = use(module).first_half
+  if first_half and first_half[name] then return false end
+  local code = reply[1]
+  return code ~= "FAULT" and code ~= "TOKEN" and code ~= "ENDED" and code ~= "STALE"
+end
+
 local function remembered()
   local key = kernel.key("idem", record)
   local kept = call("HMGET", key, "fingerprint", "reply")
@@ -45,10 +53,12 @@ local function remembered()
     if kept[1] ~= fingerprint then return { "IDEMPOTENCY", "the key was used with another request" } end
     -- A repeat is a sign of life, too.
     if sid ~= "" then pcall(use("session").enter, sid, token) end
-    return cmsgpack.unpack(kept[2])
+    local reply = cmsgpack.unpack(kept[2])
+    if reply[1] == "" or reply[1] == "+" then reply[1] = "=" end
+    return reply
   end
   local reply = attempt()
-  if reply[1] ~= "FAULT" and reply[1] ~= "TOKEN" and reply[1] ~= "ENDED" then
+  if keeps(reply) then
     call("HSET", key, "fingerprint", fingerprint, "reply", cmsgpack.pack(reply))
     call("PEXPIRE", key, KEEP_MS)
   end

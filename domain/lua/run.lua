@@ -1,0 +1,133 @@
+-- BPF_PROG_TEST_RUN, first half: what a run has to see, as of one moment. The program itself runs
+-- outside of Redis, on what is answered here; run_commit.lua then compares and writes.
+-- What is wanted comes packed: { program, programs, maps }. program is the id for which the rest was
+-- thought of: when the caller's is another one, only that is told. Programs are { id, load_time known },
+-- maps { id, mode, ... }, the modes:
+--   "keys", key...   these elements, or all of them when there are few
+--   "whole"          all elements
+--   "front", n       of a queue or stack the n to be popped next
+local kernel = use("kernel")
+local cred = use("cred")
+local map = use("map")
+local call = redis.call
+
+local run = { sys = {}, first_half = { prog_test_run = true, prog_run = true } }
+
+-- More than one script can read in time is refused.
+local BYTES_MAX, ELEMENTS_MAX = 1048576, 4096
+-- So few elements are shown whole, unasked.
+local FEW = 32
+
+local PROGRAM = { "load_time", "prog_type", "prog_name", "tag", "expected_attach_type", "func_info",
+  "maps" }
+
+local NO_TEST_RUN = { kprobe = true, tracepoint = true, perf_event = true, cgroup_sock = true,
+  cgroup_device = true, sock_ops = true, sk_skb = true, sk_msg = true, cgroup_sock_addr = true,
+  sk_reuseport = true, cgroup_sysctl = true, cgroup_sockopt = true, lirc_mode2 = true,
+  lwt_seg6local = true, flow_dissector = true, raw_tracepoint = true,
+  raw_tracepoint_writable = true, sk_lookup = true, syscall = true, netfilter = true }
+
+local room = { bytes = BYTES_MAX, elements = ELEMENTS_MAX }
+
+local function take_room(m, count)
+  room.elements = room.elements - count
+  room.bytes = room.bytes - count * (m.key_size + m.value_bytes)
+  if room.elements < 0 or room.bytes < 0 then
+    kernel.fail("E2BIG", "the run reads more than " .. ELEMENTS_MAX .. " elements or " .. BYTES_MAX
+      .. " bytes of maps")
+  end
+end
+
+local function all(m, count)
+  take_room(m, count)
+  local image = m.ops.image and m.ops.image(m)
+  return 1, image or count > 0 and m.ops.page(m, nil, count) or {}
+end
+
+-- The value, and the key that was found; for a Bloom filter, which is asked for a value, nothing or "".
+function run.lookup(m, key)
+  if m.ops.asks_value then return m.ops.lookup(m, "", key) and "" end
+  return m.ops.lookup(m, key)
+end
+
+-- Key, value and the key that was found by turns.
+local function some(m, want)
+  local list = {}
+  take_room(m, #want - 2)
+  for i = 3, #want do
+    local value, matched = run.lookup(m, want[i])
+    list[#list + 1], list[#list + 2], list[#list + 3] = want[i], value or false, matched or false
+  end
+  return 0, list
+end
+
+local shown = {
+  whole = function(m, _, entries) return all(m, entries) end,
+  front = function(m, want)
+    take_room(m, want[3])
+    return 0, m.ops.front(m, want[3])
+  end,
+  keys = function(m, want, entries)
+    if m.ops.image and m.ops.image(m) then return all(m, entries) end
+    local few = entries <= FEW and not m.ops.matches and m.key_size > 0
+    if few then return all(m, entries) end
+    return some(m, want)
+  end,
+}
+
+local function attributes(m)
+  return { m.id, m.type, m.key_size, m.value_size, m.max_entries, m.flags, m.value_bytes }
+end
+
+-- Attributes, revision, entries, positions of a ring buffer, whether all is there, the elements.
+local function view(want)
+  if call("EXISTS", kernel.key("map", want[1])) == 0 then return false end
+  local m = map.load(want[1])
+  local entries = m.ops.entries(m)
+  local positions = m.ops.positions and m.ops.positions(m) or false
+  return { attributes(m), m.revision, entries, positions, shown[want[2]](m, want, entries) }
+end
+
+-- 1 for a program that is known as it is, else its record, its instructions and the attributes of its
+-- maps; false for one that is gone.
+local function program(want)
+  local fields = call("HMGET", kernel.key("prog", want[1]), unpack(PROGRAM))
+  if not fields[1] then return false end
+  if fields[1] == want[2] then return 1 end
+  local maps = {}
+  for id in fields[#fields]:gmatch("%d+") do maps[#maps + 1] = attributes(map.load(id)) end
+  fields[#fields], fields[#fields + 1] = maps, call("GET", kernel.key("insns", want[1]))
+  return fields
+end
+
+local function mapped(list, fn)
+  local answers = {}
+  for i, want in ipairs(list) do answers[i] = fn(want) end
+  return answers
+end
+
+-- The program's id and time of loading, then the programs and maps wanted, unless wanted for another.
+local function see(id, packed)
+  local wants = cmsgpack.unpack(packed)
+  local loaded, type = unpack(call("HMGET", kernel.key("prog", id), "load_time", "prog_type"))
+  if NO_TEST_RUN[type] then kernel.fail("ENOTSUPP", "a " .. type .. " program has no test run") end
+  if tostring(wants[1]) ~= tostring(id) then return id, loaded, false, false end
+  return id, loaded, mapped(wants[2], program), mapped(wants[3], view)
+end
+
+function run.sys.prog_test_run(fd, packed)
+  return see(use("fd_table").fget_kind(fd, "prog").id, packed)
+end
+
+-- The same for a pinned program, without an fd: permissions are those of BPF_OBJ_GET.
+function run.sys.prog_run(path, packed)
+  local node = use("namei").node(path, true)
+  cred.need(node, 6, "running " .. path)
+  if node.kind ~= "map" and node.kind ~= "prog" then
+    kernel.fail("EACCES", path .. " is a " .. node.kind .. ", not a pin")
+  end
+  if node.kind == "map" then kernel.fail("EINVAL", path .. " is a map, not a program") end
+  return see(node.object, packed)
+end
+
+return run

@@ -1,11 +1,16 @@
 import { batchCommands } from "./batch.ts";
-import type { Call, Run } from "./call.ts";
+import type { Begin, Call, Run } from "./call.ts";
 import { elemCommands } from "./elem.ts";
+import { elfCommands } from "./elf.ts";
+import { codeKey } from "./exec/host/programs.ts";
+import { Runner } from "./exec/host/runner.ts";
+import { Pool } from "./exec/runtime/pool.ts";
 import { fdCommands } from "./fd.ts";
 import { fsCommands } from "./fs.ts";
 import { mapCommands } from "./map.ts";
 import { progCommands } from "./prog.ts";
 import { ringCommands } from "./ring.ts";
+import { runCommands } from "./run.ts";
 import { connect, Script } from "./script.ts";
 import { sessionCommands } from "./session.ts";
 import { Tokens } from "./token.ts";
@@ -25,23 +30,47 @@ export interface Hints {
   onSession(namespace: string): void;
 }
 
-/**
- * @param secret the key of all tokens, at least 32 bytes, the same in every replica.
- * @param deadline ms after which a call of Redis counts as lost.
- * @param cpus possible CPUs of new namespaces.
- */
-export function createKernel(url: string, secret: Buffer, deadline = 1000, cpus = 2) {
+export interface Settings {
+  /** ms after which a call of Redis counts as lost. */
+  deadline: number;
+  /** Possible CPUs of new namespaces. */
+  cpus: number;
+  /** Threads that run programs, ms that a run may take, instructions that a repetition may. */
+  threads: number;
+  runLimit: number;
+  budget: number;
+  /** What the verifier takes: instructions of a program, and gone through. */
+  insns: number;
+  complexity: number;
+}
+
+export const SETTINGS: Settings = {
+  deadline: 1000,
+  cpus: 2,
+  threads: 2,
+  runLimit: 1000,
+  budget: 100_000_000,
+  insns: 1_000_000,
+  complexity: 1_000_000,
+};
+
+/** @param secret the key of all tokens, at least 32 bytes, the same in every replica. */
+export function createKernel(url: string, secret: Buffer, changed: Partial<Settings> = {}) {
+  const settings = { ...SETTINGS, ...changed };
+  const { deadline, cpus, threads, runLimit, budget, insns, complexity } = settings;
   const script = new Script(connect(url, deadline), deadline);
   const tokens = new Tokens(secret);
   const hints: Hints = { onWorkLeft: () => {}, onSession: () => {} };
+  const pool = new Pool({ threads, timeLimit: runLimit });
 
-  const run: Run = async (call: Call, command, ...args) => {
+  const begin: Begin = async (call: Call, command, ...args) => {
     const { namespace, sid, hash, record, fingerprint } = call;
     const who = [sid, hash, record, fingerprint];
     const answer = await script.run(namespace, command, ...who, ...args);
     if (answer.workLeft) hints.onWorkLeft(namespace);
-    return answer.values;
+    return answer;
   };
+  const run: Run = async (...command) => (await begin(...command)).values;
 
   /** A sweeper's turn. `allowance`: ms that may pass until anybody's next one. */
   async function sweep(namespace: string, allowance: number) {
@@ -50,20 +79,33 @@ export function createKernel(url: string, secret: Buffer, deadline = 1000, cpus 
     return { workLeft: workLeft || more === 1, sessions: Number(sessions) };
   }
 
-  return {
-    script,
-    tokens,
-    hints,
-    sweep,
-    wake: new Wake(script.redis),
+  function disconnect(): void {
+    pool.close();
+    script.redis.disconnect();
+  }
+
+  const commands = {
     ...sessionCommands(run, tokens, (namespace) => hints.onSession(namespace), cpus),
     ...fdCommands(run),
     ...mapCommands(run),
     ...elemCommands(run),
     ...batchCommands(run),
     ...ringCommands(run),
-    ...progCommands(run),
+    ...progCommands(run, begin, { insns, complexity }, (unit) =>
+      pool.prepare({ key: codeKey(unit), unit }),
+    ),
+    ...runCommands(begin, new Runner(run, pool, budget)),
     ...fsCommands(run),
+  };
+  return {
+    script,
+    tokens,
+    hints,
+    sweep,
+    disconnect,
+    wake: new Wake(script.redis),
+    ...commands,
+    ...elfCommands(commands),
   };
 }
 

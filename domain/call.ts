@@ -12,6 +12,13 @@ export interface Call extends Caller {
 /** Runs a command of domain/lua; rejects with an Errno or another failure of errno.ts. */
 export type Run = (call: Call, command: string, ...args: Argument[]) => Promise<Value[]>;
 
+/** The first of two commands; the second has the record. `remembered`: that one's first answer. */
+export type Begin = (
+  call: Call,
+  command: string,
+  ...args: Argument[]
+) => Promise<{ values: Value[]; remembered: boolean }>;
+
 export function text(value: Value | undefined): string {
   return value === null || value === undefined ? "" : value.toString();
 }

@@ -12,6 +12,7 @@ export const ERRNO = {
   EFAULT: 14,
   EBUSY: 16,
   EEXIST: 17,
+  ENODEV: 19,
   ENOTDIR: 20,
   EISDIR: 21,
   EINVAL: 22,
@@ -73,6 +74,9 @@ export class SessionEnded extends Error {
 
 /** The Idempotency-Key was used with another request. */
 export class KeyReused extends Error {}
+
+/** What the command was prepared for is no longer so; nothing was done, and it is prepared again. */
+export class Stale extends Error {}
 
 /** Redis cannot be reached or refuses to work: nothing was done. */
 export class Unavailable extends Error {}

@@ -1,64 +1,38 @@
-import { type Call, next, number, type Run } from "./call.ts";
-import { Errno } from "./errno.ts";
+import { pageOf } from "./asm/listing.ts";
+import { type Begin, bytes, type Call, next, number, pairs, type Run, text } from "./call.ts";
+import { einval, Stale } from "./errno.ts";
 import { holders, infos, progInfo } from "./object.ts";
-import { type MapRef, type Options, relocate } from "./verifier/verifier.ts";
-import { judge } from "./verifier/worker.ts";
+import { type Prepared, type ProgAttr, prepareLoad } from "./prog_load.ts";
+import type { Value } from "./script.ts";
+import type { Limits } from "./verifier/verifier.ts";
 
-/** Programs. Their shape is judged here, their maps and the caller's rights in the script. */
+/** Programs as objects: loaded, listed, bound to maps. */
 
-export interface ProgAttr {
-  prog_type: string;
-  license: string;
-  prog_name: string;
-  prog_flags: number;
-  expected_attach_type: number;
-  log_level: number;
-  fd_array: number[] | undefined;
-}
+/** How often the fds of a load may have become other maps meanwhile. */
+const TRIES = 8;
 
-/** As many fds as one atomic step looks up; Linux has no such limit. */
-const FDS_MAX = 1000;
-
-interface Ref {
-  fd: number;
-  /** The byte of the map's value that is addressed directly. */
-  offset?: number;
-}
-
-/**
- * Each fd at its first use, and again where it addresses its value further than before: what is asked
- * of it comes in the order of the instructions. For each reference the place of an entry of its fd.
- */
-function distinct(found: readonly MapRef[], fdArray: readonly number[]) {
-  const places = new Map<number, number>();
-  const furthest = new Map<number, number>();
-  const refs: Ref[] = [];
-  const indices = found.map(({ kind, value, direct, offset }) => {
-    const fd = kind === "fd" ? value : (fdArray[value] ?? -1);
-    const further = direct && offset > (furthest.get(fd) ?? -1);
-    if (further) furthest.set(fd, offset);
-    if (further || !places.has(fd)) {
-      places.set(fd, refs.push(further ? { fd, offset } : { fd }) - 1);
-    }
-    return places.get(fd) ?? 0;
-  });
-  if (refs.length > FDS_MAX) throw new Errno("ENOMEM", `more than ${FDS_MAX} fds in insns`);
-  return { refs, indices };
-}
-
-export function progCommands(run: Run) {
+/** @param onLoad is told of each program that was accepted. */
+export function progCommands(
+  run: Run,
+  begin: Begin,
+  limits: Partial<Limits>,
+  onLoad: (unit: NonNullable<Prepared["unit"]>) => void,
+) {
   return {
-    /** @returns the log too: empty for a program that is accepted. */
+    /** @returns the log, too: of an accepted program what Linux says at its log level. */
     async progLoad(call: Call, attr: ProgAttr, insns: Buffer) {
-      const { fd_array, ...stored } = attr;
-      const options: Options = { progType: attr.prog_type, logLevel: attr.log_level };
-      const all = fd_array ? { ...options, fdArrayLength: fd_array.length } : options;
-      const { verdict, tag } = await judge(insns, all);
-      const { refs, indices } = distinct(verdict.refs, fd_array ?? []);
-      const judged = JSON.stringify({ ...verdict, refs, tag }, (_, value) => value ?? undefined);
-      const indexed = relocate(insns, indices, verdict.refs);
-      const [fd, id] = await run(call, "prog_load", JSON.stringify(stored), indexed, judged);
-      return { fd: number(fd), id: number(id), log: "" };
+      const told = ([fd, id, log]: Value[]) => ({ fd: number(fd), id: number(id), log: text(log) });
+      for (let tries = 1; ; tries++) {
+        const prepared = await prepareLoad(begin, call, attr, insns, limits);
+        if ("remembered" in prepared) return told(prepared.remembered);
+        try {
+          const answer = await run(call, "prog_load", ...prepared.args);
+          if (prepared.unit) onLoad(prepared.unit);
+          return told(answer);
+        } catch (error) {
+          if (!(error instanceof Stale) || tries === TRIES) throw error;
+        }
+      }
     },
 
     async progGetNextId(call: Call, start: number, limit: number) {
@@ -69,6 +43,22 @@ export function progCommands(run: Run) {
     async progGet(call: Call, id: number) {
       const [fields, rows, more] = await run(call, "prog_get", id);
       return { ...progInfo(id, fields), holders: holders(rows, more === 1) };
+    },
+
+    /** At most `limit` instructions, and the second half of a ld_imm64. @throws EINVAL inside of one. */
+    async progInsns(call: Call, id: number, start: number, limit: number) {
+      const [count, insns, ids, names] = await run(call, "prog_insns", id, start, limit + 1);
+      const named = pairs(names).map(([of, name]): [number, string] => [number(of), text(name)]);
+      const page = {
+        insn_cnt: number(count),
+        start,
+        limit,
+        insns: bytes(insns),
+        names: new Map(named),
+      };
+      const found = pageOf(page, text(ids).split(",").map(Number));
+      if (found) return found;
+      throw einval(`instruction ${start} is the second half of a ld_imm64`, "/query/start");
     },
 
     progBindMap: (call: Call, fd: number, mapFd: number, flags: number) =>

@@ -6,6 +6,7 @@ import {
   KeyReused,
   OutcomeUnknown,
   SessionEnded,
+  Stale,
   Unavailable,
 } from "./errno.ts";
 import { joinLua } from "./image.ts";
@@ -38,6 +39,10 @@ const NOT_GROWING = new Set([
   "obj_get_info_by_fd",
   "prog_get",
   "prog_get_next_id",
+  "prog_insns",
+  "prog_resolve",
+  "prog_run",
+  "prog_test_run",
   "ring_read",
   "rmdir",
   "session_get",
@@ -120,6 +125,7 @@ function fromReply(code: string, detail: string, log: boolean): Error {
   if (code === "TOKEN") return new BadToken(detail);
   if (code === "ENDED") return new SessionEnded(detail);
   if (code === "IDEMPOTENCY") return new KeyReused(detail);
+  if (code === "STALE") return new Stale(detail);
   return refused(detail);
 }
 
@@ -145,6 +151,8 @@ export interface Answer {
   values: Value[];
   /** The namespace has freeing left for a sweeper. */
   workLeft: boolean;
+  /** The first answer to a request that was repeated. */
+  remembered: boolean;
 }
 
 export class Script {
@@ -193,7 +201,9 @@ export class Script {
     const call = this.#commands[name](`bpf:{${namespace}}:`, module, command, ...args);
     const [status, ...values] = await this.#inTime(call);
     const code = String(status);
-    if (code === "" || code === "+") return { values, workLeft: code === "+" };
+    if (code === "" || code === "+" || code === "=") {
+      return { values, workLeft: code === "+", remembered: code === "=" };
+    }
     throw fromReply(code, String(values[0]), values[1] === 1);
   }
 

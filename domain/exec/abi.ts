@@ -1,0 +1,141 @@
+// What a compiled program and the machine that runs it agree on. Addresses are offsets into one
+// WebAssembly.Memory; a register holds one as an unsigned 64-bit number.
+
+/** Nothing below is ever memory: NULL and what is near it, and handles of maps and functions. */
+export const LOW = 0x1_0000;
+export const STACK = LOW;
+export const MAX_FRAMES = 8;
+export const FRAME_BYTES = 512;
+/** Where contexts, packets and values are placed; up to ARENA_END, 8 bytes apart at least. */
+export const ARENA = STACK + 0x2000;
+export const ARENA_END = 0x0200_0000;
+/**
+ * One byte for each granule of 8 bytes: how many of them, from its start, may be read (written); 0 is
+ * none. That of address a is at SHADOW_READ + (a >>> 3). Regions start at multiples of 8.
+ */
+export const SHADOW_READ = 0x0220_0000;
+export const SHADOW_WRITE = 0x0280_0000;
+export const MEMORY_PAGES = 0x0300_0000 / 0x1_0000;
+
+/** MAX_TAIL_CALL_CNT */
+export const TAIL_CALLS = 33;
+
+/** Of a map as a program is compiled against it: what it may have inlined. */
+export interface MapShape {
+  map_type: string;
+  key_size: number;
+  value_size: number;
+  max_entries: number;
+  map_flags: number;
+}
+
+/**
+ * Bytes from one resident element of an array to the next: `base<i> + index * stride`. The gap is never
+ * accessible.
+ */
+export const strideOf = ({ value_size }: { value_size: number }): number =>
+  Math.ceil(value_size / 8) * 8 + 8;
+
+/**
+ * What a program is compiled from. In insns a map is its place in `maps`: imm of a ld_imm64 with src 1,
+ * or 2 with an offset into its only value in the second imm.
+ */
+export interface Unit {
+  insns: Uint8Array;
+  maps: readonly MapShape[];
+  prog_type: string;
+  /** Its functions are described by BTF. */
+  func_info?: boolean;
+}
+
+/**
+ * The compiled form. Every subprogram is a function (r1..r5 i64, sb i32) -> i64, sb being the frame
+ * pointer r10, which grows down by FRAME_BYTES per call from STACK + MAX_FRAMES * FRAME_BYTES.
+ *
+ * Imports, all of module "env":
+ *   memory; table (funcref, shared by all programs of a machine); fuel (mutable i64)
+ *   h<N>       helper N with the signature of HELPERS
+ *   add_lookup a lookup (ADD_LOOKUP) in an array or hash, of one CPU's values or not, whose value is only
+ *              tested for NULL and added to by atomics without fetch, each at a multiple of its size
+ *   tail_call  (map handle i32, index i32) -> i32: place in table, or -1 for a miss
+ *   skb_load   (offset i32, size i32) -> i64: LD_ABS and LD_IND, host order; -1 ends the function with 0
+ * Exports:
+ *   main       subprogram 0
+ *   callback   (function handle i32, r1..r5 i64, sb i32) -> i64; present when a function is taken. sb is
+ *              that of the function: FRAME_BYTES below its caller's
+ *   map<i>     mutable i32: handle of map i, set before a run; a register naming the map holds it
+ *   base<i>    mutable i32: address of element 0 of an array whose values are all in memory, else 0:
+ *              then lookups go through h1. For direct access it is always set.
+ *   seen<i>    mutable i32: address of a byte per element; an inlined lookup sets bit 0 of its element's
+ * Instructions are paid for from `fuel` at function entry and on jumps back; with too little left it
+ * becomes -1 and the program traps. A handle of a function is its subprogram's number + 1.
+ */
+export interface Compiled {
+  wasm: Uint8Array<ArrayBuffer>;
+  /** Offsets in the wasm bytes, ascending, and the instruction of each, by turns. */
+  places: Uint32Array;
+  /** Helpers that it imports, by number. */
+  helpers: readonly number[];
+}
+
+/**
+ * Types of arguments: i a 32-bit number or an address or a handle, l a 64-bit number, b the frame
+ * pointer of the caller (not a register; last, for helpers that call back). Of the answer: i is
+ * sign-extended into r0, p zero-extended, l as it is, v leaves 0.
+ */
+export interface Signature {
+  args: string;
+  ret: "i" | "p" | "l" | "v";
+}
+
+/** The helpers that can run, by number. bpf_loop (181) and bpf_tail_call (12) are compiled in. */
+export const HELPERS: Readonly<Record<number, Signature>> = {
+  1: { args: "ii", ret: "p" }, // map_lookup_elem
+  2: { args: "iiil", ret: "i" }, // map_update_elem
+  3: { args: "ii", ret: "i" }, // map_delete_elem
+  5: { args: "", ret: "l" }, // ktime_get_ns
+  6: { args: "iilll", ret: "i" }, // trace_printk
+  7: { args: "", ret: "p" }, // get_prandom_u32
+  8: { args: "", ret: "p" }, // get_smp_processor_id
+  9: { args: "iiiil", ret: "i" }, // skb_store_bytes
+  10: { args: "iilll", ret: "i" }, // l3_csum_replace
+  11: { args: "iilll", ret: "i" }, // l4_csum_replace
+  18: { args: "iii", ret: "i" }, // skb_vlan_push
+  19: { args: "i", ret: "i" }, // skb_vlan_pop
+  23: { args: "il", ret: "i" }, // redirect
+  26: { args: "iiii", ret: "i" }, // skb_load_bytes
+  28: { args: "iiiil", ret: "l" }, // csum_diff
+  34: { args: "i", ret: "p" }, // get_hash_recalc
+  38: { args: "iil", ret: "i" }, // skb_change_tail
+  39: { args: "ii", ret: "i" }, // skb_pull_data
+  40: { args: "il", ret: "l" }, // csum_update
+  41: { args: "i", ret: "v" }, // set_hash_invalid
+  42: { args: "", ret: "p" }, // get_numa_node_id
+  43: { args: "iil", ret: "i" }, // skb_change_head
+  44: { args: "ii", ret: "i" }, // xdp_adjust_head
+  48: { args: "il", ret: "l" }, // set_hash
+  54: { args: "ii", ret: "i" }, // xdp_adjust_meta
+  65: { args: "ii", ret: "i" }, // xdp_adjust_tail
+  68: { args: "iiiil", ret: "i" }, // skb_load_bytes_relative
+  87: { args: "iil", ret: "i" }, // map_push_elem
+  88: { args: "ii", ret: "i" }, // map_pop_elem
+  89: { args: "ii", ret: "i" }, // map_peek_elem
+  118: { args: "", ret: "l" }, // jiffies64
+  125: { args: "", ret: "l" }, // ktime_get_boot_ns
+  130: { args: "iiil", ret: "i" }, // ringbuf_output
+  131: { args: "iil", ret: "p" }, // ringbuf_reserve
+  132: { args: "il", ret: "v" }, // ringbuf_submit
+  133: { args: "il", ret: "v" }, // ringbuf_discard
+  134: { args: "il", ret: "l" }, // ringbuf_query
+  160: { args: "", ret: "l" }, // ktime_get_coarse_ns
+  164: { args: "iiilb", ret: "i" }, // for_each_map_elem
+  182: { args: "iii", ret: "i" }, // strncmp
+  188: { args: "i", ret: "l" }, // xdp_get_buff_len
+  189: { args: "iiii", ret: "i" }, // xdp_load_bytes
+  190: { args: "iiii", ret: "i" }, // xdp_store_bytes
+  195: { args: "iii", ret: "p" }, // map_lookup_percpu_elem
+  208: { args: "", ret: "l" }, // ktime_get_tai_ns
+};
+
+/** A lookup whose value is only tested for NULL and added to without fetch: import "add_lookup". */
+export const ADD_LOOKUP: Signature = { args: "ii", ret: "p" };

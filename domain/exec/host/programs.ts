@@ -1,0 +1,61 @@
+import { createHash } from "node:crypto";
+import { bytes, list, number, text } from "../../call.ts";
+import type { Value } from "../../script.ts";
+import type { MapShape, Unit } from "../abi.ts";
+import type { ProgramView } from "../job.ts";
+import { Lru } from "./lru.ts";
+import { attributes } from "./view.ts";
+
+/** Programs that this process has seen. They never change, so that each is read from Redis once. */
+
+interface Known {
+  loaded: string;
+  type: string;
+  view: ProgramView & { unit: Unit };
+  /** Of each of its maps the id and the type. */
+  maps: { id: number; type: string }[];
+}
+
+const BYTES_MAX = 64 << 20;
+
+/** The same for the same code, however often it was loaded. */
+export function codeKey({ insns, maps, prog_type, func_info }: Unit): string {
+  const shapes = maps.map(({ map_type, key_size, value_size, max_entries, map_flags }) =>
+    [map_type, key_size, value_size, max_entries, map_flags].join(" "),
+  );
+  const hash = createHash("sha256").update(insns);
+  hash.update([prog_type, func_info ? "func_info" : "", ...shapes].join("\n"));
+  return hash.digest("base64url");
+}
+
+export class Programs {
+  readonly #known = new Lru<Known>(BYTES_MAX);
+
+  get(namespace: string, id: number): Known | undefined {
+    return this.#known.get(`${namespace} ${id}`);
+  }
+
+  /** When it was loaded, which tells it from one of the same id in a namespace begun anew. */
+  loaded(namespace: string, id: number): string {
+    return this.get(namespace, id)?.loaded ?? "";
+  }
+
+  /** @param record of run.lua: load_time, type, name, tag, attach type, func_info, maps, insns. */
+  keep(namespace: string, id: number, record: Value): Known {
+    const [loaded, type, , , , funcInfo, rows, insns] = list(record);
+    const all = list(rows).map(attributes);
+    const maps: MapShape[] = all;
+    const unit = {
+      ...{ insns: bytes(insns), maps, prog_type: text(type) },
+      func_info: number(funcInfo) === 1,
+    };
+    const known = {
+      loaded: text(loaded),
+      type: text(type),
+      view: { id, key: codeKey(unit), unit, maps: all.map((map) => map.id) },
+      maps: all.map((map) => ({ id: map.id, type: map.map_type })),
+    };
+    this.#known.set(`${namespace} ${id}`, known, unit.insns.length + 1024);
+    return known;
+  }
+}

@@ -1,0 +1,34 @@
+/** What Node has of the WebAssembly JavaScript API and its types leave out (they are in lib "dom"). */
+declare namespace WebAssembly {
+  class Module {
+    constructor(bytes: BufferSource);
+  }
+  class Memory {
+    readonly buffer: ArrayBuffer;
+    constructor(limits: { initial: number; maximum?: number });
+  }
+  class Table {
+    readonly length: number;
+    constructor(limits: { element: "anyfunc"; initial: number; maximum?: number });
+    get(index: number): unknown;
+    set(index: number, value: unknown): void;
+    grow(by: number): number;
+  }
+  class Global<T = number> {
+    value: T;
+    constructor(type: { value: "i32" | "i64"; mutable?: boolean }, value: T);
+  }
+  class Instance {
+    readonly exports: Exports;
+    constructor(module: Module, imports?: Imports);
+  }
+  class RuntimeError extends Error {}
+  class CompileError extends Error {}
+
+  type Exports = Record<string, unknown>;
+  type Imports = Record<string, Record<string, unknown>>;
+
+  function validate(bytes: BufferSource): boolean;
+}
+
+type BufferSource = ArrayBuffer | ArrayBufferView;

@@ -1,0 +1,34 @@
+// bpf_trace_printk(): lines go to the run's own trace.
+
+import { ERRNO } from "../../errno.ts";
+import type { Helpers, Host } from "./helpers.ts";
+import { printf } from "./printf.ts";
+
+/** MAX_TRACE_PRINTK_BUF, with a terminator. */
+const LINE_MAX = 1023;
+/** Lines of a run that are kept. */
+const LINES_MAX = 1000;
+
+export function traceHelpers(host: Host): Helpers {
+  const { arena } = host;
+  /** Up to its end or to what is no memory, as strncpy_from_kernel_nofault() has it. */
+  const stringAt = (address: bigint): string => {
+    const start = Number(BigInt.asUintN(64, address));
+    let end = start;
+    while (end - start < LINE_MAX && arena.canRead(end, 1) && arena.bytes[end] !== 0) end++;
+    return arena.canRead(end, 1) ? arena.bytes.toString("latin1", start, end) : "";
+  };
+  return {
+    6: (format: number, size: number, ...args: bigint[]) => {
+      const at = format >>> 0;
+      arena.readable(at, size >>> 0);
+      const end = arena.bytes.subarray(at, at + (size >>> 0)).indexOf(0);
+      if (end < 0) return -ERRNO.EINVAL;
+      const line = printf(arena.bytes.toString("latin1", at, at + end), args, stringAt);
+      if (line === undefined) return -ERRNO.EINVAL;
+      const { trace } = host.run;
+      if (trace.length < LINES_MAX) trace.push(line.slice(0, LINE_MAX));
+      return Math.min(line.length, LINE_MAX);
+    },
+  };
+}

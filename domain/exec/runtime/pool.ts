@@ -1,0 +1,117 @@
+// Threads that run programs, so that neither a long nor a hostile one stops the service. They are
+// started when there is something to do, and never keep the process alive.
+
+import type { Unit } from "../abi.ts";
+import { TooLarge } from "../compiler/limit.ts";
+import type { Job, Outcome } from "../job.ts";
+import { type Task, Thread } from "./thread.ts";
+import type { Told } from "./worker.ts";
+
+export { TooLarge } from "../compiler/limit.ts";
+export { TimeLimit } from "./thread.ts";
+
+/** Too many jobs are waiting. */
+export class Busy extends Error {
+  override readonly name = "Busy";
+}
+
+export interface PoolOptions {
+  /** How many, at most. */
+  threads: number;
+  /** ms that a job may take, compiling included. */
+  timeLimit: number;
+  /** Jobs that wait for a thread, at most. */
+  waiting?: number;
+}
+
+const WAITING = 10_000;
+/** Compiling alone may take so many times as long as a job. */
+const PATIENCE = 10;
+
+export class Pool {
+  private readonly options: Required<PoolOptions>;
+  private readonly threads = new Set<Thread>();
+  private readonly idle: Thread[] = [];
+  private readonly queue: Task[] = [];
+  private starting = 0;
+  private closed = false;
+
+  constructor(options: PoolOptions) {
+    this.options = { waiting: WAITING, ...options };
+  }
+
+  /** @throws Busy, TimeLimit; TooLarge for a program that cannot be compiled. */
+  run(job: Job): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      const done = (told: Told): void => {
+        if ("outcome" in told) resolve(told.outcome);
+        else if ("tooLarge" in told) reject(new TooLarge(told.tooLarge));
+        else reject(new Error("error" in told ? told.error : "a thread did not run its job"));
+      };
+      this.add({ job, limit: this.options.timeLimit, done, failed: reject });
+    });
+  }
+
+  /** Has a program compiled, so that its first run need not wait for that. */
+  prepare(program: { key: string; unit: Unit }): void {
+    const limit = PATIENCE * this.options.timeLimit;
+    if (this.queue.length >= this.options.waiting) return;
+    this.add({ prepare: program, limit, done: () => {}, failed: () => {} });
+  }
+
+  private add(task: Task): void {
+    if (this.closed || this.queue.length >= this.options.waiting) {
+      task.failed(new Busy(`${this.queue.length} runs are waiting`));
+      return;
+    }
+    this.queue.push(task);
+    this.assign();
+  }
+
+  private assign(): void {
+    while (this.queue.length > 0 && this.idle.length > 0) {
+      const task = this.queue.shift() as Task;
+      this.take(task).start(task);
+    }
+    const room = this.options.threads - this.threads.size;
+    if (!this.closed && room > 0 && this.queue.length > this.starting) this.begin();
+  }
+
+  /** An idle thread; one that has the program if there is one. */
+  private take({ job }: Task): Thread {
+    const key = job?.programs[0]?.key;
+    const found = key === undefined ? -1 : this.idle.findIndex((thread) => thread.has(key));
+    return this.idle.splice(found < 0 ? this.idle.length - 1 : found, 1)[0] as Thread;
+  }
+
+  private begin(): void {
+    let begun = false;
+    this.starting++;
+    const ready = (): void => {
+      if (!begun) this.starting--;
+      begun = true;
+    };
+    const idle = (thread: Thread): void => {
+      ready();
+      this.idle.push(thread);
+      this.assign();
+    };
+    const gone = (thread: Thread, error: Error): void => {
+      // Another one would not start either.
+      if (!begun) for (const task of this.queue.splice(0)) task.failed(error);
+      ready();
+      this.threads.delete(thread);
+      const at = this.idle.indexOf(thread);
+      if (at >= 0) this.idle.splice(at, 1);
+      this.assign();
+    };
+    this.threads.add(new Thread(idle, gone));
+  }
+
+  /** Ends the threads; what they were doing is rejected. */
+  close(): void {
+    this.closed = true;
+    for (const thread of this.threads) thread.close();
+    for (const task of this.queue.splice(0)) task.failed(new Busy("the pool is closed"));
+  }
+}

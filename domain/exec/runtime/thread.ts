@@ -1,0 +1,119 @@
+// A thread of the pool: what it does, and which programs it has.
+
+import { Worker } from "node:worker_threads";
+import type { Unit } from "../abi.ts";
+import type { Job, ProgramView } from "../job.ts";
+import type { Asked, Told } from "./worker.ts";
+
+/** A thread of Node 20 does not take over tsx from the process that starts it. */
+const BOOT = `import("tsx/esm/api").then((tsx) => {
+  tsx.register();
+  return import(${JSON.stringify(new URL("./worker.ts", import.meta.url).href)});
+});`;
+
+/** Bytes of instructions of the programs that a thread keeps, and how many of them. */
+const BYTES_MAX = 16 << 20;
+const PROGRAMS_MAX = 512;
+
+/** Of JavaScript's own memory: what runs keep there is counted, so that this is a second wall. */
+const LIMITS = { maxOldGenerationSizeMb: 512 };
+
+/** Something for a thread to do; a job, or a program to compile. */
+export interface Task {
+  job?: Job;
+  prepare?: { key: string; unit: Unit };
+  /** ms */
+  limit: number;
+  done(told: Told): void;
+  failed(error: Error): void;
+}
+
+export class TimeLimit extends Error {
+  override readonly name = "TimeLimit";
+}
+
+export class Thread {
+  private readonly worker = new Worker(BOOT, { eval: true, resourceLimits: LIMITS });
+  /** Least recently used first, with the bytes of their instructions. */
+  private readonly programs = new Map<string, number>();
+  private bytes = 0;
+  private task: Task | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private closing = false;
+
+  /** It is `idle` when it has nothing to do, and `gone` when it has ended. */
+  constructor(idle: (thread: Thread) => void, gone: (thread: Thread, error: Error) => void) {
+    const end = (error: Error): void => {
+      clearTimeout(this.timer);
+      this.task?.failed(error);
+      this.task = undefined;
+      gone(this, error);
+    };
+    this.worker.on("message", (told: Told) => {
+      if (this.closing) return;
+      clearTimeout(this.timer);
+      const task = this.task;
+      this.task = undefined;
+      idle(this);
+      task?.done(told);
+    });
+    this.worker.on("error", end);
+    this.worker.on("exit", () => end(new Error("a thread that runs programs ended")));
+    this.worker.unref();
+  }
+
+  has(key: string): boolean {
+    return this.programs.has(key);
+  }
+
+  start(task: Task): void {
+    this.task = task;
+    const { job, prepare, limit } = task;
+    const views = job?.programs ?? [];
+    const known = new Set(views.map(({ key }) => key).filter((key) => this.has(key)));
+    for (const { key, unit } of prepare ? [prepare] : views) this.keep(key, unit);
+    const forget = this.overflow(new Set(views.map(({ key }) => key)));
+    const bare = (view: ProgramView): ProgramView => {
+      const { id, key, maps } = view;
+      return known.has(key) ? { id, key, maps } : view;
+    };
+    const asked: Asked = { forget };
+    if (prepare !== undefined) asked.prepare = prepare;
+    if (job !== undefined) asked.job = { ...job, programs: views.map(bare) };
+    this.worker.postMessage(asked);
+    this.timer = setTimeout(() => this.late(limit), limit);
+    this.timer.unref();
+  }
+
+  private late(limit: number): void {
+    this.task?.failed(new TimeLimit(`the program ran for more than ${limit} ms`));
+    this.task = undefined;
+    this.close();
+  }
+
+  private keep(key: string, unit: Unit | undefined): void {
+    const size = this.programs.get(key) ?? unit?.insns.length;
+    if (size === undefined) return;
+    if (!this.programs.delete(key)) this.bytes += size;
+    this.programs.set(key, size);
+  }
+
+  /** Programs that it no longer keeps; none of those in use. */
+  private overflow(used: ReadonlySet<string>): string[] {
+    const forget: string[] = [];
+    for (const [key, size] of this.programs) {
+      if (this.bytes <= BYTES_MAX && this.programs.size <= PROGRAMS_MAX) break;
+      if (used.has(key)) continue;
+      this.programs.delete(key);
+      this.bytes -= size;
+      forget.push(key);
+    }
+    return forget;
+  }
+
+  close(): void {
+    this.closing = true;
+    clearTimeout(this.timer);
+    void this.worker.terminate();
+  }
+}

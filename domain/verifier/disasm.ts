@@ -72,14 +72,24 @@ function atomic(insn: Insn): string | null {
   return insn.imm === STORE_REL ? `store_release(${place}, r${insn.src})` : null;
 }
 
-function load(insn: Insn, next: Insn | undefined): string {
+/** How a ld_imm64 shows its constant (cb_imm of struct bpf_insn_cbs). */
+export type Constant = (insn: Insn, next: Insn | undefined) => string;
+
+/** All 64 bits of a ld_imm64. */
+export function constant(insn: Insn, next: Insn | undefined): string {
+  const imm = (BigInt((next?.imm ?? 0) >>> 0) << 32n) | BigInt(insn.imm >>> 0);
+  return `0x${imm.toString(16)}`;
+}
+
+/** A map is a kernel address in the log, which this service has none of. */
+const logged: Constant = (insn, next) =>
+  insn.src === 0 || insn.src === bpf.PSEUDO_FUNC ? constant(insn, next) : "0x0";
+
+function load(insn: Insn, next: Insn | undefined, show: Constant): string {
   const mode = bpf.modeOf(insn);
   if (mode === bpf.ABS) return `r0 = *(${size(insn)} *)skb[${insn.imm}]`;
   if (mode === bpf.IND) return `r0 = *(${size(insn)} *)skb[r${insn.src} + ${insn.imm}]`;
-  const imm = (BigInt((next?.imm ?? 0) >>> 0) << 32n) | BigInt(insn.imm >>> 0);
-  // A map prints as its kernel address, which this service has none of.
-  const isMap = insn.src !== 0 && insn.src !== bpf.PSEUDO_FUNC;
-  return `r${insn.dst} = 0x${(isMap ? 0n : imm).toString(16)}`;
+  return `r${insn.dst} = ${show(insn, next)}`;
 }
 
 function jump(insn: Insn): string {
@@ -98,7 +108,7 @@ function jump(insn: Insn): string {
   return `if ${r}${insn.dst} ${sign} ${right} goto pc${signed(insn.off)}`;
 }
 
-function text(insn: Insn, next: Insn | undefined): string | null {
+function text(insn: Insn, next: Insn | undefined, show: Constant): string | null {
   switch (bpf.classOf(insn)) {
     case bpf.ALU:
     case bpf.ALU64:
@@ -113,15 +123,15 @@ function text(insn: Insn, next: Insn | undefined): string | null {
     case bpf.ST:
       return `${memory(insn, insn.dst)} = ${insn.imm}`;
     case bpf.LD:
-      return load(insn, next);
+      return load(insn, next, show);
     default:
       return jump(insn);
   }
 }
 
 /** `next` is the second half of a ld_imm64. Only opcodes of the table reach the log. */
-export function disasm(insn: Insn, next?: Insn): string {
+export function disasm(insn: Insn, next?: Insn, show: Constant = logged): string {
   const code = insn.code.toString(16).padStart(2, "0");
-  const body = text(insn, next);
+  const body = text(insn, next, show);
   return body === null ? `BUG_${code}` : `(${code}) ${body}`;
 }

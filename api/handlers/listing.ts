@@ -1,0 +1,27 @@
+import { lines, listing, type Page } from "../../domain/asm/listing.ts";
+import { type Handler, ok, pathNumber, query, type Reply } from "../handler.ts";
+
+/** The instructions of programs, for people and for programs. */
+
+const PLAIN = "text/plain";
+
+/** A text has no place for `next`: it is in the Link header, as RFC 8288 has it. */
+function plain(text: string, { next }: Page, url: (start: number) => string): Reply {
+  const headers = next === undefined ? {} : { link: `<${url(next)}>; rel="next"` };
+  return { status: 200, bytes: Buffer.from(text), type: PLAIN, headers };
+}
+
+const progInsns: Handler = async ({ kernel }, { req, call }) => {
+  const id = pathNumber(req, "id");
+  const limit = query<number>(req, "limit");
+  const format = query<"json" | "text" | "raw">(req, "format");
+  const page = await kernel.progInsns(call, id, query(req, "start"), limit);
+  const { insn_cnt, insns, next } = page;
+  const url = (start: number) =>
+    `/v1/progs/${id}/instructions?format=${format}&start=${start}&limit=${limit}`;
+  if (format === "text") return plain(listing(page), page, url);
+  if (format === "raw") return plain(`${insns.toString("hex")}\n`, page, url);
+  return ok({ insn_cnt, instructions: lines(page), ...(next === undefined ? {} : { next }) });
+};
+
+export const listings = { progInsns };

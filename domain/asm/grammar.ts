@@ -1,0 +1,136 @@
+// The notation read backwards: every instruction is printed once with marks for operands, and what it
+// printed becomes a path of tokens in a tree. So whatever the disassembler prints can be assembled,
+// and there is one table of notation.
+
+import { constant, disasm } from "../verifier/disasm.ts";
+import type { Insn } from "../verifier/insn.ts";
+import * as bpf from "../verifier/insn.ts";
+import { numberOf, type Token, tokenAt } from "./lexer.ts";
+
+/** Where an operand goes; `target` is off or imm by the opcode, `wide` both imms of a ld_imm64. */
+export type Field = "dst" | "src" | "off" | "imm" | "next" | "wide" | "target" | "helper";
+
+/** A number is one that the notation always has there. */
+export type Hole = Field | number;
+
+export interface Form {
+  /** What no operand sets. */
+  readonly base: Insn;
+  readonly holes: readonly Hole[];
+}
+
+export interface Node {
+  /** By the text of a literal, or by a blank and what kind of operand goes there. */
+  readonly next: Map<string, Node>;
+  /** What may end here: more than one only where the constant of a ld_imm64 looks like a mov's. */
+  readonly forms: Form[];
+}
+
+/** How maps and functions are told: maps by their `noun`, an fd or an id (bpftool's print_imm). */
+export function constantBy(noun: "fd" | "id") {
+  return (insn: Insn, next: Insn | undefined): string => {
+    const [at, offset] = [insn.imm >>> 0, (next?.imm ?? 0) >>> 0];
+    switch (insn.src) {
+      case bpf.PSEUDO_MAP_FD:
+        return `map[${noun}:${at}]`;
+      case bpf.PSEUDO_MAP_VALUE:
+        return `map[${noun}:${at}][0]+${offset}`;
+      case bpf.PSEUDO_MAP_IDX:
+        return `map[idx:${at}]`;
+      case bpf.PSEUDO_MAP_IDX_VALUE:
+        return `map[idx:${at}]+${offset}`;
+      case bpf.PSEUDO_FUNC:
+        return `subprog[${insn.imm < 0 ? "" : "+"}${insn.imm}]`;
+      default:
+        return constant(insn, next);
+    }
+  };
+}
+
+const MARKS = { dst: 1, src: 2, off: 291, imm: 70001 };
+const NEXT = 90001;
+const FIELDS = new Map<number, Field>([
+  [MARKS.off, "off"],
+  [MARKS.imm, "imm"],
+  [NEXT, "next"],
+  [NEXT * 2 ** 32 + MARKS.imm, "wide"],
+]);
+const LD_SOURCES = [
+  0,
+  bpf.PSEUDO_MAP_FD,
+  bpf.PSEUDO_MAP_VALUE,
+  bpf.PSEUDO_FUNC,
+  bpf.PSEUDO_MAP_IDX,
+  bpf.PSEUDO_MAP_IDX_VALUE,
+];
+const ATOMIC_OPS = [0x00, 0x40, 0x50, 0xa0, 0x01, 0x41, 0x51, 0xa1, 0xe1, 0xf1];
+const ORDERED_OPS = [0x100, 0x110];
+
+type Fixed = Partial<Insn>;
+
+function aluVariants(insn: Insn): Fixed[] {
+  const op = bpf.opOf(insn);
+  if (op === 0x30 || op === 0x90) return [{}, { off: 1 }];
+  if (op === 0xd0) return [{ imm: 16 }, { imm: 32 }, { imm: 64 }];
+  if (op !== 0xb0 || !bpf.isX(insn)) return [{}];
+  const widths = bpf.classOf(insn) === bpf.ALU64 ? [8, 16, 32] : [8, 16];
+  return [{}, ...widths.map((off) => ({ off }))];
+}
+
+/** What else than its opcode makes an instruction another one. */
+function variants(insn: Insn): Fixed[] {
+  if (insn.code === bpf.LD_IMM64) return LD_SOURCES.map((src) => ({ src }));
+  if (bpf.isCall(insn)) return [{ src: 0 }, { src: bpf.PSEUDO_CALL }];
+  if (insn.code === (bpf.JMP | bpf.JCOND)) return [{ src: 0 }];
+  if (bpf.classOf(insn) === bpf.STX && bpf.modeOf(insn) === bpf.ATOMIC) {
+    const words = bpf.sizeOf(insn) === 0 || bpf.sizeOf(insn) === 3;
+    return [...(words ? ATOMIC_OPS : []), ...ORDERED_OPS].map((imm) => ({ imm }));
+  }
+  const isAlu = bpf.classOf(insn) === bpf.ALU || bpf.classOf(insn) === bpf.ALU64;
+  return isAlu ? aluVariants(insn) : [{}];
+}
+
+/** The edge that a token of the notation makes, and what goes there if it is an operand. */
+function edgeOf(token: Token, base: Insn): [edge: string, hole?: Hole] {
+  const { kind, text } = token;
+  if (text.startsWith("unknown#")) return [" helper", "helper"];
+  if (kind === "literal") return [text];
+  const isPlace = kind === "place" || (kind === "number" && bpf.isPseudoFunc(base));
+  if (isPlace) return [" place", "target"];
+  const value = kind === "number" ? numberOf(token) : Number(text.slice(1));
+  if (kind === "number") return [" number", FIELDS.get(value) ?? value];
+  return [` ${kind}`, value === MARKS.dst ? "dst" : value === MARKS.src ? "src" : value];
+}
+
+function add(root: Node, text: string, base: Insn): void {
+  let node = root;
+  const holes: Hole[] = [];
+  for (let token = tokenAt(text, 0); token.kind !== "end"; token = tokenAt(text, token.end)) {
+    const [edge, hole] = edgeOf(token, base);
+    if (hole !== undefined) holes.push(hole);
+    const next = node.next.get(edge) ?? { next: new Map(), forms: [] };
+    node.next.set(edge, next);
+    node = next;
+  }
+  node.forms.push({ base, holes });
+}
+
+function grammar(): Node {
+  const root: Node = { next: new Map(), forms: [] };
+  const none = { dst: 0, src: 0, off: 0, imm: 0 };
+  const second = { code: 0, ...none, imm: NEXT };
+  const show = constantBy("fd");
+  for (let code = 0; code < 256; code++) {
+    if (!bpf.isKnown({ code, ...none })) continue;
+    for (const fixed of variants({ code, ...none })) {
+      const text = disasm({ code, ...MARKS, ...fixed }, second, show).replace(/^\(..\) /, "");
+      const base = { code, ...none, ...fixed };
+      add(root, text, base);
+      // As LLVM ends a 64-bit constant, which then is no mov.
+      if (code === bpf.LD_IMM64 && fixed.src === 0) add(root, `${text} ll`, base);
+    }
+  }
+  return root;
+}
+
+export const GRAMMAR = grammar();

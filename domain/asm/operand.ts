@@ -1,0 +1,142 @@
+// Operands into the fields of an instruction. Nothing is cut: what does not fit is refused.
+
+import { helperName, isHelper } from "../verifier/helper.ts";
+import type { Insn } from "../verifier/insn.ts";
+import * as bpf from "../verifier/insn.ts";
+import type { Field, Form } from "./grammar.ts";
+import { bitsOf, Fault, numberOf, quote, type Token } from "./lexer.ts";
+
+/** An instruction being put together. */
+export interface Draft {
+  code: number;
+  dst: number;
+  src: number;
+  off: number;
+  imm: number;
+  /** The imm of a ld_imm64's second half. */
+  next: number;
+  /** A label or a helper that is to be looked up. */
+  name: Token | undefined;
+}
+
+const I16 = [-0x8000, 0x7fff] as const;
+const I32 = [-0x8000_0000, 0x7fff_ffff] as const;
+const U32 = [0, 0xffff_ffff] as const;
+const BITS32 = [I32[0], U32[1]] as const;
+const [LOW64, HIGH64] = [-(2n ** 63n), 2n ** 64n - 1n];
+
+type Range = readonly [low: number, high: number];
+
+const outside = ({ at, text }: Token, low: number | bigint, high: number | bigint): Fault =>
+  new Fault(at, `${quote(text)} is not between ${low} and ${high}`);
+
+function within(token: Token, [low, high]: Range): number {
+  const value = numberOf(token);
+  if (value < low || value > high) throw outside(token, low, high);
+  return value;
+}
+
+/** With 64 bits imm is extended with its sign, so that only in a jump, which prints it as hex, 0xffffffff is -1. */
+function immRange(insn: Insn, token: Token): Range {
+  const kind = bpf.classOf(insn);
+  if (insn.code === bpf.LD_IMM64) return U32;
+  if (kind === bpf.JMP) return /^0x/.test(token.text) ? BITS32 : I32;
+  const wide = kind === bpf.ALU64 || kind === bpf.LD || insn.code === (bpf.ST | bpf.MEM | 0x18);
+  return wide ? I32 : BITS32;
+}
+
+/** Whether the way to a target is in imm, and not in off. */
+const isFar = (insn: Insn): boolean =>
+  insn.code === bpf.LD_IMM64 || insn.code === (bpf.JMP32 | bpf.JA) || bpf.isCall(insn);
+
+/** Sets the way to a target, counted from the next instruction. */
+export function aim(draft: Draft, way: number, token: Token): void {
+  const far = isFar(draft);
+  const [low, high] = far ? I32 : I16;
+  if (way < low || way > high) {
+    throw new Fault(
+      token.at,
+      `${quote(token.text)} is ${way} instructions away, not within ${high}`,
+    );
+  }
+  draft[far ? "imm" : "off"] = way;
+}
+
+const HELPERS = new Map<string, number>();
+for (let id = 0; isHelper(id); id++) {
+  HELPERS.set(helperName(id), id).set(helperName(id).replace("bpf_", ""), id);
+}
+
+/** Of NAME or NAME#N; undefined when no helper has the name. */
+export function helperOf(token: Token): number | undefined {
+  const [name = "", number] = token.text.split("#");
+  const known = HELPERS.get(name);
+  if (number === undefined || known === Number(number)) return known;
+  if (name === "unknown") return within({ ...token, text: number }, BITS32) | 0;
+  if (known === undefined) return undefined;
+  throw new Fault(token.at, `${name} is helper ${known}, not ${number}`);
+}
+
+function register(draft: Draft, field: "dst" | "src", token: Token, first: boolean): void {
+  const number = Number(token.text.slice(1));
+  if (!first && draft[field] !== number) {
+    throw new Fault(token.at, `expected the same register as before, found ${token.text}`);
+  }
+  draft[field] = number;
+}
+
+function wide(draft: Draft, token: Token): void {
+  const bits = bitsOf(token);
+  if (bits === undefined || bits < LOW64 || bits > HIGH64) throw outside(token, LOW64, HIGH64);
+  draft.imm = Number(BigInt.asIntN(32, bits));
+  draft.next = Number(BigInt.asIntN(32, bits >> 32n));
+}
+
+function set(draft: Draft, field: Field, token: Token, first: boolean): void {
+  switch (field) {
+    case "dst":
+    case "src":
+      register(draft, field, token, first);
+      return;
+    case "off":
+      draft.off = within(token, I16);
+      return;
+    case "imm":
+      draft.imm = within(token, immRange(draft, token)) | 0;
+      return;
+    case "next":
+      draft.next = within(token, U32) | 0;
+      return;
+    case "wide":
+      wide(draft, token);
+      return;
+    case "target":
+    case "helper":
+      if (token.kind === "literal") draft.name = token;
+      else if (field === "target") aim(draft, within(token, I32), token);
+      else draft.imm = within(token, BITS32) | 0;
+  }
+}
+
+/** @throws Fault */
+export function fill({ base, holes }: Form, operands: readonly Token[]): Draft {
+  const { code, dst, src, off, imm } = base;
+  const draft: Draft = { code, dst, src, off, imm, next: 0, name: undefined };
+  for (const [i, hole] of holes.entries()) {
+    const token = operands[i] as Token;
+    if (typeof hole !== "number") set(draft, hole, token, holes.indexOf(hole) === i);
+    else if (Number(token.text.replace(/^[rw]/, "")) !== hole) {
+      throw new Fault(
+        token.at,
+        `expected ${token.kind === "number" ? "" : token.kind}${hole}, found ${token.text}`,
+      );
+    }
+  }
+  return draft;
+}
+
+/** Whether a mov takes the number. */
+export function isShort(token: Token): boolean {
+  const value = numberOf(token);
+  return value >= I32[0] && value <= I32[1];
+}

@@ -6,10 +6,11 @@ import type { RawRequest } from "./handler.ts";
 
 const MIB = 1024 * 1024;
 const LIMIT = MIB;
-/** A million instructions, a program's BTF, a 4 MiB value and a batch of thousands of elements, in hex. */
+/** A million instructions, a program's BTF, an object file, a 4 MiB value and a batch of thousands of elements, in hex. */
 const LIMITS = new Map([
   ["/v1/progs", 17 * MIB],
   ["/v1/maps", 2 * MIB],
+  ["/v1/elf", 2 * MIB],
   ["/v1/fds/{fd}/elements/{key}", 9 * MIB],
   ["/v1/fds/{fd}/push", 9 * MIB],
   ["/v1/fds/{fd}/records", 9 * MIB],

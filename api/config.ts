@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { SETTINGS, type Settings } from "../domain/bpf.ts";
 import { ApiKeys } from "./api_keys.ts";
 
 /** Settings: environment variables, each with a default, checked at start. */
@@ -11,14 +12,12 @@ export interface Config {
   redisUrl: string | undefined;
   dataDir: string;
   workers: number;
-  /** Possible CPUs of new namespaces. */
-  cpus: number;
   keys: ApiKeys | undefined;
   /** Undefined: made and kept in the data folder. */
   tokenSecret: string | undefined;
   logLevel: (typeof LEVELS)[number];
-  /** ms after which a call of Redis counts as lost. */
-  redisDeadline: number;
+  /** Of the domain: deadlines, and limits of programs. */
+  settings: Settings;
   /** ms between readyz failing and the port closing at a stop. */
   drain: number;
 }
@@ -63,11 +62,18 @@ export function readConfig(env: Env): Config {
     redisUrl: env.REDIS_URL || undefined,
     dataDir: resolve(env.DATA_DIR || ".data"),
     workers: whole(env, "WORKERS", 1, 1, 64),
-    cpus: whole(env, "CPUS", 2, 1, 64),
     keys: file ? readKeys(file) : undefined,
     tokenSecret: env.TOKEN_SECRET || undefined,
     logLevel: oneOf(env, "LOG_LEVEL", LEVELS, "info"),
-    redisDeadline: whole(env, "REDIS_DEADLINE_MS", 1000, 10, 60_000),
+    settings: {
+      deadline: whole(env, "REDIS_DEADLINE_MS", SETTINGS.deadline, 10, 60_000),
+      cpus: whole(env, "CPUS", SETTINGS.cpus, 1, 64),
+      threads: whole(env, "RUN_THREADS", SETTINGS.threads, 1, 64),
+      runLimit: whole(env, "RUN_LIMIT_MS", SETTINGS.runLimit, 10, 60_000),
+      budget: whole(env, "RUN_INSNS", SETTINGS.budget, 1000, 1e12),
+      insns: whole(env, "PROG_INSNS", SETTINGS.insns, 1, SETTINGS.insns),
+      complexity: whole(env, "PROG_COMPLEXITY", SETTINGS.complexity, 1, 1e9),
+    },
     drain: whole(env, "DRAIN_MS", 0, 0, 60_000),
   };
   if (config.redisUrl !== undefined && !REDIS_URL.test(config.redisUrl)) {

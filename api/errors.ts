@@ -36,7 +36,7 @@ interface LibraryError {
 
 function ofDomain(error: Error, method: string): Problem | undefined {
   if (error instanceof Errno) {
-    const problem = ofErrno(error.code, error.message.split("\n").at(-1) ?? "");
+    const problem = ofErrno(error.code, error.message);
     const { log, pointer, told } = error;
     if (log !== undefined) problem.log = log;
     if (pointer) problem.errors = [{ pointer, detail: error.message }];

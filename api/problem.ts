@@ -23,6 +23,7 @@ export const STATUS: Record<ErrnoName, number> = {
   ESTALE: 412,
   EFBIG: 413,
   E2BIG: 422,
+  ENODEV: 422,
   ENOTSUPP: 422,
   EOPNOTSUPP: 422,
   ENOMEM: 507,

@@ -23,7 +23,7 @@ export async function startService(
   secret: Buffer,
   log: Log,
 ): Promise<Running> {
-  const kernel = createKernel(url, secret, config.redisDeadline, config.cpus);
+  const kernel = createKernel(url, secret, config.settings);
   const { redis } = kernel.script;
   const onFault = (error: unknown, request_id?: string) =>
     log("error", (error as Error).message, { request_id, stack: (error as Error).stack });
@@ -52,7 +52,7 @@ export async function startService(
     await closed;
     clearTimeout(limit);
     await sweeper.stop();
-    redis.disconnect();
+    kernel.disconnect();
   }
   return { address, stop };
 }

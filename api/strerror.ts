@@ -13,6 +13,7 @@ export const STRERROR: Record<ErrnoName, string> = {
   EFAULT: "Bad address",
   EBUSY: "Device or resource busy",
   EEXIST: "File exists",
+  ENODEV: "No such device",
   ENOTDIR: "Not a directory",
   EISDIR: "Is a directory",
   EINVAL: "Invalid argument",

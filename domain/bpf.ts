@@ -105,7 +105,9 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
     disconnect,
     wake: new Wake(script.redis),
     ...commands,
-    ...elfCommands(commands),
+    ...elfCommands(commands, (call) =>
+      commands.sessionRenew({ ...call, record: "", fingerprint: "" }),
+    ),
   };
 }
 

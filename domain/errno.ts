@@ -43,6 +43,12 @@ export interface More {
   told?: Record<string, unknown>;
 }
 
+/** The last line of a verifier's log that is about the program, not about the check. */
+export function reasonOf(log: string): string {
+  const lines = log.split("\n").filter((line) => line !== "" && !/^processed \d/.test(line));
+  return lines.at(-1) ?? log;
+}
+
 /** A command refused, as Linux refuses it. */
 export class Errno extends Error {
   readonly code: ErrnoName;

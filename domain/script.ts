@@ -5,6 +5,7 @@ import {
   isErrno,
   KeyReused,
   OutcomeUnknown,
+  reasonOf,
   SessionEnded,
   Stale,
   Unavailable,
@@ -121,7 +122,8 @@ const REFUSED =
   /^(LOADING|READONLY|MISCONF|MASTERDOWN|NOREPLICAS|BUSY|CLUSTERDOWN|NOAUTH|NOPERM)\b/;
 
 function fromReply(code: string, detail: string, log: boolean): Error {
-  if (isErrno(code)) return new Errno(code, detail, log ? { log: detail } : {});
+  if (isErrno(code))
+    return log ? new Errno(code, reasonOf(detail), { log: detail }) : new Errno(code, detail);
   if (code === "TOKEN") return new BadToken(detail);
   if (code === "ENDED") return new SessionEnded(detail);
   if (code === "IDEMPOTENCY") return new KeyReused(detail);

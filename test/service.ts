@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, expect, inject } from "vitest";
 import type { ApiKeys } from "../api/api_keys.ts";
 import { createService } from "../api/app.ts";
-import { createKernel, type Kernel } from "../domain/bpf.ts";
+import { createKernel, type Kernel, type Settings } from "../domain/bpf.ts";
 import { differences } from "./invariants.ts";
 
 /**
@@ -86,8 +86,11 @@ export class Session extends Client {
   }
 }
 
-export async function testService(keys?: ApiKeys): Promise<TestService> {
-  const kernel = createKernel(inject("redisUrl"), randomBytes(32));
+export async function testService(
+  keys?: ApiKeys,
+  settings: Partial<Settings> = {},
+): Promise<TestService> {
+  const kernel = createKernel(inject("redisUrl"), randomBytes(32), settings);
   await kernel.script.ready();
   const faults: Error[] = [];
   const server = await createService(
@@ -110,7 +113,7 @@ export async function testService(keys?: ApiKeys): Promise<TestService> {
   afterAll(async () => {
     server.closeAllConnections();
     server.close();
-    kernel.script.redis.disconnect();
+    kernel.disconnect();
   });
 
   return {

@@ -1,12 +1,15 @@
 import type { Handler } from "../handler.ts";
 import { batches } from "./batch.ts";
 import { elems } from "./elem.ts";
+import { elf } from "./elf.ts";
 import { fds } from "./fd.ts";
 import { fs } from "./fs.ts";
+import { listings } from "./listing.ts";
 import { maps } from "./map.ts";
 import { progs } from "./prog.ts";
 import { queues } from "./queue.ts";
 import { rings } from "./ring.ts";
+import { runs } from "./run.ts";
 import { service } from "./service.ts";
 import { sessions } from "./session.ts";
 
@@ -20,6 +23,9 @@ export const handlers: Record<string, Handler> = {
   ...batches,
   ...rings,
   ...progs,
+  ...listings,
+  ...elf,
+  ...runs,
   ...fs,
   ...service,
 };

@@ -1,3 +1,4 @@
+import { assemble } from "../../domain/asm/assembler.ts";
 import { einval } from "../../domain/errno.ts";
 import { parseBytes } from "../bytes.ts";
 import { created, done, type Handler, ok, pathNumber, query } from "../handler.ts";
@@ -6,7 +7,8 @@ import { created, done, type Handler, ok, pathNumber, query } from "../handler.t
 
 interface Load {
   prog_type: string | number;
-  insns: string;
+  insns?: string;
+  asm?: string | string[];
   license: string;
   prog_name: string;
   prog_flags: number;
@@ -30,6 +32,16 @@ function instructions(text: string): Buffer {
   return bytes;
 }
 
+/** From one of the two forms. @throws EINVAL */
+function program({ insns, asm }: Load): Buffer | Promise<Buffer> {
+  if (insns === undefined && asm === undefined) {
+    throw einval("the program is wanted, as insns or as asm", "/body/insns");
+  }
+  if (insns === undefined) return assemble([asm ?? ""].flat().join("\n"), "/body/asm");
+  if (asm === undefined) return instructions(insns);
+  throw einval("the program is given twice, as insns and as asm", "/body/asm");
+}
+
 const progLoad: Handler = async ({ kernel }, { req, call }) => {
   const body = req.body as Load;
   const attr = {
@@ -41,7 +53,7 @@ const progLoad: Handler = async ({ kernel }, { req, call }) => {
     log_level: body.log_level,
     fd_array: body.fd_array,
   };
-  return created(await kernel.progLoad(call, attr, instructions(body.insns)));
+  return created(await kernel.progLoad(call, attr, await program(body)));
 };
 
 const progGetNextId: Handler = async ({ kernel }, { req, call }) =>

@@ -1,0 +1,60 @@
+import type { Request } from "express";
+import type { ElfOptions } from "../../domain/elf.ts";
+import { einval } from "../../domain/errno.ts";
+import { parseBytes } from "../bytes.ts";
+import { created, type Handler, query } from "../handler.ts";
+import { parsePath } from "../paths.ts";
+
+/** Object files. */
+
+/** The query of a body of octets; of one in JSON, fields beside the object. */
+interface Fields {
+  name?: string;
+  pin_root?: string;
+  pin_progs?: string;
+  prog_type?: string;
+  log_level?: number;
+}
+
+interface Body extends Fields {
+  object: string;
+  max_entries?: Record<string, number>;
+}
+
+const FIELDS = ["name", "pin_root", "pin_progs", "prog_type", "log_level"] as const;
+const HEX = /^(?:[0-9a-fA-F]{2})*$/;
+
+/** What reads as hex is hex, then base64. @throws EINVAL */
+function objectOf(text: string): Buffer {
+  return parseBytes(HEX.test(text) ? text : `b64:${text.replace(/^b64:/, "")}`, "/body/object");
+}
+
+function fieldsOf(req: Request): Fields & { max_entries?: Record<string, number> } {
+  const inQuery = FIELDS.filter((field) => query(req, field) !== undefined);
+  const [first] = inQuery;
+  if (Buffer.isBuffer(req.body)) {
+    return Object.fromEntries(inQuery.map((field) => [field, query(req, field)]));
+  }
+  if (first) throw einval("beside a body in JSON it is a field of that", `/query/${first}`);
+  return req.body as Body;
+}
+
+function optionsOf(req: Request): ElfOptions {
+  const { name = "obj", pin_root = "/", pin_progs, log_level = 0, ...more } = fieldsOf(req);
+  const place = Buffer.isBuffer(req.body) ? "/query" : "/body";
+  return {
+    name,
+    pin_root: parsePath(pin_root, `${place}/pin_root`),
+    pin_progs: pin_progs === undefined ? undefined : parsePath(pin_progs, `${place}/pin_progs`),
+    log_level,
+    prog_type: more.prog_type,
+    max_entries: more.max_entries,
+  };
+}
+
+const elfLoad: Handler = async ({ kernel }, { req, call }) => {
+  const object = Buffer.isBuffer(req.body) ? req.body : objectOf((req.body as Body).object);
+  return created(await kernel.elfLoad(call, object, optionsOf(req)));
+};
+
+export const elf = { elfLoad };

@@ -1,0 +1,64 @@
+import { Errno } from "../../domain/errno.ts";
+import type { Fields } from "../../domain/exec/host/context_fields.ts";
+import type { RunAttr, RunResult } from "../../domain/exec/host/runner.ts";
+import type { Seed } from "../../domain/exec/job.ts";
+import { parseBytes } from "../bytes.ts";
+import { type Handler, ok, pathNumber, query } from "../handler.ts";
+
+/** Programs that run: on a packet of the caller's, by fd or by path. */
+
+/** As the document has it, defaults filled in. */
+export interface RunBody {
+  data_in?: string;
+  ctx_in?: string | Fields;
+  repeat: number;
+  data_size_out: number;
+  flags: number;
+  seed?: Partial<Seed>;
+}
+
+export interface PathBody extends RunBody {
+  path: string;
+}
+
+export function runAttr({ data_in, ctx_in, repeat, flags, seed = {} }: RunBody): RunAttr {
+  const data = data_in === undefined ? undefined : parseBytes(data_in, "/body/data_in");
+  const ctx = typeof ctx_in === "string" ? parseBytes(ctx_in, "/body/ctx_in") : ctx_in;
+  return { data, ctx, repeat: Math.max(1, repeat), flags, seed };
+}
+
+/** @throws ENOSPC for a packet that has no room in data_out and is cut; but the run has been. */
+export function runAnswer(
+  { data_size_out: room }: RunBody,
+  { retval, data, ctx, duration, seed, trace, programs }: RunResult,
+  format: "hex" | "base64" = "hex",
+) {
+  const show = (hex: string) =>
+    format === "hex" ? hex : Buffer.from(hex, "hex").toString("base64");
+  const size = data.length / 2;
+  const cut = room > 0 && room < size;
+  const run = {
+    retval,
+    data_out: show(cut ? data.slice(0, 2 * room) : data),
+    data_size_out: size,
+    ...(ctx === undefined ? {} : { ctx_out: typeof ctx === "string" ? show(ctx) : ctx }),
+    ...{ duration_ns: duration, seed, trace, programs },
+  };
+  if (!cut) return run;
+  const detail = `the packet has ${size} bytes, data_size_out is ${room}`;
+  throw new Errno("ENOSPC", detail, { told: { run } });
+}
+
+const progTestRun: Handler = async ({ kernel }, { req, call }) => {
+  const body = req.body as RunBody;
+  const result = await kernel.progTestRun(call, pathNumber(req, "fd"), runAttr(body));
+  return ok(runAnswer(body, result, query(req, "format")));
+};
+
+const progRun: Handler = async ({ kernel }, { req, call }) => {
+  const body = req.body as PathBody;
+  const result = await kernel.progRun(call, body.path, runAttr(body));
+  return ok(runAnswer(body, result, query(req, "format")));
+};
+
+export const runs = { progTestRun, progRun };

@@ -1,0 +1,151 @@
+/**
+ * The types of one map's key and value as a BTF blob of their own, so that a schema costs what it needs
+ * and not what the object has. A section of variables becomes a struct of them.
+ */
+
+import { KIND } from "../schema/btf_blob.ts";
+import { MAX_NAME } from "../schema/limits.ts";
+import type { SchemaAttr } from "../schema/schema.ts";
+import type { Section } from "./elf_file.ts";
+import { tooMuch } from "./fault.ts";
+import type { ObjectBtf } from "./object_btf.ts";
+
+const HEADER = 24;
+/** Of one map, about as much as a stored schema may have. */
+const MAX_BYTES = 1 << 16;
+/** Of the longest type with members or constants. */
+const MAX_VLEN = 4096;
+const FOLLOWED: readonly number[] = [
+  ...[KIND.TYPEDEF, KIND.VOLATILE, KIND.CONST, KIND.RESTRICT, KIND.TYPE_TAG],
+];
+
+/** Words of a type after its header: numbers, ids of types and names, which are not numbers yet. */
+type Word = number | { type: number } | { name: string };
+
+function words(btf: ObjectBtf, id: number, section: Section | undefined): [number, Word[]] {
+  const { kind, flag, vlen, name, size, at } = btf.type(id);
+  const info = ((flag ? 1 << 31 : 0) | (kind << 24) | vlen) >>> 0;
+  const u32 = (n: number) => btf.u32(at + 4 * n);
+  const named = { name: btf.string(name) };
+  const each = (step: number, word: (n: number) => Word[]) =>
+    Array.from({ length: vlen }, (_, i) => word(i * step)).flat();
+  const label = (n: number) => ({ name: btf.string(u32(n)) });
+  if (FOLLOWED.includes(kind)) return [info, [named, { type: size }]];
+  switch (kind) {
+    case KIND.INT:
+      return [info, [named, size, u32(0)]];
+    case KIND.FLOAT:
+      return [info, [named, size]];
+    case KIND.PTR:
+      return [info, [named, 0]];
+    case KIND.ARRAY:
+      return [info, [named, 0, { type: u32(0) }, 0, u32(2)]];
+    case KIND.STRUCT:
+    case KIND.UNION:
+      return [info, [named, size, ...each(3, (n) => [label(n), { type: u32(n + 1) }, u32(n + 2)])]];
+    case KIND.ENUM:
+      return [info, [named, size, ...each(2, (n) => [label(n), u32(n + 1)])]];
+    case KIND.ENUM64:
+      return [info, [named, size, ...each(3, (n) => [label(n), u32(n + 1), u32(n + 2)])]];
+    case KIND.DATASEC:
+      if (section) return variables(btf, id, section);
+  }
+  throw tooMuch(`.BTF: kind ${kind} is no data`);
+}
+
+function variables(btf: ObjectBtf, id: number, section: Section): [number, Word[]] {
+  const all = btf
+    .variables(id, section)
+    .map(({ name, type, offset }): Word[] => [{ name }, { type }, offset * 8]);
+  const info = ((KIND.STRUCT << 24) | all.length) >>> 0;
+  return [info, [{ name: section.name }, section.size, ...all.flat()]];
+}
+
+/** Bytes of types that all maps of an object may have together. */
+export interface Budget {
+  left: number;
+}
+
+class Excerpt {
+  readonly #btf: ObjectBtf;
+  readonly #budget: Budget;
+  /** Old ids in the order of the new ones, which begin at 1. */
+  readonly #ids: number[] = [];
+  readonly #places = new Map<number, number>();
+  readonly #names = new Map<string, number>([["", 0]]);
+  #nameBytes = 1;
+  #bytes = 0;
+
+  constructor(btf: ObjectBtf, budget: Budget) {
+    this.#btf = btf;
+    this.#budget = budget;
+  }
+
+  /** The new id. */
+  add(id: number): number {
+    if (id === 0) return 0;
+    const known = this.#places.get(id);
+    if (known !== undefined) return known;
+    const place = this.#ids.push(id);
+    this.#places.set(id, place);
+    return place;
+  }
+
+  #name(text: string): number {
+    const name = text.replace(/\W/g, "_").slice(0, MAX_NAME);
+    const known = this.#names.get(name);
+    if (known !== undefined) return known;
+    const at = this.#nameBytes;
+    this.#names.set(name, at);
+    this.#nameBytes += name.length + 1;
+    return at;
+  }
+
+  #pay(bytes: number): void {
+    this.#bytes += bytes;
+    this.#budget.left -= bytes;
+    if (this.#bytes > MAX_BYTES || this.#budget.left < 0) throw tooMuch(".BTF: too much for a map");
+  }
+
+  /** The name comes before the info, in words as in bytes. */
+  #type(id: number, section: Section | undefined): Uint32Array {
+    if (this.#btf.type(id).vlen > MAX_VLEN) throw tooMuch(`.BTF: type ${id} is too long`);
+    const [info, [name = 0, ...rest]] = words(this.#btf, id, section);
+    this.#pay(4 * (rest.length + 2));
+    const plain = (word: Word) => {
+      if (typeof word === "number") return word;
+      return "name" in word ? this.#name(word.name) : this.add(word.type);
+    };
+    return Uint32Array.from([plain(name), info, ...rest.map(plain)]);
+  }
+
+  /** `section` is what the DATASEC among the types describes. */
+  blob(section: Section | undefined): Buffer {
+    const types: Buffer[] = [];
+    // More come while this goes on.
+    for (const id of this.#ids) types.push(Buffer.from(this.#type(id, section).buffer));
+    const names = Buffer.from(`${[...this.#names.keys()].join("\0")}\0`, "latin1");
+    const header = Buffer.alloc(HEADER);
+    const typeBytes = this.#bytes;
+    header.writeUInt32LE(0x1eb9f, 0);
+    for (const [i, word] of [HEADER, 0, typeBytes, typeBytes, names.length].entries()) {
+      header.writeUInt32LE(word, 4 + 4 * i);
+    }
+    return Buffer.concat([header, ...types, names]);
+  }
+}
+
+/** Undefined without types or budget. @throws Errno or SchemaError for types that make no schema */
+export function excerpt(
+  btf: ObjectBtf,
+  key: number,
+  value: number,
+  budget: Budget,
+  section?: Section,
+): SchemaAttr | undefined {
+  if ((key === 0 && value === 0) || budget.left <= 0) return undefined;
+  const types = new Excerpt(btf, budget);
+  const [btf_key_type_id, btf_value_type_id] = [types.add(key), types.add(value)];
+  const blob = types.blob(section).toString("base64");
+  return { btf: blob, btf_key_type_id, btf_value_type_id };
+}

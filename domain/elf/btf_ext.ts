@@ -1,0 +1,55 @@
+/** The .BTF.ext section: which functions have their types told, and what would have to be relocated. */
+
+import { malformed, unsupported } from "./fault.ts";
+import { type Func, INSN } from "./func.ts";
+import type { ObjectBtf } from "./object_btf.ts";
+
+const MAGIC = 0xeb9f;
+const RECORD = 8;
+/** Headers of clang before 10 have no relocations. */
+const CORE_HEADER = 32;
+
+/** Of a part of .BTF.ext: by section's name the offsets of its records. */
+function* records(part: Buffer, btf: ObjectBtf): Generator<[section: string, record: Buffer]> {
+  if (part.length === 0) return;
+  if (part.length < 4 || part.readUInt32LE(0) < RECORD) throw malformed(".BTF.ext: bad records");
+  const size = part.readUInt32LE(0);
+  for (let at = 4; at < part.length; ) {
+    if (at + 8 > part.length) throw malformed(".BTF.ext: cut short");
+    const name = btf.string(part.readUInt32LE(at));
+    const end = at + 8 + part.readUInt32LE(at + 4) * size;
+    if (end > part.length) throw malformed(".BTF.ext: records end past their section");
+    for (at += 8; at < end; at += size) yield [name, part.subarray(at, at + size)];
+  }
+}
+
+export class BtfExt {
+  /** "section instruction" of functions whose types are told. */
+  readonly #told = new Set<string>();
+
+  /** @throws EINVAL; EOPNOTSUPP for relocations by the kernel's BTF */
+  constructor(section: Buffer, btf: ObjectBtf) {
+    if (section.length < 24 || section.readUInt16LE(0) !== MAGIC) throw malformed("no .BTF.ext");
+    const header = section.readUInt32LE(4);
+    const part = (field: number) => {
+      const start = header + section.readUInt32LE(field);
+      const end = start + section.readUInt32LE(field + 4);
+      if (end > section.length) throw malformed(".BTF.ext: a part ends past the section");
+      return section.subarray(start, end);
+    };
+    for (const [name, record] of records(part(8), btf)) {
+      this.#told.add(`${name} ${record.readUInt32LE(0) / INSN}`);
+    }
+    if (header < CORE_HEADER || section.length < CORE_HEADER) return;
+    for (const [name, record] of records(part(24), btf)) {
+      const of = btf.string(btf.type(record.readUInt32LE(4)).name);
+      throw unsupported(
+        `section '${name}': CO-RE relocation against '${of}', and there is no kernel BTF`,
+      );
+    }
+  }
+
+  tells({ section, start }: Func): boolean {
+    return this.#told.has(`${section.name} ${start}`);
+  }
+}

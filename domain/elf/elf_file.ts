@@ -1,0 +1,176 @@
+/** An ELF object file as clang writes it for BPF: sections, symbols, relocations. Nothing is trusted. */
+
+import { malformed, unsupported } from "./fault.ts";
+
+export interface Section {
+  readonly index: number;
+  readonly name: string;
+  readonly type: number;
+  readonly flags: number;
+  /** Bytes; of SHT_NOBITS, too, which has none in the file. */
+  readonly size: number;
+  readonly data: Buffer;
+  readonly link: number;
+  readonly info: number;
+}
+
+export interface ElfSymbol {
+  readonly name: string;
+  readonly bind: number;
+  readonly type: number;
+  readonly visibility: number;
+  /** Index of its section, or SHN_UNDEF, or one of the reserved numbers from 0xff00 on. */
+  readonly section: number;
+  readonly value: number;
+  readonly size: number;
+}
+
+export interface Relocation {
+  /** In the section that is relocated. */
+  readonly offset: number;
+  readonly symbol: ElfSymbol;
+}
+
+export const SHT = { PROGBITS: 1, SYMTAB: 2, STRTAB: 3, NOBITS: 8, REL: 9 } as const;
+export const SHF_EXECINSTR = 4;
+export const STB = { LOCAL: 0, GLOBAL: 1, WEAK: 2 } as const;
+export const STT = { NOTYPE: 0, OBJECT: 1, FUNC: 2, SECTION: 3 } as const;
+/** STV_INTERNAL and STV_HIDDEN: what C calls static. */
+export const HIDDEN: readonly number[] = [1, 2];
+
+const HEADER = 64;
+const SECTION = 64;
+const SYMBOL = 24;
+const REL = 16;
+const LITTLE_ENDIAN = 1;
+const ET_REL = 1;
+const EM_BPF = 247;
+const NAME_MAX = 1023;
+const NONE = Buffer.alloc(0);
+
+/** Exact below 2^53; above it still larger than any file. */
+const u64 = (bytes: Buffer, at: number) => Number(bytes.readBigUInt64LE(at));
+
+function checkHeader(file: Buffer): void {
+  if (file.length < HEADER || file.readUInt32BE(0) !== 0x7f454c46) throw malformed("no ELF object");
+  if (file[4] !== 2) throw malformed("ELF: not of class ELFCLASS64");
+  if (file[5] !== LITTLE_ENDIAN) throw unsupported("ELF: a big-endian object");
+  const [type, machine] = [file.readUInt16LE(16), file.readUInt16LE(18)];
+  if (type !== ET_REL) throw malformed(`ELF: type ${type}, not ET_REL`);
+  if (machine !== 0 && machine !== EM_BPF) throw malformed(`ELF: machine ${machine}, not EM_BPF`);
+}
+
+export function groupBy<T>(list: readonly T[], key: (each: T) => number): Map<number, T[]> {
+  const groups = new Map<number, T[]>();
+  for (const each of list) {
+    const group = groups.get(key(each));
+    if (group) group.push(each);
+    else groups.set(key(each), [each]);
+  }
+  return groups;
+}
+
+function textAt(table: Buffer, offset: number): string {
+  const end = table.subarray(offset, offset + NAME_MAX + 1).indexOf(0);
+  if (offset >= table.length || end < 0) throw malformed(`ELF: no name at ${offset}`);
+  return table.toString("latin1", offset, offset + end);
+}
+
+export class ElfFile {
+  readonly sections: readonly Section[];
+  readonly symbols: readonly ElfSymbol[];
+  /** Relocation sections, by the section that they are of. */
+  readonly #tables: ReadonlyMap<number, readonly Section[]>;
+
+  /** @throws EINVAL, EOPNOTSUPP */
+  constructor(file: Buffer) {
+    checkHeader(file);
+    this.sections = readSections(file);
+    this.symbols = this.#readSymbols();
+    const tables = this.sections.filter(({ type }) => type === SHT.REL);
+    this.#tables = groupBy(tables, ({ info }) => info);
+  }
+
+  /** The first of that name. */
+  section(name: string): Section | undefined {
+    return this.sections.find((section) => section.name === name);
+  }
+
+  /** Of one section, in the order of the file. */
+  *relocations(of: Section): Generator<Relocation> {
+    for (const { name, data } of this.#tables.get(of.index) ?? []) {
+      if (data.length % REL > 0) throw malformed(`section ${name}: cut short`);
+      for (let at = 0; at < data.length; at += REL) {
+        const offset = u64(data, at);
+        const symbol = this.symbols[data.readUInt32LE(at + 12)];
+        if (!symbol) throw malformed(`section ${name}: a relocation names no symbol`);
+        if (offset % 8 > 0 || offset >= of.size) {
+          throw malformed(`section ${name}: a relocation at ${offset}`);
+        }
+        yield { offset, symbol };
+      }
+    }
+  }
+
+  #readSymbols(): ElfSymbol[] {
+    const tables = this.sections.filter(({ type }) => type === SHT.SYMTAB);
+    const [table, more] = tables;
+    if (!table || more) throw malformed(`ELF: ${tables.length} symbol tables`);
+    const strings = this.sections[table.link];
+    if (strings?.type !== SHT.STRTAB) throw malformed("ELF: the symbols have no names");
+    const { data } = table;
+    if (data.length % SYMBOL > 0) throw malformed("ELF: the symbol table is cut short");
+    return Array.from({ length: data.length / SYMBOL }, (_, i) => {
+      const at = i * SYMBOL;
+      const info = data.readUInt8(at + 4);
+      return {
+        name: textAt(strings.data, data.readUInt32LE(at)),
+        bind: info >> 4,
+        type: info & 0xf,
+        visibility: data.readUInt8(at + 5) & 3,
+        section: data.readUInt16LE(at + 6),
+        value: u64(data, at + 8),
+        size: u64(data, at + 16),
+      };
+    });
+  }
+}
+
+function readSections(file: Buffer): Section[] {
+  const start = u64(file, 40);
+  const [size, count, names] = [58, 60, 62].map((at) => file.readUInt16LE(at)) as [
+    number,
+    number,
+    number,
+  ];
+  if (size !== SECTION) throw malformed(`ELF: section headers of ${size} bytes`);
+  if (start + count * SECTION > file.length) {
+    throw malformed("ELF: the section headers end past the file");
+  }
+  const at = (i: number) => start + i * SECTION;
+  if (names >= count) throw malformed("ELF: the sections have no names");
+  const table = contents(file, at(names), "of names");
+  return Array.from({ length: count }, (_, index) => {
+    const header = at(index);
+    const name = textAt(table, file.readUInt32LE(header));
+    return {
+      index,
+      name,
+      type: file.readUInt32LE(header + 4),
+      flags: u64(file, header + 8),
+      size: u64(file, header + 32),
+      data: contents(file, header, name),
+      link: file.readUInt32LE(header + 40),
+      info: file.readUInt32LE(header + 44),
+    };
+  });
+}
+
+/** SHT_NULL and SHT_NOBITS have none. */
+function contents(file: Buffer, header: number, name: string): Buffer {
+  const type = file.readUInt32LE(header + 4);
+  if (type === 0 || type === SHT.NOBITS) return NONE;
+  const [offset, size] = [u64(file, header + 24), u64(file, header + 32)];
+  if (offset + size > file.length) throw malformed(`section ${name} ends past the file`);
+  return file.subarray(offset, offset + size);
+}

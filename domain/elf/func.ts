@@ -1,0 +1,50 @@
+/** The functions of an object: programs by sections, and in ".text" what they call. */
+
+import type { Section } from "./elf_file.ts";
+import { type ElfFile, type ElfSymbol, groupBy, SHF_EXECINSTR, SHT, STB, STT } from "./elf_file.ts";
+import { malformed, unsupported } from "./fault.ts";
+
+export interface Func {
+  readonly name: string;
+  readonly section: Section;
+  /** In instructions. */
+  readonly start: number;
+  readonly count: number;
+}
+
+export const INSN = 8;
+export const TEXT = ".text";
+/** What becomes part of a path, of a map's pin, too. */
+export const NAME = /^[A-Za-z_][\w.$]*$/;
+
+function isCode({ type, flags, size }: Section): boolean {
+  return type === SHT.PROGBITS && (flags & SHF_EXECINSTR) !== 0 && size > 0;
+}
+
+function funcOf({ name, value, size, bind }: ElfSymbol, section: Section): Func {
+  const about = `section '${section.name}': program '${name}'`;
+  if (size === 0 || size % INSN > 0 || value % INSN > 0) {
+    throw malformed(`${about}: offset ${value}, size ${size}`);
+  }
+  if (value + size > section.size) throw malformed(`${about} crosses section boundary`);
+  if (section.name !== TEXT && bind === STB.LOCAL) {
+    throw unsupported(`${about} is static and not supported`);
+  }
+  if (!NAME.test(name)) throw malformed(`${about}: no name of a function`);
+  return { name, section, start: value / INSN, count: size / INSN };
+}
+
+/** By section, and by place in it. */
+export function functions(elf: ElfFile): Func[] {
+  const symbols = groupBy(
+    elf.symbols.filter(({ type }) => type === STT.FUNC),
+    ({ section }) => section,
+  );
+  return elf.sections
+    .filter(isCode)
+    .flatMap((section) =>
+      (symbols.get(section.index) ?? [])
+        .map((symbol) => funcOf(symbol, section))
+        .sort((a, b) => a.start - b.start),
+    );
+}

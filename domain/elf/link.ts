@@ -1,0 +1,182 @@
+/**
+ * Programs as the kernel takes them: each with the functions that it calls behind it, in the order of
+ * their first calls, and with maps named by their places (bpf_object__relocate() of libbpf.c).
+ */
+
+import { type ElfFile, type ElfSymbol, type Section, STB, STT } from "./elf_file.ts";
+import { malformed, tooMuch, unsupported } from "./fault.ts";
+import { type Func, INSN, TEXT } from "./func.ts";
+
+/** Where the object's maps are. */
+export interface MapPlaces {
+  /** Of a definition, by "section offset". */
+  at: ReadonlyMap<string, number>;
+  /** Of a section's data, by the section. */
+  data: ReadonlyMap<number, number>;
+}
+
+export interface Linked {
+  insns: Buffer;
+  refs: { insn: number; map: number }[];
+  /** The first is the program itself. */
+  funcs: readonly Func[];
+}
+
+const LD_IMM64 = 0x18;
+const CALL = 0x85;
+const PSEUDO_MAP_FD = 1;
+const PSEUDO_MAP_VALUE = 2;
+const PSEUDO_FUNC = 4;
+const PSEUDO_CALL = 1;
+/** BPF_MAX_SUBPROGS */
+const MAX_FUNCS = 256;
+/** Of all programs of an object: one may be called by each. */
+const MAX_INSNS = 1_000_000;
+
+function isExtern({ section, bind, type }: ElfSymbol): boolean {
+  return section === 0 && bind !== STB.LOCAL && type === STT.NOTYPE;
+}
+
+function labelOf(elf: ElfFile, { name, section }: ElfSymbol): string {
+  return name || (elf.sections[section]?.name ?? "?");
+}
+
+/** One program on its way. */
+class Program {
+  readonly #linker: Linker;
+  readonly #parts: Buffer[] = [];
+  readonly #starts = new Map<Func, number>();
+  readonly #refs: { insn: number; map: number }[] = [];
+  #count = 0;
+
+  constructor(linker: Linker) {
+    this.#linker = linker;
+  }
+
+  link(main: Func): Linked {
+    this.#append(main);
+    const insns = Buffer.concat(this.#parts);
+    return { insns, refs: this.#refs, funcs: [...this.#starts.keys()] };
+  }
+
+  #append(func: Func): void {
+    const { section, start, count } = func;
+    const at = this.#count;
+    if (this.#starts.size === MAX_FUNCS) throw tooMuch(`more than ${MAX_FUNCS} subprograms`);
+    this.#linker.pay(count);
+    this.#starts.set(func, at);
+    this.#count += count;
+    const code = Buffer.from(section.data.subarray(start * INSN, (start + count) * INSN));
+    this.#parts.push(code);
+    for (let i = 0; i < count; i++) this.#insn(func, code, i, at + i);
+  }
+
+  /** Instruction i of a function, which is `at` in the program. */
+  #insn(func: Func, code: Buffer, i: number, at: number): void {
+    const opcode = code.readUInt8(i * INSN);
+    const symbol = this.#linker.symbolAt(func.section, func.start + i);
+    if (symbol && opcode !== CALL && opcode !== LD_IMM64) {
+      throw malformed(`a relocation of instruction ${i}, opcode 0x${opcode.toString(16)}`);
+    }
+    if (opcode === CALL) this.#call(func, code, i, at, symbol);
+    else if (symbol) this.#load(code, i, at, symbol);
+  }
+
+  #call(func: Func, code: Buffer, i: number, at: number, symbol: ElfSymbol | undefined): void {
+    const src = code.readUInt8(i * INSN + 1) >> 4;
+    const imm = code.readInt32LE(i * INSN + 4);
+    if (src !== PSEUDO_CALL) {
+      if (symbol) throw malformed(`a relocation of the helper call at instruction ${i}`);
+      return;
+    }
+    // Without a symbol the callee is in the same section, which only subprograms' may be.
+    const from = symbol ? symbol.value / INSN : func.start + i;
+    const section = symbol ? symbol.section : func.section.index;
+    code.writeInt32LE(this.#place(section, from + imm + 1) - at - 1, i * INSN + 4);
+  }
+
+  #load(code: Buffer, i: number, at: number, symbol: ElfSymbol): void {
+    if ((i + 2) * INSN > code.length) throw malformed("the last instruction is half a ld_imm64");
+    const imm = code.readInt32LE(i * INSN + 4);
+    if (this.#linker.isText(symbol.section)) {
+      const start = this.#place(symbol.section, (symbol.value + imm) / INSN);
+      this.#write(code, i, PSEUDO_FUNC, start - at - 1);
+      return;
+    }
+    const { map, direct } = this.#linker.mapOf(symbol);
+    this.#write(code, i, direct ? PSEUDO_MAP_VALUE : PSEUDO_MAP_FD, 0);
+    if (direct) code.writeInt32LE((symbol.value + imm) | 0, (i + 1) * INSN + 4);
+    this.#refs.push({ insn: at, map });
+  }
+
+  #write(code: Buffer, i: number, src: number, imm: number): void {
+    code.writeUInt8((src << 4) | (code.readUInt8(i * INSN + 1) & 0x0f), i * INSN + 1);
+    code.writeInt32LE(imm, i * INSN + 4);
+  }
+
+  /** Where a function stands in the program, appended if it has not been called before. */
+  #place(section: number, insn: number): number {
+    const func = this.#linker.funcAt(section, insn);
+    if (!this.#starts.has(func)) this.#append(func);
+    return this.#starts.get(func) ?? 0;
+  }
+}
+
+export class Linker {
+  readonly #elf: ElfFile;
+  readonly #maps: MapPlaces;
+  readonly #text: number;
+  readonly #subprograms: ReadonlyMap<number, Func>;
+  readonly #relocations = new Map<number, ReadonlyMap<number, ElfSymbol>>();
+  #left = MAX_INSNS;
+
+  constructor(elf: ElfFile, maps: MapPlaces, funcs: readonly Func[]) {
+    const inText = funcs.filter(({ section }) => section.name === TEXT);
+    this.#elf = elf;
+    this.#maps = maps;
+    this.#text = inText[0]?.section.index ?? -1;
+    this.#subprograms = new Map(inText.map((func) => [func.start, func]));
+  }
+
+  /** @throws EINVAL, E2BIG, EOPNOTSUPP with the program's name */
+  link(main: Func): Linked {
+    return new Program(this).link(main);
+  }
+
+  pay(count: number): void {
+    this.#left -= count;
+    if (this.#left < 0) throw tooMuch(`more than ${MAX_INSNS} instructions in all programs`);
+  }
+
+  isText(section: number): boolean {
+    return section === this.#text;
+  }
+
+  /** @throws EOPNOTSUPP for what is outside of the object */
+  symbolAt(section: Section, insn: number): ElfSymbol | undefined {
+    let table = this.#relocations.get(section.index);
+    if (!table) {
+      const all = [...this.#elf.relocations(section)];
+      table = new Map(all.map(({ offset, symbol }) => [offset / INSN, symbol]));
+      this.#relocations.set(section.index, table);
+    }
+    const symbol = table.get(insn);
+    if (symbol && isExtern(symbol)) throw unsupported(`'${symbol.name}' is extern`);
+    return symbol;
+  }
+
+  funcAt(section: number, insn: number): Func {
+    const func = this.isText(section) ? this.#subprograms.get(insn) : undefined;
+    if (func) return func;
+    const name = this.#elf.sections[section]?.name ?? String(section);
+    throw malformed(`a call of instruction ${insn} of section '${name}', where no subprogram is`);
+  }
+
+  mapOf(symbol: ElfSymbol): { map: number; direct: boolean } {
+    const { section, value } = symbol;
+    const data = this.#maps.data.get(section);
+    const map = data ?? this.#maps.at.get(`${section} ${value}`);
+    if (map !== undefined) return { map, direct: data !== undefined };
+    throw malformed(`a relocation against '${labelOf(this.#elf, symbol)}', which is no map`);
+  }
+}

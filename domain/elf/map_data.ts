@@ -1,0 +1,65 @@
+/** Sections of variables as maps: arrays of one element (bpf_object__init_internal_map() of libbpf.c). */
+
+import { type ElfFile, type Section, SHF_EXECINSTR, SHT } from "./elf_file.ts";
+import { malformed } from "./fault.ts";
+import type { ObjectBtf } from "./object_btf.ts";
+
+const RDONLY_PROG = 128;
+const MMAPABLE = 1024;
+const NAME_MAX = 15;
+
+export interface DataMap {
+  name: string;
+  map_name: string;
+  section: Section;
+  map_flags: number;
+  frozen: boolean;
+  /** The id of its DATASEC; 0 for none, as of string literals. */
+  datasec: number;
+}
+
+const kindOf = ({ name, type, flags, size }: Section) => {
+  if (size === 0) return undefined;
+  if (type === SHT.NOBITS) return /^\.(bss)(\.|$)/.exec(name)?.[1];
+  if (type !== SHT.PROGBITS || flags & SHF_EXECINSTR) return undefined;
+  return /^\.(data|rodata)(\.|$)/.exec(name)?.[1];
+};
+
+/** What is left of the object's name goes before ".data"; a section of one's own keeps its name. */
+function mapName(object: string, section: string): string {
+  const room = NAME_MAX - Math.min(NAME_MAX, Math.max(".rodata".length, section.length));
+  const prefix = section.includes(".", 1) ? "" : object.slice(0, room);
+  return `${prefix}${section}`.slice(0, NAME_MAX).replace(/[^\w.]/g, "_");
+}
+
+/** Read-only ones are frozen; those that others than the programs know may be mapped into memory. */
+function dataMap(section: Section, kind: string, name: string, global: boolean): DataMap {
+  if (section.size > 0xffff_ffff) throw malformed(`section ${section.name}: ${section.size} bytes`);
+  const map_name = mapName(name, section.name);
+  return {
+    name: section.name.includes(".", 1) ? section.name : map_name,
+    map_name,
+    section,
+    map_flags: (kind === "rodata" ? RDONLY_PROG : 0) + (global ? MMAPABLE : 0),
+    frozen: kind === "rodata",
+    datasec: 0,
+  };
+}
+
+/** In the order of the sections. Of some of one name the first is what BTF describes. */
+export function* dataMaps(
+  elf: ElfFile,
+  btf: ObjectBtf | undefined,
+  object: string,
+): Generator<DataMap> {
+  const described = new Set<string>();
+  for (const section of elf.sections) {
+    const kind = kindOf(section);
+    if (kind === undefined) continue;
+    const datasec = described.has(section.name) ? 0 : (btf?.datasec(section.name) ?? 0);
+    described.add(section.name);
+    const variables = datasec > 0 ? (btf?.variables(datasec, section) ?? []) : [];
+    const global = variables.some((variable) => variable.global);
+    yield { ...dataMap(section, kind, object, global), datasec };
+  }
+}

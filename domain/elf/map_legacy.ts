@@ -1,0 +1,71 @@
+/**
+ * Maps of the section "maps": struct bpf_map_def of libbpf before 1.0, or struct bpf_elf_map of iproute2,
+ * which begins like it (lib/bpf_legacy.c).
+ */
+
+import { type ElfFile, type ElfSymbol, type Section, STB, STT } from "./elf_file.ts";
+import { malformed, tooMuch } from "./fault.ts";
+import { mapType } from "./plan.ts";
+
+export interface LegacyMap {
+  name: string;
+  offset: number;
+  map_type: string;
+  key_size: number;
+  value_size: number;
+  max_entries: number;
+  map_flags: number;
+  /** By which others name it; 0 is none. */
+  id: number;
+  pinning: number;
+  /** Of a map of maps: the id of those that it holds. */
+  inner_id: number;
+  /** The slot that it takes in maps of maps. */
+  inner_idx: number;
+}
+
+export const PIN_OBJECT_NS = 1;
+export const PIN_GLOBAL_NS = 2;
+/** As many fields as both have at least, and as iproute2 has. */
+const MIN = 16;
+const MAX = 36;
+/** ELF_MAX_MAPS */
+const MAX_MAPS = 64;
+
+/** All are of one size, which the number of symbols tells. */
+export function legacyMaps(elf: ElfFile, section: Section): LegacyMap[] {
+  const symbols = elf.symbols
+    .filter((symbol) => symbol.section === section.index && isMap(symbol))
+    .sort((a, b) => a.value - b.value);
+  if (symbols.length > MAX_MAPS) throw tooMuch(`section ${section.name}: ${symbols.length} maps`);
+  const size = section.data.length / symbols.length;
+  if (symbols.length === 0 || size % 4 > 0 || symbols.some(({ value }, i) => value !== i * size)) {
+    throw malformed(`section ${section.name}: maps of different sizes`);
+  }
+  if (size < MIN || size > MAX) throw malformed(`section ${section.name}: maps of ${size} bytes`);
+  return symbols.map(({ name, value }) =>
+    mapAt(section.data.subarray(value, value + size), name, value),
+  );
+}
+
+function isMap({ bind, type }: ElfSymbol): boolean {
+  return bind === STB.GLOBAL && (type === STT.NOTYPE || type === STT.OBJECT);
+}
+
+/** What a shorter struct does not have is zero. */
+function mapAt(bytes: Buffer, name: string, offset: number): LegacyMap {
+  const u32 = (n: number) => (4 * n < bytes.length ? bytes.readUInt32LE(4 * n) : 0);
+  return {
+    name,
+    offset,
+    map_type: mapType(u32(0)),
+    key_size: u32(1),
+    value_size: u32(2),
+    max_entries: u32(3),
+    map_flags: u32(4),
+    id: u32(5),
+    pinning: u32(6),
+    inner_id: u32(7),
+    inner_idx: u32(8),
+  };
+}

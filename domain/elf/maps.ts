@@ -1,0 +1,139 @@
+/** All maps of an object, in the order in which they are made. */
+
+import { createHash } from "node:crypto";
+import { Errno } from "../errno.ts";
+import { SchemaError } from "../schema/limits.ts";
+import type { SchemaAttr } from "../schema/schema.ts";
+import { excerpt } from "./btf_excerpt.ts";
+import type { ElfFile, Section } from "./elf_file.ts";
+import { malformed, tooMuch } from "./fault.ts";
+import { NAME } from "./func.ts";
+import { type BtfMap, btfMaps } from "./map_btf.ts";
+import { type DataMap, dataMaps } from "./map_data.ts";
+import { type LegacyMap, legacyMaps, PIN_GLOBAL_NS, PIN_OBJECT_NS } from "./map_legacy.ts";
+import type { ObjectBtf } from "./object_btf.ts";
+import {
+  cut,
+  entriesOf,
+  join,
+  MAPS_OF_MAPS,
+  MAX_MAPS,
+  type MapPlan,
+  type Options,
+  PROG_ARRAY,
+} from "./plan.ts";
+
+export const LEGACY = "maps";
+export const BTF_DEFINED = ".maps";
+
+/** Bytes of BTF for the schemas of all maps. */
+const MAX_SCHEMAS = 1 << 20;
+
+/** What only maps that BTF defines have; what an inner map of iproute2's is comes from its id later. */
+const PLAIN = { map_extra: "0", numa_node: 0, pin: undefined, inner: undefined, data: undefined };
+
+export class ObjectMaps {
+  readonly plans: MapPlan[] = [];
+  /** The same places as in `plans`: legacy ones first, then those of BTF. */
+  readonly legacy: readonly LegacyMap[];
+  readonly defined: readonly BtfMap[];
+  /** By "section offset", and of data by section. */
+  readonly at = new Map<string, number>();
+  readonly data = new Map<number, number>();
+  readonly #btf: ObjectBtf | undefined;
+  readonly #options: Options;
+  readonly #file: Buffer;
+  readonly #budget = { left: MAX_SCHEMAS };
+
+  constructor(file: Buffer, elf: ElfFile, btf: ObjectBtf | undefined, options: Options) {
+    this.#btf = btf;
+    this.#options = options;
+    this.#file = file;
+    const [legacy, defined] = [elf.section(LEGACY), elf.section(BTF_DEFINED)];
+    this.legacy = legacy ? legacyMaps(elf, legacy) : [];
+    for (const map of this.legacy) this.#add(legacy, map.offset, this.#legacy(map));
+    if (defined && !btf) throw malformed("BTF is required, but is missing or corrupted");
+    this.defined = defined && btf ? btfMaps(btf, defined) : [];
+    for (const map of this.defined) this.#add(defined, map.offset, this.#defined(map));
+    for (const map of dataMaps(elf, btf, options.name)) {
+      this.data.set(map.section.index, this.#push(this.#dataMap(map)));
+    }
+    this.#override();
+  }
+
+  #add(section: Section | undefined, offset: number, plan: MapPlan): void {
+    if (!NAME.test(plan.name)) throw malformed(`map '${plan.name}': no name of a variable`);
+    this.at.set(`${section?.index} ${offset}`, this.#push(plan));
+  }
+
+  #push(plan: MapPlan): number {
+    if (this.plans.length === MAX_MAPS) throw tooMuch(`more than ${MAX_MAPS} maps`);
+    return this.plans.push(plan) - 1;
+  }
+
+  /** bpf_map__set_max_entries() */
+  #override(): void {
+    for (const [name, max_entries] of Object.entries(this.#options.max_entries ?? {})) {
+      const plan = this.plans.find((each) => each.name === name);
+      if (!plan) throw malformed(`max_entries: the object has no map '${name}'`);
+      plan.max_entries = entriesOf(plan.map_type, max_entries);
+    }
+  }
+
+  /** None where the types are none that a schema can have: libbpf, too, goes on without BTF. */
+  #schema(key: number, value: number, section?: Section): SchemaAttr | undefined {
+    try {
+      return this.#btf && excerpt(this.#btf, key, value, this.#budget, section);
+    } catch (error) {
+      if (error instanceof Errno || error instanceof SchemaError) return undefined;
+      throw error;
+    }
+  }
+
+  #legacy(map: LegacyMap): MapPlan {
+    const { name, map_type, key_size, value_size, max_entries, map_flags } = map;
+    const shape = { map_type, key_size, value_size, max_entries, map_flags };
+    const [key = 0, value = 0] = this.#annotated(name);
+    return {
+      ...{ ...PLAIN, ...shape, name, map_name: cut(name), frozen: false, slots: [] },
+      schema: this.#schema(key, value),
+      pin: this.#legacyPin(map),
+    };
+  }
+
+  /** BPF_ANNOTATE_KV_PAIR() */
+  #annotated(name: string): number[] {
+    const struct = this.#btf?.struct(`____btf_map_${name}`);
+    const members = (struct && this.#btf?.members(struct)) ?? [];
+    return members.map(({ name }) => name).join() === "key,value"
+      ? members.map(({ type }) => type)
+      : [];
+  }
+
+  /** bpf_make_pathname() of iproute2: an object's own maps are below its hash. */
+  #legacyPin({ name, pinning }: LegacyMap): string | undefined {
+    const root = join(this.#options.pin_root, "tc");
+    if (pinning === PIN_GLOBAL_NS) return join(root, `globals/${name}`);
+    if (pinning !== PIN_OBJECT_NS) return undefined;
+    return join(root, `${createHash("sha1").update(this.#file).digest("hex")}/${name}`);
+  }
+
+  #defined(map: BtfMap): MapPlan {
+    const { name, key, value, pinned, inner } = map;
+    const { map_type, key_size, value_size, max_entries, map_flags, map_extra, numa_node } = map;
+    const slots = map_type === PROG_ARRAY || MAPS_OF_MAPS.includes(map_type);
+    return {
+      ...{ map_type, key_size, value_size, max_entries, map_flags, map_extra, numa_node },
+      ...{ name, map_name: cut(name), inner, data: undefined, frozen: false, slots: [] },
+      schema: this.#schema(key, slots ? 0 : value),
+      pin: pinned ? join(this.#options.pin_root, name) : undefined,
+    };
+  }
+
+  #dataMap({ name, map_name, section, map_flags, frozen, datasec }: DataMap): MapPlan {
+    const shape = { map_type: "array", key_size: 4, value_size: section.size, max_entries: 1 };
+    const data = section.data.length > 0 ? section.data : undefined;
+    const schema = this.#schema(0, datasec, section);
+    return { ...PLAIN, ...shape, name, map_name, map_flags, schema, data, frozen, slots: [] };
+  }
+}

@@ -1,0 +1,105 @@
+/** An object file, and what is to be made of it: the door of this folder. */
+
+import { Errno } from "../errno.ts";
+import { SchemaError } from "../schema/limits.ts";
+import { BtfExt } from "./btf_ext.ts";
+import { ElfFile } from "./elf_file.ts";
+import { malformed, unsupported } from "./fault.ts";
+import { type Func, functions } from "./func.ts";
+import { Linker } from "./link.ts";
+import { ObjectMaps } from "./maps.ts";
+import { ObjectBtf } from "./object_btf.ts";
+import type { Options, Plan, ProgPlan } from "./plan.ts";
+import { type SectionType, typeNamed, typeOf } from "./section.ts";
+import { fillDefined, fillLegacy, programs, tailOf } from "./slots.ts";
+
+const LICENSE_MAX = 127;
+const STRUCT_OPS = /^\??\.struct_ops(\.link)?$/;
+
+function licenseOf(elf: ElfFile): string {
+  const text = elf.section("license")?.data.toString("latin1") ?? "";
+  return text.replace(/\0.*/s, "").slice(0, LICENSE_MAX);
+}
+
+/** What is said of a program names it. */
+function blame<T>({ name }: Func, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof Errno)) throw error;
+    throw new Errno(error.code, `prog '${name}': ${error.message}`);
+  }
+}
+
+/** By their sections; programs of tail calls are what the object's first other program is. */
+function typesOf(
+  funcs: readonly Func[],
+  maps: ObjectMaps,
+  named: string | undefined,
+): SectionType[] {
+  if (named !== undefined) return funcs.map(() => typeNamed(named));
+  const other = funcs.find(({ section }) => !tailOf(section.name, maps.legacy));
+  return funcs.map((func) =>
+    blame(func, () => {
+      const tail = other && tailOf(func.section.name, maps.legacy);
+      return typeOf((tail ? other : func).section.name);
+    }),
+  );
+}
+
+function tellsAll(ext: BtfExt | undefined, [main, ...others]: readonly Func[]): boolean {
+  if (!ext || !main || !ext.tells(main)) return false;
+  const missing = others.find((func) => !ext.tells(func));
+  if (missing) throw malformed(`missing .BTF.ext function info of '${missing.name}'`);
+  return true;
+}
+
+class ObjectFile {
+  readonly #elf: ElfFile;
+  readonly #maps: ObjectMaps;
+  readonly #ext: BtfExt | undefined;
+
+  constructor(file: Buffer, options: Options) {
+    const elf = new ElfFile(file);
+    const ops = elf.sections.find(({ name, size }) => STRUCT_OPS.test(name) && size > 0);
+    if (ops) throw unsupported(`section '${ops.name}': struct_ops are the kernel's own`);
+    const [types, ext] = [elf.section(".BTF"), elf.section(".BTF.ext")];
+    const btf = types && new ObjectBtf(types.data, elf);
+    this.#elf = elf;
+    this.#ext = btf && ext && new BtfExt(ext.data, btf);
+    this.#maps = new ObjectMaps(file, elf, btf, options);
+  }
+
+  plan({ prog_type }: Options): Plan {
+    const maps = this.#maps;
+    const all = functions(this.#elf);
+    const mains = programs(all);
+    const types = typesOf(mains, maps, prog_type);
+    const linker = new Linker(this.#elf, maps, all);
+    const progs = mains.map((func, i) => this.#program(linker, func, types[i] as SectionType));
+    fillDefined(this.#elf, maps, mains);
+    fillLegacy(maps);
+    for (const [of, { section }] of mains.entries()) {
+      const tail = tailOf(section.name, maps.legacy);
+      if (tail) maps.plans[tail.map]?.slots.push({ index: tail.index, of });
+    }
+    return { license: licenseOf(this.#elf), maps: maps.plans, progs };
+  }
+
+  #program(linker: Linker, func: Func, type: SectionType): ProgPlan {
+    return blame(func, () => {
+      const { insns, refs, funcs } = linker.link(func);
+      const func_info = tellsAll(this.#ext, funcs);
+      return { name: func.name, section: func.section.name, ...type, insns, refs, func_info };
+    });
+  }
+}
+
+/** @throws EINVAL for a file that is no object; EOPNOTSUPP, E2BIG */
+export function planOf(file: Buffer, options: Options): Plan {
+  try {
+    return new ObjectFile(file, options).plan(options);
+  } catch (error) {
+    throw error instanceof SchemaError ? malformed(`.BTF: ${error.message}`) : error;
+  }
+}

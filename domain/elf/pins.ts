@@ -1,0 +1,41 @@
+/** Names in the tree: made with the directories above them. */
+
+import { Errno } from "../errno.ts";
+import type { Journal } from "./journal.ts";
+
+/** As libbpf's make_parent_dir() makes it. */
+const MODE = 0o700;
+
+export class Pins {
+  readonly #journal: Journal;
+  readonly #directories = new Set<string>();
+
+  constructor(journal: Journal) {
+    this.#journal = journal;
+  }
+
+  /** @throws EEXIST when something has the name */
+  async pin(path: string, fd: number): Promise<void> {
+    await this.#parents(path);
+    await this.#journal.pin(path, fd);
+  }
+
+  async #parents(path: string): Promise<void> {
+    const names = path.split("/").filter(Boolean).slice(0, -1);
+    for (const i of names.keys()) {
+      const directory = `/${names.slice(0, i + 1).join("/")}`;
+      if (this.#directories.has(directory)) continue;
+      await this.#mkdir(directory);
+      this.#directories.add(directory);
+    }
+  }
+
+  /** What is there already may be a symlink to a directory. */
+  async #mkdir(directory: string): Promise<void> {
+    try {
+      await this.#journal.mkdir(directory, MODE);
+    } catch (error) {
+      if (!(error instanceof Errno) || error.code !== "EEXIST") throw error;
+    }
+  }
+}

@@ -1,0 +1,91 @@
+/** What the slots of program arrays and maps of maps hold from the beginning. */
+
+import type { ElfFile, Relocation } from "./elf_file.ts";
+import { malformed } from "./fault.ts";
+import { type Func, TEXT } from "./func.ts";
+import type { BtfMap } from "./map_btf.ts";
+import type { LegacyMap } from "./map_legacy.ts";
+import { BTF_DEFINED, type ObjectMaps } from "./maps.ts";
+import { MAPS_OF_MAPS, PROG_ARRAY } from "./plan.ts";
+
+const POINTER = 8;
+
+/** `values` of maps that BTF defines: relocations against maps and functions. */
+export function fillDefined(elf: ElfFile, maps: ObjectMaps, programs: readonly Func[]): void {
+  const section = elf.section(BTF_DEFINED);
+  if (!section) return;
+  // Of two of one name the first, as libbpf finds it.
+  const places = new Map(programs.map(({ name }, i) => [name, i] as const).reverse());
+  for (const relocation of elf.relocations(section)) {
+    const i = maps.defined.findIndex((map) => contains(map, relocation));
+    const map = maps.defined[i];
+    if (!map) throw malformed(`.maps: a relocation at ${relocation.offset}, where no values are`);
+    const index = (relocation.offset - map.offset - (map.values ?? 0)) / POINTER;
+    const of = targetOf(map, relocation, maps, places);
+    if (!Number.isInteger(index)) throw malformed(`map '${map.name}': half a slot has a value`);
+    maps.plans[maps.legacy.length + i]?.slots.push({ index, of });
+  }
+}
+
+function contains({ offset, size, values }: BtfMap, at: Relocation): boolean {
+  return (
+    values !== undefined && at.offset >= offset + values && at.offset + POINTER <= offset + size
+  );
+}
+
+function targetOf(
+  { name, map_type, key_size }: BtfMap,
+  { symbol }: Relocation,
+  maps: ObjectMaps,
+  programs: ReadonlyMap<string, number>,
+): number {
+  if (MAPS_OF_MAPS.includes(map_type)) {
+    if (key_size !== 4) throw malformed(`map '${name}': should have key size 4`);
+    const inner = maps.at.get(`${symbol.section} ${symbol.value}`);
+    if (inner !== undefined) return inner;
+    throw malformed(`map '${name}': '${symbol.name}' isn't a BTF-defined map`);
+  }
+  const program = programs.get(symbol.name);
+  if (program !== undefined) return program;
+  throw malformed(`map '${name}': '${symbol.name}' isn't an entry-point program that is loaded`);
+}
+
+/** Maps of maps of iproute2: the template, and the maps that say which slot is theirs. */
+export function fillLegacy(maps: ObjectMaps): void {
+  const { legacy, plans } = maps;
+  for (const [i, outer] of legacy.entries()) {
+    const plan = plans[i];
+    if (!plan || !MAPS_OF_MAPS.includes(outer.map_type)) continue;
+    const inner = legacy.findIndex(({ id }) => id > 0 && id === outer.inner_id);
+    if (inner < 0)
+      throw malformed(`map '${outer.name}': no inner map has the id ${outer.inner_id}`);
+    plan.inner = inner;
+    plan.slots = legacy
+      .map(({ id, inner_id, inner_idx }, of) => ({ id, inner_id, index: inner_idx, of }))
+      .filter(
+        ({ id, inner_id, index }) =>
+          id === outer.inner_id && inner_id === 0 && index !== 0xffff_ffff,
+      )
+      .map(({ index, of }) => ({ index, of }));
+  }
+}
+
+/** Of a program array of tc: section "ID/SLOT". */
+const TAIL = /^(0x[\da-f]+|\d+)\/(0x[\da-f]+|\d+)$/i;
+
+export interface Tail {
+  map: number;
+  index: number;
+}
+
+/** The slot that a section's program is for; undefined for a section of another name. */
+export function tailOf(section: string, legacy: readonly LegacyMap[]): Tail | undefined {
+  const [, id, index] = TAIL.exec(section) ?? [];
+  const map = legacy.findIndex((each) => each.id === Number(id) && each.map_type === PROG_ARRAY);
+  return id === undefined || map < 0 ? undefined : { map, index: Number(index) };
+}
+
+/** Entry points: functions outside of ".text", but those whose section says "?". */
+export function programs(funcs: readonly Func[]): Func[] {
+  return funcs.filter(({ section }) => section.name !== TEXT && !section.name.startsWith("?"));
+}

@@ -1,7 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { on, once } from "node:events";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 
+type Messages = AsyncIterator<[Record<string, unknown>], undefined>;
+
+const PATIENCE_MS = 60_000;
+const SILENCE = { value: undefined, done: true } as const;
 const ROOT = join(import.meta.dirname, "..");
 
 /** A real process of the demo, with words to and from it. */
@@ -10,7 +15,7 @@ export class Child {
   /** Exit code and signal. */
   readonly ended: Promise<[number | null, NodeJS.Signals | null]>;
   readonly #name: string;
-  readonly #messages: AsyncIterator<unknown[]>;
+  readonly #messages: Messages;
 
   constructor(file: string, args: string[], env: Record<string, string>) {
     this.#name = args[0] ?? file;
@@ -20,18 +25,23 @@ export class Child {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
     this.ended = once(this.process, "exit") as typeof this.ended;
-    this.#messages = on(this.process, "message", { close: ["disconnect"] });
+    this.#messages = on(this.process, "message", {
+      close: ["disconnect"],
+    }) as Messages;
   }
 
   tell(word: string): void {
     this.process.send(word);
   }
 
-  /** Its next message. @throws when it ends instead. */
-  async hear<T>(): Promise<T> {
-    const { value, done } = await this.#messages.next();
-    if (done) throw new Error(`${this.#name} ended before it answered`);
-    return value[0] as T;
+  /** What it next tells of this; what it tells of other things is passed over. @throws when it ends or is silent. */
+  async hear<T>(of: string): Promise<T> {
+    for (;;) {
+      const silence = delay(PATIENCE_MS, SILENCE, { ref: false });
+      const { value, done } = await Promise.race([this.#messages.next(), silence]);
+      if (done) throw new Error(`${this.#name} ended, or was silent, before it told ${of}`);
+      if (of in value[0]) return value[0][of] as T;
+    }
   }
 
   async leave(): Promise<void> {

@@ -1,10 +1,14 @@
 /** A client small enough to copy: a session is a process, its methods are bpf(2) commands and system calls. */
 
-export type MapInfo = { refcnt: number; usercnt: number; entries: number };
-/** Bytes as hex or a typed literal ("u32:0"); a slot of a program array is written as fd, read as id. */
-export type Value = string | { fd: number } | { id: number };
+export type MapInfo = { map_type: string; refcnt: number; usercnt: number; entries: number };
+export type ProgInfo = { refcnt: number };
+/** Bytes as a typed literal ("u32:0"), or what the slot of a program array is to hold. */
+export type Value = string | { fd: number };
 export type Made = { fd: number; id: number };
-type Named = { path: string } | { map_id: number } | { prog_id: number };
+/** A map or a program of an object. */
+export type Part = Made & { name: string; reused?: true };
+/** The context is that of a classifier, struct __sk_buff; programs are ids, in the order of the tail calls. */
+export type Run = { retval: number; ctx_out: { mark: number; cb: number[] }; programs: number[] };
 type Problem = { status: number; errno?: string; detail: string; reason?: string };
 
 export class BpfError extends Error {
@@ -15,12 +19,18 @@ export class BpfError extends Error {
   }
 }
 
+function content(body: object | undefined): { type?: string; bytes?: string | Buffer } {
+  if (body === undefined) return {};
+  if (Buffer.isBuffer(body)) return { type: "application/octet-stream", bytes: body };
+  return { type: "application/json", bytes: JSON.stringify(body) };
+}
+
 async function send<T>(method: string, url: string, who: Record<string, string>, body?: object) {
-  const headers = body ? { ...who, "content-type": "application/json" } : who;
+  const { type, bytes } = content(body);
   const response = await fetch(url, {
     method,
-    headers,
-    ...(body && { body: JSON.stringify(body) }),
+    headers: { ...who, ...(type && { "content-type": type }) },
+    ...(bytes && { body: bytes }),
   });
   const text = await response.text();
   if (!response.ok) throw new BpfError(JSON.parse(text));
@@ -33,20 +43,27 @@ export function session(base: string, token: string) {
   const authorization = `Bearer ${token}`;
   const call = <T = void>(method: string, path: string, body?: object) =>
     send<T>(method, base + path, { authorization }, body);
+  const element = async <T>(fd: number, key: string, format: string) =>
+    (await call<{ value: T }>("GET", `/v1/fds/${fd}/elements/${key}${format}`)).value;
   return {
     ...{ token, call },
+    elfLoad: (object: Buffer, where: { pin_root: string; pin_progs: string }) =>
+      call<{ maps: Part[]; progs: Part[] }>(
+        "POST",
+        `/v1/elf?${new URLSearchParams(where)}`,
+        object,
+      ),
+    run: (path: string, packet: Buffer) =>
+      call<Run>("POST", "/v1/run", { path, data_in: packet.toString("hex"), ctx_in: {} }),
     mapCreate: (attr: object) => call<Made>("POST", "/v1/maps", attr),
-    progLoad: (prog_name: string, insns: string) =>
-      call<Made>("POST", "/v1/progs", { prog_name, insns, license: "GPL" }),
-    open: (what: Named) => call<Made>("POST", "/v1/fds", what),
+    open: (path: string) => call<Made>("POST", "/v1/fds", { path }),
     close: (fd: number) => call("DELETE", `/v1/fds/${fd}`),
     update: (fd: number, key: string, value: Value) =>
       call("PUT", `/v1/fds/${fd}/elements/${key}`, { value }),
-    lookup: async (fd: number, key: string) =>
-      (await call<{ value: Value }>("GET", `/v1/fds/${fd}/elements/${key}`)).value,
-    pin: (path: string, fd: number) => call("PUT", at(path), { type: "pin", fd }),
-    mkdir: (path: string) => call("PUT", at(path), { type: "directory", mode: "0755" }),
-    unlink: (path: string) => call("DELETE", at(path)),
+    lookup: <T>(fd: number, key: string) => element<T>(fd, key, ""),
+    /** By the types of a map's keys and values. */
+    lookupJson: <T>(fd: number, key: string) => element<T>(fd, key, "?format=json"),
+    unlink: (path: string) => call("DELETE", `${at(path)}&recursive=true`),
     renew: () => call("POST", "/v1/session/renew"),
     exit: () => call("DELETE", "/v1/session"),
   };

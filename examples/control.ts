@@ -1,30 +1,58 @@
-import { returns, TC_ACT_SHOT } from "./insn.ts";
 import { say } from "./report.ts";
 import { join, leave, order, tell } from "./role.ts";
+import { ENTRY, GLOBALS, POLICIES, VERDICT_OF } from "./tc.ts";
 
-/** The control process: swaps the program in slot 0 while ingress and egress run. */
+/** The control process: swaps chains of two programs while packets go through them. */
 
-const ROUNDS = 100;
+const ROUNDS = 60;
+type Generation = 1 | 2;
+
 const control = await join("control");
-const jmp_tc = await control.open({ path: "/tc/globals/jmp_tc" });
-say("control", "BPF_OBJ_GET", `/tc/globals/jmp_tc: fd ${jmp_tc.fd}`);
-const deny = await control.progLoad("deny", returns(TC_ACT_SHOT));
-say("control", "BPF_PROG_LOAD", `deny: id ${deny.id}, fd ${deny.fd}`);
-const slot = await control.lookup(jmp_tc.fd, "u32:0");
-if (typeof slot !== "object" || !("id" in slot)) throw new Error("slot 0 is not filled");
-const old = await control.open({ prog_id: slot.id });
-say("control", "BPF_PROG_GET_FD_BY_ID", `program ${slot.id}, found in slot 0: fd ${old.fd}`);
-tell({ deny: deny.id });
+const fdAt = async (path: string) => (await control.open(path)).fd;
+const jmp_tc = await fdAt(`${GLOBALS}/jmp_tc`);
+say("control", "BPF_OBJ_GET", `${GLOBALS}/jmp_tc: fd ${jmp_tc}`);
+const chain = async (generation: Generation) => ({
+  classify: await fdAt(`${POLICIES}/classify_${generation}`),
+  verdict: await fdAt(`${POLICIES}/verdict_${generation}`),
+});
+const chains = { 1: await chain(1), 2: await chain(2) };
+say("control", "BPF_OBJ_GET", `${POLICIES}/{classify,verdict}_{1,2}`);
+
+/** The verdict takes its place while nothing leads there; the one update of ENTRY is the swap. */
+async function install(generation: Generation): Promise<void> {
+  const { classify, verdict } = chains[generation];
+  await control.update(jmp_tc, VERDICT_OF[generation], { fd: verdict });
+  await control.update(jmp_tc, ENTRY, { fd: classify });
+}
+
+tell({ opened: true });
+await order("first");
+await install(1);
+say("control", "BPF_MAP_UPDATE_ELEM", "jmp_tc[1] = verdict_1, then jmp_tc[0] = classify_1");
+tell({ swaps: 1 });
 
 await order("swap");
 for (let round = 0; round < ROUNDS; round++) {
-  await control.update(jmp_tc.fd, "u32:0", { fd: deny.fd });
-  await control.update(jmp_tc.fd, "u32:0", { fd: old.fd });
+  await install(2);
+  await install(1);
 }
-await control.update(jmp_tc.fd, "u32:0", { fd: deny.fd });
-say("control", "BPF_MAP_UPDATE_ELEM", `jmp_tc[0] swapped ${2 * ROUNDS + 1} times, now deny`);
-tell({ swapped: true });
+await install(2);
+say("control", "BPF_MAP_UPDATE_ELEM", `the chain swapped ${2 * ROUNDS + 1} times, now the second`);
+tell({ swaps: 2 * ROUNDS + 1 });
+
+await order("tear");
+await control.update(jmp_tc, VERDICT_OF[2], { fd: chains[1].verdict });
+say("control", "BPF_MAP_UPDATE_ELEM", "jmp_tc[2] = verdict_1, under classify_2");
+tell({ torn: true });
+await order("mend");
+await install(2);
+for (const { classify, verdict } of Object.values(chains)) {
+  await control.close(classify);
+  await control.close(verdict);
+}
+say("control", "BPF_MAP_UPDATE_ELEM", "jmp_tc[2] = verdict_2; its fds on programs are closed");
+tell({ mended: true });
 
 await order("exit");
-say("control", "exit", "its three fds are closed");
+say("control", "exit", `fd ${jmp_tc}, the last user reference on jmp_tc`);
 await leave(control);

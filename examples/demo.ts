@@ -2,14 +2,15 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { newSession, type Session } from "./client.ts";
 import { startService } from "./own_service.ts";
-import { Claims, heading } from "./report.ts";
+import { Claims } from "./report.ts";
 import { pinsOutliveTheirMaker } from "./scene_pins.ts";
+import { swapUnderLoad } from "./scene_swap.ts";
 import { onlyTheLastUserFlushes } from "./scene_users.ts";
 import { Stage } from "./stage.ts";
 
 /**
- * Persistent maps and program arrays, told with real processes over HTTP; exits 0 when every claim
- * holds. BPF_URL names a service (one is started without it), BPF_NAMESPACE an empty namespace of
+ * Persistent maps and program arrays, told with real processes that run real programs over HTTP; exits
+ * 0 when every claim holds. BPF_URL names a service (one is started without it), BPF_NAMESPACE an empty namespace of
  * it, BPF_API_KEY a key where it wants one.
  */
 
@@ -42,10 +43,9 @@ async function enter(url: string, namespace: string): Promise<Session> {
 }
 
 async function play(stage: Stage): Promise<void> {
-  await pinsOutliveTheirMaker(stage);
-  await onlyTheLastUserFlushes(stage);
-  heading("7. Nothing is left");
-  await stage.observer.call("DELETE", "/v1/fs?path=/tc&recursive=true");
+  const ids = await pinsOutliveTheirMaker(stage);
+  const control = await swapUnderLoad(stage, ids);
+  await onlyTheLastUserFlushes(stage, ids, control);
   const left = await whatIsLeft(stage.observer);
   stage.claims.claim("no session but the observer's, no map, no program, no pin", isEmpty(left));
 }

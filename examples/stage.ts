@@ -1,23 +1,15 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Child } from "./child.ts";
-import { BpfError, type MapInfo, type Session, session } from "./client.ts";
+import { BpfError, type MapInfo, type ProgInfo, type Session, session } from "./client.ts";
 import type { Claims } from "./report.ts";
+import { FILTERS, type Ids, PACKETS, type Protocol, route } from "./tc.ts";
 
 /** Where the scenes play: one namespace, the processes in it, and an observer that holds nothing. */
 
 const PATIENCE_MS = 30_000;
 
-const GONE = "gone";
-type Counts = { refcnt: number; usercnt: number; filled?: number } | typeof GONE;
-
-function inWords(counts: Counts): string {
-  if (counts === GONE) return GONE;
-  const { refcnt, usercnt, filled } = counts;
-  const users = `refcnt ${refcnt}, usercnt ${usercnt}`;
-  return filled === undefined
-    ? users
-    : `${users}, ${filled} ${filled === 1 ? "slot" : "slots"} filled`;
-}
+const mapInWords = ({ refcnt, usercnt, map_type, entries }: MapInfo) =>
+  `refcnt ${refcnt}, usercnt ${usercnt}${map_type === "prog_array" ? `, filled ${entries}` : ""}`;
 
 /** `undefined` for an object that no longer exists. */
 function unlessGone(error: unknown): undefined {
@@ -50,21 +42,37 @@ export class Stage {
     return session(this.#env.BPF_URL ?? "", token);
   }
 
-  map(id: number): Promise<MapInfo | undefined> {
-    return this.observer.call<MapInfo>("GET", `/v1/maps/${id}`).catch(unlessGone);
+  /** Claims that it is this, and prints what it is. */
+  #same(name: string, got: string, wanted: string): void {
+    const same = got === wanted;
+    this.claims.claim(`${name}: ${got}${same ? "" : ` (not ${wanted})`}`, same);
   }
 
-  prog(id: number): Promise<{ refcnt: number } | undefined> {
-    return this.observer.call<{ refcnt: number }>("GET", `/v1/progs/${id}`).catch(unlessGone);
+  /** @param counts of a map, as "refcnt 1, usercnt 1" with ", filled 1" for a program array, or "gone". */
+  async map(name: string, id: number, counts: string): Promise<void> {
+    const info = await this.observer.call<MapInfo>("GET", `/v1/maps/${id}`).catch(unlessGone);
+    this.#same(name, info ? mapInWords(info) : "gone", counts);
   }
 
-  /** Prints a map's counts and claims that they are these. */
-  async counts(name: string, id: number, expected: Counts): Promise<void> {
-    const info = await this.map(id);
-    const slots = expected !== GONE && "filled" in expected;
-    const got = inWords(info ? { ...info, ...(slots && { filled: info.entries }) } : GONE);
-    const wanted = inWords(expected);
-    this.claims.claim(`${name}: ${got}${got === wanted ? "" : ` (not ${wanted})`}`, got === wanted);
+  /** @param counts of a program: "refcnt 1" or "gone". */
+  async prog(name: string, id: number, counts: string): Promise<void> {
+    const info = await this.observer.call<ProgInfo>("GET", `/v1/progs/${id}`).catch(unlessGone);
+    this.#same(name, info ? `refcnt ${info.refcnt}` : "gone", counts);
+  }
+
+  /** An element of a pinned map. */
+  async read<T>(path: string, key: string): Promise<T> {
+    const { fd } = await this.observer.open(path);
+    const value = await this.observer.lookupJson<T>(fd, key);
+    await this.observer.close(fd);
+    return value;
+  }
+
+  /** Sends a packet through ingress and claims where it goes, and what it gets there. */
+  async packet(ids: Ids, protocol: Protocol, goes: string, gets: number): Promise<void> {
+    const { retval, programs } = await this.observer.run(`${FILTERS}/ingress`, PACKETS[protocol]);
+    const got = `${route(ids, programs)}, retval ${retval}`;
+    this.#same(`${protocol} packet`, got, `${goes}, retval ${gets}`);
   }
 
   async sessions(): Promise<{ id: number; label: string }[]> {
@@ -91,7 +99,7 @@ export class Stage {
     for (const { id, label } of await this.sessions()) {
       if (label !== "observer") await this.observer.call("DELETE", `/v1/sessions/${id}`);
     }
-    await this.observer.call("DELETE", "/v1/fs?path=/tc&recursive=true").catch(unlessGone);
+    await this.observer.unlink("/tc").catch(unlessGone);
     await this.observer.exit();
   }
 }

@@ -1,44 +1,48 @@
 import { say } from "./report.ts";
 import { join, leave, order, tell } from "./role.ts";
+import { type Counter, FILTERS, GLOBALS, type Outcome, PACKETS, type Protocol } from "./tc.ts";
 
-/** The ingress or the egress side: counts in a shared map and looks where a tail call would go. */
+/** The ingress or the egress side: sends packets through its pinned program and reads the shared counters. */
 
+const AT_ONCE = 2;
 const who = process.argv[2] === "egress" ? "egress" : "ingress";
-const [mine, other] = who === "ingress" ? ["u32:0", "u32:1"] : ["u32:1", "u32:0"];
-
 const worker = await join(who);
-const map_sh = await worker.open({ path: "/tc/globals/map_sh" });
-const jmp_tc = await worker.open({ path: "/tc/globals/jmp_tc" });
-say(who, "BPF_OBJ_GET", `/tc/globals/map_sh: fd ${map_sh.fd}, /tc/globals/jmp_tc: fd ${jmp_tc.fd}`);
+const path = `${FILTERS}/${who}`;
+const counters = await worker.open(`${GLOBALS}/counters`);
+say(who, "BPF_OBJ_GET", `${GLOBALS}/counters: fd ${counters.fd}`);
 
-async function read(key: string): Promise<number> {
-  const value = Buffer.from(String(await worker.lookup(map_sh.fd, key)), "hex");
-  return Number(value.readBigUInt64LE());
+async function packet(protocol: Protocol): Promise<Outcome> {
+  const { retval, ctx_out, programs } = await worker.run(path, PACKETS[protocol]);
+  return { protocol, retval, mark: ctx_out.mark, stamp: ctx_out.cb[0] ?? -1, programs };
+}
+
+let stopped = false;
+const seen = new Map<string, number>();
+const met = new Set<string>();
+
+async function keepSending(): Promise<void> {
+  for (let sent = 0; !stopped; sent++) {
+    const outcome = await packet(sent % 2 ? "ipv6" : "ipv4");
+    const { programs } = outcome;
+    if (!met.has(String(programs))) tell({ met: programs });
+    met.add(String(programs));
+    const text = JSON.stringify(outcome);
+    seen.set(text, (seen.get(text) ?? 0) + 1);
+  }
 }
 
 tell({ opened: true });
-await order("run");
-let stopped = false;
-const stop = order("stop").then(() => {
-  stopped = true;
-});
-const looks = new Map<number, number>();
-let counted = 0;
-while (!stopped) {
-  const slot = await worker.lookup(jmp_tc.fd, "u32:0");
-  const id = typeof slot === "object" && "id" in slot ? slot.id : 0;
-  if (!looks.has(id)) tell({ saw: id });
-  looks.set(id, (looks.get(id) ?? 0) + 1);
-  // Nobody else writes this element, so reading and writing in two steps loses nothing.
-  await worker.update(map_sh.fd, mine, `u64:${(await read(mine)) + 1}`);
-  counted += 1;
-}
-await stop;
-say(who, "BPF_MAP_UPDATE_ELEM", `map_sh[${who === "ingress" ? 0 : 1}] counted up ${counted} times`);
-tell({ counted, looks: [...looks] });
+await order("send");
+const lanes = Array.from({ length: AT_ONCE }, keepSending);
+await order("stop");
+stopped = true;
+await Promise.all(lanes);
+const tallies = [...seen].map(([text, packets]) => ({ ...JSON.parse(text), packets }));
+tell({ tallies });
 
 await order("read");
-tell({ mine: await read(mine), other: await read(other) });
+const read = (key: string) => worker.lookupJson<Counter>(counters.fd, key);
+tell({ counters: [await read("u32:0"), await read("u32:1")] });
 await order("exit");
-say(who, "exit", "its two fds are closed");
+say(who, "exit", "its fd is closed");
 await leave(worker);

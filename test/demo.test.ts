@@ -8,6 +8,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { newSession } from "../examples/client.ts";
 import { type Service, startService } from "../examples/own_service.ts";
 import { Claims } from "../examples/report.ts";
+import { judge } from "../examples/scene_swap.ts";
+import type { Ids, Tally } from "../examples/tc.ts";
 
 /** `npm run demo` as a user runs it, and that a claim that does not hold makes it fail. */
 
@@ -49,7 +51,7 @@ test(
     const { code, out, err } = await demo({ TMPDIR: folder });
     expect({ code, err }, out).toEqual({ code: 0, err: "" });
     expect(out).toContain(`all ${claims(out)} claims hold`);
-    expect(claims(out)).toBeGreaterThan(30);
+    expect(claims(out)).toBeGreaterThan(40);
     expect(readdirSync(folder).filter((name) => name.startsWith("bpf-demo-"))).toEqual([]);
   },
   LIMIT_MS,
@@ -92,6 +94,41 @@ test("one broken claim among others makes the exit code 1 and is named", () => {
     text: "1 of 3 claims are broken:\n  ✗ the second",
     exitCode: 1,
   });
+});
+
+const PROGS = { ingress: 1, egress: 2, allow: 3, deny: 4 };
+const CHAINS = { classify_1: 5, verdict_1: 6, classify_2: 7, verdict_2: 8 };
+const IDS: Ids = {
+  maps: { jmp_tc: 1, map_sh: 2, counters: 3, chains: 4 },
+  progs: { ...PROGS, ...CHAINS },
+};
+
+const tally = (programs: number[], generation: number, more: Partial<Tally> = {}): Tally => ({
+  ...{ protocol: "ipv4", retval: 0, mark: generation, stamp: generation, programs, packets: 9 },
+  ...more,
+});
+const whole = [tally([1, 3], 0), tally([1, 5, 6], 1), tally([1, 7, 8], 2)];
+const dropped = tally([1, 7, 8], 2, { protocol: "ipv6", retval: 2 });
+
+function verdict(tallies: Tally[]): number {
+  const made = new Claims(() => {});
+  judge(made, IDS, "ingress", tallies);
+  return made.summary().exitCode;
+}
+
+test.each([
+  ["a packet that met stages of two chains", tally([1, 7, 6], 1, { stamp: 2, retval: 99 })],
+  ["another chain's verdict", tally([1, 5, 6], 1, { retval: 2 })],
+  ["another chain's mark", tally([1, 5, 6], 2)],
+  ["a packet that should have been dropped", { ...dropped, retval: 0 }],
+  ["another direction's program", tally([2, 3], 0)],
+])("%s among others breaks a claim", (_, torn) => {
+  expect(verdict([...whole, dropped])).toBe(0);
+  expect(verdict([...whole, dropped, torn])).toBe(1);
+});
+
+test("a policy that had no packet breaks a claim", () => {
+  for (const i of whole.keys()) expect(verdict(whole.toSpliced(i, 1))).toBe(1);
 });
 
 test("claims that all hold make the exit code 0; none at all make it 1", () => {

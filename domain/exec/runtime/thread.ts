@@ -15,6 +15,9 @@ const BOOT = `import("tsx/esm/api").then((tsx) => {
 const BYTES_MAX = 16 << 20;
 const PROGRAMS_MAX = 512;
 
+/** V8 gives the room of forgotten modules back late: a thread that has compiled so many makes way. */
+const COMPILED_MAX = 4096;
+
 /** Of JavaScript's own memory: what runs keep there is counted, so that this is a second wall. */
 const LIMITS = { maxOldGenerationSizeMb: 512 };
 
@@ -37,6 +40,7 @@ export class Thread {
   /** Least recently used first, with the bytes of their instructions. */
   private readonly programs = new Map<string, number>();
   private bytes = 0;
+  private compiled = 0;
   private task: Task | undefined;
   private timer: NodeJS.Timeout | undefined;
   private closing = false;
@@ -54,7 +58,8 @@ export class Thread {
       clearTimeout(this.timer);
       const task = this.task;
       this.task = undefined;
-      idle(this);
+      if (this.compiled > COMPILED_MAX) this.close();
+      else idle(this);
       task?.done(told);
     });
     this.worker.on("error", end);
@@ -94,7 +99,10 @@ export class Thread {
   private keep(key: string, unit: Unit | undefined): void {
     const size = this.programs.get(key) ?? unit?.insns.length;
     if (size === undefined) return;
-    if (!this.programs.delete(key)) this.bytes += size;
+    if (!this.programs.delete(key)) {
+      this.bytes += size;
+      this.compiled += 1;
+    }
     this.programs.set(key, size);
   }
 

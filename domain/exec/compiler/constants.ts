@@ -1,0 +1,60 @@
+// Which maps, functions and places in the frame registers hold for certain where they are passed to calls.
+
+import type { Insn } from "../../verifier/insn.ts";
+import * as bpf from "../../verifier/insn.ts";
+import { FRAME_BYTES } from "../abi.ts";
+import type { Facts } from "./facts.ts";
+import { forget, isCopy, type Lattice, UNKNOWN } from "./flow.ts";
+import { ADD, LOOKUP, LOOP } from "./isa.ts";
+
+/** What a number stands for is in its low bits; which one of them, above. */
+const MAP = 1;
+const FUNCTION = 2;
+const FRAME = 3;
+const KIND_BITS = 2;
+const KIND_MASK = 3;
+
+const made = (kind: number, which: number): number => (which << KIND_BITS) | kind;
+const kindOf = (value: number): number => value & KIND_MASK;
+const whichOf = (value: number): number => value >> KIND_BITS;
+
+export class Constants implements Lattice {
+  readonly frame = made(FRAME, 0);
+  /** By instruction of a lookup or loop. */
+  readonly facts = new Map<number, Facts>();
+
+  meet(): number {
+    return UNKNOWN;
+  }
+
+  step(state: Int32Array, insn: Insn, at: number): void {
+    if (bpf.isHelperCall(insn)) this.note(state, insn, at);
+    const value = this.valueOf(state, insn, at);
+    forget(state, insn);
+    if (value !== UNKNOWN) state[insn.dst] = value;
+  }
+
+  private valueOf(state: Int32Array, insn: Insn, at: number): number {
+    if (isCopy(insn)) return state[insn.src] as number;
+    if (insn.code === (bpf.ALU64 | ADD)) return this.moved(state[insn.dst] as number, insn.imm);
+    if (insn.code !== bpf.LD_IMM64) return UNKNOWN;
+    if (insn.src === bpf.PSEUDO_MAP_FD) return made(MAP, insn.imm);
+    return insn.src === bpf.PSEUDO_FUNC ? made(FUNCTION, bpf.callee(insn, at)) : UNKNOWN;
+  }
+
+  private moved(value: number, by: number): number {
+    if (kindOf(value) !== FRAME) return UNKNOWN;
+    const off = whichOf(value) + by;
+    return off >= -FRAME_BYTES && off <= 0 ? made(FRAME, off) : UNKNOWN;
+  }
+
+  private note(state: Int32Array, { imm }: Insn, at: number): void {
+    if (imm !== LOOKUP && imm !== LOOP) return;
+    const [first, second] = [state[1] as number, state[2] as number];
+    this.facts.set(at, {
+      ...(kindOf(first) === MAP && { map: whichOf(first) }),
+      ...(kindOf(second) === FRAME && { key: whichOf(second) }),
+      ...(kindOf(second) === FUNCTION && { callback: whichOf(second) }),
+    });
+  }
+}

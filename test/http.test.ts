@@ -113,7 +113,7 @@ it("content types that a client makes up are not remembered", async () => {
 
 const MIB = 1024 * 1024;
 const LIMITS: Record<string, number> = {
-  ...{ progLoad: 17 * MIB, mapBatch: 17 * MIB, mapCreate: 2 * MIB },
+  ...{ progLoad: 17 * MIB, mapBatch: 17 * MIB, mapCreate: 2 * MIB, elfLoad: 2 * MIB },
   ...{ mapUpdateElem: 9 * MIB, mapPush: 9 * MIB, ringOutput: 9 * MIB },
 };
 

@@ -23,7 +23,7 @@ const errors: unknown[] = [];
 
 /** A replica: a kernel with its sweeper, which runs only when told. */
 async function replica(): Promise<{ kernel: Kernel; sweeper: Sweeper }> {
-  const kernel = createKernel(`unix://${server.url}`, Buffer.alloc(32, 3), 5000);
+  const kernel = createKernel(`unix://${server.url}`, Buffer.alloc(32, 3), { deadline: 5000 });
   await kernel.script.ready();
   const sweeper = new Sweeper(kernel, (error) => errors.push(error));
   kernels.push(kernel);

@@ -132,6 +132,14 @@ export const actions: Record<string, Action> = {
     });
   },
 
+  async test_run(player, step, proc) {
+    const session = await player.session(proc);
+    const { data: data_in, repeat } = step;
+    const body = { ...(data_in === undefined ? {} : { data_in }), ...(repeat ? { repeat } : {}) };
+    const answer = await session.post(`${fdPath(player, step, proc)}/test-run`, body);
+    return result(answer, ({ retval, data_out: data }) => ({ retval, data }));
+  },
+
   async prog_load(player, step, proc) {
     const session = await player.session(proc);
     const answer = await session.post("/v1/progs", {

@@ -10,10 +10,7 @@ const FOLDER = join(import.meta.dirname, "kernel-traces");
 
 /** Themes of later issues, and files in another format. */
 const LATER: Record<string, string> = {
-  "lru-program.json": "running programs comes with a later issue",
-  "prog.json": "running programs comes with a later issue",
-  "programs.json": "running programs comes with a later issue",
-  "verifier-verdicts.json": "its structural verdicts are in verifier.test.ts",
+  "verifier-verdicts.json": "its verdicts are in verifier_verdicts.test.ts",
 };
 
 const service = await testService();

@@ -1,6 +1,6 @@
 import { pageOf } from "./asm/listing.ts";
 import { type Begin, bytes, type Call, next, number, pairs, type Run, text } from "./call.ts";
-import { einval, Stale } from "./errno.ts";
+import { Errno, einval, Stale } from "./errno.ts";
 import { holders, infos, progInfo } from "./object.ts";
 import { type Prepared, type ProgAttr, prepareLoad } from "./prog_load.ts";
 import type { Value } from "./script.ts";
@@ -30,7 +30,8 @@ export function progCommands(
           if (prepared.unit) onLoad(prepared.unit);
           return told(answer);
         } catch (error) {
-          if (!(error instanceof Stale) || tries === TRIES) throw error;
+          if (!(error instanceof Stale)) throw error;
+          if (tries === TRIES) throw new Errno("EAGAIN", "its fds become other maps all the time");
         }
       }
     },

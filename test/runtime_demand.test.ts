@@ -73,7 +73,7 @@ function holds(view: MapView, reads: Done["reads"]): boolean {
     );
   return reads.every((read) => {
     if ("full" in read) return view.entries >= view.max_entries;
-    if ("unchanged" in read) return true;
+    if ("unchanged" in read || "producer" in read) return true;
     if ("present" in read) return (find(read.key) !== undefined) === read.present;
     const found =
       view.map_type === "lpm_trie" ? longestMatch(view.elements, read.key) : find(read.key);

@@ -50,6 +50,8 @@ export interface Seed {
 }
 
 export interface Job {
+  /** Jobs of different owners take turns. */
+  owner?: string;
   /** The first is the one to run. */
   programs: readonly ProgramView[];
   maps: readonly MapView[];
@@ -80,6 +82,8 @@ export type Read =
   | { map: number; key: Uint8Array; present: boolean }
   /** A new element found no room. */
   | { map: number; full: true }
+  /** Positions of a ring buffer. */
+  | { map: number; producer: number; consumer: number }
   /** Nothing has changed in the map since it was fetched. */
   | { map: number; unchanged: true };
 

@@ -11,12 +11,8 @@ local cred = use("cred")
 local map = use("map")
 local call = redis.call
 
+local run_map = use("run_map")
 local run = { sys = {}, first_half = { prog_test_run = true, prog_run = true } }
-
--- More than one script can read in time is refused.
-local BYTES_MAX, ELEMENTS_MAX = 1048576, 4096
--- So few elements are shown whole, unasked.
-local FEW = 32
 
 local PROGRAM = { "load_time", "prog_type", "prog_name", "tag", "expected_attach_type", "func_info",
   "maps" }
@@ -27,67 +23,6 @@ local NO_TEST_RUN = { kprobe = true, tracepoint = true, perf_event = true, cgrou
   lwt_seg6local = true, flow_dissector = true, raw_tracepoint = true,
   raw_tracepoint_writable = true, sk_lookup = true, syscall = true, netfilter = true }
 
-local room = { bytes = BYTES_MAX, elements = ELEMENTS_MAX }
-
-local function take_room(m, count)
-  room.elements = room.elements - count
-  room.bytes = room.bytes - count * (m.key_size + m.value_bytes)
-  if room.elements < 0 or room.bytes < 0 then
-    kernel.fail("E2BIG", "the run reads more than " .. ELEMENTS_MAX .. " elements or " .. BYTES_MAX
-      .. " bytes of maps")
-  end
-end
-
-local function all(m, count)
-  take_room(m, count)
-  local image = m.ops.image and m.ops.image(m)
-  return 1, image or count > 0 and m.ops.page(m, nil, count) or {}
-end
-
--- The value, and the key that was found; for a Bloom filter, which is asked for a value, nothing or "".
-function run.lookup(m, key)
-  if m.ops.asks_value then return m.ops.lookup(m, "", key) and "" end
-  return m.ops.lookup(m, key)
-end
-
--- Key, value and the key that was found by turns.
-local function some(m, want)
-  local list = {}
-  take_room(m, #want - 2)
-  for i = 3, #want do
-    local value, matched = run.lookup(m, want[i])
-    list[#list + 1], list[#list + 2], list[#list + 3] = want[i], value or false, matched or false
-  end
-  return 0, list
-end
-
-local shown = {
-  whole = function(m, _, entries) return all(m, entries) end,
-  front = function(m, want)
-    take_room(m, want[3])
-    return 0, m.ops.front(m, want[3])
-  end,
-  keys = function(m, want, entries)
-    if m.ops.image and m.ops.image(m) then return all(m, entries) end
-    local few = entries <= FEW and not m.ops.matches and m.key_size > 0
-    if few then return all(m, entries) end
-    return some(m, want)
-  end,
-}
-
-local function attributes(m)
-  return { m.id, m.type, m.key_size, m.value_size, m.max_entries, m.flags, m.value_bytes }
-end
-
--- Attributes, revision, entries, positions of a ring buffer, whether all is there, the elements.
-local function view(want)
-  if call("EXISTS", kernel.key("map", want[1])) == 0 then return false end
-  local m = map.load(want[1])
-  local entries = m.ops.entries(m)
-  local positions = m.ops.positions and m.ops.positions(m) or false
-  return { attributes(m), m.revision, entries, positions, shown[want[2]](m, want, entries) }
-end
-
 -- 1 for a program that is known as it is, else its record, its instructions and the attributes of its
 -- maps; false for one that is gone.
 local function program(want)
@@ -95,7 +30,7 @@ local function program(want)
   if not fields[1] then return false end
   if fields[1] == want[2] then return 1 end
   local maps = {}
-  for id in fields[#fields]:gmatch("%d+") do maps[#maps + 1] = attributes(map.load(id)) end
+  for id in fields[#fields]:gmatch("%d+") do maps[#maps + 1] = run_map.attributes(map.load(id)) end
   fields[#fields], fields[#fields + 1] = maps, call("GET", kernel.key("insns", want[1]))
   return fields
 end
@@ -112,7 +47,7 @@ local function see(id, packed)
   local loaded, type = unpack(call("HMGET", kernel.key("prog", id), "load_time", "prog_type"))
   if NO_TEST_RUN[type] then kernel.fail("ENOTSUPP", "a " .. type .. " program has no test run") end
   if tostring(wants[1]) ~= tostring(id) then return id, loaded, false, false end
-  return id, loaded, mapped(wants[2], program), mapped(wants[3], view)
+  return id, loaded, mapped(wants[2], program), mapped(wants[3], run_map.view)
 end
 
 function run.sys.prog_test_run(fd, packed)

@@ -1,15 +1,15 @@
 -- BPF_PROG_TEST_RUN, second half: a run takes effect if all that it read is still so, else not at all.
--- Packed: { reads, ops, entries }. Reads are { map, kind, ... }:
+-- Packed: { reads, ops }. Reads are { map, kind, ... }:
 --   "value", key, value (false: absent), the prefix found or nothing   "present", key, 0 or 1
---   "full"   "unchanged", revision
+--   "full"   "unchanged", revision   "positions", producer, consumer
 -- ops { map, kind, ... } in the order in which the run did them:
 --   "update", key, value, flags   "write", key, value   "add", key, offset, numbers   "delete", key
 --   "touch", key   "push", value, flags   "pop"   "output", data, flags
--- and entries { map, elements when fetched, how many may be new } of the maps that are updated.
--- Invariant: what could fail for want of room is found out before the first write.
+-- Invariant: nothing fails after the first write; run_room.lua has found the room.
 local kernel = use("kernel")
 local map = use("map")
-local run = use("run")
+local run_map = use("run_map")
+local run_room = use("run_room")
 local call = redis.call
 
 local run_commit = { sys = {} }
@@ -24,18 +24,19 @@ local function load(id)
   return loaded[id]
 end
 
--- The value of just this key.
-local function own(m, key)
-  return (m.ops.own or m.ops.lookup)(m, key)
-end
+local own = run_room.own
 
 local holds = {
   value = function(m, read)
-    local value, matched = run.lookup(m, read[3])
+    local value, matched = run_map.lookup(m, read[3])
     return (value or false) == read[4] and (not read[5] or matched == read[5])
   end,
   present = function(m, read) return (own(m, read[3]) and 1 or 0) == read[4] end,
   full = function(m) return m.ops.entries(m) >= m.max_entries end,
+  positions = function(m, read)
+    local now = m.ops.positions(m)
+    return now[1] == read[3] and now[2] == read[4]
+  end,
   unchanged = function(m, read) return tostring(m.revision) == tostring(read[3]) end,
 }
 
@@ -72,51 +73,49 @@ local doing = {
   output = function(m, op) m.ops.output(m, { op[3] }, op[4]) end,
 }
 
--- What went through a ring buffer, to see whether it all fits.
-local function records(ops)
-  local list = {}
+local function by_map(ops)
+  local lists = {}
   for _, op in ipairs(ops) do
-    if op[2] == "output" then
-      list[op[1]] = list[op[1]] or {}
-      table.insert(list[op[1]], op[3])
-    end
+    lists[op[1]] = lists[op[1]] or {}
+    table.insert(lists[op[1]], op)
   end
-  return list
+  return lists
 end
 
-local function stale(reads, ops, entries)
+-- What has changed so that the run has to be run again, or nil.
+local function stale(reads, lists)
   for _, read in ipairs(reads) do
     local m = load(read[1])
     if not m or not holds[read[2]](m, read) then return "map " .. read[1] end
   end
-  for _, op in ipairs(ops) do
-    if not load(op[1]) then return "map " .. op[1] end
-  end
-  for _, count in ipairs(entries) do
-    local m = load(count[1])
-    if not m then return "map " .. count[1] end
-    local now = m.ops.entries(m)
-    local fits = m.ops.touch or now == count[2] or now + count[3] <= m.max_entries
-    if not fits then return "the room in map " .. m.id end
-  end
-  for id, list in pairs(records(ops)) do
+  for id, ops in pairs(lists) do
     local m = load(id)
-    if not m.ops.fits(m, list) then return "the room in map " .. id end
+    if not m or not run_room.fits(m, ops) then return "the room in map " .. id end
+  end
+end
+
+local function apply(ops, lists)
+  for _, op in ipairs(ops) do doing[op[2]](loaded[op[1]], op) end
+  for id, list in pairs(lists) do
+    local touched = true
+    for _, op in ipairs(list) do touched = touched and op[2] == "touch" end
+    if not touched then map.changed(loaded[id]) end
   end
 end
 
 -- STALE, which nothing keeps, tells the service to run the program again. Answers `answer`, which the
 -- record of an Idempotency-Key keeps.
 function run_commit.sys.run_commit(packed, answer)
-  local reads, ops, entries = unpack(cmsgpack.unpack(packed))
-  local changed = stale(reads, ops, entries)
+  local reads, ops = unpack(cmsgpack.unpack(packed))
+  local lists = by_map(ops)
+  local changed = stale(reads, lists)
   if changed then error({ errno = "STALE", detail = changed .. " has changed" }, 0) end
-  local touched = {}
-  for _, op in ipairs(ops) do
-    doing[op[2]](loaded[op[1]], op)
-    if op[2] ~= "touch" then touched[op[1]] = true end
+  local done, raised = pcall(apply, ops, lists)
+  -- Of Redis itself as it is, an errno as the broken invariant that it is.
+  if not done then
+    if type(raised) == "table" and raised.errno then kernel.bug("a commit: " .. raised.detail) end
+    error(raised, 0)
   end
-  for id in pairs(touched) do map.changed(loaded[id]) end
   return answer
 end
 

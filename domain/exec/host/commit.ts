@@ -6,6 +6,7 @@ import type { Seen } from "./view.ts";
 
 function packedRead(read: Read, maps: ReadonlyMap<number, Seen>): Packed {
   if ("full" in read) return [read.map, "full"];
+  if ("producer" in read) return [read.map, "positions", read.producer, read.consumer];
   if ("unchanged" in read) return [read.map, "unchanged", maps.get(read.map)?.revision ?? 0];
   if ("present" in read) return [read.map, "present", read.key, read.present ? 1 : 0];
   const matched = read.matched ? [read.matched] : [];
@@ -38,35 +39,11 @@ function packedOp(op: Op): Packed {
   }
 }
 
-/** Whether a push may find no room: a Bloom filter takes all. */
-const refuses = (seen: Seen | undefined) => seen?.view.map_type !== "bloom_filter";
-
-/** Map by map the elements there were, and how many may be new. */
-function made(reads: readonly Read[], ops: readonly Op[], maps: ReadonlyMap<number, Seen>) {
-  const there = new Set<string>();
-  const name = (map: number, key: Uint8Array) => `${map} ${Buffer.from(key).toString("latin1")}`;
-  for (const read of reads) {
-    if ("value" in read && read.value !== null) there.add(name(read.map, read.matched ?? read.key));
-    if ("present" in read && read.present) there.add(name(read.map, read.key));
-  }
-  const counts = new Map<number, number>();
-  for (const op of ops) {
-    const pushed = op.op === "push" && op.flags === 0 && refuses(maps.get(op.map));
-    const updated = op.op === "update" && !there.has(name(op.map, op.key));
-    if (pushed || updated) counts.set(op.map, (counts.get(op.map) ?? 0) + 1);
-  }
-  return [...counts].map(([map, count]) => [map, maps.get(map)?.view.entries ?? 0, count]);
-}
-
 /** What run_commit.lua compares and does. */
 export function packCommit(
   reads: readonly Read[],
   ops: readonly Op[],
   maps: ReadonlyMap<number, Seen>,
 ): Buffer {
-  return pack([
-    reads.map((read) => packedRead(read, maps)),
-    ops.map(packedOp),
-    made(reads, ops, maps),
-  ]);
+  return pack([reads.map((read) => packedRead(read, maps)), ops.map(packedOp)]);
 }

@@ -1,4 +1,5 @@
 import { type Begin, list, number } from "../../call.ts";
+import { Errno } from "../../errno.ts";
 import type { Value } from "../../script.ts";
 import type { Done, ProgramView } from "../job.ts";
 import { Lru } from "./lru.ts";
@@ -28,11 +29,15 @@ export interface Looking {
   /** The program there last time, and what it came to. */
   program: number;
   sight: Sight;
+  /** It has begun anew, with nothing of runs before. */
+  anew?: boolean;
 }
 
 /** Places' programs and programs' sights that are remembered. */
 const REMEMBERED = 10_000;
 
+/** Each time round there is something new: a program, then its maps. */
+const TRIES = 100;
 /** A sight of more programs or maps is begun anew: most of them are of runs long ago. */
 const WIDE = 64;
 
@@ -62,27 +67,44 @@ export class Looks {
     this.#sights.set(`${namespace} ${program}`, next);
   }
 
+  /** @throws E2BIG for more than one script can show; ENOMEM when what it shows is never known. */
   async look(looking: Looking): Promise<Snapshot | { remembered: Value[] }> {
-    const { namespace, place, look } = looking;
-    for (;;) {
-      const { program, sight } = looking;
-      const asked = { programs: [...sight.programs], maps: sight.maps };
-      const loaded = (id: number) => this.#programs.loaded(namespace, id);
-      const { values, remembered } = await look(sight.pack(program, loaded));
-      if (remembered) return { remembered: values };
-      const [found, , programs, maps] = values;
-      if (number(found) !== program) {
-        looking.program = number(found);
-        looking.sight = this.#sight(namespace, looking.program);
-        this.#places.set(`${namespace} ${place}`, looking.program);
-        continue;
-      }
-      const before = sight.size;
-      const views = this.#learn(looking, asked.programs, list(programs));
-      const known = this.#programs.get(namespace, program);
-      if (!views || !known || sight.size !== before) continue;
-      return { program, type: known.type, programs: views, maps: shown(asked.maps, maps, sight) };
+    for (let tries = 0; tries < TRIES; tries++) {
+      const shown = await this.#once(looking);
+      if (shown) return shown;
     }
+    throw new Errno("ENOMEM", "the programs that the run may come to are too large");
+  }
+
+  /** What runs before came to may be too much by now, and this one need not come to it. */
+  #anew(looking: Looking, error: unknown): undefined {
+    if (!(error instanceof Errno) || error.code !== "E2BIG" || looking.anew) throw error;
+    looking.anew = true;
+    looking.sight = new Sight();
+    looking.sight.program(looking.program);
+    return undefined;
+  }
+
+  /** undefined when there is more to be seen. */
+  async #once(looking: Looking): Promise<Snapshot | { remembered: Value[] } | undefined> {
+    const { namespace, place, program, sight } = looking;
+    const asked = { programs: [...sight.programs], maps: sight.maps };
+    const wants = sight.pack(program, (id) => this.#programs.loaded(namespace, id));
+    const answer = await looking.look(wants).catch((error) => this.#anew(looking, error));
+    if (!answer) return undefined;
+    if (answer.remembered) return { remembered: answer.values };
+    const [found, , programs, maps] = answer.values;
+    if (number(found) !== program) {
+      looking.program = number(found);
+      looking.sight = this.#sight(namespace, looking.program);
+      this.#places.set(`${namespace} ${place}`, looking.program);
+      return undefined;
+    }
+    const before = sight.size;
+    const views = this.#learn(looking, asked.programs, list(programs));
+    const known = this.#programs.get(namespace, program);
+    if (!views || !known || sight.size !== before) return undefined;
+    return { program, type: known.type, programs: views, maps: shown(asked.maps, maps, sight) };
   }
 
   /** undefined when one was forgotten between asking and answer. */

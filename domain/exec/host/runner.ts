@@ -6,6 +6,7 @@ import { Busy, type Pool, TimeLimit, TooLarge } from "../runtime/pool.ts";
 import { packCommit } from "./commit.ts";
 import { contextBytes, contextFields, type Fields } from "./context_fields.ts";
 import { faultOf } from "./fault.ts";
+import { checkSize, widened } from "./limits.ts";
 import { type Look, type Looking, Looks, type Snapshot } from "./look.ts";
 
 /**
@@ -43,6 +44,8 @@ const EAGER = 3;
 const PATIENCE = 10_000;
 /** How often a run may start again because it came to something new. */
 const SIGHTS = 64;
+/** After so many times maps that are not too large are shown whole. */
+const NARROW = 8;
 const U32 = 0x1_0000_0000;
 
 interface Attempt {
@@ -156,27 +159,21 @@ export class Runner {
         return this.#commit(attempt, shown, outcome);
       }
       const before = looking.sight.size;
-      for (const need of outcome.needs) looking.sight.add(need);
+      for (const need of outcome.needs) {
+        looking.sight.add(sights < NARROW ? need : widened(need, shown.maps));
+      }
       if (looking.sight.size === before) throw new Error("a run asks for what it was shown");
     }
     throw new Errno("E2BIG", `the run came ${SIGHTS} times to elements that it had not been shown`);
   }
 
-  #job({ attr, seed }: Attempt, { programs, maps, type }: Snapshot): Job {
+  #job({ call, attr, seed }: Attempt, { programs, maps, type }: Snapshot): Job {
     const { data, repeat } = attr;
     const fields = attr.ctx !== undefined && !Buffer.isBuffer(attr.ctx) ? attr.ctx : undefined;
     const ctx = fields ? contextBytes(type, fields) : (attr.ctx as Buffer | undefined);
     const views = [...maps.values()].map(({ view }) => view);
-    return {
-      programs,
-      maps: views,
-      prog_type: type,
-      data,
-      ctx,
-      repeat,
-      seed,
-      budget: this.#budget,
-    };
+    const given = { data, ctx, repeat, seed, budget: this.#budget };
+    return { owner: call.namespace, programs, maps: views, prog_type: type, ...given };
   }
 
   async #commit(attempt: Attempt, { maps, type }: Snapshot, done: Done) {
@@ -184,6 +181,7 @@ export class Runner {
     const answer = result(done, attempt, type);
     if (done.ops.length === 0 && call.record === "") return answer;
     const packed = packCommit(done.reads, done.ops, maps);
+    checkSize(done.ops, packed);
     const kept = call.record === "" ? "" : JSON.stringify(answer);
     try {
       const [first] = await this.#run(call, "run_commit", packed, kept);

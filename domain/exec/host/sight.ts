@@ -12,6 +12,11 @@ const REMEMBERED = 32;
 
 type Keys = Map<string, Uint8Array>;
 
+/** What is wanted of a map of which the last run has read nothing. */
+function unasked({ mode }: Wanted): Wanted {
+  return mode === "front" ? { mode, count: FRONT } : { mode: "keys", keys: new Map() };
+}
+
 /** The first keys read, map by map. */
 function keysOf(reads: readonly Read[]): Map<number, Keys> {
   const maps = new Map<number, Keys>();
@@ -65,15 +70,17 @@ export class Sight {
     this.size += 1;
   }
 
-  /** Of the same program, for a run of its own; with just the keys that `reads` has, if given. */
+  /** Of the same program, for a run of its own; with just what `reads` has, if given. */
   copy(reads?: readonly Read[]): Sight {
     const copy = new Sight();
     for (const id of this.programs) copy.programs.add(id);
     const keys = reads && keysOf(reads);
+    const read = new Set(reads?.map(({ map }) => map));
     for (const [id, wanted] of this.#maps) {
-      const fresh =
-        wanted.mode === "keys" ? (keys?.get(id) ?? new Map(keys ? [] : wanted.keys)) : undefined;
-      copy.#maps.set(id, fresh ? { mode: "keys", keys: fresh } : wanted);
+      if (wanted.mode === "keys") {
+        const fresh = keys ? (keys.get(id) ?? new Map()) : new Map(wanted.keys);
+        copy.#maps.set(id, { mode: "keys", keys: fresh });
+      } else copy.#maps.set(id, !reads || read.has(id) ? wanted : unasked(wanted));
     }
     return copy;
   }

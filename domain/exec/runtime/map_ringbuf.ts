@@ -29,7 +29,7 @@ export class Ringbuf extends RunMap {
   private readonly consumer: number;
   private readonly samples: Sample[] = [];
   private readonly reserved = new Map<number, Sample>();
-  private refused: "full" | "unchanged" | undefined;
+  /** The run depends on where producer and consumer were. */
   private queried = false;
 
   constructor(run: Surroundings, view: MapView, handle: number) {
@@ -42,7 +42,7 @@ export class Ringbuf extends RunMap {
   private claim(size: number): Sample | undefined {
     const after = this.producer + round8(size + HEADER);
     if (after - this.consumer > this.view.max_entries - 1) {
-      this.refused ??= this.samples.length === 0 ? "full" : "unchanged";
+      this.queried = true;
       return undefined;
     }
     this.run.charge(size);
@@ -94,8 +94,8 @@ export class Ringbuf extends RunMap {
   override finish({ reads, ops }: Effects): void {
     const map = this.view.id;
     if (this.reserved.size > 0) throw new Fault("memory", "a reserved record was not submitted");
-    if (this.queried || this.refused === "unchanged") reads.push({ map, unchanged: true });
-    else if (this.refused === "full") reads.push({ map, full: true });
+    const producer = this.view.producer ?? 0;
+    if (this.queried) reads.push({ map, producer, consumer: this.consumer });
     for (const { data, flags } of this.samples) {
       if (data !== null) ops.push({ op: "output", map, data, flags });
     }

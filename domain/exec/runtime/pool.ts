@@ -4,6 +4,7 @@
 import type { Unit } from "../abi.ts";
 import { TooLarge } from "../compiler/limit.ts";
 import type { Job, Outcome } from "../job.ts";
+import { Queue } from "./queue.ts";
 import { type Task, Thread } from "./thread.ts";
 import type { Told } from "./worker.ts";
 
@@ -20,11 +21,13 @@ export interface PoolOptions {
   threads: number;
   /** ms that a job may take, compiling included. */
   timeLimit: number;
-  /** Jobs that wait for a thread, at most. */
+  /** Jobs of one owner that wait for a thread, at most. */
   waiting?: number;
 }
 
-const WAITING = 10_000;
+const WAITING = 1024;
+/** Whose programs are that are compiled ahead. */
+const NOBODY = "";
 /** Compiling alone may take so many times as long as a job. */
 const PATIENCE = 10;
 
@@ -32,7 +35,7 @@ export class Pool {
   private readonly options: Required<PoolOptions>;
   private readonly threads = new Set<Thread>();
   private readonly idle: Thread[] = [];
-  private readonly queue: Task[] = [];
+  private readonly queue = new Queue<Task>();
   private starting = 0;
   private closed = false;
 
@@ -48,23 +51,23 @@ export class Pool {
         else if ("tooLarge" in told) reject(new TooLarge(told.tooLarge));
         else reject(new Error("error" in told ? told.error : "a thread did not run its job"));
       };
-      this.add({ job, limit: this.options.timeLimit, done, failed: reject });
+      this.add(job.owner ?? NOBODY, { job, limit: this.options.timeLimit, done, failed: reject });
     });
   }
 
   /** Has a program compiled, so that its first run need not wait for that. */
   prepare(program: { key: string; unit: Unit }): void {
     const limit = PATIENCE * this.options.timeLimit;
-    if (this.queue.length >= this.options.waiting) return;
-    this.add({ prepare: program, limit, done: () => {}, failed: () => {} });
+    if (this.queue.of(NOBODY) >= this.options.waiting) return;
+    this.add(NOBODY, { prepare: program, limit, done: () => {}, failed: () => {} });
   }
 
-  private add(task: Task): void {
-    if (this.closed || this.queue.length >= this.options.waiting) {
-      task.failed(new Busy(`${this.queue.length} runs are waiting`));
+  private add(owner: string, task: Task): void {
+    if (this.closed || this.queue.of(owner) >= this.options.waiting) {
+      task.failed(new Busy(`${this.queue.of(owner)} runs are waiting`));
       return;
     }
-    this.queue.push(task);
+    this.queue.push(owner, task);
     this.assign();
   }
 
@@ -98,7 +101,7 @@ export class Pool {
     };
     const gone = (thread: Thread, error: Error): void => {
       // Another one would not start either.
-      if (!begun) for (const task of this.queue.splice(0)) task.failed(error);
+      if (!begun) for (const task of this.queue.drain()) task.failed(error);
       ready();
       this.threads.delete(thread);
       const at = this.idle.indexOf(thread);
@@ -112,6 +115,6 @@ export class Pool {
   close(): void {
     this.closed = true;
     for (const thread of this.threads) thread.close();
-    for (const task of this.queue.splice(0)) task.failed(new Busy("the pool is closed"));
+    for (const task of this.queue.drain()) task.failed(new Busy("the pool is closed"));
   }
 }

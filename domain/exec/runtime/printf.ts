@@ -7,6 +7,9 @@ type StringAt = (address: bigint) => string;
 const SPEC =
   /%(?:%|([0+\- ]*)([1-9]\d*)?(?:(l{0,2})([diuxX])|([sc])(?=$|\s|[!-/:-@[-`{-~])|(p)[xK]?(?=$|\s|[!-/:-@[-`{-~])))/y;
 
+/** No line is longer. */
+const WIDTH_MAX = 1023;
+
 /** What isprint() and isspace() let through. */
 const PLAIN = /^[\t-\r -~]*$/;
 
@@ -55,7 +58,7 @@ export function printf(format: string, args: readonly bigint[], stringAt: String
     else if (pointer !== undefined) item = BigInt.asUintN(64, raw).toString(16).padStart(16, "0");
     else if (text === "s") item = stringAt(raw);
     else item = String.fromCharCode(Number(raw & 0xffn));
-    out += pad(item, flags, Number(width ?? 0), kind !== undefined);
+    out += pad(item, flags, Math.min(Number(width ?? 0), WIDTH_MAX), kind !== undefined);
   }
   return out;
 }

@@ -8,6 +8,9 @@ import { BPF_EXIST, BPF_NOEXIST, type Effects, RunMap } from "./map.ts";
 
 type Push = Extract<Op, { op: "push" }>;
 
+/** So many are shown unasked, where they are small. */
+const UNASKED = 16;
+
 export abstract class QueueStack extends RunMap {
   /** Fetched elements that were taken from the front, and from the other end to make room. */
   private taken = 0;
@@ -62,7 +65,7 @@ export abstract class QueueStack extends RunMap {
     if (this.left === 0) return this.pushed[0]?.value;
     const value = this.view.elements[this.taken]?.value;
     if (value) return value;
-    throw new Missing({ map: this.view.id, front: 2 * (this.taken + 1) });
+    throw new Missing({ map: this.view.id, front: UNASKED + 2 * (this.taken + 1) });
   }
 
   override peek(value: number): number {

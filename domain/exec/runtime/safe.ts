@@ -3,10 +3,19 @@
 import { check, verify } from "../../verifier/verifier.ts";
 import type { Unit } from "../abi.ts";
 
+/** What longer paths might prove is not worth a run's wait. */
+const COMPLEXITY = 8192;
+
 /** For each instruction 1 where its access needs no exact check; undefined: nothing is proved. */
 export function safeOf({ insns, maps, prog_type, func_info }: Unit): Uint8Array | undefined {
   const bytes = Buffer.from(insns.buffer, insns.byteOffset, insns.length);
-  const options = { progType: prog_type, funcInfo: func_info ?? false, gplCompatible: true };
+  const limits = { complexity: COMPLEXITY };
+  const options = {
+    progType: prog_type,
+    funcInfo: func_info ?? false,
+    gplCompatible: true,
+    limits,
+  };
   const { refs } = check(bytes, options);
   const named = refs.map(({ value }) => maps[value]).filter((map) => map !== undefined);
   if (named.length < refs.length) return undefined;

@@ -57,12 +57,12 @@ export class Xdp implements Context {
   private fragments: Buffer;
 
   constructor(arena: Arena, data: Uint8Array | undefined, ctx: Uint8Array | undefined) {
+    this.fields = given(ctx, MD.SIZE);
     const bytes = packetOf(data, Number.POSITIVE_INFINITY);
     if (bytes.length > XDP_DATA_MAX) {
       throw new Refused("ENOMEM", "data_in", `${bytes.length} bytes: at most ${XDP_DATA_MAX}`);
     }
     this.arena = arena;
-    this.fields = given(ctx, MD.SIZE);
     const { meta, linear } = layout(this.fields, ctx !== undefined, bytes.length);
     this.meta = meta;
     this.head = Buffer.alloc(HEADROOM - meta);

@@ -28,8 +28,6 @@ export interface PoolOptions {
 const WAITING = 1024;
 /** Whose programs are that are compiled ahead. */
 const NOBODY = "";
-/** Compiling alone may take so many times as long as a job. */
-const PATIENCE = 10;
 
 export class Pool {
   private readonly options: Required<PoolOptions>;
@@ -57,7 +55,7 @@ export class Pool {
 
   /** Has a program compiled, so that its first run need not wait for that. */
   prepare(program: { key: string; unit: Unit }): void {
-    const limit = PATIENCE * this.options.timeLimit;
+    const limit = this.options.timeLimit;
     if (this.queue.of(NOBODY) >= this.options.waiting) return;
     this.add(NOBODY, { prepare: program, limit, done: () => {}, failed: () => {} });
   }

@@ -3,7 +3,7 @@
 import { Worker } from "node:worker_threads";
 import type { Unit } from "../abi.ts";
 import type { Job, ProgramView } from "../job.ts";
-import type { Asked, Told } from "./worker.ts";
+import type { Asked, Coded, Told } from "./worker.ts";
 
 /** A thread of Node 20 does not take over tsx from the process that starts it. */
 const BOOT = `import("tsx/esm/api").then((tsx) => {
@@ -11,6 +11,8 @@ const BOOT = `import("tsx/esm/api").then((tsx) => {
   return import(${JSON.stringify(new URL("./worker.ts", import.meta.url).href)});
 });`;
 
+/** Compiling may take so many times as long as a job. */
+const COMPILING = 10;
 /** Bytes of instructions of the programs that a thread keeps, and how many of them. */
 const BYTES_MAX = 16 << 20;
 const PROGRAMS_MAX = 512;
@@ -24,8 +26,8 @@ const LIMITS = { maxOldGenerationSizeMb: 512 };
 /** Something for a thread to do; a job, or a program to compile. */
 export interface Task {
   job?: Job;
-  prepare?: { key: string; unit: Unit };
-  /** ms */
+  prepare?: Coded;
+  /** ms, without what compiling takes. */
   limit: number;
   done(told: Told): void;
   failed(error: Error): void;
@@ -42,6 +44,10 @@ export class Thread {
   private bytes = 0;
   private compiled = 0;
   private task: Task | undefined;
+  /** Waits until its programs are compiled. */
+  private next: Job | undefined;
+  /** Being compiled, which may fail. */
+  private coding: string[] = [];
   private timer: NodeJS.Timeout | undefined;
   private closing = false;
 
@@ -56,7 +62,14 @@ export class Thread {
     this.worker.on("message", (told: Told) => {
       if (this.closing) return;
       clearTimeout(this.timer);
-      const task = this.task;
+      const { task, next, coding } = this;
+      this.next = undefined;
+      this.coding = [];
+      if (!("ready" in told)) for (const key of coding) this.drop(key);
+      if (next !== undefined && task !== undefined && "ready" in told) {
+        this.send({ job: next }, task.limit);
+        return;
+      }
       this.task = undefined;
       if (this.compiled > COMPILED_MAX) this.close();
       else idle(this);
@@ -74,17 +87,25 @@ export class Thread {
   start(task: Task): void {
     this.task = task;
     const { job, prepare, limit } = task;
-    const views = job?.programs ?? [];
-    const known = new Set(views.map(({ key }) => key).filter((key) => this.has(key)));
-    for (const { key, unit } of prepare ? [prepare] : views) this.keep(key, unit);
-    const forget = this.overflow(new Set(views.map(({ key }) => key)));
-    const bare = (view: ProgramView): ProgramView => {
-      const { id, key, maps } = view;
-      return known.has(key) ? { id, key, maps } : view;
-    };
-    const asked: Asked = { forget };
-    if (prepare !== undefined) asked.prepare = prepare;
-    if (job !== undefined) asked.job = { ...job, programs: views.map(bare) };
+    const coded: Coded[] = prepare ? [prepare] : [];
+    for (const { key, unit } of job?.programs ?? []) {
+      if (unit !== undefined && !this.has(key)) coded.push({ key, unit });
+      this.keep(key, unit);
+    }
+    if (prepare !== undefined) this.keep(prepare.key, prepare.unit);
+    const bare = ({ id, key, maps }: ProgramView): ProgramView => ({ id, key, maps });
+    const stripped = job && { ...job, programs: job.programs.map(bare) };
+    if (stripped !== undefined && coded.length === 0) {
+      this.send({ job: stripped }, limit);
+      return;
+    }
+    const used = new Set((job?.programs ?? [prepare as Coded]).map(({ key }) => key));
+    this.next = stripped;
+    this.coding = coded.map(({ key }) => key);
+    this.send({ forget: this.overflow(used), prepare: coded }, COMPILING * limit);
+  }
+
+  private send(asked: Asked, limit: number): void {
     this.worker.postMessage(asked);
     this.timer = setTimeout(() => this.late(limit), limit);
     this.timer.unref();
@@ -109,14 +130,18 @@ export class Thread {
   /** Programs that it no longer keeps; none of those in use. */
   private overflow(used: ReadonlySet<string>): string[] {
     const forget: string[] = [];
-    for (const [key, size] of this.programs) {
+    for (const key of this.programs.keys()) {
       if (this.bytes <= BYTES_MAX && this.programs.size <= PROGRAMS_MAX) break;
       if (used.has(key)) continue;
-      this.programs.delete(key);
-      this.bytes -= size;
+      this.drop(key);
       forget.push(key);
     }
     return forget;
+  }
+
+  private drop(key: string): void {
+    this.bytes -= this.programs.get(key) ?? 0;
+    this.programs.delete(key);
   }
 
   close(): void {

@@ -6,11 +6,12 @@ import { TooLarge } from "../compiler/compile.ts";
 import type { Job, Outcome } from "../job.ts";
 import { Machine } from "./machine.ts";
 
-/** What the pool sends: what is no longer needed, then a job or a program to compile. */
-export interface Asked {
-  forget: readonly string[];
-  job?: Job;
-  prepare?: { key: string; unit: Unit };
+/** What the pool sends: a job, or what is no longer needed and what is to be compiled. */
+export type Asked = { job: Job } | { forget: readonly string[]; prepare: readonly Coded[] };
+
+export interface Coded {
+  key: string;
+  unit: Unit;
 }
 
 /** What it is told. A thread is ready when it first says something. */
@@ -20,11 +21,12 @@ export type Told =
   | { tooLarge: string }
   | { error: string };
 
-function answer(machine: Machine, { forget, job, prepare }: Asked): Told {
+function answer(machine: Machine, asked: Asked): Told {
   try {
-    for (const key of forget) machine.forget(key);
-    if (prepare !== undefined) machine.prepare(prepare.key, prepare.unit);
-    return job === undefined ? { ready: true } : { outcome: machine.execute(job) };
+    if ("job" in asked) return { outcome: machine.execute(asked.job) };
+    for (const key of asked.forget) machine.forget(key);
+    for (const { key, unit } of asked.prepare) machine.prepare(key, unit);
+    return { ready: true };
   } catch (error) {
     if (error instanceof TooLarge) return { tooLarge: error.message };
     return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };

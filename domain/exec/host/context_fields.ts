@@ -60,10 +60,11 @@ function put(into: Buffer, [offset, size, count]: Field, value: FieldValue, poin
   }
 }
 
-/** @throws EINVAL with the field. */
-export function contextBytes(progType: string, given: Fields): Buffer {
+/** @param packet its bytes: where data ends unless told otherwise. @throws EINVAL with the field. */
+export function contextBytes(progType: string, given: Fields, packet: number): Buffer {
   const { bytes, fields } = structOf(progType);
   const context = Buffer.alloc(bytes);
+  if (fields.data_end) context.writeUInt32LE(packet, fields.data_end[0]);
   for (const [name, value] of Object.entries(given)) {
     const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
     const pointer = `/body/ctx_in/${name}`;

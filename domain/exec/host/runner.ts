@@ -170,7 +170,9 @@ export class Runner {
   #job({ call, attr, seed }: Attempt, { programs, maps, type }: Snapshot): Job {
     const { data, repeat } = attr;
     const fields = attr.ctx !== undefined && !Buffer.isBuffer(attr.ctx) ? attr.ctx : undefined;
-    const ctx = fields ? contextBytes(type, fields) : (attr.ctx as Buffer | undefined);
+    const ctx = fields
+      ? contextBytes(type, fields, data?.length ?? 0)
+      : (attr.ctx as Buffer | undefined);
     const views = [...maps.values()].map(({ view }) => view);
     const given = { data, ctx, repeat, seed, budget: this.#budget };
     return { owner: call.namespace, programs, maps: views, prog_type: type, ...given };

@@ -74,6 +74,16 @@ function decodedKey(text: string): Buffer | undefined {
   }
 }
 
+/** The body. By events: an iterator of the stream takes longer than all that is done with what it gives. */
+function octets(req: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    req.on("data", (chunk: Buffer) => chunks.push(chunk));
+    req.once("end", () => resolve(Buffer.concat(chunks)));
+    req.once("error", reject);
+  });
+}
+
 /** Answers true when it took the request. */
 export type FastLane = (req: IncomingMessage, res: ServerResponse) => boolean;
 
@@ -97,11 +107,9 @@ export function createFastLane(kernel: Kernel, general: General, sendError: Send
   }
 
   async function json(req: Taken): Promise<unknown> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of req) chunks.push(chunk as Buffer);
-    const raw = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+    const text = (await octets(req)).toString();
     try {
-      req.body = JSON.parse(raw.toString().replace(/^\ufeff/, ""));
+      req.body = JSON.parse(text.replace(/^\ufeff/, ""));
     } catch (error) {
       throw new Errno("EINVAL", (error as Error).message, { pointer: "/body" });
     }

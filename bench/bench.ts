@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { joinLua } from "../domain/image.ts";
 import type { Step } from "./bare.ts";
 import { batches } from "./batches.ts";
+import { exec } from "./exec.ts";
 import { growth } from "./growth.ts";
 import { redisBenchmark, rounds, type Sample, wrk } from "./load.ts";
 import { furnish, KEY, type Operation, operations, VALUE } from "./operations.ts";
-import { type Measured, type Results, report } from "./report.ts";
+import { type Measured, type Results, report, reportExec } from "./report.ts";
 import { head } from "./script.ts";
 import { types } from "./types.ts";
 import {
@@ -22,7 +23,10 @@ import {
   stop,
 } from "./world.ts";
 
-/** `npm run bench`: what the service costs beside a bare handler, and how cost grows. */
+/**
+ * `npm run bench`: what the service costs beside a bare handler, how cost grows, how fast programs run.
+ * `npm run bench -- exec` measures the programs alone and leaves RESULTS.md as it is.
+ */
 
 const NAMESPACE = "bench";
 const ELEMENT_ROUNDS = 4;
@@ -116,17 +120,25 @@ async function sideBySide(): Promise<Pick<Measured, "redisVersion" | "elements" 
   return { redisVersion, ...measured };
 }
 
-async function main(): Promise<void> {
-  ensureTools();
+async function everything(): Promise<string> {
   const started = performance.now();
   const side = await sideBySide();
   const growing = await growth(say);
   const moved = await batches(say);
   const typed = await types(say);
+  const ran = await exec(say);
   const seconds = (performance.now() - started) / 1000;
-  const text = report({ ...side, growth: growing, batches: moved, types: typed, seconds });
+  const parts = { growth: growing, batches: moved, types: typed, exec: ran };
+  const text = report({ ...side, ...parts, seconds });
   writeFileSync(join(import.meta.dirname, "RESULTS.md"), text);
-  process.stdout.write(text);
+  return text;
+}
+
+async function main(): Promise<void> {
+  const [part] = process.argv.slice(2);
+  if (part !== undefined && part !== "exec") throw new Error(`there is no part ${part}, only exec`);
+  ensureTools();
+  process.stdout.write(part ? reportExec(await exec(say)) : await everything());
 }
 
 main().then(

@@ -1,7 +1,9 @@
 import { cpus, loadavg, totalmem } from "node:os";
 import type { Batches } from "./batches.ts";
+import type { Exec } from "./exec.ts";
 import { type Growth, growthRatio, SIZES } from "./growth.ts";
 import { median, medianSample, type Sample } from "./load.ts";
+import { execSections, execTargets } from "./report_exec.ts";
 import { mapSections, mapTargets } from "./report_maps.ts";
 import { digits, head, power, ratio, row } from "./table.ts";
 import type { Types } from "./types.ts";
@@ -19,6 +21,7 @@ export interface Measured {
   growth: Growth;
   batches: Batches;
   types: Types;
+  exec: Exec;
   seconds: number;
 }
 
@@ -103,7 +106,7 @@ function growthTable({ redis, http }: Growth): string[] {
   ];
 }
 
-function targets({ elements, others, growth, batches, types }: Measured): string[] {
+function targets({ elements, others, growth, batches, types, exec }: Measured): string[] {
   const target = (what: string, figure: number, limit: number) =>
     row(what, `at most ${limit.toFixed(1)}`, figure.toFixed(2), figure <= limit ? "met" : "missed");
   const last = SIZES.length - 1;
@@ -124,6 +127,7 @@ function targets({ elements, others, growth, batches, types }: Measured): string
       return target(what, growthRatio(cpu, last), GROWTH_TARGET);
     }),
     ...mapTargets(batches, types),
+    ...execTargets(exec),
     row(
       "WORKERS=2 works",
       "no failed request",
@@ -172,5 +176,12 @@ export function report(measured: Measured): string {
     "",
     ...growthTable(measured.growth),
     ...mapSections(measured.batches, measured.types),
+    ...execSections(measured.exec),
   ].join("\n");
+}
+
+/** Of programs that run alone. */
+export function reportExec(measured: Exec): string {
+  const targets = [...head("Target", "", "Figure", ""), ...execTargets(measured), ""];
+  return ["## Targets", "", ...targets, ...execSections(measured)].join("\n");
 }

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { assemble } from "../domain/asm/assembler.ts";
 import type { Unit } from "../domain/exec/abi.ts";
+import { codeKey } from "../domain/exec/host/programs.ts";
 import type { Done, Faulted, Job, MapView, Outcome } from "../domain/exec/job.ts";
 import { Machine } from "../domain/exec/runtime/machine.ts";
 
@@ -75,9 +75,7 @@ export async function jobOf(text: string, setting: Setting = {}): Promise<Job> {
   for (const [id, other] of Object.entries(others)) texts.push([Number(id), other]);
   const programs = texts.map(async ([id, source]) => {
     const unit = await unitOf(source, views, prog_type);
-    const hash = createHash("sha256").update(unit.insns);
-    const key = hash.update(JSON.stringify([prog_type, views.map((map) => map.map_type)]));
-    return { id, key: key.digest("hex"), unit, maps: views.map(({ id }) => id) };
+    return { id, key: codeKey(unit), unit, maps: views.map(({ id }) => id) };
   });
   return {
     programs: await Promise.all(programs),

@@ -134,6 +134,9 @@ export class Arena {
 
   private reaches(shadow: number, at: number, size: number): boolean {
     const end = at + size;
+    // Within a granule, as most keys are.
+    const inside = at >= LOW && end <= ARENA_END;
+    if (inside && (at & 7) + size <= (this.raw[shadow + (at >>> 3)] as number)) return true;
     if (size > 0 && (at < LOW || end > ARENA_END)) return false;
     for (let from = at; from < end; ) {
       const granule = from - (from % 8);

@@ -2,6 +2,7 @@
 // Invariant: what a run leaves in the memory is gone before the next one.
 
 import { FRAME_BYTES, MAX_FRAMES, STACK, TAIL_CALLS, type Unit } from "../abi.ts";
+import type { Options } from "../compiler/compile.ts";
 import type { Done, Faulted, Job, Outcome, ProgramView } from "../job.ts";
 import { Arena } from "./arena.ts";
 import { Fault, Missing, Refused } from "./fault.ts";
@@ -33,6 +34,12 @@ export class Machine implements Host {
   private readonly entered = new Map<number, Instance>();
   private chain: number[] = [];
   private tailCalls = 0;
+  private readonly options: Options;
+
+  /** @param options of the compiler, for measurements. */
+  constructor(options: Options = {}) {
+    this.options = options;
+  }
 
   get run(): Run {
     if (this.current === undefined) throw new TypeError("no run is under way");
@@ -61,7 +68,7 @@ export class Machine implements Host {
   private instance(key: string, n: number): Instance {
     const loaded = this.loaded.get(key);
     if (loaded === undefined) throw new TypeError(`no program ${key} was given`);
-    loaded.program ??= new Program(loaded.unit);
+    loaded.program ??= new Program(loaded.unit, this.options);
     const found = loaded.instances[n];
     if (found !== undefined) return found;
     const made: Instance = loaded.program.instance(this.imports(loaded.program, () => made));

@@ -6,6 +6,7 @@ import { TooLarge } from "../compiler/limit.ts";
 import type { Job, Outcome } from "../job.ts";
 import { Queue } from "./queue.ts";
 import { type Task, Thread } from "./thread.ts";
+import { unpackOutcome } from "./wire.ts";
 import type { Told } from "./worker.ts";
 
 export { TooLarge } from "../compiler/limit.ts";
@@ -45,7 +46,7 @@ export class Pool {
   run(job: Job): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       const done = (told: Told): void => {
-        if ("outcome" in told) resolve(told.outcome);
+        if ("outcome" in told) resolve(unpackOutcome(told.outcome));
         else if ("tooLarge" in told) reject(new TooLarge(told.tooLarge));
         else reject(new Error("error" in told ? told.error : "a thread did not run its job"));
       };

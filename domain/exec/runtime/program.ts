@@ -3,7 +3,7 @@
 import * as bpf from "../../verifier/insn.ts";
 import { decode, type Insn, LD_IMM64, PSEUDO_MAP_VALUE } from "../../verifier/insn.ts";
 import type { Unit } from "../abi.ts";
-import { compile } from "../compiler/compile.ts";
+import { compile, type Options } from "../compiler/compile.ts";
 import type { Callback } from "./helpers.ts";
 import type { AddSize } from "./layout.ts";
 import type { RunMap } from "./map.ts";
@@ -29,8 +29,8 @@ export class Program {
   private readonly places: Uint32Array;
   private readonly starts = new Set([0]);
 
-  constructor(unit: Unit) {
-    const { wasm, places, helpers } = compile(unit, safeOf(unit));
+  constructor(unit: Unit, options: Options = {}) {
+    const { wasm, places, helpers } = compile(unit, safeOf(unit), options);
     this.module = new WebAssembly.Module(named(wasm, this.name));
     this.places = places;
     this.helpers = helpers;

@@ -4,7 +4,7 @@ import { check, verify } from "../../verifier/verifier.ts";
 import type { Unit } from "../abi.ts";
 
 /** What longer paths might prove is not worth a run's wait. */
-const COMPLEXITY = 4096;
+const COMPLEXITY = 65_536;
 
 /** For each instruction 1 where its access needs no exact check; undefined: nothing is proved. */
 export function safeOf({ insns, maps, prog_type, func_info }: Unit): Uint8Array | undefined {

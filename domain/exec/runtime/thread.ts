@@ -2,7 +2,8 @@
 
 import { Worker } from "node:worker_threads";
 import type { Unit } from "../abi.ts";
-import type { Job, ProgramView } from "../job.ts";
+import type { Job } from "../job.ts";
+import { type PackedJob, packJob } from "./wire.ts";
 import type { Asked, Coded, Told } from "./worker.ts";
 
 /** A thread of Node 20 does not take over tsx from the process that starts it. */
@@ -45,7 +46,7 @@ export class Thread {
   private compiled = 0;
   private task: Task | undefined;
   /** Waits until its programs are compiled. */
-  private next: Job | undefined;
+  private next: PackedJob | undefined;
   /** Being compiled, which may fail. */
   private coding: string[] = [];
   private timer: NodeJS.Timeout | undefined;
@@ -93,14 +94,13 @@ export class Thread {
       this.keep(key, unit);
     }
     if (prepare !== undefined) this.keep(prepare.key, prepare.unit);
-    const bare = ({ id, key, maps }: ProgramView): ProgramView => ({ id, key, maps });
-    const stripped = job && { ...job, programs: job.programs.map(bare) };
-    if (stripped !== undefined && coded.length === 0) {
-      this.send({ job: stripped }, limit);
+    const packed = job && packJob(job);
+    if (packed !== undefined && coded.length === 0) {
+      this.send({ job: packed }, limit);
       return;
     }
     const used = new Set((job?.programs ?? [prepare as Coded]).map(({ key }) => key));
-    this.next = stripped;
+    this.next = packed;
     this.coding = coded.map(({ key }) => key);
     this.send({ forget: this.overflow(used), prepare: coded }, COMPILING * limit);
   }

@@ -3,11 +3,11 @@
 import { isMainThread, parentPort } from "node:worker_threads";
 import type { Unit } from "../abi.ts";
 import { TooLarge } from "../compiler/compile.ts";
-import type { Job, Outcome } from "../job.ts";
 import { Machine } from "./machine.ts";
+import { type PackedJob, type PackedOutcome, packOutcome, unpackJob } from "./wire.ts";
 
 /** What the pool sends: a job, or what is no longer needed and what is to be compiled. */
-export type Asked = { job: Job } | { forget: readonly string[]; prepare: readonly Coded[] };
+export type Asked = { job: PackedJob } | { forget: readonly string[]; prepare: readonly Coded[] };
 
 export interface Coded {
   key: string;
@@ -16,14 +16,14 @@ export interface Coded {
 
 /** What it is told. A thread is ready when it first says something. */
 export type Told =
-  | { outcome: Outcome }
+  | { outcome: PackedOutcome }
   | { ready: true }
   | { tooLarge: string }
   | { error: string };
 
 function answer(machine: Machine, asked: Asked): Told {
   try {
-    if ("job" in asked) return { outcome: machine.execute(asked.job) };
+    if ("job" in asked) return { outcome: packOutcome(machine.execute(unpackJob(asked.job))) };
     for (const key of asked.forget) machine.forget(key);
     for (const { key, unit } of asked.prepare) machine.prepare(key, unit);
     return { ready: true };

@@ -1,0 +1,26 @@
+import type { Engine } from "./exec_engines.ts";
+import { execHttp } from "./exec_http.ts";
+import { kernel, ubpf } from "./exec_jits.ts";
+import { type Load, load } from "./exec_load.ts";
+import { type Speeds, speed } from "./exec_speed.ts";
+import type { Sample } from "./load.ts";
+
+/** Programs that run: their speed, what loading them takes, and what a run costs over HTTP. */
+
+export interface Exec {
+  /** Program -> engines. */
+  speeds: Record<string, Speeds>;
+  load: Load[];
+  /** Operation -> rounds. */
+  http: Record<string, Sample[]>;
+}
+
+export async function exec(say: (line: string) => void): Promise<Exec> {
+  const linux = await kernel();
+  const others: Engine[] = [linux.engine, await ubpf()];
+  const speeds = await speed(say, others);
+  say("loading");
+  const loading = await load(linux.loads);
+  for (const engine of others) await engine.close?.();
+  return { speeds, load: loading, http: await execHttp(say) };
+}

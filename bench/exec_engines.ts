@@ -1,0 +1,86 @@
+import { assemble } from "../domain/asm/assembler.ts";
+import type { Unit } from "../domain/exec/abi.ts";
+import type { Job, MapView } from "../domain/exec/job.ts";
+import type { Machine } from "../domain/exec/runtime/machine.ts";
+import type { Program } from "./exec_program.ts";
+import { packet } from "./exec_programs.ts";
+
+/** Who can run a program, and the two that run it in this process: the service's machine, native JavaScript. */
+
+export interface Runnable {
+  /** What its first run returns, with a map that holds zeros. */
+  first(): Promise<number> | number;
+  /** ns of a run, of so many. */
+  run(times: number): Promise<number> | number;
+  /** Compiles it anew, to elsewhere in memory: some loops are fast or slow by where they lie. */
+  again?(): Promise<void>;
+}
+
+export interface Engine {
+  name: string;
+  /** Why it cannot run any program. */
+  missing?: string;
+  /** A text says why it cannot run this one. */
+  open(program: Program): Promise<Runnable | string>;
+  close?(): Promise<void>;
+}
+
+const SCHED_CLS = "sched_cls";
+/** Of the verifier. */
+export const OPTIONS = { progType: SCHED_CLS, gplCompatible: true };
+
+export async function unitOf({ asm, map }: Program): Promise<Unit> {
+  return { insns: await assemble(asm, ""), maps: map ? [map] : [], prog_type: SCHED_CLS };
+}
+
+function viewOf(map: NonNullable<Program["map"]>): MapView {
+  const { max_entries: entries, value_size } = map;
+  const view = { id: 1, ...map, entries, whole: true };
+  if (map.map_type === "array") {
+    return { ...view, elements: [], bytes: new Uint8Array(entries * value_size) };
+  }
+  const elements = Array.from({ length: entries }, (_, i) => {
+    const key = Buffer.alloc(map.key_size);
+    key.writeUInt32LE(i);
+    return { key, value: new Uint8Array(value_size) };
+  });
+  return { ...view, elements };
+}
+
+/** The service's own, without HTTP and Redis; duration is what a test run answers. */
+export function service(name: string, machine: Machine): Engine {
+  const open = async (program: Program): Promise<Runnable> => {
+    const unit = await unitOf(program);
+    const job: Omit<Job, "repeat"> = {
+      programs: [{ id: 1, key: program.name, unit, maps: unit.maps.map(() => 1) }],
+      maps: program.map ? [viewOf(program.map)] : [],
+      ...{ prog_type: SCHED_CLS, data: packet, ctx: undefined, budget: 100_000_000 },
+      seed: { time_ns: "0", random: 0, cpu: 0 },
+    };
+    const execute = (repeat: number) => {
+      const outcome = machine.execute({ ...job, repeat });
+      if (outcome.kind === "done") return outcome;
+      throw new Error(`${name}: ${program.name}: ${JSON.stringify(outcome)}`);
+    };
+    return { first: () => execute(1).retval, run: (times) => execute(times).duration };
+  };
+  return { name, open };
+}
+
+/** So that V8 cannot leave the work out. */
+const kept = { sum: 0 };
+
+export const NATIVE = "native JavaScript";
+
+export const native: Engine = {
+  name: NATIVE,
+  open: async (program) => {
+    const work = program.native(packet);
+    const run = (times: number) => {
+      const begun = performance.now();
+      for (let i = 0; i < times; i++) kept.sum ^= work();
+      return ((performance.now() - begun) * 1e6) / times;
+    };
+    return { first: program.native(packet), run };
+  },
+};

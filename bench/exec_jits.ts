@@ -1,0 +1,108 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { assemble } from "../domain/asm/assembler.ts";
+import { type Engine, type Runnable, unitOf } from "./exec_engines.ts";
+import type { Program } from "./exec_program.ts";
+import { packet } from "./exec_programs.ts";
+
+/** JITs of others, each told what to do in a process of its own. */
+
+type Told = { error?: string; fd: number; us: number; retval: number; ns: number };
+
+/** A program that answers lines of JSON with lines of JSON. */
+class Teller {
+  readonly #child;
+  readonly #lines;
+
+  constructor(command: string, args: string[]) {
+    this.#child = spawn(command, args, { stdio: ["pipe", "pipe", "ignore"] });
+    this.#child.on("error", () => {});
+    this.#child.stdin.on("error", () => {});
+    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+  }
+
+  async ask(asked: object): Promise<Told> {
+    this.#child.stdin.write(`${JSON.stringify(asked)}\n`);
+    const { value } = await this.#lines.next();
+    return JSON.parse(value ?? `{"error":"it does not run"}`) as Told;
+  }
+
+  async close(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.pid === undefined) return;
+    const ended = once(this.#child, "exit");
+    this.#child.stdin.end();
+    await ended;
+  }
+}
+
+export const KERNEL = "kernel's JIT";
+const EMPTY = "b7000000000000009500000000000000";
+const data = Buffer.from(packet).toString("hex");
+
+/** How long the kernel takes to load a program, in µs; a text when it does not. */
+export type Loads = (program: Program) => Promise<number | string>;
+
+export async function kernel(): Promise<{ engine: Engine; loads: Loads }> {
+  const teller = new Teller("python3", [join(import.meta.dirname, "kernel_jit.py")]);
+  const load = (insns: Uint8Array, map: Program["map"]) => {
+    const named = map ? [map.map_type, map.max_entries] : null;
+    return teller.ask({ load: Buffer.from(insns).toString("hex"), map: named });
+  };
+  const open = async (program: Program): Promise<Runnable | string> => {
+    const { insns } = await unitOf(program);
+    let { fd, error } = await load(insns, program.map);
+    if (error !== undefined) return `refused: ${error}`;
+    const run = (repeat: number) => teller.ask({ run: fd, repeat, data });
+    return {
+      first: async () => (await run(1)).retval,
+      run: async (times) => (await run(times)).ns,
+      again: async () => {
+        await teller.ask({ close: fd });
+        ({ fd } = await load(insns, program.map));
+      },
+    };
+  };
+  const { error } = await load(Buffer.from(EMPTY, "hex"), undefined);
+  const missing = error === undefined ? {} : { missing: `bpf(2) cannot be used: ${error}` };
+  const loads: Loads = async (program) => {
+    const { error, us, fd } = await load((await unitOf(program)).insns, program.map);
+    if (error === undefined) await teller.ask({ close: fd });
+    return error ?? us;
+  };
+  return { engine: { name: KERNEL, ...missing, open, close: () => teller.close() }, loads };
+}
+
+export const UBPF = "uBPF's JIT";
+
+/** The program as a subprogram, called as often as r2 says: a call from outside would be measured, too. */
+const repeated = (asm: string): string => `
+  r6 = r1
+  r7 = r2
+again:
+  r1 = r6
+  call once
+  r7 += -1
+  if r7 != 0 goto again
+  exit
+once:
+  ${asm}`;
+
+export async function ubpf(): Promise<Engine> {
+  const teller = new Teller("python3", [join(import.meta.dirname, "ubpf_jit.py")]);
+  const open = async ({ asm, map }: Program): Promise<Runnable | string> => {
+    if (map) return "it has no maps";
+    const insns = await assemble(repeated(asm), "");
+    const { fd, error } = await teller.ask({ load: insns.toString("hex") });
+    if (error !== undefined) return `refused: ${error}`;
+    const run = (times: number) => teller.ask({ run: fd, times, data });
+    return {
+      first: async () => (await run(1)).retval,
+      run: async (times) => (await run(times)).ns,
+    };
+  };
+  const { error } = await teller.ask({ load: EMPTY });
+  const missing = error === undefined ? {} : { missing: `not present: ${error}` };
+  return { name: UBPF, ...missing, open, close: () => teller.close() };
+}

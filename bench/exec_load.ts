@@ -1,0 +1,140 @@
+import { compile } from "../domain/exec/compiler/compile.ts";
+import { codeKey } from "../domain/exec/host/programs.ts";
+import { check, tag, verify } from "../domain/verifier/verifier.ts";
+import { OPTIONS, unitOf } from "./exec_engines.ts";
+import type { Loads } from "./exec_jits.ts";
+import type { Program, Shape } from "./exec_program.ts";
+import { median } from "./load.ts";
+
+/** What loading a program takes: judging it, compiling it, making the module. */
+
+export const SIZES = [10, 100, 1000, 10_000];
+const ROUNDS = 11;
+/** A round's figure is the quickest of three loads, or of as many as have so many instructions. */
+const TAKEN = 3000;
+/** So many instructions are loaded before anything is counted. */
+const WARM_UP = 100_000;
+
+/** µs of a program of so many instructions, medians of the rounds. */
+export interface Load {
+  insns: number;
+  verify: number;
+  compile: number;
+  module: number;
+  all: number;
+  /** The kernel's BPF_PROG_LOAD; a text says why there is none. */
+  kernel: number | string;
+}
+
+const ELEMENTS = 64;
+const map: Shape = {
+  ...{ map_type: "array", key_size: 4, value_size: 8, max_entries: ELEMENTS, map_flags: 0 },
+};
+
+/** Reads the packet, decides on what is in it, keeps something on the stack, counts in an array. */
+const part = (i: number): string[] => [
+  "r2 = *(u32 *)(r6 +76)",
+  "r3 = *(u32 *)(r6 +80)",
+  "r4 = r2",
+  "r4 += 64",
+  "if r4 > r3 goto out",
+  "r5 = *(u8 *)(r2 +23)",
+  `if r5 != ${i % 256} goto other${i}`,
+  `r5 = *(u16 *)(r2 +${(2 * i) % 60})`,
+  "r7 += r5",
+  `other${i}: r5 = *(u32 *)(r2 +${(4 * i) % 60})`,
+  "*(u32 *)(r10 -8) = r5",
+  "r7 ^= r5",
+  "r5 >>= 16",
+  "r5 += r7",
+  "r5 &= 65535",
+  "*(u16 *)(r10 -8) = r5",
+  `*(u32 *)(r10 -4) = ${i % ELEMENTS}`,
+  "r1 = map[fd:0]",
+  "r2 = r10",
+  "r2 += -4",
+  "call map_lookup_elem",
+  `if r0 == 0 goto none${i}`,
+  "r1 = 1",
+  "lock *(u64 *)(r0 +0) += r1",
+  `none${i}: r7 += 1`,
+];
+
+/** A ld_imm64 counts twice. */
+const lengthOf = (lines: readonly string[]): number =>
+  lines.length + lines.filter((line) => line.includes("map[")).length;
+
+/** A program of just so many instructions. */
+function program(insns: number): Program {
+  const lines = ["r6 = r1", "r7 = 0"];
+  const last = ["out: r0 = r7", "exit"];
+  const room = () => insns - lengthOf(lines) - last.length;
+  for (let i = 0; room() >= lengthOf(part(i)); i++) lines.push(...part(i));
+  if (insns < 100) lines.push(...part(0).slice(0, 5));
+  while (room() > 0) lines.push("r7 += 1");
+  const asm = [...lines, ...last].join("\n");
+  return { name: `${insns} instructions`, asm, map, native: () => () => 0 };
+}
+
+let serial = 0;
+
+/** V8 keeps modules by their bytes: a custom section of its own makes each a new one. */
+function unlike(wasm: Uint8Array): Uint8Array<ArrayBuffer> {
+  const section = Buffer.from([0, 6, 1, 0x6e, 0, 0, 0, 0]);
+  section.writeUInt32LE(++serial, 4);
+  return new Uint8Array(Buffer.concat([wasm, section]));
+}
+
+type Times = Record<"verify" | "compile" | "module" | "all", number>;
+
+async function timed(of: Program): Promise<() => Times> {
+  const unit = await unitOf(of);
+  const insns = Buffer.from(unit.insns);
+  return () => {
+    const begun = performance.now();
+    const { refs } = check(insns, OPTIONS);
+    tag(insns);
+    const maps = refs.map(() => map);
+    const { refusal, safe } = verify(insns, maps, OPTIONS);
+    if (refusal) throw new Error(refusal.log);
+    const verified = performance.now();
+    codeKey(unit);
+    const { wasm } = compile(unit, safe);
+    const compiled = performance.now();
+    new WebAssembly.Module(unlike(wasm));
+    const made = performance.now();
+    return {
+      verify: 1000 * (verified - begun),
+      compile: 1000 * (compiled - verified),
+      module: 1000 * (made - compiled),
+      all: 1000 * (made - begun),
+    };
+  };
+}
+
+async function one(insns: number, loads: Loads): Promise<Load> {
+  const own = program(insns);
+  const again = await timed(own);
+  const kernel: (number | string)[] = [];
+  const measured: Times[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const takes = Array.from({ length: Math.max(3, TAKEN / insns) }, again);
+    measured.push(takes.reduce((best, one) => (one.all < best.all ? one : best)));
+    kernel.push(await loads(own));
+  }
+  const of = (name: keyof Times) => median(measured.map((times) => times[name]));
+  const loaded = kernel.filter((us) => typeof us === "number");
+  return {
+    insns,
+    ...{ verify: of("verify"), compile: of("compile"), module: of("module"), all: of("all") },
+    kernel: loaded.length > 0 ? median(loaded) : (kernel[0] ?? ""),
+  };
+}
+
+export async function load(loads: Loads): Promise<Load[]> {
+  const measured: Load[] = [];
+  const usual = await timed(program(1000));
+  for (let done = 0; done < WARM_UP; done += 1000) usual();
+  for (const insns of SIZES) measured.push(await one(insns, loads));
+  return measured;
+}

@@ -1,0 +1,80 @@
+import type { Options } from "../domain/exec/compiler/compile.ts";
+import { Machine } from "../domain/exec/runtime/machine.ts";
+import { type Engine, native, type Runnable, service } from "./exec_engines.ts";
+import type { Program } from "./exec_program.ts";
+import { programs } from "./exec_programs.ts";
+
+/** How fast programs run: every engine once a round, all of them on the same work. */
+
+export const FACTS = "service";
+export const EXACT = "service, every access checked";
+
+/** Engine -> ns of a run, round by round; a text says why there is none. */
+export type Speeds = Record<string, number[] | string>;
+
+const Checked = Machine as new (options?: Options) => Machine;
+
+const ROUNDS = 11;
+/** Rounds that are not counted: V8 compiles again what runs long. */
+const WARM_UP = 2;
+/** A measurement is the best of so many of these ms: others take turns on the CPU meanwhile. */
+const TAKES = 5;
+const MEASURED = 3;
+
+interface Contender extends Runnable {
+  name: string;
+  times: number;
+  measured: number[];
+}
+
+/** How often it runs in the time that a measurement takes. */
+async function often({ run }: Runnable): Promise<number> {
+  await run(100);
+  return Math.max(10, Math.round((MEASURED * 1e6) / Math.max(await run(100), 1)));
+}
+
+/** @throws unless all return the same. */
+async function compare(program: Program, contenders: readonly Contender[]): Promise<void> {
+  const answers = await Promise.all(contenders.map(async ({ first }) => first()));
+  if (new Set(answers).size === 1) return;
+  const told = contenders.map(({ name }, i) => `${name}: ${answers[i]}`);
+  throw new Error(`${program.name} returns ${told.join(", ")}`);
+}
+
+async function best({ run, again, times }: Contender): Promise<number> {
+  await again?.();
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < TAKES; i++) least = Math.min(least, await run(times));
+  return least;
+}
+
+async function race(program: Program, engines: readonly Engine[]): Promise<Speeds> {
+  const speeds: Speeds = {};
+  const contenders: Contender[] = [];
+  for (const { name, missing, open } of engines) {
+    const opened = missing ?? (await open(program));
+    const measured: number[] = [];
+    speeds[name] = typeof opened === "string" ? opened : measured;
+    if (typeof opened !== "string") contenders.push({ ...opened, name, times: 0, measured });
+  }
+  await compare(program, contenders);
+  for (const one of contenders) one.times = await often(one);
+  for (let round = -WARM_UP; round < ROUNDS; round++) {
+    for (const contender of contenders) {
+      const ns = await best(contender);
+      if (round >= 0) contender.measured.push(ns);
+    }
+  }
+  return speeds;
+}
+
+/** @param others beside the service's own engines and native JavaScript. */
+export async function speed(say: (line: string) => void, others: readonly Engine[]) {
+  const own = [service(FACTS, new Machine()), service(EXACT, new Checked({ checks: "exact" }))];
+  const speeds: Record<string, Speeds> = {};
+  for (const program of programs) {
+    say(program.name);
+    speeds[program.name] = await race(program, [...own, native, ...others]);
+  }
+  return speeds;
+}

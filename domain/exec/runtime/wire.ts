@@ -1,0 +1,74 @@
+// Jobs and what comes of them, as threads send them to each other: tuples, for a clone spends more on
+// the names of properties than on what they hold; and bytes on their own, for it takes all of their buffer.
+
+import type { Done, Job, MapView, Outcome, ProgramView, Seed } from "../job.ts";
+
+/** Bytes that share their memory with nothing else. */
+const own = (bytes: Uint8Array): Uint8Array =>
+  bytes.length === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
+
+function ownView(view: MapView): MapView {
+  const elements = view.elements.map(({ key, value, matched }) => ({
+    ...{ key: own(key), value: value && own(value) },
+    ...(matched === undefined ? {} : { matched: own(matched) }),
+  }));
+  return { ...view, elements, ...(view.bytes === undefined ? {} : { bytes: own(view.bytes) }) };
+}
+
+/** A job whose programs' code the thread has. */
+export type PackedJob = readonly [
+  programs: readonly [id: number, key: string, maps: readonly number[]][],
+  maps: MapView[],
+  prog_type: string,
+  data: Uint8Array | undefined,
+  ctx: Uint8Array | undefined,
+  repeat: number,
+  budget: number,
+  ...seed: [time_ns: Seed["time_ns"], random: number, cpu: number],
+];
+
+export function packJob(job: Job): PackedJob {
+  const { data, ctx, repeat, budget, seed } = job;
+  return [
+    job.programs.map(({ id, key, maps }) => [id, key, maps]),
+    job.maps.map(ownView),
+    job.prog_type,
+    data && own(data),
+    ctx && own(ctx),
+    repeat,
+    budget,
+    seed.time_ns,
+    seed.random,
+    seed.cpu,
+  ];
+}
+
+export function unpackJob(packed: PackedJob): Job {
+  const [known, maps, prog_type, data, ctx, repeat, budget, time_ns, random, cpu] = packed;
+  const programs: ProgramView[] = known.map(([id, key, maps]) => ({ id, key, maps }));
+  return { programs, maps, prog_type, data, ctx, repeat, budget, seed: { time_ns, random, cpu } };
+}
+
+type PackedDone = readonly [
+  retval: number,
+  data: Uint8Array,
+  ctx: Uint8Array | undefined,
+  duration: number,
+  reads: Done["reads"],
+  ops: Done["ops"],
+  trace: string[],
+  chain: number[],
+];
+export type PackedOutcome = PackedDone | Exclude<Outcome, Done>;
+
+export function packOutcome(outcome: Outcome): PackedOutcome {
+  if (outcome.kind !== "done") return outcome;
+  const { retval, data, ctx, duration, reads, ops, trace, chain } = outcome;
+  return [retval, data, ctx, duration, reads, ops, trace, chain];
+}
+
+export function unpackOutcome(packed: PackedOutcome): Outcome {
+  if ("kind" in packed) return packed;
+  const [retval, data, ctx, duration, reads, ops, trace, chain] = packed;
+  return { kind: "done", retval, data, ctx, duration, reads, ops, trace, chain };
+}

@@ -1,5 +1,5 @@
-// The checks of do_check() that need nothing but the instruction itself: registers, reserved fields,
-// immediates. Within an instruction they keep the kernel's order; who reaches it is walk.ts's matter.
+// The checks of do_check() that need little but the instruction itself: registers, reserved fields,
+// immediates. Within an instruction they keep the kernel's order.
 
 import { helperName, isHelper } from "./helper.ts";
 import type { Insn } from "./insn.ts";
@@ -9,30 +9,35 @@ import { einval, type Options, type Refusal, refuse } from "./verdict.ts";
 const FRAME_POINTER = 10;
 const SKB_TYPES = ["socket_filter", "sched_cls", "sched_act"];
 const FETCH_OPS = [0x01, 0x41, 0x51, 0xa1, 0xe1];
-const ATOMIC_OPS = [0x00, 0x40, 0x50, 0xa0, 0xf1, ...FETCH_OPS];
+const CMPXCHG = 0xf1;
+const ATOMIC_OPS = [0x00, 0x40, 0x50, 0xa0, CMPXCHG, ...FETCH_OPS];
 const LOAD_ACQ = 0x100;
 const STORE_REL = 0x110;
 
 const ADDR_SPACE_CAST = 1;
 const reserved = (what: string): Refusal => einval(`${what} uses reserved fields`);
 
-/** check_reg_arg, as far as it goes without knowing what the register holds. */
-function reads(reg: number): Refusal | null {
-  return reg > FRAME_POINTER ? einval(`R${reg} is invalid`) : null;
+/** Registers that were never written, as bits. */
+type Unwritten = number;
+
+/** check_reg_arg() */
+function reads(reg: number, unwritten: Unwritten): Refusal | null {
+  if (reg > FRAME_POINTER) return einval(`R${reg} is invalid`);
+  return (unwritten & (1 << reg)) !== 0 ? refuse("EACCES", `R${reg} !read_ok`) : null;
 }
 
 function writes(reg: number): Refusal | null {
   if (reg === FRAME_POINTER) return refuse("EACCES", "frame pointer is read only");
-  return reads(reg);
+  return reg > FRAME_POINTER ? einval(`R${reg} is invalid`) : null;
 }
 
-function unary(insn: Insn): Refusal | null {
+function unary(insn: Insn, unwritten: Unwritten): Refusal | null {
   const clean = insn.src === 0 && insn.off === 0;
   if (bpf.opOf(insn) === 0x80 && (!clean || insn.imm !== 0)) return reserved("BPF_NEG");
   if (bpf.opOf(insn) === 0xd0 && (!clean || ![16, 32, 64].includes(insn.imm))) {
     return reserved("BPF_END");
   }
-  return writes(insn.dst);
+  return reads(insn.dst, unwritten) ?? writes(insn.dst);
 }
 
 function addressSpace(insn: Insn): Refusal {
@@ -43,7 +48,7 @@ function addressSpace(insn: Insn): Refusal {
   return einval(`${cast} be used in a program that has an associated arena`);
 }
 
-function mov(insn: Insn): Refusal | null {
+function mov(insn: Insn, unwritten: Unwritten): Refusal | null {
   if (!bpf.isX(insn)) {
     return insn.src !== 0 || insn.off !== 0 ? reserved("BPF_MOV") : writes(insn.dst);
   }
@@ -51,7 +56,7 @@ function mov(insn: Insn): Refusal | null {
   if (wide && insn.off === ADDR_SPACE_CAST) return addressSpace(insn);
   const widths = wide ? [0, 8, 16, 32] : [0, 8, 16];
   if (!widths.includes(insn.off) || insn.imm !== 0) return reserved("BPF_MOV");
-  return reads(insn.src) ?? writes(insn.dst);
+  return reads(insn.src, unwritten) ?? writes(insn.dst);
 }
 
 function immediate(insn: Insn): Refusal | null {
@@ -63,37 +68,39 @@ function immediate(insn: Insn): Refusal | null {
   return null;
 }
 
-function alu(insn: Insn): Refusal | null {
+function alu(insn: Insn, unwritten: Unwritten): Refusal | null {
   const op = bpf.opOf(insn);
-  if (op === 0x80 || op === 0xd0) return unary(insn);
-  if (op === 0xb0) return mov(insn);
+  if (op === 0x80 || op === 0xd0) return unary(insn, unwritten);
+  if (op === 0xb0) return mov(insn, unwritten);
   const signed = insn.off === 1 && (op === 0x30 || op === 0x90);
   const other = bpf.isX(insn) ? insn.imm : insn.src;
   if (other !== 0 || (insn.off !== 0 && !signed)) return reserved("BPF_ALU");
-  const source = bpf.isX(insn) ? reads(insn.src) : null;
+  const source = bpf.isX(insn) ? reads(insn.src, unwritten) : null;
   const value = bpf.isX(insn) ? null : immediate(insn);
-  return source ?? reads(insn.dst) ?? value ?? writes(insn.dst);
+  return source ?? reads(insn.dst, unwritten) ?? value ?? writes(insn.dst);
 }
 
-function atomic(insn: Insn): Refusal | null {
-  if (insn.imm === LOAD_ACQ) return reads(insn.src) ?? writes(insn.dst);
-  if (insn.imm === STORE_REL) return reads(insn.src) ?? reads(insn.dst);
+function atomic(insn: Insn, unwritten: Unwritten): Refusal | null {
+  if (insn.imm === LOAD_ACQ) return reads(insn.src, unwritten) ?? writes(insn.dst);
+  if (insn.imm === STORE_REL) return reads(insn.src, unwritten) ?? reads(insn.dst, unwritten);
   if (!ATOMIC_OPS.includes(insn.imm)) {
     const op = (insn.imm >>> 0).toString(16).padStart(2, "0");
     return einval(`BPF_ATOMIC uses invalid atomic opcode ${op}`);
   }
   if (bpf.sizeOf(insn) === 1 || bpf.sizeOf(insn) === 2)
     return einval("invalid atomic operand size");
+  const compared = insn.imm === CMPXCHG ? reads(0, unwritten) : null;
   const fetched = FETCH_OPS.includes(insn.imm) ? writes(insn.src) : null;
-  return reads(insn.src) ?? reads(insn.dst) ?? fetched;
+  return reads(insn.src, unwritten) ?? reads(insn.dst, unwritten) ?? compared ?? fetched;
 }
 
-function store(insn: Insn): Refusal | null {
+function store(insn: Insn, unwritten: Unwritten): Refusal | null {
   if (bpf.classOf(insn) === bpf.ST) {
-    return insn.src !== 0 ? reserved("BPF_ST") : reads(insn.dst);
+    return insn.src !== 0 ? reserved("BPF_ST") : reads(insn.dst, unwritten);
   }
-  if (bpf.modeOf(insn) === bpf.ATOMIC) return atomic(insn);
-  return insn.imm !== 0 ? reserved("BPF_STX") : (reads(insn.src) ?? reads(insn.dst));
+  if (bpf.modeOf(insn) === bpf.ATOMIC) return atomic(insn, unwritten);
+  if (insn.imm !== 0) return reserved("BPF_STX");
+  return reads(insn.src, unwritten) ?? reads(insn.dst, unwritten);
 }
 
 function call(insn: Insn): Refusal | null {
@@ -107,13 +114,7 @@ function call(insn: Insn): Refusal | null {
   return einval(`program of this type cannot use helper ${helperName(0)}#0`);
 }
 
-/** fixup_kfunc_call: id 0 is a function the loader did not find; only dead code may call it. */
-export function missing(insn: Insn): Refusal | null {
-  if (!bpf.isKfuncCall(insn)) return null;
-  return einval("invalid kernel function call not eliminated in verifier pass");
-}
-
-function jump(insn: Insn): Refusal | null {
+function jump(insn: Insn, unwritten: Unwritten): Refusal | null {
   const { dst, src, off, imm } = insn;
   const op = bpf.opOf(insn);
   if (op === bpf.CALL) return call(insn);
@@ -125,10 +126,10 @@ function jump(insn: Insn): Refusal | null {
   if (op === bpf.JCOND) return src || dst || imm ? einval(`invalid may_goto imm ${imm}`) : null;
   const other = bpf.isX(insn) ? imm : src;
   const misused = other !== 0 ? reserved("BPF_JMP/JMP32") : null;
-  return reads(dst) ?? misused ?? (bpf.isX(insn) ? reads(src) : null);
+  return reads(dst, unwritten) ?? misused ?? (bpf.isX(insn) ? reads(src, unwritten) : null);
 }
 
-function load(insn: Insn, options: Options): Refusal | null {
+function load(insn: Insn, options: Options, unwritten: Unwritten): Refusal | null {
   if (insn.code === bpf.LD_IMM64) {
     if (insn.off !== 0) return reserved("BPF_LD_IMM64");
     const isFunc = insn.src === bpf.PSEUDO_FUNC && options.funcInfo !== true;
@@ -139,23 +140,23 @@ function load(insn: Insn, options: Options): Refusal | null {
   }
   const misused = insn.dst || insn.off || (bpf.modeOf(insn) === bpf.ABS && insn.src);
   if (misused) return reserved("BPF_LD_[ABS|IND]");
-  return bpf.modeOf(insn) === bpf.IND ? reads(insn.src) : null;
+  return bpf.modeOf(insn) === bpf.IND ? reads(insn.src, unwritten) : null;
 }
 
-/** Why Linux refuses this instruction whenever it comes to it, whatever the registers hold. */
-export function fault(insn: Insn, options: Options): Refusal | null {
+/** Why Linux refuses this instruction before it looks at what the registers hold. */
+export function fault(insn: Insn, options: Options, unwritten: Unwritten): Refusal | null {
   switch (bpf.classOf(insn)) {
     case bpf.ALU:
     case bpf.ALU64:
-      return alu(insn);
+      return alu(insn, unwritten);
     case bpf.LD:
-      return load(insn, options);
+      return load(insn, options, unwritten);
     case bpf.LDX:
-      return reads(insn.src) ?? writes(insn.dst);
+      return reads(insn.src, unwritten) ?? writes(insn.dst);
     case bpf.ST:
     case bpf.STX:
-      return store(insn);
+      return store(insn, unwritten);
     default:
-      return jump(insn);
+      return jump(insn, unwritten);
   }
 }

@@ -3,11 +3,9 @@
 
 import type { Insn } from "./insn.ts";
 import * as bpf from "./insn.ts";
-import { einval, type Options, type Refusal, refuse } from "./verdict.ts";
+import { einval, LIMITS, type Options, type Refusal, refuse } from "./verdict.ts";
 
-const MAX_INSNS = 1_000_000;
 const MAX_SUBPROGS = 256;
-const MAX_FRAMES = 8;
 
 export interface Structure {
   /** First instruction of every subprogram, ascending; the first is 0. */
@@ -79,7 +77,7 @@ function withoutBtf(prog: readonly Insn[], start: number, end: number): Refusal 
 }
 
 export function structure(prog: readonly Insn[], options: Options): Structure {
-  if (prog.length === 0 || prog.length > MAX_INSNS) {
+  if (prog.length === 0 || prog.length > (options.limits?.insns ?? LIMITS.insns)) {
     return { starts: [0], refusal: refuse("E2BIG", "") };
   }
   const { starts, refusal } = subprograms(prog);
@@ -95,28 +93,4 @@ export function structure(prog: readonly Insn[], options: Options): Structure {
     if (found !== null) return { starts, refusal: found };
   }
   return { starts, refusal: null };
-}
-
-/** check_max_stack_depth counts frames over calls in dead code too, so recursion never passes. */
-export function frames(prog: readonly Insn[], starts: readonly number[]): Refusal | null {
-  const depth = new Map<number, number>();
-  const calls = new Map<number, Set<number>>();
-  let current = new Set<number>();
-  const first = new Set(starts);
-  for (const [at, insn] of prog.entries()) {
-    if (first.has(at)) current = new Set();
-    if (first.has(at)) calls.set(at, current);
-    if (bpf.isPseudoCall(insn)) current.add(bpf.callee(insn, at));
-  }
-  const measure = (start: number): number => {
-    const known = depth.get(start);
-    if (known !== undefined) return known;
-    depth.set(start, Number.POSITIVE_INFINITY); // met again while open: recursion
-    const below = [...(calls.get(start) ?? [])].map(measure);
-    const deepest = 1 + Math.max(0, ...below);
-    depth.set(start, deepest);
-    return deepest;
-  };
-  if (measure(0) <= MAX_FRAMES) return null;
-  return refuse("E2BIG", `the call stack of ${MAX_FRAMES} frames is too deep !`);
 }

@@ -1,6 +1,8 @@
 // What the verifier hands back: refusals in the kernel's words, and the maps a program names.
 
-export type Errno = "E2BIG" | "EACCES" | "EFAULT" | "EINVAL" | "ENOENT" | "EPROTO";
+import type { MapShape } from "../exec/abi.ts";
+
+export type Errno = "E2BIG" | "EACCES" | "EFAULT" | "EINVAL" | "ENOENT" | "ENOTSUPP" | "EPROTO";
 
 export interface Refusal {
   readonly errno: Errno;
@@ -20,23 +22,58 @@ export interface MapRef {
   readonly offset: number;
 }
 
-/** The order of bpf_check(): the first non-null of before, (refs, in order), during, after wins. */
+/** What bpf_check() settles without looking into a map: the first of before, (refs, in order), during. */
 export interface Verdict {
   readonly before: Refusal | null;
   readonly refs: readonly MapRef[];
   readonly during: Refusal | null;
-  readonly after: Refusal | null;
 }
+
+/** A map as programs see it. */
+export interface MapFacts extends MapShape {
+  readonly name?: string;
+  readonly id?: number;
+  /** No longer written by user space. */
+  readonly frozen?: boolean;
+  /** Of a map of maps: what its elements are like. */
+  readonly inner?: MapShape;
+}
+
+/** What bpf_check() says of a program whose maps are known. */
+export interface Report {
+  readonly refusal: Refusal | null;
+  /** What Linux prints at the log level asked for when it accepts the program. */
+  readonly log: string;
+  /** Per instruction: 1 where its memory access is within its region on every path. */
+  readonly safe: Uint8Array;
+  /** Instructions gone through, each as often as it was come to. */
+  readonly verified: number;
+}
+
+/** Beyond them Linux answers E2BIG. */
+export interface Limits {
+  /** Instructions of a program. */
+  readonly insns: number;
+  /** Instructions gone through, each as often as it is come to. */
+  readonly complexity: number;
+}
+
+export const LIMITS: Limits = { insns: 1_000_000, complexity: 1_000_000 };
 
 export interface Options {
   /** Name of the program type, e.g. "xdp"; without it no check depends on the type. */
   readonly progType?: string;
+  /** The licence is one of those that may call GPL-only helpers. */
+  readonly gplCompatible?: boolean;
+  readonly expectedAttachType?: number;
+  readonly progFlags?: number;
   /** Entries in fd_array; leave out when the load carries none. */
   readonly fdArrayLength?: number;
   /** The load carries func_info (BTF of its functions). */
   readonly funcInfo?: boolean;
-  /** From 1 on the refused instruction is printed above the refusal. */
+  /** Bits: 1 log of a refused program, 2 of all, 4 statistics. */
   readonly logLevel?: number;
+  readonly limits?: Partial<Limits>;
 }
 
 export function einval(log: string): Refusal {

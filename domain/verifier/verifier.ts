@@ -3,56 +3,135 @@
 
 import { createHash } from "node:crypto";
 import { cfg } from "./cfg.ts";
-import { disasm } from "./disasm.ts";
-import { fault, missing } from "./fault.ts";
+import { stackDepth } from "./depth.ts";
+import { Env } from "./env.ts";
+import { type Explored, Explorer } from "./explore.ts";
 import type { Insn } from "./insn.ts";
 import * as bpf from "./insn.ts";
+import { Log } from "./log.ts";
 import { resolve } from "./resolve.ts";
-import { frames, structure } from "./structure.ts";
-import type { MapRef, Options, Refusal, Verdict } from "./verdict.ts";
-import { firstFault } from "./walk.ts";
+import { structure } from "./structure.ts";
+import {
+  einval,
+  LIMITS,
+  type MapFacts,
+  type MapRef,
+  type Options,
+  type Refusal,
+  type Report,
+  type Verdict,
+} from "./verdict.ts";
 
-export type { Errno, MapRef, Options, Refusal, Verdict } from "./verdict.ts";
+export type {
+  Errno,
+  Limits,
+  MapFacts,
+  MapRef,
+  Options,
+  Refusal,
+  Report,
+  Verdict,
+} from "./verdict.ts";
 
 const TAG_BYTES = 8;
-
-type Check = (insn: Insn) => Refusal | null;
-
-function every(prog: readonly Insn[], look: Check): Map<number, Refusal> {
-  const found = new Map<number, Refusal>();
-  for (let at = 0; at < prog.length; at++) {
-    const insn = prog[at] as Insn;
-    const refusal = look(insn);
-    if (refusal !== null) found.set(at, refusal);
-    if (insn.code === bpf.LD_IMM64) at++;
-  }
-  return found;
-}
-
-function doCheck(prog: readonly Insn[], options: Options): Refusal | null {
-  const found = firstFault(
-    prog,
-    every(prog, (insn) => fault(insn, options)),
-  );
-  if (found === null) return null;
-  const { at, refusal } = found;
-  if ((options.logLevel ?? 0) < 1) return refusal;
-  const line = `${at}: ${disasm(prog[at] as Insn, prog[at + 1])}`;
-  return { errno: refusal.errno, log: `${line}\n${refusal.log}` };
-}
-
-function doMiscFixups(prog: readonly Insn[]): Refusal | null {
-  return firstFault(prog, every(prog, missing))?.refusal ?? null;
-}
+/** Bits of log_level: the path to a refusal, all paths, statistics. */
+const PATH = 1 | 2;
+const EVERYTHING = 2;
+const STATS = 4;
 
 export function check(insns: Buffer, options: Options = {}): Verdict {
   const prog = bpf.decode(insns);
-  const { starts, refusal: before } = structure(prog, options);
-  if (before !== null) return { before, refs: [], during: null, after: null };
+  const { refusal: before } = structure(prog, options);
+  if (before !== null) return { before, refs: [], during: null };
   const { refs, refusal: during } = resolve(prog, options);
-  if (during !== null) return { before: null, refs, during, after: null };
-  const after = cfg(prog) ?? doCheck(prog, options) ?? frames(prog, starts) ?? doMiscFixups(prog);
-  return { before: null, refs, during: null, after };
+  return { before: null, refs, during };
+}
+
+type Maps = ReadonlyMap<number, MapFacts>;
+
+interface Attempt extends Explored {
+  readonly env: Env;
+}
+
+/** do_check() */
+function explore(env: Env, patience: number): Attempt {
+  return { env, ...new Explorer(env, patience).run() };
+}
+
+/** What Linux looks at once it is through. */
+function afterwards(env: Env, starts: readonly number[]): Refusal | null {
+  const deep = stackDepth(env.prog, starts, env.stackDepths, env.options.progType);
+  if (deep !== null || !env.callsMissing) return deep;
+  return einval("invalid kernel function call not eliminated in verifier pass");
+}
+
+function namedMaps(prog: readonly Insn[], maps: readonly MapFacts[], options: Options): Maps {
+  const { refs } = resolve(prog, options);
+  return new Map(refs.map((ref, i) => [ref.insn, maps[i] as MapFacts]));
+}
+
+/** print_verification_stats() */
+function closing({ env, verified }: Attempt): string {
+  const { limits, logLevel = 0 } = env.options;
+  const depths = [...env.stackDepths.values()].join("+");
+  const stats = (logLevel & STATS) !== 0 ? `stack depth ${depths || 0}\n` : "";
+  const limit = limits?.complexity ?? LIMITS.complexity;
+  const states = "max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0";
+  return `${stats}processed ${verified} insns (limit ${limit}) ${states}\n`;
+}
+
+/** The same again, told as it goes. */
+function retold({ env }: Attempt): string {
+  const log = new Log(env.options.logLevel ?? 0);
+  explore(new Env(env.prog, env.maps, env.options, log), Number.POSITIVE_INFINITY);
+  return log.toString();
+}
+
+function refusedReport(attempt: Attempt, found: Refusal): Report {
+  const { env, verified, refusal } = attempt;
+  const safe = new Uint8Array(env.prog.length);
+  if (((env.options.logLevel ?? 0) & PATH) === 0)
+    return { refusal: found, log: "", safe, verified };
+  const path = refusal === null ? "" : retold(attempt);
+  const log = `${path}${found.log}\n${closing(attempt).trimEnd()}`;
+  return { refusal: { errno: found.errno, log }, log: "", safe, verified };
+}
+
+function acceptedReport(attempt: Attempt): Report {
+  const { env, verified, whole } = attempt;
+  const level = env.options.logLevel ?? 0;
+  const path = (level & EVERYTHING) !== 0 ? retold(attempt) : "";
+  const log = level === 0 ? "" : `${path}${closing(attempt)}`;
+  const safe = whole ? env.safe() : new Uint8Array(env.prog.length);
+  return { refusal: null, log, safe, verified };
+}
+
+/** verify(), or null where it would take longer than so many instructions gone through. */
+export function attempt(
+  insns: Buffer,
+  maps: readonly MapFacts[],
+  options: Options,
+  patience: number,
+): Report | null {
+  const prog = bpf.decode(insns);
+  const shape = cfg(prog);
+  if (shape !== null) {
+    return { refusal: shape, log: "", safe: new Uint8Array(prog.length), verified: 0 };
+  }
+  const env = new Env(prog, namedMaps(prog, maps, options), options, null);
+  const made = explore(env, patience);
+  if (made.isGivenUp) return null;
+  const { starts } = structure(prog, options);
+  const found = made.refusal ?? afterwards(env, starts);
+  return found === null ? acceptedReport(made) : refusedReport(made, found);
+}
+
+/**
+ * What follows once maps are known: maps[i] is the one that refs[i] of check() names. What takes too long
+ * to follow to its end is accepted, with no access proven.
+ */
+export function verify(insns: Buffer, maps: readonly MapFacts[], options: Options = {}): Report {
+  return attempt(insns, maps, options, Number.POSITIVE_INFINITY) as Report;
 }
 
 /** bpf_prog_calc_tag: map fds vary from load to load, so both halves lose their imm; IDX forms do not. */

@@ -1,6 +1,7 @@
-// What `npm start`, `npm test`, `npm run demo` and `npm run bench` run: installs what is missing,
-// then starts the program asked for. It runs before node_modules exists, so it uses Node alone; it
-// never asks, and costs a few file checks when nothing is missing.
+// What `npm start`, `npm test`, `npm run demo`, `npm run bench`, `npm run conformance` and `npm run
+// test:kernel` run: installs what is missing, then starts the program asked for. It runs before
+// node_modules exists, so it uses Node alone; it never asks, and costs a few file checks when nothing
+// is missing.
 import { spawn, spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { constants as osConstants } from "node:os";
@@ -12,8 +13,10 @@ const tsx = ["--import", "tsx"];
 const programs = {
   start: { args: [...tsx, "api/server.ts"], redis: !process.env.REDIS_URL },
   test: { args: ["node_modules/vitest/vitest.mjs", "run"], redis: true },
+  "test:kernel": { args: [...tsx, "test/kernel/fuzz.ts"], redis: false },
   demo: { args: [...tsx, "examples/demo.ts"], redis: !process.env.REDIS_URL },
   bench: { args: [...tsx, "bench/bench.ts"], redis: true },
+  conformance: { args: [...tsx, "test/conformance.ts"], redis: false },
 };
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"];

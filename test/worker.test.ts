@@ -1,31 +1,44 @@
 import { describe, expect, it } from "vitest";
-import { check, tag } from "../domain/verifier/verifier.ts";
-import { judge } from "../domain/verifier/worker.ts";
+import { check, tag, verify } from "../domain/verifier/verifier.ts";
+import { examine, judge } from "../domain/verifier/worker.ts";
 
-/** Long programs are judged in a thread, and judged the same. */
+/** Long programs are verified in a thread, and verified the same. */
 
-const MOV = Buffer.from("b700000000000000", "hex");
-const EXIT = Buffer.from("9500000000000000", "hex");
+const hex = (text: string): Buffer => Buffer.from(text, "hex");
+const MOV = hex("b700000000000000");
+const EXIT = hex("9500000000000000");
+const DIV = hex("3700000000000000");
 
-function program(length: number, last = EXIT): Buffer {
-  return Buffer.concat([...Array.from({ length: length - 1 }, () => MOV), last]);
-}
+const program = (length: number, last = EXIT): Buffer =>
+  Buffer.concat([...Array.from({ length: length - 1 }, () => MOV), last]);
+
+/** r0 counts to 2,000: short, but long to follow. */
+const LOOP = hex("b700000000000000" + "0700000001000000" + "5500feffd0070000");
 
 describe("the verifier's thread", () => {
-  it("judges a short program at once, in the caller's thread", () => {
+  it("is not asked about the shape of a program", () => {
     const insns = program(2);
     expect(judge(insns, {})).toEqual({ verdict: check(insns), tag: tag(insns) });
   });
 
-  it("judges long programs as check() and tag() do, each by itself", async () => {
-    const programs = [program(20_000), program(10_000, MOV), program(600)];
-    const judged = await Promise.all(programs.map((insns) => judge(insns, { logLevel: 1 })));
-    const direct = programs.map((insns) => ({
-      verdict: check(insns, { logLevel: 1 }),
-      tag: tag(insns),
-    }));
-    expect(judged).toEqual(direct);
-    expect(judged[1]?.verdict.before?.log).toBe("last insn is not an exit or jmp");
+  it("is spared short programs", () => {
+    expect(examine(program(2), [], {})).toEqual(verify(program(2), []));
+  });
+
+  it("says of long programs what verify() says, of each by itself", async () => {
+    const options = { logLevel: 1 };
+    const wrong = Buffer.concat([program(9_000, DIV), EXIT]);
+    const programs = [program(20_000), wrong, program(600)];
+    const reports = await Promise.all(programs.map((insns) => examine(insns, [], options)));
+    expect(reports).toEqual(programs.map((insns) => verify(insns, [], options)));
+    expect(reports[1]?.refusal?.log).toContain("div by zero");
+  });
+
+  it("takes short programs whose paths are long", async () => {
+    const insns = Buffer.concat([LOOP, EXIT]);
+    const report = examine(insns, [], {});
+    expect(report).toBeInstanceOf(Promise);
+    expect((await report).verified).toBeGreaterThan(2_000);
   });
 
   it("leaves the event loop free meanwhile", async () => {
@@ -33,8 +46,15 @@ describe("the verifier's thread", () => {
     const counting = setInterval(() => {
       turns += 1;
     }, 1);
-    await judge(program(100_000), {});
+    await examine(program(100_000), [], {});
     clearInterval(counting);
     expect(turns).toBeGreaterThan(3);
+  });
+
+  it("has no more than 64 programs wait for it", async () => {
+    const waiting = Array.from({ length: 64 }, () => examine(program(600), [], {}));
+    expect(() => examine(program(600), [], {})).toThrow("waiting");
+    await Promise.all(waiting);
+    expect((await examine(program(600), [], {})).refusal).toBeNull();
   });
 });

@@ -14,7 +14,8 @@ const MAX_FRAMES = 8;
  * point to, the BTF says.
  */
 function isFollowed(env: Env, regs: readonly Value[], start: number): boolean {
-  if (env.options.funcInfo !== true) return true;
+  const { funcInfo, globalFuncs } = env.options;
+  if (funcInfo !== true || globalFuncs?.includes(start) === false) return true;
   const read = env.live[start] ?? 0;
   return regs.every(
     (held, reg) =>
@@ -38,41 +39,43 @@ export function enter(env: Env, state: State, insn: Insn): void {
   env.log?.call(state);
 }
 
-/** Calls of a function that was called back: the first, and any later one, of which less is known. */
-function callbackStates(state: State, { start, regs, certain }: Callback): State[] {
+function calledBack(state: State, { start, regs }: Callback): State {
   const level = depth(state) + 1;
   if (level >= MAX_FRAMES) {
     throw new Fault("E2BIG", `the call stack of ${level + 1} frames is too deep`);
   }
-  const first = copy(state);
-  first.certain = state.certain && certain;
-  const later = copy(state);
-  clobberStacks(later);
-  forgetPackets(later, ANY);
-  later.certain = false;
-  return [later, first].map((entry) => {
-    const frame = makeFrame(start, state.at, level, true);
-    for (const [i, held] of regs.entries()) frame.regs[i + 1] = held;
-    clobber(top(entry).regs, NONE);
-    entry.frames.push(frame);
-    entry.at = start;
-    return entry;
-  });
+  const frame = makeFrame(start, state.at, level, true);
+  for (const [i, held] of regs.entries()) frame.regs[i + 1] = held;
+  const entry = copy(state);
+  clobber(top(entry).regs, NONE);
+  entry.frames.push(frame);
+  entry.at = start;
+  return entry;
 }
 
-/** After a helper that calls back: as if it never had, and as if it had. */
+/** What may be otherwise once a function was called back, which is not followed from call to call. */
+function blurred(state: State, shared: Value): State {
+  const later = copy(state);
+  if (shared.kind === "fp" || shared.kind === "any") clobberStacks(later);
+  forgetPackets(later, ANY);
+  later.certain = false;
+  return later;
+}
+
+/** Of a helper that calls back, what is handed to the function. */
+const SHARED = 3;
+
+/**
+ * A call of a helper. If it calls back, the state goes on as if it never had; to be followed later are
+ * the first such call, any later one, and what comes after them.
+ */
 export function called(env: Env, state: State, insn: Insn): State[] {
   const before = copy(state);
+  const shared = top(before).regs[SHARED] as Value;
   const back = callHelper(env, state, insn.imm);
-  if (back === null) {
-    state.at += 1;
-    return [];
-  }
-  const pending = callbackStates(before, back);
   state.at += 1;
-  const after = copy(state);
-  clobberStacks(after);
-  forgetPackets(after, ANY);
-  after.certain = false;
-  return [after, ...pending];
+  if (back === null) return [];
+  const first = calledBack(before, back);
+  first.certain = state.certain && back.certain;
+  return [blurred(state, shared), calledBack(blurred(before, shared), back), first];
 }

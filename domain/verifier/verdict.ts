@@ -71,6 +71,11 @@ export interface Options {
   readonly fdArrayLength?: number;
   /** The load carries func_info (BTF of its functions). */
   readonly funcInfo?: boolean;
+  /**
+   * With func_info, the first instructions of those functions that are global, which Linux checks each
+   * by itself; left out, any may be.
+   */
+  readonly globalFuncs?: readonly number[];
   /** Bits: 1 log of a refused program, 2 of all, 4 statistics. */
   readonly logLevel?: number;
   readonly limits?: Partial<Limits>;

@@ -1,0 +1,68 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { type Case, type Result, usedMaps } from "./case.ts";
+
+/** The kernel of this machine, through kernel.py. */
+
+/** Why it cannot be asked. */
+export class Unavailable extends Error {}
+
+interface Greeting {
+  /** Possible CPUs. */
+  cpus: number;
+  /** uname -r */
+  release: string;
+}
+
+export class Kernel {
+  readonly cpus: number;
+  readonly release: string;
+  private readonly child: ChildProcess;
+  private readonly lines: AsyncIterator<string>;
+
+  private constructor(child: ChildProcess, lines: AsyncIterator<string>, greeting: Greeting) {
+    this.child = child;
+    this.lines = lines;
+    this.cpus = greeting.cpus;
+    this.release = greeting.release;
+  }
+
+  /** @throws Unavailable */
+  static async start(): Promise<Kernel> {
+    if (process.platform !== "linux" || process.arch !== "x64") {
+      throw new Unavailable(`this is ${process.platform} on ${process.arch}, not Linux on x86-64`);
+    }
+    const script = new URL("kernel.py", import.meta.url).pathname;
+    const child = spawn("python3", [script], { stdio: ["pipe", "pipe", "inherit"] });
+    const failed = new Promise<never>((_, reject) => {
+      child.once("error", ({ message }) => reject(new Unavailable(`python3: ${message}`)));
+    });
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const first = await Promise.race([lines.next(), failed]);
+    if (first.done) throw new Unavailable("python3 could not run kernel.py");
+    const greeting: Greeting | { refused: string } = JSON.parse(first.value);
+    if ("refused" in greeting) throw new Unavailable(`bpf(2): ${greeting.refused}`);
+    return new Kernel(child, lines, greeting);
+  }
+
+  /** One case at a time. */
+  async run(subject: Case): Promise<Result> {
+    const { data, ctx, programs } = subject;
+    const used = usedMaps(subject);
+    const hex = {
+      ...subject,
+      maps: subject.maps.map((map, place) => (used.has(place) ? map : null)),
+      programs: programs.map((program) => ({ ...program, insns: program.insns.toString("hex") })),
+      data: data.toString("hex"),
+      ...(ctx ? { ctx: ctx.toString("hex") } : {}),
+    };
+    this.child.stdin?.write(`${JSON.stringify(hex)}\n`);
+    const { done, value } = await this.lines.next();
+    if (done) throw new Error("kernel.py has ended");
+    return JSON.parse(value);
+  }
+
+  close(): void {
+    this.child.stdin?.end();
+  }
+}

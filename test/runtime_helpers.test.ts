@@ -151,6 +151,7 @@ describe("checksums", () => {
     expect(await diff(5, 6, -1, 4, 0)).toBe(0xfffa);
     expect(await diff(-5, -6, -7, 8, 4)).toBe(0xfff8);
     expect(await diff(5, 6, 7, 0, 0)).toBe(7);
+    expect(await diff(5, 6, -1, 0, 0)).toBe(0xffff);
     expect(await diff(5, 6, 7, 3, 4)).toBe(EINVAL);
   });
 });

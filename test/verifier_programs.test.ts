@@ -6,7 +6,7 @@ import { check, type MapFacts, verify } from "../domain/verifier/verifier.ts";
 /**
  * Programs that Linux 6.18 was asked about, a line each: what clang made of C (loops, packets, maps of
  * maps, tail calls, callbacks, subprograms), the same with an instruction or two changed, and random
- * ones. In insns a map is its place in maps.
+ * ones. In insns a map is its place in maps. Functions are static.
  */
 
 interface Asked {
@@ -24,6 +24,14 @@ interface Asked {
 /** What Linux finds out by going through more paths than is certain here; it is accepted. */
 const LATE = /^(BPF program is too large|The sequence of \d+ jumps is too complex)/;
 
+/** The others that are accepted: after what is not followed closely, or with what is not modelled. */
+const ACCEPTED = [
+  "changed/1983: R0 bitwise operator &= on pointer prohibited",
+  "changed/3228: R1 type=map_ptr expected=sock_common, sock, tcp_sock, xdp_sock",
+  "changed/3247: R1 type=map_ptr expected=fp, dynptr_ptr",
+  "changed/3570: R1 type=map_ptr expected=fp, dynptr_ptr",
+];
+
 const asked = readFileSync(join(import.meta.dirname, "verifier-programs.jsonl"), "utf8")
   .trim()
   .split("\n")
@@ -36,6 +44,7 @@ function judged({ insns: hex, maps = [], ...given }: Asked) {
     expectedAttachType: given.attach,
     gplCompatible: true,
     funcInfo: given.func_info ?? false,
+    globalFuncs: [],
     limits: { complexity: 20_000 },
   };
   const { before, refs, during } = check(insns, options);
@@ -58,12 +67,10 @@ describe("programs that Linux refuses", () => {
   const refused = asked.filter(({ errno }) => errno !== null);
   const unlike = refused.filter((one) => judged(one)?.errno !== one.errno);
 
-  it("are refused with the same errno, but for those that take long, and a few with BTF", () => {
+  it("are refused with the same errno, but for those that take long", () => {
     const others = unlike.filter(({ last = "" }) => !LATE.test(last));
-    // Of functions that BTF describes Linux takes some for global, whose pointers the BTF tells of.
-    const plain = others.filter(({ func_info }) => func_info !== true);
-    expect(plain.map(({ name }) => name)).toEqual([]);
-    expect(others.length).toBeLessThan(refused.length / 50);
+    expect(others.map(({ name, last }) => `${name}: ${last}`)).toEqual(ACCEPTED);
+    expect(unlike.length).toBeLessThan(refused.length / 50);
   });
 
   it("are refused in the same words", () => {

@@ -37,7 +37,7 @@ export function csumHelpers(host: Host): Helpers {
       const seed = Number(BigInt.asUintN(32, given));
       const taken = words(from >>> 0, fromSize >>> 0);
       const put = words(to >>> 0, toSize >>> 0);
-      if (fromSize === 0 && toSize === 0) return BigInt(seed);
+      if (fromSize === 0 && toSize === 0) return BigInt(csumFold(seed));
       if (toSize === 0) return BigInt(csumFold(csumNot(csumPartial(taken, csumNot(seed)))));
       const sum = csumPartial(put, seed);
       if (fromSize === 0) return BigInt(csumFold(sum));

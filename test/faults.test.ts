@@ -93,11 +93,11 @@ describe.each(["onReply", "onRequest"] as const)("one in 20 lost (%s)", (how) =>
   // ioredis' own default would send the script again on the next connection.
   it("600 creations: each is done at most once, and each lost one answers 503 outcome-unknown", async () => {
     const root = await session(direct.namespace());
-    const lost = losing("fault_", how);
+    const lost = losing("faulty_", how);
     const answers = new Map<string, Answer>();
     for (let i = 0; i < 600; i++) {
-      const answer = await root.post("/v1/maps", { ...HASH, map_name: `fault_${i}` });
-      answers.set(`fault_${i}`, answer);
+      const answer = await root.post("/v1/maps", { ...HASH, map_name: `faulty_${i}` });
+      answers.set(`faulty_${i}`, answer);
       if (answer.status === 503)
         await vi.waitFor(async () => expect(await ready()).toBe(200), 5000);
     }
@@ -125,15 +125,15 @@ describe.each(["onReply", "onRequest"] as const)("one in 20 lost (%s)", (how) =>
 describe("Idempotency-Key", () => {
   it("a repeat after a lost reply gets the first answer and changes nothing", async () => {
     const root = await session(direct.namespace());
-    const lost = losing("fault_");
+    const lost = losing("faulty_");
     let repeats = 0;
     for (let i = 0; i < 200; i++) {
       const headers = { "idempotency-key": `key-${i}` };
-      const body = { ...HASH, map_name: `fault_${i}` };
+      const body = { ...HASH, map_name: `faulty_${i}` };
       const { answer, tries } = await insist(() => root.post("/v1/maps", body, headers));
       repeats += tries - 1;
       expect(answer.status, `seed ${seed}`).toBe(201);
-      expect((await root.get(`/v1/fds/${answer.body.fd}`)).body.map_name).toBe(`fault_${i}`);
+      expect((await root.get(`/v1/fds/${answer.body.fd}`)).body.map_name).toBe(`faulty_${i}`);
     }
     proxy.heal();
     const names = await mapNames(root);

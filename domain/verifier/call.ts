@@ -89,9 +89,12 @@ export interface Callback {
   readonly certain: boolean;
 }
 
-function callback(told: Told, regs: readonly Value[]): Callback | null {
-  const args = callbackArguments(told, regs);
-  if (args === null) return null;
+function callback(env: Env, told: Told, regs: readonly Value[]): Callback | null {
+  const args = told.callback < 0 ? null : callbackArguments(told, regs);
+  if (args === null) {
+    env.distrust(told.helper);
+    return null;
+  }
   const count = regs[1] as Value;
   const isLoop = told.helper === LOOP;
   if (isLoop) count.origin.mark();
@@ -137,7 +140,7 @@ export function callHelper(env: Env, state: State, helper: number): Callback | n
   if (helper === FOR_EACH && told.map !== null && !isWalked(told.map)) {
     throw new Fault("ENOTSUPP", "callback function not allowed for map");
   }
-  const back = callback(told, top(state).regs);
+  const back = callback(env, told, top(state).regs);
   const result = answer(env, state, proto.answer, told);
   clobber(top(state).regs, result);
   compatible(helper, told.map);

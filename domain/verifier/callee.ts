@@ -4,7 +4,16 @@ import { type Callback, callHelper, forgetPackets } from "./call.ts";
 import type { Env } from "./env.ts";
 import type { Insn } from "./insn.ts";
 import * as bpf from "./insn.ts";
-import { clobber, clobberStacks, copy, depth, makeFrame, type State, top } from "./state.ts";
+import {
+  clobber,
+  clobberStacks,
+  copy,
+  depth,
+  makeFrame,
+  replace,
+  type State,
+  top,
+} from "./state.ts";
 import { ANY, Fault, isScalar, NONE, type Value } from "./value.ts";
 
 const MAX_FRAMES = 8;
@@ -58,6 +67,7 @@ function blurred(state: State, shared: Value): State {
   const later = copy(state);
   if (shared.kind === "fp" || shared.kind === "any") clobberStacks(later);
   forgetPackets(later, ANY);
+  replace(later, (held) => (held.ref === 0 ? held : ANY));
   later.certain = false;
   return later;
 }

@@ -13,6 +13,9 @@ const UNSEEN = 0;
 const SAFE = 1;
 const UNSAFE = 2;
 
+/** Helpers that call functions of the program. */
+const CALLERS_BACK = new Set([164, 170, 180, 181, 209]);
+
 export class Env {
   readonly prog: readonly Insn[];
   /** By the first half of the ld_imm64 that names it. */
@@ -26,6 +29,7 @@ export class Env {
   readonly stackDepths = new Map<number, number>();
   private readonly access: Uint8Array;
   private readonly clean: Uint8Array;
+  private isTrusted = true;
   private readonly contexts = new Map<number, boolean>();
   private ids = 0;
   /** A function of the kernel that was not found is called for certain (fixup_kfunc_call). */
@@ -72,6 +76,11 @@ export class Env {
     else if (this.access[at] === UNSEEN) this.access[at] = SAFE;
   }
 
+  /** A helper is called with who knows what: what it calls back may be handed anything. */
+  distrust(helper: number): void {
+    if (CALLERS_BACK.has(helper)) this.isTrusted = false;
+  }
+
   /** Whether an instruction gets at a context on one path and at other memory on another. */
   mixes(at: number, isContext: boolean): boolean {
     const before = this.contexts.get(at);
@@ -81,7 +90,7 @@ export class Env {
 
   /** 1 for each instruction all of whose accesses were proven. */
   safe(): Uint8Array {
-    return this.access.map((seen) => (seen === SAFE ? 1 : 0));
+    return this.access.map((seen) => (seen === SAFE && this.isTrusted ? 1 : 0));
   }
 
   /** The stack of a frame reaches `bytes` down from its frame pointer. */

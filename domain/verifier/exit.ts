@@ -5,7 +5,7 @@ import { unleaked } from "./call.ts";
 import type { Env } from "./env.ts";
 import * as range from "./range.ts";
 import { clobber, depth, type State, top } from "./state.ts";
-import { Fault, isScalar, typeName, type Value } from "./value.ts";
+import { ANY, Fault, isScalar, typeName, type Value } from "./value.ts";
 
 type Bounds = readonly [min: number, max: number];
 const BOOL: Bounds = [0, 1];
@@ -85,5 +85,15 @@ export function leave(env: Env, state: State): boolean {
   state.frames.pop();
   state.at = callee.site + 1;
   clobber(top(state).regs, r0);
+  return true;
+}
+
+/** The same where R0 is not what Linux takes, in case it came here with another. */
+export function abandon(state: State): boolean {
+  const { isCallback, site } = top(state);
+  if (depth(state) === 0 || isCallback) return false;
+  state.frames.pop();
+  state.at = site + 1;
+  clobber(top(state).regs, ANY);
   return true;
 }

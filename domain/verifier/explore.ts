@@ -3,16 +3,19 @@
 // followed on with a value of which nothing is known.
 
 import type { Env } from "./env.ts";
+import { abandon } from "./exit.ts";
 import { fault } from "./fault.ts";
 import type { Insn } from "./insn.ts";
 import * as bpf from "./insn.ts";
 import type { Effect } from "./liveness.ts";
-import { clobber, clobberStacks, makeFrame, type State, top } from "./state.ts";
+import { clobberStacks, copy, makeFrame, type State, top } from "./state.ts";
 import { step } from "./step.ts";
 import { ANY, Fault, value } from "./value.ts";
 import { LIMITS, type Refusal, refuse } from "./verdict.ts";
 import { Visited } from "./visited.ts";
 
+/** Ways left to be followed later. */
+const BRANCHES_OPEN = 8192;
 /** Linux prunes more than this does, so what branches may be shorter there. */
 const BRANCHED_SHARE = 4;
 
@@ -40,6 +43,8 @@ export class Explorer {
   private readonly pending: Pending[] = [];
   private verified = 0;
   private branched = false;
+  private isFirstPath = true;
+  private isOverwhelmed = false;
 
   /** @param patience instructions after which it is given up. */
   constructor(env: Env, patience: number) {
@@ -72,7 +77,7 @@ export class Explorer {
 
   private get isSpent(): boolean {
     const limit = this.branched ? this.limit / BRANCHED_SHARE : this.limit;
-    return this.verified > Math.min(limit, this.patience);
+    return this.isOverwhelmed || this.verified > Math.min(limit, this.patience);
   }
 
   private follow(state: State): Refusal | null {
@@ -87,6 +92,7 @@ export class Explorer {
       if (result !== null) return result;
     }
     this.visited.end(state);
+    this.isFirstPath = false;
     return null;
   }
 
@@ -106,7 +112,11 @@ export class Explorer {
       const later = step(env, state, insn);
       this.visited.advance(bpf.isJump(insn));
       if (later === null) return "end";
-      for (const next of later) this.leaveOpen(next, at);
+      for (const next of later) {
+        const refusal = this.leaveOpen(next, at);
+        if (refusal !== null) return refusal;
+      }
+      if (later.length > 1) this.isFirstPath = false;
       if (bpf.isPseudoCall(insn) || bpf.isExit(insn)) return null;
       env.log?.touchRegs(this.touched(insn, at));
       env.log?.after(state);
@@ -138,24 +148,36 @@ export class Explorer {
   }
 
   /** Linux may have found nothing wrong, and then knows a result that is not known here. */
-  private goOn(state: State, insn: Insn, at: number): "end" | null {
-    if (bpf.isExit(insn) || bpf.isPseudoCall(insn)) return "end";
+  private goOn(state: State, insn: Insn, at: number): Refusal | "end" | null {
+    const isFlow = bpf.isJump(insn) && !bpf.isHelperCall(insn) && !bpf.isKfuncCall(insn);
+    if (isFlow) return this.goAnyWay(state, insn, at);
     const { regs } = top(state);
     const { writes } = this.effects[at] as Effect;
-    if (bpf.isCall(insn)) {
-      clobber(regs, ANY);
-      clobberStacks(state);
-    } else {
-      for (let reg = 0; reg < 10; reg++) if ((writes & (1 << reg)) !== 0) regs[reg] = ANY;
-      if (bpf.classOf(insn) === bpf.STX || bpf.classOf(insn) === bpf.ST) clobberStacks(state);
-    }
+    for (let reg = 0; reg < 10; reg++) if ((writes & (1 << reg)) !== 0) regs[reg] = ANY;
+    const kind = bpf.classOf(insn);
+    if (bpf.isCall(insn)) this.env.distrust(insn.imm);
+    if (bpf.isCall(insn) || kind === bpf.STX || kind === bpf.ST) clobberStacks(state);
     state.at = insn.code === bpf.LD_IMM64 ? at + 2 : at + 1;
     return null;
   }
 
-  private leaveOpen(state: State, from: number): void {
+  private goAnyWay(state: State, insn: Insn, at: number): Refusal | "end" | null {
+    if (bpf.isPseudoCall(insn)) return "end";
+    if (bpf.isExit(insn)) return abandon(state) ? null : "end";
+    const there = copy(state);
+    there.at = bpf.target(insn, at);
+    state.at = at + 1;
+    return this.leaveOpen(there, at);
+  }
+
+  /** BPF_COMPLEXITY_LIMIT_JMP_SEQ: on the first path Linux has as many branches left open. */
+  private leaveOpen(state: State, from: number): Refusal | null {
     this.branched = true;
     this.visited.branch(state);
     this.pending.push({ state, from, logged: this.env.log?.end ?? 0 });
+    if (this.pending.length <= BRANCHES_OPEN) return null;
+    this.isOverwhelmed = true;
+    if (!this.isFirstPath || !state.certain) return null;
+    return refuse("EFAULT", `The sequence of ${this.pending.length} jumps is too complex.`);
   }
 }

@@ -18,6 +18,9 @@ export function frame(dice: Dice): Buffer {
   );
 }
 
+/** Of interfaces every machine has the first, and none the last. */
+const INTERFACES = [0, 1, 0x7fffffff];
+
 /** Of struct __sk_buff what may be set. */
 export function skbContext(dice: Dice, data: Buffer): Buffer {
   const ctx = Buffer.alloc(192);
@@ -26,9 +29,9 @@ export function skbContext(dice: Dice, data: Buffer): Buffer {
   some(160, dice.oneIn(4) ? dice.imm() : data.length + dice.below(100));
   some(164, dice.below(dice.oneIn(9) ? 70000 : 100));
   some(176, dice.below(2000));
-  some(36, dice.below(3));
-  some(40, dice.below(2));
   if (dice.oneIn(20)) some(4 * dice.below(48), dice.imm());
+  some(36, dice.below(3));
+  ctx.writeInt32LE(dice.oneIn(10) ? dice.from(INTERFACES) : dice.below(2), 40);
   return ctx;
 }
 
@@ -37,7 +40,7 @@ export function xdpContext(dice: Dice, data: Buffer): Buffer {
   const meta = dice.oneIn(3) ? dice.from([4, 8, 3, 32, 216, 256]) : 0;
   ctx.writeUInt32LE(meta, 0);
   ctx.writeUInt32LE(dice.oneIn(9) ? dice.below(data.length + 9) : data.length, 4);
-  if (dice.oneIn(2)) ctx.writeUInt32LE(dice.below(2), 12);
   if (dice.oneIn(30)) ctx.writeUInt32LE(dice.imm() >>> 0, 4 * dice.below(6));
+  ctx.writeUInt32LE(dice.oneIn(10) ? dice.from(INTERFACES) : dice.below(2), 12);
   return ctx;
 }

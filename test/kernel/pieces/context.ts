@@ -18,7 +18,7 @@ const SKB_FIELDS = [
  * first ones, because convert_ctx_accesses() does not shift them. That is not imitated.
  */
 const KEPT_IN: Readonly<Record<number, number>> = {
-  ...{ 4: 1, 12: 2, 16: 2, 24: 2, 28: 2, 44: 2, 72: 2, 132: 2, 136: 2, 164: 2, 176: 2 },
+  ...{ 4: 1, 12: 2, 16: 2, 24: 2, 28: 2, 44: 2, 72: 2, 88: 2, 132: 2, 136: 2, 164: 2, 176: 2 },
 };
 
 const XDP_FIELDS = [12, 16, 20];

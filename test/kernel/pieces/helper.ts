@@ -58,7 +58,8 @@ const SKB_CALLS: Readonly<Record<number, Arguments>> = {
   38: (dice) => [about(dice, 2, 100), wrong(dice, 3)],
   39: (dice) => [about(dice, 2, 60)],
   40: (dice) => [copy(2, dice.from(KEPT))],
-  43: (dice) => [about(dice, 2, 30), wrong(dice, 3)],
+  // Little: each new head is twice as big as the last, until kmalloc() refuses. That is not imitated.
+  43: (dice) => [about(dice, 2, 3), wrong(dice, 3)],
   48: (dice) => [mov(2, dice.imm())],
   68: (dice) => [...piece(dice), mov(5, dice.oneIn(9) ? 2 : dice.below(2))],
 };

@@ -131,7 +131,7 @@ it(`an array changed ${CHANGES} times under load never shows a torn chain`, asyn
   const swapper = async () => {
     while (changes < CHANGES) await swap();
   };
-  await Promise.all([swapper(), runner(), runner(), runner(), runner()]);
+  await Promise.all([swapper(), runner(), runner()]);
   expect([...seen.keys()].sort()).toEqual([101, 202, 303, 404]);
   const runs = [...seen.values()].reduce((sum, count) => sum + count, 0);
   expect(await u64(session, counter.fd, "u32:0")).toBe(runs);

@@ -423,6 +423,14 @@ describe("cost", () => {
     expect(steps).toBeLessThan(10 * 5_000);
   });
 
+  it("is limited, as in Linux, where 8,192 branches are left open on the way", () => {
+    const branches = Array.from({ length: 8_193 }, () => insn(0x1d, 1, 10, 1) + R0);
+    expect(verified(program(R0, ...branches, EXIT)).refusal).toEqual({
+      errno: "EFAULT",
+      log: "The sequence of 8193 jumps is too complex.",
+    });
+  });
+
   it("is limited, as in Linux, where one path alone is too long", () => {
     const long = program(R0, insn(0x07, 0, 0, 0, 1), insn(0x55, 0, 0, -2, 100_000), EXIT);
     const limits = { complexity: 10_000 };

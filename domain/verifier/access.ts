@@ -99,8 +99,17 @@ function guarded<T>(env: Env, state: State, access: Access, follow: (pointer: Va
 export const load = (env: Env, state: State, access: Access): Value =>
   guarded(env, state, access, (pointer) => cut(fetch(env, state, pointer, access), access));
 
+/** Where no store ever goes. */
+function closed(env: Env, { kind }: Value, reg: number): void {
+  if (kind === "map_key") eacces(`write to change key R${reg} not allowed`);
+  if (kind === "map_ptr") eacces("only read from bpf_array is supported");
+  const isPacket = kind === "pkt" || kind === "pkt_meta";
+  if (isPacket && !mayWritePacket(env.options.progType)) eacces("cannot write into packet");
+}
+
 function put(env: Env, state: State, pointer: Value, access: Access, value: Value | null): void {
   const { reg, off, size } = access;
+  closed(env, pointer, reg);
   switch (pointer.kind) {
     case "any":
       clobberStacks(state);
@@ -116,20 +125,11 @@ function put(env: Env, state: State, pointer: Value, access: Access, value: Valu
       mapAllows(pointer, off, size, true);
       inRegion(pointer, reg, off, size);
       return;
-    case "map_key":
-      eacces(`write to change key R${reg} not allowed`);
-      break;
     case "pkt":
     case "pkt_meta":
-      if (!mayWritePacket(env.options.progType)) eacces("cannot write into packet");
-      inRegion(pointer, reg, off, size);
-      return;
     case "ringbuf_mem":
       inRegion(pointer, reg, off, size);
       return;
-    case "map_ptr":
-      eacces("only read from bpf_array is supported");
-      break;
     default:
       invalid(reg, pointer);
   }

@@ -52,6 +52,47 @@ function callersOf(prog: readonly Insn[], starts: readonly number[], helper: num
   return callers;
 }
 
+interface Functions {
+  readonly calls: ReadonlyMap<number, readonly number[]>;
+  readonly tailCallers: ReadonlySet<number>;
+  /** Bytes of stack, by the first instruction. */
+  readonly depths: ReadonlyMap<number, number>;
+}
+
+/** What is wrong with a call by itself; or the bytes of all stacks down to its own. */
+function reach(
+  { start, frame, above }: Call,
+  { depths, tailCallers }: Functions,
+): Refusal | number {
+  if (frame >= MAX_FRAMES) {
+    return refuse("E2BIG", `the call stack of ${frame} frames is too deep !`);
+  }
+  if (frame > 0 && above >= TAIL_CALL_BYTES && tailCallers.has(start)) {
+    const text = `tail_calls are not allowed when call stack of previous frames is ${above} bytes`;
+    return refuse("EACCES", `${text}. Too large`);
+  }
+  const bytes = above + Math.ceil((depths.get(start) ?? 0) / GRANULE) * GRANULE;
+  if (bytes <= MAX_BYTES) return bytes;
+  return refuse("EACCES", `combined stack size of ${frame + 1} calls is ${bytes}. Too large`);
+}
+
+function walk(functions: Functions): Refusal | null {
+  const done = new Set<string>();
+  const pending: Call[] = [{ start: 0, frame: 0, above: 0 }];
+  for (let call = pending.pop(); call !== undefined; call = pending.pop()) {
+    const { start, frame } = call;
+    const above = reach(call, functions);
+    if (typeof above !== "number") return above;
+    const key = `${start}/${frame}/${above}`;
+    if (done.has(key)) continue;
+    done.add(key);
+    for (const callee of (functions.calls.get(start) ?? []).toReversed()) {
+      pending.push({ start: callee, frame: frame + 1, above });
+    }
+  }
+  return null;
+}
+
 /** @param depths bytes of stack, by the first instruction of a function. */
 export function stackDepth(
   prog: readonly Insn[],
@@ -60,34 +101,13 @@ export function stackDepth(
   progType: string | undefined,
 ): Refusal | null {
   if (starts.length === 1) return null;
-  const calls = callees(prog, starts);
-  const isOwn = progType !== undefined && PRIVATE.has(progType);
-  const counted =
-    !isOwn && !prog.some((i) => bpf.isHelperCall(i) && i.imm === GET_SMP_PROCESSOR_ID);
-  const tailCallers = callersOf(prog, starts, bpf.TAIL_CALL);
-  const done = new Set<string>();
-  const pending: Call[] = [{ start: 0, frame: 0, above: 0 }];
-  for (let call = pending.pop(); call !== undefined; call = pending.pop()) {
-    const { start, frame, above } = call;
-    if (frame >= MAX_FRAMES) {
-      return refuse("E2BIG", `the call stack of ${frame} frames is too deep !`);
-    }
-    if (frame > 0 && above >= TAIL_CALL_BYTES && tailCallers.has(start)) {
-      const text = `tail_calls are not allowed when call stack of previous frames is ${above} bytes`;
-      return refuse("EACCES", `${text}. Too large`);
-    }
-    const own = Math.ceil((depths.get(start) ?? 0) / GRANULE) * GRANULE;
-    const bytes = counted ? above + own : 0;
-    if (bytes > MAX_BYTES) {
-      const text = `combined stack size of ${frame + 1} calls is ${bytes}. Too large`;
-      return refuse("EACCES", text);
-    }
-    const key = `${start}/${frame}/${bytes}`;
-    if (done.has(key)) continue;
-    done.add(key);
-    for (const callee of (calls.get(start) ?? []).toReversed()) {
-      pending.push({ start: callee, frame: frame + 1, above: bytes });
-    }
-  }
-  return null;
+  const isPrivate = progType !== undefined && PRIVATE.has(progType);
+  const mayShrink = prog.some(
+    (insn) => bpf.isHelperCall(insn) && insn.imm === GET_SMP_PROCESSOR_ID,
+  );
+  return walk({
+    calls: callees(prog, starts),
+    tailCallers: callersOf(prog, starts, bpf.TAIL_CALL),
+    depths: isPrivate || mayShrink ? new Map() : depths,
+  });
 }

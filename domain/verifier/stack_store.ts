@@ -3,8 +3,8 @@
 import type { Env } from "./env.ts";
 import * as range from "./range.ts";
 import { frameOf, isAligned, lettersOf, place, slotOf, span } from "./stack.ts";
-import { type Frame, isSpill, type Slot, type State } from "./state.ts";
-import { ANY, Fault, fits, isNull, isPointer, isScalar, NONE, type Value } from "./value.ts";
+import { CLOBBERED, type Frame, isSpill, type Slot, type State } from "./state.ts";
+import { Fault, fits, isNull, isPointer, isScalar, NONE, type Value } from "./value.ts";
 
 function setTypes(slot: Slot, letters: readonly number[], type: string): string {
   const types = [...slot.types];
@@ -50,6 +50,22 @@ function scatter(frame: Frame, first: number, end: number, zero: boolean): void 
   }
 }
 
+function spillPointer(
+  env: Env,
+  state: State,
+  frame: Frame,
+  off: number,
+  size: number,
+  value: Value,
+) {
+  if (size !== 8) throw new Fault("EACCES", "invalid size of register spill");
+  if (!env.isCurrent(state, frame) && value.kind === "fp") {
+    const text = "cannot spill pointers to stack into stack frame of the caller";
+    throw new Fault("EINVAL", text);
+  }
+  spill(frame, place(off)[0], value, size);
+}
+
 /** A store; `value` is null for bytes that are not known. An immediate is a constant. */
 export function write(
   env: Env,
@@ -65,21 +81,14 @@ export function write(
   env.log?.touch(first, last + size);
   if (!range.isConst(pointer.range)) {
     scatter(frame, first, last + size, zero);
-    return;
-  }
-  const [index] = place(first);
-  if (value?.kind === "any") {
+  } else if (value?.kind === "any") {
     scribble(frame, first, size, "m");
-    if (size === 8) frame.stack[index] = { types: "mmmmmmmm", spilled: ANY };
+    if (size === 8) frame.stack[place(first)[0]] = CLOBBERED;
   } else if (value !== null && isScalar(value) && isAligned(first)) {
-    spill(frame, index, fits(value, size) ? value : { ...value, id: 0, linked: false }, size);
+    const kept = fits(value, size) ? value : { ...value, id: 0, linked: false };
+    spill(frame, place(first)[0], kept, size);
   } else if (value !== null && isPointer(value)) {
-    if (size !== 8) throw new Fault("EACCES", "invalid size of register spill");
-    if (!env.isCurrent(state, frame) && value.kind === "fp") {
-      const text = "cannot spill pointers to stack into stack frame of the caller";
-      throw new Fault("EINVAL", text);
-    }
-    spill(frame, index, value, size);
+    spillPointer(env, state, frame, first, size, value);
   } else {
     if (zero) value?.origin.mark();
     scribble(frame, first, size, zero ? "0" : "m");

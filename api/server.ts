@@ -56,6 +56,10 @@ async function work(): Promise<void> {
   onStop(service.stop);
 }
 
+// Workers accept by themselves. Where the first process deals connections out (node's default), the one
+// on its way to a worker that has just died hangs for ever.
+cluster.schedulingPolicy = cluster.SCHED_NONE;
+
 /** A worker that ends is replaced, but not faster than this. */
 const REPLACE_MS = 1000;
 

@@ -53,6 +53,8 @@ export const modeOf = (insn: Insn): number => insn.code & 0xe0;
 export const isX = (insn: Insn): boolean => (insn.code & 0x08) !== 0;
 /** Index into tables ordered word, half, byte, double word. */
 export const sizeOf = (insn: Insn): number => (insn.code & 0x18) >> 3;
+const BYTES = [4, 2, 1, 8] as const;
+export const bytesOf = (insn: Insn): number => BYTES[sizeOf(insn)] as number;
 
 export const isJump = (insn: Insn): boolean => classOf(insn) === JMP || classOf(insn) === JMP32;
 export const isCall = (insn: Insn): boolean => insn.code === (JMP | CALL);

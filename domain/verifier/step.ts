@@ -27,13 +27,10 @@ import {
 } from "./value.ts";
 import type { MapFacts } from "./verdict.ts";
 
-const BYTES = [4, 2, 1, 8];
 const FETCH = 0x01;
 const CMPXCHG = 0xf1;
 const LOAD_ACQ = 0x100;
 const STORE_REL = 0x110;
-
-const sizeOf = (insn: Insn): number => BYTES[bpf.sizeOf(insn)] as number;
 
 function loadImmediate(env: Env, { regs }: { regs: Value[] }, insn: Insn, at: number): void {
   const high = env.prog[at + 1]?.imm ?? 0;
@@ -72,7 +69,7 @@ function spillable(env: Env, regs: Value[], insn: Insn): Value {
   const base = regs[insn.dst] as Value;
   if (base.kind !== "fp" || !isScalar(given) || isConst(given)) return given;
   const off = range.isConst(base.range) ? Number(base.range.smin) + base.off + insn.off : 1;
-  if ((off & 7) !== 0 || !fits(given, sizeOf(insn))) return given;
+  if ((off & 7) !== 0 || !fits(given, bpf.bytesOf(insn))) return given;
   const same = env.identify(given);
   regs[insn.src] = same;
   return same;
@@ -86,7 +83,7 @@ function notAtomic(reg: number, held: Value, what: string): void {
 
 function atomic(env: Env, state: State, insn: Insn): void {
   const { regs } = top(state);
-  const size = sizeOf(insn);
+  const size = bpf.bytesOf(insn);
   if (insn.imm === LOAD_ACQ) {
     const from = regs[insn.src] as Value;
     const access = { reg: insn.src, off: insn.off, size, strict: true };
@@ -111,7 +108,7 @@ function atomic(env: Env, state: State, insn: Insn): void {
 function memory(env: Env, state: State, insn: Insn): void {
   const { regs } = top(state);
   const kind = bpf.classOf(insn);
-  const access: Access = { reg: insn.dst, off: insn.off, size: sizeOf(insn) };
+  const access: Access = { reg: insn.dst, off: insn.off, size: bpf.bytesOf(insn) };
   if (kind === bpf.LDX) {
     const signed = bpf.modeOf(insn) === bpf.MEMSX;
     regs[insn.dst] = loadFrom(env, state, { ...access, reg: insn.src, signed });

@@ -6,7 +6,6 @@ import * as bpf from "../../verifier/insn.ts";
 import { HELPERS } from "../abi.ts";
 import { forget, isCopy, type Lattice, UNKNOWN } from "./flow.ts";
 import * as isa from "./isa.ts";
-import { bytesOf } from "./memory.ts";
 
 const ARGUMENTS: Readonly<Record<number, number>> = { [bpf.TAIL_CALL]: 3, [isa.LOOP]: 4 };
 
@@ -70,7 +69,7 @@ export class Adds implements Lattice {
   }
 
   private added(value: number, insn: Insn): void {
-    const size = bytesOf(insn);
+    const size = bpf.bytesOf(insn);
     if ((value & MIXED) !== 0 || insn.off < 0 || insn.off % size !== 0) this.misuse(value);
     const group = this.root(value >> 1);
     this.end[group] = Math.max(this.end[group] as number, insn.off + size);
@@ -87,7 +86,7 @@ export class Adds implements Lattice {
   private atomics(state: Int32Array, insn: Insn): void {
     this.misuse(state[insn.src] as number);
     const value = state[insn.dst] as number;
-    if (insn.imm === isa.ATOMIC_ADD && bytesOf(insn) >= 4) this.added(value, insn);
+    if (insn.imm === isa.ATOMIC_ADD && bpf.bytesOf(insn) >= 4) this.added(value, insn);
     else {
       this.misuse(value);
       if (insn.imm === isa.CMPXCHG) this.misuse(state[0] as number);

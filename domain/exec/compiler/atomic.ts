@@ -1,9 +1,9 @@
 // Atomic operations. A run has the memory to itself, so each is a load and a store.
 
-import type { Insn } from "../../verifier/insn.ts";
+import { bytesOf, type Insn } from "../../verifier/insn.ts";
 import { ADDRESS, assign, type Body, R0, register, VALUE } from "./body.ts";
 import * as isa from "./isa.ts";
-import { address, bytesOf, loadOf, READ, storeOf, WRITE } from "./memory.ts";
+import { address, loadOf, READ, storeOf, WRITE } from "./memory.ts";
 import * as wasm from "./wasm.ts";
 
 const OPERATION: Readonly<Record<number, number>> = {

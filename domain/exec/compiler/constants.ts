@@ -3,9 +3,20 @@
 import type { Insn } from "../../verifier/insn.ts";
 import * as bpf from "../../verifier/insn.ts";
 import { FRAME_BYTES } from "../abi.ts";
-import type { Facts } from "./facts.ts";
 import { forget, isCopy, type Lattice, UNKNOWN } from "./flow.ts";
 import { ADD, LOOKUP, LOOP } from "./isa.ts";
+
+/** Each is known for certain, or left out. */
+export interface Facts {
+  /** The map that r1 holds, by its place in the unit. */
+  readonly map?: number;
+  /** Distance of r2 from the frame pointer. */
+  readonly key?: number;
+  /** First instruction of the subprogram that r2 holds. */
+  readonly callback?: number;
+  /** The value that is found is only added to. */
+  readonly added?: boolean;
+}
 
 /** What a number stands for is in its low bits; which one of them, above. */
 const MAP = 1;

@@ -3,22 +3,10 @@
 import type { Insn } from "../../verifier/insn.ts";
 import type { MapShape } from "../abi.ts";
 import { Adds } from "./adds.ts";
-import { Constants } from "./constants.ts";
+import { Constants, type Facts } from "./constants.ts";
 import { flow } from "./flow.ts";
 import type { Graph } from "./graph.ts";
 import { LOOKUP, LOOP } from "./isa.ts";
-
-/** Each is known for certain, or left out. */
-export interface Facts {
-  /** The map that r1 holds, by its place in the unit. */
-  readonly map?: number;
-  /** Distance of r2 from the frame pointer. */
-  readonly key?: number;
-  /** First instruction of the subprogram that r2 holds. */
-  readonly callback?: number;
-  /** The value that is found is only added to. */
-  readonly added?: boolean;
-}
 
 const NOTHING: Facts = {};
 /** Maps whose values can be added to without a look at them. */

@@ -10,7 +10,7 @@ import { handFuel } from "./fuel.ts";
 import { type Graph, leaves } from "./graph.ts";
 import { skbLoad } from "./helper.ts";
 import { globals, handleOf } from "./links.ts";
-import { bytesOf, load, store } from "./memory.ts";
+import { load, store } from "./memory.ts";
 import * as wasm from "./wasm.ts";
 
 /** Bytes that an instruction becomes, at most. */
@@ -45,7 +45,7 @@ function known(body: Body, insn: Insn, at: number): void {
   if (kind === bpf.ALU || kind === bpf.ALU64) alu(body.code, insn);
   else if (kind === bpf.LDX) load(body, insn, at);
   else if (insn.code === bpf.LD_IMM64) wideConstant(body, insn, at);
-  else if (kind === bpf.LD) skbLoad(body, insn, bytesOf(insn));
+  else if (kind === bpf.LD) skbLoad(body, insn, bpf.bytesOf(insn));
   else if (kind === bpf.STX && bpf.modeOf(insn) === bpf.ATOMIC) atomic(body, insn, at);
   else if (kind === bpf.ST || kind === bpf.STX) store(body, insn, at);
   else call(body, insn, at);

@@ -2,7 +2,7 @@
 
 import { HELPERS, type MapShape, strideOf } from "../abi.ts";
 import { ADDRESS, type Body, R0, REACH } from "./body.ts";
-import type { Facts } from "./facts.ts";
+import type { Facts } from "./constants.ts";
 import { invoke } from "./helper.ts";
 import { LOOKUP } from "./isa.ts";
 import { globals } from "./links.ts";

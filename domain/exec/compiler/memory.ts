@@ -19,13 +19,10 @@ export interface Access {
   readonly how: number;
 }
 
-/** Bytes by size of an instruction: word, half, byte, double word. */
-const BYTES = [4, 2, 1, 8] as const;
 const LOADS = [wasm.I64_LOAD32_U, wasm.I64_LOAD16_U, wasm.I64_LOAD8_U, wasm.I64_LOAD];
 const SIGNED_LOADS = [wasm.I64_LOAD32_S, wasm.I64_LOAD16_S, wasm.I64_LOAD8_S, wasm.I64_LOAD];
 const STORES = [wasm.I64_STORE32, wasm.I64_STORE16, wasm.I64_STORE8, wasm.I64_STORE];
 
-export const bytesOf = (insn: Insn): number => BYTES[bpf.sizeOf(insn)] as number;
 export const loadOf = (insn: Insn): number => LOADS[bpf.sizeOf(insn)] as number;
 export const storeOf = (insn: Insn): number => STORES[bpf.sizeOf(insn)] as number;
 
@@ -95,7 +92,7 @@ export function address({ code, flat }: Body, access: Access, at: number): numbe
 }
 
 export function load(body: Body, insn: Insn, at: number): void {
-  const access = { reg: insn.src, off: insn.off, size: bytesOf(insn), how: READ };
+  const access = { reg: insn.src, off: insn.off, size: bpf.bytesOf(insn), how: READ };
   const offset = address(body, access, at);
   const loads = bpf.modeOf(insn) === bpf.MEMSX ? SIGNED_LOADS : LOADS;
   body.code.memory(loads[bpf.sizeOf(insn)] as number, offset);
@@ -103,7 +100,7 @@ export function load(body: Body, insn: Insn, at: number): void {
 }
 
 export function store(body: Body, insn: Insn, at: number): void {
-  const access = { reg: insn.dst, off: insn.off, size: bytesOf(insn), how: WRITE };
+  const access = { reg: insn.dst, off: insn.off, size: bpf.bytesOf(insn), how: WRITE };
   const offset = address(body, access, at);
   if (bpf.classOf(insn) === bpf.ST) body.code.i64(insn.imm);
   else register(body.code, insn.src);

@@ -107,7 +107,14 @@ export async function prepareLoad(
   ];
   if (verdict.before || verdict.during) return { args: args({ ids: [], log: "" }) };
   const count = insns.length / 8;
-  const answer = await begin(call, "prog_resolve", json(attr), count, json(judged));
+  const answer = await begin(call, "prog_resolve", json(attr), count, json(judged)).catch(
+    (error) => {
+      // prog_load comes to the same, and keeps it for repeats.
+      if (call.record !== "" && error instanceof Errno) return undefined;
+      throw error;
+    },
+  );
+  if (!answer) return { args: args({ ids: [], log: "" }) };
   if (answer.remembered) return { remembered: answer.values };
   const [type, attach, gpl, rows] = answer.values;
   const maps = list(rows).map(facts);

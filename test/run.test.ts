@@ -124,6 +124,26 @@ describe("a run", () => {
     expect([first.status, second.body]).toEqual([200, first.body]);
     expect(await u64(session, counter.fd, "u32:0")).toBe(1);
   });
+
+  it("that failed, or a load that did, is the same failure to repeats of its Idempotency-Key", async () => {
+    const session = await newSession();
+    const key = (name: string) => ({ "idempotency-key": name });
+    const again = (name: string) =>
+      session.post("/v1/fds/3/test-run", { data_in: FRAME }, key(name));
+    const load = () => session.post("/v1/progs", { asm: add(3, 0) }, key("load"));
+    const [closed, noMap] = [await again("closed"), await load()];
+    expect([closed.body.errno, noMap.body.errno]).toEqual(["EBADF", "EBADF"]);
+    await asm(session, "call bpf_get_socket_cookie\nr0 = 0\nexit");
+    const faulted = await again("helper");
+    expect(faulted.body).toMatchObject({ errno: "ENOTSUPP", fault: { insn: 0 } });
+    await session.del("/v1/fds/3");
+    await map(session, "array", 1);
+    const { errno, detail, fault } = faulted.body;
+    expect((await again("helper")).body).toMatchObject({ errno, detail, fault });
+    expect((await again("closed")).body.errno).toBe("EBADF");
+    expect((await load()).body).toMatchObject({ errno: "EBADF", log: noMap.body.log });
+    expect((await again("anew")).body.errno).toBe("EINVAL");
+  });
 });
 
 describe("a run that cannot go on", () => {

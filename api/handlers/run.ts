@@ -1,6 +1,7 @@
 import { Errno } from "../../domain/errno.ts";
+import type { RunResult } from "../../domain/exec/host/answer.ts";
 import type { Fields } from "../../domain/exec/host/context_fields.ts";
-import type { RunAttr, RunResult } from "../../domain/exec/host/runner.ts";
+import type { RunAttr } from "../../domain/exec/host/runner.ts";
 import type { Seed } from "../../domain/exec/job.ts";
 import { parseBytes } from "../bytes.ts";
 import { type Handler, ok, pathNumber, query } from "../handler.ts";

@@ -3,8 +3,9 @@ import { type Call, type Run, text } from "../../call.ts";
 import { Errno, einval, Stale } from "../../errno.ts";
 import type { Done, Job, Seed } from "../job.ts";
 import { Busy, type Pool, TimeLimit, TooLarge } from "../runtime/pool.ts";
+import { type Answer, failed, type RunResult, result, revive } from "./answer.ts";
 import { packCommit } from "./commit.ts";
-import { contextBytes, contextFields, type Fields } from "./context_fields.ts";
+import { contextBytes, type Fields } from "./context_fields.ts";
 import { faultOf } from "./fault.ts";
 import { checkSize, widened } from "./limits.ts";
 import { type Look, type Looking, Looks, type Snapshot } from "./look.ts";
@@ -25,19 +26,6 @@ export interface RunAttr {
   seed: Partial<Seed>;
 }
 
-/** Bytes are hex, as the record of an Idempotency-Key keeps them. */
-export interface RunResult {
-  retval: number;
-  data: string;
-  ctx: string | Fields | undefined;
-  /** ns per repetition. */
-  duration: number;
-  seed: Seed;
-  trace: string[];
-  /** Ids of the programs run, in order. */
-  programs: number[];
-}
-
 /** Runs that lost to others so often take turns with those of the same program, in this process. */
 const EAGER = 3;
 /** ms, in which a run that takes turns is tried again. */
@@ -48,6 +36,9 @@ const SIGHTS = 64;
 const NARROW = 8;
 const U32 = 0x1_0000_0000;
 
+/** Commits nothing. */
+const NOTHING = packCommit([], [], new Map());
+
 interface Attempt {
   call: Call;
   looking: Looking;
@@ -55,32 +46,9 @@ interface Attempt {
   seed: Seed;
 }
 
-function hex(data: Uint8Array): string {
-  return Buffer.from(data.buffer, data.byteOffset, data.length).toString("hex");
-}
-
-/** What trace_pipe would show: a line ends in one newline, whoever writes it. */
-const line = (text: string): string => text.replace(/\n$/, "");
-
 function seedOf({ time_ns, random, cpu }: Partial<Seed>): Seed {
   const now = time_ns ?? String(process.hrtime.bigint());
   return { time_ns: now, random: random ?? randomInt(U32), cpu: cpu ?? 0 };
-}
-
-/** The context is told as it was given: as bytes, or by its fields. */
-function result(done: Done, { attr, seed }: Attempt, type: string): RunResult {
-  const { retval, duration, trace, chain } = done;
-  const plain = attr.ctx === undefined || Buffer.isBuffer(attr.ctx);
-  const ctx = done.ctx && (plain ? hex(done.ctx) : contextFields(type, done.ctx));
-  return {
-    retval,
-    data: hex(done.data),
-    ctx,
-    duration,
-    seed,
-    trace: trace.map(line),
-    programs: chain,
-  };
 }
 
 /** What the pool says instead of an outcome. */
@@ -111,6 +79,15 @@ export class Runner {
    * @throws EFAULT, E2BIG with the instruction; EAGAIN when others change faster than it can run.
    */
   async run(call: Call, place: string, look: Look, attr: RunAttr): Promise<RunResult> {
+    try {
+      return await this.#untilDone(call, place, look, attr);
+    } catch (error) {
+      if (call.record === "" || !(error instanceof Errno)) throw error;
+      return this.#answer(call, NOTHING, failed(error));
+    }
+  }
+
+  async #untilDone(call: Call, place: string, look: Look, attr: RunAttr): Promise<RunResult> {
     const looking = this.#looks.begin(call.namespace, place, look);
     const attempt = { call, looking, attr, seed: seedOf(attr.seed) };
     for (let tries = 0; tries < EAGER; tries++) {
@@ -146,7 +123,7 @@ export class Runner {
     const { looking } = attempt;
     for (let sights = 0; sights < SIGHTS; sights++) {
       const shown = await this.#looks.look(looking);
-      if ("remembered" in shown) return JSON.parse(text(shown.remembered[0])) as RunResult;
+      if ("remembered" in shown) return revive(JSON.parse(text(shown.remembered[0])));
       if (attempt.attr.flags !== 0) throw einval(`flags ${attempt.attr.flags}`, "/body/flags");
       const outcome = await this.#pool.run(this.#job(attempt, shown)).catch(fromPool);
       if (outcome.kind === "fault") throw faultOf(outcome, shown.programs);
@@ -180,17 +157,22 @@ export class Runner {
 
   async #commit(attempt: Attempt, { maps, type }: Snapshot, done: Done) {
     const { call } = attempt;
-    const answer = result(done, attempt, type);
+    const answer = result(done, attempt.attr.ctx, attempt.seed, type);
     if (done.ops.length === 0 && call.record === "") return answer;
     const packed = packCommit(done.reads, done.ops, maps);
     checkSize(done.ops, packed);
-    const kept = call.record === "" ? "" : JSON.stringify(answer);
     try {
-      const [first] = await this.#run(call, "run_commit", packed, kept);
-      return kept === "" ? answer : (JSON.parse(text(first)) as RunResult);
+      return await this.#answer(call, packed, answer);
     } catch (error) {
       if (error instanceof Stale) return undefined;
       throw error;
     }
+  }
+
+  /** Commits. With an Idempotency-Key the answer is that of the first run to come to one. */
+  async #answer(call: Call, commit: Buffer, answer: Answer): Promise<RunResult> {
+    const kept = call.record === "" ? "" : JSON.stringify(answer);
+    const [first] = await this.#run(call, "run_commit", commit, kept);
+    return revive(kept === "" ? answer : JSON.parse(text(first)));
   }
 }

@@ -285,8 +285,8 @@ describe("Redis at its maxmemory", () => {
       for (let i = 0; i < 3; i++) await root.post("/v1/maps", HASH);
       await root.put("/v1/fs?path=/pin", { type: "pin", fd: 3 });
       await root.put("/v1/fds/3/elements/u32:1", { value: "00000001" });
-      await root.post("/v1/maps", { ...HASH, max_entries: 1 });
-      await root.put("/v1/fds/6/elements/u32:1", { value: "00000001" });
+      await other.post("/v1/maps", { ...HASH, max_entries: 1 });
+      await other.put("/v1/fds/3/elements/u32:1", { value: "00000001" });
       await limit(redis.url, "1mb");
 
       const state = async () => [
@@ -304,7 +304,8 @@ describe("Redis at its maxmemory", () => {
         await client.post("/v1/sessions", {}),
       ];
       for (const { status, body } of refused) expect([status, body.errno]).toEqual([507, "ENOMEM"]);
-      const refusal = await root.put("/v1/fds/6/elements/u32:2", { value: "00000001" });
+      // Of a session that need not be renewed yet: that would be the write for which there is no room.
+      const refusal = await other.put("/v1/fds/3/elements/u32:2", { value: "00000001" });
       expect(refusal.body.errno, "which could not be counted").toBe("E2BIG");
       expect((await client.get("/readyz")).status).toBe(200);
       expect(await state()).toEqual(before);
@@ -319,6 +320,7 @@ describe("Redis at its maxmemory", () => {
       expect((await root.del("/v1/fds/3")).status).toBe(204);
       expect((await root.del("/v1/fs?path=/pin")).status).toBe(204);
       expect((await root.del("/v1/session")).status).toBe(204);
+      expect((await other.del("/v1/fds/3")).status).toBe(204);
       expect((await other.get("/v1/maps")).body.maps).toEqual([]);
       await limit(redis.url, "0");
       expect((await other.post("/v1/maps", HASH)).status).toBe(201);

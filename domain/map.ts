@@ -21,9 +21,10 @@ export function mapCommands(run: Run) {
   return {
     async mapCreate(call: Call, a: MapAttr) {
       const sizes = [a.key_size, a.value_size, a.max_entries];
-      const schema = a.schema ? compileSchema(a.schema, a.key_size, a.value_size) : "";
-      const more = [a.map_flags, a.map_name, a.map_extra, a.inner_map_fd ?? 0, schema];
-      const [fd, id] = await run(call, "map_create", a.map_type, ...sizes, ...more);
+      const schema = a.schema && compileSchema(a.schema, a.key_size, a.value_size);
+      const more = [a.map_flags, a.map_name, a.map_extra, a.inner_map_fd ?? 0];
+      const described = [schema?.stored ?? "", schema?.locks.join() ?? ""];
+      const [fd, id] = await run(call, "map_create", a.map_type, ...sizes, ...more, ...described);
       return { fd: number(fd), id: number(id) };
     },
 

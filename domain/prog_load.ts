@@ -1,6 +1,6 @@
 import { type Begin, type Call, list, number, text } from "./call.ts";
 import { Errno } from "./errno.ts";
-import type { MapShape, Unit } from "./exec/abi.ts";
+import type { Unit } from "./exec/abi.ts";
 import type { Argument, Value } from "./script.ts";
 import {
   type Limits,
@@ -60,20 +60,26 @@ function distinct(found: readonly MapRef[], fdArray: readonly number[]) {
   return { refs, indices };
 }
 
+/** Type, sizes, flags and, if there are any, the offsets of locks. */
+function shape(words: readonly string[], max_entries: number, btf: boolean): MapFacts {
+  const [map_type = "", key_size, value_size, map_flags, locks = ""] = words;
+  return {
+    ...{ map_type, max_entries, btf },
+    ...{ key_size: Number(key_size), value_size: Number(value_size), map_flags: Number(map_flags) },
+    ...(locks ? { locks: locks.split(",").map(Number) } : {}),
+  };
+}
+
 /** A row of prog_resolve: what the registers' check has to know of a map. */
 function facts(row: Value): MapFacts {
-  const [id, type, keys, values, entries, flags, frozen, inner, innerEntries] = list(row);
-  const shape = (words: readonly (string | Value | undefined)[], max: number): MapShape => ({
-    map_type: String(words[0]),
-    key_size: Number(words[1]),
-    value_size: Number(words[2]),
-    max_entries: max,
-    map_flags: Number(words[3]),
-  });
-  const own = shape([type, keys, values, flags].map(text), number(entries));
-  const known = { ...own, id: number(id), frozen: number(frozen) === 1 };
-  if (!inner) return known;
-  return { ...known, inner: shape(text(inner).split(" "), number(innerEntries)) };
+  const [id, btf, name, locks, type, keys, values, entries, flags, frozen, ...inner] = list(row);
+  const words = [type, keys, values, flags, ...(locks ? [locks] : [])].map(text);
+  const own = shape(words, number(entries), number(btf) === 1);
+  const known = { ...own, id: number(id), name: text(name), frozen: number(frozen) === 1 };
+  const [template, innerEntries, innerBtf] = inner;
+  if (!template) return known;
+  const like = shape(text(template).split(" "), number(innerEntries), number(innerBtf) === 1);
+  return { ...known, inner: like };
 }
 
 const json = (value: object): string => JSON.stringify(value, (_, part) => part ?? undefined);

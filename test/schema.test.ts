@@ -19,7 +19,7 @@ const BTF =
   "AAAAIAAAACIAAAAAAAAIAQAAAABzdGF0cwBwYWNrZXRzAGJ5dGVzAHVuc2lnbmVkIGludABzdGF0c190AA==";
 
 const schema = (given: SchemaAttr, key_size: number, value_size: number) =>
-  parseSchema(compileSchema(given, key_size, value_size));
+  parseSchema(compileSchema(given, key_size, value_size).stored);
 
 function refusal(given: SchemaAttr, key_size = 4, value_size = 8): Errno {
   try {
@@ -47,10 +47,12 @@ describe("compileSchema", () => {
 
   it("stores the same text for the same types, however they are written", () => {
     const text = '{"value":{"kind":"int","size":4,"signed":false}}';
-    expect(compileSchema({ value: "u32" }, 4, 4)).toBe(text);
-    expect(compileSchema({ value: " typedef unsigned t; t /* n */" }, 4, 4)).toBe(text);
-    expect(compileSchema({ value: "unsigned int", btf: BTF }, 4, 4)).toBe(text);
-    expect(compileSchema({ btf: BTF, btf_value_type_id: 2, btf_key_type_id: 0 }, 4, 4)).toBe(text);
+    expect(compileSchema({ value: "u32" }, 4, 4).stored).toBe(text);
+    expect(compileSchema({ value: " typedef unsigned t; t /* n */" }, 4, 4).stored).toBe(text);
+    expect(compileSchema({ value: "unsigned int", btf: BTF }, 4, 4).stored).toBe(text);
+    expect(compileSchema({ btf: BTF, btf_value_type_id: 2, btf_key_type_id: 0 }, 4, 4).stored).toBe(
+      text,
+    );
   });
 
   it("finds a name in the declarations", () => {

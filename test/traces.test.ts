@@ -11,6 +11,7 @@ const FOLDER = join(import.meta.dirname, "kernel-traces");
 /** Themes of later issues, and files in another format. */
 const LATER: Record<string, string> = {
   "verifier-verdicts.json": "its verdicts are in verifier_verdicts.test.ts",
+  "verifier-locks.json": "its verdicts are in verifier_verdicts.test.ts",
 };
 
 const service = await testService();

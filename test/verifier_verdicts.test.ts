@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { compileSchema } from "../domain/schema/schema.ts";
 import { check, type MapFacts, type Refusal, verify } from "../domain/verifier/verifier.ts";
 
 /**
@@ -14,16 +15,19 @@ interface Verdict {
   license: string;
   /** Type, key size, value size, entries and flags of the only map. */
   maps: string | null;
+  /** C text of its values; then its name is "locks". */
+  value?: string;
   prog: string;
   env?: object;
   kernel: { errno: number; errname: string; last: string; log: string };
 }
 
-const verdicts = JSON.parse(
-  readFileSync(join(import.meta.dirname, "kernel-traces", "verifier-verdicts.json"), "utf8"),
-) as Verdict[];
+const verdicts = ["verifier-verdicts.json", "verifier-locks.json"].flatMap(
+  (file) =>
+    JSON.parse(readFileSync(join(import.meta.dirname, "kernel-traces", file), "utf8")) as Verdict[],
+);
 
-const TYPES: Record<number, string> = { 6: "xdp", 8: "cgroup_skb" };
+const TYPES: Record<number, string> = { 3: "sched_cls", 6: "xdp", 8: "cgroup_skb" };
 const MAP_TYPES: Record<number, string> = { 1: "hash", 2: "array", 3: "prog_array", 27: "ringbuf" };
 
 /** Decided by the attributes and by who knows the fds, before any instruction is looked at. */
@@ -37,14 +41,18 @@ const ELSEWHERE = [
 /** Its log was cut in the middle, being longer than the buffer. */
 const LONG = "bad: loop of 10^7";
 
-function mapOf(text: string): MapFacts {
-  const [type = 0, key_size = 0, value_size = 0, max_entries = 0, map_flags = 0] = text
+function mapOf({ maps, value }: Verdict): MapFacts {
+  const [type = 0, key_size = 0, value_size = 0, max_entries = 0, map_flags = 0] = (maps ?? "")
     .split(",")
     .map(Number);
-  return { map_type: MAP_TYPES[type] ?? "", key_size, value_size, max_entries, map_flags };
+  const shape = { map_type: MAP_TYPES[type] ?? "", key_size, value_size, max_entries, map_flags };
+  if (value === undefined) return shape;
+  const { locks } = compileSchema({ value }, key_size, value_size);
+  return { ...shape, name: "locks", btf: true, ...(locks.length > 0 ? { locks } : {}) };
 }
 
-function judged({ name, prog_type, license, prog, maps }: Verdict): Refusal | null {
+function judged(verdict: Verdict): Refusal | null {
+  const { name, prog_type, license, prog } = verdict;
   const insns = Buffer.from(prog, "hex");
   const progType = TYPES[prog_type];
   const options = {
@@ -56,14 +64,18 @@ function judged({ name, prog_type, license, prog, maps }: Verdict): Refusal | nu
   };
   const { before, refs, during } = check(insns, options);
   if (before ?? during) return before ?? during;
-  const facts = refs.map(() => mapOf(maps ?? ""));
-  return verify(insns, facts, options).refusal;
+  const map = mapOf(verdict);
+  return verify(
+    insns,
+    refs.map(() => map),
+    options,
+  ).refusal;
 }
 
 /** Without what differs from load to load or tells of Linux's own bookkeeping. */
 const comparable = (log: string): string[] =>
   log
-    .replaceAll(/0xffff8\w{11} +;/g, `0x0${" ".repeat(22)};`)
+    .replaceAll(/(?<=\(18\) r\d = )0x(0|ffff8\w{11}) +;/g, "0x0 ;")
     .replaceAll(/=P(?=-?\d)/g, "=")
     .split(/(?=processed \d+ insns)|\n/)
     .filter((line) => line !== "" && !line.startsWith("processed"));

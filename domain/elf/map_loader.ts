@@ -39,11 +39,6 @@ function differences(info: MapInfo, plan: MapPlan): string {
     .join("; ");
 }
 
-/** The schema, not what it is of, was refused. */
-function isOfSchema(error: unknown): boolean {
-  return error instanceof Errno && error.pointer?.startsWith("/body/schema") === true;
-}
-
 export class MapLoader {
   readonly #journal: Journal;
   readonly #pins: Pins;
@@ -129,7 +124,7 @@ export class MapLoader {
     return inner && (await this.#create(inner, cut(`${name}.inner`), undefined, {})).fd;
   }
 
-  /** Without a schema when that is refused, as libbpf tries again without BTF. */
+  /** Without a schema when one is refused, as libbpf tries again without BTF. */
   async #create(
     shape: MapShape,
     map_name: string,
@@ -141,7 +136,7 @@ export class MapLoader {
     try {
       return await this.#journal.open((call) => kernel.mapCreate(call, { ...attr, schema }));
     } catch (error) {
-      if (!isOfSchema(error)) throw error;
+      if (!schema || !(error instanceof Errno)) throw error;
       return this.#journal.open((call) => kernel.mapCreate(call, attr));
     }
   }

@@ -120,6 +120,8 @@ export const HELPERS: Readonly<Record<number, Signature>> = {
   87: { args: "iil", ret: "i" }, // map_push_elem
   88: { args: "ii", ret: "i" }, // map_pop_elem
   89: { args: "ii", ret: "i" }, // map_peek_elem
+  93: { args: "i", ret: "v" }, // spin_lock
+  94: { args: "i", ret: "v" }, // spin_unlock
   118: { args: "", ret: "l" }, // jiffies64
   125: { args: "", ret: "l" }, // ktime_get_boot_ns
   130: { args: "iiil", ret: "i" }, // ringbuf_output

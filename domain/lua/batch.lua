@@ -11,7 +11,7 @@ local function open(fd, reads, writes, name, elem_flags)
   local m = map.fget(fd, reads, writes)
   local run = m.ops.batches and m.ops.batches[name]
   if not run then kernel.fail("ENOTSUPP", "a " .. m.type .. " has no batch " .. name) end
-  if elem_flags ~= "0" then map.invalid("elem_flags " .. elem_flags) end
+  if map.check_lock(m, tonumber(elem_flags)) ~= 0 then map.invalid("elem_flags " .. elem_flags) end
   return m, run
 end
 
@@ -41,10 +41,13 @@ local function read(name, writes, fd, cursor, limit, elem_flags, flags, begins)
 end
 
 -- All at once; the last that unpack answers is where it stopped.
-local function split(elements, count, key_size, value_size)
-  local element = "c" .. key_size .. (value_size and "c" .. value_size or "")
+local function split(m, elements, count, value_size)
+  local element = "c" .. m.key_size .. (value_size and "c" .. value_size or "")
   local list = { struct.unpack(element:rep(count), elements) }
   list[#list] = nil
+  if value_size and m.locks then
+    for i = 2, #list, 2 do list[i] = map.unlocked(m, list[i]) end
+  end
   return list
 end
 
@@ -59,7 +62,7 @@ local function write(name, fd, elements, count, key_size, elem_flags)
   if #elements ~= size * count or (key_size ~= "" and tonumber(key_size) ~= m.key_size) then
     map.invalid("elements of " .. size .. " bytes are wanted, of which " .. m.key_size .. " are the key")
   end
-  local done, raised = run(m, split(elements, count, m.key_size, value_size))
+  local done, raised = run(m, split(m, elements, count, value_size))
   if done > 0 then map.changed(m) end
   if not raised then return done end
   if type(raised) ~= "table" or not raised.errno then error(raised, 0) end

@@ -6,13 +6,6 @@ local elem = { sys = {} }
 local sys = elem.sys
 local F_LOCK = 4
 
--- No map has a bpf_spin_lock here.
-local function refuse_lock(flags)
-  if flags % (2 * F_LOCK) >= F_LOCK then
-    kernel.fail("EINVAL", "BPF_F_LOCK: the value has no bpf_spin_lock")
-  end
-end
-
 local function check_size(what, bytes, size)
   if #bytes ~= size then
     kernel.fail("EINVAL", what .. " has " .. #bytes .. " bytes, the map's have " .. size)
@@ -47,7 +40,7 @@ end
 function sys.map_lookup_elem(fd, key, flags, value, touch)
   flags = lookup_flags(flags)
   local m = map.fget(fd, true, false)
-  refuse_lock(flags)
+  map.check_lock(m, flags)
   check_key(m, key)
   if m.ops.asks_value and value ~= "" then check_size("value", value, m.value_bytes) end
   local there = found(m.ops.lookup(m, key, value ~= "" and value or nil))
@@ -57,13 +50,12 @@ end
 
 -- BPF_MAP_UPDATE_ELEM: the map's new revision.
 function sys.map_update_elem(fd, key, value, flags, match)
-  flags = tonumber(flags)
   local m = map.fget(fd, false, true)
-  refuse_lock(flags)
+  flags = map.check_lock(m, tonumber(flags))
   check_key(m, key)
   check_size("value", value, m.value_bytes)
   if match ~= "" then use("match").check(m, key, match) end
-  m.ops.update(m, key, value, flags)
+  m.ops.update(m, key, map.unlocked(m, value), flags)
   return map.changed(m)
 end
 
@@ -80,7 +72,7 @@ end
 function sys.map_lookup_and_delete_elem(fd, key, flags, match)
   flags = lookup_flags(flags)
   local m = map.fget(fd, true, true)
-  refuse_lock(flags)
+  map.check_lock(m, flags)
   check_key(m, key)
   if not m.ops.take then kernel.fail("ENOTSUPP", "nothing is taken out of a " .. m.type) end
   if match ~= "" then use("match").check(m, key, match) end

@@ -8,7 +8,7 @@ local call = redis.call
 local inner_map = {}
 
 local function like(m)
-  return table.concat({ m.type, m.key_size, m.value_size, m.flags }, " ")
+  return table.concat({ m.type, m.key_size, m.value_size, m.flags, m.locks or nil }, " ")
 end
 
 -- bpf_map_meta_alloc(): what the outer map keeps of its template, as a field of its record.
@@ -20,7 +20,8 @@ function inner_map.alloc(attr)
   if m.ops.never_inner then
     kernel.fail("ENOTSUPP", "a " .. m.type .. " cannot be in a map of maps")
   end
-  return { "inner", like(m), "inner_max_entries", m.max_entries }
+  return { "inner", like(m), "inner_max_entries", m.max_entries,
+    "inner_btf", call("HEXISTS", kernel.key("map", m.id), "schema") }
 end
 
 -- bpf_map_fd_get_ptr(): the id of a map that is like the template.

@@ -19,7 +19,7 @@
 --   output(map, records, flags), read(map, from, limit, may_write) or absent: a ring buffer's records
 --   direct_value(map, offset) or absent: BPF_PSEUDO_MAP_VALUE
 --   check_prog(map, prog), adopt(map, prog) or absent: a program names the map
--- and properties: percpu, takes_extra (map_extra), asks_value (a lookup comes with a value), matches (it
+-- and properties: locks (a value may have a bpf_spin_lock), percpu, takes_extra (map_extra), asks_value (a lookup comes with a value), matches (it
 -- may answer with another key's), holds (the kind of object whose ids are the values), cursor_bytes
 -- (where a cursor is no key), never_inner (not in a map of maps).
 local kernel = use("kernel")
@@ -30,7 +30,8 @@ local map = { sys = {} }
 local sys = map.sys
 
 local FIELDS = { "map_type", "key_size", "value_size", "max_entries", "map_flags", "frozen", "cpus",
-  "revision" }
+  "revision", "locks" }
+local F_LOCK = 4
 
 -- A value of a per-CPU map, as the system call sees it: every CPU's, each rounded up to 8 bytes.
 function map.percpu_bytes(value_size, cpus)
@@ -45,6 +46,7 @@ function map.load(id)
   return { id = id, type = v[1], key_size = tonumber(v[2]), value_size = value_size,
     value_bytes = v[7] and map.percpu_bytes(value_size, v[7]) or value_size,
     max_entries = tonumber(v[4]), flags = tonumber(v[5]), frozen = v[6] == "1", revision = v[8],
+    locks = v[9],
     ops = use("map_" .. v[1]) }
 end
 
@@ -61,6 +63,22 @@ end
 
 function map.invalid(detail)
   kernel.fail("EINVAL", detail)
+end
+
+-- bpf_map_check_op_flags(): what other flags there are. A script is a lock by itself.
+function map.check_lock(m, flags)
+  if flags % (2 * F_LOCK) < F_LOCK then return flags end
+  if not m.locks then map.invalid("BPF_F_LOCK: the value has no bpf_spin_lock") end
+  return flags - F_LOCK
+end
+
+-- copy_map_value(): locks are not written.
+-- Invariant: the bytes of a lock are zero in every element, so that nothing has to hide them.
+function map.unlocked(m, value)
+  for at in (m.locks or ""):gmatch("%d+") do
+    value = value:sub(1, at) .. ("\0"):rep(4) .. value:sub(at + 5)
+  end
+  return value
 end
 
 -- How many elements one script reads at most, whatever is asked: big ones are few.
@@ -102,6 +120,9 @@ end
 
 -- BPF_MAP_FREEZE: the fd must be writable; for ever, and only once.
 function sys.map_freeze(fd)
+  if map.load(fd_table.fget_kind(fd, "map").id).locks then
+    kernel.fail("ENOTSUPP", "a map with a bpf_spin_lock cannot be frozen")
+  end
   local m = map.fget(fd, false, true)
   call("HSET", kernel.key("map", m.id), "frozen", 1)
 end

@@ -32,4 +32,4 @@ return { alloc_check = alloc_check, alloc = alloc, lookup = index.lookup, update
   delete = index.delete, next_key = index.next_key, page = index.page, entries = index.entries,
   image = index.image,
   direct_value = direct_value, meta_equal = meta_equal, free = index.free,
-  batches = use("generic_batch").array }
+  batches = use("generic_batch").array, locks = true }

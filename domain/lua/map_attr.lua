@@ -28,6 +28,14 @@ function map_attr.check_flags(attr, mask)
   end
 end
 
+-- map_check_btf(): of a value with locks.
+local function check_locks(ops, flags)
+  if band(flags, ACCESS_PROG) ~= 0 then
+    kernel.fail("EACCES", "a value with a bpf_spin_lock is without BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG")
+  end
+  if not ops.locks then kernel.fail("EOPNOTSUPP", "a bpf_spin_lock is in a hash or an array only") end
+end
+
 -- bpf_obj_name_cpy()
 function map_attr.check_name(name, field)
   if #name > 15 or name:find("[^%w_.]") then
@@ -35,8 +43,8 @@ function map_attr.check_name(name, field)
   end
 end
 
--- BPF_MAP_CREATE, in the kernel's order.
-function sys.map_create(type, key_size, value_size, max_entries, flags, name, extra, inner_fd, schema)
+-- BPF_MAP_CREATE, in the kernel's order. locks: the offsets of those that `schema` describes.
+function sys.map_create(type, key_size, value_size, max_entries, flags, name, extra, inner_fd, schema, locks)
   local attr = { key_size = tonumber(key_size), value_size = tonumber(value_size),
     max_entries = tonumber(max_entries), map_flags = flags - band(flags, TOKEN_FD), map_name = name,
     map_extra = extra, inner_map_fd = inner_fd, cpus = tonumber(session.cpus()) }
@@ -52,6 +60,7 @@ function sys.map_create(type, key_size, value_size, max_entries, flags, name, ex
   if not cred.capable_or_admin("CAP_BPF") then kernel.fail("EPERM", "creating a map needs CAP_BPF") end
   local fields = ops.alloc(attr) or {}
   map_attr.check_name(name, "map_name")
+  if locks ~= "" then check_locks(ops, flags) end
   local function add(...)
     for _, word in ipairs({ ... }) do fields[#fields + 1] = word end
   end
@@ -60,6 +69,7 @@ function sys.map_create(type, key_size, value_size, max_entries, flags, name, ex
     "map_flags", attr.map_flags - band(attr.map_flags, RDONLY_WRONLY))
   if ops.percpu then add("cpus", attr.cpus) end
   if schema ~= "" then add("schema", schema) end
+  if locks ~= "" then add("locks", locks) end
   return use("idr").publish("map", mode, fields)
 end
 

@@ -7,4 +7,5 @@ end
 
 return { alloc_check = alloc_check, alloc = htab.alloc, lookup = htab.lookup, update = htab.update,
   take = htab.take, remove = htab.take, delete = htab.delete, next_key = htab.next_key,
-  page = htab.page, entries = htab.entries, free = htab.free, batches = use("htab_batch") }
+  page = htab.page, entries = htab.entries, free = htab.free, batches = use("htab_batch"),
+  locks = true }

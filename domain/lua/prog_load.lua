@@ -17,6 +17,10 @@ local INSNS_MAX, MAPS_MAX = 1000000, 64
 local GPL = { ["GPL"] = 1, ["GPL v2"] = 1, ["GPL and additional rights"] = 1, ["Dual BSD/GPL"] = 1,
   ["Dual MIT/GPL"] = 1, ["Dual MPL/GPL"] = 1 }
 
+-- check_map_prog_compatibility(): who may not name a map with locks.
+local NO_LOCKS = { socket_filter = "socket filter", kprobe = "tracing", tracepoint = "tracing",
+  perf_event = "tracing", raw_tracepoint = "tracing", raw_tracepoint_writable = "tracing" }
+
 local function need(cap, what)
   if not cred.capable_or_admin(cap) then kernel.fail("EPERM", what .. " needs " .. cap) end
 end
@@ -50,7 +54,7 @@ end
 
 -- resolve_pseudo_ldimm64(): in the order in which the instructions name them. Answers the distinct
 -- maps, and the id behind each fd.
-local function resolve(refs)
+local function resolve(refs, type)
   local maps, seen, ids = {}, {}, {}
   for i, ref in ipairs(refs) do
     local f = fd_table.peek(ref.fd)
@@ -63,6 +67,9 @@ local function resolve(refs)
         log_fail("E2BIG", "The total number of maps per program has reached the limit of 64")
       end
       seen[f.id] = map.load(f.id)
+      if seen[f.id].locks and NO_LOCKS[type.name] then
+        log_fail("EINVAL", NO_LOCKS[type.name] .. " progs cannot use bpf_spin_lock yet")
+      end
       maps[#maps + 1] = seen[f.id]
     end
     if ref.offset then
@@ -90,7 +97,7 @@ end
 local function check(attr, insn_cnt, verdict)
   local type, attach = check_attributes(attr, insn_cnt)
   refuse(verdict.before)
-  local maps, ids = resolve(verdict.refs)
+  local maps, ids = resolve(verdict.refs, type)
   refuse(verdict.during)
   prog_type.check_sleepable(type, attr.prog_flags)
   return type, attach, maps, ids
@@ -102,8 +109,10 @@ function prog_load.sys.prog_resolve(attr_json, insn_cnt, verdict_json)
   local attr, rows = cjson.decode(attr_json), {}
   local type, attach, _, ids = check(attr, tonumber(insn_cnt), cjson.decode(verdict_json))
   for i, id in ipairs(ids) do
-    rows[i] = { id, unpack(call("HMGET", kernel.key("map", id), "map_type", "key_size",
-      "value_size", "max_entries", "map_flags", "frozen", "inner", "inner_max_entries")) }
+    local key = kernel.key("map", id)
+    rows[i] = { id, call("HEXISTS", key, "schema"), unpack(call("HMGET", key, "map_name", "locks",
+      "map_type", "key_size", "value_size", "max_entries", "map_flags", "frozen", "inner",
+      "inner_max_entries", "inner_btf")) }
   end
   return type.name, attach, GPL[attr.license:sub(1, 127)] or 0, rows
 end

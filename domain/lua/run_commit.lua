@@ -54,11 +54,11 @@ end
 -- What is written through a pointer leaves the element's place in lists alone, and is lost with it.
 local function write(m, key, value)
   local store = m.ops.store or m.ops.update
-  if own(m, key) then store(m, key, value, 0) end
+  if own(m, key) then store(m, key, map.unlocked(m, value), 0) end
 end
 
 local doing = {
-  update = function(m, op) m.ops.update(m, op[3], op[4], op[5]) end,
+  update = function(m, op) m.ops.update(m, op[3], map.unlocked(m, op[4]), op[5]) end,
   write = function(m, op) write(m, op[3], op[4]) end,
   add = function(m, op)
     local value, from, numbers = own(m, op[3]), op[4], op[5]

@@ -81,7 +81,8 @@ function shown.front(m, want, entries)
 end
 
 function run_map.attributes(m)
-  return { m.id, m.type, m.key_size, m.value_size, m.max_entries, m.flags, m.value_bytes }
+  return { m.id, m.type, m.key_size, m.value_size, m.max_entries, m.flags, m.value_bytes,
+    m.locks and 1 or 0 }
 end
 
 -- Attributes, revision, entries, positions of a ring buffer, whether all is there, the elements.

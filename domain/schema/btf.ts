@@ -4,10 +4,13 @@ import { BtfBlob, type BtfType, KIND } from "./btf_blob.ts";
 import { badWidth, bitfield } from "./c_layout.ts";
 import { POINTER } from "./c_names.ts";
 import { MAX_NODES, SchemaError } from "./limits.ts";
+import { veil } from "./spin_lock.ts";
 import {
   arrayOf,
+  asLock,
   enumOf,
   isRecord,
+  LOCK,
   type Member,
   MemberCheck,
   named,
@@ -18,6 +21,7 @@ import {
 const SIGNED = 1;
 const BOOL = 4;
 const CHAR = Buffer.from("char");
+const LOCK_TAG = Buffer.from(LOCK.slice("struct ".length));
 /** Modifiers and typedefs included; a type that holds itself gets here too. */
 const MAX_STEPS = 64;
 const MODIFIERS: readonly number[] = [KIND.VOLATILE, KIND.CONST, KIND.RESTRICT, KIND.TYPE_TAG];
@@ -36,7 +40,9 @@ function blame<T>(id: number, build: () => T): T {
   try {
     return build();
   } catch (error) {
-    if (error instanceof SchemaError) throw new SchemaError(`type ${id}: ${error.message}`);
+    if (error instanceof SchemaError) {
+      throw new SchemaError(`type ${id}: ${error.message}`, error.code);
+    }
     throw error;
   }
 }
@@ -74,7 +80,7 @@ export class Btf {
   }
 
   #build(id: number, btf: BtfType, steps: number): Type {
-    if (MODIFIERS.includes(btf.kind)) return this.type(btf.size, steps);
+    if (MODIFIERS.includes(btf.kind)) return veil(this.type(btf.size, steps));
     if (btf.kind === KIND.STRUCT || btf.kind === KIND.UNION) return this.#record(id, btf, steps);
     if (btf.kind === KIND.TYPEDEF) {
       const type = this.type(btf.size, steps);
@@ -152,7 +158,9 @@ export class Btf {
       });
     }
     const kind = btf.kind === KIND.UNION ? "union" : "struct";
-    return blame(id, () => record(kind, btf.size, members));
+    const type = blame(id, () => record(kind, btf.size, members));
+    const isLock = kind === "struct" && this.#blob.isNamed(btf.name, LOCK_TAG);
+    return isLock ? asLock(type) : type;
   }
 
   /** `first`: the bit behind the member before. */

@@ -29,8 +29,11 @@ export function complete(tokens: Tokens, base: Base): Aligned {
   throw tokens.fault(base.token, base.missing ?? "no type");
 }
 
-export function qualifiers(tokens: Tokens): void {
-  while (QUALIFIERS.has(tokens.next.text)) tokens.take();
+/** Whether there are any. */
+export function qualifiers(tokens: Tokens): boolean {
+  let any = false;
+  for (; QUALIFIERS.has(tokens.next.text); any = true) tokens.take();
+  return any;
 }
 
 export function basicType(tokens: Tokens): Base {

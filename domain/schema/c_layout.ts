@@ -59,7 +59,7 @@ export function layOut(
   kind: RecordType["kind"],
   fields: readonly Field[],
   attributes: Attributes,
-): Aligned {
+): Aligned & { readonly type: RecordType } {
   const { packed = false } = attributes;
   const members: Member[] = [];
   let [end, align] = [0, 1];

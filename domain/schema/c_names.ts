@@ -1,7 +1,7 @@
 /** The types that C, <stdint.h> and <linux/types.h> name, as x86-64 has them. */
 
 import { type Aligned, natural } from "./c_layout.ts";
-import { type Integer, int, named, type Type } from "./type.ts";
+import { asLock, type Integer, int, LOCK, named, record, type Type } from "./type.ts";
 
 export const POINTER = natural(int(8, false));
 
@@ -62,6 +62,12 @@ const aligned = (type: Type | undefined): Aligned | undefined => type && natural
 
 export function builtinType(words: readonly string[]): Aligned | undefined {
   return aligned(SPELLINGS.get(key(words)));
+}
+
+const SPIN_LOCK = asLock(record("struct", 4, [{ name: "val", offset: 0, type: int(4, false) }]));
+
+export function builtinTag(name: string): Aligned | undefined {
+  return name === LOCK ? { type: SPIN_LOCK, align: 4 } : undefined;
 }
 
 export function builtinTypedef(name: string): Aligned | undefined {

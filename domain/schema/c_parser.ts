@@ -14,11 +14,12 @@ import { count } from "./c_constant.ts";
 import { type Base, basicType, complete, declarator, qualifiers } from "./c_declarator.ts";
 import { enumerate } from "./c_enum.ts";
 import { type Aligned, type Attributes, badWidth, type Field, layOut } from "./c_layout.ts";
-import { builtinTypedef, isWord } from "./c_names.ts";
+import { builtinTag, builtinTypedef, isWord } from "./c_names.ts";
 import { Scope } from "./c_scope.ts";
 import { type Token, Tokens } from "./c_tokens.ts";
 import { MAX_DEPTH } from "./limits.ts";
-import { MemberCheck, named, type RecordType, type Type } from "./type.ts";
+import { veil } from "./spin_lock.ts";
+import { asLock, LOCK, MemberCheck, named, type RecordType, type Type } from "./type.ts";
 
 class Parser {
   readonly #tokens: Tokens;
@@ -69,11 +70,12 @@ class Parser {
   }
 
   #specifiers(): Base {
-    qualifiers(this.#tokens);
+    const isQualified = qualifiers(this.#tokens);
     const token = this.#tokens.next;
     const base = this.#named(token) ?? basicType(this.#tokens);
-    qualifiers(this.#tokens);
-    return base;
+    const { aligned } = base;
+    if (!qualifiers(this.#tokens) && !isQualified) return base;
+    return { ...base, aligned: aligned && { ...aligned, type: veil(aligned.type) } };
   }
 
   #named(token: Token): Base | undefined {
@@ -90,28 +92,33 @@ class Parser {
     return { token, aligned };
   }
 
-  #tagged(token: Token, keyword: string, body: (attributes: Attributes) => Aligned): Base {
+  #tagged(
+    token: Token,
+    keyword: string,
+    body: (attributes: Attributes, name: string) => Aligned,
+  ): Base {
     const attributes = this.#attributes();
     const tag = this.#tokens.acceptName();
     const name = tag ? `${keyword} ${tag.text}` : "";
     if (tag && !this.#tokens.accept("{")) {
-      const aligned = this.#scope.tags.get(name);
+      const aligned = this.#scope.tags.get(name) ?? builtinTag(name);
       return { token: tag, aligned, missing: `${name} is not declared` };
     }
     if (!tag) this.#tokens.expect("{");
-    const aligned = body(attributes);
+    const aligned = body(attributes, name);
     if (tag) this.#declare(this.#scope.tags, tag, name, aligned);
     return { token, aligned, anonymous: !tag && keyword !== "enum" };
   }
 
   #record(token: Token, keyword: RecordType["kind"]): Base {
-    return this.#tagged(token, keyword, (attributes) => {
+    return this.#tagged(token, keyword, (attributes, name) => {
       if (++this.#depth > MAX_DEPTH)
         throw this.#tokens.fault(token, `nested deeper than ${MAX_DEPTH}`);
       const fields = this.#fields();
       this.#depth--;
       const all = this.#attributes(attributes);
-      return this.#tokens.blame(token, () => layOut(keyword, fields, all));
+      const laid = this.#tokens.blame(token, () => layOut(keyword, fields, all));
+      return name === LOCK ? { ...laid, type: asLock(laid.type) } : laid;
     });
   }
 

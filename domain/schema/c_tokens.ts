@@ -64,11 +64,11 @@ export class Tokens {
     return this.fault(this.#next, `expected ${wanted}, found ${found}`);
   }
 
-  fault(token: Pick<Token, "at">, message: string): SchemaError {
+  fault(token: Pick<Token, "at">, message: string, code?: SchemaError["code"]): SchemaError {
     const before = this.#text.slice(0, token.at);
     const line = before.split("\n").length;
     const column = token.at - before.lastIndexOf("\n");
-    return new SchemaError(`line ${line}, column ${column}: ${message}`);
+    return new SchemaError(`line ${line}, column ${column}: ${message}`, code);
   }
 
   /** What `build` refuses is the fault of this token. */
@@ -76,7 +76,7 @@ export class Tokens {
     try {
       return build();
     } catch (error) {
-      if (error instanceof SchemaError) throw this.fault(token, error.message);
+      if (error instanceof SchemaError) throw this.fault(token, error.message, error.code);
       throw error;
     }
   }

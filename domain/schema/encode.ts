@@ -1,4 +1,4 @@
-/** JSON to bytes. Padding is zero; every member is given, of a union exactly one. */
+/** JSON to bytes. Padding is zero; every member but locks is given, of a union exactly one. */
 
 import { einval } from "../errno.ts";
 import { integer, type Json, Misfit, store, storeBits, storeFloat } from "./scalar.ts";
@@ -109,6 +109,7 @@ function putMember(
   at: number,
 ): void {
   const given = Object.hasOwn(json, name) ? json[name] : undefined;
+  if (given === undefined && type.kind === "struct" && type.lock) return;
   if (given === undefined) throw new Misfit(`${name} is missing`);
   try {
     if (!bits || !isInteger(type)) put(type, given, bytes, at);

@@ -3,7 +3,15 @@
 import type { ArrayType, RecordType, Type } from "./type.ts";
 
 /** A text or a blob that describes no type; the message says where in it. */
-export class SchemaError extends Error {}
+export class SchemaError extends Error {
+  /** BPF_BTF_LOAD's, where that has another one. */
+  readonly code: "EINVAL" | "E2BIG" | "EFAULT";
+
+  constructor(message: string, code: SchemaError["code"] = "EINVAL") {
+    super(message);
+    this.code = code;
+  }
+}
 
 export const MAX_SIZE = 4 << 20;
 export const MAX_DEPTH = 32;

@@ -5,6 +5,7 @@ import { Btf } from "./btf.ts";
 import { declareC, parseC } from "./c_parser.ts";
 import { Scope } from "./c_scope.ts";
 import { SchemaError } from "./limits.ts";
+import { locksOf } from "./spin_lock.ts";
 import type { Type } from "./type.ts";
 
 /** Texts are C-like types; with `btf` they may be names of its types instead. */
@@ -31,7 +32,7 @@ function blame<T>(pointer: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    throw error instanceof SchemaError ? einval(error.message, pointer) : error;
+    throw error instanceof SchemaError ? new Errno(error.code, error.message, { pointer }) : error;
   }
 }
 
@@ -82,23 +83,30 @@ class Sources {
   }
 }
 
+export interface Compiled {
+  /** In its stored form, for parseSchema. */
+  readonly stored: string;
+  /** Offsets of the locks in a value; programs take the last one. */
+  readonly locks: readonly number[];
+}
+
 /**
- * The schema in its stored form, for parseSchema.
  * @param pointer where `given` stands in the request
- * @throws EINVAL with line and column, or the BTF's type id; E2BIG
+ * @throws EINVAL with line and column, or the BTF's type id; E2BIG; EFAULT
  */
 export function compileSchema(
   given: SchemaAttr,
   key_size: number,
   value_size: number,
   pointer = "/body/schema",
-): string {
+): Compiled {
   const sources = new Sources(given, pointer);
   const key = sources.type("key", key_size);
   const value = sources.type("value", value_size);
   if (!key && !value) throw einval("neither the key nor the value is described", pointer);
   const stored = JSON.stringify({ key, value });
-  if (Buffer.byteLength(stored) <= MAX_STORED) return stored;
+  const locks = value ? locksOf(value) : [];
+  if (Buffer.byteLength(stored) <= MAX_STORED) return { stored, locks };
   throw new Errno("E2BIG", `the schema takes more than ${MAX_STORED} bytes`, { pointer });
 }
 

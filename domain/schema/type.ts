@@ -4,6 +4,7 @@
  */
 
 import { bounded, checkNodes, SchemaError, weigh } from "./limits.ts";
+import { keepLocks, veil } from "./spin_lock.ts";
 
 export interface Integer {
   readonly kind: "int" | "bool" | "char";
@@ -45,6 +46,8 @@ export interface RecordType {
   readonly kind: "struct" | "union";
   readonly size: number;
   readonly members: readonly Member[];
+  /** struct bpf_spin_lock. */
+  readonly lock?: true;
 }
 
 export type Type = Integer | Float | Enum | ArrayType | RecordType;
@@ -62,8 +65,14 @@ export function record(
   size: number,
   members: readonly Member[],
 ): RecordType {
-  return bounded({ kind, size, members });
+  const type = bounded<RecordType>({ kind, size, members });
+  if (kind === "struct") keepLocks(type);
+  return type;
 }
+
+export const LOCK = "struct bpf_spin_lock";
+
+export const asLock = (type: RecordType): RecordType => ({ ...type, lock: true });
 
 /** A number where JSON has it exactly, else a decimal string. */
 export function jsonInteger(value: number | bigint): number | string {
@@ -89,7 +98,7 @@ export function enumOf(
 /** The one word about byte order that C and BTF have is the name of a typedef. */
 export function named(typedef: string, type: Type): Type {
   const network = /^(?:__)?be(16|32|64)$/.exec(typedef);
-  if (!network || type.kind !== "int" || type.size * 8 !== Number(network[1])) return type;
+  if (!network || type.kind !== "int" || type.size * 8 !== Number(network[1])) return veil(type);
   return { ...type, order: "network" };
 }
 

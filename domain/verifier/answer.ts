@@ -23,7 +23,8 @@ function element(env: Env, state: State, told: Told): Value {
   const { map } = told;
   if (map === null) return ANY;
   const present = isPresent(state, told);
-  return value("map_value", { map, orNull: !present, id: present ? 0 : env.nextId() });
+  const id = present && !map.locks ? 0 : env.nextId();
+  return value("map_value", { map, orNull: !present, id });
 }
 
 function reserved(env: Env, state: State, told: Told): Value {

@@ -119,13 +119,13 @@ export function checkArguments(env: Env, state: State, proto: Proto, told: Told)
     const value = top(state).regs[reg] as Value;
     if (value.kind === "none") eacces(`R${reg} !read_ok`);
     if (arg === "a") continue;
+    readable(env, told.helper, value);
     if (arg === "?" || value.kind === "any") {
       unmodelled(state, arg, value, told);
       continue;
     }
     if (arg === "c" && !isModelled(env.options.progType) && value.kind !== "ctx")
       typed(arg, reg, value);
-    readable(env, told.helper, value);
     checkTyped(env, state, arg, reg, told, proto.args[i - 1] ?? "a");
   }
 }

@@ -5,8 +5,9 @@ import { checkArguments } from "./argument.ts";
 import type { Told } from "./argument_memory.ts";
 import { isCompatible, isWalked, MAP_TYPE_NUMBERS } from "./compat.ts";
 import type { Env } from "./env.ts";
-import { helperName } from "./helper.ts";
+import { helperName, isHelper } from "./helper.ts";
 import { isGplOnly, isRefused } from "./helper_set.ts";
+import { isLocked, lockOrUnlock, SPIN_LOCK, SPIN_UNLOCK } from "./lock.ts";
 import { changesPacket, protoOf } from "./proto.ts";
 import { frameOf, span } from "./stack.ts";
 import { overwrite } from "./stack_store.ts";
@@ -14,9 +15,8 @@ import { clobber, replace, type State, top } from "./state.ts";
 import { Fault, isNull, isPacket, isScalar, NONE, UNKNOWN, type Value, value } from "./value.ts";
 import type { MapFacts } from "./verdict.ts";
 
+const UNSPEC = 0;
 const TAIL_CALL = 12;
-const SPIN_LOCK = 93;
-const SPIN_UNLOCK = 94;
 const FOR_EACH = 164;
 const LOOP = 181;
 const WRITERS = new Set([2, 3, 87, 88]);
@@ -28,7 +28,8 @@ const einval = (text: string): never => {
 
 function permitted(env: Env, helper: number): void {
   const name = `${helperName(helper)}#${helper}`;
-  if (isRefused(helper, env.options.progType)) {
+  if (!isHelper(helper)) einval(`invalid func ${name}`);
+  if (helper === UNSPEC || isRefused(helper, env.options.progType)) {
     einval(`program of this type cannot use helper ${name}`);
   }
   if (env.options.gplCompatible === false && isGplOnly(helper)) {
@@ -39,22 +40,11 @@ function permitted(env: Env, helper: number): void {
 /** check_resource_leak() */
 export function unleaked(state: State, what: string): void {
   if (state.refs.length === 0) return;
+  if (isLocked(state)) einval(`${what} cannot be used inside bpf_spin_lock-ed region`);
   const open = state.refs.map(
     ({ id, insn }) => `Unreleased reference id=${id} alloc_insn=${insn}\n`,
   );
   einval(`${open.join("")}${what} would lead to reference leak`);
-}
-
-/** process_spin_lock(): the maps of this service describe no lock in their values. */
-function locked(state: State): void {
-  const lock = top(state).regs[1] as Value;
-  if (lock.kind === "any") return;
-  if (lock.kind !== "map_value" || lock.orNull) {
-    const name = lock.orNull ? `${lock.kind}_or_null` : lock.kind;
-    throw new Fault("EACCES", `R1 type=${name} expected=map_value, ptr_`);
-  }
-  const text = `map '${lock.map?.name ?? ""}' has to have BTF in order to use bpf_spin_lock`;
-  throw new Fault("EINVAL", text);
 }
 
 /** record_func_map() and record_func_key() */
@@ -133,7 +123,7 @@ export function callHelper(env: Env, state: State, helper: number): Callback | n
     key: null,
   };
   checkArguments(env, state, proto, told);
-  if (helper === SPIN_LOCK || helper === SPIN_UNLOCK) locked(state);
+  if (helper === SPIN_LOCK || helper === SPIN_UNLOCK) lockOrUnlock(state, helper);
   recorded(told);
   settle(env, state, told);
   if (helper === TAIL_CALL) unleaked(state, "tail_call");

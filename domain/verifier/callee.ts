@@ -4,6 +4,7 @@ import { type Callback, callHelper, forgetPackets } from "./call.ts";
 import type { Env } from "./env.ts";
 import type { Insn } from "./insn.ts";
 import * as bpf from "./insn.ts";
+import { isLocked } from "./lock.ts";
 import {
   clobber,
   clobberStacks,
@@ -32,6 +33,15 @@ function isFollowed(env: Env, regs: readonly Value[], start: number): boolean {
   );
 }
 
+/** A global function may sleep. Which ones are, the BTF says, if there is any. */
+function mayEnter({ options }: Env, state: State, start: number): void {
+  if (options.funcInfo !== true) return;
+  state.certain &&= options.globalFuncs !== undefined;
+  if (options.globalFuncs?.includes(start) !== true) return;
+  const text = "global function calls are not allowed while holding a lock";
+  throw new Fault("EINVAL", `${text},\nuse static function instead`);
+}
+
 /** No deeper than Linux goes; recursion always is. */
 export function enter(env: Env, state: State, insn: Insn): void {
   const level = depth(state) + 1;
@@ -40,6 +50,7 @@ export function enter(env: Env, state: State, insn: Insn): void {
   }
   const { regs } = top(state);
   const frame = makeFrame(bpf.callee(insn, state.at), state.at, level);
+  if (isLocked(state)) mayEnter(env, state, frame.start);
   for (let reg = 1; reg <= 5; reg++) frame.regs[reg] = regs[reg] as Value;
   state.certain &&= isFollowed(env, regs, frame.start);
   clobber(regs, NONE);

@@ -3,6 +3,7 @@
 
 import { unleaked } from "./call.ts";
 import type { Env } from "./env.ts";
+import { HELD, isLocked } from "./lock.ts";
 import * as range from "./range.ts";
 import { clobber, depth, type State, top } from "./state.ts";
 import { ANY, Fault, isScalar, typeName, type Value } from "./value.ts";
@@ -80,11 +81,15 @@ export function leave(env: Env, state: State): boolean {
   if (r0.kind === "fp") throw new Fault("EINVAL", "cannot return stack pointer to the caller");
   if (callee.isCallback) {
     fromCallback(r0);
+    // Back at the call.
+    if (isLocked(state)) throw new Fault("EINVAL", HELD);
     return false;
   }
+  env.log?.returning(state);
   state.frames.pop();
   state.at = callee.site + 1;
   clobber(top(state).regs, r0);
+  env.log?.returned(state);
   return true;
 }
 

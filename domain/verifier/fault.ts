@@ -1,7 +1,6 @@
 // The checks of do_check() that need little but the instruction itself: registers, reserved fields,
 // immediates. Within an instruction they keep the kernel's order.
 
-import { helperName, isHelper } from "./helper.ts";
 import type { Insn } from "./insn.ts";
 import * as bpf from "./insn.ts";
 import { einval, type Options, type Refusal, refuse } from "./verdict.ts";
@@ -105,13 +104,8 @@ function store(insn: Insn, unwritten: Unwritten): Refusal | null {
 
 function call(insn: Insn): Refusal | null {
   const kfunc = bpf.isKfuncCall(insn);
-  if ((!kfunc && insn.off !== 0) || insn.src > bpf.PSEUDO_KFUNC_CALL || insn.dst !== 0) {
-    return reserved("BPF_CALL");
-  }
-  if (insn.src !== 0) return null;
-  if (!isHelper(insn.imm)) return einval(`invalid func unknown#${insn.imm}`);
-  if (insn.imm !== 0) return null;
-  return einval(`program of this type cannot use helper ${helperName(0)}#0`);
+  const misused = (!kfunc && insn.off !== 0) || insn.src > bpf.PSEUDO_KFUNC_CALL || insn.dst !== 0;
+  return misused ? reserved("BPF_CALL") : null;
 }
 
 function jump(insn: Insn, unwritten: Unwritten): Refusal | null {

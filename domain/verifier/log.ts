@@ -143,6 +143,16 @@ export class Log {
     this.forget();
   }
 
+  /** Of a function that is about to return. */
+  returning(state: State): void {
+    this.add(`returning from callee:\n${showWhole(state)}`);
+  }
+
+  returned(state: State): void {
+    this.add(`to caller at ${state.at}:\n${showWhole(state)}`);
+    this.forget();
+  }
+
   /** Empty, or with a newline at its end. */
   toString(): string {
     return this.lines.map(({ text, note }) => `${text}${note}\n`).join("");

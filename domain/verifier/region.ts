@@ -10,6 +10,7 @@ import { Fault, isPacket, typeName, type Value } from "./value.ts";
 const RDONLY_PROG = 1 << 7;
 const WRONLY_PROG = 1 << 8;
 const FAR = 1n << 29n;
+const LOCK_BYTES = 4;
 /** prog_flags */
 const STRICT_ALIGNMENT = 1;
 
@@ -81,12 +82,23 @@ export function inRegion(pointer: Value, reg: number, off: number, size: number)
     eacces(`R${reg} min value is negative, ${hint}`, exact);
   }
   check(pointer, reg, BigInt.asIntN(32, first), size, "min");
-  if (range.isConst(r)) return;
-  if (r.umax >= FAR) {
-    const hint = "make sure to bounds check any such access";
-    eacces(`R${reg} unbounded memory access, ${hint}`, exact);
+  if (!range.isConst(r)) {
+    if (r.umax >= FAR) {
+      const hint = "make sure to bounds check any such access";
+      eacces(`R${reg} unbounded memory access, ${hint}`, exact);
+    }
+    check(pointer, reg, BigInt.asIntN(32, r.umax + whole), size, "max");
   }
-  check(pointer, reg, BigInt.asIntN(32, r.umax + whole), size, "max");
+  apartFromLocks(pointer, whole, size);
+}
+
+/** check_map_access() */
+function apartFromLocks({ kind, map, range: r, exact }: Value, off: bigint, size: number): void {
+  if (kind !== "map_value") return;
+  const [first, end] = [r.smin + off, r.umax + off + BigInt(size)];
+  const isTouched = (at: number) => first < at + LOCK_BYTES && BigInt(at) < end;
+  if (!map?.locks?.some(isTouched)) return;
+  eacces("bpf_spin_lock cannot be accessed directly by load/store", exact);
 }
 
 /** BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG. */

@@ -108,8 +108,9 @@ export function coversState(
   if (before.refs.length !== after.refs.length) return false;
   if (after.certain && !before.certain) return false;
   const ids = new Ids(isStrict);
-  for (const [i, ref] of before.refs.entries()) {
-    if (!ids.match(ref.id, after.refs[i]?.id ?? 0)) return false;
+  for (const [i, { id, lock }] of before.refs.entries()) {
+    const ref = after.refs[i];
+    if (ref?.lock !== lock || !ids.match(id, ref?.id ?? 0)) return false;
   }
   return before.frames.every((frame, i) =>
     coversFrame(frame, after.frames[i] as Frame, live[i] ?? 0, ids),

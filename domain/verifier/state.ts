@@ -2,6 +2,7 @@
 
 import type { Value } from "./value.ts";
 import { ANY, FRAME_POINTERS, isScalar, NONE } from "./value.ts";
+import type { MapFacts } from "./verdict.ts";
 
 /**
  * Eight bytes of a stack. A letter for each byte, the highest address first: ? never written, m anything,
@@ -31,11 +32,13 @@ export interface Frame {
   readonly isCallback: boolean;
 }
 
-/** A reference taken and not yet released. */
+/** A reference taken and not yet released, or a lock. */
 export interface Reference {
   readonly id: number;
   /** The instruction that took it. */
   readonly insn: number;
+  /** Of a lock: the map in whose value it is; `id` is the pointer's. */
+  readonly lock?: MapFacts;
 }
 
 /** A state met at an instruction where paths join. */

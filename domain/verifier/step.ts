@@ -9,6 +9,7 @@ import type { Env } from "./env.ts";
 import { leave } from "./exit.ts";
 import type { Insn } from "./insn.ts";
 import * as bpf from "./insn.ts";
+import { unlockedFor } from "./lock.ts";
 import * as range from "./range.ts";
 import { unmoved } from "./region.ts";
 import { clobber, copy, type State, top, widen } from "./state.ts";
@@ -140,6 +141,7 @@ function flow(env: Env, state: State, insn: Insn): State[] | null {
     enter(env, state, insn);
     return [];
   }
+  if (bpf.isCall(insn)) unlockedFor(state, insn);
   if (bpf.isHelperCall(insn)) return called(env, state, insn);
   if (bpf.isCall(insn)) {
     if (state.certain) env.callsMissing = true;

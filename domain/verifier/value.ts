@@ -115,10 +115,10 @@ export const fits = (v: Value, bytes: number): boolean => v.range.umax < 1n << B
 
 export const typeName = (v: Value): string => (v.orNull ? `${v.kind}_or_null` : v.kind);
 
-/** Where a lookup in a map of maps leads is known once it is not NULL. */
+/** Where a lookup in a map of maps leads is known once it is not NULL; locks are told apart by ids. */
 export function notNull(v: Value): Value {
   const isOuter = v.map?.map_type === "array_of_maps" || v.map?.map_type === "hash_of_maps";
-  const id = isPacket(v) ? v.id : 0;
+  const id = isPacket(v) || v.map?.locks ? v.id : 0;
   if (v.kind !== "map_value" || !isOuter) return { ...v, orNull: false, id };
   if (!v.map?.inner) return ANY;
   return { ...v, kind: "map_ptr", orNull: false, id, map: v.map.inner };
@@ -129,7 +129,10 @@ function details(v: Value): string[] {
   const added = v.linked ? (v.off < 0 ? `${v.off}` : `+${v.off}`) : "";
   if (v.id !== 0) parts.push(`id=${v.id}${added}`);
   if (v.ref !== 0) parts.push(`ref_obj_id=${v.ref}`);
-  if (v.kind.startsWith("map_")) parts.push(`ks=${v.map?.key_size}`, `vs=${v.map?.value_size}`);
+  if (v.kind.startsWith("map_")) {
+    if (v.map?.name) parts.push(`map=${v.map.name}`);
+    parts.push(`ks=${v.map?.key_size}`, `vs=${v.map?.value_size}`);
+  }
   if (v.kind !== "scalar" && v.off !== 0) parts.push(`off=${signed(BigInt(v.off))}`);
   if (isPacket(v)) parts.push(`r=${unsigned(BigInt.asUintN(64, BigInt(v.size)))}`);
   if (v.kind === "ringbuf_mem") parts.push(`sz=${v.size}`);

@@ -35,8 +35,12 @@ export interface MapFacts extends MapShape {
   readonly id?: number;
   /** No longer written by user space. */
   readonly frozen?: boolean;
+  /** Its values are described. */
+  readonly btf?: boolean;
+  /** Offsets of each struct bpf_spin_lock in a value; programs take the last one. */
+  readonly locks?: readonly number[];
   /** Of a map of maps: what its elements are like. */
-  readonly inner?: MapShape;
+  readonly inner?: Omit<MapFacts, "inner">;
 }
 
 /** What bpf_check() says of a program whose maps are known. */

@@ -7,7 +7,14 @@ import { ADDED, type Entry, newEntry, PRESENCE, readOf, VALUE, writeOf } from ".
 import { Missing } from "./fault.ts";
 import { buffer, type IndexKey, indexKey } from "./index_key.ts";
 import { Layout } from "./layout.ts";
-import { BPF_EXIST, BPF_NOEXIST, type Effects, RunMap, type Surroundings } from "./map.ts";
+import {
+  BPF_EXIST,
+  BPF_NOEXIST,
+  type Effects,
+  RunMap,
+  type Surroundings,
+  unlocked,
+} from "./map.ts";
 
 export interface Fetched {
   key: Uint8Array;
@@ -131,8 +138,9 @@ export abstract class Htab extends RunMap {
     return false;
   }
 
-  override update(key: number, value: number, flags: number): number {
-    if (flags > BPF_EXIST) return -ERRNO.EINVAL;
+  override update(key: number, value: number, given: number): number {
+    const [flags, locked] = unlocked(given);
+    if (flags > BPF_EXIST || (locked && !this.view.locks)) return -ERRNO.EINVAL;
     const entry = this.entry(key);
     if (flags !== 0 || (entry.present === undefined && !this.blind())) this.look(entry, PRESENCE);
     if (entry.present && flags === BPF_NOEXIST) return -ERRNO.EEXIST;
@@ -145,13 +153,13 @@ export abstract class Htab extends RunMap {
       }
       this.count++;
     }
-    this.store(entry, value);
+    this.store(entry, value, locked);
     entry.present = true;
     return 0;
   }
 
-  /** Gives the element a value; `present` is still as it was. */
-  protected abstract store(entry: Entry, value: number): void;
+  /** Gives the element a value; `present` is still as it was. `inPlace`: what is there keeps its place. */
+  protected abstract store(entry: Entry, value: number, inPlace: boolean): void;
 
   override delete(key: number): number {
     const entry = this.entry(key);

@@ -27,6 +27,13 @@ export interface Effects {
 export const BPF_ANY = 0;
 export const BPF_NOEXIST = 1;
 export const BPF_EXIST = 2;
+const BPF_F_LOCK = 4;
+
+/** Flags of an update without BPF_F_LOCK, and whether it was there: a run is a lock by itself. */
+export function unlocked(flags: number): [flags: number, locked: boolean] {
+  const locked = flags % (2 * BPF_F_LOCK) >= BPF_F_LOCK;
+  return [locked ? flags - BPF_F_LOCK : flags, locked];
+}
 
 export abstract class RunMap {
   readonly handle: number;

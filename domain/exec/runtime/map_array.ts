@@ -6,7 +6,14 @@ import type { MapView } from "../job.ts";
 import { ADDED, type Entry, readOf, VALUE, writeOf } from "./entry.ts";
 import { Missing } from "./fault.ts";
 import { Layout } from "./layout.ts";
-import { BPF_EXIST, BPF_NOEXIST, type Effects, RunMap, type Surroundings } from "./map.ts";
+import {
+  BPF_EXIST,
+  BPF_NOEXIST,
+  type Effects,
+  RunMap,
+  type Surroundings,
+  unlocked,
+} from "./map.ts";
 
 /** Beside the ways of looking at an element: its value was set, whatever it had been. */
 const STORED = 8;
@@ -106,10 +113,12 @@ export class ArrayMap extends RunMap {
     return this.at(key, ADDED);
   }
 
-  override update(key: number, value: number, flags: number): number {
+  override update(key: number, value: number, given: number): number {
+    const [flags, locked] = unlocked(given);
     if (flags > BPF_EXIST) return -ERRNO.EINVAL;
     if (this.arena.view.getUint32(key, true) >= this.view.max_entries) return -ERRNO.E2BIG;
     if (flags === BPF_NOEXIST) return -ERRNO.EEXIST;
+    if (locked && !this.view.locks) return -ERRNO.EINVAL;
     const to = this.toStore(key);
     this.arena.bytes.copyWithin(to, value, value + this.view.value_size);
     return 0;

@@ -111,7 +111,7 @@ export class LpmTrie extends Hash {
 
   protected override store(entry: Entry, value: number): void {
     this.note(buffer(entry.key).readUInt32LE(0));
-    super.store(entry, value);
+    super.store(entry, value, false);
   }
 
   override delete(key: number): number {

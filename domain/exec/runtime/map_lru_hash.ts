@@ -22,7 +22,7 @@ export class LruHash extends Hash {
   }
 
   protected override store(entry: Entry, value: number): void {
-    super.store(entry, value);
+    super.store(entry, value, false);
     this.lru.change("update", entry);
   }
 

@@ -123,8 +123,8 @@ const prog_array: Contents = (dump, claim, id, map, holders) => {
 function inner(dump: Dump, claim: Claim, id: string, map: Fields, holders: Holders): void {
   for (const [, held] of members(dump, "elem", id)) {
     holders.add("map", String(held), `slot:${id}`);
-    const { map_type, key_size, value_size, map_flags } = fields(dump, "map", held) ?? {};
-    const like = [map_type, key_size, value_size, map_flags].join(" ");
+    const { map_type, key_size, value_size, map_flags, locks } = fields(dump, "map", held) ?? {};
+    const like = [map_type, key_size, value_size, map_flags, ...(locks ? [locks] : [])].join(" ");
     claim(like === map.inner, `map ${held} in ${id} is "${like}", its template "${map.inner}"`);
   }
 }

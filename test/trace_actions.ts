@@ -115,6 +115,11 @@ function plain(request: (step: Step, player: Player, proc: string) => [string, s
 const put = (body: (step: Step, player: Player, proc: string) => object): Action =>
   plain((step, player, proc) => ["PUT", query(step.path), body(step, player, proc)]);
 
+function schema({ btf, key_type, value_type }: Step): object {
+  const ids = { btf_key_type_id: key_type, btf_value_type_id: value_type };
+  return btf === undefined ? {} : { schema: { btf, ...ids } };
+}
+
 export const actions: Record<string, Action> = {
   async map_create(player, step, proc) {
     const { type, key_size, value_size, max_entries, flags = 0, name = "" } = step;
@@ -124,6 +129,7 @@ export const actions: Record<string, Action> = {
       ...{ map_type: type, key_size, value_size, max_entries },
       ...{ map_flags: flags, map_name: name, map_extra: step.map_extra ?? 0 },
       ...("fd" in inner ? { inner_map_fd: inner.fd } : {}),
+      ...schema(step),
     });
     return result(answer, ({ fd, id }) => {
       player.make(step.obj ?? "", "map", id, String(type));

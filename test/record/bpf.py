@@ -6,7 +6,7 @@ import struct
 
 (MAP_CREATE, LOOKUP, UPDATE, DELETE, NEXT_KEY, PROG_LOAD, OBJ_PIN, OBJ_GET) = range(8)
 (TEST_RUN, PROG_NEXT_ID, MAP_NEXT_ID, PROG_BY_ID, MAP_BY_ID, INFO) = range(10, 16)
-(LOOKUP_AND_DELETE, FREEZE) = (21, 22)
+(BTF_LOAD, LOOKUP_AND_DELETE, FREEZE) = (18, 21, 22)
 (LOOKUP_BATCH, LOOKUP_AND_DELETE_BATCH, UPDATE_BATCH, DELETE_BATCH) = range(24, 28)
 
 MAP_TYPES = dict(enumerate(
@@ -58,10 +58,15 @@ def name16(name):
     return name.encode()[:16]
 
 
-def map_create(type, sizes, flags=0, inner=0, name="", map_extra=0):
-    """`sizes`: key_size, value_size, max_entries."""
+def btf_load(blob):
+    types = memory(blob)
+    return bpf(BTF_LOAD, pack("2Q3I", address(types), 0, len(blob), 0, 0))
+
+
+def map_create(type, sizes, flags=0, inner=0, name="", map_extra=0, btf=(0, 0, 0)):
+    """`sizes`: key_size, value_size, max_entries; `btf`: an fd, ids of the key's and the value's type."""
     head = (type, *sizes, flags, inner, 0, name16(name))
-    return bpf(MAP_CREATE, pack("7I16s5IQ", *head, 0, 0, 0, 0, 0, map_extra))
+    return bpf(MAP_CREATE, pack("7I16s5IQ", *head, 0, *btf, 0, map_extra))
 
 
 def prog_load(type, insns, license="GPL", name="", flags=0):

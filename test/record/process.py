@@ -3,9 +3,11 @@
 lookup_batch and lookup_and_delete_batch take `count`, `in` (null, or the name that an earlier
 step's `out` gave to its cursor) and answer count, keys and values, with ENOENT too. A hash has no
 order, so its elements are sorted by key. walk_batch and drain_batch call them until the end,
-whatever batches the buckets allow. lookup with a `value` peeks a bloom filter.
+whatever batches the buckets allow. lookup with a `value` peeks a bloom filter. map_create with `btf`
+(base64) loads that first; `key_type` and `value_type` are ids in it.
 """
 
+import base64
 import errno
 import os
 
@@ -81,7 +83,14 @@ class Process:
         optional = ("flags", "name", "map_extra")
         options = {field: step[field] for field in optional if field in step}
         type = MAP_NUMBERS.get(step["type"], step["type"])
-        self.make(step, bpf.map_create(type, sizes, inner=inner, **options))
+        if "btf" not in step:
+            return self.make(step, bpf.map_create(type, sizes, inner=inner, **options))
+        btf = bpf.btf_load(base64.b64decode(step["btf"]))
+        try:
+            options["btf"] = (btf, step["key_type"], step["value_type"])
+            self.make(step, bpf.map_create(type, sizes, inner=inner, **options))
+        finally:
+            os.close(btf)
 
     def prog_load(self, step):
         insns = bytearray.fromhex(step["insns"])

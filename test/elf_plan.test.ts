@@ -54,7 +54,7 @@ function progAsRecorded({ name, section, prog_type, expected_attach_type, insns,
   return { name, section, type, attach: expected_attach_type, insns: code.toString("hex") };
 }
 
-describe.each(["sections", "nested", "callback", "pinned"])("%s.o", (name) => {
+describe.each(["sections", "nested", "callback", "pinned", "locks"])("%s.o", (name) => {
   const recorded: Recorded = JSON.parse(read(`${name}.json`).toString());
 
   it("has the maps that libbpf makes, in its order", () => {

@@ -137,7 +137,7 @@ export class MapLoader {
       return await this.#journal.open((call) => kernel.mapCreate(call, { ...attr, schema }));
     } catch (error) {
       if (!schema || !(error instanceof Errno)) throw error;
-      return this.#journal.open((call) => kernel.mapCreate(call, attr));
+      return this.#journal.open((call) => kernel.mapCreate(call, { ...attr, schema: undefined }));
     }
   }
 

@@ -10,6 +10,8 @@ export interface CaseMap extends MapShape {
   elements: Elements;
   /** Of a map of maps: the place of the map that its elements are like. */
   inner?: number;
+  /** Where its values have a bpf_spin_lock. */
+  lock?: number;
 }
 
 export interface CaseProgram {

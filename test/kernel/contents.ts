@@ -25,6 +25,12 @@ export function unpadded({ map_type, value_size }: CaseMap, value: string): stri
   return parts.map((at) => value.slice(at, at + 2 * value_size)).join(" ");
 }
 
+/** Locks are not written. */
+export function unlocked({ lock }: Pick<CaseMap, "lock">, value: string): string {
+  if (lock === undefined) return value;
+  return `${value.slice(0, 2 * lock)}00000000${value.slice(2 * lock + 8)}`;
+}
+
 /** Key and value; a prefix is the same whatever its bits beyond its length are. */
 type Table = Map<string, [key: string, value: string]>;
 
@@ -95,7 +101,7 @@ export class Contents {
     const key = hex(op.key);
     const id = identity(this.map, key);
     if (op.op === "update") {
-      this.elements.set(id, [key, hex(op.value)]);
+      this.elements.set(id, [key, unlocked(this.map, hex(op.value))]);
       return;
     }
     // One that a run has made and taken away again may never have been there.
@@ -105,7 +111,7 @@ export class Contents {
     }
     const [stored, old] = this.elements.get(id) ?? [];
     if (old === undefined || stored === undefined) throw new Error(`${op.op} of no element`);
-    if (op.op === "write") this.elements.set(id, [stored, hex(op.value)]);
+    if (op.op === "write") this.elements.set(id, [stored, unlocked(this.map, hex(op.value))]);
     else this.elements.set(id, [stored, added(old, op.offset, op.size, op.delta)]);
   }
 

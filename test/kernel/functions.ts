@@ -6,6 +6,7 @@ import { code, type Piece, type Subprogram, type Tree } from "./piece.ts";
 import * as calls from "./pieces/call.ts";
 import * as context from "./pieces/context.ts";
 import * as helper from "./pieces/helper.ts";
+import * as lock from "./pieces/lock.ts";
 import * as map from "./pieces/map.ts";
 import * as number from "./pieces/number.ts";
 import * as packet from "./pieces/packet.ts";
@@ -27,7 +28,7 @@ const MAKERS: readonly Maker[] = [
   ...[map.remove, map.cycle, queue.pop, queue.contained, queue.output, queue.reserve],
   ...[queue.query, pointer.spilled, pointer.wandering, pointer.distance, packet.length],
   ...[packet.headers, context.write, context.legacy, helper.hash, helper.redirect, helper.sum],
-  ...[helper.compared, helper.printed],
+  ...[helper.compared, helper.printed, lock.locked, lock.locked, lock.replaced],
 ];
 
 const DEPTH = 2;

@@ -16,7 +16,6 @@ sys.path.insert(0, str(HERE.parent / "record"))
 import bpf
 from contents import dump, fill
 
-BTF_LOAD = 18
 RDONLY_PROG = 0x80
 PROG_TYPES = {name: number for number, name in bpf.PROG_TYPES.items()}
 PROG_TYPES |= {"lwt_in": 10, "lwt_out": 11, "lwt_xmit": 12}
@@ -36,9 +35,29 @@ def btf():
     function = struct.pack("=3I", 5, 12 << 24, 2)
     types, names = int_type + proto + function, b"\0int\0f\0"
     header = struct.pack("=HBB5I", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(names))
-    data = bpf.memory(header + types + names)
-    size = len(header + types + names)
-    return bpf.bpf(BTF_LOAD, bpf.pack("2Q3I", bpf.address(data), 0, size, 0, 0))
+    return bpf.btf_load(header + types + names)
+
+
+def locked_btf(size, at):
+    """Types 1 and 3: a key of 4 bytes, and a value of `size` bytes with a lock at `at`."""
+    int_type = struct.pack("=4I", 1, 1 << 24, 4, 32)
+    lock = struct.pack("=6I", 5, 4 << 24 | 1, 4, 1, 1, 0)
+    value = struct.pack("=6I", 3, 4 << 24 | 1, size, 1, 2, 8 * at)
+    types, names = int_type + lock + value, b"\0u\0v\0bpf_spin_lock\0"
+    header = struct.pack("=HBB5I", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(names))
+    return bpf.btf_load(header + types + names)
+
+
+def create(shape, inner):
+    sizes = [shape[field] for field in ("key_size", "value_size", "max_entries")]
+    arguments = (MAP_TYPES[shape["map_type"]], sizes, shape["map_flags"], inner)
+    if "lock" not in shape:
+        return bpf.map_create(*arguments)
+    fd = locked_btf(shape["value_size"], shape["lock"])
+    try:
+        return bpf.map_create(*arguments, btf=(fd, 1, 3))
+    finally:
+        os.close(fd)
 
 
 def load(type, insns, functions, btf_fd, log=None):
@@ -90,9 +109,7 @@ class Case:
         if place not in self.fds:
             shape = self.case["maps"][place]
             inner = self.map(shape["inner"]) if "inner" in shape else 0
-            sizes = [shape[field] for field in ("key_size", "value_size", "max_entries")]
-            type = MAP_TYPES[shape["map_type"]]
-            fd = bpf.map_create(type, sizes, shape["map_flags"], inner)
+            fd = create(shape, inner)
             self.fds[place] = fd
             if bpf.SLOTS.get(shape["map_type"]) != "prog":
                 fill(fd, shape, self.map)

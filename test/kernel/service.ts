@@ -22,9 +22,10 @@ export function refusal({ type, maps }: Case, { insns, functions }: CaseProgram)
   const facts = refs.map(({ value }): MapFacts => {
     const map = maps[value] as CaseMap;
     const inner = map.inner === undefined ? {} : { inner: maps[map.inner] as CaseMap };
-    const { map_type, key_size, value_size, max_entries, map_flags } = map;
+    const { map_type, key_size, value_size, max_entries, map_flags, lock } = map;
     const frozen = (map_flags & 0x80) !== 0;
-    return { map_type, key_size, value_size, max_entries, map_flags, frozen, ...inner };
+    const locks = lock === undefined ? {} : { btf: true, locks: [lock] };
+    return { map_type, key_size, value_size, max_entries, map_flags, frozen, ...locks, ...inner };
   });
   return verify(insns, facts, more).refusal;
 }

@@ -1,7 +1,7 @@
 import type { Dice } from "../random_program_dice.ts";
 import { DATA, VALUE } from "../random_program_insns.ts";
 import type { CaseMap, Elements } from "./case.ts";
-import { valueBytes } from "./contents.ts";
+import { unlocked, valueBytes } from "./contents.ts";
 
 /** The maps of each case. Those that no program names are not made. */
 
@@ -17,7 +17,7 @@ function define(
   key_size: number,
   value_size: number,
   max_entries: number,
-  more: { map_flags?: number; inner?: number } = {},
+  more: { map_flags?: number; inner?: number; lock?: number } = {},
 ) {
   const place = all.length;
   const shape = { place, map_type, key_size, value_size, max_entries, map_flags: 0, ...more };
@@ -53,6 +53,11 @@ export const KEYED = [
   define("lpm_trie", 8, 8, 4, { map_flags: NO_PREALLOC }),
 ];
 export const ARRAYS = [ARRAY, PERCPU_ARRAY];
+/** And the bytes beside their locks that programs get at. */
+export const LOCKED = [
+  { of: define("hash", 4, 24, 3, { lock: 16 }), from: 0, size: 16 },
+  { of: define("array", 4, 16, 3, { lock: 0 }), from: 8, size: 8 },
+];
 
 export type World = (typeof all)[number];
 
@@ -87,7 +92,7 @@ export function random(dice: Dice, size: number): string {
 
 function elementsOf(dice: Dice, map: World, cpus: number, programs: number): Elements {
   const { map_type } = map;
-  const value = () => random(dice, valueBytes({ ...map, elements: [] }, cpus));
+  const value = () => unlocked(map, random(dice, valueBytes({ ...map, elements: [] }, cpus)));
   const place = (n: number) => Buffer.from(Uint32Array.of(n).buffer).toString("hex");
   if (map === RESULTS || map === RING) return [];
   if (map === TEXT) return [[place(0), text()]];

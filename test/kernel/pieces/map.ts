@@ -25,7 +25,7 @@ import { KEYED, keyOf, OUTERS, type World } from "../world.ts";
 const [LOOKUP, UPDATE, DELETE, LOOKUP_PERCPU] = [1, 2, 3, 195];
 
 /** The map in r1, a key in r2. */
-function element(dice: Dice, of: World): Buffer {
+export function element(dice: Dice, of: World): Buffer {
   const there = placed(2, KEY, keyOf(dice, of));
   const variable = dice.oneIn(4) && of.map_type !== "lpm_trie";
   const some = [number(dice, 3, 0, Math.min(of.max_entries, 5)), store(4, 10, KEY, 3)];

@@ -30,7 +30,8 @@ const SCHED_CLS = "sched_cls";
 export const OPTIONS = { progType: SCHED_CLS, gplCompatible: true };
 
 export async function unitOf({ asm, map }: Program): Promise<Unit> {
-  return { insns: await assemble(asm, ""), maps: map ? [map] : [], prog_type: SCHED_CLS };
+  const { insns } = await assemble(asm, "");
+  return { insns, maps: map ? [map] : [], prog_type: SCHED_CLS };
 }
 
 function viewOf(map: NonNullable<Program["map"]>): MapView {

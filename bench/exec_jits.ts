@@ -93,7 +93,7 @@ export async function ubpf(): Promise<Engine> {
   const teller = new Teller("python3", [join(import.meta.dirname, "ubpf_jit.py")]);
   const open = async ({ asm, map }: Program): Promise<Runnable | string> => {
     if (map) return "it has no maps";
-    const insns = await assemble(repeated(asm), "");
+    const { insns } = await assemble(repeated(asm), "");
     const { fd, error } = await teller.ask({ load: insns.toString("hex") });
     if (error !== undefined) return `refused: ${error}`;
     const run = (times: number) => teller.ask({ run: fd, times, data });

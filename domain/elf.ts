@@ -93,7 +93,7 @@ class Load {
     };
     const load = (level: number) =>
       this.#journal.open((call) =>
-        this.#journal.kernel.progLoad(call, { ...attr, log_level: level }, insns),
+        this.#journal.kernel.progLoad(call, { ...attr, log_level: level }, { insns }),
       );
     try {
       return await load(log_level);

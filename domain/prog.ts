@@ -2,7 +2,7 @@ import { pageOf } from "./asm/listing.ts";
 import { type Begin, bytes, type Call, next, number, pairs, type Run, text } from "./call.ts";
 import { Errno, einval, Stale } from "./errno.ts";
 import { holders, infos, progInfo } from "./object.ts";
-import { type Prepared, type ProgAttr, prepareLoad } from "./prog_load.ts";
+import { type Prepared, type ProgAttr, type Program, prepareLoad } from "./prog_load.ts";
 import type { Value } from "./script.ts";
 import type { Limits } from "./verifier/verifier.ts";
 
@@ -20,10 +20,10 @@ export function progCommands(
 ) {
   return {
     /** @returns the log, too: of an accepted program what Linux says at its log level. */
-    async progLoad(call: Call, attr: ProgAttr, insns: Buffer) {
+    async progLoad(call: Call, attr: ProgAttr, program: Program) {
       const told = ([fd, id, log]: Value[]) => ({ fd: number(fd), id: number(id), log: text(log) });
       for (let tries = 1; ; tries++) {
-        const prepared = await prepareLoad(begin, call, attr, insns, limits);
+        const prepared = await prepareLoad(begin, call, attr, program, limits);
         if ("remembered" in prepared) return told(prepared.remembered);
         try {
           const answer = await run(call, "prog_load", ...prepared.args);

@@ -1,7 +1,10 @@
+import { constantBy } from "./asm/grammar.ts";
 import { type Begin, type Call, list, number, text } from "./call.ts";
-import { Errno } from "./errno.ts";
+import { Errno, reasonOf } from "./errno.ts";
 import type { Unit } from "./exec/abi.ts";
 import type { Argument, Value } from "./script.ts";
+import { disasm } from "./verifier/disasm.ts";
+import { decode, type Insn, SIZE } from "./verifier/insn.ts";
 import {
   type Limits,
   type MapFacts,
@@ -30,33 +33,43 @@ export interface ProgAttr {
   func_info?: boolean;
 }
 
+export interface Program {
+  insns: Buffer;
+  /** The instructions that name their map by its id, where others have an fd. */
+  byId?: ReadonlySet<number>;
+}
+
 /** As many fds as one atomic step looks up; Linux has no such limit. */
 const FDS_MAX = 1000;
 
+/** A map by the caller's fd or, where the text of the program says so, by its id. */
 interface Ref {
-  fd: number;
+  fd?: number;
+  id?: number;
   /** The byte of the map's value that is addressed directly. */
   offset?: number;
 }
 
 /**
- * Each fd at its first use, and again where it addresses its value further than before: what is asked
- * of it comes in the order of the instructions. For each reference the place of an entry of its fd.
+ * Each map at its first use, and again where its value is addressed further than before: what is asked
+ * of it comes in the order of the instructions. For each reference the place of an entry of its map.
  */
-function distinct(found: readonly MapRef[], fdArray: readonly number[]) {
-  const places = new Map<number, number>();
-  const furthest = new Map<number, number>();
+function distinct(found: readonly MapRef[], fdArray: readonly number[], byId: Program["byId"]) {
+  const places = new Map<string, number>();
+  const furthest = new Map<string, number>();
   const refs: Ref[] = [];
-  const indices = found.map(({ kind, value, direct, offset }) => {
+  const indices = found.map(({ insn, kind, value, direct, offset }) => {
     const fd = kind === "fd" ? value : (fdArray[value] ?? -1);
-    const further = direct && offset > (furthest.get(fd) ?? -1);
-    if (further) furthest.set(fd, offset);
-    if (further || !places.has(fd)) {
-      places.set(fd, refs.push(further ? { fd, offset } : { fd }) - 1);
+    const ref = byId?.has(insn) ? { id: value >>> 0 } : { fd };
+    const name = Object.entries(ref).join();
+    const further = direct && offset > (furthest.get(name) ?? -1);
+    if (further) furthest.set(name, offset);
+    if (further || !places.has(name)) {
+      places.set(name, refs.push(further ? { ...ref, offset } : ref) - 1);
     }
-    return places.get(fd) ?? 0;
+    return places.get(name) ?? 0;
   });
-  if (refs.length > FDS_MAX) throw new Errno("ENOMEM", `more than ${FDS_MAX} fds in insns`);
+  if (refs.length > FDS_MAX) throw new Errno("ENOMEM", `more than ${FDS_MAX} maps in insns`);
   return { refs, indices };
 }
 
@@ -82,6 +95,17 @@ function facts(row: Value): MapFacts {
   return { ...known, inner: like };
 }
 
+/** A refusal with its detail: the instruction, where it is one, and the last line of the log. */
+function detailed(refusal: Refusal | null, { insns, byId }: Program, at?: number) {
+  if (refusal === null) return null;
+  const reason = reasonOf(refusal.log);
+  if (at === undefined) return { ...refusal, detail: reason };
+  const [insn, next] = decode(insns.subarray(at * SIZE, (at + 2) * SIZE));
+  const shown = disasm(insn as Insn, next, constantBy(byId?.has(at) ? "id" : "fd"));
+  const place = `insn ${at}, ${shown.replace(/^\(..\) /, "")}`;
+  return { ...refusal, detail: reason === "" ? place : `${place}: ${reason}` };
+}
+
 const json = (value: object): string => JSON.stringify(value, (_, part) => part ?? undefined);
 
 export interface Prepared {
@@ -96,15 +120,17 @@ export async function prepareLoad(
   begin: Begin,
   call: Call,
   { fd_array, ...attr }: ProgAttr,
-  insns: Buffer,
+  prog: Program,
   limits: Partial<Limits>,
 ): Promise<Prepared | { remembered: Value[] }> {
+  const { insns } = prog;
   const told: Options = { progType: attr.prog_type, logLevel: attr.log_level, limits };
   const more = { progFlags: attr.prog_flags, funcInfo: attr.func_info ?? false };
   const options = { ...told, ...more, ...(fd_array ? { fdArrayLength: fd_array.length } : {}) };
   const { verdict, tag } = judge(insns, options);
-  const { refs, indices } = distinct(verdict.refs, fd_array ?? []);
-  const judged = { ...verdict, refs, tag };
+  const { refs, indices } = distinct(verdict.refs, fd_array ?? [], prog.byId);
+  const during = detailed(verdict.during, prog, verdict.at);
+  const judged = { ...verdict, before: detailed(verdict.before, prog), during, refs, tag };
   const indexed = relocate(insns, indices, verdict.refs);
   const args = (rest: { after?: Refusal | null; ids: number[]; log: string }): Argument[] => [
     json(attr),
@@ -135,8 +161,8 @@ export async function prepareLoad(
     },
   );
   const ids = maps.map(({ id = 0 }) => id);
-  const { refusal: after, log } = report;
+  const after = detailed(report.refusal, prog, report.at);
   const described = attr.func_info ? { func_info: true } : {};
   const unit = { insns: indexed, maps, prog_type: text(type), ...described };
-  return { args: args({ after, ids, log }), ...(after ? {} : { unit }) };
+  return { args: args({ after, ids, log: report.log }), ...(after ? {} : { unit }) };
 }

@@ -5,7 +5,6 @@ import {
   isErrno,
   KeyReused,
   OutcomeUnknown,
-  reasonOf,
   SessionEnded,
   Stale,
   Unavailable,
@@ -121,9 +120,8 @@ export function connectSubscriber(redis: Redis | Cluster): Redis | Cluster {
 const REFUSED =
   /^(LOADING|READONLY|MISCONF|MASTERDOWN|NOREPLICAS|BUSY|CLUSTERDOWN|NOAUTH|NOPERM)\b/;
 
-function fromReply(code: string, detail: string, log: boolean): Error {
-  if (isErrno(code))
-    return log ? new Errno(code, reasonOf(detail), { log: detail }) : new Errno(code, detail);
+function fromReply(code: string, detail: string, log: string | undefined): Error {
+  if (isErrno(code)) return new Errno(code, detail, log === undefined ? {} : { log });
   if (code === "TOKEN") return new BadToken(detail);
   if (code === "ENDED") return new SessionEnded(detail);
   if (code === "IDEMPOTENCY") return new KeyReused(detail);
@@ -206,7 +204,7 @@ export class Script {
     if (code === "" || code === "+" || code === "=") {
       return { values, workLeft: code === "+", remembered: code === "=" };
     }
-    throw fromReply(code, String(values[0]), values[1] === 1);
+    throw fromReply(code, String(values[0]), values[1] ? String(values[1]) : undefined);
   }
 
   #inTime(call: Promise<Value[]>): Promise<Value[]> {

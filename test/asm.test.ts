@@ -11,7 +11,7 @@ import * as bpf from "../domain/verifier/insn.ts";
 
 /** Text to instructions, and back: the notation is print_bpf_insn()'s of kernel/bpf/disasm.c. */
 
-const hex = async (text: string) => (await assemble(text, "/body/asm")).toString("hex");
+const hex = async (text: string) => (await assemble(text, "/body/asm")).insns.toString("hex");
 const show = constantBy("fd");
 const shown = (code: string, how = show) => {
   const [insn, next] = bpf.decode(Buffer.from(code, "hex"));
@@ -227,12 +227,19 @@ describe("what people write", () => {
 
 describe("a fault says where it is and what was expected there", () => {
   it.each([
-    ["r0 = 0\n exti", 2, 2, 'expected a register w0 to w10, "goto", "gotol"'],
+    ["r0 = 0\n exti", 2, 2, 'expected an instruction, found "exti": did you mean exit?'],
     ["r0 = 5 r1", 1, 8, 'expected "ll" or the end of the line, found "r1"'],
     ["if r1 == 5", 1, 11, 'expected "goto", found the end of the line'],
-    ["r1 = map[id:5]", 1, 10, 'expected "fd" or "idx", found "id"'],
+    ["r1 = map[ids:5]", 1, 10, 'expected "fd", "id" or "idx", found "ids": did you mean id?'],
+    ["R0 = 5", 1, 1, 'found "R0": did you mean r0?'],
+    [
+      "r0 = XDP_DROP",
+      1,
+      6,
+      'expected a number, a register r0 to r10, "map", "subprog", "*", "-", "(", "atomic_fetch_add" or another word, found "XDP_DROP"',
+    ],
     ["r1 += w2", 1, 7, 'expected a number or a register r0 to r10, found "w2"'],
-    ["(b7)", 1, 5, "expected a register w0 to w10"],
+    ["(b7)", 1, 5, "expected an instruction, found the end of the line"],
     ["r0 = @", 1, 6, '"@" is no part of an instruction'],
     ["r11 = 0", 1, 1, 'found "r11"'],
     ["r1 = be16 r2", 1, 11, "expected the same register as before, found r2"],
@@ -257,6 +264,8 @@ describe("a fault says where it is and what was expected there", () => {
     ],
     ["goto nowhere", 1, 6, '"nowhere" is no label'],
     ["r0 = 0\ncall nothing", 2, 6, '"nothing" is no label and no helper'],
+    ["call map_lookup_element", 1, 6, "did you mean bpf_map_lookup_elem?"],
+    ["goto don\ndone: exit", 1, 6, '"don" is no label: did you mean done?'],
     ["call bpf_loop#1", 1, 6, "bpf_loop is helper 181, not 1"],
     ["a: exit\na: exit", 2, 1, 'the label "a" stands twice'],
     ["0: exit\n2: exit", 2, 1, 'this is instruction 1, not "2"'],
@@ -289,7 +298,7 @@ describe("a MiB of text", () => {
     "r0 = +\t",
   ])("of %j is done at once, and is an EINVAL if anything", async (text) => {
     const end = await assemble(fill(text), "/body/asm").catch((error) => error.code);
-    expect(end === "EINVAL" || end.length % 8 === 0).toBe(true);
+    expect(end === "EINVAL" || end.insns.length % 8 === 0).toBe(true);
     const one = await assemble(`r0 = ${fill(text).replaceAll("\n", " ")}x`, "/body/asm").catch(
       (error) => error,
     );
@@ -307,7 +316,7 @@ describe("a MiB of text", () => {
   ])("of blanks between %j and %j is done at once", async (before, after) => {
     const text = before + fill(" ") + after;
     const end = await assemble(text, "/body/asm").catch((error) => error.code);
-    expect(end === "EINVAL" || end.length === 8).toBe(true);
+    expect(end === "EINVAL" || end.insns.length === 8).toBe(true);
   });
 
   it("leaves turns to others", async () => {

@@ -79,9 +79,10 @@ describe("a listing", () => {
     expect(await raw(session, id)).toBe(INSNS);
   });
 
-  it("is a program again once the maps are named by fd", async () => {
+  it.each(["by id, as it names them", "by fd"])("is a program again, its maps %s", async (how) => {
     const { session, id, fds } = await golden();
-    const again = await load(session, byFd(await text(session, id), fds));
+    const listing = await text(session, id);
+    const again = await load(session, how === "by fd" ? byFd(listing, fds) : listing);
     expect(await raw(session, again.id)).toBe(INSNS);
     const tags = [id, again.id].map(async (of) => (await session.get(`/v1/progs/${of}`)).body.tag);
     expect(new Set(await Promise.all(tags)).size).toBe(1);

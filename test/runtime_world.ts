@@ -64,7 +64,8 @@ export interface Setting extends Partial<Omit<Job, "programs" | "maps">> {
 }
 
 async function unitOf(text: string, maps: MapView[], prog_type: string): Promise<Unit> {
-  return { insns: await assemble(text, ""), maps, prog_type };
+  const { insns } = await assemble(text, "");
+  return { insns, maps, prog_type };
 }
 
 /** `map[fd:i]` in the text is the ith of the maps, whose ids count from 1. The program has id 100. */

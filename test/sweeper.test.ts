@@ -113,7 +113,11 @@ describe("a release too big for one call", () => {
   async function fill(kernel: Kernel, call: Call): Promise<void> {
     const array = { ...SIZES, map_type: "prog_array", max_entries: SLOTS };
     await kernel.mapCreate(call, array);
-    await kernel.progLoad(call, { ...XDP, expected_attach_type: 0, fd_array: undefined }, INSNS);
+    await kernel.progLoad(
+      call,
+      { ...XDP, expected_attach_type: 0, fd_array: undefined },
+      { insns: INSNS },
+    );
     const { id } = await kernel.mapCreate(call, { ...SIZES, map_type: "hash", max_entries: 8 });
     // 1,000 at a time: what one turn of the loop sends is one pipeline, with one deadline.
     for (let n = 0; n < FDS; n += 1000) {

@@ -1,5 +1,6 @@
 import { assemble } from "../../domain/asm/assembler.ts";
 import { einval } from "../../domain/errno.ts";
+import type { Program } from "../../domain/prog_load.ts";
 import { parseBytes } from "../bytes.ts";
 import { created, done, type Handler, ok, pathNumber, query } from "../handler.ts";
 
@@ -33,12 +34,12 @@ function instructions(text: string): Buffer {
 }
 
 /** From one of the two forms. @throws EINVAL */
-function program({ insns, asm }: Load): Buffer | Promise<Buffer> {
+function program({ insns, asm }: Load): Program | Promise<Program> {
   if (insns === undefined && asm === undefined) {
     throw einval("the program is wanted, as insns or as asm", "/body/insns");
   }
   if (insns === undefined) return assemble([asm ?? ""].flat().join("\n"), "/body/asm");
-  if (asm === undefined) return instructions(insns);
+  if (asm === undefined) return { insns: instructions(insns) };
   throw einval("the program is given twice, as insns and as asm", "/body/asm");
 }
 

@@ -2,10 +2,12 @@
 
 import { setImmediate } from "node:timers/promises";
 import { einval } from "../errno.ts";
+import { didYouMean } from "../nearest.ts";
+import type { Program } from "../prog_load.ts";
 import * as bpf from "../verifier/insn.ts";
 import { type Form, GRAMMAR, type Node } from "./grammar.ts";
 import { Fault, quote, type Token, tokenAt } from "./lexer.ts";
-import { aim, type Draft, fill, helperOf, isShort } from "./operand.ts";
+import { aim, type Draft, fill, HELPER_NAMES, helperOf, isShort } from "./operand.ts";
 
 /** Before an instruction: labels, its number, its opcode. */
 const LABEL = /[ \t]*([A-Za-z_][\w.]*)[ \t]*:/y;
@@ -36,6 +38,7 @@ interface State {
   count: number;
   labels: Map<string, number>;
   namings: Naming[];
+  byId: Set<number>;
 }
 
 /** Which edges a token may take, the closest first. A 32-bit operation has the lower half of an rN. */
@@ -54,14 +57,23 @@ function edgesOf({ kind, text }: Token): readonly string[] {
   }
 }
 
-function unexpected(node: Node, { kind, text, at }: Token): Fault {
-  const wanted = [...node.next.keys()].map((edge) => OPERANDS[edge] ?? `"${edge}"`);
+/** As many are told of what may stand somewhere. */
+const WANTED_MAX = 8;
+
+function wantedAt(node: Node): string {
+  if (node === GRAMMAR) return "an instruction";
+  const edges = [...node.next.keys()].map((edge) => OPERANDS[edge] ?? `"${edge}"`);
+  const wanted = edges.sort((one, other) => Number(/^"/.test(one)) - Number(/^"/.test(other)));
   if (node.forms.length > 0) wanted.push("the end of the line");
-  const found = kind === "end" ? "the end of the line" : quote(text);
-  return new Fault(
-    at,
-    `expected ${wanted.join(", ").replace(/, ([^,]+)$/, " or $1")}, found ${found}`,
-  );
+  if (wanted.length > WANTED_MAX) wanted.splice(WANTED_MAX, wanted.length, "another word");
+  return wanted.join(", ").replace(/, ([^,]+)$/, " or $1");
+}
+
+function unexpected(node: Node, { kind, text, at }: Token): Fault {
+  const words = [...node.next.keys()].filter((edge) => !edge.startsWith(" "));
+  const meant = /^[RW](10|\d)$/.test(text) ? [text.toLowerCase()] : words;
+  const found = kind === "end" ? "the end of the line" : quote(text) + didYouMean(text, meant);
+  return new Fault(at, `expected ${wantedAt(node)}, found ${found}`);
 }
 
 /** A mov and a ld_imm64 look alike: the opcode tells, else it is the mov if that holds the number. */
@@ -116,6 +128,7 @@ function assembleLine(line: string, number: number, state: State): void {
     throw new Fault(start, `this has opcode ${hex(draft.code)}, not ${hex(opcode)}`);
   }
   state.drafts.push(draft);
+  if (draft.byId) state.byId.add(state.count);
   if (draft.name) state.namings.push({ draft, at: state.count, line: number });
   state.count += draft.code === bpf.LD_IMM64 ? 2 : 1;
 }
@@ -132,10 +145,9 @@ function resolve({ draft, at }: Naming, labels: ReadonlyMap<string, number>): vo
   }
   const id = isHelper ? helperOf(token) : undefined;
   if (id === undefined) {
-    throw new Fault(
-      token.at,
-      `${quote(token.text)} is no label${isHelper ? " and no helper" : ""}`,
-    );
+    const what = isHelper ? "no label and no helper" : "no label";
+    const near = didYouMean(token.text, [...labels.keys(), ...(isHelper ? HELPER_NAMES : [])]);
+    throw new Fault(token.at, `${quote(token.text)} is ${what}${near}`);
   }
   draft.imm = id;
 }
@@ -163,12 +175,12 @@ const SLICE = 1000;
 /**
  * The instructions of a text, in time that grows with its length. `;`, `//` and `#` begin comments;
  * `NAME:` is a label, `N:` must be the instruction's number and `(xx)` its opcode, which is needed
- * only where a ld_imm64 is to hold what a mov could. Maps go by fd, or by index into fd_array.
+ * only where a ld_imm64 is to hold what a mov could. Maps go by fd, by id, or by index into fd_array.
  * @param pointer of the text in the request.
  * @throws EINVAL with line and column, both from 1, and what was expected there.
  */
-export async function assemble(text: string, pointer: string): Promise<Buffer> {
-  const state: State = { drafts: [], count: 0, labels: new Map(), namings: [] };
+export async function assemble(text: string, pointer: string): Promise<Program> {
+  const state: State = { drafts: [], count: 0, labels: new Map(), namings: [], byId: new Set() };
   let line = 0;
   try {
     for (let start = 0; start <= text.length; ) {
@@ -186,5 +198,5 @@ export async function assemble(text: string, pointer: string): Promise<Buffer> {
     if (!(error instanceof Fault)) throw error;
     throw einval(`line ${line}, column ${error.at + 1}: ${error.message}`, pointer);
   }
-  return encode(state);
+  return { insns: encode(state), byId: state.byId };
 }

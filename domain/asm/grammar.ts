@@ -17,6 +17,8 @@ export interface Form {
   /** What no operand sets. */
   readonly base: Insn;
   readonly holes: readonly Hole[];
+  /** Its map goes by id. */
+  readonly byId: boolean;
 }
 
 export interface Node {
@@ -102,7 +104,7 @@ function edgeOf(token: Token, base: Insn): [edge: string, hole?: Hole] {
   return [` ${kind}`, value === MARKS.dst ? "dst" : value === MARKS.src ? "src" : value];
 }
 
-function add(root: Node, text: string, base: Insn): void {
+function add(root: Node, text: string, base: Insn, byId = false): void {
   let node = root;
   const holes: Hole[] = [];
   for (let token = tokenAt(text, 0); token.kind !== "end"; token = tokenAt(text, token.end)) {
@@ -112,20 +114,23 @@ function add(root: Node, text: string, base: Insn): void {
     node.next.set(edge, next);
     node = next;
   }
-  node.forms.push({ base, holes });
+  node.forms.push({ base, holes, byId });
 }
 
 function grammar(): Node {
   const root: Node = { next: new Map(), forms: [] };
   const none = { dst: 0, src: 0, off: 0, imm: 0 };
   const second = { code: 0, ...none, imm: NEXT };
-  const show = constantBy("fd");
+  const [byFd, byId] = [constantBy("fd"), constantBy("id")];
   for (let code = 0; code < 256; code++) {
     if (!bpf.isKnown({ code, ...none })) continue;
     for (const fixed of variants({ code, ...none })) {
-      const text = disasm({ code, ...MARKS, ...fixed }, second, show).replace(/^\(..\) /, "");
       const base = { code, ...none, ...fixed };
+      const print = (show: typeof byFd) =>
+        disasm({ code, ...MARKS, ...fixed }, second, show).replace(/^\(..\) /, "");
+      const text = print(byFd);
       add(root, text, base);
+      if (print(byId) !== text) add(root, print(byId), base, true);
       // As LLVM ends a 64-bit constant, which then is no mov.
       if (code === bpf.LD_IMM64 && fixed.src === 0) add(root, `${text} ll`, base);
     }

@@ -17,6 +17,8 @@ export interface Draft {
   next: number;
   /** A label or a helper that is to be looked up. */
   name: Token | undefined;
+  /** Its map goes by id. */
+  byId: boolean;
 }
 
 const I16 = [-0x8000, 0x7fff] as const;
@@ -66,6 +68,8 @@ const HELPERS = new Map<string, number>();
 for (let id = 0; isHelper(id); id++) {
   HELPERS.set(helperName(id), id).set(helperName(id).replace("bpf_", ""), id);
 }
+
+export const HELPER_NAMES: readonly string[] = [...HELPERS.keys()];
 
 /** Of NAME or NAME#N; undefined when no helper has the name. */
 export function helperOf(token: Token): number | undefined {
@@ -119,9 +123,9 @@ function set(draft: Draft, field: Field, token: Token, first: boolean): void {
 }
 
 /** @throws Fault */
-export function fill({ base, holes }: Form, operands: readonly Token[]): Draft {
+export function fill({ base, holes, byId }: Form, operands: readonly Token[]): Draft {
   const { code, dst, src, off, imm } = base;
-  const draft: Draft = { code, dst, src, off, imm, next: 0, name: undefined };
+  const draft: Draft = { code, dst, src, off, imm, next: 0, name: undefined, byId };
   for (const [i, hole] of holes.entries()) {
     const token = operands[i] as Token;
     if (typeof hole !== "number") set(draft, hole, token, holes.indexOf(hole) === i);

@@ -27,7 +27,7 @@ end
 
 local function check_attributes(attr, insn_cnt)
   if band(attr.prog_flags, bit.bnot(KNOWN_FLAGS)) ~= 0 then
-    map.invalid("prog_flags " .. attr.prog_flags)
+    map.invalid("prog_flags " .. attr.prog_flags .. " has an unknown flag")
   end
   local type = prog_type.of(attr.prog_type)
   if not cred.capable_or_admin("CAP_BPF") then
@@ -37,19 +37,20 @@ local function check_attributes(attr, insn_cnt)
     kernel.fail("E2BIG", "insns: " .. insn_cnt .. " of 1 to " .. INSNS_MAX)
   end
   if type and type.cap then need(type.cap, "a program of type " .. type.name) end
-  if not type or not type.loadable then map.invalid("prog_type " .. attr.prog_type) end
+  if not type then map.invalid("there is no prog_type " .. attr.prog_type) end
+  if not type.loadable then map.invalid("a " .. type.name .. " program needs the kernel's functions") end
   local attach = prog_type.check_attach(type, attr.expected_attach_type)
   use("map_attr").check_name(attr.prog_name, "prog_name")
-  if attr.log_level > 15 then map.invalid("log_level " .. attr.log_level) end
+  if attr.log_level > 15 then map.invalid("log_level " .. attr.log_level .. " is not within 0 and 15") end
   return type, attach
 end
 
 local function refuse(refusal)
-  if refusal then error({ errno = refusal.errno, detail = refusal.log, log = true }, 0) end
+  if refusal then error(refusal, 0) end
 end
 
 local function log_fail(errno, text)
-  refuse({ errno = errno, log = text })
+  refuse({ errno = errno, detail = text, log = text })
 end
 
 -- resolve_pseudo_ldimm64(): in the order in which the instructions name them. Answers the distinct
@@ -57,7 +58,7 @@ end
 local function resolve(refs, type)
   local maps, seen, ids = {}, {}, {}
   for i, ref in ipairs(refs) do
-    local f = fd_table.peek(ref.fd)
+    local f = ref.id and use("idr").find("map", tostring(ref.id)) or fd_table.peek(ref.fd)
     if not f or f.kind ~= "map" then
       log_fail((f or (ref.fd >= 0 and ref.fd <= 2)) and "EINVAL" or "EBADF",
         "fd " .. ref.fd .. " is not pointing to valid bpf_map")
@@ -118,7 +119,7 @@ function prog_load.sys.prog_resolve(attr_json, insn_cnt, verdict_json)
 end
 
 -- attr and verdict are JSON. The verdict: { before, refs, during, after, tag, ids }, refs the distinct
--- fds { fd, offset when its value is addressed }, ids the maps for which `after` was found; in insns a
+-- maps { fd or id, offset when its value is addressed }, ids the maps for which `after` was found; in insns a
 -- map is an index into refs.
 function prog_load.sys.prog_load(attr_json, insns, verdict_json)
   local attr, verdict = cjson.decode(attr_json), cjson.decode(verdict_json)
@@ -126,7 +127,7 @@ function prog_load.sys.prog_load(attr_json, insns, verdict_json)
   local type, attach, maps, ids = check(attr, insn_cnt, verdict)
   for i, id in ipairs(ids) do
     if tostring(verdict.ids[i]) ~= tostring(id) then
-      error({ errno = "STALE", detail = "fd " .. verdict.refs[i].fd .. " is another map now" }, 0)
+      error({ errno = "STALE", detail = "an fd is another map now" }, 0)
     end
   end
   refuse(verdict.after)

@@ -24,7 +24,7 @@ end
 local function failure(raised)
   if type(raised) == "table" and raised.errno then
     if raised.counted then use("map").count_failure(raised.counted) end
-    return { raised.errno, raised.detail, raised.log and 1 or 0 }
+    return { raised.errno, raised.detail, raised.log or false }
   end
   if type(raised) == "table" then raised = raised.err end
   return { "FAULT", tostring(raised) }

@@ -26,6 +26,8 @@ export interface Explored {
   /** Patience came to its end first. */
   readonly isGivenUp: boolean;
   readonly verified: number;
+  /** The instruction gone through last: the one refused. */
+  readonly at: number;
 }
 
 interface Pending {
@@ -42,6 +44,7 @@ export class Explorer {
   private readonly visited: Visited;
   private readonly pending: Pending[] = [];
   private verified = 0;
+  private at = 0;
   private branched = false;
   private isFirstPath = true;
   private isOverwhelmed = false;
@@ -72,7 +75,7 @@ export class Explorer {
 
   private explored(refusal: Refusal | null, whole: boolean): Explored {
     const isGivenUp = refusal === null && !whole && this.verified > this.patience;
-    return { refusal, whole, isGivenUp, verified: this.verified };
+    return { refusal, whole, isGivenUp, verified: this.verified, at: this.at };
   }
 
   private get isSpent(): boolean {
@@ -83,6 +86,7 @@ export class Explorer {
   private follow(state: State): Refusal | null {
     for (;;) {
       this.verified += 1;
+      this.at = state.at;
       if (this.isSpent) return this.tooLarge(state);
       const met = this.visited.meet(state);
       if (met === "seen") break;

@@ -8,6 +8,8 @@ import { einval, type MapRef, type Options, type Refusal, refuse } from "./verdi
 export interface Resolved {
   readonly refs: readonly MapRef[];
   readonly refusal: Refusal | null;
+  /** The instruction refused. */
+  readonly at?: number;
 }
 
 /** The service has no BTF objects; ids of the running kernel's variables mean nothing here. */
@@ -58,13 +60,13 @@ export function resolve(prog: readonly Insn[], options: Options): Resolved {
     const insn = prog[at] as Insn;
     if (insn.code !== bpf.LD_IMM64) {
       const refusal = malformed(insn);
-      if (refusal !== null) return { refs, refusal };
+      if (refusal !== null) return { refs, refusal, at };
       continue;
     }
     const next = prog[at + 1];
-    if (!isSecondHalf(next)) return { refs, refusal: einval("invalid bpf_ld_imm64 insn") };
+    if (!isSecondHalf(next)) return { refs, refusal: einval("invalid bpf_ld_imm64 insn"), at };
     const found = mapOf(insn, next, at, options);
-    if (found !== null && "errno" in found) return { refs, refusal: found };
+    if (found !== null && "errno" in found) return { refs, refusal: found, at };
     if (found !== null) refs.push(found);
     at++;
   }

@@ -27,6 +27,8 @@ export interface Verdict {
   readonly before: Refusal | null;
   readonly refs: readonly MapRef[];
   readonly during: Refusal | null;
+  /** The instruction that `during` is about. */
+  readonly at?: number;
 }
 
 /** A map as programs see it. */
@@ -46,6 +48,8 @@ export interface MapFacts extends MapShape {
 /** What bpf_check() says of a program whose maps are known. */
 export interface Report {
   readonly refusal: Refusal | null;
+  /** The instruction refused, where it is one. */
+  readonly at?: number;
   /** What Linux prints at the log level asked for when it accepts the program. */
   readonly log: string;
   /** Per instruction: 1 where its memory access is within its region on every path. */

@@ -43,8 +43,8 @@ export function check(insns: Buffer, options: Options = {}): Verdict {
   const prog = bpf.decode(insns);
   const { refusal: before } = structure(prog, options);
   if (before !== null) return { before, refs: [], during: null };
-  const { refs, refusal: during } = resolve(prog, options);
-  return { before: null, refs, during };
+  const { refusal: during, ...found } = resolve(prog, options);
+  return { before: null, during, ...found };
 }
 
 type Maps = ReadonlyMap<number, MapFacts>;
@@ -90,11 +90,12 @@ function retold({ env }: Attempt): string {
 function refusedReport(attempt: Attempt, found: Refusal): Report {
   const { env, verified, refusal } = attempt;
   const safe = new Uint8Array(env.prog.length);
+  const place = refusal === null ? {} : { at: attempt.at };
   if (((env.options.logLevel ?? 0) & PATH) === 0)
-    return { refusal: found, log: "", safe, verified };
+    return { refusal: found, ...place, log: "", safe, verified };
   const path = refusal === null ? "" : retold(attempt);
   const log = `${path}${found.log}\n${closing(attempt).trimEnd()}`;
-  return { refusal: { errno: found.errno, log }, log: "", safe, verified };
+  return { refusal: { errno: found.errno, log }, ...place, log: "", safe, verified };
 }
 
 function acceptedReport(attempt: Attempt): Report {

@@ -5,6 +5,7 @@ import type { Caller } from "../domain/token.ts";
 import { body } from "./body.ts";
 import { document, routes } from "./document.ts";
 import { HttpError, type OnFault, problemHandler, sendProblem } from "./errors.ts";
+import { explain } from "./explain.ts";
 import { createFastLane } from "./fast_lane.ts";
 import * as guard from "./guard.ts";
 import { bearer, type Context, type Handler, idempotency } from "./handler.ts";
@@ -82,6 +83,7 @@ async function createApp(context: Context, options: Options): Promise<Express> {
     body,
     guard.depth,
     validator.validate,
+    explain,
   );
   for (const { method, path, operation } of routes) {
     const handler = handlers[operation.operationId];

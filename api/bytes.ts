@@ -56,8 +56,11 @@ const KINDS =
   "neither hex nor a literal (u8: to u64:, i8:, be16:, ip4:, ip6:, mac:, str:, hex:, b64:)";
 
 function hex(text: string): Buffer {
+  if (/^0x/i.test(text)) throw new Error("hex has no 0x; a number has its size, as u32:0x1");
   if (/[^0-9a-fA-F]/.test(text)) throw new Error(KINDS);
-  if (text.length % 2 > 0) throw new Error("not an even number of hex digits");
+  if (text.length % 2 > 0) {
+    throw new Error("not an even number of hex digits; a number has its size, as u32:5");
+  }
   return Buffer.from(text, "hex");
 }
 

@@ -51,7 +51,7 @@ export const routes: Route[] = Object.entries(document.paths).flatMap(([path, me
   })),
 );
 
-function resolve(parameter: Parameter): Parameter {
+export function resolve(parameter: Parameter): Parameter {
   const name = parameter.$ref?.split("/").at(-1);
   return name === undefined ? parameter : (document.components.parameters[name] as Parameter);
 }

@@ -29,9 +29,16 @@ export class HttpError extends Error {
 interface LibraryError {
   status?: number;
   message: string;
+  path?: string;
   type?: string;
   errors?: { path: string; message: string }[];
   headers?: Record<string, string>;
+}
+
+/** The detail says which field it is about, by its name. */
+function blamed(problem: Problem, [first, ...more]: [Fault, ...Fault[]]): Problem {
+  const field = first.pointer.replace(/^\/((body|query|params|headers)\/)?/, "");
+  return { ...problem, detail: `${field}: ${first.detail}`, errors: [first, ...more] };
 }
 
 function ofDomain(error: Error, method: string): Problem | undefined {
@@ -39,8 +46,10 @@ function ofDomain(error: Error, method: string): Problem | undefined {
     const problem = ofErrno(error.code, error.message);
     const { log, pointer, told } = error;
     if (log !== undefined) problem.log = log;
-    if (pointer) problem.errors = [{ pointer, detail: error.message }];
-    return { ...problem, ...told };
+    return {
+      ...(pointer ? blamed(problem, [{ pointer, detail: error.message }]) : problem),
+      ...told,
+    };
   }
   if (error instanceof BadToken) return plain(401, "unauthorized", error.message);
   if (error instanceof KeyReused) return plain(422, "idempotency-key-reused", error.message);
@@ -78,19 +87,27 @@ function faults(error: LibraryError): Fault[] {
   });
 }
 
+const PATH_MAX = 100;
+
+function detailOf({ status, message, path = "", headers }: LibraryError): string {
+  if (status === 404) return `there is no ${path.slice(0, PATH_MAX)}: see /docs`;
+  if (status !== 405) return message;
+  return `${message.split(" ")[0]} is not taken here, but ${headers?.Allow}`;
+}
+
 /** A body or parameter that the contract refuses is EINVAL, with the pointer to the field. */
 function ofLibrary(error: LibraryError): Problem {
   const status = error.status ?? 500;
   if (status === 415 && / undefined$/.test(error.message)) {
-    const detail = "a body is wanted";
-    return { ...ofErrno("EINVAL", detail), errors: [{ pointer: "/body", detail }] };
+    const detail = "is missing";
+    return blamed(ofErrno("EINVAL", detail), [{ pointer: "/body", detail }]);
   }
   const name = BY_STATUS[status];
-  if (name) return plain(status, name, error.message);
+  if (name) return plain(status, name, detailOf(error));
   if (status < 400 || status >= 500) return plain(500, "fault", "see the service's log");
   const problem = ofErrno("EINVAL", error.message);
-  const errors = faults(error);
-  return errors.length > 0 ? { ...problem, errors } : problem;
+  const [first, ...more] = faults(error);
+  return first ? blamed(problem, [first, ...more]) : problem;
 }
 
 export function toProblem(error: Error, method: string): Problem {

@@ -63,10 +63,10 @@ export const conditions: RequestHandler = (req: Matched, _res, next) => {
   const route = `${req.method} ${req.openapi?.openApiRoute}`;
   if (req.method !== "GET" && none !== undefined) {
     const how = "to create only, send flags 1 (BPF_NOEXIST)";
-    throw einval(`If-None-Match is not taken; ${how}`, "/headers/if-none-match");
+    throw einval(`is not taken; ${how}`, "/headers/if-none-match");
   }
   if (req.method !== "GET" && match !== undefined && !CONDITIONAL.has(route)) {
-    throw einval("If-Match is not taken here", "/headers/if-match");
+    throw einval("is not taken here", "/headers/if-match");
   }
   next();
 };
@@ -101,7 +101,7 @@ export const depth: RequestHandler = (req, _res, next) => {
   const body: unknown = req.body;
   let level = isObject(body) && !Buffer.isBuffer(body) ? [body] : [];
   for (let n = 0; level.length > 0; n++) {
-    if (n >= DEPTH) throw einval(`the body is nested more than ${DEPTH} deep`, "/body");
+    if (n >= DEPTH) throw einval(`is nested more than ${DEPTH} deep`, "/body");
     level = level.flatMap((value) => Object.values(value).filter(isObject));
   }
   next();

@@ -29,6 +29,11 @@ describe("documentation", () => {
     }
   });
 
+  it("is where / leads to", async () => {
+    const answer = await request(service.server).get("/");
+    expect([answer.status, answer.headers.location]).toEqual([302, "/docs"]);
+  });
+
   it("says that it lives and that it can work", async () => {
     for (const path of ["/livez", "/readyz"]) {
       const answer = await request(service.server).get(path);

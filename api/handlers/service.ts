@@ -34,8 +34,9 @@ const START = `SwaggerUIBundle({ url: "/openapi.yaml", dom_id: "#page", deepLink
 
 const docs: Handler = async () => ({ status: 200, bytes: Buffer.from(PAGE), type: "text/html" });
 
-/** What the page loads; read at the first request, then kept. */
+/** What the page loads, read at the first request, then kept; and the way to the page. */
 export const assets: RequestHandler = (req, res, next) => {
+  if (req.method === "GET" && req.path === "/") return res.redirect("/docs");
   const asset = ASSETS.get(req.path);
   if (req.method !== "GET" || !asset) return next();
   res.writeHead(200, { "content-type": asset.type, "cache-control": "max-age=3600" });

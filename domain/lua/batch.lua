@@ -11,7 +11,9 @@ local function open(fd, reads, writes, name, elem_flags)
   local m = map.fget(fd, reads, writes)
   local run = m.ops.batches and m.ops.batches[name]
   if not run then kernel.fail("ENOTSUPP", "a " .. m.type .. " has no batch " .. name) end
-  if map.check_lock(m, tonumber(elem_flags)) ~= 0 then map.invalid("elem_flags " .. elem_flags) end
+  if map.check_lock(m, tonumber(elem_flags)) ~= 0 then
+    map.invalid("elem_flags " .. elem_flags .. " is neither 0 nor BPF_F_LOCK of a map with locks")
+  end
   return m, run
 end
 
@@ -27,7 +29,7 @@ end
 local function read(name, writes, fd, cursor, limit, elem_flags, flags, begins)
   local m, run = open(fd, true, writes, name, elem_flags)
   local whole = m.ops.batches.whole
-  if whole and flags ~= "0" then map.invalid("flags " .. flags) end
+  if whole and flags ~= "0" then map.invalid("flags is not 0") end
   if cursor ~= "" and #cursor ~= m.key_size then
     map.invalid("cursor has " .. #cursor .. " bytes, this map's have " .. m.key_size)
   end

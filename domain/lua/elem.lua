@@ -21,7 +21,7 @@ end
 
 local function lookup_flags(flags)
   flags = tonumber(flags)
-  if flags ~= 0 and flags ~= F_LOCK then kernel.fail("EINVAL", "flags " .. flags) end
+  if flags ~= 0 and flags ~= F_LOCK then kernel.fail("EINVAL", "flags " .. flags .. " is neither 0 nor 4") end
   return flags
 end
 

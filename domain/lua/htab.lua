@@ -52,7 +52,7 @@ function htab.check_flags(present, flags)
 end
 
 function htab.check_known(flags)
-  if flags > htab.EXIST then kernel.fail("EINVAL", "flags " .. flags) end
+  if flags > htab.EXIST then kernel.fail("EINVAL", "flags " .. flags .. " is neither 0, 1 nor 2") end
 end
 
 function htab.lookup(m, key)

@@ -60,7 +60,7 @@ end
 
 -- array_map_update_elem()
 function index.update(m, key, value, flags)
-  if flags > EXIST then kernel.fail("EINVAL", "flags " .. flags) end
+  if flags > EXIST then kernel.fail("EINVAL", "flags " .. flags .. " is neither 0, 1 nor 2") end
   local i = index.check(m, key)
   if flags == NOEXIST then kernel.fail("EEXIST", "every element of an array exists") end
   paged.write(m.id, m.value_bytes, i, value)

@@ -13,6 +13,9 @@ end
 
 -- bpf_map_meta_alloc(): what the outer map keeps of its template, as a field of its record.
 function inner_map.alloc(attr)
+  if attr.inner_map_fd == "" then
+    map.invalid("inner_map_fd is missing: a map like those that a map of maps will hold")
+  end
   local m = map.load(fd_table.fget_kind(attr.inner_map_fd, "map").id)
   if call("HEXISTS", kernel.key("map", m.id), "inner") == 1 then
     map.invalid("inner_map_fd is itself a map of maps")

@@ -19,9 +19,9 @@
 --   output(map, records, flags), read(map, from, limit, may_write) or absent: a ring buffer's records
 --   direct_value(map, offset) or absent: BPF_PSEUDO_MAP_VALUE
 --   check_prog(map, prog), adopt(map, prog) or absent: a program names the map
--- and properties: locks (a value may have a bpf_spin_lock), percpu, takes_extra (map_extra), asks_value (a lookup comes with a value), matches (it
--- may answer with another key's), holds (the kind of object whose ids are the values), cursor_bytes
--- (where a cursor is no key), never_inner (not in a map of maps).
+-- and properties: locks (a value may have a bpf_spin_lock), percpu, takes_extra (map_extra), asks_value
+-- (a lookup comes with a value), matches (it may answer with another key's), holds (the kind of object
+-- whose ids are the values), cursor_bytes (where a cursor is no key), never_inner (not in a map of maps).
 local kernel = use("kernel")
 local fd_table = use("fd_table")
 local call = redis.call

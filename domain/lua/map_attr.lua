@@ -15,13 +15,17 @@ local TYPES = { [1] = "hash", [2] = "array", [3] = "prog_array", [5] = "percpu_h
   [30] = "bloom_filter" }
 local RDONLY_WRONLY, NUMA_NODE, ACCESS_PROG, TOKEN_FD = 24, 4, 384, 65536
 
-local known = {}
-for number, name in pairs(TYPES) do known[name], known[tostring(number)] = name, name end
+local known, names = {}, {}
+for number, name in pairs(TYPES) do
+  known[name], known[tostring(number)] = name, name
+  names[#names + 1] = name
+end
+table.sort(names)
 
 -- bpf_map_flags_access_ok() and the type's own mask of flags.
 function map_attr.check_flags(attr, mask)
   if band(attr.map_flags, bit.bnot(mask + NUMA_NODE + RDONLY_WRONLY + ACCESS_PROG)) ~= 0 then
-    map.invalid("map_flags " .. attr.map_flags .. " for this type")
+    map.invalid("map_flags " .. attr.map_flags .. " has a flag that this type does not take")
   end
   if band(attr.map_flags, ACCESS_PROG) == ACCESS_PROG then
     map.invalid("BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG at once")
@@ -51,7 +55,7 @@ function sys.map_create(type, key_size, value_size, max_entries, flags, name, ex
   local mode = file.mode(band(flags, RDONLY_WRONLY))
   if not mode then map.invalid("BPF_F_RDONLY and BPF_F_WRONLY at once") end
   if not known[type] then
-    map.invalid("map_type " .. type .. " is none of this service; a name is as lpm_trie")
+    map.invalid("there is no map_type " .. type .. " here, but " .. table.concat(names, ", "))
   end
   local ops = use("map_" .. known[type])
   if extra ~= "0" and not ops.takes_extra then map.invalid("map_extra has no meaning for this map_type") end

@@ -84,7 +84,7 @@ end
 -- trie_update_elem(); the bits behind the prefix are kept, and replaced with the value.
 local function update(m, key, value, flags)
   local elements, order, lens = nouns(m)
-  if flags > EXIST then kernel.fail("EINVAL", "flags " .. flags) end
+  if flags > EXIST then kernel.fail("EINVAL", "flags " .. flags .. " is neither 0, 1 nor 2") end
   local at, length, data = exact(m, key)
   if not at then map.invalid("the prefix is longer than " .. longest(m) .. " bits") end
   local present = call("HEXISTS", elements, at) == 1

@@ -17,7 +17,7 @@ local function alloc_check() end
 -- ringbuf_map_alloc()
 local function alloc(attr)
   if bit.band(attr.map_flags, bit.bnot(NUMA_NODE)) ~= 0 then
-    map.invalid("map_flags " .. attr.map_flags .. " for this type")
+    map.invalid("map_flags " .. attr.map_flags .. " has a flag that this type does not take")
   end
   if attr.key_size ~= 0 then map.invalid("key_size is not 0") end
   if attr.value_size ~= 0 then map.invalid("value_size is not 0") end

@@ -41,7 +41,9 @@ end
 
 -- queue_stack_map_push_elem(): in a full one BPF_EXIST discards the oldest element.
 function queue_stack.push(m, _, value, flags)
-  if flags == NOEXIST or flags > EXIST then kernel.fail("EINVAL", "flags " .. flags) end
+  if flags == NOEXIST or flags > EXIST then
+    kernel.fail("EINVAL", "flags " .. flags .. " is neither 0 nor 2")
+  end
   local elements, head, count = queue_stack.state(m)
   if count >= m.max_entries then
     if flags ~= EXIST then map.full(m) end

@@ -19,15 +19,22 @@ export function refusal({ type, maps }: Case, { insns, functions }: CaseProgram)
   const more = { ...options, funcInfo: functions.length > 0 };
   const { before, refs, during } = check(insns, more);
   if (before ?? during) return before ?? during;
-  const facts = refs.map(({ value }): MapFacts => {
-    const map = maps[value] as CaseMap;
-    const inner = map.inner === undefined ? {} : { inner: maps[map.inner] as CaseMap };
-    const { map_type, key_size, value_size, max_entries, map_flags, lock } = map;
-    const frozen = (map_flags & 0x80) !== 0;
-    const locks = lock === undefined ? {} : { btf: true, locks: [lock] };
-    return { map_type, key_size, value_size, max_entries, map_flags, frozen, ...locks, ...inner };
+  const facts = maps.map(factsOf);
+  const named = refs.map(({ value }): MapFacts => {
+    const { inner } = maps[value] as CaseMap;
+    return {
+      ...(facts[value] as MapFacts),
+      ...(inner === undefined ? {} : { inner: facts[inner] as MapFacts }),
+    };
   });
-  return verify(insns, facts, more).refusal;
+  return verify(insns, named, more).refusal;
+}
+
+function factsOf(map: CaseMap, id: number): MapFacts {
+  const { map_type, key_size, value_size, max_entries, map_flags, lock } = map;
+  const frozen = (map_flags & 0x80) !== 0;
+  const locks = lock === undefined ? {} : { btf: true, locks: [lock] };
+  return { id, map_type, key_size, value_size, max_entries, map_flags, frozen, ...locks };
 }
 
 function verdict(refused: Refusal | null) {

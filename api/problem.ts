@@ -26,6 +26,7 @@ export const STATUS: Record<ErrnoName, number> = {
   ENODEV: 422,
   ENOTSUPP: 422,
   EOPNOTSUPP: 422,
+  EOVERFLOW: 422,
   ENOMEM: 507,
   ENOSPC: 507,
   EINVAL: 400,

@@ -24,6 +24,7 @@ export const STRERROR: Record<ErrnoName, string> = {
   ENOTEMPTY: "Directory not empty",
   ELOOP: "Too many levels of symbolic links",
   EPROTO: "Protocol error",
+  EOVERFLOW: "Value too large for defined data type",
   EBADFD: "File descriptor in bad state",
   EOPNOTSUPP: "Operation not supported",
   ESTALE: "Stale file handle",

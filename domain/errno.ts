@@ -23,6 +23,7 @@ export const ERRNO = {
   ENOTEMPTY: 39,
   ELOOP: 40,
   EPROTO: 71,
+  EOVERFLOW: 75,
   EBADFD: 77,
   EOPNOTSUPP: 95,
   ESTALE: 116,

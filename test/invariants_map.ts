@@ -119,6 +119,34 @@ const prog_array: Contents = (dump, claim, id, map, holders) => {
   }
 };
 
+/** redirect.lua: a score is a target and, times this, the id of a program. */
+const PROG = 32768;
+
+const redirect: Contents = (dump, claim, id, map, holders) => {
+  const slots = members(dump, "elem", id);
+  const indices = slots.map(([index]) => index);
+  sameKeys(dump, claim, id, map, "keys", indices);
+  for (const [index, score] of slots) {
+    const prog = Math.floor(score / PROG);
+    if (prog > 0) holders.add("prog", String(prog), `slot:${id}`);
+    claim(score % PROG > 0, `slot ${index} of ${id} leads nowhere`);
+    const [type, attach, frags] = (fields(dump, "prog", prog)?.owner ?? "").split("/");
+    const wanted = map.map_type === "cpumap" ? "35" : "33";
+    const fits = attach === wanted && `${type}/${frags}` === map.owner;
+    claim(prog === 0 || fits, `slot ${index} of ${id}: prog ${prog} in a map of ${map.owner}`);
+  }
+};
+
+const indexed: Contents = (dump, claim, id, map, holders) => {
+  redirect(dump, claim, id, map, holders);
+  for (const [index] of members(dump, "elem", id)) {
+    claim(Number(index) < Number(map.max_entries), `map ${id} has slot ${index}`);
+  }
+};
+
+const perf_event_array: Contents = (dump, claim, id) =>
+  claim(members(dump, "elem", id).length === 0, `perf_event_array ${id} is not empty`);
+
 /** Inner maps are all like the template. */
 function inner(dump: Dump, claim: Claim, id: string, map: Fields, holders: Holders): void {
   for (const [, held] of members(dump, "elem", id)) {
@@ -173,6 +201,7 @@ const CONTENTS: Record<string, Contents> = {
   ...{ hash, percpu_hash: hash, lru_hash: lru, lru_percpu_hash: lru, lpm_trie },
   ...{ array, percpu_array: array, prog_array, array_of_maps, hash_of_maps },
   ...{ queue, stack: queue, ringbuf, bloom_filter },
+  ...{ devmap: indexed, cpumap: indexed, devmap_hash: redirect, perf_event_array },
 };
 
 /** Slots that no array has any more, waiting to be put. */
@@ -180,9 +209,10 @@ function checkCleared(dump: Dump, claim: Claim, holders: Holders): void {
   for (const list of ids(dump, "slots")) {
     const item = workOf(dump).find(([, put, , , of]) => put === "put_slots" && of === list);
     claim(item !== undefined, `slots ${list} were cleared and are put by nobody`);
-    const [, , kind = "", map] = item ?? [];
-    for (const [, held] of members(dump, "slots", list)) {
-      holders.add(kind, String(held), `slot:${map}`);
+    const [, , kind = "", map, , unit = "1"] = item ?? [];
+    for (const [, score] of members(dump, "slots", list)) {
+      const held = Math.floor(score / Number(unit));
+      if (held > 0) holders.add(kind, String(held), `slot:${map}`);
     }
   }
 }

@@ -64,12 +64,14 @@ export class Subject {
   /** As it is given. */
   value(n: number): unknown {
     const { fd } = this.objects[n % OBJECTS] ?? {};
+    if (this.kind.target) return u32(this.kind.target) + u32(Number(fd));
     return this.kind.holds ? { fd } : Buffer.alloc(this.valueBytes, n + 1).toString("hex");
   }
 
   /** As it is shown. */
   shown(n: number): unknown {
     const { id } = this.objects[n % OBJECTS] ?? {};
+    if (this.kind.target) return u32(this.kind.target) + u32(Number(id));
     return this.kind.holds ? { id } : this.value(n);
   }
 
@@ -134,17 +136,22 @@ export class Subject {
 
   /** A program that names the map, and so holds it without being a user. */
   async hold(): Promise<void> {
-    const { status } = await this.session.post("/v1/progs", { insns: naming([this.fd]) });
+    const insns = naming([this.fd]);
+    const { status } = await this.session.post("/v1/progs", { ...ofType(this.kind), insns });
     expect(status).toBe(201);
   }
 }
 
-async function makeObjects(session: Session, holds: MapKind["holds"]): Promise<Held[]> {
+const ofType = ({ attach }: MapKind) =>
+  attach ? { prog_type: "xdp", expected_attach_type: attach } : {};
+
+async function makeObjects(session: Session, kind: MapKind): Promise<Held[]> {
+  const { holds } = kind;
   const objects: Held[] = [];
   for (let n = 0; holds && n < OBJECTS; n++) {
     const { status, body } =
       holds === "prog"
-        ? await session.post("/v1/progs", { insns: RETURN })
+        ? await session.post("/v1/progs", { ...ofType(kind), insns: RETURN })
         : await session.post("/v1/maps", TEMPLATE);
     expect(status).toBe(201);
     objects.push(body);
@@ -162,11 +169,11 @@ export function attributes(kind: MapKind, objects: Held[], changes: object = {})
 export async function makeSubject(
   service: TestService,
   kind: MapKind,
-  { cpus = 2, changes = {} }: { cpus?: number; changes?: Partial<MapKind> } = {},
+  { cpus = kind.cpus ?? 2, changes = {} }: { cpus?: number; changes?: Partial<MapKind> } = {},
 ): Promise<Subject> {
   const session = await service.session(service.namespace(), { cpus });
   const changed = { ...kind, ...changes };
-  const objects = await makeObjects(session, kind.holds);
+  const objects = await makeObjects(session, kind);
   const { status, body } = await session.post("/v1/maps", attributes(changed, objects));
   expect(status, JSON.stringify(body)).toBe(201);
   return new Subject(session, changed, body, cpus, objects);

@@ -20,6 +20,12 @@ export interface MapKind {
   percpu: boolean;
   /** The kind of object whose fds are the values. */
   holds?: "prog" | "map";
+  /** Values are this number and the fd of an xdp program with this expected_attach_type. */
+  target?: number;
+  attach?: number;
+  /** Flags that it has without being asked. */
+  adds?: number;
+  cpus?: number;
   refused: [Attributes, Outcome][];
   taken: Attributes[];
   /** Of an element that is there, is not there, and has no room or an index past the end. */
@@ -183,6 +189,54 @@ const prog_array: MapKind = {
   ],
 };
 
+const perf_event_array: MapKind = {
+  ...prog_array,
+  ...{ map_type: "perf_event_array", dump: "ENOTSUPP", flushed: false },
+  taken: [{ map_flags: 4 }, { map_flags: 0x800 }],
+  update: {
+    fresh: ["EBADF", "EINVAL", "EINVAL", "EINVAL", "EINVAL"],
+    present: ["EBADF", "EINVAL", "EINVAL", "EINVAL", "EINVAL"],
+    beyond: prog_array.update.beyond,
+  },
+  delete: { present: "ENOENT", fresh: "ENOENT", beyond: "E2BIG" },
+  lookup: { present: "ENOTSUPP", fresh: "ENOTSUPP", beyond: "ENOTSUPP" },
+};
+perf_event_array.refused = prog_array.refused.filter(([{ map_flags }]) => map_flags !== 0x800);
+
+const devmap: MapKind = {
+  ...array,
+  ...{ map_type: "devmap", value_size: 8, holds: "prog", target: 1, attach: 33, adds: 0x80 },
+  refused: [
+    ...[...ZEROS, ...FLAGS, EXTRA, BOTH_PROG, ...einval(1, 2, 64, 0x80, 0x100, 0x400, 0x1000)],
+    ...[2, 5, 12].map((value_size): [Attributes, Outcome] => [{ value_size }, "EINVAL"]),
+    [{ key_size: 8 }, "EINVAL"],
+  ],
+  taken: [{ map_flags: 4 }, { value_size: 4 }, { max_entries: 2 ** 31 }],
+  delete: { present: "ok", fresh: "ok", beyond: "EINVAL" },
+  lookup: { present: "ok", fresh: "ENOENT", beyond: "ENOENT" },
+  batch: NONE,
+};
+
+const devmap_hash: MapKind = {
+  ...devmap,
+  map_type: "devmap_hash",
+  refused: [...devmap.refused, [{ max_entries: 2 ** 31 + 1 }, "EINVAL"]],
+  update: {
+    fresh: ["ok", "ok", "ok", "EINVAL", "EINVAL"],
+    present: REPLACES,
+    beyond: ["E2BIG", "E2BIG", "E2BIG", "EINVAL", "EINVAL"],
+  },
+  delete: { present: "ok", fresh: "ENOENT", beyond: "ENOENT" },
+  walk: "keys",
+};
+
+const cpumap: MapKind = {
+  ...devmap,
+  ...{ map_type: "cpumap", target: 192, attach: 35, adds: 0, cpus: 64 },
+  refused: [...[...devmap.refused, ...einval(8, 16)], [{ max_entries: 257 }, "E2BIG"]],
+  taken: [{ map_flags: 4 }, { value_size: 4 }, { max_entries: 256 }],
+};
+
 const hash_of_maps: MapKind = {
   ...hash,
   ...{ map_type: "hash_of_maps", holds: "map" },
@@ -257,5 +311,6 @@ const ringbuf: MapKind = {
 export const KINDS: MapKind[] = [
   ...[hash, percpu_hash, lru_hash, lru_percpu_hash, lpm_trie],
   ...[array, percpu_array, prog_array, array_of_maps, hash_of_maps],
+  ...[perf_event_array, devmap, devmap_hash, cpumap],
   ...[queue, { ...queue, map_type: "stack" }, bloom_filter, ringbuf],
 ];

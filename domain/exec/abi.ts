@@ -103,6 +103,7 @@ export const HELPERS: Readonly<Record<number, Signature>> = {
   18: { args: "iii", ret: "i" }, // skb_vlan_push
   19: { args: "i", ret: "i" }, // skb_vlan_pop
   23: { args: "il", ret: "i" }, // redirect
+  25: { args: "iilii", ret: "i" }, // perf_event_output
   26: { args: "iiii", ret: "i" }, // skb_load_bytes
   28: { args: "iiiil", ret: "l" }, // csum_diff
   34: { args: "i", ret: "p" }, // get_hash_recalc
@@ -114,6 +115,7 @@ export const HELPERS: Readonly<Record<number, Signature>> = {
   43: { args: "iil", ret: "i" }, // skb_change_head
   44: { args: "ii", ret: "i" }, // xdp_adjust_head
   48: { args: "il", ret: "l" }, // set_hash
+  51: { args: "iil", ret: "i" }, // redirect_map
   54: { args: "ii", ret: "i" }, // xdp_adjust_meta
   65: { args: "ii", ret: "i" }, // xdp_adjust_tail
   68: { args: "iiiil", ret: "i" }, // skb_load_bytes_relative

@@ -16,17 +16,29 @@ function fd_array.slots(m)
   return kernel.key("elem", m.id), kernel.key("keys", m.id)
 end
 
-function fd_array.alloc_check(attr)
+function fd_array.alloc_check(attr, flags)
   if attr.value_size ~= 4 then map.invalid("value_size is not 4") end
   if bit.band(attr.map_flags, ACCESS_PROG) ~= 0 then
     map.invalid("BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG are not for arrays of fds")
   end
-  index.alloc_check(attr, 0)
+  index.alloc_check(attr, flags or 0)
+end
+
+local function show(_, id)
+  return struct.pack("<I4", id)
 end
 
 function fd_array.lookup(m, key)
   local id = call("ZSCORE", (fd_array.slots(m)), index.of(key))
-  return id and struct.pack("<I4", id) or nil
+  return id and show(m, id) or nil
+end
+
+-- __bpf_prog_map_compatible(): all programs of a map, in its slots and naming it, are of one kind. The
+-- first one sets it, for good.
+function fd_array.adopts(m, kind)
+  local record = kernel.key("map", m.id)
+  call("HSETNX", record, "owner", kind)
+  return call("HGET", record, "owner") == kind
 end
 
 -- bpf_fd_array_map_update_elem(): flags, index, then the fd, from which resolve(m, fd) makes an id; the
@@ -52,16 +64,16 @@ function fd_array.delete(m, key)
   refcount.put(m.ops.holds, id, "slot:" .. m.id)
 end
 
--- Filled slots, in order.
-function fd_array.page(m, cursor, limit)
+-- Filled slots, in order; shown(m, score) for those that are not just an id.
+function fd_array.page(m, cursor, limit, shown)
   local slots, order = fd_array.slots(m)
   local from = cursor and "(" .. index.of(cursor) or "-inf"
   local some = call("ZRANGEBYSCORE", order, from, "+inf", "LIMIT", 0, limit + 1)
   local more = #some > limit and table.remove(some)
   if #some == 0 then return {} end
   local list = {}
-  for n, id in ipairs(call("ZMSCORE", slots, unpack(some))) do
-    list[2 * n - 1], list[2 * n] = index.key(some[n]), struct.pack("<I4", id)
+  for n, score in ipairs(call("ZMSCORE", slots, unpack(some))) do
+    list[2 * n - 1], list[2 * n] = index.key(some[n]), (shown or show)(m, score)
   end
   return list, more and list[#list - 1] or nil
 end
@@ -71,22 +83,26 @@ function fd_array.entries(m)
 end
 
 -- A step of the work list: puts the objects of slots that no map has any more.
-function fd_array.put_slots(kind, id, list)
+function fd_array.put_slots(kind, id, list, unit)
   local key, room = kernel.key("slots", list), use("work").room()
   local some = call("ZPOPMIN", key, room)
-  for i = 2, #some, 2 do refcount.put(kind, some[i], "slot:" .. id) end
-  if #some == 2 * room then use("work").push("fd_array", "put_slots", kind, id, list) end
+  for i = 2, #some, 2 do
+    local object = math.floor(some[i] / (unit or 1))
+    if object > 0 then refcount.put(kind, object, "slot:" .. id) end
+  end
+  if #some == 2 * room then use("work").push("fd_array", "put_slots", kind, id, list, unit or 1) end
   return #some / 2
 end
 
--- The map is empty at once, the objects go through the work list.
-function fd_array.clear(kind, id)
+-- The map is empty at once, the objects go through the work list. A score is an id times `unit`, and
+-- may have something else below it.
+function fd_array.clear(kind, id, unit)
   local key = kernel.key("elem", id)
   if call("EXISTS", key) == 0 then return end
   local list = kernel.next("slots")
   call("UNLINK", kernel.key("keys", id))
   call("RENAME", key, kernel.key("slots", list))
-  use("work").push("fd_array", "put_slots", kind, id, list)
+  use("work").push("fd_array", "put_slots", kind, id, list, unit or 1)
 end
 
 return fd_array

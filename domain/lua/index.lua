@@ -58,12 +58,17 @@ function index.lookup(m, key)
   return i < m.max_entries and paged.read(m.id, m.value_bytes, i) or nil
 end
 
--- array_map_update_elem()
-function index.update(m, key, value, flags)
+-- The index of an update: flags, index, then that there is nothing that does not exist.
+function index.check_update(m, key, flags)
   if flags > EXIST then kernel.fail("EINVAL", "flags " .. flags .. " is neither 0, 1 nor 2") end
   local i = index.check(m, key)
   if flags == NOEXIST then kernel.fail("EEXIST", "every element of an array exists") end
-  paged.write(m.id, m.value_bytes, i, value)
+  return i
+end
+
+-- array_map_update_elem()
+function index.update(m, key, value, flags)
+  paged.write(m.id, m.value_bytes, index.check_update(m, key, flags), value)
 end
 
 function index.delete()

@@ -18,10 +18,11 @@
 --   positions(map), fits(map, records) or absent: a ring buffer's room
 --   output(map, records, flags), read(map, from, limit, may_write) or absent: a ring buffer's records
 --   direct_value(map, offset) or absent: BPF_PSEUDO_MAP_VALUE
---   check_prog(map, prog), adopt(map, prog) or absent: a program names the map
+--   adopt(map, prog)   or absent: a program names the map, which may be of programs of another kind
 -- and properties: locks (a value may have a bpf_spin_lock), percpu, takes_extra (map_extra), asks_value
 -- (a lookup comes with a value), matches (it may answer with another key's), holds (the kind of object
--- whose ids are the values), cursor_bytes (where a cursor is no key), never_inner (not in a map of maps).
+-- whose ids are the values), cursor_bytes (where a cursor is no key), never_inner (not in a map of maps),
+-- needs (a capability beside CAP_BPF).
 local kernel = use("kernel")
 local fd_table = use("fd_table")
 local call = redis.call

@@ -9,10 +9,10 @@ local band = bit.band
 local map_attr = { sys = {} }
 local sys = map_attr.sys
 
-local TYPES = { [1] = "hash", [2] = "array", [3] = "prog_array", [5] = "percpu_hash",
-  [6] = "percpu_array", [9] = "lru_hash", [10] = "lru_percpu_hash", [11] = "lpm_trie",
-  [12] = "array_of_maps", [13] = "hash_of_maps", [22] = "queue", [23] = "stack", [27] = "ringbuf",
-  [30] = "bloom_filter" }
+local TYPES = { [1] = "hash", [2] = "array", [3] = "prog_array", [4] = "perf_event_array",
+  [5] = "percpu_hash", [6] = "percpu_array", [9] = "lru_hash", [10] = "lru_percpu_hash",
+  [11] = "lpm_trie", [12] = "array_of_maps", [13] = "hash_of_maps", [14] = "devmap", [16] = "cpumap",
+  [22] = "queue", [23] = "stack", [25] = "devmap_hash", [27] = "ringbuf", [30] = "bloom_filter" }
 local RDONLY_WRONLY, NUMA_NODE, ACCESS_PROG, TOKEN_FD = 24, 4, 384, 65536
 
 local known, names = {}, {}
@@ -47,6 +47,10 @@ function map_attr.check_name(name, field)
   end
 end
 
+local function need(cap, what)
+  if not cred.capable_or_admin(cap) then kernel.fail("EPERM", "creating " .. what .. " needs " .. cap) end
+end
+
 -- BPF_MAP_CREATE, in the kernel's order. locks: the offsets of those that `schema` describes.
 function sys.map_create(type, key_size, value_size, max_entries, flags, name, extra, inner_fd, schema, locks)
   local attr = { key_size = tonumber(key_size), value_size = tonumber(value_size),
@@ -61,7 +65,8 @@ function sys.map_create(type, key_size, value_size, max_entries, flags, name, ex
   if extra ~= "0" and not ops.takes_extra then map.invalid("map_extra has no meaning for this map_type") end
   ops.alloc_check(attr)
   if band(flags, TOKEN_FD) ~= 0 then map.invalid("BPF_F_TOKEN_FD: there are no tokens") end
-  if not cred.capable_or_admin("CAP_BPF") then kernel.fail("EPERM", "creating a map needs CAP_BPF") end
+  need("CAP_BPF", "a map")
+  if ops.needs then need(ops.needs, "a " .. known[type]) end
   local fields = ops.alloc(attr) or {}
   map_attr.check_name(name, "map_name")
   if locks ~= "" then check_locks(ops, flags) end

@@ -1,32 +1,21 @@
 -- BPF_MAP_TYPE_PROG_ARRAY (kernel/bpf/arraymap.c): slots that tail calls go through.
 -- Invariant: with the last user reference every slot is emptied (c9da161c65), which is what lets
 -- cycles of programs and arrays be freed.
-local kernel = use("kernel")
 local map = use("map")
 local index = use("index")
 local fd_array = use("fd_array")
-local call = redis.call
 
 local function alloc() end
 
--- __bpf_prog_map_compatible(): all programs of an array, in its slots and naming it, are of one kind.
-local function check_prog(m, prog)
-  local owner = call("HGET", kernel.key("map", m.id), "owner")
-  if owner and owner ~= prog.owner then
+local function adopt(m, prog)
+  if not fd_array.adopts(m, prog.owner) then
     map.invalid("prog_array " .. m.id .. " is of programs of another type")
   end
 end
 
--- The first one sets the kind, for good.
-local function adopt(m, prog)
-  call("HSETNX", kernel.key("map", m.id), "owner", prog.owner)
-end
-
 local function resolve(m, fd)
   local f = use("fd_table").fget_kind(fd, "prog")
-  local prog = use("prog").load(f.id)
-  check_prog(m, prog)
-  adopt(m, prog)
+  adopt(m, use("prog").load(f.id))
   return f.id
 end
 
@@ -43,5 +32,4 @@ end
 return { alloc_check = fd_array.alloc_check, alloc = alloc, lookup = fd_array.lookup,
   update = fd_array.update, delete = fd_array.delete, next_key = index.next_key,
   page = fd_array.page, entries = fd_array.entries, release_users = release_users, free = free,
-  check_prog = check_prog, adopt = adopt, resolve = resolve, holds = "prog",
-  never_inner = true }
+  adopt = adopt, resolve = resolve, holds = "prog", never_inner = true }

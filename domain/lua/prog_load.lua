@@ -83,14 +83,11 @@ local function resolve(refs, type)
   return maps, ids
 end
 
--- bpf_check_tail_call(): each program array is asked and adopted in turn, and what fails after that
--- (a later array, EMFILE) undoes nothing, as in Linux.
+-- bpf_check_tail_call(): each map that holds programs takes this one for its own, or not; what fails after
+-- that (a later map, EMFILE) undoes nothing, as in Linux.
 local function adopt(maps, prog)
   for _, m in ipairs(maps) do
-    if m.ops.check_prog then
-      m.ops.check_prog(m, prog)
-      m.ops.adopt(m, prog)
-    end
+    if m.ops.adopt then m.ops.adopt(m, prog) end
   end
 end
 

@@ -23,6 +23,9 @@ local NO_TEST_RUN = { kprobe = true, tracepoint = true, perf_event = true, cgrou
   lwt_seg6local = true, flow_dissector = true, raw_tracepoint = true,
   raw_tracepoint_writable = true, sk_lookup = true, syscall = true, netfilter = true }
 
+-- BPF_XDP_DEVMAP, BPF_XDP_CPUMAP
+local IN_SLOTS = { ["33"] = true, ["35"] = true }
+
 -- 1 for a program that is known as it is, else its record, its instructions and the attributes of its
 -- maps; false for one that is gone.
 local function program(want)
@@ -44,8 +47,12 @@ end
 -- The program's id and time of loading, then the programs and maps wanted, unless wanted for another.
 local function see(id, packed)
   local wants = cmsgpack.unpack(packed)
-  local loaded, type = unpack(call("HMGET", kernel.key("prog", id), "load_time", "prog_type"))
+  local loaded, type, attach =
+    unpack(call("HMGET", kernel.key("prog", id), "load_time", "prog_type", "expected_attach_type"))
   if NO_TEST_RUN[type] then kernel.fail("ENOTSUPP", "a " .. type .. " program has no test run") end
+  if type == "xdp" and IN_SLOTS[attach] then
+    kernel.fail("EINVAL", "an xdp program for slots of devmaps and cpumaps has no test run")
+  end
   if tostring(wants[1]) ~= tostring(id) then return id, loaded, false, false end
   return id, loaded, mapped(wants[2], program), mapped(wants[3], run_map.view)
 end

@@ -11,6 +11,9 @@ const TAKEN_BY: Readonly<Record<string, readonly number[]>> = {
   cgroup_array: [33, 37],
   array_of_maps: [1],
   hash_of_maps: [1],
+  devmap: [1, 51],
+  devmap_hash: [1, 51],
+  cpumap: [51],
   queue: [87, 88, 89],
   stack: [87, 88, 89],
   bloom_filter: [87, 89],
@@ -24,6 +27,7 @@ const TAKES: Readonly<Record<number, readonly string[]>> = {
   27: ["stack_trace"],
   33: ["cgroup_array"],
   37: ["cgroup_array"],
+  51: ["devmap", "devmap_hash", "cpumap"],
   55: ["perf_event_array"],
   87: ["queue", "stack", "bloom_filter"],
   88: ["queue", "stack"],
@@ -38,7 +42,7 @@ const TAKES: Readonly<Record<number, readonly string[]>> = {
 };
 
 /** Helpers for maps that this service has none of. */
-const FOREIGN = new Set([51, 52, 53, 60, 70, 71, 72, 81, 82, 107, 108, 156, 157, 209, 210, 211]);
+const FOREIGN = new Set([52, 53, 60, 70, 71, 72, 81, 82, 107, 108, 156, 157, 209, 210, 211]);
 
 /** bpf_map_type, as the log gives it. */
 export const MAP_TYPE_NUMBERS: Readonly<Record<string, number>> = {
@@ -55,8 +59,11 @@ export const MAP_TYPE_NUMBERS: Readonly<Record<string, number>> = {
   lpm_trie: 11,
   array_of_maps: 12,
   hash_of_maps: 13,
+  devmap: 14,
+  cpumap: 16,
   queue: 22,
   stack: 23,
+  devmap_hash: 25,
   ringbuf: 27,
   bloom_filter: 30,
 };

@@ -6,6 +6,8 @@ import { Refused } from "./fault.ts";
 export interface Context {
   /** Its address. */
   readonly at: number;
+  /** Bytes of the packet that the program sees. */
+  readonly length: number;
   /** LD_ABS and LD_IND: -1 when there are no such bytes. */
   load(offset: number, size: number): bigint;
   /** The packet and the context as the caller gets them back. */

@@ -4,6 +4,7 @@
 import type { Arena } from "./arena.ts";
 import { csumHelpers } from "./helpers_csum.ts";
 import { mapHelpers } from "./helpers_map.ts";
+import { perfHelpers } from "./helpers_perf.ts";
 import { ringbufHelpers } from "./helpers_ringbuf.ts";
 import { skbHelpers } from "./helpers_skb.ts";
 import { stringHelpers } from "./helpers_string.ts";
@@ -31,6 +32,7 @@ export const helpersOf = (host: Host): Helpers => ({
   ...traceHelpers(host),
   ...stringHelpers(host),
   ...ringbufHelpers(host),
+  ...perfHelpers(host),
   ...csumHelpers(host),
   ...skbHelpers(host),
   ...xdpHelpers(host),

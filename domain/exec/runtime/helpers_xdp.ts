@@ -19,6 +19,9 @@ export function xdpHelpers(host: Host): Helpers {
   return {
     // bpf_xdp_adjust_head()
     44: (_ctx: number, offset: number) => (xdp().adjustHead(offset) ? 0 : -EINVAL),
+    // bpf_redirect_map(): only says where to
+    51: (handle: number, index: number, flags: bigint) =>
+      host.run.map(handle).redirect(index >>> 0, BigInt.asUintN(64, flags)),
     // bpf_xdp_adjust_meta()
     54: (_ctx: number, offset: number) => {
       const errno = xdp().adjustMeta(offset);

@@ -101,5 +101,10 @@ export abstract class RunMap {
     return null;
   }
 
+  /** bpf_redirect_map() @throws Missing */
+  redirect(_index: number, _flags: bigint): number {
+    return -ERRNO.EOPNOTSUPP;
+  }
+
   abstract finish(effects: Effects): void;
 }

@@ -89,6 +89,10 @@ export class Skb implements Context {
     ]);
   }
 
+  get length(): number {
+    return this.packet.size;
+  }
+
   get hash(): number {
     return this.arena.view.getUint32(this.at + SK_BUFF.hash, true);
   }

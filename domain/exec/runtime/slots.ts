@@ -1,4 +1,4 @@
-// Maps whose values are objects: a value is an id of 4 bytes.
+// Maps whose values programs cannot change: of objects, a value being an id of 4 bytes, or of where packets go.
 
 import type { MapView } from "../job.ts";
 import { Missing } from "./fault.ts";
@@ -21,12 +21,17 @@ export abstract class Slots extends RunMap {
     }
   }
 
-  /** The id in the slot of this key, which is bytes; null when it is empty. @throws Missing */
-  protected id(key: Buffer): number | null {
+  /** What is in the slot of this key, which is bytes; null when it is empty. @throws Missing */
+  protected value(key: Buffer): Uint8Array | null {
     const k = indexKey(key, 0, this.view.key_size);
     const slot = this.index.get(k) ?? this.absent(k, key);
     this.asked.add(slot);
-    return slot.value === null ? null : buffer(slot.value).readUInt32LE(0);
+    return slot.value;
+  }
+
+  protected id(key: Buffer): number | null {
+    const value = this.value(key);
+    return value === null ? null : buffer(value).readUInt32LE(0);
   }
 
   private absent(k: IndexKey, bytes: Buffer): Slot {

@@ -1,0 +1,101 @@
+-- What maps that bpf_redirect_map() goes by share (kernel/bpf/devmap.c, cpumap.c): filled slots as in
+-- fd_array.lua, a score being a target (an interface, the size of a CPU's queue) and, times PROG, the id
+-- of the program that packets meet there, or 0. A value is the target, and with 8 bytes the program:
+-- written as its fd, read as its id.
+-- Invariant: a slot holds one reference on its program, as "slot:<map>".
+local map = use("map")
+local index = use("index")
+local fd_array = use("fd_array")
+local refcount = use("refcount")
+local call = redis.call
+
+-- More than any target.
+local PROG = 32768
+
+local redirect = {}
+
+function redirect.check_attributes(attr, flags)
+  if attr.max_entries == 0 then map.invalid("max_entries is 0") end
+  if attr.key_size ~= 4 then map.invalid("key_size is not 4") end
+  if attr.value_size ~= 4 and attr.value_size ~= 8 then map.invalid("value_size is neither 4 nor 8") end
+  if bit.band(attr.map_flags, bit.bnot(flags)) ~= 0 then
+    map.invalid("map_flags " .. attr.map_flags .. " for this type")
+  end
+end
+
+function redirect.alloc() end
+
+-- The target, and the fd of the program if there is to be one.
+function redirect.parse(value)
+  local target, fd = struct.unpack("<I4i4", value .. "\0\0\0\0")
+  return target, fd > 0 and fd or nil
+end
+
+-- Of programs of one type that agree on fragments; what they attach to is not asked.
+local function adopts(m, prog)
+  return fd_array.adopts(m, (prog.owner:gsub("/%d+", "", 1)))
+end
+
+function redirect.adopt(m, prog)
+  if not adopts(m, prog) then
+    map.invalid(m.type .. " " .. m.id .. " is of programs of another type, or with other fragments")
+  end
+end
+
+-- The id of the program with this fd, or nil for one that cannot be in the map.
+function redirect.resolve(m, fd, attach)
+  local f = use("fd_table").peek(fd)
+  if not f or f.kind ~= "prog" then return nil end
+  local prog = use("prog").load(f.id)
+  return prog.owner:find("^xdp/" .. attach .. "/") and adopts(m, prog) and f.id or nil
+end
+
+local function put(m, score)
+  local id = math.floor(score / PROG)
+  if id > 0 then refcount.put("prog", id, "slot:" .. m.id) end
+end
+
+function redirect.set(m, i, target, prog)
+  local slots, order = fd_array.slots(m)
+  local old = call("ZSCORE", slots, i)
+  if prog then refcount.get("prog", prog, "slot:" .. m.id) end
+  call("ZADD", slots, target + PROG * (prog or 0), i)
+  if old then put(m, old) else call("ZADD", order, i, i) end
+end
+
+-- Whether there was something.
+function redirect.clear(m, i)
+  local slots, order = fd_array.slots(m)
+  local old = call("ZSCORE", slots, i)
+  if not old then return false end
+  call("ZREM", slots, i)
+  call("ZREM", order, i)
+  put(m, old)
+  return true
+end
+
+-- dev_map_delete_elem(), cpu_map_delete_elem(): an empty slot is no error.
+function redirect.delete(m, key)
+  local i = index.of(key)
+  if i >= m.max_entries then map.invalid("index " .. i .. " of a " .. m.type .. " of " .. m.max_entries) end
+  redirect.clear(m, i)
+end
+
+local function show(m, score)
+  return struct.pack("<I4I4", score % PROG, math.floor(score / PROG)):sub(1, m.value_size)
+end
+
+function redirect.lookup(m, key)
+  local score = call("ZSCORE", (fd_array.slots(m)), index.of(key))
+  return score and show(m, score) or nil
+end
+
+function redirect.page(m, cursor, limit)
+  return fd_array.page(m, cursor, limit, show)
+end
+
+function redirect.free(id)
+  fd_array.clear("prog", id, PROG)
+end
+
+return redirect

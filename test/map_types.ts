@@ -232,7 +232,7 @@ const devmap_hash: MapKind = {
 
 const cpumap: MapKind = {
   ...devmap,
-  ...{ map_type: "cpumap", target: 192, attach: 35, adds: 0, cpus: 64 },
+  ...{ map_type: "cpumap", target: 192, attach: 35, adds: 0, cpus: 4 },
   refused: [...[...devmap.refused, ...einval(8, 16)], [{ max_entries: 257 }, "E2BIG"]],
   taken: [{ map_flags: 4 }, { value_size: 4 }, { max_entries: 256 }],
 };

@@ -8,7 +8,7 @@ export interface Step {
   proc?: string;
   fd?: string;
   key?: string | null;
-  value?: string | { fd: string };
+  value?: string | { fd: string; target?: string };
   type?: string | number;
   relocs?: { insn: number; fd: string }[];
   as?: string;

@@ -16,13 +16,22 @@ const octal = (mode: number) => mode.toString(8).padStart(4, "0");
 const TYPES: Record<string, string> = { directory: "dir", map: "file", prog: "file" };
 
 function value(player: Player, proc: string, given: Step["value"]) {
-  return typeof given === "object" ? { fd: player.symbol(proc, given.fd).fd } : given;
+  if (typeof given !== "object") return given;
+  const { fd } = player.symbol(proc, given.fd);
+  return given.target === undefined ? { fd } : `${given.target}+u32:${fd}`;
 }
+
+/** Maps whose values are a number and a program's id. */
+const TARGETS = /^(devmap|devmap_hash|cpumap)$/;
 
 /** A slot's value is told by the name of its object. */
 function element(player: Player, step: Step, proc: string, shown: string | { id: number }) {
-  if (typeof shown === "string") return { value: shown };
   const { object } = player.symbol(proc, step.fd);
+  if (typeof shown === "string") {
+    if (!TARGETS.test(object?.type ?? "") || shown.length !== 16) return { value: shown };
+    const prog = player.named("prog", Buffer.from(shown, "hex").readUInt32LE(4));
+    return { value: shown.slice(0, 8), prog: prog?.name ?? null };
+  }
   const kind = object?.type === "prog_array" ? "prog" : "map";
   return { obj: player.named(kind, shown.id)?.name };
 }
@@ -154,6 +163,7 @@ export const actions: Record<string, Action> = {
       license: step.license ?? "GPL",
       prog_name: step.name ?? "",
       prog_flags: step.flags ?? 0,
+      expected_attach_type: step.attach ?? 0,
     });
     return result(answer, ({ fd, id }) => {
       player.make(step.obj ?? "", "prog", id, String(step.type));

@@ -11,13 +11,15 @@ import struct
 
 MAP_TYPES = dict(enumerate(
     "unspec hash array prog_array perf_event_array percpu_hash percpu_array stack_trace"
-    " cgroup_array lru_hash lru_percpu_hash lpm_trie array_of_maps hash_of_maps".split()
-)) | {22: "queue", 23: "stack", 27: "ringbuf", 30: "bloom_filter"}
+    " cgroup_array lru_hash lru_percpu_hash lpm_trie array_of_maps hash_of_maps devmap sockmap"
+    " cpumap xskmap".split()
+)) | {22: "queue", 23: "stack", 25: "devmap_hash", 27: "ringbuf", 30: "bloom_filter"}
 PROG_TYPES = dict(enumerate(
     "unspec socket_filter kprobe sched_cls sched_act tracepoint xdp perf_event cgroup_skb".split()
 ))
 PERCPU = {"percpu_hash", "percpu_array", "lru_percpu_hash"}
 SLOTS = {"prog_array": "prog", "array_of_maps": "map", "hash_of_maps": "map"}
+TARGETS = {"devmap", "devmap_hash", "cpumap"}  # a value is a number and a program
 
 SYS_BPF = 321  # x86-64
 SIZE = 168  # of union bpf_attr in Linux 6.18
@@ -69,10 +71,10 @@ def map_create(type, sizes, flags=0, inner=0, name="", map_extra=0, btf=(0, 0, 0
     return bpf(MAP_CREATE, pack("7I16s5IQ", *head, 0, *btf, 0, map_extra))
 
 
-def prog_load(type, insns, license="GPL", name="", flags=0):
+def prog_load(type, insns, license="GPL", name="", flags=0, attach=0):
     code, terms = memory(insns), memory(license.encode() + b"\0")
     head = (type, len(insns) // 8, address(code), address(terms))
-    return bpf(PROG_LOAD, pack("2I2Q2IQ2I16s", *head, 0, 0, 0, 0, flags, name16(name)))
+    return bpf(PROG_LOAD, pack("2I2Q2IQ2I16s2I", *head, 0, 0, 0, 0, flags, name16(name), 0, attach))
 
 
 def element(cmd, fd, key, value=None, flags=0):

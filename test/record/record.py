@@ -28,7 +28,7 @@ from process import Process
 
 TIMES = 5
 CPU = 0
-SETTLED = 0.2  # seconds in which the kernel's deferred freeing is long done
+SETTLED = 1  # seconds in which the kernel's deferred freeing is long done
 PLAYERS_OWN = {"observe", "exit", "kill"}  # the ops that no process runs
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000
 

@@ -2,6 +2,7 @@ import { constantBy } from "./asm/grammar.ts";
 import { type Begin, type Call, list, number, text } from "./call.ts";
 import { Errno, reasonOf } from "./errno.ts";
 import type { Unit } from "./exec/abi.ts";
+import { locksOf } from "./exec/host/view.ts";
 import type { Argument, Value } from "./script.ts";
 import { disasm } from "./verifier/disasm.ts";
 import { decode, type Insn, SIZE } from "./verifier/insn.ts";
@@ -79,7 +80,7 @@ function shape(words: readonly string[], max_entries: number, btf: boolean): Map
   return {
     ...{ map_type, max_entries, btf },
     ...{ key_size: Number(key_size), value_size: Number(value_size), map_flags: Number(map_flags) },
-    ...(locks ? { locks: locks.split(",").map(Number) } : {}),
+    ...(locks ? locksOf(locks) : {}),
   };
 }
 

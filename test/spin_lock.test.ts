@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { assemble } from "../domain/asm/assembler.ts";
+import { safeOf } from "../domain/exec/runtime/safe.ts";
 import { compileSchema } from "../domain/schema/schema.ts";
 import { asm, lookup, map, OUT, run } from "./run_world.ts";
 import { type Session, testService } from "./service.ts";
@@ -276,6 +278,16 @@ describe("a program", () => {
     await run(session, prog.fd);
     expect(await bytes(session, fd)).toBe("080000000000000000000000ffffffff");
   });
+});
+
+it("leaves accesses under a lock as proven as others", async () => {
+  const text = `*(u32 *)(r10 -4) = 0\n r1 = map[fd:0]\n r2 = r10\n r2 += -4\n call map_lookup_elem
+    if r0 == 0 goto out\n r6 = r0 ${locked("r7 = *(u64 *)(r6 +0)")} ${OUT}`;
+  const insns = await assemble(text, "/body/asm");
+  const shape = { map_type: "hash", key_size: 4, value_size: 16, max_entries: 4, map_flags: 0 };
+  const safe = safeOf({ insns, maps: [{ ...shape, locks: [8] }], prog_type: "sched_cls" });
+  const load = insns.indexOf(Buffer.from("7967000000000000", "hex")) / 8;
+  expect(safe?.[load]).toBe(1);
 });
 
 it("an object's locks are in its BTF, and its programs run as on Linux", async () => {

@@ -27,6 +27,8 @@ export interface MapShape {
   value_size: number;
   max_entries: number;
   map_flags: number;
+  /** Offsets of each struct bpf_spin_lock in a value; programs take the last one. */
+  locks?: readonly number[];
 }
 
 /**

@@ -13,8 +13,8 @@ export interface MapView {
   map_flags: number;
   /** Of a per-CPU map: parts of a value as fetched, each rounded up to 8 bytes. */
   cpus?: number;
-  /** Its values have a bpf_spin_lock. */
-  locks?: boolean;
+  /** Of a map whose values have any. */
+  locks?: readonly number[];
   /** Elements that it had; positions of a ring buffer. */
   entries: number;
   producer?: number;

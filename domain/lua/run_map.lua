@@ -81,8 +81,7 @@ function shown.front(m, want, entries)
 end
 
 function run_map.attributes(m)
-  return { m.id, m.type, m.key_size, m.value_size, m.max_entries, m.flags, m.value_bytes,
-    m.locks and 1 or 0 }
+  return { m.id, m.type, m.locks, m.key_size, m.value_size, m.max_entries, m.flags, m.value_bytes }
 end
 
 -- Attributes, revision, entries, positions of a ring buffer, whether all is there, the elements.

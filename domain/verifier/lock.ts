@@ -32,8 +32,10 @@ function lockedMap({ range: r, off, map }: Value): MapFacts {
   if (!range.isConst(r)) {
     einval("R1 doesn't have constant offset. bpf_spin_lock has to be at the constant offset");
   }
-  if (!map?.btf) einval(`map '${name}' has to have BTF in order to use bpf_spin_lock`);
-  const lock = map.locks?.at(-1);
+  const lock = map?.locks?.at(-1);
+  if (!map || (lock === undefined && !map.btf)) {
+    einval(`map '${name}' has to have BTF in order to use bpf_spin_lock`);
+  }
   if (lock === undefined) einval(`map '${name}' has no valid bpf_spin_lock`);
   const at = r.smin + BigInt(off);
   if (at === BigInt(lock)) return map;

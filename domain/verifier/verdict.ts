@@ -37,10 +37,8 @@ export interface MapFacts extends MapShape {
   readonly id?: number;
   /** No longer written by user space. */
   readonly frozen?: boolean;
-  /** Its values are described. */
+  /** Its values are described, as they are where they have locks. */
   readonly btf?: boolean;
-  /** Offsets of each struct bpf_spin_lock in a value; programs take the last one. */
-  readonly locks?: readonly number[];
   /** Of a map of maps: what its elements are like. */
   readonly inner?: Omit<MapFacts, "inner">;
 }

@@ -33,7 +33,7 @@ export function refusal({ type, maps }: Case, { insns, functions }: CaseProgram)
 function factsOf(map: CaseMap, id: number): MapFacts {
   const { map_type, key_size, value_size, max_entries, map_flags, lock } = map;
   const frozen = (map_flags & 0x80) !== 0;
-  const locks = lock === undefined ? {} : { btf: true, locks: [lock] };
+  const locks = lock === undefined ? {} : { locks: [lock] };
   return { id, map_type, key_size, value_size, max_entries, map_flags, frozen, ...locks };
 }
 

@@ -104,7 +104,7 @@ export class View {
     return {
       ...{ id: mapId(this.place), map_type, key_size, value_size, max_entries, map_flags },
       ...(perCpu ? { cpus: valueBytes(map, cpus) / (Math.ceil(value_size / 8) * 8) } : {}),
-      ...(map.lock === undefined ? {} : { locks: true }),
+      ...(map.lock === undefined ? {} : { locks: [map.lock] }),
       entries: isArray(map) ? max_entries : map.elements.length,
       ...(map_type === "ringbuf" ? { producer: 0, consumer: 0 } : {}),
       ...this.shown(),

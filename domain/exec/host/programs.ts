@@ -20,8 +20,9 @@ const BYTES_MAX = 64 << 20;
 
 /** The same for the same code, however often it was loaded. */
 export function codeKey({ insns, maps, prog_type, func_info }: Unit): string {
-  const shapes = maps.map(({ map_type, key_size, value_size, max_entries, map_flags }) =>
-    [map_type, key_size, value_size, max_entries, map_flags].join(" "),
+  const shapes = maps.map(
+    ({ map_type, key_size, value_size, max_entries, map_flags, locks = [] }) =>
+      [map_type, key_size, value_size, max_entries, map_flags, ...locks].join(" "),
   );
   const hash = createHash("sha256").update(insns);
   hash.update([prog_type, func_info ? "func_info" : "", ...shapes].join("\n"));

@@ -24,18 +24,20 @@ export interface Seen {
   revision: number;
 }
 
-/** id, type, key_size, value_size, max_entries, flags, bytes of a value on all CPUs, whether it has locks. */
+/** Offsets, as a map's record has them. */
+export const locksOf = (text: string) => ({ locks: text.split(",").map(Number) });
+
+/** id, type, offsets of locks, key_size, value_size, max_entries, flags, bytes of a value on all CPUs. */
 export function attributes(row: Value | undefined) {
-  const [id, type, ...sizes] = list(row);
-  const [key_size = 0, value_size = 0, max_entries = 0, map_flags = 0, all = 0, locks] =
-    sizes.map(number);
+  const [id, type, locks, ...sizes] = list(row);
+  const [key_size = 0, value_size = 0, max_entries = 0, map_flags = 0, all = 0] = sizes.map(number);
   const stride = Math.ceil(value_size / 8) * 8;
   return {
     id: number(id),
     map_type: text(type),
     ...{ key_size, value_size, max_entries, map_flags },
     ...(text(type).includes("percpu") ? { cpus: all / stride } : {}),
-    ...(locks === 1 ? { locks: true } : {}),
+    ...(locks ? locksOf(text(locks)) : {}),
     bytes: all,
   };
 }

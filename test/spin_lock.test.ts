@@ -201,6 +201,36 @@ describe("a program", () => {
     expect(await bytes(session, fd)).toBe("090000000000000000000000ffffffff");
   });
 
+  it("that lets go of another map's lock on one of two paths is refused", async () => {
+    const session = await newSession();
+    const [a, b] = [
+      await map(session, "array", 1, schema()),
+      await map(session, "array", 1, schema()),
+    ];
+    const text = (other: number) => `
+      call get_prandom_u32
+      r8 = r0
+      if r8 > 5 goto other
+      r1 = map[fd:${a.fd}][0]+8
+      call spin_lock
+      goto joined
+      other:
+      r1 = map[fd:${other}][0]+8
+      call spin_lock
+      joined:${"\n r2 = 0".repeat(8)}
+      goto on
+      on:
+      goto unlock
+      unlock:
+      r1 = map[fd:${a.fd}][0]+8
+      call spin_unlock
+      r0 = 0
+      exit`;
+    await asm(session, text(a.fd));
+    const { body } = await session.post("/v1/progs", { asm: text(b.fd) });
+    expect([body.errno, body.log]).toEqual(["EINVAL", "bpf_spin_unlock of different lock"]);
+  });
+
   it("of a type that may not have locks is refused by name", async () => {
     // check_map_prog_compatibility()
     const session = await newSession();

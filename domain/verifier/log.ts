@@ -32,7 +32,9 @@ export function showState(state: State, level: number, regs: Filter, slots: Filt
     const slot = frame.stack[i] ?? EMPTY;
     if (slot.types !== EMPTY.types && slots(i)) parts.push(` ${showSlot(slot, i, level)}`);
   }
-  if (state.refs.length > 0) parts.push(` refs=${state.refs.map(({ id }) => id).join(",")}`);
+  // A lock at a constant address has none; behind it Linux prints no others.
+  const ids = state.refs.map(({ id }) => id).filter((id, i) => id !== 0 || i === 0);
+  if (ids[0]) parts.push(` refs=${ids.join(",")}`);
   if (frame.isCallback) parts.push(" cb");
   return parts.join("");
 }

@@ -35,9 +35,13 @@ interface LibraryError {
   headers?: Record<string, string>;
 }
 
+/** Of the caller's text no more than this goes into a detail. */
+const NAME_MAX = 100;
+
 /** The detail says which field it is about, by its name. */
 function blamed(problem: Problem, [first, ...more]: [Fault, ...Fault[]]): Problem {
-  const field = first.pointer.replace(/^\/((body|query|params|headers)\/)?/, "");
+  const name = first.pointer.replace(/^\/((body|query|params|headers)\/)?/, "");
+  const field = name.slice(0, NAME_MAX);
   return { ...problem, detail: `${field}: ${first.detail}`, errors: [first, ...more] };
 }
 
@@ -87,10 +91,8 @@ function faults(error: LibraryError): Fault[] {
   });
 }
 
-const PATH_MAX = 100;
-
 function detailOf({ status, message, path = "", headers }: LibraryError): string {
-  if (status === 404) return `there is no ${path.slice(0, PATH_MAX)}: see /docs`;
+  if (status === 404) return `there is no ${path.slice(0, NAME_MAX)}: see /docs`;
   if (status !== 405) return message;
   return `${message.split(" ")[0]} is not taken here, but ${headers?.Allow}`;
 }

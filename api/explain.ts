@@ -44,10 +44,15 @@ const KINDS: Readonly<Record<string, string>> = {
 };
 const SHOWN_MAX = 60;
 
-const shown = (value: unknown) => JSON.stringify(value).slice(0, SHOWN_MAX);
 const segment = (name: string) => name.replaceAll("~", "~0").replaceAll("/", "~1");
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
+
+function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, SHOWN_MAX));
+  if (typeof value !== "object" || value === null) return String(value);
+  return Array.isArray(value) ? "an array" : "an object";
+}
 
 function isOf({ type }: Schema, value: unknown): boolean {
   if (type === "integer") return Number.isInteger(value);

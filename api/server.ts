@@ -132,6 +132,7 @@ async function main(): Promise<void> {
 }
 
 (cluster.isPrimary ? main() : work()).catch((error: Error) => {
-  log("error", error.message, { cause: String(error.cause ?? "") });
+  const hint = error.message.includes("EADDRINUSE") ? ": another PORT is wanted" : "";
+  log("error", `${error.message}${hint}`, { cause: String(error.cause ?? "") });
   process.exit(1);
 });

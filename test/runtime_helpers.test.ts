@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { HELPERS } from "../domain/exec/abi.ts";
 import { helpersOf } from "../domain/exec/runtime/helpers.ts";
+import { SK_BUFF } from "../domain/exec/runtime/skb_input.ts";
 import { answer, FRAME, fault, hex, machine, run, type Setting, toHex } from "./runtime_world.ts";
 
 /** Helpers. What they answer and do to a packet is what Linux 6.18 gave for the same calls. */
@@ -152,7 +153,15 @@ describe("checksums", () => {
     expect(await diff(-5, -6, -7, 8, 4)).toBe(0xfff8);
     expect(await diff(5, 6, 7, 0, 0)).toBe(7);
     expect(await diff(5, 6, -1, 0, 0)).toBe(0xffff);
-    expect(await diff(5, 6, 7, 3, 4)).toBe(EINVAL);
+    for (const [fromSize, toSize, seed, sum] of [
+      [0, 1, 0, 0x0d],
+      [0, 3, 5, 0x0c1d],
+      [3, 0, 0, 0xfcf9],
+      [5, 7, 9, 0x121b],
+      [8, 2, -1, 0x0807],
+    ] as const) {
+      expect(await diff(0x01020304, 0x0a0b0c0d, seed, fromSize, toSize)).toBe(sum);
+    }
   });
 });
 
@@ -180,6 +189,23 @@ describe("the shape of a struct sk_buff", () => {
       prog_type: "lwt_xmit",
     });
     expect(lwt).toBe("00".repeat(28) + REST);
+  });
+
+  it("is no longer GSO once its tail has changed, and may be longer while it is", async () => {
+    const ctx = Buffer.alloc(192);
+    ctx.writeUInt32LE(7, SK_BUFF.gso_segs);
+    ctx.writeUInt32LE(100, SK_BUFF.gso_size);
+    const tail = call("bpf_skb_change_tail#38", 40, 0);
+    expect(await answer(tail + then(SK_BUFF.gso_size), { ctx })).toBe(0);
+    const after = Buffer.from((await run(tail + EXIT, { ctx })).ctx ?? []);
+    expect(after.readUInt32LE(SK_BUFF.gso_segs)).toBe(0);
+    expect(after.readUInt32LE(SK_BUFF.gso_size)).toBe(100);
+    const head = (room: number) => ask("bpf_skb_change_head#43", [room, 0], { ctx });
+    expect(await head(65535)).toEqual([0, 65589]);
+    expect(await head(-1)).toEqual([EINVAL, 54]);
+    expect(await head(1 << 22)).toEqual([ENOMEM, 54]);
+    const moved = call("bpf_skb_change_head#43", 8, 0);
+    expect(await answer(moved + then(SK_BUFF.gso_segs), { ctx })).toBe(7);
   });
 
   it("moves, and what was the packet cannot be reached any more", async () => {
@@ -218,6 +244,18 @@ describe("the shape of a struct sk_buff", () => {
     expect(await fields(pop, { data })).toEqual([54, 8, 0, 0, 0]);
     expect(await packet(pop + EXIT, { data })).toBe(toHex(FRAME));
     expect(await packet(pop + EXIT)).toBe(toHex(FRAME));
+    const popped = async (tagged: string) => {
+      const { retval, data } = await run(pop + EXIT, { data: hex(ETH + tagged) });
+      return [retval | 0, toHex(data).slice(ETH.length)];
+    };
+    for (const short of ["8100", "81000005"]) expect(await popped(short)).toEqual([ENOMEM, short]);
+    expect(await popped("810000058100")).toEqual([ENOMEM, "8100"]);
+    const seen = { data: hex(`${ETH}8100000500050102`) };
+    expect(await answer(pop + then(16), seen)).toBe(0x0400);
+    expect(await answer(pop + then(16), { data: hex(`${ETH}810000050005ffff`) })).toBe(0x0100);
+    expect(await fields(pop, { data: hex(`${ETH}81000005810000060800`) })).toEqual([
+      ...[14, 8, 1, 6, 129],
+    ]);
   });
 
   it("has a hash that can be set", async () => {
@@ -267,6 +305,24 @@ describe("the shape of a struct xdp_buff", () => {
     for (const offset of [-216, -36, -4, 0]) expect(await meta(offset)).toEqual([0, 54 - offset]);
     for (const offset of [-256, -220, 4]) expect(await meta(offset)).toEqual([EINVAL, 54]);
     for (const offset of [-215, -3]) expect(await meta(offset)).toEqual([EACCES, 54]);
+    const twice = async (first: number, second: number) => {
+      const text = `${call("bpf_xdp_adjust_meta#54", first)}
+        r1 = r6
+        r2 = ${second}
+        call bpf_xdp_adjust_meta#54`;
+      const { retval, data } = await run(text + EXIT, { prog_type: "xdp" });
+      return [retval | 0, data.length];
+    };
+    for (const [second, size] of [
+      [-8, 70],
+      [4, 58],
+      [8, 54],
+      [-208, 270],
+    ] as const) {
+      expect(await twice(-8, second)).toEqual([0, size]);
+    }
+    for (const second of [12, -212]) expect(await twice(-8, second)).toEqual([EINVAL, 62]);
+    expect(await twice(-4, -2)).toEqual([EACCES, 58]);
     const both = (head: number) => `${call("bpf_xdp_adjust_meta#54", -8)}
       r1 = *(u32 *)(r6 +8)
       *(u64 *)(r1 +0) = -1

@@ -343,6 +343,15 @@ describe("a trie", () => {
     expect(await answer(drop(16, "0a010000") + find(32, "0a010203") + READ, { maps })).toBe(8);
   });
 
+  it("keeps what is behind a prefix as it came with the last value", async () => {
+    const { ops } = await run(put(8, "0a030405") + EXIT, { maps: trie([NET]) });
+    const update = { op: "update", map: 1, value: "63000000", flags: 0 };
+    expect(told(ops)).toEqual([{ ...update, key: "080000000a030405" }]);
+    const again = drop(8, "0a000000") + put(8, "0a060708") + put(8, "0a060000", 1) + EXIT;
+    const { ops: after } = await run(again, { maps: trie([NET]) });
+    expect(told(after)).toEqual([{ ...update, key: "080000000a060708" }]);
+  });
+
   it("knows of a key that was fetched for which prefix it led to", async () => {
     const asked = { key: prefix(32, "0a010203"), value: u32(16), matched: SUBNET.key };
     const maps = trie([asked], { whole: false, entries: 2 });

@@ -1,6 +1,5 @@
 // Internet checksums (lib/checksum.c, net/core/filter.c): sums with end-around carry, u32.
 
-import { ERRNO } from "../../errno.ts";
 import type { Helpers, Host } from "./helpers.ts";
 
 const ALL = 0xffff_ffff;
@@ -12,11 +11,13 @@ export function csumAdd(a: number, b: number): number {
 
 export const csumNot = (sum: number): number => ~sum >>> 0;
 
-/** csum_partial(), of whole words of 32 bits. */
-function csumPartial(words: DataView, seed: number): number {
+/** csum_partial(), in words of 32 bits; zeros follow the last bytes. */
+function csumPartial(bytes: Buffer, seed: number): number {
+  const whole = bytes.length & ~3;
   let sum = seed;
-  for (let at = 0; at < words.byteLength; at += 4) sum = csumAdd(sum, words.getUint32(at, true));
-  return sum;
+  for (let at = 0; at < whole; at += 4) sum = csumAdd(sum, bytes.readUInt32LE(at));
+  const rest = bytes.length - whole;
+  return rest === 0 ? sum : csumAdd(sum, bytes.readUIntLE(whole, rest));
 }
 
 /** csum_from32to16() */
@@ -26,17 +27,16 @@ export function csumFold(sum: number): number {
 }
 
 export function csumHelpers(host: Host): Helpers {
-  const words = (at: number, size: number): DataView => {
+  const bytes = (at: number, size: number): Buffer => {
     host.arena.readable(at, size);
-    return new DataView(host.arena.memory.buffer, at, size);
+    return host.arena.bytes.subarray(at, at + size);
   };
   return {
     // bpf_csum_diff()
     28: (from: number, fromSize: number, to: number, toSize: number, given: bigint) => {
-      if (((fromSize | toSize) & 3) !== 0) return BigInt(-ERRNO.EINVAL);
       const seed = Number(BigInt.asUintN(32, given));
-      const taken = words(from >>> 0, fromSize >>> 0);
-      const put = words(to >>> 0, toSize >>> 0);
+      const taken = bytes(from >>> 0, fromSize >>> 0);
+      const put = bytes(to >>> 0, toSize >>> 0);
       if (fromSize === 0 && toSize === 0) return BigInt(csumFold(seed));
       if (toSize === 0) return BigInt(csumFold(csumNot(csumPartial(taken, csumNot(seed)))));
       const sum = csumPartial(put, seed);

@@ -11,6 +11,8 @@ import { Xdp } from "./xdp.ts";
 const { EFAULT, EINVAL, ENOMEM, ENOTSUPP } = ERRNO;
 /** BPF_SKB_MAX_LEN */
 const SKB_MAX = 16064;
+/** KMALLOC_MAX_SIZE */
+const KMALLOC_MAX = 4 << 20;
 const INVALIDATE_HASH = 2n;
 const STORE_FLAGS = 3n;
 const ETH_P_8021Q = 0x8100;
@@ -80,10 +82,7 @@ function shapeHelpers(host: Host): Helpers {
       return 0;
     },
     // bpf_skb_vlan_pop()
-    19: () => {
-      skbOf(host).popTag();
-      return 0;
-    },
+    19: () => (skbOf(host).popTag() ? 0 : -ENOMEM),
     // bpf_skb_change_tail()
     38: (_ctx: number, length: number, flags: bigint) => {
       const [skb, size] = [skbOf(host), length >>> 0];
@@ -91,6 +90,7 @@ function shapeHelpers(host: Host): Helpers {
       const bytes = Buffer.alloc(size);
       bytes.set(skb.packet.bytes().subarray(0, size));
       skb.replace(bytes);
+      skb.resetGso();
       return 0;
     },
     // bpf_skb_pull_data()
@@ -98,8 +98,10 @@ function shapeHelpers(host: Host): Helpers {
     // bpf_skb_change_head()
     43: (_ctx: number, room: number, flags: bigint) => {
       const skb = skbOf(host);
-      if (flags !== 0n || skb.packet.size + (room >>> 0) > SKB_MAX) return -EINVAL;
-      skb.grow(room >>> 0);
+      const size = skb.packet.size + room;
+      if (flags !== 0n || room < 0 || (!skb.isGso && size > SKB_MAX)) return -EINVAL;
+      if (size > KMALLOC_MAX) return -ENOMEM;
+      skb.grow(room);
       return 0;
     },
   };

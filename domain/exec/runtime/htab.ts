@@ -212,8 +212,14 @@ export abstract class Htab extends RunMap {
     for (const { key, present, fetched } of replaced) {
       if (!present && fetched !== null) ops.push({ op: "delete", map, key });
     }
-    for (const { key, present, at } of replaced) {
-      if (present) ops.push({ op: "update", map, key, value: this.layout.read(at), flags: 0 });
+    for (const entry of replaced.filter(({ present }) => present)) {
+      const [key, value] = [this.stored(entry), this.layout.read(entry.at)];
+      ops.push({ op: "update", map, key, value, flags: 0 });
     }
+  }
+
+  /** The key that an element is kept under. */
+  protected stored({ key }: Entry): Uint8Array {
+    return key;
   }
 }

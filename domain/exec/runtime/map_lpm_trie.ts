@@ -19,6 +19,8 @@ export class LpmTrie extends Hash {
   /** Of the prefixes that are known, the longest first. */
   private readonly lengths: number[] = [];
   private readonly asked = new Map<IndexKey, Uint8Array>();
+  /** What is behind the prefix comes with the value: the keys that elements were given. */
+  private readonly given = new Map<Entry, Uint8Array>();
   private prepared = false;
 
   private get longest(): number {
@@ -106,12 +108,17 @@ export class LpmTrie extends Hash {
     if (flags > BPF_EXIST || this.arena.bytes.readUInt32LE(key) > this.longest)
       return -ERRNO.EINVAL;
     const errno = super.update(key, value, flags);
+    if (errno === 0) this.given.set(this.entry(key), this.arena.copy(key, this.view.key_size));
     return errno === -ERRNO.E2BIG ? -ERRNO.ENOSPC : errno;
   }
 
   protected override store(entry: Entry, value: number): void {
     this.note(buffer(entry.key).readUInt32LE(0));
     super.store(entry, value, false);
+  }
+
+  protected override stored(entry: Entry): Uint8Array {
+    return this.given.get(entry) ?? entry.key;
   }
 
   override delete(key: number): number {

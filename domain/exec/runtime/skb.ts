@@ -4,7 +4,15 @@ import { type Arena, READ } from "./arena.ts";
 import { type Context, ETH_HLEN, setFields } from "./context.ts";
 import { fnv1a, isVlan, swap16 } from "./ether.ts";
 import { Packet } from "./packet.ts";
-import { ETH_P_IP, ETH_P_IPV6, PASSED, SK_BUFF, type SkbInput, skbInput } from "./skb_input.ts";
+import {
+  ETH_P_IP,
+  ETH_P_IPV6,
+  PASSED,
+  protocolOf,
+  SK_BUFF,
+  type SkbInput,
+  skbInput,
+} from "./skb_input.ts";
 
 /** How a type of program sees it. */
 export interface SkbTraits {
@@ -39,12 +47,15 @@ export class Skb implements Context {
   private link: number;
   /** What is before the packet when the program does not see it. */
   private readonly before: Uint8Array;
+  /** As it was given. */
+  private readonly gsoSize: number;
 
   constructor(arena: Arena, traits: SkbTraits, data?: Uint8Array, ctx?: Uint8Array) {
     const input = skbInput(data, ctx, traits.l2);
     this.arena = arena;
     this.traits = traits;
     this.protocol = input.protocol;
+    this.gsoSize = input.fields.readUInt32LE(SK_BUFF.gso_size);
     this.at = arena.place(input.fields, READ);
     for (const [offset, size] of traits.writable) arena.allowWrites(this.at + offset, size);
     const hidden = traits.l2 ? 0 : ETH_HLEN;
@@ -91,6 +102,20 @@ export class Skb implements Context {
 
   get length(): number {
     return this.packet.size;
+  }
+
+  /** skb_is_gso() */
+  get isGso(): boolean {
+    return this.arena.view.getUint32(this.at + SK_BUFF.gso_size, true) !== 0;
+  }
+
+  /** skb_gso_reset() of one that is: the caller's context keeps its gso_size. */
+  resetGso(): void {
+    if (!this.isGso) return;
+    setFields(this.arena, this.at, [
+      [SK_BUFF.gso_segs, 0],
+      [SK_BUFF.gso_size, 0],
+    ]);
   }
 
   get hash(): number {
@@ -162,21 +187,25 @@ export class Skb implements Context {
     this.update();
   }
 
-  /** skb_vlan_pop() */
-  popTag(): void {
-    if (this.tag !== undefined) this.tag = undefined;
-    else if (isVlan(this.protocol)) this.unwrap();
+  /** skb_vlan_pop(): whether the packet was long enough for its tags. */
+  popTag(): boolean {
+    const isBeside = this.tag !== undefined;
+    this.tag = undefined;
+    if (!isBeside && isVlan(this.protocol) && !this.unwrap()) return false;
     if (isVlan(this.protocol)) this.tag = this.unwrap();
     this.update();
+    return this.tag !== undefined || !isVlan(this.protocol);
   }
 
-  /** __skb_vlan_pop(): the tag in the packet. */
+  /** __skb_vlan_pop(): the tag in the packet; undefined when it is too short for one. */
   private unwrap() {
+    if (this.packet.size < ETH_HLEN + VLAN_HLEN) return undefined;
     const bytes = Buffer.from(this.packet.bytes());
     const tag = { protocol: this.protocol, tci: bytes.readUInt16BE(14) };
-    this.protocol = bytes.readUInt16BE(16);
+    const rest = Buffer.concat([bytes.subarray(0, 12), bytes.subarray(16)]);
+    this.protocol = protocolOf(rest);
     this.network = Math.max(ETH_HLEN, this.network - VLAN_HLEN);
-    this.packet.set(Buffer.concat([bytes.subarray(0, 12), bytes.subarray(16)]));
+    this.packet.set(rest);
     return tag;
   }
 
@@ -191,6 +220,7 @@ export class Skb implements Context {
   ctx(): Uint8Array {
     const ctx = new Uint8Array(SK_BUFF.SIZE);
     for (const [offset, size] of PASSED) ctx.set(this.arena.copy(this.at + offset, size), offset);
+    new DataView(ctx.buffer).setUint32(SK_BUFF.gso_size, this.gsoSize, true);
     return ctx;
   }
 }

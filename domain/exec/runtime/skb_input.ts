@@ -72,7 +72,7 @@ export interface SkbInput {
 }
 
 /** eth_type_trans() */
-function protocolOf(frame: Buffer): number {
+export function protocolOf(frame: Buffer): number {
   const type = frame.readUInt16BE(12);
   if (type >= ETH_P_802_3_MIN) return type;
   return frame.length >= 16 && frame.readUInt16BE(14) === 0xffff ? ETH_P_802_3 : ETH_P_802_2;

@@ -116,10 +116,10 @@ export class Xdp implements Context {
 
   /** bpf_xdp_adjust_meta() */
   adjustMeta(offset: number): "EINVAL" | "EACCES" | undefined {
-    const by = this.meta + offset;
-    if (this.head.length + by < FRAME || offset > 0) return "EINVAL";
-    if (offset % 4 !== 0) return "EACCES";
-    this.move(by, -offset);
+    const meta = this.meta - offset;
+    if (this.head.length + offset < FRAME || meta < 0) return "EINVAL";
+    if (meta % 4 !== 0) return "EACCES";
+    this.move(offset, meta);
     return undefined;
   }
 

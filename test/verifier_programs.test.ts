@@ -6,8 +6,8 @@ import { check, type MapFacts, verify } from "../domain/verifier/verifier.ts";
 /**
  * Programs that Linux 6.18 was asked about, a line each: what clang made of C (loops, packets, maps of
  * maps, tail calls, callbacks, subprograms), the same with an instruction or two changed, and random
- * ones; and each helper with maps that packets are redirected by, and perf_event_arrays. In insns a map is its
- * place in maps. Functions are static.
+ * ones; calls of helpers, and each helper with maps that packets are redirected by, and perf_event_arrays.
+ * In insns a map is its place in maps. Functions are static.
  */
 
 interface Asked {

@@ -12,6 +12,7 @@ import { Fault, isNull, isPacket, isScalar, typeName, type Value } from "./value
 const MEMORY = "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_";
 const EXPECTED: Readonly<Partial<Record<Arg, string>>> = {
   c: "ctx",
+  C: "ctx",
   M: "map_ptr",
   s: "scalar",
   z: "scalar",
@@ -21,14 +22,16 @@ const EXPECTED: Readonly<Partial<Record<Arg, string>>> = {
   f: "func",
   o: "fp",
 };
+/** PTR_MAYBE_NULL */
+const NULLABLE: ReadonlySet<Arg> = new Set<Arg>(["n", "o", "C"]);
+
 function eacces(text: string, certain = true): never {
   throw new Fault("EACCES", text, certain);
 }
 
 function typed(arg: Arg, reg: number, value: Value): void {
   const expected = EXPECTED[arg];
-  const nullable = arg === "n" || arg === "o";
-  const plain = !value.orNull || nullable;
+  const plain = !value.orNull || NULLABLE.has(arg);
   const good = expected === undefined ? MEMORY_KINDS.has(value.kind) : expected === value.kind;
   if (good && plain) return;
   eacces(`R${reg} type=${typeName(value)} expected=${expected ?? MEMORY}`);
@@ -65,12 +68,12 @@ function constantString(reg: number, value: Value): void {
 
 function checkTyped(env: Env, state: State, arg: Arg, reg: number, told: Told, before: Arg): void {
   const value = top(state).regs[reg] as Value;
-  if (isScalar(value) && (arg === "n" || arg === "o")) value.origin.mark();
-  if (isNull(value) && (arg === "n" || arg === "o")) return;
+  if (isScalar(value) && NULLABLE.has(arg)) value.origin.mark();
+  if (isNull(value) && NULLABLE.has(arg)) return;
   typed(arg, reg, value);
   if (arg === "x") {
     released(value, reg, told);
-  } else if (arg === "c") {
+  } else if (arg === "c" || arg === "C") {
     unmoved(value, reg);
   } else if (arg === "M") {
     told.map = value.map;

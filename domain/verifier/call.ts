@@ -29,7 +29,7 @@ const einval = (text: string): never => {
 function permitted(env: Env, helper: number): void {
   const name = `${helperName(helper)}#${helper}`;
   if (!isHelper(helper)) einval(`invalid func ${name}`);
-  if (helper === UNSPEC || isRefused(helper, env.options.progType)) {
+  if (helper === UNSPEC || isRefused(helper, env.options)) {
     einval(`program of this type cannot use helper ${name}`);
   }
   if (env.options.gplCompatible === false && isGplOnly(helper)) {
@@ -112,7 +112,7 @@ function settle(env: Env, state: State, told: Told): void {
 /** @returns the function that the helper calls back before it returns, if it is followed. */
 export function callHelper(env: Env, state: State, helper: number): Callback | null {
   permitted(env, helper);
-  const proto = protoOf(helper);
+  const proto = protoOf(helper, env.options.progType);
   const told: Told = {
     helper,
     map: null,

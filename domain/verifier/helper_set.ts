@@ -1,6 +1,8 @@
 // Which helpers a program may call: by its type (get_func_proto of each type in Linux 6.18, for a
 // loader with all capabilities), and by its licence.
 
+import type { Options } from "./verdict.ts";
+
 /** Numbers and stretches of numbers. */
 function numbers(text: string): number[] {
   return text
@@ -21,7 +23,7 @@ const TRACING = "4 25 27 45 67 173-174";
 const SCHED = `9-11 13 18-21 23-26 28-34 38-41 43 46-48 50 66 68-69 79 83-86 95-100 107-108 110
   122 124 135-140 151-152 155 160 163 178 192 196 204-207`;
 
-/** Beside those for everyone. Where it depends on the attach type, all of them. */
+/** Beside those for everyone. All of them, where it depends on the attach type. */
 const MORE: Readonly<Record<string, string>> = {
   socket_filter: "25-26 46-47 68 122 136-140 160 178 196",
   kprobe: TRACING,
@@ -59,13 +61,21 @@ const GPL_ONLY = new Set(
 
 const sets = new Map<string, ReadonlySet<number>>();
 
+/** The attach types that they are for, where not all are. */
+const ATTACHED: Readonly<Record<string, Readonly<Record<number, readonly number[]>>>> = {
+  cgroup_sock_addr: { 64: [10, 11] },
+  cgroup_sockopt: { 49: [22], 57: [22] },
+};
+
 /** Never of a program type whose helpers are not known. */
-export function isRefused(helper: number, progType: string | undefined): boolean {
+export function isRefused(helper: number, options: Options): boolean {
+  const { progType, expectedAttachType: attach } = options;
   const more = progType === undefined ? undefined : MORE[progType];
   if (progType === undefined || more === undefined) return false;
   const set = sets.get(progType) ?? new Set([...EVERYONE, ...numbers(more)]);
   sets.set(progType, set);
-  return !set.has(helper);
+  const attached = attach === undefined ? undefined : ATTACHED[progType]?.[helper];
+  return !set.has(helper) || attached?.includes(attach as number) === false;
 }
 
 export const isGplOnly = (helper: number): boolean => GPL_ONLY.has(helper);

@@ -100,7 +100,8 @@ export function tree(dice: Dice, type: string): Tree {
   const count = dice.oneIn(2) ? 1 : 2 + dice.below(2);
   const rest: readonly Kind[] = described ? ["plain", "given", "loop", "each"] : ["plain", "given"];
   const kinds = Array.from({ length: count }, (_, i): Kind => (i === 0 ? "main" : dice.from(rest)));
-  const may = (helper: number): boolean => dice.oneIn(2000) || !isRefused(helper, type);
+  const may = (helper: number): boolean =>
+    dice.oneIn(2000) || !isRefused(helper, { progType: type });
   const functions = kinds.map((kind, self): Subprogram => {
     const callees = kinds
       .map((other, at) => ({ function: at, kind: other as Callee }))

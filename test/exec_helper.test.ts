@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { TOP } from "../domain/exec/abi.ts";
 import { all, done, fault, load, machine, outcomes } from "./interpreter_subject.ts";
 import { insn, wide } from "./random_program_insns.ts";
 
@@ -96,7 +97,7 @@ describe("a tail call", () => {
     const program = load(code, {}, MAPS, { tail_call: tail });
     (program.exports.map0 as WebAssembly.Global).value = 0x55;
     machine.run(program);
-    expect(seen).toEqual([0x55, 9]);
+    expect(seen).toEqual([0x55, 9, TOP]);
   });
 
   it("goes on with the same fuel", () => {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { ARENA_END, LOW, SHADOW_READ, STACK } from "../domain/exec/abi.ts";
+import { ARENA_END, LOW, SHADOW_READ } from "../domain/exec/abi.ts";
 import type { Options } from "../domain/exec/compiler/compile.ts";
 import { type Ended, type Region, STACK_REGION, TOP } from "./interpreter_machine.ts";
 import { DATA_AT, done, fault, load, machine } from "./interpreter_subject.ts";
@@ -89,8 +89,8 @@ const BEYOND: [what: string, address: bigint][] = [
   ["the shadow", BigInt(SHADOW_READ)],
   ["behind the memory", 0x0300_0000n],
   ["the last 32-bit address", 0xffff_ffffn],
-  ["an alias in the next 4 GiB", (1n << 32n) + BigInt(STACK)],
-  ["an alias below 2^64", (1n << 64n) - (1n << 32n) + BigInt(STACK)],
+  ["an alias in the next 4 GiB", (1n << 32n) + BigInt(STACK_REGION.at)],
+  ["an alias below 2^64", (1n << 64n) - (1n << 32n) + BigInt(STACK_REGION.at)],
   ["-1", (1n << 64n) - 1n],
   ["2^63", 1n << 63n],
 ];
@@ -114,7 +114,7 @@ describe.each(["exact", "flat"] as const)("%s checks", (checks) => {
   });
 
   it("reach the first and the last byte of the stack", () => {
-    expect(run(access(0x71), { checks }, BigInt(STACK))).toEqual(done(0n));
+    expect(run(access(0x71), { checks }, BigInt(STACK_REGION.at))).toEqual(done(0n));
     expect(run(access(0x71), { checks }, BigInt(TOP - 1))).toEqual(done(0n));
   });
 });

@@ -6,7 +6,7 @@ import {
   MEMORY_PAGES,
   SHADOW_READ,
   SHADOW_WRITE,
-  STACK,
+  TOP,
 } from "../domain/exec/abi.ts";
 
 /** As little of a machine as a compiled program needs: memory with its shadow, fuel, a table. */
@@ -17,9 +17,13 @@ export interface Region {
   write: boolean;
 }
 
-export const STACK_REGION: Region = { at: STACK, bytes: MAX_FRAMES * FRAME_BYTES, write: true };
-/** The frame pointer of a program that is run. */
-export const TOP = STACK + MAX_FRAMES * FRAME_BYTES;
+/** The frame pointer of a program that is run, and the stack that it has. */
+export { TOP };
+export const STACK_REGION: Region = {
+  at: TOP - MAX_FRAMES * FRAME_BYTES,
+  bytes: MAX_FRAMES * FRAME_BYTES,
+  write: true,
+};
 export const BUDGET = 100_000_000n;
 
 export type Ended =
@@ -60,6 +64,7 @@ export class Machine {
   readonly view = new DataView(this.memory.buffer);
   readonly table = new WebAssembly.Table({ element: "anyfunc", initial: 64 });
   readonly fuel = new WebAssembly.Global({ value: "i64", mutable: true }, BUDGET);
+  private readonly floor = new WebAssembly.Global({ value: "i32", mutable: true }, STACK_REGION.at);
   private regions: readonly Region[] = [];
   private tables: Uint32Array[] = [];
 
@@ -84,9 +89,9 @@ export class Machine {
   load(compiled: Compiled, imports: Record<string, Imported> = {}): Loaded {
     const module = new WebAssembly.Module(named(compiled.wasm, `p${this.tables.length}`));
     this.tables.push(compiled.places);
-    const { memory, table, fuel } = this;
+    const { memory, table, fuel, floor } = this;
     const { exports } = new WebAssembly.Instance(module, {
-      env: { memory, table, fuel, ...imports },
+      env: { memory, table, fuel, floor, ...imports },
     });
     return { main: exports.main as Main, exports };
   }

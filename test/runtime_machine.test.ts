@@ -40,6 +40,22 @@ describe("tail calls", () => {
     expect(chain.length).toBe(34);
   });
 
+  /** Calls itself from a subprogram, with `more` before; each that ends adds to r0. */
+  const nested = (more: string) => `${more}
+    call pc+3
+    r0 += 1
+    r0 |= r7
+    exit
+    ${tailCall(0)}
+    r0 = 0
+    exit`;
+
+  it("of subprograms return to who called them, 34 programs deep, and leave no stack", async () => {
+    const maps = slots({ 0: 100 });
+    expect(await answer(nested("r7 = 0\n*(u64 *)(r10 -8) = 64"), { maps })).toBe(34);
+    expect(await answer(nested("r7 = *(u64 *)(r10 -8)"), { maps })).toBe(34);
+  });
+
   it("are counted anew in each repetition", async () => {
     expect((await run(self, { maps: slots({ 0: 100 }), repeat: 3 })).retval).toBe(3 * 34);
   });

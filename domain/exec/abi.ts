@@ -4,10 +4,15 @@
 /** Nothing below is ever memory: NULL and what is near it, and handles of maps and functions. */
 export const LOW = 0x1_0000;
 export const STACK = LOW;
+/** Of a program. */
 export const MAX_FRAMES = 8;
 export const FRAME_BYTES = 512;
+/** MAX_TAIL_CALL_CNT */
+export const TAIL_CALLS = 33;
+/** Where the stack begins: a tail call leaves the frames above that of the function that makes it. */
+export const TOP = STACK + (MAX_FRAMES + TAIL_CALLS * (MAX_FRAMES - 1)) * FRAME_BYTES;
 /** Where contexts, packets and values are placed; up to ARENA_END, 8 bytes apart at least. */
-export const ARENA = STACK + 0x2000;
+export const ARENA = STACK + 0x2_0000;
 export const ARENA_END = 0x0200_0000;
 /**
  * One byte for each granule of 8 bytes: how many of them, from its start, may be read (written); 0 is
@@ -16,9 +21,6 @@ export const ARENA_END = 0x0200_0000;
 export const SHADOW_READ = 0x0220_0000;
 export const SHADOW_WRITE = 0x0280_0000;
 export const MEMORY_PAGES = 0x0300_0000 / 0x1_0000;
-
-/** MAX_TAIL_CALL_CNT */
-export const TAIL_CALLS = 33;
 
 /** Of a map as a program is compiled against it: what it may have inlined. */
 export interface MapShape {
@@ -52,14 +54,15 @@ export interface Unit {
 
 /**
  * The compiled form. Every subprogram is a function (r1..r5 i64, sb i32) -> i64, sb being the frame
- * pointer r10, which grows down by FRAME_BYTES per call from STACK + MAX_FRAMES * FRAME_BYTES.
+ * pointer r10, which grows down by FRAME_BYTES per call from TOP.
  *
  * Imports, all of module "env":
  *   memory; table (funcref, shared by all programs of a machine); fuel (mutable i64)
+ *   floor      mutable i32: no frame goes below it; MAX_FRAMES below the frame of the program
  *   h<N>       helper N with the signature of HELPERS
  *   add_lookup a lookup (ADD_LOOKUP) in an array or hash, of one CPU's values or not, whose value is only
  *              tested for NULL and added to by atomics without fetch, each at a multiple of its size
- *   tail_call  (map handle i32, index i32) -> i32: place in table, or -1 for a miss
+ *   tail_call  (map handle i32, index i32, sb i32) -> i32: place in table, or -1 for a miss
  *   skb_load   (offset i32, size i32) -> i64: LD_ABS and LD_IND, host order; -1 ends the function with 0
  * Exports:
  *   main       subprogram 0

@@ -32,6 +32,7 @@ function tailCall(body: Body): void {
   const { code, links } = body;
   half(code, 2);
   half(code, 3);
+  code.get(SB);
   code.with(wasm.CALL, links.functions.get("tail_call") as number);
   code.tee(REACH);
   code.i32(-1);

@@ -1,7 +1,7 @@
 // One subprogram becomes one function.
 
 import type { Insn } from "../../verifier/insn.ts";
-import { FRAME_BYTES, STACK } from "../abi.ts";
+import { FRAME_BYTES } from "../abi.ts";
 import { BOTTOM, type Body, LOCALS, REGISTER, SB, TURNS } from "./body.ts";
 import { isMayGoto } from "./branch.ts";
 import { dispatched } from "./dispatch.ts";
@@ -9,6 +9,7 @@ import { dominators } from "./dominators.ts";
 import { payEntry } from "./fuel.ts";
 import type { Graph } from "./graph.ts";
 import { MAX_FUNCTION_BYTES, TooLarge } from "./limit.ts";
+import { globals } from "./links.ts";
 import { structured } from "./structured.ts";
 import * as wasm from "./wasm.ts";
 
@@ -30,7 +31,7 @@ function enter(body: Body, graph: Graph): void {
   code.i32(FRAME_BYTES);
   code.op(wasm.I32_SUB);
   code.tee(BOTTOM);
-  code.i32(STACK);
+  code.with(wasm.GLOBAL_GET, globals.floor);
   code.op(wasm.I32_LT_U);
   code.trapIf();
   code.get(SB);

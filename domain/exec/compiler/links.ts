@@ -5,7 +5,7 @@ import { ADD_LOOKUP, HELPERS, type Signature } from "../abi.ts";
 import type { Survey } from "./survey.ts";
 
 /** bpf_tail_call() and LD_ABS as imports. */
-const TAIL_CALL: Signature = { args: "ii", ret: "i" };
+const TAIL_CALL: Signature = { args: "iib", ret: "i" };
 const SKB_LOAD: Signature = { args: "ii", ret: "l" };
 
 export interface Import {
@@ -23,12 +23,13 @@ export interface Links extends Survey {
   readonly chains: boolean;
 }
 
-/** Index of the fuel, and of what there is for each map. */
+/** Index of the fuel, of the floor, and of what there is for each map. */
 export const globals = {
   fuel: 0,
-  map: (i: number): number => 1 + 3 * i,
-  base: (i: number): number => 2 + 3 * i,
-  seen: (i: number): number => 3 + 3 * i,
+  floor: 1,
+  map: (i: number): number => 2 + 3 * i,
+  base: (i: number): number => 3 + 3 * i,
+  seen: (i: number): number => 4 + 3 * i,
 };
 
 /** A handle of a function is its subprogram's number + 1. */

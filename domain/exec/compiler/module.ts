@@ -76,12 +76,17 @@ function imports(code: Code, { imports, chains }: Links): void {
       code.op(MUTABLE);
     },
     () => {
+      importHead(code, "floor", KIND.global);
+      code.op(wasm.I32);
+      code.op(MUTABLE);
+    },
+    () => {
       importHead(code, "table", KIND.table);
       code.op(wasm.FUNCREF);
       code.op(MIN);
       code.u32(0);
     },
-  ].slice(0, chains ? 3 : 2);
+  ].slice(0, chains ? 4 : 3);
   section(code, SECTION.import, shared.length + imports.length, (i) => {
     const place = i - shared.length;
     if (place < 0) return shared[i]?.();

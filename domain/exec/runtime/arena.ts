@@ -1,6 +1,6 @@
 // The memory of a machine as runs fill it: regions one after the other, a gap of 8 bytes or more behind
 // each, and the shadow that says how much of them may be read and written.
-// Invariant: between runs all of it reads 0, and only the stack is accessible.
+// Invariant: between runs all of it reads 0, and only the stack of one program is accessible.
 
 import {
   ARENA,
@@ -11,7 +11,7 @@ import {
   MEMORY_PAGES,
   SHADOW_READ,
   SHADOW_WRITE,
-  STACK,
+  TOP,
 } from "../abi.ts";
 import { Fault, Refused } from "./fault.ts";
 
@@ -25,6 +25,7 @@ export const READ: Access = { read: true, write: false };
 export const READ_WRITE: Access = { read: true, write: true };
 
 const STACK_BYTES = MAX_FRAMES * FRAME_BYTES;
+const FLOOR = TOP - STACK_BYTES;
 
 export const round8 = (size: number): number => Math.ceil(size / 8) * 8;
 
@@ -34,6 +35,8 @@ export class Arena {
   private readonly raw = new Uint8Array(this.memory.buffer);
   readonly words = new Uint32Array(this.memory.buffer);
   readonly view = new DataView(this.memory.buffer);
+  /** Where the stack ends. */
+  readonly floor = new WebAssembly.Global({ value: "i32", mutable: true }, FLOOR);
   private top = ARENA;
   /** Given back in this repetition; a pointer to it may still be about. */
   private retired: { at: number; size: number }[] = [];
@@ -41,7 +44,16 @@ export class Arena {
   private free = new Map<number, number[]>();
 
   constructor() {
-    this.expose(STACK, STACK_BYTES, READ_WRITE);
+    this.expose(FLOOR, STACK_BYTES, READ_WRITE);
+  }
+
+  /** A program begins with the frame that ends at `sb`: it has as many frames as any other. */
+  stackFrom(sb: number): void {
+    const { value: floor } = this.floor;
+    const next = sb - STACK_BYTES;
+    if (next >= floor) return;
+    this.expose(next, floor - next, READ_WRITE);
+    this.floor.value = next;
   }
 
   /**
@@ -158,7 +170,10 @@ export class Arena {
 
   /** A run has ended: nothing of it is left for the next. */
   reset(): void {
-    this.bytes.fill(0, STACK, STACK + STACK_BYTES);
+    const { value: floor } = this.floor;
+    this.bytes.fill(0, floor, TOP);
+    if (floor !== FLOOR) this.expose(floor, FLOOR - floor, NONE);
+    this.floor.value = FLOOR;
     this.bytes.fill(0, ARENA, this.top);
     this.expose(ARENA, this.top - ARENA, NONE);
     this.top = ARENA;

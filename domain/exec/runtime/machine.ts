@@ -1,7 +1,7 @@
 // Runs jobs, one after the other: a memory, a table of programs, and their fuel.
 // Invariant: what a run leaves in the memory is gone before the next one.
 
-import { FRAME_BYTES, MAX_FRAMES, STACK, TAIL_CALLS, type Unit } from "../abi.ts";
+import { MAX_FRAMES, TAIL_CALLS, TOP, type Unit } from "../abi.ts";
 import type { Options } from "../compiler/compile.ts";
 import type { Done, Faulted, Job, Outcome, ProgramView } from "../job.ts";
 import { Arena } from "./arena.ts";
@@ -11,7 +11,6 @@ import { forEach } from "./helpers_map.ts";
 import { type Instance, Program } from "./program.ts";
 import { Run } from "./run.ts";
 
-const TOP = STACK + MAX_FRAMES * FRAME_BYTES;
 const FOR_EACH = 164;
 /** Of the innermost frame of a program in a stack trace: the module's name, and the offset in it. */
 const FRAME = /wasm:\/\/wasm\/(p\d+)-[0-9a-f]+:wasm-function\[\d+\]:0x([0-9a-f]+)/;
@@ -88,23 +87,25 @@ export class Machine implements Host {
     });
     return {
       ...calls,
-      ...{ memory: arena.memory, table, fuel },
+      ...{ memory: arena.memory, table, fuel, floor: arena.floor },
       add_lookup: (handle: number, key: number) => {
         const map = this.run.map(handle);
         arena.readable(key >>> 0, map.view.key_size);
         return map.lookupToAdd(key >>> 0);
       },
-      tail_call: (handle: number, index: number) => this.tailCall(handle, index >>> 0),
+      tail_call: (handle: number, index: number, sb: number) =>
+        this.tailCall(handle, index >>> 0, sb),
       skb_load: (offset: number, size: number) => this.run.context.load(offset, size),
     };
   }
 
   /** bpf_tail_call(): where the program is in the table; -1 for a miss. */
-  private tailCall(handle: number, index: number): number {
+  private tailCall(handle: number, index: number, sb: number): number {
     if (this.tailCalls >= TAIL_CALLS) return -1;
     const id = this.run.map(handle).program(index);
     if (id === null) return -1;
     const { slot } = this.enter(id);
+    this.arena.stackFrom(sb);
     this.tailCalls++;
     this.chain.push(id);
     return slot;

@@ -313,7 +313,7 @@ describe("a program", () => {
 it("leaves accesses under a lock as proven as others", async () => {
   const text = `*(u32 *)(r10 -4) = 0\n r1 = map[fd:0]\n r2 = r10\n r2 += -4\n call map_lookup_elem
     if r0 == 0 goto out\n r6 = r0 ${locked("r7 = *(u64 *)(r6 +0)")} ${OUT}`;
-  const insns = await assemble(text, "/body/asm");
+  const { insns } = await assemble(text, "/body/asm");
   const shape = { map_type: "hash", key_size: 4, value_size: 16, max_entries: 4, map_flags: 0 };
   const safe = safeOf({ insns, maps: [{ ...shape, locks: [8] }], prog_type: "sched_cls" });
   const load = insns.indexOf(Buffer.from("7967000000000000", "hex")) / 8;

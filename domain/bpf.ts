@@ -106,7 +106,7 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
     wake: new Wake(script.redis),
     ...commands,
     ...elfCommands(commands, (call) =>
-      commands.sessionRenew({ ...call, record: "", fingerprint: "" }),
+      commands.sessionGet({ ...call, record: "", fingerprint: "" }),
     ),
   };
 }

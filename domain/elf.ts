@@ -11,7 +11,7 @@ import { Errno } from "./errno.ts";
  * nothing: what a load that failed has made is undone.
  */
 
-export interface ElfOptions extends Options {
+export interface ElfOptions extends Omit<Options, "cpus"> {
   /** A directory in which each program is pinned by its name, as bpftool's loadall does. */
   pin_progs?: string | undefined;
   log_level: number;
@@ -174,13 +174,13 @@ class Load {
 }
 
 /** @param kernel the commands that this one is made of. */
-/** @param alive throws for a session that has ended: an object is read for nobody else. */
-export function elfCommands(kernel: Commands, alive: (call: Call) => Promise<unknown>) {
+/** @param session throws for one that has ended: an object is read for nobody else. */
+export function elfCommands(kernel: Commands, session: (call: Call) => Promise<{ cpus: number }>) {
   return {
     /** @throws EINVAL, EOPNOTSUPP, E2BIG for the object; what its commands give, with the name of a map or program */
     async elfLoad(call: Call, object: Buffer, options: ElfOptions): Promise<Loaded> {
-      await alive(call);
-      return new Load(kernel, call, planOf(object, options), options).run();
+      const { cpus } = await session(call);
+      return new Load(kernel, call, planOf(object, { ...options, cpus }), options).run();
     },
   };
 }

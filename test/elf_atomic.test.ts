@@ -36,7 +36,7 @@ function watched(around: (n: number, name: string, command: () => Promise<unknow
       };
     },
   });
-  return { elf: elfCommands(commands, async () => {}), steps: () => count };
+  return { elf: elfCommands(commands, async () => ({ cpus: 2 })), steps: () => count };
 }
 
 const BARE = { follow: true, entries: true, cursor: "", limit: 100 };

@@ -4,7 +4,7 @@ import { Errno } from "../errno.ts";
 import type { MapInfo } from "../object.ts";
 import { blame, type Journal, unless } from "./journal.ts";
 import type { Pins } from "./pins.ts";
-import { cut, MAPS_OF_MAPS, type MapPlan, type MapShape } from "./plan.ts";
+import { cut, DEVMAPS, MAPS_OF_MAPS, type MapPlan, type MapShape } from "./plan.ts";
 
 export interface LoadedMap {
   name: string;
@@ -25,6 +25,7 @@ const SHAPE = [
   "map_extra",
 ] as const;
 const NUMA_NODE = 4;
+const RDONLY_PROG = 128;
 
 export function u32(number: number): Buffer {
   const bytes = Buffer.alloc(4);
@@ -32,8 +33,10 @@ export function u32(number: number): Buffer {
   return bytes;
 }
 
-/** Which of the six attributes differ, in words. */
-function differences(info: MapInfo, plan: MapPlan): string {
+/** Which of the six attributes differ, in words; a devmap has got a flag from the kernel. */
+function differences(found: MapInfo, plan: MapPlan): string {
+  const added = DEVMAPS.includes(plan.map_type) ? RDONLY_PROG : 0;
+  const info = { ...found, map_flags: found.map_flags & ~added };
   return SHAPE.filter((field) => String(info[field]) !== String(plan[field]))
     .map((field) => `${field} is ${info[field]}, the object wants ${plan[field]}`)
     .join("; ");

@@ -20,6 +20,7 @@ import {
   MAX_MAPS,
   type MapPlan,
   type Options,
+  PERF_EVENT_ARRAY,
   PROG_ARRAY,
 } from "./plan.ts";
 
@@ -59,6 +60,7 @@ export class ObjectMaps {
       this.data.set(map.section.index, this.#push(this.#dataMap(map)));
     }
     this.#override();
+    this.#perCpu();
   }
 
   #add(section: Section | undefined, offset: number, plan: MapPlan): void {
@@ -77,6 +79,14 @@ export class ObjectMaps {
       const plan = this.plans.find((each) => each.name === name);
       if (!plan) throw malformed(`max_entries: the object has no map '${name}'`);
       plan.max_entries = entriesOf(plan.map_type, max_entries);
+    }
+  }
+
+  /** map_set_def_max_entries() */
+  #perCpu(): void {
+    for (const map of this.plans.flatMap((plan) => [plan, plan.inner])) {
+      const unsaid = typeof map === "object" && map.max_entries === 0;
+      if (unsaid && map.map_type === PERF_EVENT_ARRAY) map.max_entries = this.#options.cpus;
     }
   }
 

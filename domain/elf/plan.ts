@@ -59,11 +59,15 @@ export interface Options {
   prog_type?: string | undefined;
   /** By names of maps. */
   max_entries?: Record<string, number> | undefined;
+  /** Entries of a perf_event_array that does not say how many. */
+  cpus: number;
 }
 
 /** An object has no more. */
 export const MAX_MAPS = 1024;
 export const PROG_ARRAY = "prog_array";
+export const PERF_EVENT_ARRAY = "perf_event_array";
+export const DEVMAPS: readonly string[] = ["devmap", "devmap_hash"];
 export const MAPS_OF_MAPS: readonly string[] = ["array_of_maps", "hash_of_maps"];
 
 /** enum bpf_map_type */

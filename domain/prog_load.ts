@@ -149,7 +149,7 @@ export async function prepareLoad(
   );
   if (!answer) return { args: args({ ids: [], log: "" }) };
   if (answer.remembered) return { remembered: answer.values };
-  const [type, attach, gpl, rows] = answer.values;
+  const [type, attach, gpl, rows, perfmon] = answer.values;
   const maps = list(rows).map(facts);
   const report = await examine(
     insns,
@@ -159,6 +159,7 @@ export async function prepareLoad(
       progType: text(type),
       expectedAttachType: number(attach),
       gplCompatible: number(gpl) === 1,
+      perfmon: number(perfmon) === 1,
     },
   );
   const ids = maps.map(({ id = 0 }) => id);

@@ -102,7 +102,7 @@ local function check(attr, insn_cnt, verdict)
 end
 
 -- For who judges the registers: the program's type, attach type, whether its licence is GPL-compatible,
--- and what its maps are like, a row for each of refs.
+-- what its maps are like, a row for each of refs, and whether it may tell addresses.
 function prog_load.sys.prog_resolve(attr_json, insn_cnt, verdict_json)
   local attr, rows = cjson.decode(attr_json), {}
   local type, attach, _, ids = check(attr, tonumber(insn_cnt), cjson.decode(verdict_json))
@@ -112,7 +112,8 @@ function prog_load.sys.prog_resolve(attr_json, insn_cnt, verdict_json)
       "map_type", "key_size", "value_size", "max_entries", "map_flags", "frozen", "inner",
       "inner_max_entries", "inner_btf")) }
   end
-  return type.name, attach, GPL[attr.license:sub(1, 127)] or 0, rows
+  local perfmon = cred.capable_or_admin("CAP_PERFMON") and 1 or 0
+  return type.name, attach, GPL[attr.license:sub(1, 127)] or 0, rows, perfmon
 end
 
 -- attr and verdict are JSON. The verdict: { before, refs, during, after, tag, ids }, refs the distinct

@@ -3,6 +3,7 @@
 import { contextField, isModelled, mayWritePacket } from "./context.ts";
 import type { Env } from "./env.ts";
 import { signExtend, truncate } from "./extend.ts";
+import { kept } from "./leak.ts";
 import * as range from "./range.ts";
 import { aligned, inRegion, isConstant, mapAllows, unmoved } from "./region.ts";
 import { inBounds } from "./stack.ts";
@@ -110,11 +111,14 @@ function closed(env: Env, { kind }: Value, reg: number): void {
 function put(env: Env, state: State, pointer: Value, access: Access, value: Value | null): void {
   const { reg, off, size } = access;
   closed(env, pointer, reg);
+  const keep = (where: string) =>
+    kept(env, env.prog[state.at]?.src ?? 0, value ?? undefined, where);
   switch (pointer.kind) {
     case "any":
       clobberStacks(state);
       return;
     case "ctx":
+      keep("ctx");
       inContext(env, pointer, access, true);
       return;
     case "fp":
@@ -122,12 +126,14 @@ function put(env: Env, state: State, pointer: Value, access: Access, value: Valu
       writeStack(env, state, pointer, off, size, value);
       return;
     case "map_value":
+      keep("map");
       mapAllows(pointer, off, size, true);
       inRegion(pointer, reg, off, size);
       return;
     case "pkt":
     case "pkt_meta":
     case "ringbuf_mem":
+      keep(pointer.kind === "ringbuf_mem" ? "mem" : "packet");
       inRegion(pointer, reg, off, size);
       return;
     default:

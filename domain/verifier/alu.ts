@@ -5,6 +5,7 @@ import type { Env } from "./env.ts";
 import { signExtend, signExtend32 } from "./extend.ts";
 import type { Insn } from "./insn.ts";
 import * as bpf from "./insn.ts";
+import { secret } from "./leak.ts";
 import { pointerArithmetic } from "./pointer.ts";
 import * as range from "./range.ts";
 import { Range } from "./range.ts";
@@ -47,6 +48,8 @@ function move(env: Env, regs: Value[], insn: Insn): Value {
   const wide = isWide(insn);
   const from = regs[insn.src] as Value;
   if (from.kind === "any") return ANY;
+  if (!wide) secret(env, insn.src, from, "partial copy of pointer");
+  else if (insn.off !== 0) secret(env, insn.src, from, "sign-extension part of pointer");
   if (!isScalar(from)) return wide && insn.off === 0 ? from : wide ? UNKNOWN : low32(UNKNOWN);
   const bits = insn.off === 0 ? (wide ? 64 : 32) : insn.off - 1;
   const whole = from.range.umax < 1n << BigInt(bits);
@@ -112,6 +115,7 @@ function negated(insn: Insn, dst: Value): Value {
 export function arithmetic(env: Env, regs: Value[], insn: Insn): Value {
   const op = bpf.opOf(insn);
   const dst = regs[insn.dst] as Value;
+  if (op === NEG || op === END) secret(env, insn.dst, dst, "pointer arithmetic prohibited");
   if (op === NEG) return negated(insn, dst);
   if (op === END) return swapped(insn, dst);
   const imm = BigInt(insn.imm);

@@ -3,6 +3,7 @@
 import { MEMORY_KINDS, memory, sized, type Told } from "./argument_memory.ts";
 import { isModelled, mayWritePacket } from "./context.ts";
 import type { Env } from "./env.ts";
+import { kept } from "./leak.ts";
 import { type Arg, type Proto, readsPacket } from "./proto.ts";
 import * as range from "./range.ts";
 import { aligned, isConstant, unmoved } from "./region.ts";
@@ -121,7 +122,10 @@ export function checkArguments(env: Env, state: State, proto: Proto, told: Told)
     }
     const value = top(state).regs[reg] as Value;
     if (value.kind === "none") eacces(`R${reg} !read_ok`);
-    if (arg === "a") continue;
+    if (arg === "a") {
+      kept(env, reg, value, "helper function");
+      continue;
+    }
     readable(env, told.helper, value);
     if (arg === "?" || value.kind === "any") {
       unmodelled(state, arg, value, told);

@@ -1,6 +1,7 @@
 // Memory that a helper is handed (check_helper_mem_access and check_mem_size_reg of Linux 6.18).
 
 import type { Env } from "./env.ts";
+import { readable } from "./leak.ts";
 import type { Arg } from "./proto.ts";
 import * as range from "./range.ts";
 import { inRegion, mapAllows } from "./region.ts";
@@ -50,6 +51,9 @@ function onStack(
 ) {
   stack.inBounds(env, state, reg, value, 0, size, writes ? "write to" : "read from");
   const [first, last] = stack.span(value, 0);
+  if (!writes && range.isConst(value.range)) {
+    readable(env, stack.frameOf(state, value), reg, first, size);
+  }
   if (told !== null && range.isConst(value.range)) {
     told.room = { pointer: value, reg, size };
   } else if (writes) {

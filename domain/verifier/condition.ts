@@ -2,10 +2,12 @@
 
 import { compute } from "./arith.ts";
 import { EQ, flip, NE, opposite, refine, taken } from "./branch.ts";
+import type { Env } from "./env.ts";
 import type { Insn } from "./insn.ts";
 import * as bpf from "./insn.ts";
+import { secret } from "./leak.ts";
 import { Origin } from "./origin.ts";
-import { comparePackets, packetTaken } from "./packet.ts";
+import { bounded, comparePackets, packetTaken } from "./packet.ts";
 import type { Range } from "./range.ts";
 import * as range from "./range.ts";
 import { copy, replace, type State, top } from "./state.ts";
@@ -121,10 +123,18 @@ function samePointers(insn: Insn, here: State, there: State, dst: Value, src: Va
   regs[reg] = { ...notNull(lifted), id: lifted.id };
 }
 
+const PROHIBITED = "pointer comparison prohibited";
+const isInPacket = (v: Value): boolean => isPacket(v) || v.kind === "pkt_end";
+
+function isNullTest(insn: Insn, { orNull }: Value): boolean {
+  const isEquality = bpf.opOf(insn) === EQ || bpf.opOf(insn) === NE;
+  return orNull && isEquality && isWide(insn) && !bpf.isX(insn) && insn.imm === 0;
+}
+
 function comparePointers(insn: Insn, here: State, there: State, dst: Value, src: Value): void {
   const op = bpf.opOf(insn);
   if (bpf.isX(insn)) samePointers(insn, here, there, dst, src);
-  if (!bpf.isX(insn) && insn.imm === 0 && (op === EQ || op === NE) && dst.orNull) {
+  if (isNullTest(insn, dst)) {
     settleNull(here, dst, op === NE);
     settleNull(there, dst, op === EQ);
     return;
@@ -147,11 +157,13 @@ function blur(state: State, reg: number): void {
  * Goes on where Linux does: with the next instruction, if both ways are open.
  * @returns the state at the target, when that is still to be followed.
  */
-export function jump(state: State, insn: Insn): State | null {
+export function jump(env: Env, state: State, insn: Insn): State | null {
   const { regs } = top(state);
   const dst = regs[insn.dst] as Value;
   const src = operand(insn, regs);
   const target = bpf.target(insn, state.at);
+  const isOfPackets = isInPacket(dst) && isInPacket(src);
+  if (bpf.isX(insn) && !isOfPackets) secret(env, insn.src, src, PROHIBITED);
   const decided = decide(insn, dst, src);
   if (decided !== undefined) {
     if (isScalar(dst)) dst.origin.mark();
@@ -159,6 +171,7 @@ export function jump(state: State, insn: Insn): State | null {
     state.at = decided ? target : state.at + 1;
     return null;
   }
+  if (!isNullTest(insn, dst) && !bounded(insn, dst, src)) secret(env, insn.dst, dst, PROHIBITED);
   const isItself = bpf.isX(insn) && insn.dst === insn.src;
   if (isOpen(dst) || isOpen(src)) state.certain = false;
   if (isItself && isScalar(dst)) blur(state, insn.dst);

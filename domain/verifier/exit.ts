@@ -3,6 +3,7 @@
 
 import { unleaked } from "./call.ts";
 import type { Env } from "./env.ts";
+import { secret } from "./leak.ts";
 import { HELD, isLocked } from "./lock.ts";
 import * as range from "./range.ts";
 import { clobber, depth, type State, top } from "./state.ts";
@@ -55,6 +56,7 @@ function fromProgram(env: Env, state: State): void {
   unleaked(state, "BPF_EXIT instruction in main prog");
   const r0 = top(state).regs[0] as Value;
   if (r0.kind === "none") throw new Fault("EACCES", "R0 !read_ok");
+  secret(env, 0, r0, "leaks addr as return value");
   const bounds = answers(env.options.progType, env.options.expectedAttachType);
   if (bounds === null || r0.kind === "any") return;
   if (!isScalar(r0)) {

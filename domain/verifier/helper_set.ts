@@ -59,6 +59,11 @@ const GPL_ONLY = new Set(
     204-207`),
 );
 
+/** For those with CAP_PERFMON (bpf_base_func_proto and the like). */
+const PERFMON = new Set(
+  numbers("6 16 22 35 55 109 112-115 117 136-141 148-149 158 165 175-178 180 191 196"),
+);
+
 const sets = new Map<string, ReadonlySet<number>>();
 
 /** The attach types that they are for, where not all are. */
@@ -69,7 +74,8 @@ const ATTACHED: Readonly<Record<string, Readonly<Record<number, readonly number[
 
 /** Never of a program type whose helpers are not known. */
 export function isRefused(helper: number, options: Options): boolean {
-  const { progType, expectedAttachType: attach } = options;
+  const { progType, expectedAttachType: attach, perfmon = true } = options;
+  if (!perfmon && PERFMON.has(helper)) return true;
   const more = progType === undefined ? undefined : MORE[progType];
   if (progType === undefined || more === undefined) return false;
   const set = sets.get(progType) ?? new Set([...EVERYONE, ...numbers(more)]);

@@ -34,14 +34,19 @@ function ends(state: State, reg: number, isOpen: boolean): void {
   if (pointer.kind === "pkt") regs[reg] = { ...pointer, size: isOpen ? PAST_END : AT_END };
 }
 
+/** Whether a pointer is compared with an end of what it points into, in a way that tells its length. */
+export function bounded(insn: Insn, dst: Value, src: Value): boolean {
+  if (!bpf.isX(insn) || bpf.classOf(insn) !== bpf.JMP) return false;
+  return [GT, GE, LT, LE].includes(bpf.opOf(insn)) && (bounds(dst, src) || bounds(src, dst));
+}
+
 /** @param here the way on; @param there the way of the jump. */
 export function comparePackets(insn: Insn, here: State, there: State): void {
-  if (!bpf.isX(insn) || bpf.classOf(insn) !== bpf.JMP) return;
   const { regs } = top(here);
   const dst = regs[insn.dst] as Value;
   const src = regs[insn.src] as Value;
+  if (!bounded(insn, dst, src)) return;
   const isLeft = bounds(dst, src);
-  if (!isLeft && !bounds(src, dst)) return;
   const reg = isLeft ? insn.dst : insn.src;
   const op = isLeft ? bpf.opOf(insn) : flip(bpf.opOf(insn));
   const pointer = isLeft ? dst : src;

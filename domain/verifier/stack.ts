@@ -1,6 +1,7 @@
 // Places on the stack, and whether accesses stay on it.
 
 import type { Env } from "./env.ts";
+import { written } from "./leak.ts";
 import * as range from "./range.ts";
 import { EMPTY, type Frame, type Slot, type State } from "./state.ts";
 import * as tnum from "./tnum.ts";
@@ -37,7 +38,8 @@ export function inBounds(
   how: string,
 ): void {
   const [first, last] = span(pointer, off);
-  const low = first < -BYTES || first > -1;
+  const reach = how === "read from" ? written(env, frameOf(state, pointer)) : BYTES;
+  const low = first < -reach || first > -1;
   const fixed = range.isConst(pointer.range);
   const isNear = fixed || (pointer.range.smax < FAR && pointer.range.smin > -FAR);
   if (isNear && !low && last + size <= 0) {

@@ -2,6 +2,9 @@
 // CAP_PERFMON may read what was never written).
 
 import type { Env } from "./env.ts";
+import type { Insn } from "./insn.ts";
+import * as bpf from "./insn.ts";
+import { initialised } from "./leak.ts";
 import * as range from "./range.ts";
 import { frameOf, isAligned, lettersOf, place, slotOf, span } from "./stack.ts";
 import { type Frame, isSpill, type State } from "./state.ts";
@@ -66,6 +69,8 @@ export function read(env: Env, state: State, pointer: Value, off: number, size: 
   const [index] = place(first);
   const slot = slotOf(frame, index);
   env.log?.touch(first, first + size);
+  const isUpdate = bpf.classOf(env.prog[state.at] as Insn) === bpf.STX;
+  if (!isUpdate || !isSpill(slot)) initialised(env, frame, first, size);
   if (!isSpill(slot)) return bytes(frame, first, first + size);
   if (size !== 8 || slot.types !== "rrrrrrrr") return partial(env, frame, first, size);
   return identified(env, frame, index);

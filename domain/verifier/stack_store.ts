@@ -1,6 +1,7 @@
 // Stores to the stack: registers spilled, bytes written (check_stack_write of Linux 6.18).
 
 import type { Env } from "./env.ts";
+import { intact } from "./leak.ts";
 import * as range from "./range.ts";
 import { frameOf, isAligned, lettersOf, place, slotOf, span } from "./stack.ts";
 import { CLOBBERED, type Frame, isSpill, type Slot, type State } from "./state.ts";
@@ -79,6 +80,7 @@ export function write(
   const [first, last] = span(pointer, off);
   const zero = value !== null && isNull(value);
   env.log?.touch(first, last + size);
+  if (range.isConst(pointer.range)) intact(env, frame, first, size);
   if (!range.isConst(pointer.range)) {
     scatter(frame, first, last + size, zero);
   } else if (value?.kind === "any") {

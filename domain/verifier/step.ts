@@ -9,6 +9,7 @@ import type { Env } from "./env.ts";
 import { leave } from "./exit.ts";
 import type { Insn } from "./insn.ts";
 import * as bpf from "./insn.ts";
+import { kept } from "./leak.ts";
 import { unlockedFor } from "./lock.ts";
 import * as range from "./range.ts";
 import { unmoved } from "./region.ts";
@@ -98,6 +99,8 @@ function atomic(env: Env, state: State, insn: Insn): void {
     notAtomic(insn.dst, regs[insn.dst] as Value, "stores into");
     return;
   }
+  if (insn.imm === CMPXCHG) kept(env, 0, regs[0], "mem");
+  kept(env, insn.src, regs[insn.src], "mem");
   notAtomic(insn.dst, regs[insn.dst] as Value, "stores into");
   const fetched = insn.imm === CMPXCHG ? 0 : (insn.imm & FETCH) !== 0 ? insn.src : null;
   if (fetched !== null) regs[fetched] = UNKNOWN;
@@ -149,7 +152,7 @@ function flow(env: Env, state: State, insn: Insn): State[] | null {
     return [];
   }
   if (bpf.opOf(insn) === bpf.JCOND) return mayGoto(state, insn);
-  const there = jump(state, insn);
+  const there = jump(env, state, insn);
   return there === null ? [] : [there];
 }
 

@@ -77,6 +77,8 @@ export interface Options {
   readonly fdArrayLength?: number;
   /** The load carries func_info (BTF of its functions). */
   readonly funcInfo?: boolean;
+  /** The loader has CAP_PERFMON, as it has unless this is false. */
+  readonly perfmon?: boolean;
   /**
    * With func_info, the first instructions of those functions that are global, which Linux checks each
    * by itself; left out, any may be.

@@ -100,7 +100,14 @@ const nameless = (insn: bpf.Insn): boolean =>
 /** Its bytes, or undefined of what Linux refuses for its fields. */
 function legal(insn: bpf.Insn, second: number): string | undefined {
   const isLoad = bpf.classOf(insn) === bpf.LDX && insn.imm !== 0;
-  if (isLoad || unseen(insn) || nameless(insn) || fault(insn, { funcInfo: true }, 0) !== null)
+  const isUnknown = bpf.isHelperCall(insn) && !isHelper(insn.imm);
+  if (
+    isLoad ||
+    isUnknown ||
+    unseen(insn) ||
+    nameless(insn) ||
+    fault(insn, { funcInfo: true }, 0) !== null
+  )
     return undefined;
   const out = Buffer.alloc(insn.code === bpf.LD_IMM64 ? 16 : 8);
   out.writeUInt8(insn.code, 0);

@@ -67,11 +67,14 @@ async function stepsOf(name: string): Promise<number> {
   return steps();
 }
 
-/** Fails the nth command; a load that fails is tried again for its log, and fails again. */
+/** Tried again when they fail: a load for its log, a map without a schema. */
+const REPEATED = ["progLoad", "mapCreate"];
+
+/** Fails the nth command, and again if it is tried again. */
 function failing(n: number) {
   let failed = "";
   return watched((i, name, command) => {
-    const again = i === n + 1 && failed === "progLoad" && name === "progLoad";
+    const again = i === n + 1 && failed === name && REPEATED.includes(name);
     if (i !== n && !again) return command();
     failed = name;
     throw new Errno("ENOMEM", `command ${i} fails`);

@@ -164,16 +164,13 @@ describe("a run that walks a hash", () => {
   });
 });
 
-describe("a run is E2BIG", () => {
-  it("when it changes more elements than one script may, and changes none", async () => {
-    const session = await newSession();
-    const hash = await map(session, "hash", 4000);
-    const text = `
+/** Updates of so many keys, from 0 on. */
+const updates = (fd: number, count: number) => `
       r6 = 0
     again:
       *(u32 *)(r10 -4) = r6
       *(u64 *)(r10 -16) = 1
-      r1 = map[fd:${hash.fd}]
+      r1 = map[fd:${fd}]
       r2 = r10
       r2 += -4
       r3 = r10
@@ -181,8 +178,101 @@ describe("a run is E2BIG", () => {
       r4 = 0
       call map_update_elem
       r6 += 1
-      if r6 < 1500 goto again${END}`;
-    const problem = await refused(session, (await asm(session, text)).fd);
+      if r6 < ${count} goto again${END}`;
+
+it.each(["lru_hash", "lru_percpu_hash"])(
+  "a run evicts from an %s as its steps would",
+  async (type) => {
+    const session = await newSession();
+    const [one, many] = [await map(session, type, 16), await map(session, type, 16)];
+    const text = `
+      r6 = 0
+    again:
+      *(u32 *)(r10 -4) = r6
+      *(u64 *)(r10 -16) = 1
+      r1 = map[fd:${many.fd}]
+      r2 = r10
+      r2 += -4
+      r3 = r10
+      r3 += -16
+      r4 = 0
+      call map_update_elem
+      r1 = r6
+      r1 &= 7
+      *(u32 *)(r10 -4) = r1
+      r1 = map[fd:${many.fd}]
+      r2 = r10
+      r2 += -4
+      call map_lookup_elem
+      r6 += 1
+      if r6 < 40 goto again${END}`;
+    const value = type === "lru_hash" ? "u64:1" : "u64:1+u64:0";
+    for (let n = 0; n < 40; n++) {
+      await session.put(`/v1/fds/${one.fd}/elements/u32:${n}`, { value });
+      await session.get(`/v1/fds/${one.fd}/elements/u32:${n & 7}?touch=true`);
+    }
+    await run(session, (await asm(session, text)).fd);
+    const keys = async (fd: number) => {
+      const { elements } = (await session.get(`/v1/fds/${fd}/elements`)).body;
+      return elements.map(({ key }: { key: string }) => key);
+    };
+    expect(await keys(many.fd)).toEqual(await keys(one.fd));
+    const { evictions } = (await session.get(`/v1/fds/${one.fd}`)).body;
+    expect(evictions).toBeGreaterThan(0);
+    expect((await session.get(`/v1/fds/${many.fd}`)).body.evictions).toBe(evictions);
+  },
+);
+
+describe("a run that looks at more of one map than is compared element by element", () => {
+  /** One more than the sum of 1,500 elements, written to another map. */
+  const sums = (from: number, to: number) => `
+      r6 = 0
+      r7 = 1
+    again:
+      *(u32 *)(r10 -4) = r6
+      r1 = map[fd:${from}]
+      r2 = r10
+      r2 += -4
+      call map_lookup_elem
+      if r0 == 0 goto out
+      r1 = *(u64 *)(r0 +0)
+      r7 += r1
+      r6 += 1
+      if r6 < 1500 goto again
+      ${lookup(to, 0)}
+      *(u64 *)(r0 +0) = r7${OUT}`;
+
+  it("takes effect as if alone", async () => {
+    const session = await newSession();
+    const many = await map(session, "array", 1500);
+    const total = await map(session, "array", 1);
+    const { fd } = await asm(session, sums(many.fd, total.fd));
+    const add = async () => {
+      await session.put(`/v1/fds/${many.fd}/elements/u32:1499`, { value: "u64:7" });
+    };
+    expect((await between(session, fd, add)).status).toBe(200);
+    expect(await u64(session, total.fd, "u32:0")).toBe(8);
+  });
+});
+
+describe("a run is E2BIG", () => {
+  it("when an LRU map would be refilled too often, and changes none", async () => {
+    const session = await newSession();
+    const lru = await map(session, "lru_hash", 4);
+    await run(session, (await asm(session, updates(lru.fd, 30))).fd);
+    const { evictions, revision } = (await session.get(`/v1/fds/${lru.fd}`)).body;
+    const problem = await refused(session, (await asm(session, updates(lru.fd, 100))).fd);
+    expect([problem.errno, problem.detail]).toEqual([
+      "E2BIG",
+      "a run looks at 4096 elements and changes 1024; larger or slower ones count for more",
+    ]);
+    expect((await session.get(`/v1/fds/${lru.fd}`)).body).toMatchObject({ evictions, revision });
+  });
+
+  it("when it changes more elements than one script may, and changes none", async () => {
+    const session = await newSession();
+    const hash = await map(session, "hash", 4000);
+    const problem = await refused(session, (await asm(session, updates(hash.fd, 1500))).fd);
     expect([problem.errno, problem.detail]).toEqual([
       "E2BIG",
       "a run changes at most 1024 elements and 1048576 bytes",

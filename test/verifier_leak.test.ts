@@ -14,7 +14,7 @@ const ARRAY: MapFacts = {
 
 /** The errno and last words, or null for a program that is accepted. */
 async function judged(text: string, perfmon: boolean, progType = "sched_cls") {
-  const insns = await assemble(text.replaceAll("; ", "\n"), "");
+  const { insns } = await assemble(text.replaceAll("; ", "\n"), "");
   const options = { progType, gplCompatible: true, perfmon };
   const { before, refs, during } = check(insns, options);
   const facts = refs.map(() => ARRAY);

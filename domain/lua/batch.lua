@@ -6,10 +6,15 @@ local map = use("map")
 local batch = { sys = {} }
 local sys = batch.sys
 
+-- Found here, so that other commands do not pay for them.
+local function batches_of(m)
+  return use("generic_batch")[m.ops.batches] or {}
+end
+
 -- bpf_map_do_batch(): fd, access, whether the type has it, elem_flags; `flags` only some look at.
 local function open(fd, reads, writes, name, elem_flags)
   local m = map.fget(fd, reads, writes)
-  local run = m.ops.batches and m.ops.batches[name]
+  local run = batches_of(m)[name]
   if not run then kernel.fail("ENOTSUPP", "a " .. m.type .. " has no batch " .. name) end
   if map.check_lock(m, tonumber(elem_flags)) ~= 0 then
     map.invalid("elem_flags " .. elem_flags .. " is neither 0 nor BPF_F_LOCK of a map with locks")
@@ -20,7 +25,7 @@ end
 -- A cursor from outside is a key to go on from, as BPF_MAP_GET_NEXT_KEY does: an unknown one starts
 -- over. Hash tables go on by their own token, here wherever the key was or is.
 local function resume(m, cursor)
-  if m.ops.batches.whole or m.ops.next_key(m, cursor) ~= m.ops.next_key(m) then return cursor end
+  if batches_of(m).whole or m.ops.next_key(m, cursor) ~= m.ops.next_key(m) then return cursor end
   return nil
 end
 
@@ -28,7 +33,7 @@ end
 -- ids, whether the end shows as soon as it is reached, and the size of keys.
 local function read(name, writes, fd, cursor, limit, elem_flags, flags, begins)
   local m, run = open(fd, true, writes, name, elem_flags)
-  local whole = m.ops.batches.whole
+  local whole = batches_of(m).whole
   if whole and flags ~= "0" then map.invalid("flags is not 0") end
   if cursor ~= "" and #cursor ~= m.key_size then
     map.invalid("cursor has " .. #cursor .. " bytes, this map's have " .. m.key_size)

@@ -41,6 +41,14 @@ function fd_array.adopts(m, kind)
   return call("HGET", record, "owner") == kind
 end
 
+function fd_array.many(m, keys)
+  local indices = {}
+  for i, key in ipairs(keys) do indices[i] = index.of(key) end
+  local ids = call("ZMSCORE", (fd_array.slots(m)), unpack(indices))
+  for i, id in ipairs(ids) do ids[i] = id and struct.pack("<I4", id) end
+  return ids
+end
+
 -- bpf_fd_array_map_update_elem(): flags, index, then the fd, from which resolve(m, fd) makes an id; the
 -- old object is put.
 function fd_array.update(m, key, value, flags)

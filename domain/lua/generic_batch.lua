@@ -1,4 +1,5 @@
 -- Batches one element at a time (kernel/bpf/syscall.c generic_map_*_batch), and which types have which.
+local htab_batch = use("htab_batch")
 
 local generic_batch = {}
 
@@ -53,5 +54,8 @@ generic_batch.trie = { lookup = generic_batch.lookup, update = updating(LIGHT), 
 -- whole: a hash table says ENOENT with its last bucket, the others when asked for more.
 generic_batch.hash = { lookup = generic_batch.lookup, lookup_and_delete = taking(HEAVY),
   update = updating(HEAVY), delete = deleting(HEAVY), whole = true }
+
+generic_batch.table = { lookup = generic_batch.lookup, lookup_and_delete = htab_batch.lookup_and_delete,
+  update = htab_batch.update, delete = generic_batch.delete, whole = true }
 
 return generic_batch

@@ -59,11 +59,6 @@ function htab.lookup(m, key)
   return call("HGET", kernel.key("elem", m.id), key)
 end
 
--- What a program writes through a pointer: the element keeps its place in every list.
-function htab.store(m, key, value)
-  call("HSET", kernel.key("elem", m.id), key, value)
-end
-
 -- htab_map_update_elem(): EINVAL, then EEXIST or ENOENT, then E2BIG for a new key in a full map.
 function htab.update(m, key, value, flags)
   local elements, order = htab.keys(m)
@@ -101,19 +96,18 @@ function htab.next_key(m, key)
   return call("ZRANGEBYLEX", order, from, "+", "LIMIT", 0, 1)[1]
 end
 
-local function values_of(m, some)
-  return call("HMGET", kernel.key("elem", m.id), unpack(some))
+function htab.many(m, keys)
+  return call("HMGET", kernel.key("elem", m.id), unpack(keys))
 end
 
--- values(m, keys) for a table that keeps its values otherwise.
-function htab.page(m, cursor, limit, values)
+function htab.page(m, cursor, limit)
   local _, order = htab.keys(m)
   local some = call("ZRANGEBYLEX", order, cursor and "(" .. cursor or "-", "+", "LIMIT", 0, limit + 1)
   local more = #some > limit
   if more then some[#some] = nil end
   if #some == 0 then return {} end
   local list = {}
-  for i, value in ipairs((values or values_of)(m, some)) do
+  for i, value in ipairs(m.ops.many(m, some)) do
     list[2 * i - 1], list[2 * i] = some[i], value
   end
   return list, more and some[#some] or nil

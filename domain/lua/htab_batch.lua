@@ -47,7 +47,17 @@ local function lookup_and_delete(m, cursor, limit)
   return list, rest
 end
 
-local generic = use("generic_batch")
+-- What a run did: no key is deleted and made, nor made twice.
+local function apply(m, ops)
+  local elements, order = htab.keys(m)
+  local gone, set = {}, {}
+  for _, op in ipairs(ops) do
+    local key = op[3]
+    if op[2] ~= "delete" then set[#set + 1], set[#set + 2] = key, op[4]
+    elseif m.values[key] then gone[#gone + 1] = key end
+  end
+  if #gone > 0 then htab.drop(m, gone) end
+  store(elements, order, set)
+end
 
-return { lookup = generic.lookup, lookup_and_delete = lookup_and_delete, update = update,
-  delete = generic.delete, whole = true }
+return { apply = apply, lookup_and_delete = lookup_and_delete, update = update }

@@ -52,20 +52,27 @@ end
 -- A new node for the element; the old one is free again, the new one marked as used.
 function htab_lru.store(m, key, value)
   local elements, order = htab.keys(m)
-  local pending = lru_list.pending(m, key)
+  local pending = lru_list.pending(m, { key })[key]
   if not pending then call("HINCRBY", record(m), "local", -1) end
   call("HSET", elements, key, value)
   call("ZADD", order, 0, key)
-  lru_list.add(m, key)
+  lru_list.add(m, { key })
   if pending ~= nil then lru_list.touch(m, key) end
 end
 
 function htab_lru.take(m, key)
   local value = htab.take(m, key)
   if not value then return nil end
-  if lru_list.pending(m, key) then call("HINCRBY", record(m), "local", 1) end
+  if lru_list.pending(m, { key })[key] then call("HINCRBY", record(m), "local", 1) end
   lru_list.remove(m, { key })
   return value
+end
+
+-- An update has its part of a refill, which is much where few nodes are made local at once.
+function htab_lru.change_cost(m, kind)
+  if kind ~= "update" then return 1 end
+  local target = tonumber(call("HGET", record(m), "target"))
+  return 2 + 24 / lru_list.at_once(m, target)
 end
 
 function htab_lru.free(_, m)

@@ -58,6 +58,12 @@ function index.lookup(m, key)
   return i < m.max_entries and paged.read(m.id, m.value_bytes, i) or nil
 end
 
+function index.many(m, keys)
+  local indices = {}
+  for i, key in ipairs(keys) do indices[i] = index.of(key) end
+  return paged.read_some(m.id, m.value_bytes, indices)
+end
+
 -- The index of an update: flags, index, then that there is nothing that does not exist.
 function index.check_update(m, key, flags)
   if flags > EXIST then kernel.fail("EINVAL", "flags " .. flags .. " is neither 0, 1 nor 2") end

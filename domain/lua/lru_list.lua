@@ -98,15 +98,18 @@ function lru_list.shrink(m, want)
   return #unused > 0 and unused or oldest(m, INACTIVE, PENDING, 1)
 end
 
--- A new node waits as pending.
-function lru_list.add(m, key)
-  move(m, { key }, PENDING)
+-- New nodes wait as pending.
+function lru_list.add(m, keys)
+  move(m, keys, PENDING)
 end
 
--- Whether the key is pending; nil when it is not there.
-function lru_list.pending(m, key)
-  local score = call("ZSCORE", (lru_list.keys(m)), key)
-  if score then return tonumber(score) >= PENDING end
+-- Whether the keys are pending; nil for one that is not there.
+function lru_list.pending(m, keys)
+  local pending = {}
+  for i, score in ipairs(call("ZMSCORE", (lru_list.keys(m)), unpack(keys))) do
+    if score then pending[keys[i]] = tonumber(score) >= PENDING end
+  end
+  return pending
 end
 
 -- bpf_lru_node_set_ref()

@@ -8,21 +8,23 @@
 --   next_key(map, key or nil) -> key or nil   take(map, key) or absent: ENOTSUPP
 --   page(map, cursor, limit) -> elements, cursor or nil    entries(map) -> count
 --   free(id, map)      release_users(id) or absent: usercnt fell to 0
---   batches            or absent: what batch.lua can do with the type
 --   own(map, key)      or absent: the value of just this key, where lookup may answer with another's
 --   touch(map, key)    or absent: a program's lookup makes the element recently used
 --   meta_equal(template, map) or absent: what an inner map must share beside its sizes and flags
 --   image(map)         or absent: all values as one string, if they are few
 --   front(map, limit)  or absent: the values popped next, of a queue or stack
---   store(map, key, value) or absent, then update: a value is written in place
+--   many(map, keys) -> values, false for none; or absent: own() of each of them
+--   look_cost(map), change_cost(map, kind) or absent: what a run's take of Redis, where a hash's take 1
 --   positions(map), fits(map, records) or absent: a ring buffer's room
 --   output(map, records, flags), read(map, from, limit, may_write) or absent: a ring buffer's records
 --   direct_value(map, offset) or absent: BPF_PSEUDO_MAP_VALUE
 --   adopt(map, prog)   or absent: a program names the map, which may be of programs of another kind
--- and properties: locks (a value may have a bpf_spin_lock), percpu, takes_extra (map_extra), asks_value
--- (a lookup comes with a value), matches (it may answer with another key's), holds (the kind of object
--- whose ids are the values), cursor_bytes (where a cursor is no key), never_inner (not in a map of maps),
--- needs (a capability beside CAP_BPF).
+-- and properties: batches (what batch.lua can do with the type, by its name in generic_batch.lua),
+-- applied_by (the module whose apply(map, ops) does what a run did, map.values having the keys' values;
+-- absent: one by one), locks (a value may have a bpf_spin_lock), percpu, takes_extra (map_extra),
+-- asks_value (a lookup comes with a value), matches (it may answer with another key's), holds (the kind of
+-- object whose ids are the values), cursor_bytes (where a cursor is no key), never_inner (not in a map of
+-- maps), needs (a capability beside CAP_BPF).
 local kernel = use("kernel")
 local fd_table = use("fd_table")
 local call = redis.call

@@ -28,8 +28,7 @@ local function meta_equal(inner, m)
   return bit.band(inner.flags, INNER_MAP) ~= 0 or inner.max_entries == m.max_entries
 end
 
-return { alloc_check = alloc_check, alloc = alloc, lookup = index.lookup, update = index.update,
-  delete = index.delete, next_key = index.next_key, page = index.page, entries = index.entries,
-  image = index.image,
-  direct_value = direct_value, meta_equal = meta_equal, free = index.free,
-  batches = use("generic_batch").array, locks = true }
+return { alloc_check = alloc_check, alloc = alloc, lookup = index.lookup, many = index.many,
+  update = index.update, delete = index.delete, next_key = index.next_key, page = index.page,
+  entries = index.entries, image = index.image, direct_value = direct_value, meta_equal = meta_equal,
+  free = index.free, batches = "array", locks = true }

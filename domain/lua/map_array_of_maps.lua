@@ -8,6 +8,7 @@ local function free(id)
 end
 
 return { alloc_check = fd_array.alloc_check, alloc = inner_map.alloc, lookup = fd_array.lookup,
+  many = fd_array.many,
   update = fd_array.update, delete = fd_array.delete, next_key = index.next_key,
   page = fd_array.page, entries = fd_array.entries, free = free, resolve = inner_map.resolve,
-  batches = use("generic_batch").slots, holds = "map" }
+  batches = "slots", holds = "map" }

@@ -30,12 +30,20 @@ local function alloc(attr)
   return { "hashes", hashes, "bits", bits }
 end
 
+-- How many hash functions and bits it has.
+local function shape(m)
+  if not m.bits then
+    local found = call("HMGET", kernel.key("map", m.id), "hashes", "bits")
+    m.hashes, m.bits = tonumber(found[1]), tonumber(found[2])
+  end
+  return m.hashes, m.bits
+end
+
 -- The places of a value's bits: the words of a SHA-1, and for more hash functions sums of two of them
 -- (Kirsch and Mitzenmacher).
 local function each_bit(m, value, fn)
-  local found = call("HMGET", kernel.key("map", m.id), "hashes", "bits")
-  local hashes, bits, digest = tonumber(found[1]), tonumber(found[2]), redis.sha1hex(value)
-  local words = {}
+  local hashes, bits = shape(m)
+  local digest, words = redis.sha1hex(value), {}
   for i = 0, 4 do words[i] = tonumber(digest:sub(8 * i + 1, 8 * i + 8), 16) end
   for i = 0, hashes - 1 do
     local n = (words[i % 5] + math.floor(i / 5) * words[(i + 1) % 5]) % bits
@@ -68,10 +76,19 @@ local function entries(m)
   return tonumber(call("HGET", kernel.key("map", m.id), "pushed") or 0)
 end
 
+-- A bit is read or set in the time of two lookups in a hash.
+local function look_cost(m)
+  return 2 * shape(m)
+end
+
+local function change_cost(m)
+  return math.ceil(shape(m) / 2)
+end
+
 local function free(id)
   paged.free(id, 1, tonumber(call("HGET", kernel.key("map", id), "bits")) / 8)
 end
 
 return { alloc_check = alloc_check, alloc = alloc, lookup = peek, update = push,
   delete = unsupported, next_key = unsupported, page = unsupported, entries = entries, free = free,
-  takes_extra = true, asks_value = true }
+  look_cost = look_cost, change_cost = change_cost, takes_extra = true, asks_value = true }

@@ -53,14 +53,10 @@ local function remove(m, key)
   return bytes_of(id)
 end
 
-local function values_of(m, keys)
+local function many(m, keys)
   local ids = call("ZMSCORE", kernel.key("elem", m.id), unpack(keys))
-  for i, id in ipairs(ids) do ids[i] = bytes_of(id) end
+  for i, id in ipairs(ids) do ids[i] = id and bytes_of(id) end
   return ids
-end
-
-local function page(m, cursor, limit)
-  return htab.page(m, cursor, limit, values_of)
 end
 
 local function entries(m)
@@ -72,5 +68,5 @@ local function free(id)
 end
 
 return { alloc_check = alloc_check, alloc = alloc, lookup = lookup, update = update, remove = remove,
-  delete = htab.delete, next_key = htab.next_key, page = page, entries = entries, free = free,
-  batches = use("generic_batch").hash, holds = "map" }
+  many = many, delete = htab.delete, next_key = htab.next_key, page = htab.page, entries = entries,
+  free = free, batches = "hash", holds = "map" }

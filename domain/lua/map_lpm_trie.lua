@@ -81,6 +81,23 @@ local function own(m, key)
   return stored and stored:sub(m.key_size - 3)
 end
 
+-- The values of the prefixes themselves; "" is no prefix's place.
+local function many(m, keys)
+  local places = {}
+  for i, key in ipairs(keys) do places[i] = exact(m, key) or "" end
+  local values = call("HMGET", (nouns(m)), unpack(places))
+  for i, stored in ipairs(values) do values[i] = stored and stored:sub(m.key_size - 3) end
+  return values
+end
+
+-- Each length there is costs as much as a lookup in a hash.
+local function look_cost(m)
+  local _, _, lens = nouns(m)
+  return 8 + call("HLEN", lens)
+end
+
+local function change_cost() return 3 end
+
 -- trie_update_elem(); the bits behind the prefix are kept, and replaced with the value.
 local function update(m, key, value, flags)
   local elements, order, lens = nouns(m)
@@ -145,6 +162,7 @@ local function free(_, m)
   call("UNLINK", nouns(m))
 end
 
-return { alloc_check = alloc_check, alloc = alloc, lookup = lookup, own = own, update = update,
+return { alloc_check = alloc_check, alloc = alloc, lookup = lookup, own = own, many = many,
+  look_cost = look_cost, change_cost = change_cost, update = update,
   delete = delete, next_key = next_key, page = page, entries = entries, free = free, matches = true,
-  batches = use("generic_batch").trie }
+  batches = "trie" }

@@ -21,7 +21,8 @@ local function update(m, key, value, flags)
   lru_list.touch(m, key)
 end
 
-return { alloc_check = alloc_check, alloc = htab_lru.alloc, lookup = htab.lookup, update = update,
-  take = htab_lru.take, remove = htab_lru.take, delete = htab.delete, next_key = htab.next_key,
-  page = htab.page, entries = htab.entries, free = htab_lru.free, touch = lru_list.touch, store = htab.store,
-  batches = use("generic_batch").hash, percpu = true }
+return { alloc_check = alloc_check, alloc = htab_lru.alloc, lookup = htab.lookup, many = htab.many,
+  update = update, take = htab_lru.take, remove = htab_lru.take, delete = htab.delete,
+  next_key = htab.next_key, page = htab.page, entries = htab.entries, free = htab_lru.free,
+  touch = lru_list.touch, change_cost = htab_lru.change_cost, applied_by = "lru_batch", batches = "hash",
+  percpu = true }

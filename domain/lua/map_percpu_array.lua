@@ -19,7 +19,6 @@ local function alloc(attr)
   index.check_room(attr, map.percpu_bytes(attr.value_size, attr.cpus))
 end
 
-return { alloc_check = alloc_check, alloc = alloc, lookup = index.lookup, update = index.update,
-  delete = index.delete, next_key = index.next_key, page = index.page, entries = index.entries,
-  image = index.image,
-  free = index.free, batches = use("generic_batch").array, percpu = true }
+return { alloc_check = alloc_check, alloc = alloc, lookup = index.lookup, many = index.many,
+  update = index.update, delete = index.delete, next_key = index.next_key, page = index.page,
+  entries = index.entries, image = index.image, free = index.free, batches = "array", percpu = true }

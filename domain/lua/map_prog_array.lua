@@ -30,6 +30,7 @@ local function release_users(id)
 end
 
 return { alloc_check = fd_array.alloc_check, alloc = alloc, lookup = fd_array.lookup,
+  many = fd_array.many,
   update = fd_array.update, delete = fd_array.delete, next_key = index.next_key,
   page = fd_array.page, entries = fd_array.entries, release_users = release_users, free = free,
   adopt = adopt, resolve = resolve, holds = "prog", never_inner = true }

@@ -81,6 +81,18 @@ local function output(m, records, flags)
   return position, count, "EAGAIN", "the ring buffer has no room for " .. #refused .. " bytes" .. never
 end
 
+-- What a run put out, as one.
+local function apply(m, ops)
+  local records = {}
+  for i, op in ipairs(ops) do
+    records[#records + 1] = op[3]
+    if not ops[i + 1] or ops[i + 1][4] ~= op[4] then
+      output(m, records, op[4])
+      records = {}
+    end
+  end
+end
+
 -- Records from a position on (nil: the consumer's), where to read on, bytes that were missed on the way,
 -- records refused so far. One who may write has consumed what is before the position: to set it is what
 -- mmap(2) of the consumer's page is for.
@@ -113,4 +125,5 @@ end
 
 return { alloc_check = alloc_check, alloc = alloc, lookup = unsupported, update = unsupported,
   delete = unsupported, next_key = unsupported, page = unsupported, entries = entries, free = free,
-  output = output, read = read, positions = positions, fits = fits }
+  output = output, applied_by = "map_ringbuf", apply = apply, read = read, positions = positions,
+  fits = fits }

@@ -10,7 +10,7 @@ end
 local function pop(m)
   local elements, head, count = queue_stack.state(m)
   local value = call("HGET", elements, head + count - 1)
-  if value then call("HDEL", elements, head + count - 1) end
+  if value then queue_stack.drop_newest(m, elements, head + count - 1) end
   return value
 end
 

@@ -42,6 +42,24 @@ function paged.image(id, size, count)
   return count <= per_page(size) and call("GET", kernel.key("elem", id .. ":0")) or nil
 end
 
+-- Elements by their indices. A page that many of them are in is read once.
+local MANY = 16
+function paged.read_some(id, size, indices)
+  local each, asked, pages, list = per_page(size), {}, {}, {}
+  for _, i in ipairs(indices) do
+    local n = math.floor(i / each)
+    asked[n] = (asked[n] or 0) + 1
+  end
+  for n, count in pairs(asked) do
+    if count >= MANY then pages[n] = range(kernel.key("elem", id .. ":" .. n), 0, each * size) end
+  end
+  for at, i in ipairs(indices) do
+    local page, offset = pages[math.floor(i / each)], (i % each) * size
+    list[at] = page and page:sub(offset + 1, offset + size) or paged.read(id, size, i)
+  end
+  return list
+end
+
 -- Elements first to last, each page read once.
 function paged.read_many(id, size, first, last)
   local each, list = per_page(size), {}

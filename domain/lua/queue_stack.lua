@@ -27,16 +27,25 @@ function queue_stack.alloc(attr)
   end
 end
 
--- Where the elements are, the oldest one's number, and how many there are.
+-- Where the elements are, the oldest one's number, and how many there are; read once, and kept in m.
 function queue_stack.state(m)
   local elements = kernel.key("elem", m.id)
-  local head = call("HGET", kernel.key("map", m.id), "head")
-  return elements, tonumber(head or 0), call("HLEN", elements)
+  if not m.head then
+    m.head = tonumber(call("HGET", kernel.key("map", m.id), "head") or 0)
+    m.count = call("HLEN", elements)
+  end
+  return elements, m.head, m.count
 end
 
 function queue_stack.drop_oldest(m, elements, head)
   call("HDEL", elements, head)
   call("HINCRBY", kernel.key("map", m.id), "head", 1)
+  m.head, m.count = head + 1, m.count - 1
+end
+
+function queue_stack.drop_newest(m, elements, last)
+  call("HDEL", elements, last)
+  m.count = m.count - 1
 end
 
 -- queue_stack_map_push_elem(): in a full one BPF_EXIST discards the oldest element.
@@ -51,6 +60,7 @@ function queue_stack.push(m, _, value, flags)
     map.evicted(m, 1)
   end
   call("HSET", elements, head + count, value)
+  m.count = m.count + 1
 end
 
 function queue_stack.delete()

@@ -1,6 +1,7 @@
 -- Maps as a run is shown them, in the modes of run.lua.
 local kernel = use("kernel")
 local map = use("map")
+local run_room = use("run_room")
 local call = redis.call
 
 local run_map = {}
@@ -36,11 +37,14 @@ end
 
 -- Key, value and the key that was found by turns.
 local function some(m, want)
-  local list = {}
-  need(m, (#want - 2) * (m.ops.matches and 8 or 1))
-  for i = 3, #want do
-    local value, matched = run_map.lookup(m, want[i])
-    list[#list + 1], list[#list + 2], list[#list + 3] = want[i], value or false, matched or false
+  local list, values = {}, {}
+  need(m, (#want - 2) * run_room.look_cost(m))
+  local keys = { unpack(want, 3) }
+  if m.ops.many and not m.ops.matches and #keys > 0 then values = m.ops.many(m, keys) end
+  for i, key in ipairs(keys) do
+    local value, matched = values[i], nil
+    if value == nil then value, matched = run_map.lookup(m, key) end
+    list[3 * i - 2], list[3 * i - 1], list[3 * i] = key, value or false, matched or false
   end
   return 0, list
 end

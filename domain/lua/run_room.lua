@@ -1,17 +1,43 @@
--- Whether what a run did finds room, found out before the first write. Of a map's elements deletions come
--- before updates, and no key twice; LRU maps make their own room.
+-- Whether what a run did finds room, in Redis' time and in the maps, found out before the first write. Of a
+-- map's elements deletions come before updates, and no key twice; LRU maps make their own room.
+local kernel = use("kernel")
+local own = use("run_elem").own
+
 local run_room = {}
 
--- The value of just this key.
-function run_room.own(m, key)
-  return (m.ops.own or m.ops.lookup)(m, key)
+-- What one script sees to in a few ms, of small elements of a hash; others count for more.
+local left = { looks = 4096, changes = 1024 }
+local BYTES = 512
+
+function run_room.look_cost(m)
+  return m.ops.look_cost and m.ops.look_cost(m) or 1
+end
+
+local function change_cost(m, kind)
+  local cost = m.ops.change_cost and m.ops.change_cost(m, kind) or 1
+  return cost + math.floor((m.key_size + m.value_bytes) / BYTES)
+end
+
+-- E2BIG when all that the commit has to do, with this, is too much.
+function run_room.spend(m, reads, ops)
+  local look, change = run_room.look_cost(m), {}
+  for _, read in ipairs(reads) do left.looks = left.looks - (read[2] == "value" and look or 1) end
+  for _, op in ipairs(ops) do
+    local kind = op[2]
+    change[kind] = change[kind] or change_cost(m, kind)
+    left.changes = left.changes - change[kind]
+  end
+  if left.looks < 0 or left.changes < 0 then
+    kernel.fail("E2BIG",
+      "a run looks at 4096 elements and changes 1024; larger or slower ones count for more")
+  end
 end
 
 local function elements(m, ops)
   local count = m.ops.entries(m)
   for _, op in ipairs(ops) do
-    if op[2] == "delete" and run_room.own(m, op[3]) then count = count - 1 end
-    if op[2] == "update" and not run_room.own(m, op[3]) then count = count + 1 end
+    if op[2] == "delete" and own(m, op[3]) then count = count - 1 end
+    if op[2] == "update" and not own(m, op[3]) then count = count + 1 end
   end
   return count <= m.max_entries
 end
@@ -35,7 +61,7 @@ end
 
 -- ops: of this map, in their order.
 function run_room.fits(m, ops)
-  if m.ops.touch or m.ops.asks_value then return true end
+  if m.ops.touch or m.ops.asks_value or m.ops.image then return true end
   if m.ops.front then return queued(m, ops) end
   return (m.ops.fits and records or elements)(m, ops)
 end

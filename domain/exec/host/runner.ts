@@ -7,7 +7,7 @@ import { type Answer, failed, type RunResult, result, revive } from "./answer.ts
 import { packCommit } from "./commit.ts";
 import { contextBytes, type Fields } from "./context_fields.ts";
 import { faultOf } from "./fault.ts";
-import { checkSize, widened } from "./limits.ts";
+import { checkSize, compared, widened } from "./limits.ts";
 import { type Look, type Looking, Looks, type Snapshot } from "./look.ts";
 
 /**
@@ -159,8 +159,9 @@ export class Runner {
     const { call } = attempt;
     const answer = result(done, attempt.attr.ctx, attempt.seed, type);
     if (done.ops.length === 0 && call.record === "") return answer;
-    const packed = packCommit(done.reads, done.ops, maps);
-    checkSize(done.ops, packed);
+    const reads = compared(done.reads);
+    const packed = packCommit(reads, done.ops, maps);
+    checkSize(reads, done.ops, packed);
     try {
       return await this.#answer(call, packed, answer);
     } catch (error) {

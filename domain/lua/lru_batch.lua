@@ -1,0 +1,76 @@
+-- What a run did to an LRU map (run_commit.lua), in its order and as htab_lru.lua does it one by one. Until
+-- the next refill nothing moves but the elements of these operations: what they come to is written at once.
+local kernel = use("kernel")
+local htab = use("htab")
+local htab_lru = use("htab_lru")
+local lru_list = use("lru_list")
+local call = redis.call
+
+local STEP = 128
+
+-- pending: true, false for an element in the other lists, nil for none.
+local function begin(m, ops, from)
+  local keys = {}
+  for i = from, math.min(#ops, from + STEP - 1) do keys[#keys + 1] = ops[i][3] end
+  local free = tonumber(call("HGET", kernel.key("map", m.id), "local") or 0)
+  return { pending = lru_list.pending(m, keys), in_place = m.ops.percpu, free = free, had = free,
+    last = from + #keys - 1, set = {}, moved = {}, used = {}, gone = {} }
+end
+
+local doing = {}
+
+function doing.write(step, key, value)
+  if step.pending[key] == nil then return end
+  step.set[#step.set + 1], step.set[#step.set + 2] = key, value
+end
+
+function doing.update(step, key, value)
+  local was = step.pending[key]
+  step.used[key] = was ~= nil or nil
+  if was == nil or not step.in_place then
+    if not was then step.free = step.free - 1 end
+    step.moved[#step.moved + 1], step.pending[key] = key, true
+  end
+  doing.write(step, key, value)
+end
+
+function doing.touch(step, key)
+  step.used[key] = step.pending[key] ~= nil or nil
+end
+
+function doing.delete(step, key)
+  if step.pending[key] == nil then return end
+  if step.pending[key] then step.free = step.free + 1 end
+  step.pending[key], step.used[key] = nil, nil
+  step.gone[#step.gone + 1] = key
+end
+
+local function finish(m, step)
+  local elements, order = htab.keys(m)
+  if #step.set > 0 then call("HSET", elements, unpack(step.set)) end
+  local ordered = {}
+  for i, key in ipairs(step.moved) do ordered[2 * i - 1], ordered[2 * i] = "0", key end
+  if #ordered > 0 then call("ZADD", order, unpack(ordered)) end
+  lru_list.add(m, step.moved)
+  for key in pairs(step.used) do lru_list.touch(m, key) end
+  if #step.gone > 0 then
+    htab.drop(m, step.gone)
+    lru_list.remove(m, step.gone)
+  end
+  if step.free ~= step.had then call("HSET", kernel.key("map", m.id), "local", step.free) end
+end
+
+local function apply(m, ops)
+  local at = 1
+  while at <= #ops do
+    if ops[at][2] == "update" then htab_lru.make_room(m) end
+    local step = begin(m, ops, at)
+    repeat
+      doing[ops[at][2]](step, ops[at][3], ops[at][4])
+      at = at + 1
+    until at > step.last or (step.free <= 0 and ops[at][2] == "update")
+    finish(m, step)
+  end
+end
+
+return { apply = apply }

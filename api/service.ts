@@ -39,6 +39,7 @@ export async function startService(
   server.listen(config.port, config.host);
   await once(server, "listening");
   sweeper.start();
+  kernel.warm();
   const address = server.address() as AddressInfo;
 
   async function stop(): Promise<void> {

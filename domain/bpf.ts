@@ -102,6 +102,7 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
     tokens,
     hints,
     sweep,
+    warm: () => pool.warm(),
     disconnect,
     wake: new Wake(script.redis),
     ...commands,

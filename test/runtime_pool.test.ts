@@ -47,6 +47,20 @@ describe("a pool", () => {
     }
   });
 
+  it("starts one thread ahead, which the first job takes", async () => {
+    let threads = 0;
+    const count = () => void threads++;
+    process.on("worker", count);
+    const pool = start({ threads: 2 });
+    pool.warm();
+    pool.warm();
+    await new Promise(setImmediate);
+    expect(threads).toBe(1);
+    expect(await pool.run(await jobOf("r0 = 6\nexit"))).toMatchObject({ retval: 6 });
+    process.off("worker", count);
+    expect(threads).toBe(1);
+  });
+
   it("has compiled what was prepared", async () => {
     const pool = start();
     const job = await jobOf("r0 = 6\nexit");

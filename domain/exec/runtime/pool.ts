@@ -1,5 +1,5 @@
 // Threads that run programs, so that neither a long nor a hostile one stops the service. They are
-// started when there is something to do, and never keep the process alive.
+// started when there is something to do, the first one ahead, and never keep the process alive.
 
 import type { Unit } from "../abi.ts";
 import { TooLarge } from "../compiler/limit.ts";
@@ -59,6 +59,11 @@ export class Pool {
     const limit = this.options.timeLimit;
     if (this.queue.of(NOBODY) >= this.options.waiting) return;
     this.add(NOBODY, { prepare: program, limit, done: () => {}, failed: () => {} });
+  }
+
+  /** Starts a thread ahead: the first run need not wait for it. */
+  warm(): void {
+    if (!this.closed && this.threads.size === 0) this.begin();
   }
 
   private add(owner: string, task: Task): void {

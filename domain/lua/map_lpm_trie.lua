@@ -4,7 +4,9 @@
 -- Invariant: the hash and the sorted set hold the same places, `lens` counts them.
 local kernel = use("kernel")
 local map = use("map")
+local lpm_place = use("lpm_place")
 local call = redis.call
+local longest, split, place, exact = lpm_place.longest, lpm_place.split, lpm_place.place, lpm_place.exact
 
 local NO_PREALLOC = 1
 local NOEXIST, EXIST = 1, 2
@@ -21,33 +23,6 @@ local function alloc(attr)
   if attr.value_size == 0 or attr.value_size > VALUE_MAX then
     map.invalid("value_size is not 1 to " .. VALUE_MAX)
   end
-end
-
-local function longest(m)
-  return 8 * (m.key_size - 4)
-end
-
-local function split(key)
-  return (struct.unpack("<I4", key)), key:sub(5)
-end
-
--- The last address of the prefix, then how much longer it could be: by bytes this is the order of the
--- kernel's walk, longer prefixes before the shorter ones that hold them.
-local function place(m, data, length)
-  local whole, rest = math.floor(length / 8), length % 8
-  local head = data:sub(1, whole)
-  if rest > 0 then
-    local byte, host = data:byte(whole + 1), 2 ^ (8 - rest)
-    head = head .. string.char(byte - byte % host + host - 1)
-  end
-  return head .. ("\255"):rep(#data - #head) .. struct.pack(">I2", longest(m) - length)
-end
-
--- The place of a key's own prefix; nil when it is longer than can be.
-local function exact(m, key)
-  local length, data = split(key)
-  if length > longest(m) then return nil end
-  return place(m, data, length), length, data
 end
 
 local function nouns(m)

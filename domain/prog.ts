@@ -2,8 +2,9 @@ import { pageOf } from "./asm/listing.ts";
 import { type Begin, bytes, type Call, next, number, pairs, type Run, text } from "./call.ts";
 import { Errno, einval, Stale } from "./errno.ts";
 import { holders, infos, progInfo } from "./object.ts";
-import { type Prepared, type ProgAttr, type Program, prepareLoad } from "./prog_load.ts";
+import { type Prepared, type ProgAttr, prepareLoad } from "./prog_load.ts";
 import type { Value } from "./script.ts";
+import type { Program } from "./verifier/judge.ts";
 import type { Limits } from "./verifier/verifier.ts";
 
 /** Programs as objects: loaded, listed, bound to maps. */

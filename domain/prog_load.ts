@@ -6,20 +6,14 @@ import { locksOf } from "./exec/host/view.ts";
 import type { Argument, Value } from "./script.ts";
 import { disasm } from "./verifier/disasm.ts";
 import { decode, type Insn, SIZE } from "./verifier/insn.ts";
-import {
-  type Limits,
-  type MapFacts,
-  type MapRef,
-  type Options,
-  type Refusal,
-  relocate,
-} from "./verifier/verifier.ts";
-import { examine, judge } from "./verifier/worker.ts";
+import type { Program } from "./verifier/judge.ts";
+import type { Limits, MapFacts, Options, Refusal } from "./verifier/verifier.ts";
+import { examine, isLong, shapeOf } from "./verifier/worker.ts";
 
 /**
  * What comes before a program is loaded: its shape is judged here, its maps and the caller's rights in
- * a first script, its registers here again, with the maps known. The second script loads it only if
- * the fds are the same maps still.
+ * a first script, its registers here again, with the maps known. Of a long program the caller's rights are
+ * looked at before that. The second script loads it only if the fds are the same maps still.
  */
 
 export interface ProgAttr {
@@ -34,45 +28,8 @@ export interface ProgAttr {
   func_info?: boolean;
 }
 
-export interface Program {
-  insns: Buffer;
-  /** The instructions that name their map by its id, where others have an fd. */
-  byId?: ReadonlySet<number>;
-}
-
 /** As many fds as one atomic step looks up; Linux has no such limit. */
 const FDS_MAX = 1000;
-
-/** A map by the caller's fd or, where the text of the program says so, by its id. */
-interface Ref {
-  fd?: number;
-  id?: number;
-  /** The byte of the map's value that is addressed directly. */
-  offset?: number;
-}
-
-/**
- * Each map at its first use, and again where its value is addressed further than before: what is asked
- * of it comes in the order of the instructions. For each reference the place of an entry of its map.
- */
-function distinct(found: readonly MapRef[], fdArray: readonly number[], byId: Program["byId"]) {
-  const places = new Map<string, number>();
-  const furthest = new Map<string, number>();
-  const refs: Ref[] = [];
-  const indices = found.map(({ insn, kind, value, direct, offset }) => {
-    const fd = kind === "fd" ? value : (fdArray[value] ?? -1);
-    const ref = byId?.has(insn) ? { id: value >>> 0 } : { fd };
-    const name = Object.entries(ref).join();
-    const further = direct && offset > (furthest.get(name) ?? -1);
-    if (further) furthest.set(name, offset);
-    if (further || !places.has(name)) {
-      places.set(name, refs.push(further ? { ...ref, offset } : ref) - 1);
-    }
-    return places.get(name) ?? 0;
-  });
-  if (refs.length > FDS_MAX) throw new Errno("ENOMEM", `more than ${FDS_MAX} maps in insns`);
-  return { refs, indices };
-}
 
 /** Type, sizes, flags and, if there are any, the offsets of locks. */
 function shape(words: readonly string[], max_entries: number, btf: boolean): MapFacts {
@@ -116,6 +73,27 @@ export interface Prepared {
   unit?: Unit;
 }
 
+function optionsOf(
+  { prog_type, log_level, prog_flags, func_info = false }: Omit<ProgAttr, "fd_array">,
+  fdArray: readonly number[] | undefined,
+  limits: Partial<Limits>,
+): Options {
+  const told = { progType: prog_type, logLevel: log_level, progFlags: prog_flags, limits };
+  const more = fdArray ? { fdArrayLength: fdArray.length } : {};
+  return { ...told, funcInfo: func_info, ...more };
+}
+
+/** What shapeOf() says, with the details of its refusals. @throws ENOMEM, EAGAIN */
+async function judged(prog: Program, options: Options, fdArray: readonly number[]) {
+  const { places, indexed, at, ...verdict } = await shapeOf(prog, options, fdArray);
+  if (verdict.refs.length > FDS_MAX)
+    throw new Errno("ENOMEM", `more than ${FDS_MAX} maps in insns`);
+  const before = detailed(verdict.before, prog);
+  const during = detailed(verdict.during, prog, at);
+  const code = Buffer.from(indexed.buffer, indexed.byteOffset, indexed.byteLength);
+  return { verdict: { ...verdict, before, during }, places, indexed: code };
+}
+
 /** @returns what prog_load takes, or its first answer when the request is a repeat. */
 export async function prepareLoad(
   begin: Begin,
@@ -125,43 +103,25 @@ export async function prepareLoad(
   limits: Partial<Limits>,
 ): Promise<Prepared | { remembered: Value[] }> {
   const { insns } = prog;
-  const told: Options = { progType: attr.prog_type, logLevel: attr.log_level, limits };
-  const more = { progFlags: attr.prog_flags, funcInfo: attr.func_info ?? false };
-  const options = { ...told, ...more, ...(fd_array ? { fdArrayLength: fd_array.length } : {}) };
-  const { verdict, tag } = judge(insns, options);
-  const { refs, indices } = distinct(verdict.refs, fd_array ?? [], prog.byId);
-  const during = detailed(verdict.during, prog, verdict.at);
-  const judged = { ...verdict, before: detailed(verdict.before, prog), during, refs, tag };
-  const indexed = relocate(insns, indices, verdict.refs);
+  const options = optionsOf(attr, fd_array, limits);
+  const count = insns.length / SIZE;
+  // What takes long is spent on nobody who may not load at all.
+  const first = isLong(prog) ? await begin(call, "prog_admit", json(attr), count) : undefined;
+  if (first?.remembered) return { remembered: first.values };
+  const { verdict, places, indexed } = await judged(prog, options, fd_array ?? []);
   const args = (rest: { after?: Refusal | null; ids: number[]; log: string }): Argument[] => [
     json(attr),
     indexed,
-    json({ ...judged, ...rest }),
+    json({ ...verdict, ...rest }),
   ];
   if (verdict.before || verdict.during) return { args: args({ ids: [], log: "" }) };
-  const count = insns.length / 8;
-  const answer = await begin(call, "prog_resolve", json(attr), count, json(judged)).catch(
-    (error) => {
-      // prog_load comes to the same, and keeps it for repeats.
-      if (call.record !== "" && error instanceof Errno) return undefined;
-      throw error;
-    },
-  );
-  if (!answer) return { args: args({ ids: [], log: "" }) };
+  const answer = await begin(call, "prog_resolve", json(attr), count, json(verdict));
   if (answer.remembered) return { remembered: answer.values };
   const [type, attach, gpl, rows, perfmon] = answer.values;
   const maps = list(rows).map(facts);
-  const report = await examine(
-    insns,
-    indices.map((i) => maps[i] as MapFacts),
-    {
-      ...options,
-      progType: text(type),
-      expectedAttachType: number(attach),
-      gplCompatible: number(gpl) === 1,
-      perfmon: number(perfmon) === 1,
-    },
-  );
+  const known = { progType: text(type), expectedAttachType: number(attach) };
+  const rights = { gplCompatible: number(gpl) === 1, perfmon: number(perfmon) === 1 };
+  const report = await examine(insns, maps, { ...options, ...known, ...rights }, places);
   const ids = maps.map(({ id = 0 }) => id);
   const after = detailed(report.refusal, prog, report.at);
   const described = attr.func_info ? { func_info: true } : {};

@@ -37,6 +37,7 @@ const NOT_GROWING = new Set([
   "map_lookup_elem",
   "map_snapshot",
   "obj_get_info_by_fd",
+  "prog_admit",
   "prog_get",
   "prog_get_next_id",
   "prog_insns",

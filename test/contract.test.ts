@@ -32,7 +32,7 @@ const INTERNAL = ["sweep"];
 
 /** Second scripts, by the commands that they belong to. */
 const PARTS: Record<string, string[]> = {
-  prog_load: ["prog_resolve"],
+  prog_load: ["prog_admit", "prog_resolve"],
   prog_test_run: ["run_commit"],
 };
 

@@ -29,6 +29,21 @@ async function array(session: Session, max_entries: number): Promise<number> {
 const progLoad = (session: Session, insns: string, more: object = {}) =>
   session.post("/v1/progs", { insns: insns + EXIT, ...more });
 
+it("a long program is not looked through for one who may not load any", async () => {
+  const session = await service.session(service.namespace(), { uid: 1000, capabilities: [] });
+  const { script } = service.kernel;
+  const whole = script.run.bind(script);
+  const commands: string[] = [];
+  script.run = (namespace, command, ...args) => {
+    commands.push(command);
+    return whole(namespace, command, ...args);
+  };
+  const { body } = await progLoad(session, fd(BAD_FD).repeat(10_000));
+  script.run = whole;
+  expect([body.errno, body.detail]).toEqual(["EPERM", "loading a program needs CAP_BPF"]);
+  expect(commands).toEqual(["prog_admit"]);
+});
+
 describe("a program's maps", () => {
   it("are looked up once per fd, however often the program names them", async () => {
     const session = await service.session(service.namespace());

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { check, tag, verify } from "../domain/verifier/verifier.ts";
-import { examine, judge } from "../domain/verifier/worker.ts";
+import { judge } from "../domain/verifier/judge.ts";
+import { verify } from "../domain/verifier/verifier.ts";
+import { examine, shapeOf } from "../domain/verifier/worker.ts";
 
 /** Long programs are verified in a thread, and verified the same. */
 
@@ -16,9 +17,13 @@ const program = (length: number, last = EXIT): Buffer =>
 const LOOP = hex("b700000000000000" + "0700000001000000" + "5500feffd0070000");
 
 describe("the verifier's thread", () => {
-  it("is not asked about the shape of a program", () => {
-    const insns = program(2);
-    expect(judge(insns, {})).toEqual({ verdict: check(insns), tag: tag(insns) });
+  it("says of the shape of long programs what judge() says", async () => {
+    const named = Buffer.concat([hex("1811000003000000" + "0000000000000000"), program(20_000)]);
+    for (const insns of [named, program(20_000, MOV)]) {
+      const judged = await shapeOf({ insns }, {}, []);
+      const { indexed, ...rest } = judge({ insns }, {}, []);
+      expect(judged).toEqual({ ...rest, indexed: Uint8Array.from(indexed) });
+    }
   });
 
   it("is spared short programs", () => {
@@ -46,6 +51,7 @@ describe("the verifier's thread", () => {
     const counting = setInterval(() => {
       turns += 1;
     }, 1);
+    await shapeOf({ insns: program(100_000) }, {}, []);
     await examine(program(100_000), [], {});
     clearInterval(counting);
     expect(turns).toBeGreaterThan(3);

@@ -1,6 +1,6 @@
 import { assemble } from "../../domain/asm/assembler.ts";
 import { einval } from "../../domain/errno.ts";
-import type { Program } from "../../domain/prog_load.ts";
+import type { Program } from "../../domain/verifier/judge.ts";
 import { parseBytes } from "../bytes.ts";
 import { created, done, type Handler, ok, pathNumber, query } from "../handler.ts";
 

@@ -3,8 +3,8 @@
 import { setImmediate } from "node:timers/promises";
 import { einval } from "../errno.ts";
 import { didYouMean } from "../nearest.ts";
-import type { Program } from "../prog_load.ts";
 import * as bpf from "../verifier/insn.ts";
+import type { Program } from "../verifier/judge.ts";
 import { type Form, GRAMMAR, type Node } from "./grammar.ts";
 import { Fault, quote, type Token, tokenAt } from "./lexer.ts";
 import { aim, type Draft, fill, HELPER_NAMES, helperOf, isShort } from "./operand.ts";

@@ -9,8 +9,8 @@ local prog_type = use("prog_type")
 local band = bit.band
 local call = redis.call
 
--- prog_resolve is for who goes on with prog_load.
-local prog_load = { sys = {}, first_half = { prog_resolve = true } }
+-- prog_admit and prog_resolve are for who goes on with prog_load.
+local prog_load = { sys = {}, first_half = { prog_admit = "success", prog_resolve = "success" } }
 
 local KNOWN_FLAGS = 1 + 2 + 4 + 8 + 16 + 32 + 64 + 128
 local INSNS_MAX, MAPS_MAX = 1000000, 64
@@ -99,6 +99,11 @@ local function check(attr, insn_cnt, verdict)
   refuse(verdict.during)
   prog_type.check_sleepable(type, attr.prog_flags)
   return type, attach, maps, ids
+end
+
+-- What comes before the instructions, for who has many to look through.
+function prog_load.sys.prog_admit(attr_json, insn_cnt)
+  check_attributes(cjson.decode(attr_json), tonumber(insn_cnt))
 end
 
 -- For who judges the registers: the program's type, attach type, whether its licence is GPL-compatible,

@@ -12,7 +12,7 @@ local map = use("map")
 local call = redis.call
 
 local run_map = use("run_map")
-local run = { sys = {}, first_half = { prog_test_run = true, prog_run = true } }
+local run = { sys = {}, first_half = { prog_test_run = "all", prog_run = "all" } }
 
 local PROGRAM = { "load_time", "prog_type", "prog_name", "tag", "expected_attach_type", "func_info",
   "maps" }

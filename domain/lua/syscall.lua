@@ -38,11 +38,11 @@ local function attempt()
   return reply
 end
 
--- Not kept: what was no answer, and what only the command after it answers (module.first_half).
+-- Not kept: what was no answer, and what is for the command after it (module.first_half): all of that, or
+-- all but its failures.
 local function keeps(reply)
-  local first_half = use(module).first_half
-  if first_half and first_half[name] then return false end
-  local code = reply[1]
+  local code, half = reply[1], (use(module).first_half or {})[name]
+  if half == "all" or (half == "success" and (code == "" or code == "+")) then return false end
   return code ~= "FAULT" and code ~= "TOKEN" and code ~= "ENDED" and code ~= "STALE"
 end
 

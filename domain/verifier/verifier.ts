@@ -156,7 +156,7 @@ export function tag(insns: Buffer): string {
 }
 
 /** bpf_insn_prepare_dump: maps by id, whichever way the program named them. ids[i] is of refs[i]. */
-export function relocate(insns: Buffer, ids: readonly number[], refs: readonly MapRef[]): Buffer {
+export function relocate(insns: Buffer, ids: ArrayLike<number>, refs: readonly MapRef[]): Buffer {
   const out = Buffer.from(insns);
   for (const [i, ref] of refs.entries()) {
     const id = ids[i];

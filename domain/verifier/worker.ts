@@ -1,115 +1,69 @@
 // A thread that judges long programs, so that the service goes on answering meanwhile.
-// Invariant: one program at a time, in the order in which they came.
 
-import { isMainThread, parentPort, Worker } from "node:worker_threads";
+import { Aside, serves } from "../aside.ts";
 import { Errno } from "../errno.ts";
 import { SIZE } from "./insn.ts";
-import type { MapFacts, Options, Report, Verdict } from "./verdict.ts";
-import { attempt, check, tag, verify } from "./verifier.ts";
+import { type Judged, judge, type Program } from "./judge.ts";
+import type { MapFacts, Options, Report } from "./verdict.ts";
+import { attempt, verify } from "./verifier.ts";
 
-export interface Judged {
-  verdict: Verdict;
-  tag: string;
-}
+/** About a program's shape, or its registers: places[i] is the place in maps of what its i-th reference names. */
+type Asked = { insns: Uint8Array; options: Options } & (
+  | { fdArray: readonly number[]; byId?: ReadonlySet<number> }
+  | { maps: readonly MapFacts[]; places: Uint32Array }
+);
 
-interface Asked {
-  insns: Uint8Array;
-  maps: readonly MapFacts[];
-  options: Options;
-}
-
+/** Programs whose shape takes more than a few ms. */
+const SHAPE_AT_ONCE = SIZE * 8_192;
 /** Longer programs than this take the thread, and those whose paths are: the rest costs milliseconds. */
-const BYTES_AT_ONCE = 8 * 512;
+const BYTES_AT_ONCE = SIZE * 512;
 /** Instructions gone through. */
 const PATIENCE_AT_ONCE = 2_048;
-/** Programs that wait for the thread; Linux, too, answers EAGAIN, and loaders come again. */
-const WAITING_MAX = 64;
 
-function answer({ insns, maps, options }: Asked): Report {
-  return verify(Buffer.from(insns.buffer, insns.byteOffset, insns.byteLength), maps, options);
+const thread = new Aside<Asked>(import.meta.url);
+
+const named = (maps: readonly MapFacts[], places: Uint32Array): MapFacts[] =>
+  Array.from(places, (place) => maps[place] as MapFacts);
+
+serves(import.meta.url, ({ insns: bytes, options, ...asked }: Asked): Judged | Report => {
+  const insns = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if ("fdArray" in asked) return judge({ insns, ...asked }, options, asked.fdArray);
+  return verify(insns, named(asked.maps, asked.places), options);
+});
+
+/** Whether its shape alone takes the thread. */
+export function isLong({ insns }: Program): boolean {
+  return insns.length > SHAPE_AT_ONCE;
 }
 
-let thread: Worker | undefined;
-let last: Promise<unknown> = Promise.resolve();
-let waiting = 0;
-
-function left(): void {
-  waiting -= 1;
+/** @returns what judge() says of a program. @throws EAGAIN */
+export async function shapeOf(
+  prog: Program,
+  options: Options,
+  fdArray: readonly number[],
+): Promise<Judged> {
+  if (!isLong(prog)) return judge(prog, options, fdArray);
+  const judged = await thread.ask<Judged>({ ...prog, options, fdArray });
+  if (judged) return judged;
+  throw new Errno("EAGAIN", "looking through the program took too long");
 }
-
-/** A thread of Node 20 does not take over tsx from the process that starts it. */
-const BOOT = `import("tsx/esm/api").then((tsx) => {
-  tsx.register();
-  return import(${JSON.stringify(import.meta.url)});
-});`;
-
-/** The thread costs nothing until the first long program, and never keeps the process alive. */
-function start(): Worker {
-  const worker = new Worker(BOOT, { eval: true });
-  worker.unref();
-  return worker;
-}
-
-/** ms; Linux takes about one second for its million instructions. */
-const LIMIT = 10_000;
 
 /** Nothing refuses it for certain, and nothing is proved: the machine finds out. */
-const unknown = ({ insns }: Asked): Report => ({
+const unknown = (insns: Buffer): Report => ({
   ...{ refusal: null, log: "", verified: 0 },
   safe: new Uint8Array(insns.length / SIZE),
 });
 
-function ask(asked: Asked): Promise<Report> {
-  thread ??= start();
-  const worker = thread;
-  return new Promise((resolve, reject) => {
-    const over = () => {
-      clearTimeout(timer);
-      worker.off("message", done).off("error", fail);
-    };
-    const fail = (error: Error) => {
-      thread = undefined;
-      over();
-      reject(error);
-    };
-    const done = (report: Report) => {
-      over();
-      resolve(report);
-    };
-    const timer = setTimeout(() => {
-      thread = undefined;
-      over();
-      void worker.terminate();
-      resolve(unknown(asked));
-    }, LIMIT);
-    worker.once("message", done).once("error", fail);
-    worker.postMessage(asked);
-  });
-}
-
-/** What check() and tag() say of a program. */
-export function judge(insns: Buffer, options: Options): Judged {
-  return { verdict: check(insns, options), tag: tag(insns) };
-}
-
-/** @returns what verify() says of a program. @throws EAGAIN: too many are waiting. */
+/** @returns what verify() says of a program. @throws EAGAIN */
 export function examine(
   insns: Buffer,
   maps: readonly MapFacts[],
   options: Options,
+  places: Uint32Array = new Uint32Array(),
 ): Report | Promise<Report> {
   const isShort = insns.length <= BYTES_AT_ONCE;
-  const report = isShort ? attempt(insns, maps, options, PATIENCE_AT_ONCE) : null;
+  const report = isShort ? attempt(insns, named(maps, places), options, PATIENCE_AT_ONCE) : null;
   if (report !== null) return report;
-  if (waiting >= WAITING_MAX) {
-    throw new Errno("EAGAIN", `${WAITING_MAX} programs are waiting to be verified`);
-  }
-  waiting += 1;
-  const turn = last.then(() => ask({ insns, maps, options }));
-  last = turn.then(left, left);
-  return turn;
-}
-
-if (!isMainThread) {
-  parentPort?.on("message", (asked: Asked) => parentPort?.postMessage(answer(asked)));
+  const asked = { insns, maps, options, places };
+  return thread.ask<Report>(asked).then((told) => told ?? unknown(insns));
 }

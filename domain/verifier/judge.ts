@@ -1,0 +1,58 @@
+// What PROG_LOAD takes from a program before it knows its maps: what its shape is refused for, the fds it
+// names, and its instructions with places in their list instead.
+
+import type { MapRef, Options, Verdict } from "./verdict.ts";
+import { check, relocate, tag } from "./verifier.ts";
+
+export interface Program {
+  insns: Buffer;
+  /** The instructions that name their map by its id, where others have an fd. */
+  byId?: ReadonlySet<number>;
+}
+
+/** A map by the caller's fd or, where the text of the program says so, by its id. */
+export interface Ref {
+  fd?: number;
+  id?: number;
+  /** The byte of the map's value that is addressed directly. */
+  offset?: number;
+}
+
+export interface Judged extends Pick<Verdict, "before" | "during" | "at"> {
+  /** Each map at its first use, and again where its value is addressed further than before. */
+  refs: Ref[];
+  /** For each instruction that names a map the place in refs of an entry of it. */
+  places: Uint32Array;
+  indexed: Uint8Array;
+  tag: string;
+}
+
+/** What is asked of a map comes in the order of the instructions. */
+function distinct(found: readonly MapRef[], fdArray: readonly number[], byId: Program["byId"]) {
+  const first = new Map<string, number>();
+  const furthest = new Map<string, number>();
+  const refs: Ref[] = [];
+  const places = Uint32Array.from(found, ({ insn, kind, value, direct, offset }) => {
+    const fd = kind === "fd" ? value : (fdArray[value] ?? -1);
+    const ref = byId?.has(insn) ? { id: value >>> 0 } : { fd };
+    const name = Object.entries(ref).join();
+    const further = direct && offset > (furthest.get(name) ?? -1);
+    if (further) furthest.set(name, offset);
+    if (further || !first.has(name)) {
+      first.set(name, refs.push(further ? { ...ref, offset } : ref) - 1);
+    }
+    return first.get(name) ?? 0;
+  });
+  return { refs, places };
+}
+
+export function judge(
+  { insns, byId }: Program,
+  options: Options,
+  fdArray: readonly number[],
+): Judged {
+  const { refs: found, ...verdict } = check(insns, options);
+  const { refs, places } = distinct(found, fdArray, byId);
+  const indexed = relocate(insns, places, found);
+  return { ...verdict, refs, places, indexed, tag: tag(insns) };
+}

@@ -1,10 +1,10 @@
 import type { Call } from "./call.ts";
 import { blame, type Commands, Journal, unless } from "./elf/journal.ts";
 import { type LoadedMap, MapLoader, u32 } from "./elf/map_loader.ts";
-import { planOf } from "./elf/object.ts";
 import { Pins } from "./elf/pins.ts";
 import { cut, join, type Options, type Plan, PROG_ARRAY, type ProgPlan } from "./elf/plan.ts";
 import { Errno } from "./errno.ts";
+import { readObject } from "./reader.ts";
 
 /**
  * Object files: what bpf_object__load() of libbpf does, as commands of one session. All of it is done or
@@ -173,14 +173,17 @@ class Load {
   }
 }
 
-/** @param kernel the commands that this one is made of. */
-/** @param session throws for one that has ended: an object is read for nobody else. */
+/**
+ * @param kernel the commands that this one is made of.
+ * @param session throws for one that has ended: an object is read for nobody else.
+ */
 export function elfCommands(kernel: Commands, session: (call: Call) => Promise<{ cpus: number }>) {
   return {
     /** @throws EINVAL, EOPNOTSUPP, E2BIG for the object; what its commands give, with the name of a map or program */
     async elfLoad(call: Call, object: Buffer, options: ElfOptions): Promise<Loaded> {
       const { cpus } = await session(call);
-      return new Load(kernel, call, planOf(object, { ...options, cpus }), options).run();
+      const plan = await readObject(object, { ...options, cpus });
+      return new Load(kernel, call, plan, options).run();
     },
   };
 }

@@ -1,6 +1,7 @@
 import { type Call, next, number, optional, type Run } from "./call.ts";
 import { holders, infos, mapInfo } from "./object.ts";
-import { compileSchema, type SchemaAttr } from "./schema/schema.ts";
+import { readSchema } from "./reader.ts";
+import type { SchemaAttr } from "./schema/schema.ts";
 
 /** Maps as objects: made, listed, frozen. Sizes are bytes. */
 
@@ -21,7 +22,7 @@ export function mapCommands(run: Run) {
   return {
     async mapCreate(call: Call, a: MapAttr) {
       const sizes = [a.key_size, a.value_size, a.max_entries];
-      const schema = a.schema && compileSchema(a.schema, a.key_size, a.value_size);
+      const schema = a.schema && (await readSchema(a.schema, a.key_size, a.value_size));
       const more = [a.map_flags, a.map_name, a.map_extra, optional(a.inner_map_fd)];
       const described = [schema?.stored ?? "", schema?.locks.join() ?? ""];
       const [fd, id] = await run(call, "map_create", a.map_type, ...sizes, ...more, ...described);

@@ -1,0 +1,64 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { planOf } from "../domain/elf/object.ts";
+import type { Errno } from "../domain/errno.ts";
+import { readObject, readSchema } from "../domain/reader.ts";
+import { compileSchema } from "../domain/schema/schema.ts";
+
+/** Large objects and schemas are read in a thread, and read the same. */
+
+const OPTIONS = { name: "obj", pin_root: "/", cpus: 2 };
+const small = readFileSync(join(import.meta.dirname, "elf", "sections.o"));
+const large = Buffer.concat([small, Buffer.alloc(1 << 20)]);
+
+/** Whether the event loop turned meanwhile. */
+async function turning<T>(work: Promise<T>): Promise<{ turned: boolean; made: T }> {
+  let turned = false;
+  setImmediate(() => {
+    turned = true;
+  });
+  return { made: await work, turned };
+}
+
+async function refusal(work: Promise<unknown>) {
+  const { code, message, pointer } = await work.then(
+    () => expect.fail("was taken"),
+    (error: Errno) => error,
+  );
+  return { code, message, pointer };
+}
+
+describe("an object", () => {
+  it("that is large is planned in a thread as a small one at once", async () => {
+    const { made, turned } = await turning(readObject(large, OPTIONS));
+    expect(made).toEqual(planOf(small, OPTIONS));
+    expect(turned).toBe(true);
+    expect((await turning(readObject(small, OPTIONS))).turned).toBe(false);
+  });
+
+  it("that is none is refused there in the same words", async () => {
+    const wrong = Buffer.alloc(1 << 20);
+    expect(() => planOf(wrong, OPTIONS)).toThrow(
+      (await refusal(readObject(wrong, OPTIONS))).message,
+    );
+  });
+});
+
+describe("a schema", () => {
+  const declarations = "struct s { int a; };\n".padEnd(60_000);
+
+  it("that is long is read in a thread as at once", async () => {
+    const given = { declarations, value: "struct s" };
+    const { made, turned } = await turning(readSchema(given, 4, 4));
+    expect([made, turned]).toEqual([compileSchema(given, 4, 4), true]);
+  });
+
+  it("that is wrong is refused there with the field", async () => {
+    const given = { declarations: `${declarations}!`, value: "struct s" };
+    expect(await refusal(readSchema(given, 4, 4))).toMatchObject({
+      code: "EINVAL",
+      pointer: "/body/schema/declarations",
+    });
+  });
+});

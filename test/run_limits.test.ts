@@ -259,7 +259,7 @@ describe("a run is E2BIG", () => {
   it("when an LRU map would be refilled too often, and changes none", async () => {
     const session = await newSession();
     const lru = await map(session, "lru_hash", 4);
-    await run(session, (await asm(session, updates(lru.fd, 30))).fd);
+    await run(session, (await asm(session, updates(lru.fd, 20))).fd);
     const { evictions, revision } = (await session.get(`/v1/fds/${lru.fd}`)).body;
     const problem = await refused(session, (await asm(session, updates(lru.fd, 100))).fd);
     expect([problem.errno, problem.detail]).toEqual([

@@ -72,7 +72,7 @@ end
 function htab_lru.change_cost(m, kind)
   if kind ~= "update" then return 1 end
   local target = tonumber(call("HGET", record(m), "target"))
-  return 2 + 24 / lru_list.at_once(m, target)
+  return 3 + 32 / lru_list.at_once(m, target)
 end
 
 function htab_lru.free(_, m)

@@ -120,7 +120,7 @@ describe("a lock", () => {
     const { body } = await (await newSession()).post("/v1/maps", attr);
     expect(body.errno).toBe(errno);
     expect(body.errors).toMatchObject([{ pointer: "/body/schema/value" }]);
-    expect(body.detail).toMatch(/^line 1, column \d+: .*(lock|bitfield)/);
+    expect(body.detail).toMatch(/^schema\/value: line 1, column \d+: .*(lock|bitfield)/);
   });
 });
 

@@ -62,6 +62,11 @@ export class Env {
     return { ...value, id: this.nextId(), linked: false, off: 0 };
   }
 
+  /** The loader has CAP_PERFMON (allow_ptr_leaks, allow_uninit_stack). */
+  get mayLeak(): boolean {
+    return this.options.perfmon !== false;
+  }
+
   /** Nothing is wrong with the instruction by itself. */
   isClean(at: number): boolean {
     return this.clean[at] === 1;

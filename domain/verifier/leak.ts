@@ -4,10 +4,8 @@
 
 import type { Env } from "./env.ts";
 import { lettersOf, place, slotOf } from "./stack.ts";
-import { EMPTY, type Frame, isSpill } from "./state.ts";
+import { type Frame, isSpill } from "./state.ts";
 import { Fault, isPointer, type Value } from "./value.ts";
-
-export const mayLeak = ({ options }: Env): boolean => options.perfmon !== false;
 
 function eacces(text: string): never {
   throw new Fault("EACCES", text);
@@ -15,22 +13,16 @@ function eacces(text: string): never {
 
 /** is_pointer_value(): a pointer must not go there. */
 export function secret(env: Env, reg: number, value: Value | undefined, how: string): void {
-  if (value !== undefined && !mayLeak(env) && isPointer(value)) eacces(`R${reg} ${how}`);
+  if (value !== undefined && !env.mayLeak && isPointer(value)) eacces(`R${reg} ${how}`);
 }
 
 /** A register that is stored in memory of this kind, or handed over. */
 export const kept = (env: Env, reg: number, value: Value | undefined, where: string): void =>
   secret(env, reg, value, `leaks addr into ${where}`);
 
-/** How far down the stack may be read (allocated_stack). */
-export function written(env: Env, { stack }: Frame): number {
-  if (mayLeak(env)) return 512;
-  return 8 * (stack.findLastIndex((slot) => slot !== undefined && slot !== EMPTY) + 1);
-}
-
 /** check_stack_read_fixed_off() */
 export function initialised(env: Env, frame: Frame, first: number, size: number): void {
-  if (mayLeak(env)) return;
+  if (env.mayLeak) return;
   const { types } = slotOf(frame, place(first)[0]);
   const missing = lettersOf(first, size).findIndex((letter) => types.charAt(letter) === "?");
   if (missing >= 0) eacces(`invalid read from stack off ${first}+${missing} size ${size}`);
@@ -38,7 +30,7 @@ export function initialised(env: Env, frame: Frame, first: number, size: number)
 
 /** check_stack_range_initialized() of what a helper reads: no pointers, either. */
 export function readable(env: Env, frame: Frame, reg: number, first: number, size: number): void {
-  if (mayLeak(env)) return;
+  if (env.mayLeak) return;
   for (let i = 0; i < size; i++) {
     const [index, letter] = place(first + i);
     const slot = slotOf(frame, index);
@@ -50,7 +42,7 @@ export function readable(env: Env, frame: Frame, reg: number, first: number, siz
 
 /** Part of a spilled pointer is not to be overwritten. */
 export function intact(env: Env, frame: Frame, first: number, size: number): void {
-  if (mayLeak(env) || size === 8) return;
+  if (env.mayLeak || size === 8) return;
   const slot = slotOf(frame, place(first)[0]);
   if (isSpill(slot) && isPointer(slot.spilled)) {
     eacces("attempt to corrupt spilled pointer on stack");

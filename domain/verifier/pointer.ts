@@ -3,7 +3,6 @@
 import type { Env } from "./env.ts";
 import type { Insn } from "./insn.ts";
 import * as bpf from "./insn.ts";
-import { mayLeak } from "./leak.ts";
 import * as range from "./range.ts";
 import { Range } from "./range.ts";
 import * as tnum from "./tnum.ts";
@@ -106,7 +105,7 @@ function move(env: Env, insn: Insn, pointer: Value, by: Value, isLeft: boolean):
 export function pointerArithmetic(env: Env, insn: Insn, dst: Value, src: Value): Value {
   const op = bpf.opOf(insn);
   if (isPointer(dst) && isPointer(src)) {
-    if (op === SUB && mayLeak(env)) return UNKNOWN;
+    if (op === SUB && env.mayLeak) return UNKNOWN;
     refuse(insn, `pointer ${SIGNS[op >> 4]} pointer prohibited`);
   }
   const isLeft = isPointer(dst);
@@ -114,7 +113,7 @@ export function pointerArithmetic(env: Env, insn: Insn, dst: Value, src: Value):
   by.origin.mark();
   if (by.range.smin > by.range.smax || by.range.umin > by.range.umax) return UNKNOWN;
   if (bpf.classOf(insn) !== bpf.ALU64) {
-    if (op === SUB && mayLeak(env)) return UNKNOWN;
+    if (op === SUB && env.mayLeak) return UNKNOWN;
     refuse(insn, "32-bit pointer arithmetic prohibited");
   }
   allowed(insn, pointer, by);

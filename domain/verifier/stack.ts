@@ -1,7 +1,6 @@
 // Places on the stack, and whether accesses stay on it.
 
 import type { Env } from "./env.ts";
-import { written } from "./leak.ts";
 import * as range from "./range.ts";
 import { EMPTY, type Frame, type Slot, type State } from "./state.ts";
 import * as tnum from "./tnum.ts";
@@ -25,6 +24,12 @@ export const frameOf = (state: State, pointer: Value): Frame => state.frames[poi
 export function span(pointer: Value, off: number): [first: number, last: number] {
   const whole = pointer.off + off;
   return [Number(pointer.range.smin) + whole, Number(pointer.range.smax) + whole];
+}
+
+/** How far down the stack may be read (allocated_stack). */
+function written(env: Env, { stack }: Frame): number {
+  if (env.mayLeak) return BYTES;
+  return 8 * (stack.findLastIndex((slot) => slot !== undefined && slot !== EMPTY) + 1);
 }
 
 /** check_stack_access_within_bounds(); `how` is "read from" or "write to". */

@@ -1,7 +1,6 @@
-// The helpers that programs call, by number, as a machine gives them to its programs. Addresses and
-// sizes come as signed 32-bit numbers.
+// The helpers that programs call, as a machine gives them to its programs.
 
-import type { Arena } from "./arena.ts";
+import type { Helpers, Host } from "./helper.ts";
 import { csumHelpers } from "./helpers_csum.ts";
 import { mapHelpers } from "./helpers_map.ts";
 import { perfHelpers } from "./helpers_perf.ts";
@@ -11,20 +10,6 @@ import { stringHelpers } from "./helpers_string.ts";
 import { timeHelpers } from "./helpers_time.ts";
 import { traceHelpers } from "./helpers_trace.ts";
 import { xdpHelpers } from "./helpers_xdp.ts";
-import type { Run } from "./run.ts";
-
-/** A machine as its helpers see it. */
-export interface Host {
-  readonly arena: Arena;
-  /** The run under way. */
-  readonly run: Run;
-}
-
-type Helper = (...args: never[]) => unknown;
-export type Helpers = Record<number, Helper>;
-
-/** A function of a program: its handle, r1 to r5, the frame pointer. */
-export type Callback = (fn: number, ...rest: [...r: bigint[], sb: number]) => bigint;
 
 export const helpersOf = (host: Host): Helpers => ({
   ...mapHelpers(host),

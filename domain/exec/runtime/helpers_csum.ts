@@ -1,6 +1,6 @@
 // Internet checksums (lib/checksum.c, net/core/filter.c): sums with end-around carry, u32.
 
-import type { Helpers, Host } from "./helpers.ts";
+import type { Helpers, Host } from "./helper.ts";
 
 const ALL = 0xffff_ffff;
 

@@ -3,7 +3,7 @@
 import { ERRNO } from "../../errno.ts";
 import { FRAME_BYTES } from "../abi.ts";
 import { NONE, READ, round8 } from "./arena.ts";
-import type { Callback, Helpers, Host } from "./helpers.ts";
+import type { Callback, Helpers, Host } from "./helper.ts";
 import type { RunMap } from "./map.ts";
 
 function keyed(host: Host, handle: number, key: number): RunMap {

@@ -2,7 +2,7 @@
 
 import { ERRNO } from "../../errno.ts";
 import { Fault } from "./fault.ts";
-import type { Helpers, Host } from "./helpers.ts";
+import type { Helpers, Host } from "./helper.ts";
 import { PerfEventArray } from "./map_perf_event_array.ts";
 
 /** BPF_F_INDEX_MASK and BPF_F_CTXLEN_MASK: how much of the packet follows. */

@@ -1,7 +1,7 @@
 // Helpers on ring buffers (kernel/bpf/ringbuf.c).
 
 import { Fault } from "./fault.ts";
-import type { Helpers, Host } from "./helpers.ts";
+import type { Helpers, Host } from "./helper.ts";
 import { Ringbuf } from "./map_ringbuf.ts";
 
 export function ringbufHelpers(host: Host): Helpers {

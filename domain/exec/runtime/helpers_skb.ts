@@ -3,7 +3,7 @@
 import { ERRNO } from "../../errno.ts";
 import { isVlan, swap16 } from "./ether.ts";
 import { Fault } from "./fault.ts";
-import type { Helpers, Host } from "./helpers.ts";
+import type { Helpers, Host } from "./helper.ts";
 import { csumReplace, csumReplaceTransport } from "./helpers_skb_csum.ts";
 import { Skb } from "./skb.ts";
 import { Xdp } from "./xdp.ts";

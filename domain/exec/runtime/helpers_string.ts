@@ -1,6 +1,6 @@
 // Helpers on strings (kernel/bpf/helpers.c).
 
-import type { Helpers, Host } from "./helpers.ts";
+import type { Helpers, Host } from "./helper.ts";
 
 export function stringHelpers(host: Host): Helpers {
   const { arena } = host;

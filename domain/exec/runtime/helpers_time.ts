@@ -1,6 +1,6 @@
 // Helpers that tell what is fixed for a run: the time, the CPU, random numbers.
 
-import type { Helpers, Host } from "./helpers.ts";
+import type { Helpers, Host } from "./helper.ts";
 
 const HZ = 250n;
 const NS_PER_S = 1_000_000_000n;

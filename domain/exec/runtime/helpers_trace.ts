@@ -1,7 +1,7 @@
 // bpf_trace_printk(): lines go to the run's own trace.
 
 import { ERRNO } from "../../errno.ts";
-import type { Helpers, Host } from "./helpers.ts";
+import type { Helpers, Host } from "./helper.ts";
 import { printf } from "./printf.ts";
 
 /** MAX_TRACE_PRINTK_BUF, with a terminator. */

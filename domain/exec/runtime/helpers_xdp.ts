@@ -2,7 +2,7 @@
 
 import { ERRNO } from "../../errno.ts";
 import { Fault } from "./fault.ts";
-import type { Helpers, Host } from "./helpers.ts";
+import type { Helpers, Host } from "./helper.ts";
 import { Xdp } from "./xdp.ts";
 
 const { EFAULT, EINVAL } = ERRNO;

@@ -4,7 +4,7 @@ import * as bpf from "../../verifier/insn.ts";
 import { decode, type Insn, LD_IMM64, PSEUDO_MAP_VALUE } from "../../verifier/insn.ts";
 import type { Unit } from "../abi.ts";
 import { compile, type Options } from "../compiler/compile.ts";
-import type { Callback } from "./helpers.ts";
+import type { Callback } from "./helper.ts";
 import type { AddSize } from "./layout.ts";
 import type { RunMap } from "./map.ts";
 import { safeOf } from "./safe.ts";

@@ -7,10 +7,10 @@ import { Packet } from "./packet.ts";
 import {
   ETH_P_IP,
   ETH_P_IPV6,
+  fillSocket,
   PASSED,
   protocolOf,
   SK_BUFF,
-  type SkbInput,
   skbInput,
 } from "./skb_input.ts";
 
@@ -64,24 +64,8 @@ export class Skb implements Context {
     this.link = -hidden;
     this.network = ETH_HLEN - hidden;
     setFields(arena, this.at, [[SK_BUFF.pkt_type, input.pktType]]);
-    if (traits.socket) this.fillSocket(input);
+    if (traits.socket) fillSocket(arena, this.at, input);
     this.update();
-  }
-
-  /** sk_alloc() and what follows it: the addresses of the packet are those of the socket. */
-  private fillSocket({ frame, protocol }: SkbInput): void {
-    const field = (offset: number) => this.at + offset;
-    const copy = (from: number, size: number, to: number) =>
-      frame.copy(this.arena.bytes, to, from, from + size);
-    if (protocol === ETH_P_IP) {
-      setFields(this.arena, this.at, [[SK_BUFF.family, 2]]);
-      copy(ETH_HLEN + 12, 4, field(SK_BUFF.local_ip4));
-      copy(ETH_HLEN + 16, 4, field(SK_BUFF.remote_ip4));
-    } else if (protocol === ETH_P_IPV6) {
-      setFields(this.arena, this.at, [[SK_BUFF.family, 10]]);
-      copy(ETH_HLEN + 8, 16, field(SK_BUFF.local_ip6));
-      copy(ETH_HLEN + 24, 16, field(SK_BUFF.remote_ip6));
-    }
   }
 
   /** The fields that follow from the packet. */

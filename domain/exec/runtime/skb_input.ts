@@ -1,6 +1,7 @@
 // What Linux takes from the caller for a __sk_buff (net/bpf/test_run.c, bpf_prog_test_run_skb()).
 
-import { ETH_HLEN, given, packetOf } from "./context.ts";
+import type { Arena } from "./arena.ts";
+import { ETH_HLEN, given, packetOf, setFields } from "./context.ts";
 import { Refused } from "./fault.ts";
 
 /** struct __sk_buff, by offset. */
@@ -123,4 +124,19 @@ export function skbInput(data: Uint8Array | undefined, ctx: Uint8Array | undefin
   fields.writeUInt32LE(LOOPBACK, SK_BUFF.ifindex);
   const input: SkbInput = { frame, fields, protocol, pktType: pktTypeOf(frame) };
   return input;
+}
+
+/** sk_alloc() and what follows it: the addresses of the packet are those of the socket. */
+export function fillSocket(arena: Arena, at: number, { frame, protocol }: SkbInput): void {
+  const copy = (from: number, size: number, to: number) =>
+    frame.copy(arena.bytes, at + to, from, from + size);
+  if (protocol === ETH_P_IP) {
+    setFields(arena, at, [[SK_BUFF.family, 2]]);
+    copy(ETH_HLEN + 12, 4, SK_BUFF.local_ip4);
+    copy(ETH_HLEN + 16, 4, SK_BUFF.remote_ip4);
+  } else if (protocol === ETH_P_IPV6) {
+    setFields(arena, at, [[SK_BUFF.family, 10]]);
+    copy(ETH_HLEN + 8, 16, SK_BUFF.local_ip6);
+    copy(ETH_HLEN + 24, 16, SK_BUFF.remote_ip6);
+  }
 }

@@ -239,6 +239,20 @@ describe("the shape of a struct sk_buff", () => {
     expect(await fields(push(0x81, 5), { repeat: 2 })).toEqual([58, 129, 1, 5, 129]);
     const twice = await packet(push(0x81, 5) + EXIT, { repeat: 2 });
     expect(twice).toBe(`${ETH}810000050800${REST}`);
+    const again = "\nr1 = r6\nr2 = 0x81\nr3 = 5\ncall bpf_skb_vlan_push#18";
+    const thrice = push(0x81, 5) + again + again;
+    const cut = `${thrice}\nr1 = r6\nr2 = 14\nr3 = 0\ncall bpf_skb_change_tail#38`;
+    expect(await answer(cut + EXIT)).toBe(0);
+    const load = `${thrice}
+      r1 = r6
+      r2 = 0
+      r3 = r10
+      r3 += -16
+      r4 = 4
+      r5 = 1
+      call bpf_skb_load_bytes_relative#68
+      r0 = *(u32 *)(r10 -16)`;
+    expect(await answer(load + EXIT)).toBe(0x00810500);
     const data = hex(`${ETH}810020050800${REST}`);
     const pop = call("bpf_skb_vlan_pop#19");
     expect(await fields(pop, { data })).toEqual([54, 8, 0, 0, 0]);

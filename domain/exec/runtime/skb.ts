@@ -156,7 +156,7 @@ export class Skb implements Context {
     return found === undefined ? -1n : BigInt(found.readUIntBE(0, size));
   }
 
-  /** skb_vlan_push() */
+  /** skb_vlan_push(): the network header stays as far from the start as it was. */
   pushTag(protocol: number, tci: number): void {
     if (this.tag !== undefined) {
       const tag = Buffer.alloc(VLAN_HLEN);
@@ -164,7 +164,6 @@ export class Skb implements Context {
       tag.writeUInt16BE(this.tag.tci, 2);
       const bytes = this.packet.bytes();
       this.protocol = this.tag.protocol;
-      this.network += VLAN_HLEN;
       this.packet.set(Buffer.concat([bytes.subarray(0, 12), tag, bytes.subarray(12)]));
     }
     this.tag = { protocol, tci };

@@ -1,5 +1,6 @@
-import { parentPort, Worker, workerData } from "node:worker_threads";
+import { parentPort, type Worker, workerData } from "node:worker_threads";
 import { Errno, type More } from "./errno.ts";
+import { workerThread } from "./worker_thread.ts";
 
 /** Work that would hold up the event loop, in a thread of its own. */
 
@@ -7,12 +8,6 @@ type Told<T> =
   | { value: T }
   | { errno: Errno["code"]; detail: string; more: More }
   | { error: string };
-
-/** A thread of Node 20 does not take over tsx from the process that starts it. */
-const boot = (url: string): string => `import("tsx/esm/api").then((tsx) => {
-  tsx.register();
-  return import(${JSON.stringify(url)});
-});`;
 
 /** ms; Linux takes about one second for its million instructions. */
 const LIMIT = 10_000;
@@ -48,14 +43,8 @@ export class Aside<Asked> {
     return turn;
   }
 
-  #start(): Worker {
-    const worker = new Worker(boot(this.#url), { eval: true, workerData: this.#url });
-    worker.unref();
-    return worker;
-  }
-
   #now<T>(asked: Asked): Promise<T | undefined> {
-    this.#thread ??= this.#start();
+    this.#thread ??= workerThread(this.#url, { workerData: this.#url });
     const worker = this.#thread;
     return new Promise((resolve, reject) => {
       const over = () => {

@@ -1,16 +1,12 @@
 // A thread of the pool: what it does, and which programs it has.
 
-import { Worker } from "node:worker_threads";
+import { workerThread } from "../../worker_thread.ts";
 import type { Unit } from "../abi.ts";
 import type { Job } from "../job.ts";
 import { type PackedJob, packJob } from "./wire.ts";
 import type { Asked, Coded, Told } from "./worker.ts";
 
-/** A thread of Node 20 does not take over tsx from the process that starts it. */
-const BOOT = `import("tsx/esm/api").then((tsx) => {
-  tsx.register();
-  return import(${JSON.stringify(new URL("./worker.ts", import.meta.url).href)});
-});`;
+const WORKER = new URL("./worker.ts", import.meta.url).href;
 
 /** Compiling may take so many times as long as a job. */
 const COMPILING = 10;
@@ -39,7 +35,7 @@ export class TimeLimit extends Error {
 }
 
 export class Thread {
-  private readonly worker = new Worker(BOOT, { eval: true, resourceLimits: LIMITS });
+  private readonly worker = workerThread(WORKER, { resourceLimits: LIMITS });
   /** Least recently used first, with the bytes of their instructions. */
   private readonly programs = new Map<string, number>();
   private bytes = 0;
@@ -78,7 +74,6 @@ export class Thread {
     });
     this.worker.on("error", end);
     this.worker.on("exit", () => end(new Error("a thread that runs programs ended")));
-    this.worker.unref();
   }
 
   has(key: string): boolean {

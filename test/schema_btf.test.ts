@@ -5,7 +5,8 @@ import { declareC, parseC } from "../domain/schema/c_parser.ts";
 import { Scope } from "../domain/schema/c_scope.ts";
 import { decode } from "../domain/schema/decode.ts";
 import { jsonLength, MAX_JSON, MAX_SIZE, SchemaError } from "../domain/schema/limits.ts";
-import { int, type Type } from "../domain/schema/type.ts";
+import { int } from "../domain/schema/make.ts";
+import type { Type } from "../domain/schema/type.ts";
 
 /** BTF as compilers write it names the same types as its C source; as an enemy writes it, an error. */
 

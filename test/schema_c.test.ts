@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { declareC, parseC } from "../domain/schema/c_parser.ts";
 import { Scope } from "../domain/schema/c_scope.ts";
 import { jsonLength, MAX_JSON, MAX_SIZE, SchemaError } from "../domain/schema/limits.ts";
-import { int, named, type Type } from "../domain/schema/type.ts";
+import { int, named } from "../domain/schema/make.ts";
+import type { Type } from "../domain/schema/type.ts";
 
 /** C-like declarations: the types they name, and where a text goes wrong. */
 

@@ -6,16 +6,13 @@ import { parseC } from "../domain/schema/c_parser.ts";
 import { decode } from "../domain/schema/decode.ts";
 import { encode } from "../domain/schema/encode.ts";
 import { jsonLength } from "../domain/schema/limits.ts";
+import { arrayOf, enumOf, int, named } from "../domain/schema/make.ts";
 import type { Json } from "../domain/schema/scalar.ts";
 import {
-  arrayOf,
-  enumOf,
-  int,
   isInteger,
   isRecord,
   jsonInteger,
   memberNames,
-  named,
   type RecordType,
   type Type,
 } from "../domain/schema/type.ts";

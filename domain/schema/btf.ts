@@ -4,19 +4,9 @@ import { BtfBlob, type BtfType, KIND } from "./btf_blob.ts";
 import { badWidth, bitfield } from "./c_layout.ts";
 import { POINTER } from "./c_names.ts";
 import { MAX_NODES, SchemaError } from "./limits.ts";
+import { arrayOf, asLock, enumOf, LOCK, MemberCheck, named, record } from "./make.ts";
 import { veil } from "./spin_lock.ts";
-import {
-  arrayOf,
-  asLock,
-  enumOf,
-  isRecord,
-  LOCK,
-  type Member,
-  MemberCheck,
-  named,
-  record,
-  type Type,
-} from "./type.ts";
+import { isRecord, type Member, type Type } from "./type.ts";
 
 const SIGNED = 1;
 const BOOL = 4;

@@ -5,7 +5,7 @@ import type { Aligned } from "./c_layout.ts";
 import { builtinType, isWord, POINTER } from "./c_names.ts";
 import type { Token, Tokens } from "./c_tokens.ts";
 import { MAX_SIZE } from "./limits.ts";
-import { arrayOf } from "./type.ts";
+import { arrayOf } from "./make.ts";
 
 const QUALIFIERS = new Set(["const", "volatile", "restrict", "__restrict"]);
 /** "unsigned long long int" has four. */

@@ -4,7 +4,7 @@ import { constant } from "./c_constant.ts";
 import { type Aligned, natural } from "./c_layout.ts";
 import type { Tokens } from "./c_tokens.ts";
 import { MAX_NODES, SchemaError } from "./limits.ts";
-import { enumOf } from "./type.ts";
+import { enumOf } from "./make.ts";
 
 const bits = (value: bigint, signed: boolean): number =>
   value < 0n ? (-value - 1n).toString(2).length + 1 : value.toString(2).length + Number(signed);

@@ -1,6 +1,7 @@
 /** Where a C compiler for x86-64 (LP64, little-endian) puts the members of a struct or a union. */
 
-import { int, isInteger, type Member, type RecordType, record, type Type } from "./type.ts";
+import { int, record } from "./make.ts";
+import { isInteger, type Member, type RecordType, type Type } from "./type.ts";
 
 /** A type with the alignment that it asks for, in bytes. */
 export interface Aligned {

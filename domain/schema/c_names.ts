@@ -1,7 +1,8 @@
 /** The types that C, <stdint.h> and <linux/types.h> name, as x86-64 has them. */
 
 import { type Aligned, natural } from "./c_layout.ts";
-import { asLock, type Integer, int, LOCK, named, record, type Type } from "./type.ts";
+import { asLock, int, LOCK, named, record } from "./make.ts";
+import type { Integer, Type } from "./type.ts";
 
 export const POINTER = natural(int(8, false));
 

@@ -18,8 +18,9 @@ import { builtinTag, builtinTypedef, isWord } from "./c_names.ts";
 import { Scope } from "./c_scope.ts";
 import { type Token, Tokens } from "./c_tokens.ts";
 import { MAX_DEPTH } from "./limits.ts";
+import { asLock, LOCK, MemberCheck, named } from "./make.ts";
 import { veil } from "./spin_lock.ts";
-import { asLock, LOCK, MemberCheck, named, type RecordType, type Type } from "./type.ts";
+import type { RecordType, Type } from "./type.ts";
 
 class Parser {
   readonly #tokens: Tokens;

@@ -1,0 +1,74 @@
+/** Types as they are built, from C or from BTF: none comes to be that is beyond the limits. */
+
+import { bounded, checkNodes, SchemaError, weigh } from "./limits.ts";
+import { keepLocks, veil } from "./spin_lock.ts";
+import {
+  type ArrayType,
+  type Enum,
+  type Integer,
+  isRecord,
+  jsonInteger,
+  type Member,
+  memberNames,
+  type RecordType,
+  type Type,
+} from "./type.ts";
+
+export function int(size: number, signed: boolean): Integer {
+  return { kind: "int", size, signed };
+}
+
+export function arrayOf(element: Type, count: number): ArrayType {
+  return bounded({ kind: "array", size: element.size * count, count, element });
+}
+
+export function record(
+  kind: RecordType["kind"],
+  size: number,
+  members: readonly Member[],
+): RecordType {
+  const type = bounded<RecordType>({ kind, size, members });
+  if (kind === "struct") keepLocks(type);
+  return type;
+}
+
+export const LOCK = "struct bpf_spin_lock";
+
+export const asLock = (type: RecordType): RecordType => ({ ...type, lock: true });
+
+export function enumOf(
+  size: number,
+  signed: boolean,
+  constants: readonly (readonly [string, bigint])[],
+): Enum {
+  checkNodes(constants.length);
+  const names = new Set<string>();
+  for (const [name] of constants) {
+    if (names.has(name)) throw new SchemaError(`two constants are named ${name}`);
+    names.add(name);
+  }
+  const shown = constants.map(([name, value]) => [name, jsonInteger(value)] as const);
+  return { kind: "enum", size, signed, constants: shown };
+}
+
+/** The one word about byte order that C and BTF have is the name of a typedef. */
+export function named(typedef: string, type: Type): Type {
+  const network = /^(?:__)?be(16|32|64)$/.exec(typedef);
+  if (!network || type.kind !== "int" || type.size * 8 !== Number(network[1])) return veil(type);
+  return { ...type, order: "network" };
+}
+
+/** Asked before each member is kept, so that a hostile record costs no more than the limits. */
+export class MemberCheck {
+  readonly #names = new Set<string>();
+  #nodes = 1;
+
+  take(name: string, type: Type): void {
+    this.#nodes += weigh(type).nodes;
+    checkNodes(this.#nodes);
+    for (const each of name === "" && isRecord(type) ? memberNames(type) : [name]) {
+      if (this.#names.has(each)) throw new SchemaError(`two members are named ${each}`);
+      this.#names.add(each);
+    }
+  }
+}

@@ -1,4 +1,4 @@
-import { Cluster, Redis, type RedisOptions } from "ioredis";
+import { type Connection, open } from "./connection.ts";
 import {
   BadToken,
   Errno,
@@ -13,7 +13,7 @@ import { joinLua } from "./image.ts";
 
 /**
  * Runs the commands of domain/lua, which image.ts joins into one script: one call, one round trip,
- * sent at most once. The only file that knows Redis.
+ * sent at most once.
  */
 
 export type Value = Buffer | number | null | Value[];
@@ -66,55 +66,9 @@ const scripts = {
   bpf_free: { numberOfKeys: 1, lua: `#!lua flags=allow-oom${image.text}` },
 };
 
-/** A call is sent once or not at all, and fails at once when there is no connection. */
-const ONCE = {
-  autoResendUnfulfilledCommands: false,
-  maxRetriesPerRequest: 0,
-  enableOfflineQueue: false,
-} satisfies RedisOptions;
-
-/**
- * `redis://`, `rediss://`, `unix:///path`, `redis+sentinel://host:port,host:port/group` or
- * `redis+cluster://host:port,host:port`.
- */
-export function connect(url: string, deadline = 1000): Redis | Cluster {
-  const retryStrategy = (tries: number) => Math.min(50 * tries, 1000);
-  // A connection that has gone silent is given up: a partition tells nobody.
-  const once = { ...ONCE, connectTimeout: 2 * deadline, socketTimeout: 2 * deadline };
-  const options = { ...once, retryStrategy, enableAutoPipelining: true, scripts };
-  const special = /^redis\+(sentinel|cluster):\/\/(?:([^:@]*):([^@]*)@)?([^/]+)(?:\/(.*))?$/.exec(
-    url,
-  );
-  if (!special) {
-    return url.startsWith("unix://")
-      ? new Redis({ ...options, path: url.slice("unix://".length) })
-      : new Redis(url, options);
-  }
-  const [, kind, username, password, hosts = "", group = ""] = special;
-  const nodes = hosts.split(",").map((text) => {
-    const [, host = text, port = ""] = /^(.*?)(?::(\d+))?$/.exec(text) ?? [];
-    return { host, port: Number(port) || (kind === "sentinel" ? 26379 : 6379) };
-  });
-  const login = password ? { ...(username ? { username } : {}), password } : {};
-  if (kind === "sentinel") {
-    return new Redis({ ...options, ...login, sentinels: nodes, name: group });
-  }
-  return new Cluster(nodes, {
-    enableAutoPipelining: true,
-    enableOfflineQueue: false,
-    retryDelayOnFailover: 0,
-    clusterRetryStrategy: retryStrategy,
-    scripts,
-    redisOptions: { ...once, ...login },
-  });
-}
-
-/** A connection to hear messages on, apart from that of the commands; a cluster's client has its own. */
-export function connectSubscriber(redis: Redis | Cluster): Redis | Cluster {
-  if (!(redis instanceof Redis)) return redis;
-  const subscriber = redis.duplicate({ enableAutoPipelining: false, autoResubscribe: false });
-  redis.once("end", () => subscriber.disconnect());
-  return subscriber;
+/** A connection that has the script. @param url as open() takes it. */
+export function connect(url: string, deadline = 1000): Connection {
+  return open(url, scripts, deadline);
 }
 
 /** Replies of Redis itself that mean: refused before anything was written. */
@@ -157,12 +111,12 @@ export interface Answer {
 }
 
 export class Script {
-  readonly redis: Redis | Cluster;
+  readonly redis: Connection;
   readonly #commands: Commands;
   readonly #deadline: number;
 
   /** @param deadline ms after which a call is settled whatever the client library does. */
-  constructor(redis: Redis | Cluster, deadline: number) {
+  constructor(redis: Connection, deadline: number) {
     this.redis = redis;
     this.#commands = redis as unknown as Commands;
     this.#deadline = deadline;

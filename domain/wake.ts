@@ -1,5 +1,5 @@
+import { type Connection, connectSubscriber } from "./connection.ts";
 import { Errno } from "./errno.ts";
-import { connectSubscriber, type Script } from "./script.ts";
 
 /**
  * Waiting for what others do, as epoll_wait(2) does: woken by Redis' messages, on one connection that
@@ -7,8 +7,6 @@ import { connectSubscriber, type Script } from "./script.ts";
  */
 
 const WAITERS = 1000;
-
-type Redis = Script["redis"];
 
 /** One who waits; open until closed by himself, or by the end of the service. */
 export class Waiter {
@@ -64,13 +62,13 @@ interface Channel {
 export class Wake {
   /** Shorter than the shortest life of a session, for to look is to renew. */
   period = 1000;
-  readonly #redis: Redis;
+  readonly #redis: Connection;
   readonly #channels = new Map<string, Channel>();
   #count = 0;
-  #subscriber: Redis | undefined;
+  #subscriber: Connection | undefined;
   #stopped = false;
 
-  constructor(redis: Redis) {
+  constructor(redis: Connection) {
     this.#redis = redis;
   }
 
@@ -113,7 +111,7 @@ export class Wake {
     }
   }
 
-  #connect(): Redis {
+  #connect(): Connection {
     const subscriber = connectSubscriber(this.#redis);
     subscriber.on("message", (name: string) => this.#wake(this.#channels.get(name)));
     subscriber.on("ready", () => {

@@ -329,7 +329,7 @@ const importers = (pattern: RegExp) =>
   all.filter(({ names }) => names.some((name) => pattern.test(name))).map(({ file }) => file);
 
 it("the imports are found: the check is not blind", () => {
-  expect(importers(/^ioredis$/)).toContain("domain/script.ts");
+  expect(importers(/^ioredis$/)).toContain("domain/connection.ts");
   expect(importers(/^express$/)).toContain("api/app.ts");
   expect(importers(/^express-openapi-validator/)).toContain("api/validation.ts");
   expect(importers(/^domain\/errno\.ts$/)).toContain("api/errors.ts");
@@ -337,9 +337,9 @@ it("the imports are found: the check is not blind", () => {
 
 it.each([
   [
-    "ioredis is imported by domain/script.ts and bench/ only",
+    "ioredis is imported by domain/connection.ts and bench/ only",
     /^ioredis/,
-    /^(domain\/script\.ts$|bench\/)/,
+    /^(domain\/connection\.ts$|bench\/)/,
   ],
   ["express is imported in api/ only", /^express/, /^api\//],
   ["api/ is imported by itself, tests and bench/ only", /^api\//, /^(api|test|bench)\//],

@@ -38,7 +38,6 @@ local function check_attributes(attr, insn_cnt)
   end
   if type and type.cap then need(type.cap, "a program of type " .. type.name) end
   if not type then map.invalid("there is no prog_type " .. attr.prog_type) end
-  if not type.loadable then map.invalid("a " .. type.name .. " program needs the kernel's functions") end
   local attach = prog_type.check_attach(type, attr.expected_attach_type)
   use("map_attr").check_name(attr.prog_name, "prog_name")
   if attr.log_level > 15 then map.invalid("log_level " .. attr.log_level .. " is not within 0 and 15") end
@@ -97,7 +96,8 @@ local function check(attr, insn_cnt, verdict)
   refuse(verdict.before)
   local maps, ids = resolve(verdict.refs, type)
   refuse(verdict.during)
-  prog_type.check_sleepable(type, attr.prog_flags)
+  local log = prog_type.check_attach_btf_id(type, attach, attr.prog_flags, GPL[attr.license:sub(1, 127)])
+  if log then log_fail("EINVAL", log) end
   return type, attach, maps, ids
 end
 

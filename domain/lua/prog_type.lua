@@ -1,12 +1,13 @@
 -- Program types: their numbers and names (enum bpf_prog_type), the capability each needs besides
 -- CAP_BPF, and the attach types that the strict ones insist on (bpf_prog_load_check_attach).
+local kernel = use("kernel")
 local map = use("map")
 
 local prog_type = {}
 
 local NET, PERF = "CAP_NET_ADMIN", "CAP_PERFMON"
 
--- number, name, capability. The last four refer to kernel functions, of which there are none here.
+-- number, name, capability.
 local TYPES = {
   { 1, "socket_filter" }, { 2, "kprobe", PERF }, { 3, "sched_cls", NET }, { 4, "sched_act", NET },
   { 5, "tracepoint", PERF }, { 6, "xdp", NET }, { 7, "perf_event", PERF }, { 8, "cgroup_skb" },
@@ -16,8 +17,7 @@ local TYPES = {
   { 20, "lirc_mode2" }, { 21, "sk_reuseport" }, { 22, "flow_dissector", NET },
   { 23, "cgroup_sysctl", NET }, { 24, "raw_tracepoint_writable", PERF }, { 25, "cgroup_sockopt", NET },
   { 30, "sk_lookup" }, { 31, "syscall" }, { 32, "netfilter", NET },
-  { 26, "tracing", PERF, false }, { 27, "struct_ops", PERF, false }, { 28, "ext", NET, false },
-  { 29, "lsm", PERF, false },
+  { 26, "tracing", PERF }, { 27, "struct_ops", PERF }, { 28, "ext", NET }, { 29, "lsm", PERF },
 }
 
 -- The attach types that a strict program type takes.
@@ -30,6 +30,7 @@ local ATTACH = {
   sk_reuseport = { [39] = true, [40] = true },
   netfilter = { [45] = true },
   syscall = { [0] = true },
+  ext = { [0] = true },
 }
 for _, n in ipairs({ 8, 9, 10, 11, 14, 15, 19, 20, 29, 30, 31, 32, 49, 50, 51, 52, 53 }) do
   ATTACH.cgroup_sock_addr[n] = true
@@ -39,7 +40,7 @@ end
 function prog_type.of(name)
   for _, t in ipairs(TYPES) do
     if t[2] == name or tostring(t[1]) == tostring(name) then
-      return { name = t[2], cap = t[3], loadable = t[4] ~= false }
+      return { name = t[2], cap = t[3] }
     end
   end
 end
@@ -55,15 +56,29 @@ function prog_type.check_attach(type, attach)
   return attach
 end
 
--- check_attach_btf_id(): who may sleep, and who must.
 local SLEEPABLE = 16
-function prog_type.check_sleepable(type, flags)
+-- can_be_sleepable(): by type, or by the attach types of one.
+local SLEEPERS = { kprobe = true, lsm = true, struct_ops = true,
+  tracing = { [24] = true, [25] = true, [26] = true, [28] = true } }
+
+local function can_sleep(type, attach)
+  local sleeper = SLEEPERS[type.name]
+  return sleeper == true or sleeper and sleeper[attach]
+end
+
+-- check_attach_btf_id(), for programs that name no kernel function or structure, of which there are none
+-- here. Answers the log of EINVAL, or nothing.
+function prog_type.check_attach_btf_id(type, attach, flags, gpl)
   local sleeps = bit.band(flags, SLEEPABLE) ~= 0
-  if sleeps and type.name ~= "kprobe" and type.name ~= "syscall" then
-    map.invalid("a " .. type.name .. " program cannot be sleepable")
-  end
-  if not sleeps and type.name == "syscall" then
-    map.invalid("Syscall programs can only be sleepable")
+  if type.name == "syscall" then
+    return not sleeps and "Syscall programs can only be sleepable"
+  elseif sleeps and not can_sleep(type, attach) then
+    return "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable"
+  elseif type.name == "struct_ops" then
+    if not gpl then return "struct ops programs must have a GPL compatible license" end
+    kernel.fail("ENOTSUPP", "there is no struct_ops for a program to be of")
+  elseif type.name == "tracing" or type.name == "lsm" or type.name == "ext" then
+    return "Tracing programs must provide btf_id"
   end
 end
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { HttpError } from "./errors.ts";
 
-/** Entity tags of elements: the value itself in hex, of longer ones the SHA-1; see lua/match.lua. */
+/** Entity tags of elements: the value itself in hex, of longer ones the SHA-1; see lua/map/if_match.lua. */
 
 const SHORT = 32;
 const LIST = /^(?:\*|"\w{1,64}")$/;

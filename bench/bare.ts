@@ -1,10 +1,12 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { joinLua } from "../domain/image.ts";
-import { connect, type Value } from "../domain/script.ts";
+import { ACCESS } from "../domain/redis/commands.ts";
+import { connect } from "../domain/redis/connection.ts";
+import { bundleLua } from "../domain/redis/lua_bundle.ts";
+import { Script, type Value } from "../domain/redis/script.ts";
 
 /**
- * What the service is measured against: a node:http handler that runs the same script with the same
+ * What the service is measured against: a node:http handler that runs the same command with the same
  * client library and options and writes the same JSON, but parses, checks and limits nothing. What
  * it answers to is given by the bench in BARE, since it could not find out by itself.
  */
@@ -31,15 +33,15 @@ export interface Bare {
 }
 
 interface Commands {
-  bpfBuffer(...args: (string | number)[]): Promise<Value[]>;
-  bpf_freeBuffer(...args: (string | number)[]): Promise<Value[]>;
+  fcallBuffer(...args: (string | number)[]): Promise<Value[]>;
 }
 
+const DEADLINE = 1000;
+
 const given = JSON.parse(process.env.BARE ?? "") as Bare;
-const redis = connect(given.redis);
+const redis = connect(given.redis, DEADLINE);
 const commands = redis as unknown as Commands;
-const FREEING = new Set(["close", "unlink"]);
-const modules = joinLua().modules;
+const { functions } = bundleLua();
 const ROOT = `bpf:{${given.namespace}}:`;
 
 const SHOWN: Record<string, (values: Value[]) => string> = {
@@ -55,9 +57,8 @@ function filled(text: string): (values: Value[]) => string {
 }
 
 function prepared(step: Step) {
-  const module = modules.get(step.command) ?? "";
-  const call = FREEING.has(step.command) ? "bpf_freeBuffer" : "bpfBuffer";
-  const head = [ROOT, module, step.command, given.sid, given.hash, "", ""];
+  const name = functions[ACCESS.get(step.command) ?? "grow"];
+  const head = [name, 2, ROOT, `${ROOT}meta`, step.command, given.sid, given.hash, "", ""];
   const { method, prefix, args, status } = step;
   const told = filled(step.answer);
   const parts = step.headers.map(filled);
@@ -69,7 +70,7 @@ function prepared(step: Step) {
     res.writeHead(status, headers).end(text || undefined);
   };
   const ask = (tail: string) =>
-    commands[call](
+    commands.fcallBuffer(
       ...head,
       ...args.map((arg) => (typeof arg === "string" ? arg.replace("$", tail) : arg)),
     );
@@ -80,7 +81,7 @@ const steps = given.steps
   .sort((a, b) => b.prefix.length - a.prefix.length)
   .map((step) => prepared(step));
 
-redis.once("ready", () => {
+new Script(redis, DEADLINE).ready().then(() => {
   const server = createServer((req, res) => {
     const { method, url = "" } = req;
     const step = steps.find((s) => s.method === method && url.startsWith(s.prefix));

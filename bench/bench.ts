@@ -1,6 +1,5 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { joinLua } from "../domain/image.ts";
 import type { Step } from "./bare.ts";
 import { batches } from "./batches.ts";
 import { exec } from "./exec.ts";
@@ -65,11 +64,11 @@ function http(world: World, to: Process, operation: Operation, seconds: number) 
   return () => wrk({ ...load, requests: operation.requests });
 }
 
-/** EVALSHA with the arguments that the service sends. */
-function evalsha({ redis, token }: World, { steps }: Operation, sha: string) {
+/** FCALL with the arguments that the service sends. */
+function fcall({ redis, token }: World, { steps }: Operation) {
   const [{ command, args } = { command: "", args: [] }] = steps;
   const first = head({ token, namespace: NAMESPACE }, command) as (string | number)[];
-  const words = ["evalsha", sha, 1, ...first, ...args];
+  const words = ["fcall", ...first, ...args];
   return (pipeline: 1 | 16) => () =>
     redisBenchmark(redis.socket, words, {
       requests: BENCHMARK_REQUESTS[pipeline],
@@ -80,8 +79,7 @@ function evalsha({ redis, token }: World, { steps }: Operation, sha: string) {
 
 async function elements(world: World, operation: Operation): Promise<Results> {
   const { redis, service, workers, bare, webdis, token } = world;
-  const sha = String(await redis.client.script("LOAD", joinLua().text));
-  const script = evalsha(world, operation, sha);
+  const direct = fcall(world, operation);
   const path = operation.name === "lookup" ? `/GET/${KEY}` : `/SET/${KEY}/${VALUE}`;
   const watched = { server: webdis.pid, redis: redis.pid };
   await redis.client.set(KEY, VALUE);
@@ -90,8 +88,8 @@ async function elements(world: World, operation: Operation): Promise<Results> {
     service: http(world, service, operation, 1),
     "bare node:http": http(world, bare, operation, 1),
     ...(workers && { "service, WORKERS=2": http(world, workers, operation, 1) }),
-    "redis-benchmark EVALSHA": script(1),
-    "redis-benchmark EVALSHA, pipeline 16": script(16),
+    "redis-benchmark FCALL": direct(1),
+    "redis-benchmark FCALL, pipeline 16": direct(16),
     [`webdis ${path.split("/")[1]}`]: () =>
       wrk({ base: webdis.base, token, seconds: 1, watched, requests }),
   };

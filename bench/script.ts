@@ -1,5 +1,6 @@
-import { joinLua } from "../domain/image.ts";
-import type { Value } from "../domain/script.ts";
+import { ACCESS } from "../domain/redis/commands.ts";
+import { bundleLua } from "../domain/redis/lua_bundle.ts";
+import type { Value } from "../domain/redis/script.ts";
 import { callerOf, type RedisServer } from "./world.ts";
 
 /** Commands of the script sent straight to Redis, and what they take by Redis' own count. */
@@ -14,18 +15,29 @@ export interface Direct {
 }
 
 interface Commands {
-  bpfBuffer(...args: Args): Promise<Value[]>;
+  fcallBuffer(...args: Args): Promise<Value[]>;
 }
 
 const PIPELINE = 100;
-const image = joinLua();
+const { functions } = bundleLua();
 
 export const rootOf = (namespace: string) => `bpf:{${namespace}}:`;
 
-/** What EVALSHA is given before a command's own arguments. */
+/** What FCALL is given before a command's own arguments. */
 export function head({ token, namespace }: Omit<Direct, "redis">, command: string): Args {
   const { sid, hash } = callerOf(token);
-  return [rootOf(namespace), image.modules.get(command) ?? "", command, sid, hash, "", ""];
+  const root = rootOf(namespace);
+  return [
+    functions[ACCESS.get(command) ?? "grow"],
+    2,
+    root,
+    `${root}meta`,
+    command,
+    sid,
+    hash,
+    "",
+    "",
+  ];
 }
 
 /** Usec per call of one command. @throws unless every call succeeds. */
@@ -40,14 +52,14 @@ export async function usec(
   await client.config("RESETSTAT");
   for (let done = 0; done < calls; done += PIPELINE) {
     const some = Array.from({ length: PIPELINE }, (_, i) =>
-      (client as unknown as Commands).bpfBuffer(...first, ...argsOf(done + i)),
+      (client as unknown as Commands).fcallBuffer(...first, ...argsOf(done + i)),
     );
     for (const [status, detail] of await Promise.all(some)) {
       if (String(status) > "+") throw new Error(`${command}: ${status} ${detail}`);
     }
   }
   const stats = await client.info("commandstats");
-  return Number(/cmdstat_evalsha:.*usec_per_call=([\d.]+)/.exec(stats)?.[1]);
+  return Number(/cmdstat_fcall:.*usec_per_call=([\d.]+)/.exec(stats)?.[1]);
 }
 
 /** bench/fill.lua in chunks, each short: elements from 1 to n - 1, or from `first`. */

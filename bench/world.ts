@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
-import { connect, Script } from "../domain/script.ts";
+import { connect, connected } from "../domain/redis/connection.ts";
 import { type Caller, Tokens } from "../domain/token.ts";
 import type { Bare } from "./bare.ts";
 
@@ -168,9 +168,9 @@ export async function startRedis(name: string): Promise<RedisServer> {
   const args = [...settings.split(" "), "--save", "", "--unixsocket", socket];
   const { pid = 0 } = start(binary, args);
   const url = `unix://${socket}`;
-  const client = connect(url) as Redis;
+  const client = connect(url, START_MS) as Redis;
   client.on("error", () => {}); // until it listens
-  await new Script(client, START_MS).ready();
+  await connected(client);
   const end = async () => {
     client.disconnect();
     await stop({ pid });

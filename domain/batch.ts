@@ -1,6 +1,6 @@
-import { bytes, type Call, number, type Run, text } from "./call.ts";
+import { bytes, type Call, number, padded, type Run, text } from "./call.ts";
 import { Errno, isErrno } from "./errno.ts";
-import type { Argument, Value } from "./script.ts";
+import type { Argument, Value } from "./redis/script.ts";
 
 /**
  * The four batch commands: many elements a call, moved in steps of one script each. As in the kernel
@@ -96,6 +96,15 @@ async function attempt(steps: Steps, asked: BatchRead, from: Buffer): Promise<Va
   }
 }
 
+/** Elements in one piece; of large values that are partly unwritten Redis answers the parts. */
+function elementsOf(reply: Value | undefined): Buffer {
+  if (!Array.isArray(reply)) return bytes(reply);
+  const [size, ...parts] = reply;
+  return Buffer.concat(
+    parts.map((part, i) => (i % 2 ? padded(bytes(part), number(size)) : bytes(part))),
+  );
+}
+
 async function read(first: Call, asked: BatchRead, step: Step): Promise<Batch> {
   const steps = new Steps(first, asked.count, step);
   const batch: Batch = { count: 0, elements: NONE, key_size: 0, cursor: undefined, ids: false };
@@ -111,8 +120,9 @@ async function read(first: Call, asked: BatchRead, step: Step): Promise<Batch> {
     if (reply instanceof Errno) return done(reply);
     const [elements, some, rest, last, ids, whole, key_size] = reply;
     Object.assign(batch, { key_size: number(key_size), ids: ids === 1 });
-    parts.push(bytes(elements));
-    size += bytes(elements).length;
+    const part = elementsOf(elements);
+    parts.push(part);
+    size += part.length;
     steps.count += number(some);
     from = (rest as Buffer | null) ?? from;
     const full = steps.count === asked.count;

@@ -9,9 +9,10 @@ import { fdCommands } from "./fd.ts";
 import { fsCommands } from "./fs.ts";
 import { mapCommands } from "./map.ts";
 import { progCommands } from "./prog.ts";
+import { connect } from "./redis/connection.ts";
+import { Script } from "./redis/script.ts";
 import { ringCommands } from "./ring.ts";
 import { runCommands } from "./run.ts";
-import { connect, Script } from "./script.ts";
 import { sessionCommands } from "./session.ts";
 import { Tokens } from "./token.ts";
 import { Wake } from "./wake.ts";
@@ -54,6 +55,9 @@ export const SETTINGS: Settings = {
   complexity: 1_000_000,
 };
 
+/** For whom the sweeper calls. */
+const NOBODY = ["", "", "", ""] as const;
+
 /** @param secret the key of all tokens, at least 32 bytes, the same in every replica. */
 export function createKernel(url: string, secret: Buffer, changed: Partial<Settings> = {}) {
   const settings = { ...SETTINGS, ...changed };
@@ -65,8 +69,8 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
 
   const begin: Begin = async (call: Call, command, ...args) => {
     const { namespace, sid, hash, record, fingerprint } = call;
-    const who = [sid, hash, record, fingerprint];
-    const answer = await script.run(namespace, command, ...who, ...args);
+    const who = [sid, hash, record, fingerprint] as const;
+    const answer = await script.run(namespace, command, who, args);
     if (answer.workLeft) hints.onWorkLeft(namespace);
     return answer;
   };
@@ -74,7 +78,7 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
 
   /** A sweeper's turn. `allowance`: ms that may pass until anybody's next one. */
   async function sweep(namespace: string, allowance: number) {
-    const { values, workLeft } = await script.run(namespace, "sweep", "", "", "", "", allowance);
+    const { values, workLeft } = await script.run(namespace, "sweep", NOBODY, [allowance]);
     const [more, sessions] = values;
     return { workLeft: workLeft || more === 1, sessions: Number(sessions) };
   }
@@ -94,7 +98,7 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
     ...progCommands(run, begin, { insns, complexity }, (unit) =>
       pool.prepare({ key: codeKey(unit), unit }),
     ),
-    ...runCommands(begin, new Runner(run, pool, budget)),
+    ...runCommands(begin, run, new Runner(run, pool, budget)),
     ...fsCommands(run),
   };
   return {

@@ -1,4 +1,4 @@
-import type { Argument, Value } from "./script.ts";
+import type { Argument, Value } from "./redis/script.ts";
 import type { Caller } from "./token.ts";
 
 /** What the commands of every noun share: who calls, how a command is run, what comes back. */
@@ -35,6 +35,11 @@ export function bytes(value: Value | undefined): Buffer {
   return value as Buffer;
 }
 
+/** A value with the zeros that were never written, which Redis does not answer. @param size bytes. */
+export function padded(value: Buffer, size: number): Buffer {
+  return value.length >= size ? value : Buffer.concat([value], size);
+}
+
 /** Pairs of a reply in which two kinds of values take turns. */
 export function pairs(value: Value | undefined): [Value, Value][] {
   const flat = list(value);
@@ -52,6 +57,15 @@ export function octal(mode: Value | string | undefined): string {
   return Number(mode ?? 0)
     .toString(8)
     .padStart(4, "0");
+}
+
+/** A reply that lists the values of these fields, by their names. */
+export function record<Field extends string>(
+  fields: readonly Field[],
+  values: readonly Value[],
+): Record<Field, Value | undefined> {
+  const entries = fields.map((field, i) => [field, values[i]] as const);
+  return Object.fromEntries(entries) as Record<Field, Value | undefined>;
 }
 
 /** Where the next page starts, if there is one. */

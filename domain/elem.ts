@@ -1,5 +1,5 @@
-import { bytes, type Call, number, pairs, type Run } from "./call.ts";
-import type { Value } from "./script.ts";
+import { bytes, type Call, number, padded, pairs, type Run } from "./call.ts";
+import type { Value } from "./redis/script.ts";
 
 /** Elements of maps. Keys and values are bytes as the kernel takes them; an empty key is none. */
 
@@ -27,9 +27,10 @@ export interface Asked {
   touch?: boolean;
 }
 
-function page([elements, rest, ids, revision]: Value[]): Page {
+function page([elements, rest, ids, revision, size]: Value[]): Page {
+  const show = (value: Value) => padded(bytes(value), number(size));
   return {
-    elements: pairs(elements).map(([key, value]) => ({ key: bytes(key), value: bytes(value) })),
+    elements: pairs(elements).map(([key, value]) => ({ key: bytes(key), value: show(value) })),
     cursor: (rest as Buffer | null) ?? undefined,
     ids: ids === 1,
     revision: number(revision),
@@ -40,8 +41,10 @@ export function elemCommands(run: Run) {
   return {
     async mapLookupElem(call: Call, fd: number, key: Buffer, { flags, value, touch }: Asked) {
       const more = [value ?? NONE, touch ? 1 : 0];
-      const [found, id, revision] = await run(call, "map_lookup_elem", fd, key, flags, ...more);
-      return { value: bytes(found), id: id === 1, revision: number(revision) };
+      const reply = await run(call, "map_lookup_elem", fd, key, flags, ...more);
+      const [found, id, revision, size] = reply;
+      const all = padded(bytes(found), number(size));
+      return { value: all, id: id === 1, revision: number(revision) };
     },
 
     /** @param match tags of If-Match, one of which must fit; empty: whatever is there. */

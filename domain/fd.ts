@@ -1,6 +1,6 @@
 import { type Call, list, next, number, type Run, text } from "./call.ts";
 import { mapInfo, progInfo } from "./object.ts";
-import type { Value } from "./script.ts";
+import type { Value } from "./redis/script.ts";
 
 /** File descriptors: opened, shown, closed, doubled, passed on. */
 

@@ -1,6 +1,6 @@
 import { bytes, type Call, number, octal, optional, pairs, type Run, text } from "./call.ts";
 import { Errno } from "./errno.ts";
-import type { Value } from "./script.ts";
+import type { Value } from "./redis/script.ts";
 
 /** The bpffs tree: pins, directories, links. Modes are numbers here, octal text in what is told. */
 

@@ -1,6 +1,7 @@
 import { type Call, next, number, optional, type Run } from "./call.ts";
 import { holders, infos, mapInfo } from "./object.ts";
 import { readSchema } from "./reader.ts";
+import { MAP_CREATE } from "./redis/records.ts";
 import type { SchemaAttr } from "./schema/schema.ts";
 
 /** Maps as objects: made, listed, frozen. Sizes are bytes. */
@@ -21,11 +22,11 @@ export interface MapAttr {
 export function mapCommands(run: Run) {
   return {
     async mapCreate(call: Call, a: MapAttr) {
-      const sizes = [a.key_size, a.value_size, a.max_entries];
-      const schema = a.schema && (await readSchema(a.schema, a.key_size, a.value_size));
-      const more = [a.map_flags, a.map_name, a.map_extra, optional(a.inner_map_fd)];
-      const described = [schema?.stored ?? "", schema?.locks.join() ?? ""];
-      const [fd, id] = await run(call, "map_create", a.map_type, ...sizes, ...more, ...described);
+      const read = a.schema && (await readSchema(a.schema, a.key_size, a.value_size));
+      const described = { schema: read?.stored ?? "", locks: read?.locks.join() ?? "" };
+      const attr = { ...a, inner_map_fd: optional(a.inner_map_fd), ...described };
+      const args = MAP_CREATE.map((field) => attr[field]);
+      const [fd, id] = await run(call, "map_create", ...args);
       return { fd: number(fd), id: number(id) };
     },
 

@@ -1,6 +1,7 @@
-import { list, number, text, time } from "./call.ts";
+import { list, number, record, text, time } from "./call.ts";
+import { MAP_INFO, PROG_INFO } from "./redis/records.ts";
+import type { Value } from "./redis/script.ts";
 import { parseSchema, type Schema } from "./schema/schema.ts";
-import type { Value } from "./script.ts";
 
 /** What is told of maps and programs, in the kernel's field names. Sizes are bytes. */
 
@@ -57,47 +58,46 @@ export interface Holders {
 }
 
 export function mapInfo(id: number, value: Value | undefined): MapInfo {
-  const [type, name, keys, values, max, flags, extra, frozen, refcnt, usercnt, ...rest] =
-    list(value);
-  const [cpus, evicted, failed, revision, schema, entries] = rest;
+  const map = record(MAP_INFO, list(value));
   return {
     kind: "map",
     id,
-    map_type: text(type),
-    map_name: text(name),
-    key_size: number(keys),
-    value_size: number(values),
-    max_entries: number(max),
-    map_flags: number(flags),
-    map_extra: number(extra),
-    frozen: number(frozen) === 1,
-    refcnt: number(refcnt),
-    usercnt: number(usercnt),
-    entries: number(entries),
-    evictions: number(evicted),
-    failed_updates: number(failed),
-    revision: number(revision),
-    ...(cpus ? { cpus: number(cpus) } : {}),
-    ...(schema ? { schema: parseSchema(text(schema)) } : {}),
+    map_type: text(map.map_type),
+    map_name: text(map.map_name),
+    key_size: number(map.key_size),
+    value_size: number(map.value_size),
+    max_entries: number(map.max_entries),
+    map_flags: number(map.map_flags),
+    map_extra: number(map.map_extra),
+    frozen: number(map.frozen) === 1,
+    refcnt: number(map.refcnt),
+    usercnt: number(map.usercnt),
+    entries: number(map.entries),
+    evictions: number(map.evicted),
+    failed_updates: number(map.failed),
+    revision: number(map.revision),
+    ...(map.cpus ? { cpus: number(map.cpus) } : {}),
+    ...(map.schema ? { schema: parseSchema(text(map.schema)) } : {}),
   };
 }
 
 export function progInfo(id: number, value: Value | undefined): ProgInfo {
-  const [type, name, tag, license, gpl, insns, loaded, uid, attach, refcnt, maps] = list(value);
+  const fields = list(value);
+  const prog = record(PROG_INFO, fields);
   return {
     kind: "prog",
     id,
-    prog_type: text(type),
-    prog_name: text(name),
-    tag: text(tag),
-    license: text(license),
-    gpl_compatible: number(gpl) === 1,
-    map_ids: list(maps).map(number),
-    insn_cnt: number(insns),
-    load_time: time(loaded),
-    created_by_uid: number(uid),
-    expected_attach_type: number(attach),
-    refcnt: number(refcnt),
+    prog_type: text(prog.prog_type),
+    prog_name: text(prog.prog_name),
+    tag: text(prog.tag),
+    license: text(prog.license),
+    gpl_compatible: number(prog.gpl_compatible) === 1,
+    map_ids: list(fields[PROG_INFO.length]).map(number),
+    insn_cnt: number(prog.insn_cnt),
+    load_time: time(prog.load_time),
+    created_by_uid: number(prog.created_by_uid),
+    expected_attach_type: number(prog.expected_attach_type),
+    refcnt: number(prog.refcnt),
   };
 }
 

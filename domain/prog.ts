@@ -1,9 +1,12 @@
+import { randomBytes } from "node:crypto";
 import { pageOf } from "./asm/listing.ts";
 import { type Begin, bytes, type Call, next, number, pairs, type Run, text } from "./call.ts";
 import { Errno, einval, Stale } from "./errno.ts";
 import { holders, infos, progInfo } from "./object.ts";
 import { type Prepared, type ProgAttr, prepareLoad } from "./prog_load.ts";
-import type { Value } from "./script.ts";
+import { PAGE_INSNS, STEP_PAGES } from "./redis/records.ts";
+import type { Value } from "./redis/script.ts";
+import { SIZE as INSN_BYTES } from "./verifier/insn.ts";
 import type { Program } from "./verifier/judge.ts";
 import type { Limits } from "./verifier/verifier.ts";
 
@@ -11,6 +14,30 @@ import type { Limits } from "./verifier/verifier.ts";
 
 /** How often the fds of a load may have become other maps meanwhile. */
 const TRIES = 8;
+
+const PAGE_BYTES = PAGE_INSNS * INSN_BYTES;
+const STEP_BYTES = STEP_PAGES * PAGE_BYTES;
+
+/**
+ * A long program's instructions go ahead of it, step by step, as a draft that is its session's and expires
+ * by itself: no script is given more than it can take in a short time.
+ *
+ * @returns the arguments of prog_load.
+ */
+async function sentAhead(run: Run, call: Call, { insns, attr, verdict }: Prepared) {
+  const count = insns.length / INSN_BYTES;
+  if (insns.length <= STEP_BYTES) return [attr, insns, verdict, count, ""];
+  const draft = randomBytes(12).toString("hex");
+  const own = { ...call, record: "", fingerprint: "" };
+  for (let at = 0; at < insns.length; at += STEP_BYTES) {
+    const step = insns.subarray(at, at + STEP_BYTES);
+    const pages = Array.from({ length: Math.ceil(step.length / PAGE_BYTES) }, (_, i) =>
+      step.subarray(i * PAGE_BYTES, (i + 1) * PAGE_BYTES),
+    );
+    await run(own, "prog_stage", draft, at / PAGE_BYTES, ...pages);
+  }
+  return [attr, "", verdict, count, draft];
+}
 
 /** @param onLoad is told of each program that was accepted. */
 export function progCommands(
@@ -27,7 +54,8 @@ export function progCommands(
         const prepared = await prepareLoad(begin, call, attr, program, limits);
         if ("remembered" in prepared) return told(prepared.remembered);
         try {
-          const answer = await run(call, "prog_load", ...prepared.args);
+          const args = await sentAhead(run, call, prepared);
+          const answer = await run(call, "prog_load", ...args);
           if (prepared.unit) onLoad(prepared.unit);
           return told(answer);
         } catch (error) {

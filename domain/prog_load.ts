@@ -1,9 +1,10 @@
 import { constantBy } from "./asm/grammar.ts";
-import { type Begin, type Call, list, number, text } from "./call.ts";
+import { type Begin, type Call, list, number, record, text } from "./call.ts";
 import { Errno, reasonOf } from "./errno.ts";
 import type { Unit } from "./exec/abi.ts";
 import { locksOf } from "./exec/host/view.ts";
-import type { Argument, Value } from "./script.ts";
+import { INNER_MAP, PROG_MAP } from "./redis/records.ts";
+import type { Value } from "./redis/script.ts";
 import { disasm } from "./verifier/disasm.ts";
 import { decode, type Insn, SIZE } from "./verifier/insn.ts";
 import type { Program } from "./verifier/judge.ts";
@@ -43,14 +44,17 @@ function shape(words: readonly string[], max_entries: number, btf: boolean): Map
 
 /** A row of prog_resolve: what the registers' check has to know of a map. */
 function facts(row: Value): MapFacts {
-  const [id, btf, name, locks, type, keys, values, entries, flags, frozen, ...inner] = list(row);
-  const words = [type, keys, values, flags, ...(locks ? [locks] : [])].map(text);
-  const own = shape(words, number(entries), number(btf) === 1);
-  const known = { ...own, id: number(id), name: text(name), frozen: number(frozen) === 1 };
-  const [template, innerEntries, innerBtf] = inner;
-  if (!template) return known;
-  const like = shape(text(template).split(" "), number(innerEntries), number(innerBtf) === 1);
-  return { ...known, inner: like };
+  const values = list(row);
+  const map = record(PROG_MAP, values);
+  const { map_type, key_size, value_size, map_flags, locks } = map;
+  const words = [map_type, key_size, value_size, map_flags, ...(locks ? [locks] : [])].map(text);
+  const own = shape(words, number(map.max_entries), number(map.btf) === 1);
+  const frozen = number(map.frozen) === 1;
+  const known = { ...own, id: number(map.id), name: text(map.map_name), frozen };
+  const template = record(INNER_MAP, values.slice(PROG_MAP.length));
+  if (!template.inner) return known;
+  const [entries, btf] = [number(template.inner_max_entries), number(template.inner_btf) === 1];
+  return { ...known, inner: shape(text(template.inner).split(" "), entries, btf) };
 }
 
 /** A refusal with its detail: the instruction, where it is one, and the last line of the log. */
@@ -67,8 +71,10 @@ function detailed(refusal: Refusal | null, { insns, byId }: Program, at?: number
 const json = (value: object): string => JSON.stringify(value, (_, part) => part ?? undefined);
 
 export interface Prepared {
-  /** Of prog_load. */
-  args: Argument[];
+  /** Arguments of prog_load: JSON, and the instructions. */
+  attr: string;
+  insns: Buffer;
+  verdict: string;
   /** The program as it is compiled, unless it is refused. */
   unit?: Unit;
 }
@@ -109,12 +115,12 @@ export async function prepareLoad(
   const first = isLong(prog) ? await begin(call, "prog_admit", json(attr), count) : undefined;
   if (first?.remembered) return { remembered: first.values };
   const { verdict, places, indexed } = await judged(prog, options, fd_array ?? []);
-  const args = (rest: { after?: Refusal | null; ids: number[]; log: string }): Argument[] => [
-    json(attr),
-    indexed,
-    json({ ...verdict, ...rest }),
-  ];
-  if (verdict.before || verdict.during) return { args: args({ ids: [], log: "" }) };
+  const args = (rest: { after?: Refusal | null; ids: number[]; log: string }) => ({
+    attr: json(attr),
+    insns: indexed,
+    verdict: json({ ...verdict, ...rest }),
+  });
+  if (verdict.before || verdict.during) return args({ ids: [], log: "" });
   const answer = await begin(call, "prog_resolve", json(attr), count, json(verdict));
   if (answer.remembered) return { remembered: answer.values };
   const [type, attach, gpl, rows, perfmon] = answer.values;
@@ -126,5 +132,5 @@ export async function prepareLoad(
   const after = detailed(report.refusal, prog, report.at);
   const described = attr.func_info ? { func_info: true } : {};
   const unit = { insns: indexed, maps, prog_type: text(type), ...described };
-  return { args: args({ after, ids, log: report.log }), ...(after ? {} : { unit }) };
+  return { ...args({ after, ids, log: report.log }), ...(after ? {} : { unit }) };
 }

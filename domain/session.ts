@@ -3,14 +3,16 @@ import {
   commas,
   list,
   next,
+  number,
   octal,
   optional,
-  pairs,
   type Run,
+  record,
   text,
   time,
 } from "./call.ts";
-import type { Argument, Value } from "./script.ts";
+import { CRED, SESSION_INFO } from "./redis/records.ts";
+import type { Argument, Value } from "./redis/script.ts";
 import type { Tokens } from "./token.ts";
 
 /** Sessions: processes that are made, forked, renewed, changed and ended. Times are ms. */
@@ -65,24 +67,23 @@ function words(between: string): string[] {
 }
 
 function sessionInfo(namespace: string, value: Value | undefined): SessionInfo {
-  const field = new Map(pairs(value).map(([name, stored]) => [text(name), text(stored)]));
-  const get = (name: string) => field.get(name) ?? "";
-  const at = (name: string) => new Date(Number(get(name))).toISOString();
+  const session = record(SESSION_INFO, list(value));
+  const caps = text(session.caps);
   return {
-    id: Number(get("id")),
+    id: number(session.id),
     namespace,
-    label: get("label"),
-    uid: Number(get("uid")),
-    gid: Number(get("gid")),
-    groups: words(get("groups")).map(Number),
-    capabilities: get("caps") === "*" ? CAPABILITIES : words(get("caps")),
-    umask: octal(get("umask")),
-    ttl_ms: Number(get("ttl")),
-    nofile: Number(get("nofile")),
-    created_at: at("created"),
-    expires_at: at("expires"),
-    fd_count: Number(get("fd_count")),
-    cpus: Number(get("cpus")),
+    label: text(session.label),
+    uid: number(session.uid),
+    gid: number(session.gid),
+    groups: words(text(session.groups)).map(Number),
+    capabilities: caps === "*" ? CAPABILITIES : words(caps),
+    umask: octal(text(session.umask)),
+    ttl_ms: number(session.ttl),
+    nofile: number(session.nofile),
+    created_at: time(session.created),
+    expires_at: time(session.expires),
+    fd_count: number(session.fd_count),
+    cpus: number(session.cpus),
   };
 }
 
@@ -111,8 +112,9 @@ export function sessionCommands(
       const seed = tokens.newSeed();
       const hash = tokens.hash(call.namespace, seed);
       const caps = c.capabilities === "*" ? "*" : commas(c.capabilities);
-      const ids = [c.uid, c.gid, commas(c.groups), caps, c.umask, c.nofile];
-      const args = [seed, optional(c.cpus), cpus, hash, c.label, c.ttl_ms, ...ids];
+      const cred = { ...c, groups: commas(c.groups), caps };
+      const args = [seed, optional(c.cpus), cpus, hash, c.label, c.ttl_ms];
+      args.push(...CRED.map((field) => cred[field]));
       return born(call, "session_create", ...args);
     },
 

@@ -1,5 +1,5 @@
-import { type Connection, connectSubscriber } from "./connection.ts";
 import { Errno } from "./errno.ts";
+import { type Connection, connectSubscriber } from "./redis/connection.ts";
 
 /**
  * Waiting for what others do, as epoll_wait(2) does: woken by Redis' messages, on one connection that

@@ -8,6 +8,7 @@ import { type Call, createKernel, type Kernel } from "../domain/bpf.ts";
 import { startPrivateRedis } from "../domain/redis_server.ts";
 import { differences } from "./invariants.ts";
 import { Client, Session, testService } from "./service.ts";
+import { readClock, shiftClock } from "./stored.ts";
 
 /** Sessions end in time, never before it, by one path, and an outage ends none. */
 
@@ -18,17 +19,14 @@ const ARRAY = { map_type: "prog_array", key_size: 4, value_size: 4, max_entries:
 const PROG = { prog_type: "xdp", insns: "b7000000000000009500000000000000", license: "GPL" };
 const HOUR = 3_600_000;
 
-const meta = (namespace: string) => `bpf:{${namespace}}:meta`;
-
 /** Time goes by for the namespace, with sweepers about: a clock is wall time plus skew. */
 async function pass(namespace: string, ms: number): Promise<void> {
-  await redis.hincrby(meta(namespace), "tick", ms);
-  await redis.hincrby(meta(namespace), "skew", ms);
+  await shiftClock(redis, namespace, { tick: ms, skew: ms });
 }
 
 /** Time goes by with nobody about. */
 async function outage(namespace: string, ms: number): Promise<void> {
-  await redis.hincrby(meta(namespace), "skew", ms);
+  await shiftClock(redis, namespace, { skew: ms });
 }
 
 async function reason(session: Session): Promise<unknown> {
@@ -212,7 +210,7 @@ describe("the clock", () => {
     const sessions = await Promise.all(
       Array.from({ length: 70 }, () => service.session(namespace, { ttl_ms: 1000 })),
     );
-    await redis.hincrby(meta(namespace), "skew", 4000); // due, and no sweeper since
+    await outage(namespace, 4000); // due, and no sweeper since
     await observer.get("/v1/session"); // releases as many as one call may
     await outage(namespace, HOUR);
     for (const session of sessions)
@@ -222,7 +220,7 @@ describe("the clock", () => {
   it("Redis' clock set back by an hour ends nothing and stops nothing", async () => {
     const namespace = service.namespace();
     const session = await service.session(namespace, { ttl_ms: 1000 });
-    const tick = async () => Number(await redis.hget(meta(namespace), "tick"));
+    const tick = async () => (await readClock(redis, namespace)).tick;
     const ticks = [await tick()];
     await outage(namespace, -HOUR);
     for (let i = 0; i < 3; i++) {
@@ -277,7 +275,7 @@ describe("with a Redis of its own", () => {
     const created = await client.post("/v1/sessions", { namespace: "outage", ttl_ms: 1000 });
     const session = new Session(client.base, created.body);
     // The first sweep of a namespace tells how long sweepers may be silent.
-    await vi.waitFor(async () => expect(await allowance(server.url, "outage")).toBe("1250"), 5000);
+    await vi.waitFor(async () => expect(await allowance(server.url, "outage")).toBe(1250), 5000);
     process.kill(server.pid, "SIGSTOP");
     try {
       await new Promise((resolve) => setTimeout(resolve, 4000));
@@ -331,10 +329,10 @@ describe("with a Redis of its own", () => {
   });
 });
 
-async function allowance(url: string, namespace: string): Promise<string | null> {
+async function allowance(url: string, namespace: string): Promise<number> {
   const { script } = createKernel(`unix://${url}`, Buffer.alloc(32));
   await script.ready();
-  const value = await script.redis.hget(meta(namespace), "allowance");
+  const { allowance: value } = await readClock(script.redis, namespace);
   script.redis.disconnect();
   return value;
 }

@@ -333,8 +333,8 @@ describe("Redis at its maxmemory", () => {
 });
 
 async function limit(url: string, maxmemory: string): Promise<void> {
-  const { connect } = await import("../domain/script.ts");
-  const redis = connect(`unix://${url}`);
+  const { connect } = await import("../domain/redis/connection.ts");
+  const redis = connect(`unix://${url}`, 1000);
   await new Promise((resolve) => redis.once("ready", resolve));
   await redis.config("SET", "maxmemory", maxmemory);
   redis.disconnect();

@@ -142,10 +142,7 @@ async function watch(namespace: string) {
   const seen = async (marker: string) => expect.poll(() => text.includes(marker)).toBe(true);
   socket.write("MONITOR\r\n");
   await seen("+OK");
-  const call = new RegExp(
-    `^\\+[\\d.]+ \\[0 (?!lua).*\\] "evalsha?" "(?:[^"\\\\]|\\\\.)*" "1" "${root}"`,
-    "gim",
-  );
+  const call = new RegExp(`^\\+[\\d.]+ \\[0 (?!lua).*\\] "fcall" "\\w+" "2" "${root}"`, "gim");
   let markers = 0;
   return {
     async count(): Promise<number> {

@@ -119,7 +119,7 @@ const prog_array: Contents = (dump, claim, id, map, holders) => {
   }
 };
 
-/** redirect.lua: a score is a target and, times this, the id of a program. */
+/** redirect_map.lua: a score is a target and, times this, the id of a program. */
 const PROG = 32768;
 
 const redirect: Contents = (dump, claim, id, map, holders) => {
@@ -207,9 +207,9 @@ const CONTENTS: Record<string, Contents> = {
 /** Slots that no array has any more, waiting to be put. */
 function checkCleared(dump: Dump, claim: Claim, holders: Holders): void {
   for (const list of ids(dump, "slots")) {
-    const item = workOf(dump).find(([, put, , , of]) => put === "put_slots" && of === list);
+    const item = workOf(dump).find(([put, , , of]) => put === "put_slots" && of === list);
     claim(item !== undefined, `slots ${list} were cleared and are put by nobody`);
-    const [, , kind = "", map, , unit = "1"] = item ?? [];
+    const [, kind = "", map, , unit = "1"] = item ?? [];
     for (const [, score] of members(dump, "slots", list)) {
       const held = Math.floor(score / Number(unit));
       if (held > 0) holders.add(kind, String(held), `slot:${map}`);
@@ -222,7 +222,7 @@ function checkUsed(dump: Dump, claim: Claim, holders: Holders): void {
     const maps = dump.lists.get(at("used", prog)) ?? [];
     claim(new Set(maps).size === maps.length, `prog ${prog} uses a map twice: ${maps.join(", ")}`);
     for (const map of maps) holders.add("map", map, `prog:${prog}`);
-    const due = fields(dump, "prog", prog) ?? pending(dump, "prog", "put_maps", prog);
+    const due = fields(dump, "prog", prog) ?? pending(dump, "put_maps", prog);
     claim(due !== undefined, `the maps used by prog ${prog} are put by nobody`);
   }
   const [progs, insns] = [ids(dump, "prog"), ids(dump, "insns")].map((all) =>
@@ -246,7 +246,7 @@ export function checkMaps(dump: Dump, claim: Claim, holders: Holders): void {
   for (const noun of ["elem", "keys", "lru", "ref", "lens"]) {
     for (const name of ids(dump, noun)) {
       const [id = ""] = name.split(":");
-      const due = fields(dump, "map", id) ?? pending(dump, "paged", "unlink", id);
+      const due = fields(dump, "map", id) ?? pending(dump, "unlink_pages", id);
       claim(due !== undefined, `${noun}:${name} is left of map ${id}`);
     }
   }

@@ -1,4 +1,5 @@
 import type { Kernel } from "../domain/bpf.ts";
+import { unpackAttr, unpackCred, unpackInode, unpackLife } from "./stored.ts";
 
 /** Reads all that one namespace has in Redis; made for tests, when no command is under way. */
 
@@ -27,21 +28,22 @@ export interface Dump {
   records: Map<string, [position: number, number: number, size: number][]>;
 }
 
-const HASHES = [
-  "lens",
-  "session",
-  "file",
-  "map",
-  "prog",
-  "inode",
-  "fds",
-  "holders:map",
-  "holders:prog",
-];
+const HASHES = ["lens", "session", "file", "map", "prog", "fds", "holders:map", "holders:prog"];
 const SETS = ["deadlines", "ids:session", "ids:map", "ids:prog", "dir", "keys", "slots", "lru"];
 const LISTS = ["work", "used", "inbox"];
 /** Nouns whose keys hold nothing that is counted. */
-const OTHERS = ["ref", "meta", "fdmap", "elem", "insns", "ended", "idem", "events"];
+const OTHERS = [
+  "ref",
+  "meta",
+  "fdmap",
+  "inode",
+  "elem",
+  "insns",
+  "draft",
+  "ended",
+  "idem",
+  "events",
+];
 
 const NOUNS = [...HASHES, ...SETS, ...LISTS, ...OTHERS];
 
@@ -101,9 +103,23 @@ class Reader {
     const place = at(noun, id);
     if (noun === "meta") dump.meta = await this.#redis.hgetall(key);
     else if (noun === "fdmap") dump.bitmaps.set(id, bits(await this.#bytes(key)));
-    else if (HASHES.includes(noun)) dump.hashes.set(place, await this.#redis.hgetall(key));
+    else if (noun === "inode") dump.hashes.set(place, unpackInode(String(await this.#bytes(key))));
+    else if (HASHES.includes(noun)) dump.hashes.set(place, await this.#hash(key));
     else if (LISTS.includes(noun)) dump.lists.set(place, await this.#redis.lrange(key, 0, -1));
     else if (SETS.includes(noun)) await this.#set(place, key);
+  }
+
+  /** With what is packed into one field unpacked beside it. */
+  async #hash(key: string): Promise<Fields> {
+    const { life, ...stored } = await this.#redis.hgetallBuffer(key);
+    const entries = Object.entries(stored).map(([field, value]) => [field, String(value)]);
+    const fields = Object.fromEntries(entries) as Fields;
+    return {
+      ...fields,
+      ...(life ? unpackLife(life) : {}),
+      ...(fields.cred ? unpackCred(fields.cred) : {}),
+      ...(fields.attr ? unpackAttr(fields.attr) : {}),
+    };
   }
 
   async #bytes(key: string): Promise<Buffer> {

@@ -65,7 +65,7 @@ const FAULTS: [claim: RegExp, wrong: string[], right: string[]][] = [
   [/open file 1 counts 3/, ["hincrby", "file:1", "refs", "1"], ["hincrby", "file:1", "refs", "-1"]],
   [/fdmap has/, ["setbit", "fdmap:1", "9", "1"], ["setbit", "fdmap:1", "9", "0"]],
   [/in ids:map false/, ["zrem", "ids:map", "1"], ["zadd", "ids:map", "1", "1"]],
-  [/nlink 3/, ["hincrby", "inode:2", "nlink", "1"], ["hincrby", "inode:2", "nlink", "-1"]],
+  [/nlink 3/, ["set", "inode:2", "map 384 0 0 3 1"], ["set", "inode:2", "map 384 0 0 2 1"]],
   [/which is gone/, ["zadd", "dir:1", "9", "x"], ["zrem", "dir:1", "x"]],
   [/deadlines has 7/, ["zadd", "deadlines", "7", "9"], ["zrem", "deadlines", "9"]],
   [/no known kind/, ["set", "surprise", "1"], ["del", "surprise"]],

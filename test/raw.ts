@@ -91,7 +91,7 @@ for _, key in ipairs(redis.call("KEYS", KEYS[1] .. "*")) do
   local kind = redis.call("TYPE", key).ok
   local text
   if noun == "session" then
-    text = table.concat(redis.call("HGETALL", key), "|"):gsub("deadline|%d+", "")
+    text = table.concat(redis.call("HMGET", key, "label", "cred", "created"), "|")
   elseif noun == "deadlines" then
     local sids = redis.call("ZRANGE", key, 0, -1)
     table.sort(sids)

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, vi } from "vitest";
 import type { Session, TestService } from "./service.ts";
+import { readLife, shiftClock } from "./stored.ts";
 
 /** A ring buffer that is waited for: its world, and the client's side of its events. */
 
@@ -69,12 +70,10 @@ export function ringWorld(service: TestService, ...others: TestService[]) {
 
     /** Three times the life of a second goes by on the namespace's clock, as fast as it is renewed. */
     async outlive(namespace: string, { id }: Session): Promise<void> {
-      const [key, meta] = [`bpf:{${namespace}}:session:${id}`, `bpf:{${namespace}}:meta`];
-      const deadline = async () => Number(await redis.hget(key, "deadline"));
+      const deadline = async () => Number((await readLife(redis, namespace, id)).deadline);
       for (let step = 0; step < 6; step++) {
         const before = await deadline();
-        await redis.hincrby(meta, "tick", 500);
-        await redis.hincrby(meta, "skew", 500);
+        await shiftClock(redis, namespace, { tick: 500, skew: 500 });
         await vi.waitFor(async () => expect(await deadline()).toBeGreaterThan(before));
       }
     },

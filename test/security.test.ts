@@ -184,7 +184,9 @@ it("no token is in the log or in an answer, also when the service is at fault", 
   const session = new Session(base, body);
   const { fd, id } = (await session.post("/v1/maps", MAP)).body;
   const map = `bpf:{${namespace}}:map:${id}`;
-  await service.kernel.script.redis.hset(map, "map_type", "nonsense");
+  const { redis } = service.kernel.script;
+  const attr = (await redis.hget(map, "attr")) ?? "";
+  await redis.hset(map, "attr", attr.replace("hash", "nonsense"));
   const headers = { authorization: `Bearer ${session.token}` };
   const answers = [
     await raw(base, "GET", `/v1/fds/${fd}/elements/u32:1`, headers),
@@ -192,7 +194,7 @@ it("no token is in the log or in an answer, also when the service is at fault", 
     await raw(base, "GET", `/v1/session?token=x`, headers),
     await raw(base, "GET", "/v1/session", { authorization: `Bearer ${session.token}x` }),
   ];
-  await service.kernel.script.redis.hset(map, "map_type", "hash");
+  await redis.hset(map, "attr", attr);
   await running.stop();
   expect(answers.map(({ status }) => status)).toEqual([500, 500, 400, 401]);
   for (const answer of answers) expectProblem(answer, answer.text);

@@ -7,6 +7,7 @@ import type { ApiKeys } from "../api/api_keys.ts";
 import { createService } from "../api/app.ts";
 import { createKernel, type Kernel, type Settings } from "../domain/bpf.ts";
 import { differences } from "./invariants.ts";
+import { unpackInode } from "./stored.ts";
 
 /**
  * A service as it ships, on the run's Redis. After every test every count of the namespaces that it
@@ -139,7 +140,7 @@ export async function testService(
 
 /** Keys that may outlive everything: counters, and records that expire by themselves. */
 const COUNTERS = /:meta$/;
-const EXPIRING = /:(ended|idem):[^:]+/;
+const EXPIRING = /:(ended|idem|draft):[^:]+/;
 
 async function expectNothingLeft(kernel: Kernel, namespace: string): Promise<void> {
   const caller = await janitor(kernel, namespace);
@@ -187,7 +188,8 @@ async function leftKeys(kernel: Kernel, namespace: string): Promise<string[]> {
   for (const key of await redis.keys(`${root}*`)) {
     if (COUNTERS.test(key)) continue;
     if (EXPIRING.test(key) && (await redis.pttl(key)) > 0) continue;
-    if (key === `${root}inode:1` && (await redis.hget(key, "nlink")) === "2") continue;
+    if (key === `${root}inode:1` && unpackInode((await redis.get(key)) ?? "").nlink === "2")
+      continue;
     left.push(key);
   }
   return left;

@@ -6,6 +6,7 @@ import { type Call, createKernel, type Kernel } from "../domain/bpf.ts";
 import { startPrivateRedis } from "../domain/redis_server.ts";
 import { Sweeper } from "../domain/sweeper.ts";
 import { differences } from "./invariants.ts";
+import { readClock } from "./stored.ts";
 
 /** Sweepers: what no command releases, what was too big for one, and all of it once. */
 
@@ -96,7 +97,7 @@ describe("an idle namespace", () => {
     const { kernel, sweeper } = await replica();
     sweeper.start();
     const call = await start(kernel, "busy");
-    const tick = () => redis.hget("bpf:{busy}:meta", "tick");
+    const tick = async () => (await readClock(redis, "busy")).tick;
     const first = await tick();
     await vi.waitFor(async () => expect(await tick()).not.toBe(first), WAIT);
     expect(await known("busy")).toBe(1);
@@ -183,10 +184,10 @@ describe("a release too big for one call", () => {
     ][];
     const longest = Math.max(
       0,
-      ...slow.filter(([, , , [c]]) => /eval/i.test(c ?? "")).map(([, , us]) => us),
+      ...slow.filter(([, , , [c]]) => /fcall/i.test(c ?? "")).map(([, , us]) => us),
     );
     const stats = await redis.info("commandstats");
-    const mean = /cmdstat_evalsha:calls=(\d+),usec=\d+,usec_per_call=([\d.]+)/.exec(stats);
+    const mean = /cmdstat_fcall:calls=(\d+),usec=\d+,usec_per_call=([\d.]+)/.exec(stats);
     console.info(
       `release: ${mean?.[1]} calls, mean ${mean?.[2]} us, longest over 5 ms: ${longest} us (${slow.length})`,
     );

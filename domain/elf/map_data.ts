@@ -1,11 +1,10 @@
 /** Sections of variables as maps: arrays of one element (bpf_object__init_internal_map() of libbpf.c). */
 
+import { BPF_F_MMAPABLE, BPF_F_RDONLY_PROG } from "../isa/uapi.ts";
 import { type ElfFile, type Section, SHF_EXECINSTR, SHT } from "./elf_file.ts";
 import { malformed } from "./fault.ts";
 import type { ObjectBtf } from "./object_btf.ts";
 
-const RDONLY_PROG = 128;
-const MMAPABLE = 1024;
 const NAME_MAX = 15;
 
 export interface DataMap {
@@ -40,7 +39,7 @@ function dataMap(section: Section, kind: string, name: string, global: boolean):
     name: section.name.includes(".", 1) ? section.name : map_name,
     map_name,
     section,
-    map_flags: (kind === "rodata" ? RDONLY_PROG : 0) + (global ? MMAPABLE : 0),
+    map_flags: (kind === "rodata" ? BPF_F_RDONLY_PROG : 0) + (global ? BPF_F_MMAPABLE : 0),
     frozen: kind === "rodata",
     datasec: 0,
   };

@@ -1,6 +1,7 @@
 /** The maps of a plan, made or found pinned (bpf_object__create_maps() of libbpf.c). */
 
 import { Errno } from "../errno.ts";
+import { BPF_F_NUMA_NODE, BPF_F_RDONLY_PROG } from "../isa/uapi.ts";
 import type { MapInfo } from "../object.ts";
 import { blame, type Journal, unless } from "./journal.ts";
 import type { Pins } from "./pins.ts";
@@ -24,8 +25,6 @@ const SHAPE = [
   "map_flags",
   "map_extra",
 ] as const;
-const NUMA_NODE = 4;
-const RDONLY_PROG = 128;
 
 export function u32(number: number): Buffer {
   const bytes = Buffer.alloc(4);
@@ -35,7 +34,7 @@ export function u32(number: number): Buffer {
 
 /** Which of the six attributes differ, in words; a devmap has got a flag from the kernel. */
 function differences(found: MapInfo, plan: MapPlan): string {
-  const added = DEVMAPS.includes(plan.map_type) ? RDONLY_PROG : 0;
+  const added = DEVMAPS.includes(plan.map_type) ? BPF_F_RDONLY_PROG : 0;
   const info = { ...found, map_flags: found.map_flags & ~added };
   return SHAPE.filter((field) => String(info[field]) !== String(plan[field]))
     .map((field) => `${field} is ${info[field]}, the object wants ${plan[field]}`)
@@ -107,7 +106,7 @@ export class MapLoader {
   async #make(plan: MapPlan): Promise<LoadedMap> {
     const { name, map_name, data, frozen, numa_node, map_flags } = plan;
     const { kernel } = this.#journal;
-    if (map_flags & NUMA_NODE && numa_node > 0) {
+    if (map_flags & BPF_F_NUMA_NODE && numa_node > 0) {
       throw new Errno("EINVAL", `numa_node ${numa_node}: there is node 0 only`);
     }
     const template = await this.#template(plan);

@@ -1,5 +1,6 @@
 /** What libbpf makes of the name of a program's section: section_defs[] of libbpf.c. */
 
+import { BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS } from "../isa/uapi.ts";
 import { malformed, unsupported } from "./fault.ts";
 
 export interface SectionType {
@@ -7,9 +8,6 @@ export interface SectionType {
   readonly expected_attach_type: number;
   readonly prog_flags: number;
 }
-
-const SLEEPABLE = 16;
-const XDP_HAS_FRAGS = 32;
 
 /** A name, "+" when "/anything" may follow it; the type; the attach type, and flags after a comma. */
 const TABLE = `
@@ -72,7 +70,7 @@ const SECTIONS = new Map<string, SectionType>(
     {
       prog_type: String(type),
       expected_attach_type: Number(attach),
-      prog_flags: flag === "s" ? SLEEPABLE : flag === "f" ? XDP_HAS_FRAGS : 0,
+      prog_flags: flag === "s" ? BPF_F_SLEEPABLE : flag === "f" ? BPF_F_XDP_HAS_FRAGS : 0,
     },
   ]),
 );

@@ -1,21 +1,27 @@
 -- The entry: every call is one command of one namespace, run to its end or not at all.
--- ARGV: module, command, session id and token hash ("" for a command of nobody's), the idempotency
--- record's id and the request's fingerprint ("" without), then the command's own arguments.
+-- ARGV: command, session id and token hash ("" for a command of nobody's), the idempotency record's id and
+-- the request's fingerprint ("" without), then the command's own arguments.
 -- Answers { "", values... }, or { errno, detail, log } when it failed; what is left for the sweeper
 -- to do is told by "+" instead of "", the first answer to a request that is repeated by "=".
-local kernel = use("kernel")
+-- Invariant: nothing raised leaves this file, for a table that does ends Redis itself (redis/redis#14163).
+local kernel = use("base/kernel")
+local clock = use("base/clock")
+local work = use("base/work")
+local session = use("base/session")
+local exit = use("process/exit")
+local map = use("map/map")
 local call = redis.call
+local sys = kernel.sys
 
 -- How long the first answer to an Idempotency-Key is kept.
 local KEEP_MS = 86400000
 
-local module, name, sid, token, record, fingerprint = unpack(ARGV, 1, 6)
-
-local function run()
-  if use("clock").due() then use("release").due() end
-  if sid ~= "" then use("session").enter(sid, token) end
-  local reply = { "", use(module).sys[name](unpack(ARGV, 7)) }
-  if has("work") then use("work").drain() end
+local function run(args)
+  clock.read()
+  if clock.due() then exit.due() end
+  if current.sid ~= "" then session.enter() end
+  local reply = { "", sys[args[1]](unpack(args, 6)) }
+  if current.queue then work.drain() end
   return reply
 end
 
@@ -23,7 +29,7 @@ end
 -- the caller; the text goes as data, for the client library reads words in error replies.
 local function failure(raised)
   if type(raised) == "table" and raised.errno then
-    if raised.counted then use("map").count_failure(raised.counted) end
+    if raised.counted then map.count_failure(raised.counted) end
     return { raised.errno, raised.detail, raised.log or false }
   end
   if type(raised) == "table" then raised = raised.err end
@@ -31,38 +37,49 @@ local function failure(raised)
 end
 
 -- What due sessions left to do is kept even when the command itself failed.
-local function attempt()
-  local ok, reply = pcall(run)
+local function attempt(args)
+  local ok, reply = pcall(run, args)
   if not ok then reply = failure(reply) end
-  if has("work") and use("work").save() and reply[1] == "" then reply[1] = "+" end
+  if current.queue and work.save() and reply[1] == "" then reply[1] = "+" end
   return reply
 end
 
--- Not kept: what was no answer, and what is for the command after it (module.first_half): all of that, or
--- all but its failures.
-local function keeps(reply)
-  local code, half = reply[1], (use(module).first_half or {})[name]
+local UNKEPT = { FAULT = true, TOKEN = true, ENDED = true, STALE = true, WRITES = true }
+
+-- Not kept: what was no answer, and what is for the command after it: all of that, or all but its failures.
+local function keeps(command, reply)
+  local code, half = reply[1], kernel.first_half[command]
   if half == "all" or (half == "success" and (code == "" or code == "+")) then return false end
-  return code ~= "FAULT" and code ~= "TOKEN" and code ~= "ENDED" and code ~= "STALE"
+  return not UNKEPT[code]
 end
 
-local function remembered()
+local function remembered(args, record, fingerprint)
+  clock.read()
   local key = kernel.key("idem", record)
   local kept = call("HMGET", key, "fingerprint", "reply")
   if kept[1] then
     if kept[1] ~= fingerprint then return { "IDEMPOTENCY", "the key was used with another request" } end
     -- A repeat is a sign of life, too.
-    if sid ~= "" then pcall(use("session").enter, sid, token) end
+    if current.sid ~= "" then pcall(session.enter) end
     local reply = cmsgpack.unpack(kept[2])
     if reply[1] == "" or reply[1] == "+" then reply[1] = "=" end
     return reply
   end
-  local reply = attempt()
-  if keeps(reply) then
+  local reply = attempt(args)
+  if keeps(args[1], reply) then
     call("HSET", key, "fingerprint", fingerprint, "reply", cmsgpack.pack(reply))
     call("PEXPIRE", key, KEEP_MS)
   end
   return reply
 end
 
-return record == "" and attempt() or remembered()
+-- keys: the namespace's root and its `meta`, of which the first never exists: with both declared, a
+-- cluster runs nothing while the slot moves. writes: false where Redis was told that nothing is written.
+return function(keys, args, writes)
+  -- All that every call sets, so that the table is made in its size.
+  current = { root = keys[1], meta = keys[2], writes = writes, sid = args[2], token = args[3],
+    wall = false, now = false, skew = false, clock = false, queue = false }
+  if args[4] == "" then return attempt(args) end
+  local ok, reply = pcall(remembered, args, args[4], args[5])
+  return ok and reply or failure(reply)
+end

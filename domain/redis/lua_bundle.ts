@@ -1,61 +1,139 @@
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
+import * as uapi from "../isa/uapi.ts";
+import * as records from "./records.ts";
 
-/** domain/lua as one script: its text, where each command is, and whose line an error names. */
+/**
+ * domain/lua as one library of Redis Functions: its text, its functions' names, its commands, and whose
+ * line an error names. A library has no globals while it is loaded, so its modules are made at its first
+ * call, each once, and kept.
+ */
 
-const LUA = join(import.meta.dirname, "lua");
+const LUA = join(import.meta.dirname, "../lua");
 
-export interface Image {
-  text: string;
-  /** Command name -> module, from the `function sys.name` lines. */
-  modules: Map<string, string>;
-  /** `user_script:123` -> `map.lua:12`. */
+/** How Redis is told to treat a call: it may grow, it frees or renews, it only reads. */
+export type Access = "grow" | "free" | "read";
+
+export interface LuaBundle {
+  /** bpf_<hash of the text>; so two versions of the service do not touch each other's. */
+  name: string;
+  functions: Record<Access, string>;
+  /** For FUNCTION LOAD. */
+  library: string;
+  /** The same as a script, for a Redis that is too full to load a library. */
+  script: string;
+  commands: ReadonlySet<string>;
+  /** `user_function:123` -> `map/map.lua:12`. */
   locate(message: string): string;
 }
 
-/** What an element's lookup uses, in this order: found first. */
-const HOT = ["syscall", "kernel", "clock", "session", "elem", "map", "fd_table", "file", "htab"];
-
-function files(): string[] {
-  const all = readdirSync(LUA).filter((name) => name.endsWith(".lua"));
-  const rank = (file: string) =>
-    (HOT.indexOf(basename(file, ".lua")) + HOT.length) % (HOT.length + 1);
-  return all.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+interface Module {
+  /** Path without its ending: what `use` is given. */
+  name: string;
+  text: string;
 }
 
-/**
- * Each file is run when first used, as `require` does it. Not even its function is made before: a
- * call uses ten files of fifty, and what Redis spends on a short call is mostly making functions.
- */
-export function joinLua(): Image {
-  const lines = [
-    "", // where a script's flags go, so that both scripts count their lines alike
-    "local loaded, run = {}, nil",
-    "local function use(name)",
-    "  local module = loaded[name]",
-    "  if module == nil then module = run(name); loaded[name] = module end",
-    "  return module",
-    "end",
-    "local function has(name) return loaded[name] end",
-    "function run(name)",
-  ];
-  const modules = new Map<string, string>();
-  const starts: { file: string; line: number }[] = [];
-  for (const file of files()) {
-    const module = file.replace(/\.lua$/, "");
-    const text = readFileSync(join(LUA, file), "utf8").trimEnd();
-    lines.push(`if name == "${module}" then return (function()`);
-    starts.push({ file, line: lines.length });
-    lines.push(...text.split("\n"), "end)() end");
-    for (const [, name = ""] of text.matchAll(/^function (?:\w+\.)?sys\.(\w+)/gm)) {
-      modules.set(name, module);
+function modules(): Module[] {
+  const files = readdirSync(LUA, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".lua"))
+    .sort();
+  return files.map((file) => ({
+    name: file.replace(/\.lua$/, "").replaceAll("\\", "/"),
+    text: readFileSync(join(LUA, file), "utf8").trimEnd(),
+  }));
+}
+
+function literal(value: unknown): string {
+  if (typeof value === "number" || typeof value === "string") return JSON.stringify(value);
+  if (Array.isArray(value)) return `{ ${value.map(literal).join(", ")} }`;
+  const fields = Object.entries(value as object).map(([name, item]) => {
+    const key = /^\d+$/.test(name) ? `[${name}]` : name;
+    return `${key} = ${literal(item)}`;
+  });
+  return `{ ${fields.join(", ")} }`;
+}
+
+/** What TypeScript and Lua share, as a module. */
+const shared = (): Module => ({ name: "uapi", text: `return ${literal({ ...uapi, ...records })}` });
+
+const USE = /\buse\("([\w/]+)"\)/g;
+
+/** Each module after those that it uses. @throws Error for a circle, and for a module that is not there. */
+function inOrder(all: readonly Module[]): Module[] {
+  const byName = new Map(all.map((module) => [module.name, module]));
+  const ordered = new Set<Module>();
+  const add = (module: Module, users: readonly string[]) => {
+    if (ordered.has(module)) return;
+    const path = [...users, module.name];
+    if (users.includes(module.name)) throw new Error(`domain/lua: a circle: ${path.join(" -> ")}`);
+    for (const [, name = ""] of module.text.matchAll(USE)) {
+      const used = byName.get(name);
+      if (!used) throw new Error(`domain/lua: ${module.name} uses ${name}, which is not there`);
+      add(used, path);
+    }
+    ordered.add(module);
+  };
+  for (const module of all) add(module, []);
+  return [...ordered];
+}
+
+const BEFORE = [
+  "local current",
+  "local made = {}",
+  "local function use(name) return made[name] end",
+  "local function make()",
+];
+
+/** KEYS and ARGV are globals of a script and the arguments of a function. */
+const after = (functions: Record<Access, string>) => [
+  "end",
+  "local complete = false",
+  "local function enter(keys, args, writes)",
+  "if not complete then make() complete = true end",
+  'return made["syscall"](keys, args, writes)',
+  "end",
+  "local function write(keys, args) return enter(keys, args, true) end",
+  "local function read(keys, args) return enter(keys, args, false) end",
+  "if not redis.register_function then return write(KEYS, ARGV) end",
+  `redis.register_function("${functions.grow}", write)`,
+  `redis.register_function{ function_name = "${functions.free}", callback = write,`,
+  'flags = { "allow-oom" } }',
+  `redis.register_function{ function_name = "${functions.read}", callback = read,`,
+  'flags = { "no-writes" } }',
+];
+
+function locator(starts: readonly { name: string; line: number }[]) {
+  return (message: string) =>
+    message.replace(/user_(?:function|script):(\d+)/g, (_, line: string) => {
+      const start = starts.findLast((s) => s.line < Number(line));
+      return start ? `${start.name}.lua:${Number(line) - start.line}` : `library:${line}`;
+    });
+}
+
+export function bundleLua(): LuaBundle {
+  // The first line is for the shebang.
+  const lines = ["", ...BEFORE];
+  const commands = new Set<string>();
+  const starts: { name: string; line: number }[] = [];
+  for (const { name, text } of inOrder([shared(), ...modules()])) {
+    lines.push(`made["${name}"] = (function()`);
+    starts.push({ name, line: lines.length });
+    lines.push(...text.split("\n"), "end)() or true");
+    for (const [, command = ""] of text.matchAll(/^function (?:\w+\.)?sys\.(\w+)/gm)) {
+      commands.add(command);
     }
   }
-  lines.push("end", 'return use("syscall")');
-  const locate = (message: string) =>
-    message.replace(/user_script:(\d+)/g, (_, line: string) => {
-      const start = starts.findLast((s) => s.line < Number(line));
-      return start ? `${start.file}:${Number(line) - start.line}` : `script:${line}`;
-    });
-  return { text: lines.join("\n"), modules, locate };
+  const hash = createHash("sha256").update(lines.join("\n")).digest("hex").slice(0, 16);
+  const name = `bpf_${hash}`;
+  const functions = { grow: `${name}_grow`, free: `${name}_free`, read: `${name}_read` };
+  const body = [...lines, ...after(functions)].join("\n");
+  return {
+    name,
+    functions,
+    library: `#!lua name=${name}${body}`,
+    script: `#!lua flags=allow-oom${body}`,
+    commands,
+    locate: locator(starts),
+  };
 }

@@ -1,4 +1,4 @@
-import { type Connection, open } from "./connection.ts";
+import { createHash } from "node:crypto";
 import {
   BadToken,
   Errno,
@@ -8,72 +8,36 @@ import {
   SessionEnded,
   Stale,
   Unavailable,
-} from "./errno.ts";
-import { joinLua } from "./image.ts";
+} from "../errno.ts";
+import { ACCESS } from "./commands.ts";
+import { type Connection, connected, READY_MS } from "./connection.ts";
+import { Library } from "./library.ts";
+import { type Access, bundleLua } from "./lua_bundle.ts";
+import { LAYOUT } from "./records.ts";
 
 /**
- * Runs the commands of domain/lua, which image.ts joins into one script: one call, one round trip,
- * sent at most once.
+ * Runs the commands of domain/lua, which are functions of a library of Redis: one call, one round trip.
+ * A call is sent once more only where Redis, or the function itself, has said that nothing was done.
  */
 
 export type Value = Buffer | number | null | Value[];
 export type Argument = string | number | Buffer;
 
-/** Commands that read, renew or free: they run on a Redis that is out of memory. */
-const NOT_GROWING = new Set([
-  "close",
-  "exit",
-  "fd_list",
-  "kill",
-  "map_delete_batch",
-  "map_delete_elem",
-  "map_dump",
-  "map_get",
-  "map_get_next_id",
-  "map_get_next_key",
-  "map_lookup_and_delete_batch",
-  "map_lookup_and_delete_elem",
-  "map_lookup_batch",
-  "map_lookup_elem",
-  "map_snapshot",
-  "obj_get_info_by_fd",
-  "prog_admit",
-  "prog_get",
-  "prog_get_next_id",
-  "prog_insns",
-  "prog_resolve",
-  "prog_run",
-  "prog_test_run",
-  "ring_read",
-  "rmdir",
-  "session_get",
-  "session_list",
-  "session_renew",
-  "stat",
-  "sweep",
-  "unlink",
-  "unlink_tree",
-]);
-
+/** What ioredis makes of a command's name, with replies as buffers; its types lack it. */
 interface Commands {
-  bpfBuffer(root: string, ...args: Argument[]): Promise<Value[]>;
-  bpf_freeBuffer(root: string, ...args: Argument[]): Promise<Value[]>;
+  fcallBuffer(name: string, keys: 2, ...args: Argument[]): Promise<Value[]>;
+  evalshaBuffer(sha: string, keys: 2, ...args: Argument[]): Promise<Value[]>;
+  evalBuffer(text: string, keys: 2, ...args: Argument[]): Promise<Value[]>;
 }
 
-const image = joinLua();
-const scripts = {
-  bpf: { numberOfKeys: 1, lua: image.text },
-  bpf_free: { numberOfKeys: 1, lua: `#!lua flags=allow-oom${image.text}` },
-};
-
-/** A connection that has the script. @param url as open() takes it. */
-export function connect(url: string, deadline = 1000): Connection {
-  return open(url, scripts, deadline);
-}
+const bundle = bundleLua();
+const sha = createHash("sha1").update(bundle.script).digest("hex");
 
 /** Replies of Redis itself that mean: refused before anything was written. */
 const REFUSED =
-  /^(LOADING|READONLY|MISCONF|MASTERDOWN|NOREPLICAS|BUSY|CLUSTERDOWN|NOAUTH|NOPERM)\b/;
+  /^(LOADING|READONLY|MISCONF|MASTERDOWN|NOREPLICAS|BUSY|CLUSTERDOWN|TRYAGAIN|NOAUTH|NOPERM)\b/;
+
+const FULL = "Redis has reached its maxmemory";
 
 function fromReply(code: string, detail: string, log: string | undefined): Error {
   if (isErrno(code)) return new Errno(code, detail, log === undefined ? {} : { log });
@@ -81,14 +45,18 @@ function fromReply(code: string, detail: string, log: string | undefined): Error
   if (code === "ENDED") return new SessionEnded(detail);
   if (code === "IDEMPOTENCY") return new KeyReused(detail);
   if (code === "STALE") return new Stale(detail);
+  if (code === "LAYOUT") {
+    const found = `what the namespace has stored is of layout ${detail.slice(0, 40)}`;
+    return new Unavailable(`${found}, this version of the service knows ${LAYOUT}`);
+  }
   return refused(detail);
 }
 
 /** What Redis itself says: it has no room, it cannot work now, or the script has a fault. */
 function refused(detail: string): Error {
-  if (/^OOM\b/.test(detail)) return new Errno("ENOMEM", "Redis has reached its maxmemory");
+  if (/^OOM\b/.test(detail)) return new Errno("ENOMEM", FULL);
   if (REFUSED.test(detail)) return new Unavailable(detail);
-  return new Error(image.locate(detail));
+  return new Error(bundle.locate(detail));
 }
 
 /** @param sent false when the client library refused to send for want of a connection. */
@@ -96,11 +64,17 @@ function fromRejection(error: Error): Error {
   if (/enableOfflineQueue|Cluster isn't ready/.test(error.message)) {
     return new Unavailable("no connection to Redis");
   }
+  if (/^Too many Cluster redirections/.test(error.message)) return new Unavailable(error.message);
   if (error.name === "ReplyError") return refused(error.message);
   return new OutcomeUnknown("the connection to Redis broke while the command ran");
 }
 
-const READY_MS = 10_000;
+/** How often a call meets a Redis without the library before it gives up. */
+const LOADS = 3;
+
+/** Said before anything is run, so that the call may be sent again. */
+const isMissing = (error: unknown) =>
+  error instanceof Error && /^(ERR )?Function not found/.test(error.message);
 
 export interface Answer {
   values: Value[];
@@ -110,38 +84,33 @@ export interface Answer {
   remembered: boolean;
 }
 
+/** Who calls: session id and token hash, the id of the idempotency record and its fingerprint. */
+export type Who = readonly [sid: string, hash: string, record: string, fingerprint: string];
+
 export class Script {
   readonly redis: Connection;
+  readonly library: Library;
   readonly #commands: Commands;
   readonly #deadline: number;
 
   /** @param deadline ms after which a call is settled whatever the client library does. */
   constructor(redis: Connection, deadline: number) {
     this.redis = redis;
+    this.library = new Library(redis, bundle);
     this.#commands = redis as unknown as Commands;
     this.#deadline = deadline;
   }
 
-  /** Resolves at the first connection. @throws Unavailable when there is none for ten seconds. */
-  ready(): Promise<void> {
-    const { redis } = this;
-    if (redis.status === "ready") return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        redis.disconnect();
-        reject(new Unavailable("no connection to Redis within 10 s"));
-      }, READY_MS);
-      redis.once("ready", () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+  /** Resolves when Redis has the library. @throws Unavailable when it is not there in ten seconds. */
+  async ready(): Promise<void> {
+    await connected(this.redis);
+    await this.#inTime(this.library.load(), READY_MS);
   }
 
   /** @throws Unavailable unless Redis answers and works, be it full. */
   async ping(): Promise<void> {
     try {
-      await this.#inTime(this.redis.set("bpf:ready", 1, "PX", READY_MS).then(() => []));
+      await this.#inTime(this.redis.set("bpf:ready", 1, "PX", READY_MS));
     } catch (error) {
       // A full Redis still reads and frees.
       if (error instanceof Errno) return;
@@ -149,12 +118,15 @@ export class Script {
     }
   }
 
-  async run(namespace: string, command: string, ...args: Argument[]): Promise<Answer> {
-    const module = image.modules.get(command);
-    if (!module) throw new Error(`no command ${command}`);
-    const name = NOT_GROWING.has(command) ? "bpf_freeBuffer" : "bpfBuffer";
-    const call = this.#commands[name](`bpf:{${namespace}}:`, module, command, ...args);
-    const [status, ...values] = await this.#inTime(call);
+  /** @throws an Errno or another failure of errno.ts, as the command answers. */
+  async run(namespace: string, command: string, who: Who, args: Argument[]): Promise<Answer> {
+    const root = `bpf:{${namespace}}:`;
+    const words = [root, `${root}meta`, command, ...who, ...args];
+    const access = ACCESS.get(command) ?? "grow";
+    // The record of a request that may be repeated is a write.
+    let reply = await this.#call(access === "read" && who[2] !== "" ? "free" : access, words);
+    if (String(reply[0]) === "WRITES") reply = await this.#call("free", words);
+    const [status, ...values] = reply;
     const code = String(status);
     if (code === "" || code === "+" || code === "=") {
       return { values, workLeft: code === "+", remembered: code === "=" };
@@ -162,11 +134,45 @@ export class Script {
     throw fromReply(code, String(values[0]), values[1] ? String(values[1]) : undefined);
   }
 
-  #inTime(call: Promise<Value[]>): Promise<Value[]> {
+  async #call(access: Access, words: Argument[]): Promise<Value[]> {
+    const name = bundle.functions[access];
+    for (let tries = 0; tries < LOADS; tries++) {
+      try {
+        return await this.#inTime(this.#commands.fcallBuffer(name, 2, ...words));
+      } catch (error) {
+        if (!isMissing(error)) throw error;
+      }
+      if (!this.library.isFull) await this.#load();
+      if (this.library.isFull) return this.#asScript(access, words);
+    }
+    throw new Unavailable("Redis loses the library as soon as it has it");
+  }
+
+  /** @throws Unavailable, whatever went wrong: the call itself was not done. */
+  async #load(): Promise<void> {
+    try {
+      await this.#inTime(this.library.load());
+    } catch (error) {
+      throw new Unavailable(`Redis does not take the library: ${(error as Error).message}`);
+    }
+  }
+
+  /** On a Redis too full for the library: what frees must run, for there to be room again. */
+  async #asScript(access: Access, words: Argument[]): Promise<Value[]> {
+    if (access === "grow") throw new Errno("ENOMEM", FULL);
+    try {
+      return await this.#inTime(this.#commands.evalshaBuffer(sha, 2, ...words));
+    } catch (error) {
+      if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
+    }
+    return this.#inTime(this.#commands.evalBuffer(bundle.script, 2, ...words));
+  }
+
+  #inTime<T>(call: Promise<T>, limit = this.#deadline): Promise<T> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        reject(new OutcomeUnknown(`Redis did not answer within ${this.#deadline} ms`));
-      }, this.#deadline);
+        reject(new OutcomeUnknown(`Redis did not answer within ${limit} ms`));
+      }, limit);
       call.then(
         (reply) => {
           clearTimeout(timer);
@@ -183,5 +189,5 @@ export class Script {
 
 /** The names of all commands, for the contract test. */
 export function commandNames(): string[] {
-  return [...image.modules.keys()].sort();
+  return [...bundle.commands].sort();
 }

@@ -1,5 +1,6 @@
 // Calls of helpers (check_helper_call of Linux 6.18): who may, with what, and what is left of it.
 
+import { BPF_F_RDONLY_PROG } from "../isa/uapi.ts";
 import { answer } from "./answer.ts";
 import { checkArguments } from "./argument.ts";
 import type { Told } from "./argument_memory.ts";
@@ -20,7 +21,6 @@ const TAIL_CALL = 12;
 const FOR_EACH = 164;
 const LOOP = 181;
 const WRITERS = new Set([2, 3, 87, 88]);
-const RDONLY_PROG = 1 << 7;
 
 const einval = (text: string): never => {
   throw new Fault("EINVAL", text);
@@ -50,7 +50,7 @@ export function unleaked(state: State, what: string): void {
 /** record_func_map() and record_func_key() */
 function recorded(told: Told): void {
   const { helper, map } = told;
-  if (map !== null && WRITERS.has(helper) && (map.map_flags & RDONLY_PROG) !== 0) {
+  if (map !== null && WRITERS.has(helper) && (map.map_flags & BPF_F_RDONLY_PROG) !== 0) {
     throw new Fault("EACCES", "write into map forbidden");
   }
   if (helper === TAIL_CALL && map !== null && map.map_type !== "prog_array") {

@@ -1,6 +1,7 @@
 // The fields of the contexts (__sk_buff and xdp_md) as each program type may read and write them
 // (is_valid_access of Linux 6.18). Contexts of other types are not modelled.
 
+import { BPF_XDP_DEVMAP } from "../isa/uapi.ts";
 import { ANY, UNKNOWN, type Value, value } from "./value.ts";
 import type { Options } from "./verdict.ts";
 
@@ -66,7 +67,6 @@ const XDP: readonly Field[] = [
 ];
 /** egress_ifindex, for programs of a device map. */
 const XDP_EGRESS = field(20, 4, "whole");
-const BPF_XDP_DEVMAP = 33;
 
 interface Context {
   readonly reads: readonly Field[];

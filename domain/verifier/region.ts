@@ -1,14 +1,13 @@
 // Whether an access stays within what a pointer points to (check_mem_region_access and its kin of
 // Linux 6.18). Offsets are relative to the pointer's own fixed offset.
 
+import { BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG } from "../isa/uapi.ts";
 import type { Env } from "./env.ts";
 import * as range from "./range.ts";
 import * as tnum from "./tnum.ts";
 import { Fault, isPacket, typeName, type Value } from "./value.ts";
 
 /** map_flags */
-const RDONLY_PROG = 1 << 7;
-const WRONLY_PROG = 1 << 8;
 const FAR = 1n << 29n;
 const LOCK_BYTES = 4;
 /** prog_flags */
@@ -104,7 +103,7 @@ function apartFromLocks({ kind, map, range: r, exact }: Value, off: bigint, size
 /** BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG. */
 export function mapAllows(pointer: Value, off: number, size: number, writes: boolean): void {
   const { map_flags = 0, value_size = 0 } = pointer.map ?? {};
-  const forbidden = map_flags & (writes ? RDONLY_PROG : WRONLY_PROG);
+  const forbidden = map_flags & (writes ? BPF_F_RDONLY_PROG : BPF_F_WRONLY_PROG);
   if (forbidden === 0) return;
   const what = writes ? "write into" : "read from";
   const place = `value_size=${value_size} off=${pointer.off + off} size=${size}`;
@@ -113,7 +112,7 @@ export function mapAllows(pointer: Value, off: number, size: number, writes: boo
 
 /** Its values may be known to Linux when a program is loaded (bpf_map_is_rdonly). */
 export const isConstant = ({ map }: Value): boolean =>
-  map?.frozen === true && (map.map_flags & RDONLY_PROG) !== 0;
+  map?.frozen === true && (map.map_flags & BPF_F_RDONLY_PROG) !== 0;
 
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
   pkt: "packet ",

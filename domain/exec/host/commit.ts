@@ -2,7 +2,7 @@ import { type Packed, pack } from "../../msgpack.ts";
 import type { Op, Read } from "../job.ts";
 import type { Seen } from "./view.ts";
 
-/** What a run read and did, as domain/lua/run_commit.lua takes it. */
+/** What a run read and did, as domain/lua/test_run/run_commit.lua takes it. */
 
 function packedRead(read: Read, maps: ReadonlyMap<number, Seen>): Packed {
   if ("full" in read) return [read.map, "full"];

@@ -31,7 +31,7 @@ export function compared(reads: readonly Read[]): readonly Read[] {
   return [...few, ...many.map((map) => ({ map, unchanged: true as const }))];
 }
 
-/** @throws E2BIG; domain/lua/run_room.lua throws it where one element takes the time of several. */
+/** @throws E2BIG; domain/lua/test_run/run_limits.lua throws it where one element takes the time of several. */
 export function checkSize(
   reads: readonly unknown[],
   ops: readonly unknown[],

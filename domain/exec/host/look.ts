@@ -1,6 +1,6 @@
 import { type Begin, list, number } from "../../call.ts";
 import { Errno } from "../../errno.ts";
-import type { Value } from "../../script.ts";
+import type { Value } from "../../redis/script.ts";
 import type { Done, ProgramView } from "../job.ts";
 import { Lru } from "./lru.ts";
 import { Programs } from "./programs.ts";

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { bytes, list, number, text } from "../../call.ts";
-import type { Value } from "../../script.ts";
+import { bytes, list, number, record, text } from "../../call.ts";
+import { RUN_PROG } from "../../redis/records.ts";
+import type { Value } from "../../redis/script.ts";
 import type { MapShape, Unit } from "../abi.ts";
 import type { ProgramView } from "../job.ts";
 import { Lru } from "./lru.ts";
@@ -41,18 +42,19 @@ export class Programs {
     return this.get(namespace, id)?.loaded ?? "";
   }
 
-  /** @param record of run.lua: load_time, type, name, tag, attach type, func_info, maps, insns. */
-  keep(namespace: string, id: number, record: Value): Known {
-    const [loaded, type, , , , funcInfo, rows, insns] = list(record);
+  /** @param row of test_run.lua: the fields of RUN_PROG, then the instructions. */
+  keep(namespace: string, id: number, row: Value): Known {
+    const values = list(row);
+    const { load_time, prog_type, func_info, maps: rows } = record(RUN_PROG, values);
     const all = list(rows).map(attributes);
     const maps: MapShape[] = all;
     const unit = {
-      ...{ insns: bytes(insns), maps, prog_type: text(type) },
-      func_info: number(funcInfo) === 1,
+      ...{ insns: bytes(values[RUN_PROG.length]), maps, prog_type: text(prog_type) },
+      func_info: number(func_info) === 1,
     };
     const known = {
-      loaded: text(loaded),
-      type: text(type),
+      loaded: text(load_time),
+      type: text(prog_type),
       view: { id, key: codeKey(unit), unit, maps: all.map((map) => map.id) },
       maps: all.map((map) => ({ id: map.id, type: map.map_type })),
     };

@@ -1,7 +1,7 @@
 import { type Packed, pack } from "../../msgpack.ts";
 import type { Need, Read } from "../job.ts";
 
-/** What a run asks to see, as domain/lua/run.lua takes it. */
+/** What a run asks to see, as domain/lua/test_run/test_run.lua takes it. */
 
 type Wanted = { mode: "keys"; keys: Keys } | { mode: "whole" } | { mode: "front"; count: number };
 

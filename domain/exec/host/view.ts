@@ -1,8 +1,9 @@
-import { bytes, list, number, text } from "../../call.ts";
-import type { Value } from "../../script.ts";
+import { bytes, list, number, record, text } from "../../call.ts";
+import { RUN_MAP } from "../../redis/records.ts";
+import type { Value } from "../../redis/script.ts";
 import type { MapView } from "../job.ts";
 
-/** Maps as domain/lua/run.lua shows them. */
+/** Maps as domain/lua/test_run/run_snapshot.lua shows them. */
 
 type Element = MapView["elements"][number];
 const NO_KEY = Buffer.alloc(0);
@@ -27,18 +28,22 @@ export interface Seen {
 /** Offsets, as a map's record has them. */
 export const locksOf = (text: string) => ({ locks: text.split(",").map(Number) });
 
-/** id, type, offsets of locks, key_size, value_size, max_entries, flags, bytes of a value on all CPUs. */
+/** A map by RUN_MAP; bytes: of a value on all CPUs. */
 export function attributes(row: Value | undefined) {
-  const [id, type, locks, ...sizes] = list(row);
-  const [key_size = 0, value_size = 0, max_entries = 0, map_flags = 0, all = 0] = sizes.map(number);
-  const stride = Math.ceil(value_size / 8) * 8;
+  const map = record(RUN_MAP, list(row));
+  const map_type = text(map.type);
+  const value_size = number(map.value_size);
+  const bytes = number(map.value_bytes);
   return {
-    id: number(id),
-    map_type: text(type),
-    ...{ key_size, value_size, max_entries, map_flags },
-    ...(text(type).includes("percpu") ? { cpus: all / stride } : {}),
-    ...(locks ? locksOf(text(locks)) : {}),
-    bytes: all,
+    id: number(map.id),
+    map_type,
+    key_size: number(map.key_size),
+    value_size,
+    max_entries: number(map.max_entries),
+    map_flags: number(map.flags),
+    ...(map_type.includes("percpu") ? { cpus: bytes / (Math.ceil(value_size / 8) * 8) } : {}),
+    ...(map.locks ? locksOf(text(map.locks)) : {}),
+    bytes,
   };
 }
 

@@ -2,19 +2,13 @@
 // that finds room for sure does not look whether the key is there.
 
 import { ERRNO } from "../../errno.ts";
+import { BPF_EXIST, BPF_NOEXIST } from "../../isa/uapi.ts";
 import type { MapView } from "../job.ts";
 import { ADDED, type Entry, newEntry, PRESENCE, readOf, VALUE, writeOf } from "./entry.ts";
 import { Missing } from "./fault.ts";
 import { buffer, type IndexKey, indexKey } from "./index_key.ts";
 import { Layout } from "./layout.ts";
-import {
-  BPF_EXIST,
-  BPF_NOEXIST,
-  type Effects,
-  RunMap,
-  type Surroundings,
-  unlocked,
-} from "./map.ts";
+import { type Effects, RunMap, type Surroundings, unlocked } from "./map.ts";
 
 export interface Fetched {
   key: Uint8Array;

@@ -1,12 +1,9 @@
 // How values of a map lie in memory: one part, or one for each CPU, a gap behind each part.
 
+import { BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG } from "../../isa/uapi.ts";
 import { strideOf } from "../abi.ts";
 import type { MapView, Op } from "../job.ts";
 import { type Access, type Arena, round8 } from "./arena.ts";
-
-/** BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG */
-const RDONLY_PROG = 0x80;
-const WRONLY_PROG = 0x100;
 
 /** Size of the numbers that a run adds to values without reading them; 0 when there are several. */
 export type AddSize = 0 | 4 | 8;
@@ -27,8 +24,8 @@ export class Layout {
     this.stride = strideOf(view);
     this.pitch = view.cpus === undefined ? view.value_size : round8(view.value_size);
     this.access = {
-      read: (view.map_flags & WRONLY_PROG) === 0,
-      write: (view.map_flags & RDONLY_PROG) === 0,
+      read: (view.map_flags & BPF_F_WRONLY_PROG) === 0,
+      write: (view.map_flags & BPF_F_RDONLY_PROG) === 0,
     };
   }
 

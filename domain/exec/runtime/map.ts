@@ -3,6 +3,7 @@
 // when it loads the program.
 
 import { ERRNO } from "../../errno.ts";
+import { BPF_F_LOCK } from "../../isa/uapi.ts";
 import type { MapView, Op, Read } from "../job.ts";
 import type { Arena } from "./arena.ts";
 import type { AddSize } from "./layout.ts";
@@ -23,11 +24,6 @@ export interface Effects {
   ops: Op[];
   addSize: AddSize;
 }
-
-export const BPF_ANY = 0;
-export const BPF_NOEXIST = 1;
-export const BPF_EXIST = 2;
-const BPF_F_LOCK = 4;
 
 /** Flags of an update without BPF_F_LOCK, and whether it was there: a run is a lock by itself. */
 export function unlocked(flags: number): [flags: number, locked: boolean] {

@@ -2,18 +2,12 @@
 // so that lookups can be compiled in; of another one there are the elements that were asked for.
 
 import { ERRNO } from "../../errno.ts";
+import { BPF_EXIST, BPF_NOEXIST } from "../../isa/uapi.ts";
 import type { MapView } from "../job.ts";
 import { ADDED, type Entry, readOf, VALUE, writeOf } from "./entry.ts";
 import { Missing } from "./fault.ts";
 import { Layout } from "./layout.ts";
-import {
-  BPF_EXIST,
-  BPF_NOEXIST,
-  type Effects,
-  RunMap,
-  type Surroundings,
-  unlocked,
-} from "./map.ts";
+import { type Effects, RunMap, type Surroundings, unlocked } from "./map.ts";
 
 /** Beside the ways of looking at an element: its value was set, whatever it had been. */
 const STORED = 8;

@@ -3,12 +3,13 @@
 // fetched for, no longer one was there.
 
 import { ERRNO } from "../../errno.ts";
+import { BPF_EXIST } from "../../isa/uapi.ts";
 import type { MapView } from "../job.ts";
 import { type Entry, PRESENCE, VALUE } from "./entry.ts";
 import { Missing } from "./fault.ts";
 import type { Fetched } from "./htab.ts";
 import { buffer, type IndexKey } from "./index_key.ts";
-import { BPF_EXIST, type Effects } from "./map.ts";
+import type { Effects } from "./map.ts";
 import { Hash } from "./map_hash.ts";
 
 type Element = MapView["elements"][number];

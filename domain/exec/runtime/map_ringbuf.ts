@@ -2,14 +2,11 @@
 // takes room until the run ends.
 
 import { ERRNO } from "../../errno.ts";
+import { BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RINGBUF_HDR_SZ } from "../../isa/uapi.ts";
 import type { MapView } from "../job.ts";
 import { NONE, READ_WRITE, round8 } from "./arena.ts";
 import { Fault } from "./fault.ts";
 import { type Effects, RunMap, type Surroundings } from "./map.ts";
-
-const NO_WAKEUP = 1;
-const FORCE_WAKEUP = 2;
-const HEADER = 8;
 
 /** BPF_RB_AVAIL_DATA and so on: what bpf_ringbuf_query() tells. */
 const AVAIL_DATA = 0n;
@@ -40,7 +37,7 @@ export class Ringbuf extends RunMap {
 
   /** __bpf_ringbuf_reserve() */
   private claim(size: number): Sample | undefined {
-    const after = this.producer + round8(size + HEADER);
+    const after = this.producer + round8(size + BPF_RINGBUF_HDR_SZ);
     if (after - this.consumer > this.view.max_entries - 1) {
       this.queried = true;
       return undefined;
@@ -53,7 +50,7 @@ export class Ringbuf extends RunMap {
   }
 
   output(data: number, size: number, flags: number): number {
-    if (flags > NO_WAKEUP + FORCE_WAKEUP) return -ERRNO.EINVAL;
+    if (flags > BPF_RB_NO_WAKEUP + BPF_RB_FORCE_WAKEUP) return -ERRNO.EINVAL;
     const sample = this.claim(size);
     if (sample === undefined) return -ERRNO.EAGAIN;
     sample.data = this.arena.copy(data, size);
@@ -76,7 +73,7 @@ export class Ringbuf extends RunMap {
     const sample = this.reserved.get(at);
     if (sample === undefined) return false;
     if (keep) sample.data = this.arena.copy(at, sample.size);
-    sample.flags = flags & (NO_WAKEUP | FORCE_WAKEUP);
+    sample.flags = flags & (BPF_RB_NO_WAKEUP | BPF_RB_FORCE_WAKEUP);
     this.reserved.delete(at);
     this.arena.expose(at, round8(sample.size), NONE);
     this.arena.retire(at, sample.size);

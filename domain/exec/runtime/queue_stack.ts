@@ -2,9 +2,10 @@
 // long as it finds room; one that sees elements depends on the whole map.
 
 import { ERRNO } from "../../errno.ts";
+import { BPF_EXIST, BPF_NOEXIST } from "../../isa/uapi.ts";
 import type { Op } from "../job.ts";
 import { Missing } from "./fault.ts";
-import { BPF_EXIST, BPF_NOEXIST, type Effects, RunMap } from "./map.ts";
+import { type Effects, RunMap } from "./map.ts";
 
 type Push = Extract<Op, { op: "push" }>;
 

@@ -1,61 +1,103 @@
--- The namespace's clock in ms: Redis TIME plus a skew that keeps it going forward without leaps.
+-- The namespace's clock in ms: Redis TIME plus a skew that keeps it going forward without leaps. Its state
+-- is one field of `meta`, "skew tick allowance next": `tick` is the last sign of life of a sweeper or a
+-- session, `next` a moment that is not after the first deadline.
 -- Invariant: it never goes back behind a renewal or a sweep, and it stands still while there was
 -- neither (Redis or every replica away), so that an outage shifts all deadlines at once without
 -- touching one of them.
-local kernel = use("kernel")
-local call = redis.call
-local META = kernel.key("meta")
+local kernel = use("base/kernel")
+local memo = use("base/memo")
+local uapi = use("uapi")
+local call, floor = redis.call, math.floor
 
 -- Until the first sweep has told how long the sweepers may be silent.
 local FIRST_ALLOWANCE = 5000
+-- Where there is no session there is no deadline.
+local NEVER = 2 ^ 53
 
 local clock = {}
 
-local time = call("TIME")
-clock.wall = time[1] * 1000 + math.floor(time[2] / 1000)
+local parse = memo(function(text)
+  local skew, tick, allowance, next = text:match("^(%S+) (%S+) (%S+) (%S+)$")
+  return { skew = tonumber(skew), tick = tonumber(tick), allowance = tonumber(allowance),
+    next = tonumber(next) }
+end)
 
-local stored = call("HMGET", META, "skew", "tick", "allowance")
-local skew = tonumber(stored[1]) or 0
-local tick = tonumber(stored[2])
-local allowance = tonumber(stored[3]) or FIRST_ALLOWANCE
+local START = { skew = 0, allowance = FIRST_ALLOWANCE, next = NEVER }
 
-clock.now = clock.wall + skew
-if tick then
-  if clock.now < tick then
-    clock.now = tick
-  elseif clock.now > tick + allowance then
-    skew = skew - (clock.now - tick)
-    clock.now = tick
-    call("HSET", META, "skew", skew)
+-- A namespace without a version is one that nobody wrote to, or older than versions are.
+local function check_layout(layout)
+  if layout == uapi.LAYOUT or not layout and call("EXISTS", current.meta) == 0 then return end
+  error({ errno = "LAYOUT", detail = layout or "0" }, 0)
+end
+
+-- Reads the time, once a call, and whether this library knows the layout of the namespace.
+function clock.read()
+  if current.now then return end
+  local time = call("TIME")
+  current.wall = time[1] * 1000 + floor(time[2] / 1000)
+  local layout = call("HGET", current.meta, "layout")
+  if layout ~= uapi.LAYOUT then check_layout(layout) end
+  local stored = call("HGET", current.meta, "clock")
+  local state = stored and parse(stored) or START
+  current.clock, current.skew = state, state.skew
+  local now, tick = current.wall + state.skew, state.tick
+  current.now = now
+  if tick and now < tick then
+    current.now = tick
+  elseif tick and now > tick + state.allowance then
+    kernel.need_writes()
+    current.skew = state.skew - (now - tick)
+    current.now = tick
+    clock.store({})
   end
 end
 
--- Whether a session's time is over.
+-- changes: of tick, allowance and next.
+function clock.store(changes)
+  local was = current.clock
+  local state = { skew = current.skew, tick = changes.tick or was.tick or current.now,
+    allowance = changes.allowance or was.allowance, next = changes.next or was.next }
+  current.clock = state
+  call("HSET", current.meta, "layout", uapi.LAYOUT, "clock", ("%.0f %.0f %.0f %.0f"):format(
+    state.skew, state.tick, state.allowance, state.next))
+end
+
+-- Whether a session's time is over. The first deadline is looked up when `next` has come, and remembered.
 function clock.due()
+  if current.now < current.clock.next then return false end
+  kernel.need_writes()
   local first = call("ZRANGE", kernel.key("deadlines"), 0, 0, "WITHSCORES")
-  return first[1] and tonumber(first[2]) <= clock.now
+  local deadline = tonumber(first[2] or NEVER)
+  if deadline <= current.now then return true end
+  clock.store({ next = deadline })
+  return false
 end
 
--- A sweeper was here: deadlines count again, for at most `ms` until the next one.
+-- A sweeper was here: deadlines count again, for at most `ms` until the next one. A namespace that nobody
+-- has used yet stays untouched.
 function clock.tick(ms)
-  allowance = ms
-  skew = clock.now - clock.wall
-  call("HSET", META, "skew", skew, "tick", clock.now, "allowance", ms)
+  if not current.clock.tick then return end
+  current.skew = current.now - current.wall
+  clock.store({ tick = current.now, allowance = ms })
 end
 
--- A renewal shows that sessions could be renewed, whether or not a sweeper was here.
-function clock.touch()
-  if not tick or clock.now > tick then call("HSET", META, "tick", clock.now) end
+-- A session lives until `deadline`: somebody could renew it, whether or not a sweeper was here.
+function clock.touch(deadline)
+  local state = current.clock
+  local earlier = deadline < state.next
+  if earlier or not state.tick or current.now > state.tick then
+    clock.store({ tick = current.now, next = earlier and deadline or state.next })
+  end
 end
 
--- The first session of a namespace starts its clock; the sweepers keep it going.
-function clock.start()
-  clock.tick(allowance)
+-- What was once due stays due: an outage takes the clock back to its last tick.
+function clock.stay()
+  if current.now > (current.clock.tick or 0) then clock.store({ tick = current.now }) end
 end
 
 -- Wall time of a moment on this clock, if no outage comes before it.
 function clock.to_wall(moment)
-  return moment - skew
+  return moment - current.skew
 end
 
 return clock

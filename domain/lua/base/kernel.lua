@@ -1,15 +1,16 @@
--- What every command shares: the names of keys and the way to fail.
+-- What every command shares: the names of keys, the table of commands, and the way to fail.
 -- Invariant: a command checks everything before its first write, so failing is raising: there is
 -- nothing to roll back, and syscall.lua turns what was raised into data.
 local call = redis.call
-local root = KEYS[1]
 
-local kernel = {}
+-- sys: every command by its name, each put there by the file that has it.
+-- first_half: commands that answer a request only in part; see syscall.lua.
+local kernel = { sys = {}, first_half = {} }
 
 -- bpf:{ns}:noun or bpf:{ns}:noun:id; the only place where a key gets its name.
 function kernel.key(noun, id)
-  if id then return root .. noun .. ":" .. id end
-  return root .. noun
+  if id then return current.root .. noun .. ":" .. id end
+  return current.root .. noun
 end
 
 function kernel.fail(errno, detail)
@@ -21,9 +22,15 @@ function kernel.bug(what)
   error("BUG: " .. what, 0)
 end
 
+-- Before a write that a reading command makes now and then: the service sends the call once more, to the
+-- function that may write.
+function kernel.need_writes()
+  if not current.writes then error({ errno = "WRITES", detail = "the call has to write" }, 0) end
+end
+
 -- The next number of a counter that never goes back.
 function kernel.next(counter)
-  return call("HINCRBY", root .. "meta", counter, 1)
+  return call("HINCRBY", current.meta, counter, 1)
 end
 
 return kernel

@@ -1,42 +1,59 @@
 -- References on maps and programs: who holds what, and what the last put sets off.
 -- Invariants: refcnt is the sum over holders; usercnt, on maps, is the part held by open files and
 -- inodes (c9da161c65: only these keep a program array filled); an object whose refcnt is 0 has no id.
-local kernel = use("kernel")
-local work = use("work")
+local kernel = use("base/kernel")
+local work = use("base/work")
 local call = redis.call
 
 local refcount = {}
 
--- holder: "file:N", "inode:N", "prog:N" (its instructions or BIND_MAP), "slot:MAP" (of that map).
-local function is_user(kind, holder)
-  return kind == "map" and (holder:sub(1, 5) == "file:" or holder:sub(1, 6) == "inode:")
+-- Kind -> its operations, as objects have them in the kernel: info(id, listed), free(id); of maps
+-- release_users(id), when usercnt falls to 0; of programs owner(id).
+refcount.kinds = {}
+
+-- An open file and an inode hold one reference each, and on a map they are its users. holder: "file:N",
+-- "inode:N", "prog:N" (its instructions or BIND_MAP), "slot:MAP" (of that map, one for each slot).
+local function is_file(holder)
+  local noun = holder:byte()
+  return noun == 102 or noun == 105
 end
 
 function refcount.get(kind, id, holder)
-  local object = kernel.key(kind, id)
+  local object, holders = kernel.key(kind, id), kernel.key("holders:" .. kind, id)
   call("HINCRBY", object, "refcnt", 1)
-  if is_user(kind, holder) then call("HINCRBY", object, "usercnt", 1) end
-  call("HINCRBY", kernel.key("holders:" .. kind, id), holder, 1)
+  if not is_file(holder) then
+    call("HINCRBY", holders, holder, 1)
+    return
+  end
+  if kind == "map" then call("HINCRBY", object, "usercnt", 1) end
+  call("HSET", holders, holder, 1)
+end
+
+local function drop_holder(holders, holder)
+  if is_file(holder) then return call("HDEL", holders, holder) == 1 end
+  local held = call("HINCRBY", holders, holder, -1)
+  if held == 0 then call("HDEL", holders, holder) end
+  return held >= 0
 end
 
 function refcount.put(kind, id, holder)
-  local object, holders = kernel.key(kind, id), kernel.key("holders:" .. kind, id)
-  local held = call("HINCRBY", holders, holder, -1)
-  if held < 0 then kernel.bug(holder .. " put " .. kind .. " " .. id .. " without holding it") end
-  if held == 0 then call("HDEL", holders, holder) end
-  if is_user(kind, holder) and call("HINCRBY", object, "usercnt", -1) == 0 then
-    use("map").release_users(id)
+  local object = kernel.key(kind, id)
+  if not drop_holder(kernel.key("holders:" .. kind, id), holder) then
+    kernel.bug(holder .. " put " .. kind .. " " .. id .. " without holding it")
+  end
+  if kind == "map" and is_file(holder) and call("HINCRBY", object, "usercnt", -1) == 0 then
+    refcount.kinds.map.release_users(id)
   end
   if call("HINCRBY", object, "refcnt", -1) == 0 then
     call("ZREM", kernel.key("ids:" .. kind), id)
-    work.push("refcount", "free", kind, id)
+    work.push("free", kind, id)
   end
 end
 
 -- bpf_map_free, bpf_prog_free: what the dead object held goes to the work list, never by recursion.
-function refcount.free(kind, id)
-  use(kind).free(id)
+work.handle("free", function(kind, id)
+  refcount.kinds[kind].free(id)
   return 1
-end
+end)
 
 return refcount

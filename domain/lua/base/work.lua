@@ -1,55 +1,73 @@
 -- Freeing still to do: done within a budget at the end of the call, the rest kept in Redis.
 -- Invariant: an item is either in the persistent list or being done in this call, so whatever a
 -- crash interrupts is found again, and no item is done twice.
-local kernel = use("kernel")
+local kernel = use("base/kernel")
 local call = redis.call
-local LIST = kernel.key("work")
 
 -- References that one call may put; keeps a script under about 5 ms.
 local BUDGET = 128
 
+-- Names of items are stored, so they outlive the functions that do them: a name is never given to another
+-- function, and one that is no longer pushed is still known for as long as it can be in a list.
+local handlers = {}
 local work = {}
-local queue, head, tail = {}, 1, 0
-local room = BUDGET
 
--- An item is a module, one of its functions, and words for it. The function answers how many
--- references it put; what it could not finish it pushes again.
+-- The function is given the item's words. It answers how many references it put; what it could not finish
+-- it pushes again.
+function work.handle(name, handler)
+  handlers[name] = handler
+end
+
+-- An item is the name of its handler, and words for it.
 function work.push(...)
-  tail = tail + 1
-  queue[tail] = { ... }
+  local queue = current.queue
+  if not queue then
+    queue = { head = 1, tail = 0 }
+    current.queue = queue
+  end
+  queue.tail = queue.tail + 1
+  queue[queue.tail] = { ... }
 end
 
 -- How many references the item being done may still put.
 function work.room()
-  return room
+  return current.budget or BUDGET
 end
 
 function work.drain()
-  while head <= tail and room > 0 do
-    local item = queue[head]
-    queue[head] = nil
-    head = head + 1
-    room = room - math.max(1, use(item[1])[item[2]](unpack(item, 3)))
+  local queue = current.queue
+  if not queue then return end
+  while queue.head <= queue.tail and work.room() > 0 do
+    local item = queue[queue.head]
+    queue[queue.head] = nil
+    queue.head = queue.head + 1
+    local handler = handlers[item[1]] or kernel.bug("nothing handles the work " .. item[1])
+    local put = handler(unpack(item, 2))
+    current.budget = work.room() - math.max(1, put)
   end
 end
 
 -- Keeps what the budget did not reach; true when something is left for the sweeper.
 function work.save()
-  for i = head, tail do call("RPUSH", LIST, table.concat(queue[i], " ")) end
-  return head <= tail
+  local queue = current.queue
+  if not queue or queue.head > queue.tail then return false end
+  local list = kernel.key("work")
+  for i = queue.head, queue.tail do call("RPUSH", list, table.concat(queue[i], " ")) end
+  return true
 end
 
 -- The sweeper's part: goes on where commands stopped.
 function work.resume()
-  while room > 0 do
-    local stored = call("LPOP", LIST)
+  local list = kernel.key("work")
+  while work.room() > 0 do
+    local stored = call("LPOP", list)
     if not stored then return false end
     local words = {}
     for word in stored:gmatch("%S+") do words[#words + 1] = word end
     work.push(unpack(words))
     work.drain()
   end
-  return call("EXISTS", LIST) == 1
+  return call("EXISTS", list) == 1
 end
 
 return work

@@ -1,11 +1,11 @@
 -- Commands on a session's own fds, and what exit and fork do with all of them.
-local fd_table = use("fd_table")
-local file = use("file")
-local session = use("session")
+local kernel = use("base/kernel")
+local fd_table = use("file/fd_table")
+local file = use("file/file")
 local call = redis.call
 
-local fd = { sys = {} }
-local sys = fd.sys
+local fd = {}
+local sys = kernel.sys
 
 -- Lowest taken fd from `from` on, or nil.
 local function next_fd(map, from)
@@ -42,7 +42,7 @@ end
 -- close(2): EBADF for a descriptor that is not open.
 function sys.close(n)
   local f = fd_table.fget(n)
-  local fds, map = fd_table.keys(session.id)
+  local fds, map = fd_table.keys(current.sid)
   call("HDEL", fds, n)
   call("SETBIT", map, n, 0)
   file.put(f)
@@ -58,7 +58,7 @@ end
 
 -- A page of the table in fd order: fd, kind, id, flags, four by four.
 function sys.fd_list(start, limit)
-  local fds, map = fd_table.keys(session.id)
+  local fds, map = fd_table.keys(current.sid)
   local numbers, n = {}, next_fd(map, math.max(tonumber(start), 3))
   while n and #numbers < tonumber(limit) do
     numbers[#numbers + 1] = n

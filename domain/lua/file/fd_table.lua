@@ -1,8 +1,8 @@
 -- A session's fds: small integers, the lowest free first; 0 to 2 are its standard streams.
 -- Invariant: bit fd of fdmap is set exactly when fd is taken.
-local kernel = use("kernel")
-local file = use("file")
-local session = use("session")
+local kernel = use("base/kernel")
+local file = use("file/file")
+local session = use("base/session")
 local call = redis.call
 
 local fd_table = {}
@@ -19,7 +19,7 @@ end
 
 -- The open file behind fd, or nil.
 function fd_table.peek(fd)
-  local text = call("HGET", kernel.key("fds", session.id), fd)
+  local text = call("HGET", kernel.key("fds", current.sid), fd)
   return text and file.parse(text)
 end
 
@@ -41,7 +41,7 @@ end
 
 -- get_unused_fd: the number is only found, so that a command can still fail.
 function fd_table.lowest()
-  local _, map = fd_table.keys(session.id)
+  local _, map = fd_table.keys(current.sid)
   local fd = call("BITPOS", map, 0)
   if fd >= session.cred().nofile then
     kernel.fail("EMFILE", "the session has " .. session.cred().nofile .. " fds, its limit")
@@ -50,7 +50,7 @@ function fd_table.lowest()
 end
 
 function fd_table.install(fd, entry)
-  local fds, map = fd_table.keys(session.id)
+  local fds, map = fd_table.keys(current.sid)
   call("HSET", fds, fd, entry)
   call("SETBIT", map, fd, 1)
   return fd

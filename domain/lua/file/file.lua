@@ -1,6 +1,8 @@
 -- Open files: what an fd names; shared by dup, fork and passing, each sharer one count.
 -- Invariant: an open file holds one reference on its object, from its making to its last put.
-local kernel = use("kernel")
+local kernel = use("base/kernel")
+local memo = use("base/memo")
+local refcount = use("base/refcount")
 local call = redis.call
 
 local file = {}
@@ -15,23 +17,18 @@ function file.mode(flags)
 end
 
 -- An fd's entry spells out its file's constant parts: one read less on every element operation.
-local function entry(n, kind, id, mode)
-  return n .. ":" .. kind .. ":" .. id .. ":" .. mode
-end
-
-function file.parse(text)
+file.parse = memo(function(text)
   local n, kind, id, mode = text:match("^(%d+):(%a+):(%d+):(%d)$")
   return { n = n, kind = kind, id = id, mode = tonumber(mode), flags = FLAGS[tonumber(mode)],
     entry = text }
-end
+end)
 
 -- A new open file with one sharer; answers its entry.
-function file.open(kind, id, mode, sid)
+function file.open(kind, id, mode)
   local n = kernel.next("file")
-  call("HSET", kernel.key("file", n), "kind", kind, "id", id, "mode", mode, "refs", 1,
-    "session", sid)
-  use("refcount").get(kind, id, "file:" .. n)
-  return entry(n, kind, id, mode)
+  call("HSET", kernel.key("file", n), "refs", 1, "session", current.sid)
+  refcount.get(kind, id, "file:" .. n)
+  return n .. ":" .. kind .. ":" .. id .. ":" .. mode
 end
 
 function file.get(f)
@@ -44,7 +41,7 @@ function file.put(f)
   if refs < 0 then kernel.bug("file " .. f.n .. " put once too often") end
   if refs == 0 then
     call("DEL", key)
-    use("refcount").put(f.kind, f.id, "file:" .. f.n)
+    refcount.put(f.kind, f.id, "file:" .. f.n)
   end
 end
 

@@ -1,14 +1,15 @@
 -- Ids of living objects, one space per kind, and the commands that go by id.
 -- Invariant: an id is never given twice, and is gone the moment its object's last reference goes.
-local kernel = use("kernel")
-local cred = use("cred")
-local file = use("file")
-local fd_table = use("fd_table")
-local session = use("session")
+local kernel = use("base/kernel")
+local refcount = use("base/refcount")
+local cred = use("base/cred")
+local file = use("file/file")
+local fd_table = use("file/fd_table")
 local call = redis.call
 
-local idr = { sys = {} }
-local sys = idr.sys
+local idr = {}
+local sys = kernel.sys
+local kinds = refcount.kinds
 -- As many as one call tells of; the page says that there is more.
 local HOLDERS, PAGE = 500, 200
 
@@ -16,10 +17,9 @@ local HOLDERS, PAGE = 500, 200
 function idr.publish(kind, mode, fields)
   local id = kernel.next(kind)
   local fd = fd_table.lowest()
-  call("HSET", kernel.key(kind, id), "refcnt", 0, unpack(fields))
-  if kind == "map" then call("HSET", kernel.key(kind, id), "usercnt", 0) end
+  call("HSET", kernel.key(kind, id), unpack(fields))
   call("ZADD", kernel.key("ids:" .. kind), id, id)
-  fd_table.install(fd, file.open(kind, id, mode, session.id))
+  fd_table.install(fd, file.open(kind, id, mode))
   return fd, id
 end
 
@@ -41,7 +41,7 @@ local function open_by_id(kind, id, flags)
   cred.need_admin("opening a " .. kind .. " by id")
   if not mode then kernel.fail("EINVAL", "open_flags ask for read-only and write-only at once") end
   living(kind, id)
-  return fd_table.install(fd_table.lowest(), file.open(kind, id, mode, session.id)), kind, id
+  return fd_table.install(fd_table.lowest(), file.open(kind, id, mode)), kind, id
 end
 
 -- BPF_MAP_GET_FD_BY_ID: makes a user again of a map that only programs hold.
@@ -60,7 +60,7 @@ end
 -- BPF_OBJ_GET_INFO_BY_FD: EBADFD for an fd that is not open. The kind, the flags, the fields.
 function sys.obj_get_info_by_fd(fd)
   local f = fd_table.fget(fd, "EBADFD")
-  return f.kind, f.id, use(f.kind).info(f.id), f.flags
+  return f.kind, f.id, kinds[f.kind].info(f.id), f.flags
 end
 
 -- A page of infos after start_id: BPF_*_GET_NEXT_ID over and over.
@@ -72,7 +72,7 @@ local function list(kind, start, limit)
     "LIMIT", 0, limit + 1)
   local more = #ids > limit and table.remove(ids)
   local page = {}
-  for i, id in ipairs(ids) do page[i] = { id, use(kind).info(id, true) } end
+  for i, id in ipairs(ids) do page[i] = { id, kinds[kind].info(id, true) } end
   return page, more and ids[#ids] or false
 end
 
@@ -100,7 +100,7 @@ local function get(kind, id)
     end
     holders[#holders + 1] = row
   end
-  return use(kind).info(id), holders, call("HLEN", key) > HOLDERS and 1 or 0
+  return kinds[kind].info(id), holders, call("HLEN", key) > HOLDERS and 1 or 0
 end
 
 function sys.map_get(id) return get("map", id) end

@@ -1,15 +1,14 @@
 -- The tree's commands that make, open and show nodes (kernel/bpf/inode.c): pins, directories, links.
 -- Invariant: a failed pin or a failed fd holds nothing (c9da161c65): references are taken last.
-local kernel = use("kernel")
-local session = use("session")
-local cred = use("cred")
-local inode = use("inode")
-local namei = use("namei")
-local fd_table = use("fd_table")
-local file = use("file")
+local kernel = use("base/kernel")
+local session = use("base/session")
+local cred = use("base/cred")
+local inode = use("fs/inode")
+local namei = use("fs/namei")
+local fd_table = use("file/fd_table")
+local file = use("file/file")
 
-local bpffs = { sys = {} }
-local sys = bpffs.sys
+local sys = kernel.sys
 
 local function masked(mode)
   return bit.band(mode, bit.bnot(session.cred().umask))
@@ -46,7 +45,7 @@ function sys.obj_get(path, flags)
   local fd = fd_table.lowest()
   -- A program's fd is always O_RDWR: the flags only asked for permission.
   if node.kind == "prog" then mode = 3 end
-  fd_table.install(fd, file.open(node.kind, node.object, mode, session.id))
+  fd_table.install(fd, file.open(node.kind, node.object, mode))
   return fd, node.kind, node.object
 end
 
@@ -103,5 +102,3 @@ function sys.stat(path, follow, entries, ino, name, limit)
   end
   return page, more, attributes(node)
 end
-
-return bpffs

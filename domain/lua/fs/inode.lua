@@ -1,16 +1,17 @@
 -- Nodes of the bpffs tree. A directory's names are a sorted set, name -> inode number, so that one
 -- structure finds a name, counts the names and lists them page by page.
 -- Invariant: the inode of a pin holds one reference on its object until its last name goes.
-local kernel = use("kernel")
-local refcount = use("refcount")
-local session = use("session")
+local kernel = use("base/kernel")
+local memo = use("base/memo")
+local refcount = use("base/refcount")
+local session = use("base/session")
 local call = redis.call
 local band = bit.band
 
 local inode = {}
-local cache = {}
 
-local ROOT = { "directory", "1023", "0", "0", "2", false }
+-- The root exists before anybody wrote to it: sticky, 01777, owned by root.
+local ROOT = "directory 1023 0 0 2 "
 
 local function key(ino)
   return kernel.key("inode", ino)
@@ -20,16 +21,22 @@ local function names(ino)
   return kernel.key("dir", ino)
 end
 
--- The root exists before anybody wrote to it: sticky, 01777, owned by root.
+-- "kind mode uid gid nlink object"; the object of a symlink is its target, which may have spaces in it.
+local parse = memo(function(text)
+  local kind, mode, uid, gid, nlink, object = text:match("^(%a+) (%d+) (%d+) (%d+) (%d+) (.*)$")
+  return { __index = { kind = kind, mode = tonumber(mode), uid = tonumber(uid), gid = tonumber(gid),
+    nlink = tonumber(nlink), object = object } }
+end)
+
+-- A node is read once a call, so that all who change it see the same one.
 function inode.load(ino)
   ino = tonumber(ino)
-  local node = cache[ino]
+  local nodes = current.nodes or {}
+  current.nodes = nodes
+  local node = nodes[ino]
   if node then return node end
-  local v = call("HMGET", key(ino), "kind", "mode", "uid", "gid", "nlink", "object")
-  if not v[1] and ino == 1 then v = ROOT end
-  node = { ino = ino, kind = v[1], mode = tonumber(v[2]), uid = tonumber(v[3]),
-    gid = tonumber(v[4]), nlink = tonumber(v[5]), object = v[6] }
-  cache[ino] = node
+  node = setmetatable({ ino = ino }, parse(call("GET", key(ino)) or (ino == 1 and ROOT)))
+  nodes[ino] = node
   return node
 end
 
@@ -42,8 +49,8 @@ function inode.store(node)
     end
     return
   end
-  call("HSET", key(node.ino), "kind", node.kind, "mode", node.mode, "uid", node.uid,
-    "gid", node.gid, "nlink", node.nlink, "object", node.object or "")
+  call("SET", key(node.ino), table.concat({ node.kind, node.mode, node.uid, node.gid, node.nlink,
+    node.object or "" }, " "))
 end
 
 -- inode_init_owner(): a setgid directory hands its group on, to directories the bit too.
@@ -62,13 +69,14 @@ end
 
 -- Names looked for in one call: a path through more would hold Redis too long.
 local FINDS = 512
-local found, finds = {}, 0
 
 function inode.find(dir, name)
+  local found = current.found or { count = 0 }
+  current.found = found
   local at = dir.ino .. "/" .. name
   if found[at] == nil then
-    finds = finds + 1
-    if finds > FINDS then
+    found.count = found.count + 1
+    if found.count > FINDS then
       kernel.fail("ENAMETOOLONG", "more than " .. FINDS .. " names to look for")
     end
     found[at] = call("ZSCORE", names(dir.ino), name)

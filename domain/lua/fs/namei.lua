@@ -1,9 +1,9 @@
 -- Path walk (fs/namei.c): search permission on every directory, symlinks up to 40, and bpffs' own
 -- rule that a name with a dot in it is looked up in vain (bpf_lookup: EPERM).
 -- Invariant: a walk only reads; it starts at the namespace's root and never leaves it.
-local kernel = use("kernel")
-local cred = use("cred")
-local inode = use("inode")
+local kernel = use("base/kernel")
+local cred = use("base/cred")
+local inode = use("fs/inode")
 
 local namei = {}
 

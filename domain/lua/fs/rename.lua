@@ -1,11 +1,9 @@
 -- rename(2), do_renameat2() and vfs_rename(): within one namespace, over an existing node too.
 -- Invariant: the name replaced and the name moved change in one step; a replaced pin is put at once.
-local kernel = use("kernel")
-local cred = use("cred")
-local inode = use("inode")
-local namei = use("namei")
-
-local rename = { sys = {} }
+local kernel = use("base/kernel")
+local cred = use("base/cred")
+local inode = use("fs/inode")
+local namei = use("fs/namei")
 
 local function contains(stack, node)
   for _, dir in ipairs(stack) do
@@ -40,7 +38,7 @@ local function check_permissions(from, to, source, target)
   end
 end
 
-function rename.sys.rename(from_path, to_path)
+function kernel.sys.rename(from_path, to_path)
   local from, to = namei.parent(from_path), namei.parent(to_path)
   if from.type ~= "norm" or to.type ~= "norm" then
     kernel.fail("EBUSY", "neither name may be . or .. or the root")
@@ -58,5 +56,3 @@ function rename.sys.rename(from_path, to_path)
   inode.remove_name(from.dir, from.name, source)
   inode.add_name(to.dir, to.name, source)
 end
-
-return rename

@@ -1,14 +1,13 @@
 -- The tree's commands that change and remove names: chmod, chown, unlink, rmdir, rename.
 -- Invariant: what a name's going frees is put by the same call: the map, its slots, their programs.
-local kernel = use("kernel")
-local session = use("session")
-local cred = use("cred")
-local inode = use("inode")
-local namei = use("namei")
+local kernel = use("base/kernel")
+local session = use("base/session")
+local cred = use("base/cred")
+local inode = use("fs/inode")
+local namei = use("fs/namei")
 local band = bit.band
 
-local unlink = { sys = {} }
-local sys = unlink.sys
+local sys = kernel.sys
 
 local SUID, SGID = 2048, 1024
 
@@ -117,5 +116,3 @@ function sys.unlink_tree(path)
   collect(at.dir, at.name, existing(at, path), found)
   for _, entry in ipairs(found) do remove(unpack(entry)) end
 end
-
-return unlink

@@ -1,19 +1,20 @@
 -- Batches: a step of one at a time, so that no script is long; domain/batch.ts goes on from step to
 -- step. As in the kernel a batch stops at its first failure, and what it did before stays done.
-local kernel = use("kernel")
-local map = use("map")
+local kernel = use("base/kernel")
+local map = use("map/map")
+local map_fd = use("map/map_fd")
+local generic_batch = use("map/generic_batch")
+local paged = use("map/paged")
 
-local batch = { sys = {} }
-local sys = batch.sys
+local sys = kernel.sys
 
--- Found here, so that other commands do not pay for them.
 local function batches_of(m)
-  return use("generic_batch")[m.ops.batches] or {}
+  return generic_batch[m.ops.batches] or {}
 end
 
 -- bpf_map_do_batch(): fd, access, whether the type has it, elem_flags; `flags` only some look at.
 local function open(fd, reads, writes, name, elem_flags)
-  local m = map.fget(fd, reads, writes)
+  local m = map_fd.get(fd, reads, writes)
   local run = batches_of(m)[name]
   if not run then kernel.fail("ENOTSUPP", "a " .. m.type .. " has no batch " .. name) end
   if map.check_lock(m, tonumber(elem_flags)) ~= 0 then
@@ -29,7 +30,14 @@ local function resume(m, cursor)
   return nil
 end
 
--- Elements as one string, how many, where to go on, whether the end was reached, whether values are
+-- Large values without zeros that were never written make a list, with the bytes of a value before it.
+local function packed(m, list)
+  if not m.ops.stored or not paged.is_stored(m.value_bytes) then return table.concat(list) end
+  table.insert(list, 1, m.value_bytes)
+  return list
+end
+
+-- Elements as packed() has them, how many, where to go on, whether the end was reached, whether values are
 -- ids, whether the end shows as soon as it is reached, and the size of keys.
 local function read(name, writes, fd, cursor, limit, elem_flags, flags, begins)
   local m, run = open(fd, true, writes, name, elem_flags)
@@ -43,8 +51,9 @@ local function read(name, writes, fd, cursor, limit, elem_flags, flags, begins)
   if from and begins == "1" then from = resume(m, from) end
   local list, rest = run(m, from, map.at_once(m, limit))
   if writes and #list > 0 then map.changed(m) end
-  return table.concat(list), #list / 2, rest or list[#list - 1] or false, rest and 0 or 1,
-    m.ops.holds and 1 or 0, whole and 1 or 0, m.key_size
+  local count, last = #list / 2, list[#list - 1] or false
+  return packed(m, list), count, rest or last, rest and 0 or 1, m.ops.holds and 1 or 0, whole and 1 or 0,
+    m.key_size
 end
 
 -- All at once; the last that unpack answers is where it stopped.
@@ -88,5 +97,3 @@ function sys.map_update_batch(...) return write("update", ...) end
 
 -- BPF_MAP_DELETE_BATCH
 function sys.map_delete_batch(...) return write("delete", ...) end
-
-return batch

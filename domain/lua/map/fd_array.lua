@@ -2,13 +2,15 @@
 -- index -> id, and their indices in another in order. Written with an object's fd, read as its id.
 -- Invariants: both hold the same indices; a filled slot holds one reference on its object, as
 -- "slot:<map>".
-local kernel = use("kernel")
-local map = use("map")
-local index = use("index")
-local refcount = use("refcount")
+local kernel = use("base/kernel")
+local map = use("map/map")
+local arraymap = use("map/arraymap")
+local refcount = use("base/refcount")
+local work = use("base/work")
+local uapi = use("uapi")
 local call = redis.call
 
-local ACCESS_PROG = 384
+local ACCESS_PROG = uapi.BPF_F_RDONLY_PROG + uapi.BPF_F_WRONLY_PROG
 
 local fd_array = {}
 
@@ -21,7 +23,7 @@ function fd_array.alloc_check(attr, flags)
   if bit.band(attr.map_flags, ACCESS_PROG) ~= 0 then
     map.invalid("BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG are not for arrays of fds")
   end
-  index.alloc_check(attr, flags or 0)
+  arraymap.alloc_check(attr, flags or 0)
 end
 
 local function show(_, id)
@@ -29,21 +31,21 @@ local function show(_, id)
 end
 
 function fd_array.lookup(m, key)
-  local id = call("ZSCORE", (fd_array.slots(m)), index.of(key))
+  local id = call("ZSCORE", (fd_array.slots(m)), arraymap.of(key))
   return id and show(m, id) or nil
 end
 
 -- __bpf_prog_map_compatible(): all programs of a map, in its slots and naming it, are of one kind. The
 -- first one sets it, for good.
 function fd_array.adopts(m, kind)
-  local record = kernel.key("map", m.id)
+  local record = m.record
   call("HSETNX", record, "owner", kind)
   return call("HGET", record, "owner") == kind
 end
 
 function fd_array.many(m, keys)
   local indices = {}
-  for i, key in ipairs(keys) do indices[i] = index.of(key) end
+  for i, key in ipairs(keys) do indices[i] = arraymap.of(key) end
   local ids = call("ZMSCORE", (fd_array.slots(m)), unpack(indices))
   for i, id in ipairs(ids) do ids[i] = id and struct.pack("<I4", id) end
   return ids
@@ -53,8 +55,8 @@ end
 -- old object is put.
 function fd_array.update(m, key, value, flags)
   if flags ~= 0 then kernel.fail("EINVAL", "flags " .. flags .. ": a slot takes BPF_ANY only") end
-  local i = index.check(m, key)
-  local id = m.ops.resolve(m, index.of(value))
+  local i = arraymap.check(m, key)
+  local id = m.ops.resolve(m, arraymap.of(value))
   local slots, order = fd_array.slots(m)
   local old = call("ZSCORE", slots, i)
   refcount.get(m.ops.holds, id, "slot:" .. m.id)
@@ -63,7 +65,7 @@ function fd_array.update(m, key, value, flags)
 end
 
 function fd_array.delete(m, key)
-  local i = index.check(m, key)
+  local i = arraymap.check(m, key)
   local slots, order = fd_array.slots(m)
   local id = call("ZSCORE", slots, i)
   if not id then kernel.fail("ENOENT", "slot " .. i .. " is empty") end
@@ -75,13 +77,13 @@ end
 -- Filled slots, in order; shown(m, score) for those that are not just an id.
 function fd_array.page(m, cursor, limit, shown)
   local slots, order = fd_array.slots(m)
-  local from = cursor and "(" .. index.of(cursor) or "-inf"
+  local from = cursor and "(" .. arraymap.of(cursor) or "-inf"
   local some = call("ZRANGEBYSCORE", order, from, "+inf", "LIMIT", 0, limit + 1)
   local more = #some > limit and table.remove(some)
   if #some == 0 then return {} end
   local list = {}
   for n, score in ipairs(call("ZMSCORE", slots, unpack(some))) do
-    list[2 * n - 1], list[2 * n] = index.key(some[n]), (shown or show)(m, score)
+    list[2 * n - 1], list[2 * n] = arraymap.key(some[n]), (shown or show)(m, score)
   end
   return list, more and list[#list - 1] or nil
 end
@@ -90,17 +92,17 @@ function fd_array.entries(m)
   return call("ZCARD", (fd_array.slots(m)))
 end
 
--- A step of the work list: puts the objects of slots that no map has any more.
-function fd_array.put_slots(kind, id, list, unit)
-  local key, room = kernel.key("slots", list), use("work").room()
+-- Puts the objects of slots that no map has any more.
+work.handle("put_slots", function(kind, id, list, unit)
+  local key, room = kernel.key("slots", list), work.room()
   local some = call("ZPOPMIN", key, room)
   for i = 2, #some, 2 do
     local object = math.floor(some[i] / (unit or 1))
     if object > 0 then refcount.put(kind, object, "slot:" .. id) end
   end
-  if #some == 2 * room then use("work").push("fd_array", "put_slots", kind, id, list, unit or 1) end
+  if #some == 2 * room then work.push("put_slots", kind, id, list, unit or 1) end
   return #some / 2
-end
+end)
 
 -- The map is empty at once, the objects go through the work list. A score is an id times `unit`, and
 -- may have something else below it.
@@ -110,7 +112,7 @@ function fd_array.clear(kind, id, unit)
   local list = kernel.next("slots")
   call("UNLINK", kernel.key("keys", id))
   call("RENAME", key, kernel.key("slots", list))
-  use("work").push("fd_array", "put_slots", kind, id, list, unit or 1)
+  work.push("put_slots", kind, id, list, unit or 1)
 end
 
 return fd_array

@@ -1,17 +1,22 @@
 -- What hash tables share (kernel/bpf/hashtab.c): a Redis hash, and a sorted set of its keys by bytes,
 -- so that iteration goes on in O(log n) wherever it stopped.
 -- Invariant: both hold the same keys, at most max_entries.
-local kernel = use("kernel")
-local map = use("map")
+local kernel = use("base/kernel")
+local map = use("map/map")
+local cred = use("base/cred")
+local map_attr = use("map/map_attr")
+local uapi = use("uapi")
 local call = redis.call
 local band = bit.band
 
-local NO_PREALLOC, NO_COMMON_LRU, NUMA_NODE, ZERO_SEED = 1, 2, 4, 64
+local NO_PREALLOC, NO_COMMON_LRU = uapi.BPF_F_NO_PREALLOC, uapi.BPF_F_NO_COMMON_LRU
+local NUMA_NODE, ZERO_SEED = uapi.BPF_F_NUMA_NODE, uapi.BPF_F_ZERO_SEED
 -- KMALLOC_MAX_SIZE less the element's head, PCPU_MIN_UNIT_SIZE, and as many buckets as 4 GiB have
 -- room for; all measured.
 local ELEMENT_MAX, PERCPU_MAX, ENTRIES_MAX = 4194304 - 49, 32768, 134217728
 
-local htab = { ANY = 0, NOEXIST = 1, EXIST = 2 }
+local htab = {}
+local NOEXIST, EXIST = uapi.BPF_NOEXIST, uapi.BPF_EXIST
 
 function htab.keys(m)
   return kernel.key("elem", m.id), kernel.key("keys", m.id)
@@ -21,8 +26,8 @@ end
 function htab.alloc_check(attr, traits)
   local flags = attr.map_flags
   local apart = band(flags, NO_COMMON_LRU) ~= 0
-  if band(flags, ZERO_SEED) ~= 0 then use("cred").need_admin("BPF_F_ZERO_SEED") end
-  use("map_attr").check_flags(attr, NO_PREALLOC + ZERO_SEED + NO_COMMON_LRU)
+  if band(flags, ZERO_SEED) ~= 0 then cred.need_admin("BPF_F_ZERO_SEED") end
+  map_attr.check_flags(attr, NO_PREALLOC + ZERO_SEED + NO_COMMON_LRU)
   if apart and not traits.lru then map.invalid("BPF_F_NO_COMMON_LRU is for LRU maps") end
   if traits.lru and band(flags, NO_PREALLOC) ~= 0 then
     kernel.fail("ENOTSUPP", "an LRU map is preallocated: no BPF_F_NO_PREALLOC")
@@ -47,12 +52,12 @@ end
 
 -- check_flags(): whether the key is there decides what flags are wrong.
 function htab.check_flags(present, flags)
-  if present and flags == htab.NOEXIST then kernel.fail("EEXIST", "the key is there") end
-  if not present and flags == htab.EXIST then kernel.fail("ENOENT", "the key is not there") end
+  if present and flags == NOEXIST then kernel.fail("EEXIST", "the key is there") end
+  if not present and flags == EXIST then kernel.fail("ENOENT", "the key is not there") end
 end
 
 function htab.check_known(flags)
-  if flags > htab.EXIST then kernel.fail("EINVAL", "flags " .. flags .. " is neither 0, 1 nor 2") end
+  if flags > EXIST then kernel.fail("EINVAL", "flags " .. flags .. " is neither 0, 1 nor 2") end
 end
 
 function htab.lookup(m, key)

@@ -1,6 +1,6 @@
 -- Batches on hash tables whose elements are just bytes: a few Redis commands for many elements.
-local htab = use("htab")
-local map = use("map")
+local htab = use("map/htab")
+local map = use("map/map")
 local call = redis.call
 
 local function keys_of(list)

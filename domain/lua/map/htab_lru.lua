@@ -2,23 +2,20 @@
 -- takes a local one. When these are used up the lists are rotated and free nodes made local, `target`
 -- at once; what is missing is evicted.
 -- Invariants: table and lists hold the same keys; nodes are elements, local or free, max_entries in all.
-local kernel = use("kernel")
-local map = use("map")
-local htab = use("htab")
-local lru_list = use("lru_list")
+local map = use("map/map")
+local htab = use("map/htab")
+local lru_list = use("map/lru_list")
+local uapi = use("uapi")
 local call = redis.call
 
-local NO_COMMON_LRU = 2
 -- LOCAL_FREE_TARGET
 local TARGET = 128
 
 local htab_lru = {}
 
-local function record(m) return kernel.key("map", m.id) end
-
 -- BPF_F_NO_COMMON_LRU gives every CPU a list of its own; here it only rounds up, as there.
 function htab_lru.alloc(attr)
-  if bit.band(attr.map_flags, NO_COMMON_LRU) ~= 0 then
+  if bit.band(attr.map_flags, uapi.BPF_F_NO_COMMON_LRU) ~= 0 then
     attr.max_entries = math.ceil(attr.max_entries / attr.cpus) * attr.cpus
   end
   htab.alloc(attr)
@@ -43,9 +40,9 @@ end
 
 -- Sees to a local node for an update; evicts, be it the element that is to be updated.
 function htab_lru.make_room(m)
-  local nodes = call("HMGET", record(m), "local", "target")
+  local nodes = call("HMGET", m.record, "local", "target")
   if tonumber(nodes[1] or 0) == 0 then
-    call("HSET", record(m), "local", refill(m, lru_list.at_once(m, tonumber(nodes[2]))))
+    call("HSET", m.record, "local", refill(m, lru_list.at_once(m, tonumber(nodes[2]))))
   end
 end
 
@@ -53,7 +50,7 @@ end
 function htab_lru.store(m, key, value)
   local elements, order = htab.keys(m)
   local pending = lru_list.pending(m, { key })[key]
-  if not pending then call("HINCRBY", record(m), "local", -1) end
+  if not pending then call("HINCRBY", m.record, "local", -1) end
   call("HSET", elements, key, value)
   call("ZADD", order, 0, key)
   lru_list.add(m, { key })
@@ -63,7 +60,7 @@ end
 function htab_lru.take(m, key)
   local value = htab.take(m, key)
   if not value then return nil end
-  if lru_list.pending(m, { key })[key] then call("HINCRBY", record(m), "local", 1) end
+  if lru_list.pending(m, { key })[key] then call("HINCRBY", m.record, "local", 1) end
   lru_list.remove(m, { key })
   return value
 end
@@ -71,7 +68,7 @@ end
 -- An update has its part of a refill, which is much where few nodes are made local at once.
 function htab_lru.change_cost(m, kind)
   if kind ~= "update" then return 1 end
-  local target = tonumber(call("HGET", record(m), "target"))
+  local target = tonumber(call("HGET", m.record, "target"))
   return 3 + 32 / lru_list.at_once(m, target)
 end
 

@@ -1,9 +1,10 @@
 -- If-Match, an extension: a change goes ahead only when some tag fits what is there.
 -- A tag is "*" (the element exists), "r" and the map's revision, or the element's value: in hex up to
 -- 32 bytes, else its SHA-1 in hex.
-local kernel = use("kernel")
+local kernel = use("base/kernel")
+local map = use("map/map")
 
-local match = {}
+local if_match = {}
 
 local SHORT = 32
 
@@ -13,14 +14,14 @@ local function tag(value)
 end
 
 -- ESTALE when none fits.
-function match.check(m, key, tags)
+function if_match.check(m, key, tags)
   local value = m.key_size > 0 and (m.ops.own or m.ops.lookup)(m, key)
-  local now = value and tag(value)
+  local now, revision = value and tag(value), map.revision(m)
   for wanted in tags:gmatch("%S+") do
-    if wanted == "r" .. m.revision or (value and (wanted == "*" or wanted == now)) then return end
+    if wanted == "r" .. revision or (value and (wanted == "*" or wanted == now)) then return end
   end
-  kernel.fail("ESTALE", "the map is at revision r" .. m.revision
+  kernel.fail("ESTALE", "the map is at revision r" .. revision
     .. (now and ", the element at " .. now or ", and has no such element"))
 end
 
-return match
+return if_match

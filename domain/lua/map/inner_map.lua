@@ -1,8 +1,8 @@
 -- Maps in maps (kernel/bpf/map_in_map.c): an outer map remembers what its template was like, and takes
 -- only maps like it. The template itself is held by nobody.
-local kernel = use("kernel")
-local map = use("map")
-local fd_table = use("fd_table")
+local kernel = use("base/kernel")
+local map = use("map/map")
+local map_fd = use("map/map_fd")
 local call = redis.call
 
 local inner_map = {}
@@ -16,20 +16,20 @@ function inner_map.alloc(attr)
   if attr.inner_map_fd == "" then
     map.invalid("inner_map_fd is missing: a map like those that a map of maps will hold")
   end
-  local m = map.load(fd_table.fget_kind(attr.inner_map_fd, "map").id)
-  if call("HEXISTS", kernel.key("map", m.id), "inner") == 1 then
+  local m = map_fd.any(attr.inner_map_fd)
+  if call("HEXISTS", m.record, "inner") == 1 then
     map.invalid("inner_map_fd is itself a map of maps")
   end
   if m.ops.never_inner then
     kernel.fail("ENOTSUPP", "a " .. m.type .. " cannot be in a map of maps")
   end
   return { "inner", like(m), "inner_max_entries", m.max_entries,
-    "inner_btf", call("HEXISTS", kernel.key("map", m.id), "schema") }
+    "inner_btf", call("HEXISTS", m.record, "schema") }
 end
 
 -- bpf_map_fd_get_ptr(): the id of a map that is like the template.
 function inner_map.resolve(outer, fd)
-  local m = map.load(fd_table.fget_kind(fd, "map").id)
+  local m = map_fd.any(fd)
   local inner = call("HMGET", kernel.key("map", outer.id), "inner", "inner_max_entries")
   local template = { flags = m.flags, max_entries = tonumber(inner[2]) }
   local equal = m.ops.meta_equal

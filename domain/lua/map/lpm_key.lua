@@ -1,31 +1,47 @@
--- Where a prefix has its place in a trie's order, in which map_lpm_trie.lua stores it.
-local lpm_place = {}
+-- Where a prefix has its place in a trie's order, in which types/lpm_trie.lua stores it.
+local char, floor = string.char, math.floor
 
-function lpm_place.longest(m)
+local lpm_key = {}
+
+function lpm_key.longest(m)
   return 8 * (m.key_size - 4)
 end
 
-function lpm_place.split(key)
+function lpm_key.split(key)
   return (struct.unpack("<I4", key)), key:sub(5)
 end
 
 -- The last address of the prefix, then how much longer it could be: by bytes this is the order of the
--- kernel's walk, longer prefixes before the shorter ones that hold them.
-function lpm_place.place(m, data, length)
-  local whole, rest = math.floor(length / 8), length % 8
-  local head = data:sub(1, whole)
-  if rest > 0 then
-    local byte, host = data:byte(whole + 1), 2 ^ (8 - rest)
-    head = head .. string.char(byte - byte % host + host - 1)
+-- kernel's walk, longer prefixes before the shorter ones that hold them. Answers a function that gives the
+-- place of each length of `data`; what lengths share is cut once, for a trie may have 2,049 of them.
+function lpm_key.places(m, data)
+  local longest, ones = lpm_key.longest(m), ("\255"):rep(#data)
+  local heads, tails = {}, {}
+  return function(length)
+    local whole, rest, shorter = floor(length / 8), length % 8, longest - length
+    local head = heads[whole]
+    if not head then
+      head = data:sub(1, whole)
+      heads[whole] = head
+      tails[whole] = ones:sub(whole + 2)
+    end
+    local last = char(floor(shorter / 256), shorter % 256)
+    if whole == #data then return head .. last end
+    local host = 2 ^ (8 - rest)
+    local byte = data:byte(whole + 1)
+    return head .. char(byte - byte % host + host - 1) .. tails[whole] .. last
   end
-  return head .. ("\255"):rep(#data - #head) .. struct.pack(">I2", lpm_place.longest(m) - length)
+end
+
+function lpm_key.place(m, data, length)
+  return lpm_key.places(m, data)(length)
 end
 
 -- The place of a key's own prefix; nil when it is longer than can be.
-function lpm_place.exact(m, key)
-  local length, data = lpm_place.split(key)
-  if length > lpm_place.longest(m) then return nil end
-  return lpm_place.place(m, data, length), length, data
+function lpm_key.exact(m, key)
+  local length, data = lpm_key.split(key)
+  if length > lpm_key.longest(m) then return nil end
+  return lpm_key.place(m, data, length), length, data
 end
 
-return lpm_place
+return lpm_key

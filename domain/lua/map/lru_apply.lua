@@ -1,9 +1,8 @@
 -- What a run did to an LRU map (run_commit.lua), in its order and as htab_lru.lua does it one by one. Until
 -- the next refill nothing moves but the elements of these operations: what they come to is written at once.
-local kernel = use("kernel")
-local htab = use("htab")
-local htab_lru = use("htab_lru")
-local lru_list = use("lru_list")
+local htab = use("map/htab")
+local htab_lru = use("map/htab_lru")
+local lru_list = use("map/lru_list")
 local call = redis.call
 
 local STEP = 128
@@ -12,7 +11,7 @@ local STEP = 128
 local function begin(m, ops, from)
   local keys = {}
   for i = from, math.min(#ops, from + STEP - 1) do keys[#keys + 1] = ops[i][3] end
-  local free = tonumber(call("HGET", kernel.key("map", m.id), "local") or 0)
+  local free = tonumber(call("HGET", m.record, "local") or 0)
   return { pending = lru_list.pending(m, keys), in_place = m.ops.percpu, free = free, had = free,
     last = from + #keys - 1, set = {}, moved = {}, used = {}, gone = {} }
 end
@@ -57,7 +56,7 @@ local function finish(m, step)
     htab.drop(m, step.gone)
     lru_list.remove(m, step.gone)
   end
-  if step.free ~= step.had then call("HSET", kernel.key("map", m.id), "local", step.free) end
+  if step.free ~= step.had then call("HSET", m.record, "local", step.free) end
 end
 
 local function apply(m, ops)

@@ -2,7 +2,7 @@
 -- in which the kernel's three lists are bands of scores, the oldest first; and the set of those used
 -- since they were last looked at.
 -- Invariant: what is in `ref` is in the sorted set.
-local kernel = use("kernel")
+local kernel = use("base/kernel")
 local call = redis.call
 
 -- NR_SCANS: elements looked at, at a time.
@@ -16,8 +16,6 @@ local lru_list = {}
 function lru_list.at_once(m, most)
   return math.max(1, math.min(most, math.floor(KEY_BYTES / m.key_size)))
 end
-
-local function record(m) return kernel.key("map", m.id) end
 
 function lru_list.keys(m)
   return kernel.key("lru", m.id), kernel.key("ref", m.id)
@@ -34,7 +32,7 @@ end
 -- l->next_inactive_rotation: the score from which the next turn through the inactive ones starts; 0 is
 -- the oldest. A newer one is not met before the turn comes round.
 local function rotation(m)
-  local from = tonumber(call("HGET", record(m), "rotation") or 0)
+  local from = tonumber(call("HGET", m.record, "rotation") or 0)
   return count(m, from, ACTIVE) > 0 and from or 0
 end
 
@@ -42,8 +40,8 @@ end
 local function move(m, keys, band)
   if #keys == 0 then return end
   local lists, refs = lru_list.keys(m)
-  if band == INACTIVE then call("HSET", record(m), "rotation", rotation(m)) end
-  local tick, scored = call("HINCRBY", record(m), "moves", #keys) - #keys, {}
+  if band == INACTIVE then call("HSET", m.record, "rotation", rotation(m)) end
+  local tick, scored = call("HINCRBY", m.record, "moves", #keys) - #keys, {}
   for i, key in ipairs(keys) do scored[2 * i - 1], scored[2 * i] = band + tick + i, key end
   call("ZADD", lists, unpack(scored))
   call("SREM", refs, unpack(keys))
@@ -78,7 +76,7 @@ local function rotate_inactive(m)
   local keys = {}
   for i = 1, math.min(#some, 2 * scans), 2 do keys[#keys + 1] = some[i] end
   move(m, (sort(m, keys)), ACTIVE)
-  call("HSET", record(m), "rotation", some[2 * scans + 2] or from)
+  call("HSET", m.record, "rotation", some[2 * scans + 2] or from)
 end
 
 -- __bpf_lru_list_rotate(), once the local pending ones (at most `most`) are in the lists.

@@ -1,5 +1,8 @@
--- Elements of one size by index, in strings of 64 KiB, so that what was never written costs nothing.
-local kernel = use("kernel")
+-- Elements of one size by index, in strings of 64 KiB, so that what was never written costs nothing. What is
+-- larger has a string of its own, and is answered as stored: the zeros behind it, which would take longer to
+-- make than all the rest, are for the service to add (paged.is_stored).
+local kernel = use("base/kernel")
+local work = use("base/work")
 local call = redis.call
 
 local PAGE_BYTES = 65536
@@ -10,6 +13,11 @@ local paged = {}
 
 local function per_page(size)
   return math.max(1, math.floor(PAGE_BYTES / size))
+end
+
+-- Whether elements of this size are answered without zeros that were never written.
+function paged.is_stored(size)
+  return size > PAGE_BYTES
 end
 
 -- The page an element is in, and its place there.
@@ -26,15 +34,24 @@ local function zeros(n)
   return run:sub(1, n)
 end
 
+-- The value with the zeros behind what is stored of it.
+function paged.padded(value, size)
+  if #value == size then return value end
+  return #value == 0 and zeros(size) or value .. zeros(size - #value)
+end
+
 local function range(key, offset, bytes)
-  local found = call("GETRANGE", key, offset, offset + bytes - 1)
-  if #found == bytes then return found end
-  return #found == 0 and zeros(bytes) or found .. zeros(bytes - #found)
+  return paged.padded(call("GETRANGE", key, offset, offset + bytes - 1), bytes)
+end
+
+-- The element as it is stored, which may be shorter.
+function paged.read_stored(id, size, i)
+  local key, offset = paged.place(id, size, i)
+  return call("GETRANGE", key, offset, offset + size - 1)
 end
 
 function paged.read(id, size, i)
-  local key, offset = paged.place(id, size, i)
-  return range(key, offset, size)
+  return paged.padded(paged.read_stored(id, size, i), size)
 end
 
 -- All `count` elements in one string, when they are in one page; what was never written is missing.
@@ -60,9 +77,13 @@ function paged.read_some(id, size, indices)
   return list
 end
 
--- Elements first to last, each page read once.
+-- Elements first to last, each page read once; large ones as they are stored.
 function paged.read_many(id, size, first, last)
   local each, list = per_page(size), {}
+  if paged.is_stored(size) then
+    for i = first, last do list[#list + 1] = paged.read_stored(id, size, i) end
+    return list
+  end
   while first <= last do
     local stop = math.min(last, first - first % each + each - 1)
     local key, offset = paged.place(id, size, first)
@@ -78,23 +99,23 @@ function paged.write(id, size, i, value)
   call("SETRANGE", key, offset, value)
 end
 
--- A step of the work list: pages from `from` to `last` go.
-function paged.unlink(id, from, last)
+-- Pages from `from` to `last` go.
+work.handle("unlink_pages", function(id, from, last)
   from, last = tonumber(from), tonumber(last)
   local stop = math.min(last, from + UNLINKS - 1)
   local names = {}
   for n = from, stop do names[#names + 1] = kernel.key("elem", id .. ":" .. n) end
   call("UNLINK", unpack(names))
-  if stop < last then use("work").push("paged", "unlink", id, stop + 1, last) end
+  if stop < last then work.push("unlink_pages", id, stop + 1, last) end
   return UNLINKS / 10
-end
+end)
 
 function paged.free(id, size, count)
   local pages = math.ceil(count / per_page(size))
   if pages == 1 then
     call("UNLINK", kernel.key("elem", id .. ":0"))
   else
-    use("work").push("paged", "unlink", id, 0, pages - 1)
+    work.push("unlink_pages", id, 0, pages - 1)
   end
 end
 

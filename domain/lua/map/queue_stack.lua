@@ -1,11 +1,13 @@
 -- What queues and stacks share (kernel/bpf/queue_stack_maps.c): elements by number in a Redis hash, the
 -- oldest one's number in the map's record as `head`. No keys, and every operation O(1).
 -- Invariant: the elements have the numbers head to head + count - 1.
-local kernel = use("kernel")
-local map = use("map")
+local kernel = use("base/kernel")
+local map = use("map/map")
+local map_attr = use("map/map_attr")
+local uapi = use("uapi")
 local call = redis.call
 
-local NOEXIST, EXIST = 1, 2
+local NOEXIST, EXIST = uapi.BPF_NOEXIST, uapi.BPF_EXIST
 -- KMALLOC_MAX_SIZE, and what one allocation for the whole of them may have.
 local VALUE_MAX, BYTES_MAX = 4194304, 4294967295
 
@@ -15,7 +17,7 @@ function queue_stack.alloc_check(attr)
   if attr.max_entries == 0 then map.invalid("max_entries is 0") end
   if attr.key_size ~= 0 then map.invalid("key_size is not 0") end
   if attr.value_size == 0 then map.invalid("value_size is 0") end
-  use("map_attr").check_flags(attr, 0)
+  map_attr.check_flags(attr, 0)
   if attr.value_size > VALUE_MAX then
     kernel.fail("E2BIG", "value_size is more than " .. VALUE_MAX)
   end
@@ -31,7 +33,7 @@ end
 function queue_stack.state(m)
   local elements = kernel.key("elem", m.id)
   if not m.head then
-    m.head = tonumber(call("HGET", kernel.key("map", m.id), "head") or 0)
+    m.head = tonumber(call("HGET", m.record, "head") or 0)
     m.count = call("HLEN", elements)
   end
   return elements, m.head, m.count
@@ -39,7 +41,7 @@ end
 
 function queue_stack.drop_oldest(m, elements, head)
   call("HDEL", elements, head)
-  call("HINCRBY", kernel.key("map", m.id), "head", 1)
+  call("HINCRBY", m.record, "head", 1)
   m.head, m.count = head + 1, m.count - 1
 end
 

@@ -3,18 +3,19 @@
 -- of the program that packets meet there, or 0. A value is the target, and with 8 bytes the program:
 -- written as its fd, read as its id.
 -- Invariant: a slot holds one reference on its program, as "slot:<map>".
-local map = use("map")
-local index = use("index")
-local fd_array = use("fd_array")
-local refcount = use("refcount")
+local map = use("map/map")
+local arraymap = use("map/arraymap")
+local fd_array = use("map/fd_array")
+local refcount = use("base/refcount")
+local fd_table = use("file/fd_table")
 local call = redis.call
 
 -- More than any target.
 local PROG = 32768
 
-local redirect = {}
+local redirect_map = {}
 
-function redirect.check_attributes(attr, flags)
+function redirect_map.check_attributes(attr, flags)
   if attr.max_entries == 0 then map.invalid("max_entries is 0") end
   if attr.key_size ~= 4 then map.invalid("key_size is not 4") end
   if attr.value_size ~= 4 and attr.value_size ~= 8 then map.invalid("value_size is neither 4 nor 8") end
@@ -23,31 +24,31 @@ function redirect.check_attributes(attr, flags)
   end
 end
 
-function redirect.alloc() end
+function redirect_map.alloc() end
 
 -- The target, and the fd of the program if there is to be one.
-function redirect.parse(value)
+function redirect_map.parse(value)
   local target, fd = struct.unpack("<I4i4", value .. "\0\0\0\0")
   return target, fd > 0 and fd or nil
 end
 
 -- Of programs of one type that agree on fragments; what they attach to is not asked.
-local function adopts(m, prog)
-  return fd_array.adopts(m, (prog.owner:gsub("/%d+", "", 1)))
+local function adopts(m, owner)
+  return fd_array.adopts(m, (owner:gsub("/%d+", "", 1)))
 end
 
-function redirect.adopt(m, prog)
-  if not adopts(m, prog) then
+function redirect_map.adopt(m, owner)
+  if not adopts(m, owner) then
     map.invalid(m.type .. " " .. m.id .. " is of programs of another type, or with other fragments")
   end
 end
 
 -- The id of the program with this fd, or nil for one that cannot be in the map.
-function redirect.resolve(m, fd, attach)
-  local f = use("fd_table").peek(fd)
+function redirect_map.resolve(m, fd, attach)
+  local f = fd_table.peek(fd)
   if not f or f.kind ~= "prog" then return nil end
-  local prog = use("prog").load(f.id)
-  return prog.owner:find("^xdp/" .. attach .. "/") and adopts(m, prog) and f.id or nil
+  local owner = refcount.kinds.prog.owner(f.id)
+  return owner:find("^xdp/" .. attach .. "/") and adopts(m, owner) and f.id or nil
 end
 
 local function put(m, score)
@@ -55,7 +56,7 @@ local function put(m, score)
   if id > 0 then refcount.put("prog", id, "slot:" .. m.id) end
 end
 
-function redirect.set(m, i, target, prog)
+function redirect_map.set(m, i, target, prog)
   local slots, order = fd_array.slots(m)
   local old = call("ZSCORE", slots, i)
   if prog then refcount.get("prog", prog, "slot:" .. m.id) end
@@ -64,7 +65,7 @@ function redirect.set(m, i, target, prog)
 end
 
 -- Whether there was something.
-function redirect.clear(m, i)
+function redirect_map.clear(m, i)
   local slots, order = fd_array.slots(m)
   local old = call("ZSCORE", slots, i)
   if not old then return false end
@@ -75,27 +76,27 @@ function redirect.clear(m, i)
 end
 
 -- dev_map_delete_elem(), cpu_map_delete_elem(): an empty slot is no error.
-function redirect.delete(m, key)
-  local i = index.of(key)
+function redirect_map.delete(m, key)
+  local i = arraymap.of(key)
   if i >= m.max_entries then map.invalid("index " .. i .. " of a " .. m.type .. " of " .. m.max_entries) end
-  redirect.clear(m, i)
+  redirect_map.clear(m, i)
 end
 
 local function show(m, score)
   return struct.pack("<I4I4", score % PROG, math.floor(score / PROG)):sub(1, m.value_size)
 end
 
-function redirect.lookup(m, key)
-  local score = call("ZSCORE", (fd_array.slots(m)), index.of(key))
+function redirect_map.lookup(m, key)
+  local score = call("ZSCORE", (fd_array.slots(m)), arraymap.of(key))
   return score and show(m, score) or nil
 end
 
-function redirect.page(m, cursor, limit)
+function redirect_map.page(m, cursor, limit)
   return fd_array.page(m, cursor, limit, show)
 end
 
-function redirect.free(id)
+function redirect_map.free(id)
   fd_array.clear("prog", id, PROG)
 end
 
-return redirect
+return redirect_map

@@ -1,14 +1,13 @@
 -- Commands on ring buffers: what a program does by bpf_ringbuf_output() and a process by mmap(2) and
 -- epoll_wait(2), for services. Neither is a command of bpf(2).
-local kernel = use("kernel")
-local map = use("map")
-local fd_table = use("fd_table")
+local kernel = use("base/kernel")
+local map_fd = use("map/map_fd")
+local fd_table = use("file/fd_table")
 
-local ring = { sys = {} }
-local sys = ring.sys
+local sys = kernel.sys
 
 local function open(fd, reads, writes)
-  local m = map.fget(fd, reads, writes)
+  local m = map_fd.get(fd, reads, writes)
   if not m.ops.output then kernel.fail("ENOTSUPP", "a " .. m.type .. " has elements, not records") end
   return m
 end
@@ -27,5 +26,3 @@ function sys.ring_read(fd, position, limit)
   local list, on, missed, failed = m.ops.read(m, tonumber(position), tonumber(limit), may_write)
   return list, on, missed, failed, kernel.key("wake", m.id)
 end
-
-return ring

@@ -1,11 +1,12 @@
 -- The records of a ring buffer as they are stored: entries of a Redis stream, and the numbers of the map's
 -- record that go with them. map_ringbuf.lua has the invariant.
-local kernel = use("kernel")
+local kernel = use("base/kernel")
+local uapi = use("uapi")
 local call = redis.call
 
 local ring_records = {}
 
-local HEADER = 8
+local HEADER = uapi.BPF_RINGBUF_HDR_SZ
 -- Record space that one reading shows, or one record when that is more, and how many at most.
 local READ_BYTES, READ_RECORDS = 65536, 500
 
@@ -13,7 +14,7 @@ local FIELDS = { "producer", "consumer", "produced", "consumed", "failed" }
 
 function ring_records.state(m)
   local ring = {}
-  for i, value in ipairs(call("HMGET", kernel.key("map", m.id), unpack(FIELDS))) do
+  for i, value in ipairs(call("HMGET", m.record, unpack(FIELDS))) do
     ring[FIELDS[i]] = tonumber(value or 0)
   end
   return ring

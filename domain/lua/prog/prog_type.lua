@@ -1,7 +1,8 @@
 -- Program types: their numbers and names (enum bpf_prog_type), the capability each needs besides
 -- CAP_BPF, and the attach types that the strict ones insist on (bpf_prog_load_check_attach).
-local kernel = use("kernel")
-local map = use("map")
+local kernel = use("base/kernel")
+local map = use("map/map")
+local uapi = use("uapi")
 
 local prog_type = {}
 
@@ -56,7 +57,6 @@ function prog_type.check_attach(type, attach)
   return attach
 end
 
-local SLEEPABLE = 16
 -- can_be_sleepable(): by type, or by the attach types of one.
 local SLEEPERS = { kprobe = true, lsm = true, struct_ops = true,
   tracing = { [24] = true, [25] = true, [26] = true, [28] = true } }
@@ -69,7 +69,7 @@ end
 -- check_attach_btf_id(), for programs that name no kernel function or structure, of which there are none
 -- here. Answers the log of EINVAL, or nothing.
 function prog_type.check_attach_btf_id(type, attach, flags, gpl)
-  local sleeps = bit.band(flags, SLEEPABLE) ~= 0
+  local sleeps = bit.band(flags, uapi.BPF_F_SLEEPABLE) ~= 0
   if type.name == "syscall" then
     return not sleeps and "Syscall programs can only be sleepable"
   elseif sleeps and not can_sleep(type, attach) then

@@ -5,22 +5,20 @@
 -- ops { map, kind, ... } in the order in which the run did them:
 --   "update", key, value, flags   "write", key, value   "add", key, offset, numbers   "delete", key
 --   "touch", key   "push", value, flags   "pop"   "output", data, flags
--- Invariant: nothing fails after the first write; run_room.lua has found the room.
-local kernel = use("kernel")
-local map = use("map")
-local run_map = use("run_map")
-local run_elem = use("run_elem")
-local run_room = use("run_room")
+-- Invariant: nothing fails after the first write; run_limits.lua has found the room.
+local kernel = use("base/kernel")
+local map = use("map/map")
+local run_snapshot = use("test_run/run_snapshot")
+local run_values = use("test_run/run_values")
+local run_limits = use("test_run/run_limits")
 local call = redis.call
 
-local run_commit = { sys = {} }
-
-local own = run_elem.own
+local own = run_values.own
 
 local holds = {
   value = function(m, read)
     if not (m.ops.matches or m.ops.asks_value) then return own(m, read[3]) == read[4] end
-    local value, matched = run_map.lookup(m, read[3])
+    local value, matched = run_snapshot.lookup(m, read[3])
     return (value or false) == read[4] and (not read[5] or matched == read[5])
   end,
   present = function(m, read) return (own(m, read[3]) and 1 or 0) == read[4] end,
@@ -29,7 +27,7 @@ local holds = {
     local now = m.ops.positions(m)
     return now[1] == read[3] and now[2] == read[4]
   end,
-  unchanged = function(m, read) return tostring(m.revision) == tostring(read[3]) end,
+  unchanged = function(m, read) return map.revision(m) == tostring(read[3]) end,
 }
 
 local doing = {
@@ -54,21 +52,21 @@ local function by_map(reads, ops)
 end
 
 -- Whether all is as the run saw it; not for a map that is gone: whoever ran the program no longer holds it.
-local function current(part)
+local function is_unchanged(part)
   if call("EXISTS", kernel.key("map", part.id)) == 0 then return false end
   local m = map.load(part.id)
-  run_room.spend(m, part.reads, part.ops)
-  run_elem.fetch(m, part.reads, part.ops)
+  run_limits.spend(m, part.reads, part.ops)
+  run_values.fetch(m, part.reads, part.ops)
   for _, read in ipairs(part.reads) do
     if not holds[read[2]](m, read) then return false end
   end
   part.map = m
-  return run_room.fits(m, part.ops)
+  return run_limits.fits(m, part.ops)
 end
 
 local function apply(part)
-  local m, ops = part.map, run_elem.summed(part.map, part.ops)
-  if m.ops.applied_by then use(m.ops.applied_by).apply(m, ops)
+  local m, ops = part.map, run_values.summed(part.map, part.ops)
+  if m.ops.apply then m.ops.apply(m, ops)
   else for _, op in ipairs(ops) do doing[op[2]](m, op) end end
   local touched = true
   for _, op in ipairs(ops) do touched = touched and op[2] == "touch" end
@@ -81,10 +79,10 @@ end
 
 -- STALE, which nothing keeps, tells the service to run the program again. Answers `answer`, which the
 -- record of an Idempotency-Key keeps.
-function run_commit.sys.run_commit(packed, answer)
+function kernel.sys.run_commit(packed, answer)
   local parts = by_map(unpack(cmsgpack.unpack(packed)))
   for id, part in pairs(parts) do
-    if not current(part) then error({ errno = "STALE", detail = "map " .. id .. " has changed" }, 0) end
+    if not is_unchanged(part) then error({ errno = "STALE", detail = "map " .. id .. " has changed" }, 0) end
   end
   local done, raised = pcall(apply_all, parts)
   -- Of Redis itself as it is, an errno as the broken invariant that it is.
@@ -94,5 +92,3 @@ function run_commit.sys.run_commit(packed, answer)
   end
   return answer
 end
-
-return run_commit

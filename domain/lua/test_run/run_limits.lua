@@ -1,15 +1,16 @@
 -- Whether what a run did finds room, in Redis' time and in the maps, found out before the first write. Of a
 -- map's elements deletions come before updates, and no key twice; LRU maps make their own room.
-local kernel = use("kernel")
-local own = use("run_elem").own
+local kernel = use("base/kernel")
+local run_values = use("test_run/run_values")
+local own = run_values.own
 
-local run_room = {}
+local run_limits = {}
 
 -- What one script sees to in a few ms, of small elements of a hash; others count for more.
-local left = { looks = 4096, changes = 1024 }
+local LOOKS, CHANGES = 4096, 1024
 local BYTES = 512
 
-function run_room.look_cost(m)
+function run_limits.look_cost(m)
   return m.ops.look_cost and m.ops.look_cost(m) or 1
 end
 
@@ -19,8 +20,10 @@ local function change_cost(m, kind)
 end
 
 -- E2BIG when all that the commit has to do, with this, is too much.
-function run_room.spend(m, reads, ops)
-  local look, change = run_room.look_cost(m), {}
+function run_limits.spend(m, reads, ops)
+  local left = current.run_limits or { looks = LOOKS, changes = CHANGES }
+  current.run_limits = left
+  local look, change = run_limits.look_cost(m), {}
   for _, read in ipairs(reads) do left.looks = left.looks - (read[2] == "value" and look or 1) end
   for _, op in ipairs(ops) do
     local kind = op[2]
@@ -60,10 +63,10 @@ local function records(m, ops)
 end
 
 -- ops: of this map, in their order.
-function run_room.fits(m, ops)
+function run_limits.fits(m, ops)
   if m.ops.touch or m.ops.asks_value or m.ops.image then return true end
   if m.ops.front then return queued(m, ops) end
   return (m.ops.fits and records or elements)(m, ops)
 end
 
-return run_room
+return run_limits

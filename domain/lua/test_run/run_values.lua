@@ -1,10 +1,10 @@
 -- The elements that a commit compares and changes: values are read once, many at a time, into m.values.
-local map = use("map")
+local map = use("map/map")
 
-local run_elem = {}
+local run_values = {}
 
 -- The value of just this key, false for none.
-function run_elem.own(m, key)
+function run_values.own(m, key)
   local value = m.values[key]
   if value == nil then
     value = (m.ops.own or m.ops.lookup)(m, key) or false
@@ -30,7 +30,7 @@ local function keys_of(m, reads, ops)
 end
 
 -- reads, ops: of this map.
-function run_elem.fetch(m, reads, ops)
+function run_values.fetch(m, reads, ops)
   m.values = {}
   if not m.ops.many then return end
   local keys = keys_of(m, reads, ops)
@@ -50,10 +50,10 @@ local function sum(a, b)
 end
 
 -- The operations with values written instead of numbers added, and no locks in them.
-function run_elem.summed(m, ops)
+function run_values.summed(m, ops)
   for i, op in ipairs(ops) do
     if op[2] == "add" then
-      local value, from, numbers = run_elem.own(m, op[3]), op[4], op[5]
+      local value, from, numbers = run_values.own(m, op[3]), op[4], op[5]
       local old = value:sub(from + 1, from + #numbers)
       value = value:sub(1, from) .. sum(old, numbers) .. value:sub(from + #numbers + 1)
       ops[i], m.values[op[3]] = { op[1], "write", op[3], value }, value
@@ -63,4 +63,4 @@ function run_elem.summed(m, ops)
   return ops
 end
 
-return run_elem
+return run_values

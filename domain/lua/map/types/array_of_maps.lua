@@ -1,14 +1,16 @@
 -- BPF_MAP_TYPE_ARRAY_OF_MAPS (kernel/bpf/arraymap.c)
-local index = use("index")
-local fd_array = use("fd_array")
-local inner_map = use("inner_map")
+local map = use("map/map")
+local arraymap = use("map/arraymap")
+local fd_array = use("map/fd_array")
+local inner_map = use("map/inner_map")
 
 local function free(id)
   fd_array.clear("map", id)
 end
 
-return { alloc_check = fd_array.alloc_check, alloc = inner_map.alloc, lookup = fd_array.lookup,
-  many = fd_array.many,
-  update = fd_array.update, delete = fd_array.delete, next_key = index.next_key,
-  page = fd_array.page, entries = fd_array.entries, free = free, resolve = inner_map.resolve,
-  batches = "slots", holds = "map" }
+map.register("array_of_maps", {
+  alloc_check = fd_array.alloc_check, alloc = inner_map.alloc, lookup = fd_array.lookup,
+  many = fd_array.many, update = fd_array.update, delete = fd_array.delete,
+  next_key = arraymap.next_key, page = fd_array.page, entries = fd_array.entries, free = free,
+  resolve = inner_map.resolve, batches = "slots", holds = "map"
+})

@@ -1,11 +1,12 @@
 -- BPF_MAP_TYPE_BLOOM_FILTER (kernel/bpf/bloom_filter.c): bits in pages, as many for a value as the
 -- filter has hash functions. No keys; a value is pushed, and asked for by peeking with it.
-local kernel = use("kernel")
-local map = use("map")
-local paged = use("paged")
+local kernel = use("base/kernel")
+local map = use("map/map")
+local paged = use("map/paged")
+local map_attr = use("map/map_attr")
+local uapi = use("uapi")
 local call = redis.call
 
-local ZERO_SEED = 64
 local HASHES, HASHES_MAX = 5, 15
 local VALUE_MAX = 4194304
 
@@ -20,7 +21,7 @@ local function alloc(attr)
   if attr.key_size ~= 0 then map.invalid("key_size is not 0") end
   if attr.value_size == 0 then map.invalid("value_size is 0") end
   if attr.max_entries == 0 then map.invalid("max_entries is 0") end
-  use("map_attr").check_flags(attr, ZERO_SEED)
+  map_attr.check_flags(attr, uapi.BPF_F_ZERO_SEED)
   local hashes = tonumber(attr.map_extra)
   if hashes > HASHES_MAX then map.invalid("map_extra: at most " .. HASHES_MAX .. " hash functions") end
   hashes = hashes == 0 and HASHES or hashes
@@ -33,7 +34,7 @@ end
 -- How many hash functions and bits it has.
 local function shape(m)
   if not m.bits then
-    local found = call("HMGET", kernel.key("map", m.id), "hashes", "bits")
+    local found = call("HMGET", m.record, "hashes", "bits")
     m.hashes, m.bits = tonumber(found[1]), tonumber(found[2])
   end
   return m.hashes, m.bits
@@ -56,7 +57,7 @@ local function push(m, _, value, flags)
   if flags ~= 0 then kernel.fail("EINVAL", "flags " .. flags .. ": a filter takes BPF_ANY only") end
   local new = 0
   each_bit(m, value, function(key, n) new = new + 1 - call("SETBIT", key, n, 1) end)
-  if new > 0 then call("HINCRBY", kernel.key("map", m.id), "pushed", 1) end
+  if new > 0 then call("HINCRBY", m.record, "pushed", 1) end
 end
 
 -- The value when it may have been pushed.
@@ -73,7 +74,7 @@ end
 
 -- Values that were new when they were pushed.
 local function entries(m)
-  return tonumber(call("HGET", kernel.key("map", m.id), "pushed") or 0)
+  return tonumber(call("HGET", m.record, "pushed") or 0)
 end
 
 -- A bit is read or set in the time of two lookups in a hash.
@@ -89,6 +90,8 @@ local function free(id)
   paged.free(id, 1, tonumber(call("HGET", kernel.key("map", id), "bits")) / 8)
 end
 
-return { alloc_check = alloc_check, alloc = alloc, lookup = peek, update = push,
-  delete = unsupported, next_key = unsupported, page = unsupported, entries = entries, free = free,
-  look_cost = look_cost, change_cost = change_cost, takes_extra = true, asks_value = true }
+map.register("bloom_filter", {
+  alloc_check = alloc_check, alloc = alloc, lookup = peek, update = push, delete = unsupported,
+  next_key = unsupported, page = unsupported, entries = entries, free = free, look_cost = look_cost,
+  change_cost = change_cost, takes_extra = true, asks_value = true
+})

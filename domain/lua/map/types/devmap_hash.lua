@@ -1,11 +1,12 @@
 -- BPF_MAP_TYPE_DEVMAP_HASH (kernel/bpf/devmap.c): a devmap whose slots have any number.
-local kernel = use("kernel")
-local map = use("map")
-local index = use("index")
-local htab = use("htab")
-local fd_array = use("fd_array")
-local redirect = use("redirect")
-local devmap = use("devmap")
+local kernel = use("base/kernel")
+local map = use("map/map")
+local arraymap = use("map/arraymap")
+local htab = use("map/htab")
+local fd_array = use("map/fd_array")
+local redirect_map = use("map/redirect_map")
+local devmap = use("map/devmap")
+local uapi = use("uapi")
 local call = redis.call
 
 local ENTRIES_MAX = 2147483648
@@ -17,28 +18,30 @@ end
 
 -- __dev_map_hash_update_elem(): BPF_EXIST asks nothing; a full map is found out last.
 local function update(m, key, value, flags)
-  local i, ifindex, fd = index.of(key), redirect.parse(value)
+  local i, ifindex, fd = arraymap.of(key), redirect_map.parse(value)
   htab.check_known(flags)
   if ifindex == 0 then map.invalid("there is no interface 0") end
-  local present = redirect.lookup(m, key)
-  if present and flags == htab.NOEXIST then kernel.fail("EEXIST", "the key is there") end
+  local present = redirect_map.lookup(m, key)
+  if present and flags == uapi.BPF_NOEXIST then kernel.fail("EEXIST", "the key is there") end
   local _, prog = devmap.resolve(m, ifindex, fd)
   if not present and fd_array.entries(m) >= m.max_entries then map.full(m) end
-  redirect.set(m, i, ifindex, prog)
+  redirect_map.set(m, i, ifindex, prog)
 end
 
 local function delete(m, key)
-  if not redirect.clear(m, index.of(key)) then kernel.fail("ENOENT", "the key is not there") end
+  if not redirect_map.clear(m, arraymap.of(key)) then kernel.fail("ENOENT", "the key is not there") end
 end
 
 -- An unknown key starts over.
 local function next_key(m, key)
   local _, order = fd_array.slots(m)
-  local from = key and call("ZSCORE", order, index.of(key))
+  local from = key and call("ZSCORE", order, arraymap.of(key))
   local found = call("ZRANGEBYSCORE", order, from and "(" .. from or "-inf", "+inf", "LIMIT", 0, 1)[1]
-  return found and index.key(found)
+  return found and arraymap.key(found)
 end
 
-return { alloc_check = alloc_check, alloc = devmap.alloc, lookup = redirect.lookup, update = update,
-  delete = delete, next_key = next_key, page = redirect.page, entries = fd_array.entries,
-  free = redirect.free, needs = "CAP_NET_ADMIN" }
+map.register("devmap_hash", {
+  alloc_check = alloc_check, alloc = devmap.alloc, lookup = redirect_map.lookup, update = update,
+  delete = delete, next_key = next_key, page = redirect_map.page, entries = fd_array.entries,
+  free = redirect_map.free, needs = "CAP_NET_ADMIN"
+})

@@ -1,13 +1,13 @@
 -- BPF_MAP_TYPE_HASH_OF_MAPS (kernel/bpf/hashtab.c): key -> id of a map, in a sorted set as the slots of
 -- an array of maps are.
 -- Invariant: an element holds one reference on its map, as "slot:<map>".
-local kernel = use("kernel")
-local map = use("map")
-local index = use("index")
-local htab = use("htab")
-local fd_array = use("fd_array")
-local inner_map = use("inner_map")
-local refcount = use("refcount")
+local kernel = use("base/kernel")
+local map = use("map/map")
+local arraymap = use("map/arraymap")
+local htab = use("map/htab")
+local fd_array = use("map/fd_array")
+local inner_map = use("map/inner_map")
+local refcount = use("base/refcount")
 local call = redis.call
 
 -- htab_of_map_alloc_check()
@@ -33,7 +33,7 @@ end
 -- bpf_fd_htab_map_update_elem(): the fd comes first.
 local function update(m, key, value, flags)
   local elements, order = htab.keys(m)
-  local id = inner_map.resolve(m, index.of(value))
+  local id = inner_map.resolve(m, arraymap.of(value))
   htab.check_known(flags)
   local old = call("ZSCORE", elements, key)
   htab.check_flags(old, flags)
@@ -67,6 +67,8 @@ local function free(id)
   fd_array.clear("map", id)
 end
 
-return { alloc_check = alloc_check, alloc = alloc, lookup = lookup, update = update, remove = remove,
+map.register("hash_of_maps", {
+  alloc_check = alloc_check, alloc = alloc, lookup = lookup, update = update, remove = remove,
   many = many, delete = htab.delete, next_key = htab.next_key, page = htab.page, entries = entries,
-  free = free, batches = "hash", holds = "map" }
+  free = free, batches = "hash", holds = "map"
+})

@@ -2,14 +2,15 @@
 -- hash, the places in a sorted set, and how many prefixes there are of each length in another hash.
 -- A lookup asks once for every length there is, whatever the number of prefixes.
 -- Invariant: the hash and the sorted set hold the same places, `lens` counts them.
-local kernel = use("kernel")
-local map = use("map")
-local lpm_place = use("lpm_place")
+local kernel = use("base/kernel")
+local map = use("map/map")
+local lpm_key = use("map/lpm_key")
+local map_attr = use("map/map_attr")
+local uapi = use("uapi")
 local call = redis.call
-local longest, split, place, exact = lpm_place.longest, lpm_place.split, lpm_place.place, lpm_place.exact
+local longest, split, exact = lpm_key.longest, lpm_key.split, lpm_key.exact
 
-local NO_PREALLOC = 1
-local NOEXIST, EXIST = 1, 2
+local NO_PREALLOC, NOEXIST, EXIST = uapi.BPF_F_NO_PREALLOC, uapi.BPF_NOEXIST, uapi.BPF_EXIST
 local KEY_MIN, KEY_MAX, VALUE_MAX = 5, 260, 4194304 - 280
 
 local function alloc_check() end
@@ -18,7 +19,7 @@ local function alloc_check() end
 local function alloc(attr)
   if attr.max_entries == 0 then map.invalid("max_entries is 0") end
   if bit.band(attr.map_flags, NO_PREALLOC) == 0 then map.invalid("map_flags needs BPF_F_NO_PREALLOC, 1") end
-  use("map_attr").check_flags(attr, NO_PREALLOC)
+  map_attr.check_flags(attr, NO_PREALLOC)
   if attr.key_size < KEY_MIN or attr.key_size > KEY_MAX then map.invalid("key_size is not 5 to 260") end
   if attr.value_size == 0 or attr.value_size > VALUE_MAX then
     map.invalid("value_size is not 1 to " .. VALUE_MAX)
@@ -34,14 +35,15 @@ local function lookup(m, key)
   local elements, _, lens = nouns(m)
   local length, data = split(key)
   if length > longest(m) then return nil end
-  local lengths, places = {}, {}
+  local lengths, places, count, place = {}, {}, 0, lpm_key.places(m, data)
   for _, n in ipairs(call("HKEYS", lens)) do
     n = tonumber(n)
     if n <= length then
-      lengths[#lengths + 1], places[#places + 1] = n, place(m, data, n)
+      count = count + 1
+      lengths[count], places[count] = n, place(n)
     end
   end
-  if #places == 0 then return nil end
+  if count == 0 then return nil end
   local best, value = -1, nil
   for i, found in ipairs(call("HMGET", elements, unpack(places))) do
     if found and lengths[i] > best then best, value = lengths[i], found end
@@ -137,7 +139,8 @@ local function free(_, m)
   call("UNLINK", nouns(m))
 end
 
-return { alloc_check = alloc_check, alloc = alloc, lookup = lookup, own = own, many = many,
-  look_cost = look_cost, change_cost = change_cost, update = update,
-  delete = delete, next_key = next_key, page = page, entries = entries, free = free, matches = true,
-  batches = "trie" }
+map.register("lpm_trie", {
+  alloc_check = alloc_check, alloc = alloc, lookup = lookup, own = own, many = many,
+  look_cost = look_cost, change_cost = change_cost, update = update, delete = delete,
+  next_key = next_key, page = page, entries = entries, free = free, matches = true, batches = "trie"
+})

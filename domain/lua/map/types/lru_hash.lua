@@ -1,7 +1,9 @@
 -- BPF_MAP_TYPE_LRU_HASH (kernel/bpf/hashtab.c, bpf_lru_list.c): never full.
-local htab = use("htab")
-local htab_lru = use("htab_lru")
-local lru_list = use("lru_list")
+local map = use("map/map")
+local htab = use("map/htab")
+local htab_lru = use("map/htab_lru")
+local lru_list = use("map/lru_list")
+local lru_apply = use("map/lru_apply")
 
 local function alloc_check(attr)
   htab.alloc_check(attr, { lru = true })
@@ -16,7 +18,9 @@ local function update(m, key, value, flags)
   htab_lru.store(m, key, value)
 end
 
-return { alloc_check = alloc_check, alloc = htab_lru.alloc, lookup = htab.lookup, many = htab.many,
+map.register("lru_hash", {
+  alloc_check = alloc_check, alloc = htab_lru.alloc, lookup = htab.lookup, many = htab.many,
   update = update, take = htab_lru.take, remove = htab_lru.take, delete = htab.delete,
   next_key = htab.next_key, page = htab.page, entries = htab.entries, free = htab_lru.free,
-  touch = lru_list.touch, change_cost = htab_lru.change_cost, applied_by = "lru_batch", batches = "hash" }
+  touch = lru_list.touch, change_cost = htab_lru.change_cost, apply = lru_apply.apply, batches = "hash"
+})

@@ -1,8 +1,11 @@
 -- BPF_MAP_TYPE_LRU_PERCPU_HASH (kernel/bpf/hashtab.c, bpf_lru_list.c): never full, and a value holds one
 -- for each CPU.
-local htab = use("htab")
-local htab_lru = use("htab_lru")
-local lru_list = use("lru_list")
+local map = use("map/map")
+local htab = use("map/htab")
+local htab_lru = use("map/htab_lru")
+local lru_list = use("map/lru_list")
+local lru_apply = use("map/lru_apply")
+local uapi = use("uapi")
 local call = redis.call
 
 local function alloc_check(attr)
@@ -13,7 +16,7 @@ end
 -- and BPF_EXIST needs no room.
 local function update(m, key, value, flags)
   htab.check_known(flags)
-  if flags ~= htab.EXIST then htab_lru.make_room(m) end
+  if flags ~= uapi.BPF_EXIST then htab_lru.make_room(m) end
   local present = htab.lookup(m, key)
   htab.check_flags(present, flags)
   if not present then return htab_lru.store(m, key, value) end
@@ -21,8 +24,10 @@ local function update(m, key, value, flags)
   lru_list.touch(m, key)
 end
 
-return { alloc_check = alloc_check, alloc = htab_lru.alloc, lookup = htab.lookup, many = htab.many,
+map.register("lru_percpu_hash", {
+  alloc_check = alloc_check, alloc = htab_lru.alloc, lookup = htab.lookup, many = htab.many,
   update = update, take = htab_lru.take, remove = htab_lru.take, delete = htab.delete,
   next_key = htab.next_key, page = htab.page, entries = htab.entries, free = htab_lru.free,
-  touch = lru_list.touch, change_cost = htab_lru.change_cost, applied_by = "lru_batch", batches = "hash",
-  percpu = true }
+  touch = lru_list.touch, change_cost = htab_lru.change_cost, apply = lru_apply.apply,
+  batches = "hash", percpu = true
+})

@@ -1,13 +1,14 @@
 -- BPF_MAP_TYPE_PERCPU_ARRAY (kernel/bpf/arraymap.c): a value holds one for each CPU.
-local kernel = use("kernel")
-local map = use("map")
-local index = use("index")
+local kernel = use("base/kernel")
+local map = use("map/map")
+local arraymap = use("map/arraymap")
+local uapi = use("uapi")
 
-local NUMA_NODE, PERCPU_MAX = 4, 32768
+local PERCPU_MAX = 32768
 
 local function alloc_check(attr)
-  index.alloc_check(attr, 0)
-  if bit.band(attr.map_flags, NUMA_NODE) ~= 0 then
+  arraymap.alloc_check(attr, 0)
+  if bit.band(attr.map_flags, uapi.BPF_F_NUMA_NODE) ~= 0 then
     map.invalid("BPF_F_NUMA_NODE: the map is spread over all CPUs")
   end
   if attr.value_size > PERCPU_MAX then
@@ -16,9 +17,13 @@ local function alloc_check(attr)
 end
 
 local function alloc(attr)
-  index.check_room(attr, map.percpu_bytes(attr.value_size, attr.cpus))
+  arraymap.check_room(attr, map.percpu_bytes(attr.value_size, attr.cpus))
 end
 
-return { alloc_check = alloc_check, alloc = alloc, lookup = index.lookup, many = index.many,
-  update = index.update, delete = index.delete, next_key = index.next_key, page = index.page,
-  entries = index.entries, image = index.image, free = index.free, batches = "array", percpu = true }
+map.register("percpu_array", {
+  alloc_check = alloc_check, alloc = alloc, lookup = arraymap.lookup,
+  stored = arraymap.stored, many = arraymap.many,
+  update = arraymap.update, delete = arraymap.delete, next_key = arraymap.next_key,
+  page = arraymap.page, entries = arraymap.entries, image = arraymap.image, free = arraymap.free,
+  batches = "array", percpu = true
+})

@@ -1,12 +1,12 @@
 -- BPF_MAP_TYPE_PERF_EVENT_ARRAY (kernel/bpf/arraymap.c): as there are no perf events, its slots stay empty.
-local kernel = use("kernel")
-local index = use("index")
-local fd_array = use("fd_array")
-
-local PRESERVE_ELEMS = 2048
+local kernel = use("base/kernel")
+local map = use("map/map")
+local arraymap = use("map/arraymap")
+local fd_array = use("map/fd_array")
+local uapi = use("uapi")
 
 local function alloc_check(attr)
-  fd_array.alloc_check(attr, PRESERVE_ELEMS)
+  fd_array.alloc_check(attr, uapi.BPF_F_PRESERVE_ELEMS)
 end
 
 local function nothing() end
@@ -20,6 +20,8 @@ local function resolve(_, fd)
   kernel.fail("EBADF", "fd " .. fd .. " is no perf event")
 end
 
-return { alloc_check = alloc_check, alloc = nothing, lookup = unseen, update = fd_array.update,
-  delete = fd_array.delete, next_key = index.next_key, page = unseen, entries = fd_array.entries,
-  free = nothing, resolve = resolve }
+map.register("perf_event_array", {
+  alloc_check = alloc_check, alloc = nothing, lookup = unseen, update = fd_array.update,
+  delete = fd_array.delete, next_key = arraymap.next_key, page = unseen, entries = fd_array.entries,
+  free = nothing, resolve = resolve
+})

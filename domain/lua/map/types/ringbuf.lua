@@ -3,20 +3,21 @@
 -- stays readable until it is overwritten, as in the kernel's memory.
 -- Invariant: a record's entry is <its position>-<its number>; both go on without gaps to those of the map's
 -- record, and all records kept start within max_entries bytes of the producer.
-local kernel = use("kernel")
-local map = use("map")
-local ring_records = use("ring_records")
+local kernel = use("base/kernel")
+local map = use("map/map")
+local ring_records = use("map/ring_records")
+local uapi = use("uapi")
 local call = redis.call
 local state, entry_id, span = ring_records.state, ring_records.entry_id, ring_records.span
 
-local NUMA_NODE, PAGE = 4, 4096
-local NO_WAKEUP, FORCE_WAKEUP = 1, 2
+local PAGE = 4096
+local NO_WAKEUP, FORCE_WAKEUP = uapi.BPF_RB_NO_WAKEUP, uapi.BPF_RB_FORCE_WAKEUP
 
 local function alloc_check() end
 
 -- ringbuf_map_alloc()
 local function alloc(attr)
-  if bit.band(attr.map_flags, bit.bnot(NUMA_NODE)) ~= 0 then
+  if bit.band(attr.map_flags, bit.bnot(uapi.BPF_F_NUMA_NODE)) ~= 0 then
     map.invalid("map_flags " .. attr.map_flags .. " has a flag that this type does not take")
   end
   if attr.key_size ~= 0 then map.invalid("key_size is not 0") end
@@ -37,7 +38,7 @@ local function store(m, ring, records, count)
     call("XADD", elements, entry_id(position, ring.produced + i), "d", records[i])
     position = position + span(records[i])
   end
-  call("HSET", kernel.key("map", m.id), "producer", position, "produced", ring.produced + count)
+  call("HSET", m.record, "producer", position, "produced", ring.produced + count)
 end
 
 -- How many of these records there is room for, and where the producer is after them.
@@ -106,7 +107,7 @@ local function read(m, from, limit, may_write)
   if from < ring.producer then list, first, number = ring_records.from(m, from, limit) end
   if may_write and from > ring.consumer then
     local consumed = number and number - 1 or ring.produced
-    call("HSET", kernel.key("map", m.id), "consumer", from, "consumed", consumed)
+    call("HSET", m.record, "consumer", from, "consumed", consumed)
   end
   local start = first or ring.producer
   local on = list[#list - 1] or (limit > 0 and start or from)
@@ -123,7 +124,8 @@ local function free(id)
   call("UNLINK", kernel.key("elem", id))
 end
 
-return { alloc_check = alloc_check, alloc = alloc, lookup = unsupported, update = unsupported,
+map.register("ringbuf", {
+  alloc_check = alloc_check, alloc = alloc, lookup = unsupported, update = unsupported,
   delete = unsupported, next_key = unsupported, page = unsupported, entries = entries, free = free,
-  output = output, applied_by = "map_ringbuf", apply = apply, read = read, positions = positions,
-  fits = fits }
+  output = output, apply = apply, read = read, positions = positions, fits = fits
+})

@@ -1,5 +1,6 @@
 -- BPF_MAP_TYPE_STACK (kernel/bpf/queue_stack_maps.c): last in, first out.
-local queue_stack = use("queue_stack")
+local map = use("map/map")
+local queue_stack = use("map/queue_stack")
 local call = redis.call
 
 local function peek(m)
@@ -20,7 +21,9 @@ local function front(m, limit)
   return queue_stack.values(m, head + count - 1, head + count - math.min(limit, count), -1)
 end
 
-return { alloc_check = queue_stack.alloc_check, alloc = queue_stack.alloc, lookup = peek,
-  update = queue_stack.push, take = pop, delete = queue_stack.delete,
-  next_key = queue_stack.next_key, page = queue_stack.page, entries = queue_stack.entries,
-  free = queue_stack.free, front = front, cursor_bytes = queue_stack.CURSOR_BYTES }
+map.register("stack", {
+  alloc_check = queue_stack.alloc_check, alloc = queue_stack.alloc, lookup = peek,
+  update = queue_stack.push, take = pop, delete = queue_stack.delete, next_key = queue_stack.next_key,
+  page = queue_stack.page, entries = queue_stack.entries, free = queue_stack.free, front = front,
+  cursor_bytes = queue_stack.CURSOR_BYTES
+})

@@ -1,6 +1,6 @@
 -- What the caller may do: capabilities, and permission bits of inodes (fs/namei.c).
-local kernel = use("kernel")
-local session = use("session")
+local kernel = use("base/kernel")
+local session = use("base/session")
 local band, rshift = bit.band, bit.rshift
 
 local cred = {}

@@ -1,0 +1,59 @@
+/**
+ * Constants of include/uapi/linux/bpf.h by their names there, written once: lua_bundle.ts gives them to
+ * the Lua, too.
+ */
+
+/** enum bpf_map_type, as far as there are such maps here: number -> name in lower case. */
+export const BPF_MAP_TYPES: Readonly<Record<number, string>> = {
+  1: "hash",
+  2: "array",
+  3: "prog_array",
+  4: "perf_event_array",
+  5: "percpu_hash",
+  6: "percpu_array",
+  9: "lru_hash",
+  10: "lru_percpu_hash",
+  11: "lpm_trie",
+  12: "array_of_maps",
+  13: "hash_of_maps",
+  14: "devmap",
+  16: "cpumap",
+  22: "queue",
+  23: "stack",
+  25: "devmap_hash",
+  27: "ringbuf",
+  30: "bloom_filter",
+};
+
+// Flags of BPF_MAP_UPDATE_ELEM.
+export const BPF_ANY = 0;
+export const BPF_NOEXIST = 1;
+export const BPF_EXIST = 2;
+export const BPF_F_LOCK = 4;
+
+// Flags of BPF_MAP_CREATE.
+export const BPF_F_NO_PREALLOC = 1 << 0;
+export const BPF_F_NO_COMMON_LRU = 1 << 1;
+export const BPF_F_NUMA_NODE = 1 << 2;
+export const BPF_F_RDONLY = 1 << 3;
+export const BPF_F_WRONLY = 1 << 4;
+export const BPF_F_ZERO_SEED = 1 << 6;
+export const BPF_F_RDONLY_PROG = 1 << 7;
+export const BPF_F_WRONLY_PROG = 1 << 8;
+export const BPF_F_MMAPABLE = 1 << 10;
+export const BPF_F_PRESERVE_ELEMS = 1 << 11;
+export const BPF_F_INNER_MAP = 1 << 12;
+export const BPF_F_TOKEN_FD = 1 << 16;
+
+// Flags of BPF_PROG_LOAD.
+export const BPF_F_SLEEPABLE = 1 << 4;
+export const BPF_F_XDP_HAS_FRAGS = 1 << 5;
+
+// Flags of bpf_ringbuf_output(), and the size of a record's header.
+export const BPF_RB_NO_WAKEUP = 1 << 0;
+export const BPF_RB_FORCE_WAKEUP = 1 << 1;
+export const BPF_RINGBUF_HDR_SZ = 8;
+
+// enum bpf_attach_type, of programs in slots of devmaps and cpumaps.
+export const BPF_XDP_DEVMAP = 33;
+export const BPF_XDP_CPUMAP = 35;

@@ -1,0 +1,104 @@
+-- A process: credentials, umask, limits, and how long it lives without being heard of. The fields of its
+-- hash that calls read are packed: `life`, and `cred`, the fields of uapi.CRED with spaces between.
+-- Invariant: a session's key, its deadline and its id exist together or not at all.
+local kernel = use("base/kernel")
+local clock = use("base/clock")
+local memo = use("base/memo")
+local work = use("base/work")
+local uapi = use("uapi")
+local call, unpack_struct = redis.call, struct.unpack
+
+local session = {}
+
+-- ms that may pass between the script and the end of the HTTP answer: not taken off the ttl.
+local ANSWER_MS = 500
+
+-- How long the reason of an end is known.
+local KNOWN_MS = 900000
+
+-- deadline and ttl in ms, then the hash of the token.
+local LIFE = "<dds"
+
+-- The deadline, which runs ahead of the ttl so that a renewal is written once in ttl/10.
+function session.renew(sid, ttl, token)
+  local deadline = current.now + math.floor(ttl * 1.1) + ANSWER_MS
+  call("HSET", kernel.key("session", sid), "life", struct.pack(LIFE, deadline, ttl, token))
+  call("ZADD", kernel.key("deadlines"), deadline, sid)
+  clock.touch(deadline)
+  return deadline
+end
+
+-- deadline, ttl, token hash; nothing for a session that is not there.
+function session.life(sid)
+  local life = call("HGET", kernel.key("session", sid), "life")
+  if life then return unpack_struct(LIFE, life) end
+end
+
+local function ended(sid, token)
+  local tomb = call("HMGET", kernel.key("ended", sid), "token", "reason")
+  if tomb[1] and tomb[1] ~= token then kernel.fail("TOKEN", "no such session token") end
+  kernel.fail("ENDED", tomb[2] or "")
+end
+
+-- Every command of a session starts here: the token must be its own, and its time not over. Being
+-- heard of renews it.
+function session.enter()
+  local sid, token = current.sid, current.token
+  local deadline, ttl, own = session.life(sid)
+  if not deadline then ended(sid, token) end
+  if own ~= token then kernel.fail("TOKEN", "no such session token") end
+  if deadline <= current.now then kernel.fail("ENDED", "expired") end
+  if deadline < current.now + ttl + ANSWER_MS then
+    kernel.need_writes()
+    session.renew(sid, ttl, token)
+  end
+end
+
+-- The namespace's possible CPUs, on which the layout of per-CPU values depends.
+function session.cpus()
+  local cpus = current.cpus or call("HGET", current.meta, "cpus")
+  current.cpus = cpus
+  return cpus
+end
+
+local parse_cred = memo(function(text)
+  local c = {}
+  for word in text:gmatch("%S+") do
+    local field = uapi.CRED[#c + 1]
+    c[#c + 1], c[field] = field, tonumber(word) or word
+  end
+  return c
+end)
+
+-- caps and groups are "*" or ",a,b,".
+function session.pack_cred(c)
+  local words = {}
+  for i, field in ipairs(uapi.CRED) do words[i] = c[field] end
+  return table.concat(words, " ")
+end
+
+function session.cred_of(sid)
+  local text = call("HGET", kernel.key("session", sid), "cred")
+  return text and parse_cred(text)
+end
+
+-- The caller's credentials, read when a command asks for them.
+function session.cred()
+  local cred = current.cred or session.cred_of(current.sid)
+  current.cred = cred
+  return cred
+end
+
+-- do_exit: what can be seen goes now, what was held goes to the work list.
+function session.finish(sid, reason)
+  local key, tomb = kernel.key("session", sid), kernel.key("ended", sid)
+  local _, _, token = session.life(sid)
+  call("HSET", tomb, "token", token, "reason", reason)
+  call("PEXPIRE", tomb, KNOWN_MS)
+  call("DEL", key)
+  call("ZREM", kernel.key("deadlines"), sid)
+  call("ZREM", kernel.key("ids:session"), sid)
+  work.push("exit", sid, 0)
+end
+
+return session

@@ -1,0 +1,30 @@
+import type { Access } from "./lua_bundle.ts";
+
+/** What each command of domain/lua does to Redis' memory; what is not listed may let it grow. */
+
+/** Change nothing, but for the caller's renewal now and then: Redis runs them when it is full, too. */
+const READ = [
+  ...["fd_list", "map_dump", "map_get", "map_get_next_id", "map_get_next_key", "map_lookup_batch"],
+  ...["map_lookup_elem", "map_snapshot", "obj_get_info_by_fd", "prog_get", "prog_get_next_id"],
+  ...[
+    "prog_insns",
+    "prog_pages",
+    "prog_run",
+    "prog_test_run",
+    "session_get",
+    "session_list",
+    "stat",
+  ],
+];
+
+/** Renew or free: they run, and write, on a Redis that is full. */
+const FREE = [
+  ...["close", "exit", "kill", "map_delete_batch", "map_delete_elem"],
+  ...["map_lookup_and_delete_batch", "map_lookup_and_delete_elem", "prog_admit", "prog_resolve"],
+  ...["ring_read", "rmdir", "session_renew", "sweep", "unlink", "unlink_tree"],
+];
+
+export const ACCESS: ReadonlyMap<string, Access> = new Map([
+  ...READ.map((command) => [command, "read"] as const),
+  ...FREE.map((command) => [command, "free"] as const),
+]);

@@ -1,0 +1,61 @@
+/**
+ * What TypeScript and the Lua tell each other by position, and what is stored that way: the order of the
+ * fields, written once. lua_bundle.ts gives these lists to the Lua.
+ */
+
+/**
+ * The version of everything that is stored under a namespace's keys, in its `meta`. A change of what is
+ * stored raises it, and comes with a migration or is readable by both versions. 1 is the layout before
+ * versions were written.
+ */
+export const LAYOUT = "2";
+
+/** Credentials of a session, as its field `cred` has them and session_create takes them. */
+export const CRED = ["uid", "gid", "groups", "caps", "umask", "nofile"] as const;
+
+export const SESSION_INFO = [
+  ...["id", "label", "uid", "gid", "groups", "caps", "umask", "ttl", "nofile", "created"],
+  ...["expires", "fd_count", "cpus"],
+] as const;
+
+/** Arguments of map_create. */
+export const MAP_CREATE = [
+  ...["map_type", "key_size", "value_size", "max_entries", "map_flags", "map_name", "map_extra"],
+  ...["inner_map_fd", "schema", "locks"],
+] as const;
+
+/** The field `attr` of a map's record. */
+export const MAP_ATTR = [
+  ...["map_type", "key_size", "value_size", "max_entries", "map_flags", "frozen", "cpus", "locks"],
+] as const;
+
+/** Fields of a map's record by themselves. */
+export const MAP_FIELDS = [
+  ...["map_name", "map_extra", "refcnt", "usercnt", "evicted", "failed", "revision"],
+] as const;
+
+export const MAP_INFO = [...MAP_ATTR, ...MAP_FIELDS, "schema", "entries"] as const;
+
+/** Fields of a map of maps, of its template. */
+export const INNER_MAP = ["inner", "inner_max_entries", "inner_btf"] as const;
+
+/** A map as prog_resolve tells of it; those of INNER_MAP follow. */
+export const PROG_MAP = ["id", "btf", "map_name", ...MAP_ATTR] as const;
+
+/** Fields of a program's record. */
+export const PROG_INFO = [
+  ...["prog_type", "prog_name", "tag", "license", "gpl_compatible", "insn_cnt", "load_time"],
+  ...["created_by_uid", "expected_attach_type", "refcnt"],
+] as const;
+
+/** Instructions of a page in which they are stored, and the pages of one step of sending or reading them. */
+export const PAGE_INSNS = 8192;
+export const STEP_PAGES = 8;
+
+/** A map, and a program, as a run is shown them. */
+export const RUN_MAP = [
+  ...["id", "type", "locks", "key_size", "value_size", "max_entries", "flags", "value_bytes"],
+] as const;
+export const RUN_PROG = [
+  ...["load_time", "prog_type", "prog_name", "tag", "expected_attach_type", "func_info", "maps"],
+] as const;

@@ -70,7 +70,7 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
   const begin: Begin = async (call: Call, command, ...args) => {
     const { namespace, sid, hash, record, fingerprint } = call;
     const who = [sid, hash, record, fingerprint] as const;
-    const answer = await script.run(namespace, command, who, args);
+    const answer = await script.run(namespace, command, who, args, call.writes);
     if (answer.workLeft) hints.onWorkLeft(namespace);
     return answer;
   };

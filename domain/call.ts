@@ -7,6 +7,8 @@ import type { Caller } from "./token.ts";
 export interface Call extends Caller {
   record: string;
   fingerprint: string;
+  /** The command, which mostly reads, will write this time. */
+  writes?: boolean;
 }
 
 /** Runs a command of domain/lua; rejects with an Errno or another failure of errno.ts. */

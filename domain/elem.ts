@@ -41,7 +41,9 @@ export function elemCommands(run: Run) {
   return {
     async mapLookupElem(call: Call, fd: number, key: Buffer, { flags, value, touch }: Asked) {
       const more = [value ?? NONE, touch ? 1 : 0];
-      const reply = await run(call, "map_lookup_elem", fd, key, flags, ...more);
+      // To be looked at as a program looks moves an element of an LRU map.
+      const as = touch ? { ...call, writes: true } : call;
+      const reply = await run(as, "map_lookup_elem", fd, key, flags, ...more);
       const [found, id, revision, size] = reply;
       const all = padded(bytes(found), number(size));
       return { value: all, id: id === 1, revision: number(revision) };

@@ -9,6 +9,8 @@ import type { Kernel } from "./bpf.ts";
 const NAMESPACES = "bpf:namespaces";
 const PERIOD_MS = 250;
 const PER_TURN = 64;
+/** How often the library is said to be in use, and those of versions that are gone are deleted. */
+const KEEP_MS = 60_000;
 /** Silence of all sweepers beyond twice their cycle and this is an outage, and takes no lifetime. */
 const SLACK_MS = 750;
 
@@ -22,6 +24,8 @@ export class Sweeper {
   #stopped = false;
   /** Turns until every namespace has had its own. */
   #cycle = 1;
+  /** When the library was last said to be in use, by performance.now(). */
+  #kept = Number.NEGATIVE_INFINITY;
 
   constructor(kernel: Kernel, onError: (error: unknown) => void) {
     this.#kernel = kernel;
@@ -65,6 +69,11 @@ export class Sweeper {
   }
 
   async #turn(): Promise<void> {
+    const now = performance.now();
+    if (now - this.#kept >= KEEP_MS) {
+      this.#kept = now;
+      await this.#kernel.script.library.keepUsed().catch(this.#onError);
+    }
     const names = new Set(this.#urgent);
     this.#urgent.clear();
     for (const name of await this.#next()) names.add(name);

@@ -89,7 +89,7 @@ it("a kernel method runs the one Lua command that has its name", () => {
   const text = nouns.map((file) => read(`domain/${file}`)).join("\n");
   const ran = new Map<string, string[]>([["sweep", ["sweep"]]]);
   for (const [method, code] of parts(text, /^ {4}(?:async )?(\w+)(?:: |\()/gm)) {
-    const found = [...code.matchAll(/\b(?:run|born|begin)\(\s*call,\s*"(\w+)"/g)];
+    const found = [...code.matchAll(/\b(?:run|born|begin)\(\s*(?:call|as),\s*"(\w+)"/g)];
     const names = found.map(([, name = ""]) => name).filter((name) => !seconds.includes(name));
     if (names.length > 0) ran.set(snake(method), sorted(names));
   }

@@ -233,7 +233,7 @@ describe("two versions of the service", () => {
     expect(left).not.toContain(other.name);
     // Its own is in use by saying so, and what has another's name is nobody's to delete.
     expect(left).toEqual(expect.arrayContaining([bundle.name, "bpf_mine"]));
-    expect(await redis.zrange("bpf:libraries", 0, -1)).toEqual([bundle.name]);
+    expect(await redis.zrange("bpf:libraries", "0", "-1")).toEqual([bundle.name]);
     await redis.function("DELETE", "bpf_mine");
   });
 

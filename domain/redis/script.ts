@@ -118,13 +118,21 @@ export class Script {
     }
   }
 
-  /** @throws an Errno or another failure of errno.ts, as the command answers. */
-  async run(namespace: string, command: string, who: Who, args: Argument[]): Promise<Answer> {
+  /**
+   * @param writes of a command that mostly reads: this time it does not. A request that has a record writes it.
+   * @throws an Errno or another failure of errno.ts, as the command answers.
+   */
+  async run(
+    namespace: string,
+    command: string,
+    who: Who,
+    args: Argument[],
+    writes = who[2] !== "",
+  ): Promise<Answer> {
     const root = `bpf:{${namespace}}:`;
     const words = [root, `${root}meta`, command, ...who, ...args];
     const access = ACCESS.get(command) ?? "grow";
-    // The record of a request that may be repeated is a write.
-    let reply = await this.#call(access === "read" && who[2] !== "" ? "free" : access, words);
+    let reply = await this.#call(access === "read" && writes ? "free" : access, words);
     if (String(reply[0]) === "WRITES") reply = await this.#call("free", words);
     const [status, ...values] = reply;
     const code = String(status);

@@ -357,6 +357,9 @@ it.each([
 
 // Lua
 
+/** Stored in the list `work`: one that is taken from here breaks namespaces that have it in theirs. */
+const WORK_ITEMS = ["discard", "exit", "free", "put_maps", "put_slots", "unlink_pages"];
+
 it.each(LUA)(
   "%s has a header, at most 150 lines, and leaves the names of keys to kernel.lua",
   (file) => {
@@ -371,6 +374,43 @@ it.each(LUA)(
     expect(code).not.toMatch(/\bredis\.(p?call\(|error_reply|status_reply)/);
   },
 );
+
+/** Folders of domain/lua, each above those that it may use. */
+const LAYERS = [
+  "uapi",
+  "base",
+  "file",
+  "process",
+  "fs",
+  "map",
+  "map/types",
+  "prog",
+  "test_run",
+  "",
+];
+
+it("a folder of the Lua uses only itself and those below it", () => {
+  const folderOf = (module: string) =>
+    module === "uapi" ? module : module.split("/").slice(0, -1).join("/");
+  const upward: string[] = [];
+  for (const file of LUA) {
+    const own = LAYERS.indexOf(folderOf(file));
+    expect(own, file).toBeGreaterThanOrEqual(0);
+    for (const [, used = ""] of read(`domain/lua/${file}`).matchAll(/\buse\("([\w/]+)"\)/g)) {
+      if (LAYERS.indexOf(folderOf(used)) > own) upward.push(`${file} -> ${used}`);
+    }
+  }
+  expect(upward).toEqual([]);
+});
+
+it("the names of work items, which are stored, are those that are handled", () => {
+  const named = (verb: string) =>
+    sorted(
+      [...luaText.matchAll(new RegExp(`\\bwork\\.${verb}\\("(\\w+)"`, "g"))].map(([, n = ""]) => n),
+    );
+  expect(named("handle")).toEqual(WORK_ITEMS);
+  expect(named("push")).toEqual(WORK_ITEMS);
+});
 
 it("kernel.lua puts a key together in one function", () => {
   const code = read("domain/lua/base/kernel.lua").replaceAll(/--.*$/gm, "");

@@ -96,13 +96,17 @@ export const numbers: RequestHandler = (req: Matched, _res, next) => {
 
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 
-/** Deep bodies are refused before anything recursive touches them. */
-export const depth: RequestHandler = (req, _res, next) => {
-  const body: unknown = req.body;
+export function isTooDeep(body: unknown): boolean {
   let level = isObject(body) && !Buffer.isBuffer(body) ? [body] : [];
   for (let n = 0; level.length > 0; n++) {
-    if (n >= DEPTH) throw einval(`is nested more than ${DEPTH} deep`, "/body");
+    if (n >= DEPTH) return true;
     level = level.flatMap((value) => Object.values(value).filter(isObject));
   }
+  return false;
+}
+
+/** Deep bodies are refused before anything recursive touches them. */
+export const depth: RequestHandler = (req, _res, next) => {
+  if (isTooDeep(req.body)) throw einval(`is nested more than ${DEPTH} deep`, "/body");
   next();
 };

@@ -4,8 +4,9 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, expect, inject } from "vitest";
 import type { ApiKeys } from "../api/api_keys.ts";
-import { createService } from "../api/app.ts";
+import { createService, type Options } from "../api/app.ts";
 import { createKernel, type Kernel, type Settings } from "../domain/bpf.ts";
+import { checkResponse, comparingHooks } from "./hooks.ts";
 import { differences } from "./invariants.ts";
 
 /**
@@ -86,16 +87,31 @@ export class Session extends Client {
   }
 }
 
+/** Set by the vitest project "both paths": then each request goes the general path, read by both. */
+const COMPARED = process.env.FAST_PATH === "compared";
+
+function pathOptions(
+  fastPath: Options["fastPath"],
+  faults: Error[],
+): Pick<Options, "fastPath" | "hooks"> {
+  if (fastPath !== undefined || !COMPARED) {
+    return { fastPath: fastPath ?? "on", hooks: { onResponse: checkResponse } };
+  }
+  return { fastPath: "compared", hooks: comparingHooks((fault) => faults.push(fault)) };
+}
+
+/** @param fastPath as of the service; by default "on", or as the vitest project has it. */
 export async function testService(
   keys?: ApiKeys,
   settings: Partial<Settings> = {},
+  fastPath?: Options["fastPath"],
 ): Promise<TestService> {
   const kernel = createKernel(inject("redisUrl"), randomBytes(32), settings);
   await kernel.script.ready();
   const faults: Error[] = [];
   const server = await createService(
     { kernel, keys, ready: () => kernel.script.ping() },
-    { validateResponses: true, onFault: (error) => faults.push(error) },
+    { ...pathOptions(fastPath, faults), onFault: (error) => faults.push(error) },
   );
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -1,7 +1,7 @@
-import { createServer, IncomingMessage, type Server, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import express, { type Express, type Request, type RequestHandler, type Response } from "express";
 import type { Caller } from "../domain/token.ts";
+import { withAppPrototypes } from "./app_prototypes.ts";
 import { body, type RawRequest } from "./body.ts";
 import { document, type Operation, routes } from "./document.ts";
 import { HttpError, type OnFault, problemHandler, sendProblem } from "./errors.ts";
@@ -120,25 +120,6 @@ async function createApp(context: Context, options: Options, schemas: Schemas): 
   app.use(notFound, problemHandler(options.onFault, options.hooks?.onGeneralError));
   await warmUp(app, validator);
   return app;
-}
-
-/**
- * Express gives every request and response a new prototype, which costs more than all the rest of
- * it. These constructors make them with the app's own prototypes, so that nothing is left to change.
- */
-function withAppPrototypes(app: Express) {
-  function Req(this: IncomingMessage, socket: Socket) {
-    IncomingMessage.call(this as never, socket);
-  }
-  function Res(this: ServerResponse, req: IncomingMessage, options: object) {
-    (ServerResponse as unknown as (...args: unknown[]) => void).call(this, req, options);
-  }
-  Req.prototype = app.request;
-  Res.prototype = app.response;
-  return {
-    IncomingMessage: Req as unknown as typeof IncomingMessage,
-    ServerResponse: Res as unknown as typeof ServerResponse,
-  };
 }
 
 /** Slow senders are cut; kept connections outlive a balancer's idle minute. */

@@ -66,6 +66,7 @@ export function createFastPath(context: Context, paths: Paths): Listener {
   }
 
   return read(new PlainRequests(context.kernel, paths.find), (req, res, plain) => {
+    hooks.onFastRequest?.(req, plain?.request);
     if (plain) run(req, res, plain);
     else general(req, res);
   });

@@ -96,13 +96,16 @@ export const numbers: RequestHandler = (req: Matched, _res, next) => {
 
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 
-export function isTooDeep(body: unknown): boolean {
-  let level = isObject(body) && !Buffer.isBuffer(body) ? [body] : [];
-  for (let n = 0; level.length > 0; n++) {
-    if (n >= DEPTH) return true;
-    level = level.flatMap((value) => Object.values(value).filter(isObject));
-  }
+function isDeeper(value: unknown, levels: number): boolean {
+  if (!isObject(value)) return false;
+  if (levels === 0) return true;
+  const parts = Array.isArray(value) ? value : Object.values(value);
+  for (const part of parts) if (isDeeper(part, levels - 1)) return true;
   return false;
+}
+
+export function isTooDeep(body: unknown): boolean {
+  return !Buffer.isBuffer(body) && isDeeper(body, DEPTH);
 }
 
 /** Deep bodies are refused before anything recursive touches them. */

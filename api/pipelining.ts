@@ -6,8 +6,19 @@ import type { Socket } from "node:net";
  * orders the responses, but announces a request as soon as it has parsed it.
  */
 
-/** Requests that may wait on one connection before it is read no further. */
+/** Requests that may wait on one connection before the service stops to read it. */
 const MAX_WAITING = 16;
+
+/** As node:http does itself when responses pile up; it restarts a socket after every message else. */
+function stopReading(socket: Socket & { _paused?: boolean }): void {
+  socket._paused = true;
+  socket.pause();
+}
+
+/** Node restarts what it finds paused when a socket has drained. */
+function readOn(socket: Socket): void {
+  socket.emit("drain");
+}
 
 interface Connection {
   waiting: number;
@@ -42,10 +53,10 @@ export function inOrder(listener: Listener): Listener {
   function wait(connection: Connection, req: IncomingMessage, res: ServerResponse): void {
     const { socket } = req;
     connection.waiting += 1;
-    if (connection.waiting >= MAX_WAITING) socket.pause();
+    if (connection.waiting >= MAX_WAITING) stopReading(socket);
     res.once("socket", () => {
       connection.waiting -= 1;
-      if (connection.waiting === MAX_WAITING - 1) socket.resume();
+      if (connection.waiting === MAX_WAITING - 1) readOn(socket);
       listener(req, res);
     });
   }

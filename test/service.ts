@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, expect, inject } from "vitest";
 import type { ApiKeys } from "../api/api_keys.ts";
 import { createService, type Options } from "../api/app.ts";
+import type { Hooks } from "../api/fast_path.ts";
 import { createKernel, type Kernel, type Settings } from "../domain/bpf.ts";
 import { checkResponse, comparingHooks } from "./hooks.ts";
 import { differences } from "./invariants.ts";
@@ -67,6 +68,8 @@ export interface TestService {
   base: string;
   server: Server;
   kernel: Kernel;
+  /** How many requests the fast path has taken. */
+  fastRequests(): number;
   /** A namespace nobody has used, cleaned and checked after the test. */
   namespace(): string;
   /** A session, of root unless told otherwise. */
@@ -90,28 +93,33 @@ export class Session extends Client {
 /** Set by the vitest project "both paths": then each request goes the general path, read by both. */
 const COMPARED = process.env.FAST_PATH === "compared";
 
-function pathOptions(
-  fastPath: Options["fastPath"],
-  faults: Error[],
-): Pick<Options, "fastPath" | "hooks"> {
-  if (fastPath !== undefined || !COMPARED) {
-    return { fastPath: fastPath ?? "on", hooks: { onResponse: checkResponse } };
-  }
-  return { fastPath: "compared", hooks: comparingHooks((fault) => faults.push(fault)) };
+function createHooks(compared: boolean, faults: Error[]) {
+  let taken = 0;
+  const comparing: Hooks = compared ? comparingHooks((fault) => faults.push(fault)) : {};
+  const hooks: Hooks = {
+    onResponse: checkResponse,
+    ...comparing,
+    onFastRequest(req, request) {
+      if (request) taken += 1;
+      comparing.onFastRequest?.(req, request);
+    },
+  };
+  return { hooks, fastRequests: () => taken };
 }
 
 /** @param fastPath as of the service; by default "on", or as the vitest project has it. */
 export async function testService(
   keys?: ApiKeys,
   settings: Partial<Settings> = {},
-  fastPath?: Options["fastPath"],
+  fastPath: NonNullable<Options["fastPath"]> = COMPARED ? "compared" : "on",
 ): Promise<TestService> {
   const kernel = createKernel(inject("redisUrl"), randomBytes(32), settings);
   await kernel.script.ready();
   const faults: Error[] = [];
+  const { hooks, fastRequests } = createHooks(fastPath === "compared", faults);
   const server = await createService(
     { kernel, keys, ready: () => kernel.script.ping() },
-    { ...pathOptions(fastPath, faults), onFault: (error) => faults.push(error) },
+    { fastPath, hooks, onFault: (error) => faults.push(error) },
   );
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -136,6 +144,7 @@ export async function testService(
     base,
     server,
     kernel,
+    fastRequests,
     namespace() {
       const name = `t-${randomBytes(8).toString("hex")}`;
       used.push(name);

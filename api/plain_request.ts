@@ -10,8 +10,8 @@ import type { FindRoute, FoundRoute, PlainRoute } from "./plain_routes.ts";
  */
 
 const BODY_MAX = 65_536;
-/** No fragment, and nothing that a URL parser rewrites. */
-const PATH = /^[\w.~:+,=@%/-]*$/;
+/** No absolute form, no fragment, and nothing that a URL parser rewrites. */
+const PATH = /^\/[\w.~:+,=@%/-]*$/;
 const UNRESERVED = /^[\w.~%-]+$/;
 const RESERVED_TOO = /^[\w.~%:/,=@-]+$/;
 const INTEGER = /^(0|[1-9]\d{0,15})$/;

@@ -1,13 +1,36 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
+const FOLDER = join(import.meta.dirname, "test");
+
+/** These start services of their own, break the network, or compare the paths themselves. */
+const OWN_SERVICE = ["both_paths", "contract", "faults", "server", "topology"];
+
+/** The files that send requests to a test service. */
+const httpTests = readdirSync(FOLDER)
+  .filter((file) => file.endsWith(".test.ts") && !OWN_SERVICE.includes(file.split(".")[0] ?? ""))
+  .filter((file) => readFileSync(join(FOLDER, file), "utf8").includes("testService("))
+  .map((file) => `test/${file}`);
+
+/**
+ * "suite" has all tests; requests go the way that they go in use. "both paths" repeats the HTTP tests
+ * with every request read by the fast path and by the general one: a difference is a fault.
+ */
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
     globalSetup: "test/redis.setup.ts",
     pool: "forks",
     fileParallelism: true,
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    projects: [
+      { extends: true, test: { name: "suite", include: ["test/**/*.test.ts"] } },
+      {
+        extends: true,
+        test: { name: "both paths", include: httpTests, env: { FAST_PATH: "compared" } },
+      },
+    ],
   },
 });

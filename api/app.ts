@@ -1,27 +1,47 @@
-import { createServer, IncomingMessage, type Server, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
-import express, { type Express, type Request, type RequestHandler } from "express";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import express, { type Express, type Request, type RequestHandler, type Response } from "express";
 import type { Caller } from "../domain/token.ts";
-import { body } from "./body.ts";
-import { document, routes } from "./document.ts";
+import { withAppPrototypes } from "./app_prototypes.ts";
+import { body, type RawRequest } from "./body.ts";
+import { document, type Operation, routes } from "./document.ts";
 import { HttpError, type OnFault, problemHandler, sendProblem } from "./errors.ts";
-import { explain } from "./explain.ts";
-import { createFastLane } from "./fast_lane.ts";
+import { createExplain } from "./explain.ts";
+import { createComparison, createFastPath, type Hooks } from "./fast_path.ts";
 import * as guard from "./guard.ts";
-import { bearer, type Context, type Handler, idempotency } from "./handler.ts";
+import {
+  ANONYMOUS,
+  bearer,
+  type Context,
+  fingerprintOf,
+  type Handler,
+  type HandlerRequest,
+  type HandlerResponse,
+  recordName,
+} from "./handler.ts";
 import { handlers } from "./handlers/index.ts";
 import { assets } from "./handlers/service.ts";
+import { inOrder } from "./pipelining.ts";
+import { createRouter } from "./plain_routes.ts";
 import { refuse } from "./problem.ts";
+import { nextId, requestId, respond, setCommonHeaders } from "./respond.ts";
+import { createSchemas, type Schemas } from "./schemas.ts";
 import { noEventsToHead, sendEvents } from "./sse.ts";
 import { createValidator, type Security, warmUp } from "./validation.ts";
 
 /** The application, without a port: what ships is what is tested. */
 
-interface Identified extends Request {
+interface Identified extends Request, Pick<RawRequest, "raw"> {
   caller?: Caller;
+  openapi?: { pathParams: Record<string, unknown> };
 }
 
-const NOBODY: Caller = { namespace: "", sid: "", hash: "" };
+export interface Options {
+  onFault: OnFault;
+  /** For tests: "off" sends all requests the general path, "compared" those that both have read. */
+  fastPath?: "on" | "off" | "compared";
+  /** For tests. */
+  hooks?: Hooks;
+}
 
 /** No security scheme of the document may be without its check. */
 function securityOf({ kernel }: Context): Security {
@@ -41,94 +61,65 @@ function securityOf({ kernel }: Context): Security {
   return checks;
 }
 
-function answer(context: Context, handler: Handler, onFault: OnFault): RequestHandler {
-  return async (req: Identified, res) => {
-    const caller = req.caller ?? NOBODY;
-    const call = { ...caller, ...idempotency(req, caller.sid) };
-    const reply = await handler(context, { req, call });
-    if (reply.events) return sendEvents(reply.events, res, onFault);
-    res.status(reply.status).set(reply.headers ?? {});
-    if (reply.bytes) res.type(reply.type ?? "application/octet-stream").send(reply.bytes);
-    else if (reply.body) res.json(reply.body);
-    else res.end();
-  };
+/** What Express and the validator have made of a request. */
+function handlerRequest(req: Identified, res: ServerResponse): HandlerRequest {
+  const { headers, query, caller = ANONYMOUS } = req;
+  const call = { ...caller, record: "", fingerprint: fingerprintOf(req, req.raw) };
+  call.record = recordName(caller.sid, { call, headers });
+  const accepts = (types: string[]) => req.accepts(types);
+  const params = req.openapi?.pathParams ?? {};
+  return { call, params, query, body: req.body, headers, accepts, res };
 }
 
-export interface Options {
-  /** Checks every JSON answer against the document; for tests. */
-  validateResponses?: boolean;
-  onFault: OnFault;
+const NOT_MODIFIED = { status: 304, body: undefined, bytes: undefined };
+
+/** Whether If-None-Match says that the client has this response; Express reads the ETag from `res`. */
+function isFresh(req: Request, res: Response, { status, headers = {} }: HandlerResponse): boolean {
+  if (req.headers["if-none-match"] === undefined || status !== 200) return false;
+  res.set(headers);
+  return req.fresh;
+}
+
+function answer(
+  context: Context,
+  { operationId }: Operation,
+  handler: Handler,
+  { onFault, hooks }: Options,
+): RequestHandler {
+  return async (req: Identified, res) => {
+    const request = handlerRequest(req, res);
+    hooks?.onGeneralRequest?.(req, request);
+    const response = await handler(context, request);
+    if (response.events) return sendEvents(response.events, res, onFault);
+    hooks?.onResponse?.(operationId, response);
+    const id = String(res.getHeader("x-request-id"));
+    respond(res, id, isFresh(req, res, response) ? { ...response, ...NOT_MODIFIED } : response);
+  };
 }
 
 const notFound: RequestHandler = (req) => {
   throw new HttpError(404, "not-found", `no route ${req.path}`);
 };
 
-async function createApp(context: Context, options: Options): Promise<Express> {
+async function createApp(context: Context, options: Options, schemas: Schemas): Promise<Express> {
   const app = express();
   app.set("etag", false);
   app.set("x-powered-by", false);
   app.set("query parser", "simple");
   app.set("case sensitive routing", true);
-  const validator = createValidator(
-    document,
-    securityOf(context),
-    options.validateResponses ?? false,
-  );
+  const validator = createValidator(document, securityOf(context));
   app.use(noEventsToHead, guard.head, assets, guard.contentType);
-  app.use(
-    validator.authenticate,
-    guard.conditions,
-    guard.numbers,
-    body,
-    guard.depth,
-    validator.validate,
-    explain,
-  );
+  app.use(validator.authenticate, guard.conditions, guard.numbers, body, guard.depth);
+  app.use(validator.validate, createExplain(schemas));
   for (const { method, path, operation } of routes) {
     const handler = handlers[operation.operationId];
     if (!handler) throw new Error(`openapi.yaml: no handler for ${operation.operationId}`);
-    app[method](path.replaceAll(/\{(\w+)\}/g, ":$1"), answer(context, handler, options.onFault));
+    const route = path.replaceAll(/\{(\w+)\}/g, ":$1");
+    app[method](route, answer(context, operation, handler, options));
   }
-  app.use(notFound, problemHandler(options.onFault));
+  app.use(notFound, problemHandler(options.onFault, options.hooks?.onGeneralError));
   await warmUp(app, validator);
   return app;
-}
-
-let requests = 0;
-const BOOT = Date.now().toString(36);
-const REQUEST_ID = /^[\w.-]{1,64}$/;
-
-function nextId(): string {
-  requests += 1;
-  return `${BOOT}-${requests}`;
-}
-
-function label(req: IncomingMessage, res: ServerResponse): void {
-  const given = req.headers["x-request-id"];
-  const id = typeof given === "string" && REQUEST_ID.test(given) ? given : nextId();
-  res.setHeader("x-request-id", id);
-  res.setHeader("cache-control", "no-store");
-  res.setHeader("x-content-type-options", "nosniff");
-}
-
-/**
- * Express gives every request and response a new prototype, which costs more than all the rest of
- * it: here they are born with the app's own, so that nothing is left to change.
- */
-function bornAs(app: Express) {
-  function Req(this: IncomingMessage, socket: Socket) {
-    IncomingMessage.call(this as never, socket);
-  }
-  function Res(this: ServerResponse, req: IncomingMessage, options: object) {
-    (ServerResponse as unknown as (...args: unknown[]) => void).call(this, req, options);
-  }
-  Req.prototype = app.request;
-  Res.prototype = app.response;
-  return {
-    IncomingMessage: Req as unknown as typeof IncomingMessage,
-    ServerResponse: Res as unknown as typeof ServerResponse,
-  };
 }
 
 /** Slow senders are cut; kept connections outlive a balancer's idle minute. */
@@ -143,14 +134,23 @@ const MAX_CONNECTIONS = 10_000;
 
 /** @throws when the document and the handlers do not fit together. */
 export async function createService(context: Context, options: Options): Promise<Server> {
-  const app = await createApp(context, options);
+  const { onFault, fastPath = "on", hooks = {} } = options;
+  const schemas = createSchemas();
+  const app = await createApp(context, options, schemas);
+  const general = (req: IncomingMessage, res: ServerResponse) => {
+    setCommonHeaders(res, requestId(req));
+    app(req, res);
+  };
   const sendError = (error: Error, req: IncomingMessage, res: ServerResponse) =>
-    sendProblem(error, req, res, options.onFault);
-  const fastLane = createFastLane(context.kernel, app, sendError);
-  const server = createServer({ ...bornAs(app), ...LIMITS }, (req, res) => {
-    label(req, res);
-    if (!fastLane(req, res)) app(req, res);
-  });
+    sendProblem(error, req, res, onFault);
+  const paths = { find: createRouter(routes, handlers, schemas), general, sendError, hooks };
+  const listeners = {
+    on: () => createFastPath(context, paths),
+    off: () => general,
+    compared: () => createComparison(context, paths),
+  };
+  const listener = inOrder(listeners[fastPath]());
+  const server = createServer({ ...withAppPrototypes(app), ...LIMITS }, listener);
   server.on("clientError", (error, socket) => refuse(error, socket, nextId()));
   server.maxConnections = MAX_CONNECTIONS;
   return server;

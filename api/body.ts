@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import express, { type Request, type RequestHandler } from "express";
-import type { RawRequest } from "./handler.ts";
+import { einval } from "../domain/errno.ts";
 
 /** Bodies: JSON or bytes, unpacked by nobody, as large as the operation needs. */
 
@@ -16,6 +16,13 @@ const LIMITS = new Map([
   ["/v1/fds/{fd}/records", 9 * MIB],
   ["/v1/fds/{fd}/batch", 17 * MIB],
 ]);
+
+/** Keeps the raw body only for an Idempotency-Key, whose fingerprint needs it. */
+export interface RawRequest extends IncomingMessage {
+  raw?: Buffer;
+  /** The body, if the fast path has read it before it left the request to the general path. */
+  octets?: Buffer;
+}
 
 function keepRaw(req: IncomingMessage, _res: unknown, raw: Buffer): void {
   if (req.headers["idempotency-key"] !== undefined) (req as RawRequest).raw = raw;
@@ -33,10 +40,37 @@ const usual = parsers(LIMIT);
 const special = new Map([...LIMITS].map(([route, limit]) => [route, parsers(limit)]));
 
 interface Matched extends Request {
+  octets?: Buffer;
   openapi?: { openApiRoute: string };
 }
 
+/** Calls back with the whole body; never for a client that disconnects before its end. */
+export function readBody(req: RawRequest, done: (octets: Buffer) => void): void {
+  let octets: Buffer | undefined;
+  req.on("data", (chunk: Buffer) => {
+    octets = octets === undefined ? chunk : Buffer.concat([octets, chunk]);
+  });
+  req.on("end", () => {
+    req.octets = octets ?? Buffer.alloc(0);
+    done(req.octets);
+  });
+}
+
+/** As body-parser parses it. @throws EINVAL */
+export function parseJson(octets: Buffer): unknown {
+  const text = octets.toString();
+  try {
+    return JSON.parse(text.startsWith("\ufeff") ? text.slice(1) : text);
+  } catch (error) {
+    throw einval((error as Error).message, "/body");
+  }
+}
+
 export const body: RequestHandler = (req: Matched, res, next) => {
+  if (req.octets !== undefined) {
+    req.body = parseJson(req.octets);
+    return next();
+  }
   const [json, raw] = special.get(req.openapi?.openApiRoute ?? "") ?? usual;
   const parse = req.headers["content-type"] === "application/octet-stream" ? raw : json;
   parse(req, res, next);

@@ -8,6 +8,8 @@ export interface Parameter {
   $ref?: string;
   name: string;
   in: string;
+  required?: boolean;
+  allowReserved?: boolean;
   schema?: { $ref?: string; type?: string };
 }
 
@@ -18,7 +20,7 @@ export interface Operation {
   "x-bpf-command": string[];
   "x-errnos": string[];
   requestBody?: { required?: boolean; content: Record<string, unknown> };
-  responses: Record<string, { $ref?: string }>;
+  responses: Record<string, { $ref?: string; content?: Record<string, unknown> }>;
 }
 
 export interface Document {
@@ -56,9 +58,9 @@ export function resolve(parameter: Parameter): Parameter {
   return name === undefined ? parameter : (document.components.parameters[name] as Parameter);
 }
 
-function isInteger({ schema }: Parameter): boolean {
+export function typeOf({ schema }: Parameter): string | undefined {
   const name = schema?.$ref?.split("/").at(-1);
-  return (name === undefined ? schema : document.components.schemas[name])?.type === "integer";
+  return (name === undefined ? schema : document.components.schemas[name])?.type;
 }
 
 /** Names of parameters that are integers wherever they appear. */
@@ -66,6 +68,6 @@ export const INTEGER_PARAMETERS: ReadonlySet<string> = new Set(
   routes
     .flatMap(({ operation }) => operation.parameters ?? [])
     .map(resolve)
-    .filter(isInteger)
+    .filter((parameter) => typeOf(parameter) === "integer")
     .map(({ name }) => name),
 );

@@ -155,6 +155,13 @@ export function sendProblem(
   res.end(text);
 }
 
-export function problemHandler(onFault: OnFault): ErrorRequestHandler {
-  return (error: Error, req, res, _next) => sendProblem(error, req, res, onFault);
+/** @param onError for tests. */
+export function problemHandler(
+  onFault: OnFault,
+  onError?: (req: IncomingMessage, error: Error) => void,
+): ErrorRequestHandler {
+  return (error: Error, req, res, _next) => {
+    onError?.(req, error);
+    sendProblem(error, req, res, onFault);
+  };
 }

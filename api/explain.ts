@@ -1,8 +1,8 @@
 import type { ErrorObject } from "ajv";
-import { Ajv2020 } from "ajv/dist/2020.js";
 import type { ErrorRequestHandler, Request } from "express";
 import { didYouMean } from "../domain/nearest.ts";
-import { document, type Operation, resolve } from "./document.ts";
+import { document, type Operation, type Route, resolve } from "./document.ts";
+import { escapePointer, type Schemas } from "./schemas.ts";
 
 /**
  * What the document refuses, in a sentence. The validator tells every branch of a union, and not what
@@ -32,9 +32,6 @@ interface Matched extends Request {
   openapi?: { openApiRoute: string; schema: Operation };
 }
 
-const ajv = new Ajv2020({ strict: false, validateFormats: false, verbose: true });
-ajv.addSchema(document, "openapi.yaml");
-
 const KINDS: Readonly<Record<string, string>> = {
   array: "an array",
   boolean: "true or false",
@@ -44,7 +41,6 @@ const KINDS: Readonly<Record<string, string>> = {
 };
 const SHOWN_MAX = 60;
 
-const segment = (name: string) => name.replaceAll("~", "~0").replaceAll("/", "~1");
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
@@ -74,7 +70,7 @@ function sentence({ keyword, instancePath: path, ...error }: ErrorObject): Misma
       const name = String(params.additionalProperty);
       const known = Object.keys((error.parentSchema as Schema).properties ?? {});
       const near = didYouMean(name, known) || `: there are ${known.join(", ")}`;
-      return { path: `${path}/${segment(name)}`, message: `is no field here${near}` };
+      return { path: `${path}/${escapePointer(name)}`, message: `is no field here${near}` };
     }
     case "required":
       return { path: `${path}/${params.missingProperty}`, message: "is missing" };
@@ -156,15 +152,13 @@ function explained(errors: readonly ErrorObject[], at: number): Mismatch {
   return explained(errors, ends[meant] as number);
 }
 
-function bodyMismatch({ method, body, openapi }: Matched): Mismatch | undefined {
-  const route = segment(openapi?.openApiRoute ?? "").replace(/[{}]/g, encodeURIComponent);
-  const place = `paths/${route}/${method.toLowerCase()}/requestBody/content/application~1json`;
-  // Compiled at its first use, and found again by its name.
-  const valid = ajv.getSchema(`openapi.yaml#/${place}/schema`);
+function bodyMismatch(schemas: Schemas, { method, body, openapi }: Matched): Mismatch | undefined {
+  const path = openapi?.openApiRoute ?? "";
+  const valid = schemas.body({ method: method.toLowerCase() as Route["method"], path });
   valid?.(body);
   if (!valid?.errors) return undefined;
-  const { path, message } = explained(valid.errors, valid.errors.length - 1);
-  return { path: `/body${path}`, message };
+  const mismatch = explained(valid.errors, valid.errors.length - 1);
+  return { path: `/body${mismatch.path}`, message: mismatch.message };
 }
 
 function parameterMismatch({ path, message }: Mismatch, { openapi }: Matched): Mismatch {
@@ -180,15 +174,17 @@ function parameterMismatch({ path, message }: Mismatch, { openapi }: Matched): M
 
 const isOfBody = ({ path }: Mismatch) => /^\/body(\/|$)/.test(path);
 
-export const explain: ErrorRequestHandler = (error: Refused, req: Matched, _res, next) => {
-  const { status, errors } = error;
-  if (status === 400 && errors) {
-    const rest = errors.filter((mismatch) => !isOfBody(mismatch));
-    const body = rest.length < errors.length ? bodyMismatch(req) : undefined;
-    error.errors = [
-      ...rest.map((mismatch) => parameterMismatch(mismatch, req)),
-      ...(body ? [body] : errors.filter(isOfBody)),
-    ];
-  }
-  next(error);
-};
+export function createExplain(schemas: Schemas): ErrorRequestHandler {
+  return (error: Refused, req: Matched, _res, next) => {
+    const { status, errors } = error;
+    if (status === 400 && errors) {
+      const rest = errors.filter((mismatch) => !isOfBody(mismatch));
+      const body = rest.length < errors.length ? bodyMismatch(schemas, req) : undefined;
+      error.errors = [
+        ...rest.map((mismatch) => parameterMismatch(mismatch, req)),
+        ...(body ? [body] : errors.filter(isOfBody)),
+      ];
+    }
+    next(error);
+  };
+}

@@ -7,7 +7,7 @@ import { jsonLength } from "../domain/schema/limits.ts";
 import type { Json } from "../domain/schema/scalar.ts";
 import type { Type } from "../domain/schema/type.ts";
 import { fdBytes, parseBytes } from "./bytes.ts";
-import { type Asked, type Context, pathNumber } from "./handler.ts";
+import { type Context, type HandlerRequest, pathNumber } from "./handler.ts";
 
 /** How keys and values are written in requests and answers: `?format=` names the form of answers. */
 
@@ -34,10 +34,6 @@ function isSlot(body: unknown): body is { fd: number } {
   if (typeof body !== "object" || body === null || Object.keys(body).join() !== "fd") return false;
   const { fd } = body as { fd: unknown };
   return typeof fd === "number" && Number.isInteger(fd) && fd >= 0 && fd < 2 ** 31;
-}
-
-export function isBytes(body: unknown): boolean {
-  return typeof body === "string" || isSlot(body);
 }
 
 /** Literals or plain hex; {fd} for a slot. @throws EINVAL */
@@ -140,9 +136,14 @@ async function formOfMap(kernel: Kernel, call: Call, fd: number): Promise<Form> 
   return jsonForm(info);
 }
 
-export async function formOf({ kernel }: Context, { req, call }: Asked): Promise<Form> {
-  const { format = "hex" } = req.query as { format?: keyof typeof FORMS | "json" };
-  return format === "json" ? formOfMap(kernel, call, pathNumber(req, "fd")) : FORMS[format];
+/** The form of answers in hex or base64; undefined for JSON, whose form the map's schema tells. */
+export function textForm({ query }: HandlerRequest): Form | undefined {
+  const { format = "hex" } = query as { format?: keyof typeof FORMS | "json" };
+  return format === "json" ? undefined : FORMS[format];
+}
+
+export function schemaForm({ kernel }: Context, request: HandlerRequest): Promise<Form> {
+  return formOfMap(kernel, request.call, pathNumber(request, "fd"));
 }
 
 /** {id} for what is in a slot of an array of objects. */

@@ -96,13 +96,20 @@ export const numbers: RequestHandler = (req: Matched, _res, next) => {
 
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 
+function isDeeper(value: unknown, levels: number): boolean {
+  if (!isObject(value)) return false;
+  if (levels === 0) return true;
+  const parts = Array.isArray(value) ? value : Object.values(value);
+  for (const part of parts) if (isDeeper(part, levels - 1)) return true;
+  return false;
+}
+
+export function isTooDeep(body: unknown): boolean {
+  return !Buffer.isBuffer(body) && isDeeper(body, DEPTH);
+}
+
 /** Deep bodies are refused before anything recursive touches them. */
 export const depth: RequestHandler = (req, _res, next) => {
-  const body: unknown = req.body;
-  let level = isObject(body) && !Buffer.isBuffer(body) ? [body] : [];
-  for (let n = 0; level.length > 0; n++) {
-    if (n >= DEPTH) throw einval(`is nested more than ${DEPTH} deep`, "/body");
-    level = level.flatMap((value) => Object.values(value).filter(isObject));
-  }
+  if (isTooDeep(req.body)) throw einval(`is nested more than ${DEPTH} deep`, "/body");
   next();
 };

@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
-import type { Request } from "express";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Call, Kernel } from "../domain/bpf.ts";
 import { BadToken } from "../domain/errno.ts";
+import type { Caller } from "../domain/token.ts";
 import type { ApiKeys } from "./api_keys.ts";
 import type { Events } from "./sse.ts";
 
-/** What a handler is given and what it gives: HTTP in, one command, HTTP out. */
+/** What a handler gets and what it returns: a checked request in, one command, a response out. */
 
 export interface Context {
   kernel: Kernel;
@@ -15,67 +16,79 @@ export interface Context {
   ready(): Promise<void>;
 }
 
-export interface Reply {
+/** A request that matches the document. Both paths make the same: Express's and the fast one. */
+export interface HandlerRequest {
+  /** Operations without a session get an anonymous caller. */
+  call: Call;
+  /** Path and query parameters: numbers converted, defaults filled in. */
+  params: Readonly<Record<string, unknown>>;
+  query: Readonly<Record<string, unknown>>;
+  /** JSON with its defaults filled in, a Buffer for octets, undefined without a body. */
+  body: unknown;
+  headers: IncomingHttpHeaders;
+  /** Which of the media types the client prefers, false for none. */
+  accepts(types: string[]): string | false;
+  /** Tells requests that wait whether the client is still connected. */
+  res: ServerResponse;
+}
+
+export interface HandlerResponse {
   status: number;
   /** JSON, or bytes with their type. */
-  body?: object;
-  bytes?: Buffer;
+  body?: object | undefined;
+  bytes?: Buffer | undefined;
   type?: string;
-  headers?: Record<string, string>;
-  /** Instead of a body: events, as they come. */
+  headers?: Readonly<Record<string, string>>;
+  /** Instead of a body: events, sent as they arrive. */
   events?: Events;
 }
 
-export interface Asked {
-  req: Request;
-  /** Who calls; of nobody's for the operations without a session. */
-  call: Call;
-}
+export type Handler = (context: Context, request: HandlerRequest) => Promise<HandlerResponse>;
 
-export type Handler = (context: Context, asked: Asked) => Promise<Reply>;
-
-export const ok = (body: object): Reply => ({ status: 200, body });
-export const created = (body: object): Reply => ({ status: 201, body });
+export const ok = (body: object): HandlerResponse => ({ status: 200, body });
+export const created = (body: object): HandlerResponse => ({ status: 201, body });
 export const OCTETS = "application/octet-stream";
 
-/** Whether the answer is to be bytes as they are. */
-export function wantsOctets(req: Request): boolean {
-  return req.accepts(["json", OCTETS]) === OCTETS;
+/** Whether the client prefers bytes to JSON. */
+export function wantsOctets(request: HandlerRequest): boolean {
+  return request.accepts(["json", OCTETS]) === OCTETS;
 }
 
-export const done: Reply = { status: 204 };
-export const revised = (revision: number) => ({ "bpf-map-revision": String(revision) });
+export const done: HandlerResponse = { status: 204 };
+export const revisionHeader = (revision: number) => ({ "bpf-map-revision": String(revision) });
 
+export const ANONYMOUS: Caller = { namespace: "", sid: "", hash: "" };
 const BEARER = /^Bearer +([\w.-]+)$/i;
 
 /** @throws BadToken */
-export function bearer(kernel: Kernel, header: string | undefined) {
+export function bearer(kernel: Kernel, header: string | undefined): Caller {
   const token = BEARER.exec(header ?? "")?.[1];
   if (token === undefined) throw new BadToken("Authorization: Bearer <session token> is missing");
   return kernel.tokens.read(token);
 }
 
-/** The raw body is kept only when an Idempotency-Key asks for its fingerprint. */
-export interface RawRequest extends Request {
-  raw?: Buffer;
-}
-
-/** The record under which a repeat of this request finds its first answer; empty without a key. */
-export function idempotency(req: RawRequest, owner: string) {
-  const key = req.get("idempotency-key");
-  if (key === undefined || req.method === "GET") return { record: "", fingerprint: "" };
-  const fingerprint = createHash("sha256")
-    .update(`${req.method} ${req.originalUrl}\n`)
-    .update(req.raw ?? "")
+/** Tells a repeat of a request with an Idempotency-Key from another that uses the same key. */
+export function fingerprintOf({ method, url, headers }: IncomingMessage, body?: Buffer): string {
+  if (headers["idempotency-key"] === undefined || method === "GET") return "";
+  return createHash("sha256")
+    .update(`${method} ${url}\n`)
+    .update(body ?? "")
     .digest("base64url");
-  return { record: `${owner}:${key}`, fingerprint };
 }
 
-export function pathNumber(req: Request, name: string): number {
-  return Number(req.params[name]);
+/** The record under which a repeat of the request finds its first answer; empty without a key. */
+export function recordName(
+  owner: string,
+  { call, headers }: Pick<HandlerRequest, "headers"> & { call: Pick<Call, "fingerprint"> },
+): string {
+  return call.fingerprint === "" ? "" : `${owner}:${headers["idempotency-key"]}`;
 }
 
-/** A query parameter as the validator left it: defaults filled in, numbers converted. */
-export function query<T>(req: Request, name: string): T {
-  return (req.query as Record<string, unknown>)[name] as T;
+export function pathNumber({ params }: HandlerRequest, name: string): number {
+  return params[name] as number;
+}
+
+/** A query parameter: with its default, numbers converted. */
+export function query<T>(request: HandlerRequest, name: string): T {
+  return request.query[name] as T;
 }

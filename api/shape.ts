@@ -2,22 +2,23 @@ import type { Document } from "./document.ts";
 
 /**
  * The document as the validator needs it. For every operation it walks all of it twice, so what
- * decides no validation stays out: texts, examples, extensions, and answers where none are checked.
+ * decides no validation stays out: texts, examples, extensions and responses.
  */
 
-const TEXTS = new Set(["description", "summary", "title", "example", "examples", "tags"]);
+const UNUSED = new Set([
+  ...["description", "summary", "title", "example", "examples", "tags", "responses"],
+]);
 /** Below these, names are what the document describes, not its own words. */
 const NAMES = new Set(["properties", "paths", "schemas", "parameters", "securitySchemes"]);
 /** Below these is data, whatever it looks like. */
 const DATA = new Set(["const", "default", "enum"]);
 
-function trimmed(value: unknown, named: boolean, answers: boolean): unknown {
-  if (Array.isArray(value)) return value.map((item) => trimmed(item, false, answers));
+function trimmed(value: unknown, named: boolean): unknown {
+  if (Array.isArray(value)) return value.map((item) => trimmed(item, false));
   if (typeof value !== "object" || value === null) return value;
-  const matters = (key: string) =>
-    named || !(TEXTS.has(key) || key.startsWith("x-") || (key === "responses" && !answers));
+  const matters = (key: string) => named || !(UNUSED.has(key) || key.startsWith("x-"));
   const keep = ([key, item]: [string, unknown]) =>
-    !named && DATA.has(key) ? item : trimmed(item, !named && NAMES.has(key), answers);
+    !named && DATA.has(key) ? item : trimmed(item, !named && NAMES.has(key));
   return Object.fromEntries(
     Object.entries(value)
       .filter(([key]) => matters(key))
@@ -25,7 +26,6 @@ function trimmed(value: unknown, named: boolean, answers: boolean): unknown {
   );
 }
 
-/** @param answers whether responses are checked too. */
-export function shape(document: Document, answers: boolean): Document {
-  return trimmed(document, false, answers) as Document;
+export function shape(document: Document): Document {
+  return trimmed(document, false) as Document;
 }

@@ -1,4 +1,5 @@
-import type { RequestHandler, Response } from "express";
+import type { ServerResponse } from "node:http";
+import type { RequestHandler } from "express";
 import type { Waiter } from "../domain/wake.ts";
 import { type OnFault, toProblem } from "./errors.ts";
 
@@ -18,11 +19,11 @@ export interface Events {
 }
 
 export class EventStream {
-  readonly #res: Response;
+  readonly #res: ServerResponse;
   readonly #waiter: Waiter;
   #sent = Date.now();
 
-  constructor(res: Response, waiter: Waiter) {
+  constructor(res: ServerResponse, waiter: Waiter) {
     this.#res = res;
     this.#waiter = waiter;
   }
@@ -54,7 +55,7 @@ export class EventStream {
 }
 
 /** Who has gone waits no more. */
-export function closeWith(res: Response, waiter: Waiter): void {
+export function closeWith(res: ServerResponse, waiter: Waiter): void {
   if (res.destroyed) waiter.close();
   else res.once("close", () => waiter.close());
 }
@@ -64,7 +65,7 @@ export function event(fields: Record<string, string | number>): string {
   return `${lines.join("")}\n`;
 }
 
-function begin(res: Response): void {
+function begin(res: ServerResponse): void {
   res.writeHead(200, {
     "content-type": "text/event-stream",
     "x-accel-buffering": "no",
@@ -74,7 +75,7 @@ function begin(res: Response): void {
   res.socket?.setTimeout(STALL_MS);
 }
 
-function problemEvent(error: Error, res: Response, onFault: OnFault): string {
+function problemEvent(error: Error, res: ServerResponse, onFault: OnFault): string {
   const problem = toProblem(error, "GET");
   const request_id = String(res.getHeader("x-request-id"));
   if (problem.status === 500) onFault(error, request_id);
@@ -83,7 +84,7 @@ function problemEvent(error: Error, res: Response, onFault: OnFault): string {
 
 export async function sendEvents(
   { waiter, run }: Events,
-  res: Response,
+  res: ServerResponse,
   onFault: OnFault,
 ): Promise<void> {
   closeWith(res, waiter);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { IncomingMessage } from "node:http";
+import type { IncomingHttpHeaders } from "node:http";
 import { HttpError } from "./errors.ts";
 
 /** Entity tags of elements: the value itself in hex, of longer ones the SHA-1; see lua/map/if_match.lua. */
@@ -14,7 +14,7 @@ export function etag(value: Buffer): string {
 }
 
 /** The tags of If-Match, of which one must fit; empty without. @throws 400 for what is no tag. */
-export function ifMatch({ headers }: IncomingMessage): string {
+export function ifMatch({ headers }: { headers: IncomingHttpHeaders }): string {
   const header = headers["if-match"];
   if (header === undefined) return "";
   const tags = header.split(",").map((tag) => tag.trim());

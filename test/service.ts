@@ -4,8 +4,10 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, expect, inject } from "vitest";
 import type { ApiKeys } from "../api/api_keys.ts";
-import { createService } from "../api/app.ts";
+import { createService, type Options } from "../api/app.ts";
+import type { Hooks } from "../api/fast_path.ts";
 import { createKernel, type Kernel, type Settings } from "../domain/bpf.ts";
+import { checkResponse, comparingHooks } from "./hooks.ts";
 import { differences } from "./invariants.ts";
 import { unpackInode } from "./stored.ts";
 
@@ -67,6 +69,8 @@ export interface TestService {
   base: string;
   server: Server;
   kernel: Kernel;
+  /** How many requests the fast path has taken. */
+  fastRequests(): number;
   /** A namespace nobody has used, cleaned and checked after the test. */
   namespace(): string;
   /** A session, of root unless told otherwise. */
@@ -87,16 +91,36 @@ export class Session extends Client {
   }
 }
 
+/** Set by the vitest project "both paths": then each request goes the general path, read by both. */
+const COMPARED = process.env.FAST_PATH === "compared";
+
+function createHooks(compared: boolean, faults: Error[]) {
+  let taken = 0;
+  const comparing: Hooks = compared ? comparingHooks((fault) => faults.push(fault)) : {};
+  const hooks: Hooks = {
+    onResponse: checkResponse,
+    ...comparing,
+    onFastRequest(req, request) {
+      if (request) taken += 1;
+      comparing.onFastRequest?.(req, request);
+    },
+  };
+  return { hooks, fastRequests: () => taken };
+}
+
+/** @param fastPath as of the service; by default "on", or as the vitest project has it. */
 export async function testService(
   keys?: ApiKeys,
   settings: Partial<Settings> = {},
+  fastPath: NonNullable<Options["fastPath"]> = COMPARED ? "compared" : "on",
 ): Promise<TestService> {
   const kernel = createKernel(inject("redisUrl"), randomBytes(32), settings);
   await kernel.script.ready();
   const faults: Error[] = [];
+  const { hooks, fastRequests } = createHooks(fastPath === "compared", faults);
   const server = await createService(
     { kernel, keys, ready: () => kernel.script.ping() },
-    { validateResponses: true, onFault: (error) => faults.push(error) },
+    { fastPath, hooks, onFault: (error) => faults.push(error) },
   );
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -121,6 +145,7 @@ export async function testService(
     base,
     server,
     kernel,
+    fastRequests,
     namespace() {
       const name = `t-${randomBytes(8).toString("hex")}`;
       used.push(name);

@@ -1,15 +1,15 @@
-import type { Request } from "express";
 import type { Batch, BatchRead, BatchWrite } from "../../domain/batch.ts";
 import { Errno, einval } from "../../domain/errno.ts";
 import { parseBytes } from "../bytes.ts";
-import { type Form, formOf, shown, type ValueBody } from "../forms.ts";
+import { type Form, schemaForm, shown, textForm, type ValueBody } from "../forms.ts";
 import {
   type Handler,
+  type HandlerRequest,
+  type HandlerResponse,
   OCTETS,
   ok,
   pathNumber,
   query,
-  type Reply,
   wantsOctets,
 } from "../handler.ts";
 import { STATUS } from "../problem.ts";
@@ -81,21 +81,21 @@ function toWrite(form: Form, body: Body): BatchWrite {
 }
 
 /** What an octet-stream body cannot say is in the query. */
-function bodyOf(req: Request): Body {
-  if (!Buffer.isBuffer(req.body)) return req.body as Body;
-  const op = query<Body["op"] | undefined>(req, "op");
+function bodyOf(request: HandlerRequest): Body {
+  if (!Buffer.isBuffer(request.body)) return request.body as Body;
+  const op = query<Body["op"] | undefined>(request, "op");
   if (op !== "update" && op !== "delete") throw einval("op is update or delete", "/query/op");
-  return { op, count: query(req, "count"), elem_flags: query(req, "elem_flags") };
+  return { op, count: query(request, "count"), elem_flags: query(request, "elem_flags") };
 }
 
-function writeOf(form: Form, req: Request, body: Body): BatchWrite {
-  if (!Buffer.isBuffer(req.body)) return toWrite(form, body);
+function writeOf(form: Form, request: HandlerRequest, body: Body): BatchWrite {
+  if (!Buffer.isBuffer(request.body)) return toWrite(form, body);
   const { count, elem_flags = 0 } = body;
   if (count === undefined) throw einval("how many elements the body has", "/query/count");
-  return { elements: req.body, count, there: count, key_size: undefined, elem_flags };
+  return { elements: request.body, count, there: count, key_size: undefined, elem_flags };
 }
 
-function tellBytes({ elements, count, cursor, failure }: Batch): Reply {
+function tellBytes({ elements, count, cursor, failure }: Batch): HandlerResponse {
   const headers: Record<string, string> = { "bpf-count": String(count) };
   if (cursor) headers["bpf-cursor"] = cursor.toString("hex");
   if (failure) headers["bpf-errno"] = failure.code;
@@ -124,7 +124,7 @@ function shownAs(form: Form, { elements, key_size, ids }: Batch, size: number) {
   return { keys, values };
 }
 
-function tell(form: Form, batch: Batch): Reply {
+function tell(form: Form, batch: Batch): HandlerResponse {
   const { elements, count, cursor, ids, failure } = batch;
   const size = count > 0 ? elements.length / count : 0;
   const plain = form.encoding === "hex" && !ids;
@@ -134,25 +134,24 @@ function tell(form: Form, batch: Batch): Reply {
   return ok(told);
 }
 
-const mapBatch: Handler = async (context, asked) => {
-  const { req, call } = asked;
+const mapBatch: Handler = async (context, request) => {
   const { kernel } = context;
-  const fd = pathNumber(req, "fd");
-  const body = bodyOf(req);
-  const form = await formOf(context, asked);
+  const fd = pathNumber(request, "fd");
+  const body = bodyOf(request);
+  const form = textForm(request) ?? (await schemaForm(context, request));
   if (body.op === "update") {
-    return ok(await kernel.mapUpdateBatch(call, fd, writeOf(form, req, body)));
+    return ok(await kernel.mapUpdateBatch(request.call, fd, writeOf(form, request, body)));
   }
   if (body.op === "delete") {
-    return ok(await kernel.mapDeleteBatch(call, fd, writeOf(form, req, body)));
+    return ok(await kernel.mapDeleteBatch(request.call, fd, writeOf(form, request, body)));
   }
   const wanted = toRead(body);
   form.checkRoom(wanted.count);
   const batch =
     body.op === "lookup"
-      ? await kernel.mapLookupBatch(call, fd, wanted)
-      : await kernel.mapLookupAndDeleteBatch(call, fd, wanted);
-  return wantsOctets(req) ? tellBytes(batch) : tell(form, batch);
+      ? await kernel.mapLookupBatch(request.call, fd, wanted)
+      : await kernel.mapLookupAndDeleteBatch(request.call, fd, wanted);
+  return wantsOctets(request) ? tellBytes(batch) : tell(form, batch);
 };
 
 export const batches = { mapBatch };

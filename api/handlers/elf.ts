@@ -1,8 +1,7 @@
-import type { Request } from "express";
 import type { ElfOptions } from "../../domain/elf.ts";
 import { einval } from "../../domain/errno.ts";
 import { parseBytes } from "../bytes.ts";
-import { created, type Handler, query } from "../handler.ts";
+import { created, type Handler, type HandlerRequest, query } from "../handler.ts";
 import { parsePath } from "../paths.ts";
 
 /** Object files. */
@@ -29,19 +28,19 @@ function objectOf(text: string): Buffer {
   return parseBytes(HEX.test(text) ? text : `b64:${text.replace(/^b64:/, "")}`, "/body/object");
 }
 
-function fieldsOf(req: Request): Fields & { max_entries?: Record<string, number> } {
-  const inQuery = FIELDS.filter((field) => query(req, field) !== undefined);
+function fieldsOf(request: HandlerRequest): Fields & { max_entries?: Record<string, number> } {
+  const inQuery = FIELDS.filter((field) => query(request, field) !== undefined);
   const [first] = inQuery;
-  if (Buffer.isBuffer(req.body)) {
-    return Object.fromEntries(inQuery.map((field) => [field, query(req, field)]));
+  if (Buffer.isBuffer(request.body)) {
+    return Object.fromEntries(inQuery.map((field) => [field, query(request, field)]));
   }
   if (first) throw einval("beside a body in JSON it is a field of that", `/query/${first}`);
-  return req.body as Body;
+  return request.body as Body;
 }
 
-function optionsOf(req: Request): ElfOptions {
-  const { name = "obj", pin_root = "/", pin_progs, log_level = 0, ...more } = fieldsOf(req);
-  const place = Buffer.isBuffer(req.body) ? "/query" : "/body";
+function optionsOf(request: HandlerRequest): ElfOptions {
+  const { name = "obj", pin_root = "/", pin_progs, log_level = 0, ...more } = fieldsOf(request);
+  const place = Buffer.isBuffer(request.body) ? "/query" : "/body";
   return {
     name,
     pin_root: parsePath(pin_root, `${place}/pin_root`),
@@ -52,9 +51,11 @@ function optionsOf(req: Request): ElfOptions {
   };
 }
 
-const elfLoad: Handler = async ({ kernel }, { req, call }) => {
-  const object = Buffer.isBuffer(req.body) ? req.body : objectOf((req.body as Body).object);
-  return created(await kernel.elfLoad(call, object, optionsOf(req)));
+const elfLoad: Handler = async ({ kernel }, request) => {
+  const object = Buffer.isBuffer(request.body)
+    ? request.body
+    : objectOf((request.body as Body).object);
+  return created(await kernel.elfLoad(request.call, object, optionsOf(request)));
 };
 
 export const elf = { elfLoad };

@@ -8,38 +8,39 @@ type Open =
   | { map_id: number; open_flags?: number }
   | { prog_id: number };
 
-const fdList: Handler = async ({ kernel }, { req, call }) =>
-  ok(await kernel.fdList(call, query(req, "start_fd"), query(req, "limit")));
+const fdList: Handler = async ({ kernel }, request) =>
+  ok(await kernel.fdList(request.call, query(request, "start_fd"), query(request, "limit")));
 
-const fdOpen: Handler = async ({ kernel }, { req, call }) => {
-  const body = req.body as Open;
+const fdOpen: Handler = async ({ kernel }, request) => {
+  const body = request.body as Open;
   if ("path" in body) {
     const path = parsePath(body.path, "/body/path");
-    return created(await kernel.objGet(call, path, body.file_flags ?? 0));
+    return created(await kernel.objGet(request.call, path, body.file_flags ?? 0));
   }
   if ("map_id" in body) {
-    return created(await kernel.mapGetFdById(call, body.map_id, body.open_flags ?? 0));
+    return created(await kernel.mapGetFdById(request.call, body.map_id, body.open_flags ?? 0));
   }
-  return created(await kernel.progGetFdById(call, body.prog_id));
+  return created(await kernel.progGetFdById(request.call, body.prog_id));
 };
 
-const objGetInfoByFd: Handler = async ({ kernel }, { req, call }) =>
-  ok(await kernel.objGetInfoByFd(call, pathNumber(req, "fd")));
+const objGetInfoByFd: Handler = async ({ kernel }, request) =>
+  ok(await kernel.objGetInfoByFd(request.call, pathNumber(request, "fd")));
 
-const fdClose: Handler = async ({ kernel }, { req, call }) => {
-  await kernel.close(call, pathNumber(req, "fd"));
+const fdClose: Handler = async ({ kernel }, request) => {
+  await kernel.close(request.call, pathNumber(request, "fd"));
   return done;
 };
 
-const fdDup: Handler = async ({ kernel }, { req, call }) =>
-  created(await kernel.dup(call, pathNumber(req, "fd")));
+const fdDup: Handler = async ({ kernel }, request) =>
+  created(await kernel.dup(request.call, pathNumber(request, "fd")));
 
-const fdSend: Handler = async ({ kernel }, { req, call }) => {
-  const { session } = req.body as { session: number };
-  await kernel.sendmsg(call, pathNumber(req, "fd"), session);
+const fdSend: Handler = async ({ kernel }, request) => {
+  const { session } = request.body as { session: number };
+  await kernel.sendmsg(request.call, pathNumber(request, "fd"), session);
   return { status: 202, body: {} };
 };
 
-const fdReceive: Handler = async ({ kernel }, { call }) => created(await kernel.recvmsg(call));
+const fdReceive: Handler = async ({ kernel }, request) =>
+  created(await kernel.recvmsg(request.call));
 
 export const fds = { fdList, fdOpen, objGetInfoByFd, fdClose, fdDup, fdSend, fdReceive };

@@ -1,5 +1,4 @@
-import type { Request } from "express";
-import { created, done, type Handler, ok, query } from "../handler.ts";
+import { created, done, type Handler, type HandlerRequest, ok, query } from "../handler.ts";
 import { parsePath } from "../paths.ts";
 
 /** The bpffs tree: pins, directories, links. */
@@ -16,52 +15,58 @@ interface Attributes {
   gid?: number;
 }
 
-function path(req: Request): string {
-  return parsePath(query(req, "path"), "/query/path");
+function path(request: HandlerRequest): string {
+  return parsePath(query(request, "path"), "/query/path");
 }
 
 const octal = (text: string) => Number.parseInt(text, 8);
 
-const fsStat: Handler = async ({ kernel }, { req, call }) =>
+const fsStat: Handler = async ({ kernel }, request) =>
   ok(
-    await kernel.stat(call, path(req), {
-      follow: query(req, "follow"),
-      entries: query(req, "entries"),
-      cursor: query<string | undefined>(req, "cursor") ?? "",
-      limit: query(req, "limit"),
+    await kernel.stat(request.call, path(request), {
+      follow: query(request, "follow"),
+      entries: query(request, "entries"),
+      cursor: query<string | undefined>(request, "cursor") ?? "",
+      limit: query(request, "limit"),
     }),
   );
 
-const fsPut: Handler = async ({ kernel }, { req, call }) => {
-  const body = req.body as Put;
+const fsPut: Handler = async ({ kernel }, request) => {
+  const body = request.body as Put;
   switch (body.type) {
     case "pin":
-      return created(await kernel.objPin(call, path(req), body.fd, body.file_flags ?? 0));
+      return created(
+        await kernel.objPin(request.call, path(request), body.fd, body.file_flags ?? 0),
+      );
     case "directory":
-      return created(await kernel.mkdir(call, path(req), octal(body.mode ?? "0777")));
+      return created(await kernel.mkdir(request.call, path(request), octal(body.mode ?? "0777")));
     case "symlink":
-      return created(await kernel.symlink(call, path(req), parsePath(body.target, "/body/target")));
+      return created(
+        await kernel.symlink(request.call, path(request), parsePath(body.target, "/body/target")),
+      );
     case "link":
-      return created(await kernel.link(call, path(req), parsePath(body.from, "/body/from")));
+      return created(
+        await kernel.link(request.call, path(request), parsePath(body.from, "/body/from")),
+      );
   }
 };
 
-const fsSet: Handler = async ({ kernel }, { req, call }) => {
-  const { mode, ...owner } = req.body as Attributes;
+const fsSet: Handler = async ({ kernel }, request) => {
+  const { mode, ...owner } = request.body as Attributes;
   const attributes = mode === undefined ? owner : { ...owner, mode: octal(mode) };
-  return ok(await kernel.setattr(call, path(req), attributes));
+  return ok(await kernel.setattr(request.call, path(request), attributes));
 };
 
-const fsRemove: Handler = async ({ kernel }, { req, call }) => {
-  if (query(req, "recursive")) await kernel.unlinkTree(call, path(req));
-  else if (query(req, "type") === "directory") await kernel.rmdir(call, path(req));
-  else await kernel.unlink(call, path(req));
+const fsRemove: Handler = async ({ kernel }, request) => {
+  if (query(request, "recursive")) await kernel.unlinkTree(request.call, path(request));
+  else if (query(request, "type") === "directory") await kernel.rmdir(request.call, path(request));
+  else await kernel.unlink(request.call, path(request));
   return done;
 };
 
-const rename: Handler = async ({ kernel }, { req, call }) => {
-  const { from, to } = req.body as { from: string; to: string };
-  await kernel.rename(call, parsePath(from, "/body/from"), parsePath(to, "/body/to"));
+const rename: Handler = async ({ kernel }, request) => {
+  const { from, to } = request.body as { from: string; to: string };
+  await kernel.rename(request.call, parsePath(from, "/body/from"), parsePath(to, "/body/to"));
   return done;
 };
 

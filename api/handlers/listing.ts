@@ -1,21 +1,21 @@
 import { lines, listing, type Page } from "../../domain/asm/listing.ts";
-import { type Handler, ok, pathNumber, query, type Reply } from "../handler.ts";
+import { type Handler, type HandlerResponse, ok, pathNumber, query } from "../handler.ts";
 
 /** The instructions of programs, for people and for programs. */
 
-const PLAIN = "text/plain";
+const PLAIN = "text/plain; charset=utf-8";
 
 /** A text has no place for `next`: it is in the Link header, as RFC 8288 has it. */
-function plain(text: string, { next }: Page, url: (start: number) => string): Reply {
+function plain(text: string, { next }: Page, url: (start: number) => string): HandlerResponse {
   const headers = next === undefined ? {} : { link: `<${url(next)}>; rel="next"` };
   return { status: 200, bytes: Buffer.from(text), type: PLAIN, headers };
 }
 
-const progInsns: Handler = async ({ kernel }, { req, call }) => {
-  const id = pathNumber(req, "id");
-  const limit = query<number>(req, "limit");
-  const format = query<"json" | "text" | "raw">(req, "format");
-  const page = await kernel.progInsns(call, id, query(req, "start"), limit);
+const progInsns: Handler = async ({ kernel }, request) => {
+  const id = pathNumber(request, "id");
+  const limit = query<number>(request, "limit");
+  const format = query<"json" | "text" | "raw">(request, "format");
+  const page = await kernel.progInsns(request.call, id, query(request, "start"), limit);
   const { insn_cnt, insns, next } = page;
   const url = (start: number) =>
     `/v1/progs/${id}/instructions?format=${format}&start=${start}&limit=${limit}`;

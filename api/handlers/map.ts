@@ -15,10 +15,10 @@ interface Create {
   schema?: SchemaAttr;
 }
 
-const mapCreate: Handler = async ({ kernel }, { req, call }) => {
-  const body = req.body as Create;
+const mapCreate: Handler = async ({ kernel }, request) => {
+  const body = request.body as Create;
   return created(
-    await kernel.mapCreate(call, {
+    await kernel.mapCreate(request.call, {
       map_type: String(body.map_type),
       key_size: body.key_size,
       value_size: body.value_size,
@@ -32,14 +32,14 @@ const mapCreate: Handler = async ({ kernel }, { req, call }) => {
   );
 };
 
-const mapGetNextId: Handler = async ({ kernel }, { req, call }) =>
-  ok(await kernel.mapGetNextId(call, query(req, "start_id"), query(req, "limit")));
+const mapGetNextId: Handler = async ({ kernel }, request) =>
+  ok(await kernel.mapGetNextId(request.call, query(request, "start_id"), query(request, "limit")));
 
-const mapGet: Handler = async ({ kernel }, { req, call }) =>
-  ok(await kernel.mapGet(call, pathNumber(req, "id")));
+const mapGet: Handler = async ({ kernel }, request) =>
+  ok(await kernel.mapGet(request.call, pathNumber(request, "id")));
 
-const mapFreeze: Handler = async ({ kernel }, { req, call }) => {
-  await kernel.mapFreeze(call, pathNumber(req, "fd"));
+const mapFreeze: Handler = async ({ kernel }, request) => {
+  await kernel.mapFreeze(request.call, pathNumber(request, "fd"));
   return done;
 };
 

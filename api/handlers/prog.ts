@@ -43,8 +43,8 @@ function program({ insns, asm }: Load): Program | Promise<Program> {
   throw einval("the program is given twice, as insns and as asm", "/body/asm");
 }
 
-const progLoad: Handler = async ({ kernel }, { req, call }) => {
-  const body = req.body as Load;
+const progLoad: Handler = async ({ kernel }, request) => {
+  const body = request.body as Load;
   const attr = {
     prog_type: String(body.prog_type),
     license: body.license,
@@ -54,18 +54,18 @@ const progLoad: Handler = async ({ kernel }, { req, call }) => {
     log_level: body.log_level,
     fd_array: body.fd_array,
   };
-  return created(await kernel.progLoad(call, attr, await program(body)));
+  return created(await kernel.progLoad(request.call, attr, await program(body)));
 };
 
-const progGetNextId: Handler = async ({ kernel }, { req, call }) =>
-  ok(await kernel.progGetNextId(call, query(req, "start_id"), query(req, "limit")));
+const progGetNextId: Handler = async ({ kernel }, request) =>
+  ok(await kernel.progGetNextId(request.call, query(request, "start_id"), query(request, "limit")));
 
-const progGet: Handler = async ({ kernel }, { req, call }) =>
-  ok(await kernel.progGet(call, pathNumber(req, "id")));
+const progGet: Handler = async ({ kernel }, request) =>
+  ok(await kernel.progGet(request.call, pathNumber(request, "id")));
 
-const progBindMap: Handler = async ({ kernel }, { req, call }) => {
-  const { map_fd, flags = 0 } = req.body as { map_fd: number; flags?: number };
-  await kernel.progBindMap(call, pathNumber(req, "fd"), map_fd, flags);
+const progBindMap: Handler = async ({ kernel }, request) => {
+  const { map_fd, flags = 0 } = request.body as { map_fd: number; flags?: number };
+  await kernel.progBindMap(request.call, pathNumber(request, "fd"), map_fd, flags);
   return done;
 };
 

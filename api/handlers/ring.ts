@@ -1,9 +1,17 @@
-import type { Request, Response } from "express";
+import type { ServerResponse } from "node:http";
 import { Errno } from "../../domain/errno.ts";
 import type { RingPage } from "../../domain/ring.ts";
 import type { Waiter, Wake } from "../../domain/wake.ts";
 import { parseBytes } from "../bytes.ts";
-import { created, type Handler, ok, pathNumber, query, type Reply } from "../handler.ts";
+import {
+  created,
+  type Handler,
+  type HandlerRequest,
+  type HandlerResponse,
+  ok,
+  pathNumber,
+  query,
+} from "../handler.ts";
 import { closeWith, type Events, event } from "../sse.ts";
 
 /** Ring buffers: records put in, and read by position, by long poll, or as events. */
@@ -13,9 +21,10 @@ type Encoding = "hex" | "base64";
 /** One more page, from a position on. */
 type Read = (position: number | undefined, limit?: number) => Promise<RingPage>;
 
-function recordsOf(req: Request): { records: Buffer[]; flags: number } {
-  if (Buffer.isBuffer(req.body)) return { records: [req.body], flags: query(req, "flags") };
-  const { records, flags = 0 } = req.body as { records: string[]; flags?: number };
+function recordsOf(request: HandlerRequest): { records: Buffer[]; flags: number } {
+  if (Buffer.isBuffer(request.body))
+    return { records: [request.body], flags: query(request, "flags") };
+  const { records, flags = 0 } = request.body as { records: string[]; flags?: number };
   return { records: records.map((text, i) => parseBytes(text, `/body/records/${i}`)), flags };
 }
 
@@ -38,9 +47,9 @@ function follow(first: RingPage, fd: number, read: Read): Read {
 }
 
 /** Waits until there is a record, the time is up, or the client has gone. */
-async function poll(first: RingPage, wake: Wake, ms: number, req: Request, read: Read) {
+async function poll(first: RingPage, wake: Wake, ms: number, res: ServerResponse, read: Read) {
   const waiter = wake.open(first.channel);
-  closeWith(req.res as Response, waiter);
+  closeWith(res, waiter);
   let page = first;
   const end = Date.now() + ms;
   try {
@@ -97,31 +106,32 @@ function stream(
   };
 }
 
-const ringOutput: Handler = async ({ kernel }, { req, call }) => {
-  const { records, flags } = recordsOf(req);
-  return created(await kernel.ringOutput(call, pathNumber(req, "fd"), records, flags));
+const ringOutput: Handler = async ({ kernel }, request) => {
+  const { records, flags } = recordsOf(request);
+  return created(await kernel.ringOutput(request.call, pathNumber(request, "fd"), records, flags));
 };
 
-const ringRead: Handler = async ({ kernel }, { req, call }): Promise<Reply> => {
-  const fd = pathNumber(req, "fd");
+const ringRead: Handler = async ({ kernel }, request): Promise<HandlerResponse> => {
+  const fd = pathNumber(request, "fd");
   const [limit, ms, encoding] = [
-    query<number>(req, "limit"),
-    query<number>(req, "wait_ms"),
-    query<Encoding>(req, "format"),
+    query<number>(request, "limit"),
+    query<number>(request, "wait_ms"),
+    query<Encoding>(request, "format"),
   ];
-  const events = req.accepts(["json", "text/event-stream"]) === "text/event-stream";
-  const resumed = events ? req.get("last-event-id") : undefined;
-  const from = resumed === undefined ? query<number | undefined>(req, "position") : Number(resumed);
-  const first = await kernel.ringRead(call, fd, from, limit);
+  const events = request.accepts(["json", "text/event-stream"]) === "text/event-stream";
+  const resumed = events ? request.headers["last-event-id"] : undefined;
+  const from =
+    resumed === undefined ? query<number | undefined>(request, "position") : Number(resumed);
+  const first = await kernel.ringRead(request.call, fd, from, limit);
   const read = follow(first, fd, (position, some = limit) =>
-    kernel.ringRead(call, fd, position, some),
+    kernel.ringRead(request.call, fd, position, some),
   );
   if (events) {
     const waiter = kernel.wake.open(first.channel);
     return { status: 200, events: stream(first, from, waiter, encoding, read) };
   }
   if (ms === 0 || first.records.length > 0) return ok(show(first, encoding));
-  const { page, stopped } = await poll(first, kernel.wake, ms, req, read);
+  const { page, stopped } = await poll(first, kernel.wake, ms, request.res, read);
   return { ...ok(show(page, encoding)), ...(stopped ? { headers: { connection: "close" } } : {}) };
 };
 

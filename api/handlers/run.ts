@@ -50,16 +50,16 @@ export function runAnswer(
   throw new Errno("ENOSPC", detail, { told: { run } });
 }
 
-const progTestRun: Handler = async ({ kernel }, { req, call }) => {
-  const body = req.body as RunBody;
-  const result = await kernel.progTestRun(call, pathNumber(req, "fd"), runAttr(body));
-  return ok(runAnswer(body, result, query(req, "format")));
+const progTestRun: Handler = async ({ kernel }, request) => {
+  const body = request.body as RunBody;
+  const result = await kernel.progTestRun(request.call, pathNumber(request, "fd"), runAttr(body));
+  return ok(runAnswer(body, result, query(request, "format")));
 };
 
-const progRun: Handler = async ({ kernel }, { req, call }) => {
-  const body = req.body as PathBody;
-  const result = await kernel.progRun(call, body.path, runAttr(body));
-  return ok(runAnswer(body, result, query(req, "format")));
+const progRun: Handler = async ({ kernel }, request) => {
+  const body = request.body as PathBody;
+  const result = await kernel.progRun(request.call, body.path, runAttr(body));
+  return ok(runAnswer(body, result, query(request, "format")));
 };
 
 export const runs = { progTestRun, progRun };

@@ -32,7 +32,11 @@ const PAGE = `<!doctype html>
 
 const START = `SwaggerUIBundle({ url: "/openapi.yaml", dom_id: "#page", deepLinking: true });\n`;
 
-const docs: Handler = async () => ({ status: 200, bytes: Buffer.from(PAGE), type: "text/html" });
+const docs: Handler = async () => ({
+  status: 200,
+  bytes: Buffer.from(PAGE),
+  type: "text/html; charset=utf-8",
+});
 
 /** What the page loads, read at the first request, then kept; and the way to the page. */
 export const assets: RequestHandler = (req, res, next) => {

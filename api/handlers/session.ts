@@ -6,10 +6,10 @@ import {
   created,
   done,
   type Handler,
-  idempotency,
   ok,
   pathNumber,
   query,
+  recordName,
 } from "../handler.ts";
 
 /** Sessions: processes that are made, renewed, forked, changed and ended. */
@@ -53,9 +53,9 @@ function capabilities(asked: string[] | undefined, uid: number, most: string[] |
   return most === "all" ? ("*" as const) : most;
 }
 
-const sessionCreate: Handler = async (context: Context, { req }) => {
-  const body = (req.body ?? {}) as Create;
-  const key = context.keys?.find(req.get("x-api-key"));
+const sessionCreate: Handler = async (context: Context, request) => {
+  const body = (request.body ?? {}) as Create;
+  const key = context.keys?.find(request.headers["x-api-key"] as string | undefined);
   const uid = body.uid ?? key?.uid ?? 0;
   const namespace = body.namespace ?? "default";
   const credentials = {
@@ -70,40 +70,38 @@ const sessionCreate: Handler = async (context: Context, { req }) => {
     cpus: body.cpus,
   };
   if (key) bound(key, { namespace, ...credentials });
-  const call = {
-    namespace,
-    sid: "",
-    hash: "",
-    ...idempotency(req, `key:${encodeURIComponent(key?.id ?? "")}`),
-  };
+  const owner = `key:${encodeURIComponent(key?.id ?? "")}`;
+  const call = { ...request.call, namespace, record: recordName(owner, request) };
   return created(await context.kernel.sessionCreate(call, credentials));
 };
 
-const sessionGet: Handler = async ({ kernel }, { call }) => ok(await kernel.sessionGet(call));
+const sessionGet: Handler = async ({ kernel }, request) =>
+  ok(await kernel.sessionGet(request.call));
 
-const sessionSet: Handler = async ({ kernel }, { req, call }) => {
-  const { umask: mask, ...body } = req.body as Changes;
+const sessionSet: Handler = async ({ kernel }, request) => {
+  const { umask: mask, ...body } = request.body as Changes;
   const changes = mask === undefined ? body : { ...body, umask: umask(mask) };
-  return ok(await kernel.sessionSet(call, changes));
+  return ok(await kernel.sessionSet(request.call, changes));
 };
 
-const sessionExit: Handler = async ({ kernel }, { call }) => {
-  await kernel.exit(call);
+const sessionExit: Handler = async ({ kernel }, request) => {
+  await kernel.exit(request.call);
   return done;
 };
 
-const sessionRenew: Handler = async ({ kernel }, { call }) => ok(await kernel.sessionRenew(call));
+const sessionRenew: Handler = async ({ kernel }, request) =>
+  ok(await kernel.sessionRenew(request.call));
 
-const sessionFork: Handler = async ({ kernel }, { req, call }) => {
-  const { label = "", ttl_ms } = (req.body ?? {}) as { label?: string; ttl_ms?: number };
-  return created(await kernel.fork(call, label, ttl_ms));
+const sessionFork: Handler = async ({ kernel }, request) => {
+  const { label = "", ttl_ms } = (request.body ?? {}) as { label?: string; ttl_ms?: number };
+  return created(await kernel.fork(request.call, label, ttl_ms));
 };
 
-const sessionList: Handler = async ({ kernel }, { req, call }) =>
-  ok(await kernel.sessionList(call, query(req, "start_id"), query(req, "limit")));
+const sessionList: Handler = async ({ kernel }, request) =>
+  ok(await kernel.sessionList(request.call, query(request, "start_id"), query(request, "limit")));
 
-const sessionKill: Handler = async ({ kernel }, { req, call }) => {
-  await kernel.kill(call, pathNumber(req, "id"));
+const sessionKill: Handler = async ({ kernel }, request) => {
+  await kernel.kill(request.call, pathNumber(request, "id"));
   return done;
 };
 

@@ -1,0 +1,77 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+
+/**
+ * Requests pipelined on one connection take effect in their order (RFC 9112, section 9.3.2). Node
+ * orders the responses, but announces a request as soon as it has parsed it.
+ */
+
+/** Requests that may wait on one connection before the service stops to read it. */
+const MAX_WAITING = 16;
+
+/** As node:http does itself when responses pile up; it restarts a socket after every message else. */
+function stopReading(socket: Socket & { _paused?: boolean }): void {
+  socket._paused = true;
+  socket.pause();
+}
+
+/** Node restarts what it finds paused when a socket has drained. */
+function readOn(socket: Socket): void {
+  socket.emit("drain");
+}
+
+interface Connection {
+  waiting: number;
+  /** Unsafe requests without a complete response. */
+  unsafe: number;
+}
+
+const isSafe = ({ method }: IncomingMessage) => method === "GET" || method === "HEAD";
+
+type Listener = (req: IncomingMessage, res: ServerResponse) => void;
+
+/**
+ * Calls `listener` when no earlier request of the connection conflicts. Safe requests conflict with
+ * unsafe ones only, so a run of GETs goes on at once.
+ */
+export function inOrder(listener: Listener): Listener {
+  const connections = new WeakMap<Socket, Connection>();
+
+  function stateOf(socket: Socket): Connection {
+    const known = connections.get(socket);
+    if (known) return known;
+    const connection = { waiting: 0, unsafe: 0 };
+    connections.set(socket, connection);
+    return connection;
+  }
+
+  function onClose(this: ServerResponse): void {
+    stateOf(this.req.socket).unsafe -= 1;
+  }
+
+  /** Node gives a response the socket when all earlier ones are finished; never after a disconnect. */
+  function wait(connection: Connection, req: IncomingMessage, res: ServerResponse): void {
+    const { socket } = req;
+    connection.waiting += 1;
+    if (connection.waiting >= MAX_WAITING) stopReading(socket);
+    res.once("socket", () => {
+      connection.waiting -= 1;
+      if (connection.waiting === MAX_WAITING - 1) readOn(socket);
+      listener(req, res);
+    });
+  }
+
+  return (req, res) => {
+    const isFirst = res.socket !== null;
+    const safe = isSafe(req);
+    if (isFirst && safe) return listener(req, res);
+    const connection = stateOf(req.socket);
+    const conflicts = !safe || connection.unsafe > 0;
+    if (!safe) {
+      connection.unsafe += 1;
+      res.on("close", onClose);
+    }
+    if (isFirst || !conflicts) listener(req, res);
+    else wait(connection, req, res);
+  };
+}

@@ -1,0 +1,92 @@
+import type { ValidateFunction } from "ajv/dist/2020.js";
+import findMyWay, { type HTTPMethod } from "find-my-way";
+import { type Parameter, type Route, resolve, typeOf } from "./document.ts";
+import type { Handler } from "./handler.ts";
+import type { Schemas } from "./schemas.ts";
+
+/** The operations whose plain requests the fast path takes, as tables made at start. */
+
+interface QueryParameter {
+  type: string | undefined;
+  /** Without it express-openapi-validator refuses reserved characters that are not encoded. */
+  allowReserved: boolean;
+}
+
+export interface PlainRoute {
+  operationId: string;
+  handler: Handler;
+  /** The path's segments; a parameter's is undefined. */
+  segments: readonly (string | undefined)[];
+  params: readonly { name: string; type: string | undefined }[];
+  query: ReadonlyMap<string, QueryParameter>;
+  /** Header parameters in lower case: a request that has one is not plain. */
+  headers: readonly string[];
+  needsSession: boolean;
+  bodyRequired: boolean;
+  validateParameters: ValidateFunction;
+  validateBody: ValidateFunction | undefined;
+}
+
+const JSON_TYPE = "application/json";
+
+/** Pages and the document itself are not JSON; the general path serves them. */
+function isPlain({ operation }: Route): boolean {
+  const success = Object.entries(operation.responses).filter(([status]) => status < "300");
+  return success.every(([, { content }]) => content === undefined || JSON_TYPE in content);
+}
+
+function namesIn(parameters: readonly Parameter[], place: string): Parameter[] {
+  return parameters.filter((parameter) => parameter.in === place);
+}
+
+function plainRoute(route: Route, handler: Handler, schemas: Schemas): PlainRoute {
+  const { operation } = route;
+  const parameters = (operation.parameters ?? []).map(resolve);
+  const inQuery = namesIn(parameters, "query").map((parameter): [string, QueryParameter] => [
+    parameter.name,
+    { type: typeOf(parameter), allowReserved: parameter.allowReserved ?? false },
+  ]);
+  return {
+    operationId: operation.operationId,
+    handler,
+    segments: route.path.split("/").map((part) => (part.startsWith("{") ? undefined : part)),
+    params: namesIn(parameters, "path").map((one) => ({ name: one.name, type: typeOf(one) })),
+    query: new Map(inQuery),
+    headers: namesIn(parameters, "header").map(({ name }) => name.toLowerCase()),
+    needsSession: operation.security?.some((scheme) => "session" in scheme) ?? false,
+    bodyRequired: operation.requestBody?.required ?? false,
+    validateParameters: schemas.parameters(route),
+    validateBody: schemas.body(route),
+  };
+}
+
+export interface FoundRoute {
+  route: PlainRoute;
+  params: Record<string, string | undefined>;
+}
+
+/** Finds the route of a method and a path without its query. */
+export type FindRoute = (method: string, path: string) => FoundRoute | undefined;
+
+/** Longer keys are for the general path. */
+const PARAM_MAX = 2048;
+
+/** @throws when Ajv refuses a schema, with the operation that has it. */
+export function createRouter(
+  routes: readonly Route[],
+  handlers: Readonly<Record<string, Handler>>,
+  schemas: Schemas,
+): FindRoute {
+  const router = findMyWay({ caseSensitive: true, maxParamLength: PARAM_MAX });
+  for (const route of routes.filter(isPlain)) {
+    const handler = handlers[route.operation.operationId];
+    if (!handler) continue;
+    const method = route.method.toUpperCase() as HTTPMethod;
+    const store = plainRoute(route, handler, schemas);
+    router.on(method, route.path.replaceAll(/\{(\w+)\}/g, ":$1"), () => {}, store);
+  }
+  return (method, path) => {
+    const found = router.find(method as HTTPMethod, path);
+    return found ? { route: found.store as PlainRoute, params: found.params } : undefined;
+  };
+}

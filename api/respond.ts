@@ -1,0 +1,43 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type HandlerResponse, OCTETS } from "./handler.ts";
+
+/** The one writer of responses, for both paths; problems and events have their own. */
+
+let requests = 0;
+const BOOT = Date.now().toString(36);
+const REQUEST_ID = /^[\w.-]{1,64}$/;
+
+export function nextId(): string {
+  requests += 1;
+  return `${BOOT}-${requests}`;
+}
+
+/** The client's own X-Request-Id if it is well-formed, else a new one. */
+export function requestId({ headers }: IncomingMessage): string {
+  const given = headers["x-request-id"];
+  return typeof given === "string" && REQUEST_ID.test(given) ? given : nextId();
+}
+
+export function setCommonHeaders(res: ServerResponse, id: string): void {
+  res.setHeader("x-request-id", id);
+  res.setHeader("cache-control", "no-store");
+  res.setHeader("x-content-type-options", "nosniff");
+}
+
+const JSON_TYPE = "application/json; charset=utf-8";
+
+/** Writes all headers at once: node copies them one by one only when some were set before. */
+export function respond(res: ServerResponse, id: string, response: HandlerResponse): void {
+  const { status, body, bytes, type = OCTETS, headers } = response;
+  const head = ["x-request-id", id, "cache-control", "no-store"];
+  head.push("x-content-type-options", "nosniff");
+  for (const name in headers) head.push(name, headers[name] as string);
+  const content = body === undefined ? bytes : JSON.stringify(body);
+  if (content === undefined) {
+    res.writeHead(status, head).end();
+    return;
+  }
+  head.push("content-type", body === undefined ? type : JSON_TYPE);
+  head.push("content-length", String(Buffer.byteLength(content)));
+  res.writeHead(status, head).end(content);
+}

@@ -67,14 +67,15 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
   const hints: Hints = { onWorkLeft: () => {}, onSession: () => {} };
   const pool = new Pool({ threads, timeLimit: runLimit });
 
-  const begin: Begin = async (call: Call, command, ...args) => {
+  const begin: Begin = (call: Call, command, ...args) => {
     const { namespace, sid, hash, record, fingerprint } = call;
     const who = [sid, hash, record, fingerprint] as const;
-    const answer = await script.run(namespace, command, who, args, call.writes);
-    if (answer.workLeft) hints.onWorkLeft(namespace);
-    return answer;
+    return script.run(namespace, command, who, args, call.writes).then((answer) => {
+      if (answer.workLeft) hints.onWorkLeft(namespace);
+      return answer;
+    });
   };
-  const run: Run = async (...command) => (await begin(...command)).values;
+  const run: Run = (...command) => begin(...command).then(({ values }) => values);
 
   /** A sweeper's turn. `allowance`: ms that may pass until anybody's next one. */
   async function sweep(namespace: string, allowance: number) {

@@ -26,7 +26,7 @@ export function text(value: Value | undefined): string {
 }
 
 export function number(value: Value | undefined): number {
-  return Number(text(value));
+  return typeof value === "number" ? value : Number(text(value));
 }
 
 export function list(value: Value | undefined): Value[] {

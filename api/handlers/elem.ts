@@ -29,11 +29,12 @@ const mapLookupElem: Handler = async (context, request): Promise<HandlerResponse
   const how = { flags: query<number>(request, "flags"), touch: query<boolean>(request, "touch") };
   const found = await kernel.mapLookupElem(request.call, pathNumber(request, "fd"), wanted, how);
   const { value, id, revision } = found;
-  const headers = { etag: etag(value), ...revisionHeader(revision) };
+  const headers = { etag: etag(value), "bpf-map-revision": String(revision) };
   if (wantsOctets(request)) {
     return { status: 200, bytes: value, type: OCTETS, headers };
   }
-  return { ...ok({ key: form.showKey(wanted), value: shown(form, value, id) }), headers };
+  const body = { key: form.showKey(wanted), value: shown(form, value, id) };
+  return { status: 200, body, headers };
 };
 
 const mapUpdateElem: Handler = async (context, request) => {

@@ -1,3 +1,4 @@
+import { isAscii } from "node:buffer";
 import { createHash } from "node:crypto";
 import {
   BadToken,
@@ -87,6 +88,27 @@ export interface Answer {
 /** Who calls: session id and token hash, the id of the idempotency record and its fingerprint. */
 export type Who = readonly [sid: string, hash: string, record: string, fingerprint: string];
 
+/** The first value of a reply; most are empty. */
+const codeOf = ([status]: Value[]) =>
+  (status as Buffer | undefined)?.length === 0 ? "" : String(status);
+
+/** @throws what the command raised. */
+function toAnswer(reply: Value[]): Answer {
+  const code = codeOf(reply);
+  const values = reply.slice(1);
+  if (code === "" || code === "+" || code === "=") {
+    return { values, workLeft: code === "+", remembered: code === "=" };
+  }
+  throw fromReply(code, String(values[0]), values[1] ? String(values[1]) : undefined);
+}
+
+const SHORT = 256;
+
+/** The client library encodes a call without buffers in one piece, which takes it less time. */
+function short(arg: Buffer): Argument {
+  return arg.length <= SHORT && isAscii(arg) ? arg.toString("latin1") : arg;
+}
+
 export class Script {
   readonly redis: Connection;
   readonly library: Library;
@@ -122,7 +144,7 @@ export class Script {
    * @param writes of a command that mostly reads: this time it does not. A request that has a record writes it.
    * @throws an Errno or another failure of errno.ts, as the command answers.
    */
-  async run(
+  run(
     namespace: string,
     command: string,
     who: Who,
@@ -130,28 +152,34 @@ export class Script {
     writes = who[2] !== "",
   ): Promise<Answer> {
     const root = `bpf:{${namespace}}:`;
-    const words = [root, `${root}meta`, command, ...who, ...args];
+    const words: Argument[] = [root, `${root}meta`, command, ...who];
+    for (const arg of args) words.push(typeof arg === "object" ? short(arg) : arg);
     const access = ACCESS.get(command) ?? "grow";
-    let reply = await this.#call(access === "read" && writes ? "free" : access, words);
-    if (String(reply[0]) === "WRITES") reply = await this.#call("free", words);
-    const [status, ...values] = reply;
-    const code = String(status);
-    if (code === "" || code === "+" || code === "=") {
-      return { values, workLeft: code === "+", remembered: code === "=" };
-    }
-    throw fromReply(code, String(values[0]), values[1] ? String(values[1]) : undefined);
+    const call = this.#call(access === "read" && writes ? "free" : access, words);
+    return call.then((reply) =>
+      codeOf(reply) === "WRITES" ? this.#call("free", words).then(toAnswer) : toAnswer(reply),
+    );
   }
 
-  async #call(access: Access, words: Argument[]): Promise<Value[]> {
-    const name = bundle.functions[access];
+  #call(access: Access, words: Argument[]): Promise<Value[]> {
+    const call = this.#commands.fcallBuffer(bundle.functions[access], 2, ...words);
+    return this.#inTime(call).catch((error) => {
+      if (!isMissing(error)) throw error;
+      return this.#afterLoading(access, words);
+    });
+  }
+
+  /** A call that found no library, and did nothing. */
+  async #afterLoading(access: Access, words: Argument[]): Promise<Value[]> {
     for (let tries = 0; tries < LOADS; tries++) {
+      if (!this.library.isFull) await this.#load();
+      if (this.library.isFull) return this.#asScript(access, words);
       try {
-        return await this.#inTime(this.#commands.fcallBuffer(name, 2, ...words));
+        const call = this.#commands.fcallBuffer(bundle.functions[access], 2, ...words);
+        return await this.#inTime(call);
       } catch (error) {
         if (!isMissing(error)) throw error;
       }
-      if (!this.library.isFull) await this.#load();
-      if (this.library.isFull) return this.#asScript(access, words);
     }
     throw new Unavailable("Redis loses the library as soon as it has it");
   }

@@ -68,7 +68,8 @@ export function parseJson(octets: Buffer): unknown {
 
 export const body: RequestHandler = (req: Matched, res, next) => {
   if (req.octets !== undefined) {
-    req.body = parseJson(req.octets);
+    const isJson = req.headers["content-type"] !== "application/octet-stream";
+    req.body = isJson ? parseJson(req.octets) : req.octets;
     return next();
   }
   const [json, raw] = special.get(req.openapi?.openApiRoute ?? "") ?? usual;

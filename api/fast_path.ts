@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { parseJson, readBody } from "./body.ts";
 import { isTooDeep } from "./guard.ts";
 import type { Context, HandlerRequest, HandlerResponse } from "./handler.ts";
-import { hasBody, type PlainRequest, PlainRequests } from "./plain_request.ts";
+import { hasBody, hasOctets, type PlainRequest, PlainRequests } from "./plain_request.ts";
 import type { FindRoute } from "./plain_routes.ts";
 import { requestId, respond, setCommonHeaders } from "./respond.ts";
 
@@ -24,7 +24,7 @@ export interface Hooks {
   onResponse?(operationId: string, response: HandlerResponse): void;
 }
 
-function withBody(plain: PlainRequest, octets: Buffer): PlainRequest | undefined {
+function withJson(plain: PlainRequest, octets: Buffer): PlainRequest | undefined {
   const { route, request } = plain;
   try {
     request.body = parseJson(octets);
@@ -40,7 +40,11 @@ function read(requests: PlainRequests, done: Done): Listener {
   return (req, res) => {
     const plain = requests.read(req, res);
     if (plain === undefined || !hasBody(req)) return done(req, res, plain);
-    readBody(req, (octets) => done(req, res, withBody(plain, octets)));
+    readBody(req, (octets) => {
+      if (!hasOctets(req)) return done(req, res, withJson(plain, octets));
+      plain.request.body = octets;
+      done(req, res, plain);
+    });
   };
 }
 

@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Kernel } from "../domain/bpf.ts";
 import type { Caller } from "../domain/token.ts";
-import { ANONYMOUS, bearer, type HandlerRequest } from "./handler.ts";
+import { ANONYMOUS, bearer, type HandlerRequest, OCTETS } from "./handler.ts";
 import type { FindRoute, FoundRoute, PlainRoute } from "./plain_routes.ts";
 
 /**
- * Reads a request in the one form that most have: a known path, canonical numbers, JSON. A request
+ * Reads a request in the form that most have: a known path, canonical numbers, JSON or octets. A request
  * in any other form, right or wrong, is not plain. The general path judges it.
  */
 
@@ -28,10 +28,14 @@ const OTHER_HEADERS = [
 
 /** JSON comes first in every list of media types that a handler offers. */
 const acceptsFirst = ([first]: string[]): string | false => first ?? false;
+const acceptsOctets = (types: string[]): string | false => types.includes(OCTETS) && OCTETS;
 
 function isPlain({ headers }: IncomingMessage, route: PlainRoute): boolean {
   const { accept } = headers;
-  if (accept !== undefined && accept !== "*/*" && accept !== "application/json") return false;
+  if (accept === OCTETS) {
+    if (!route.givesOctets) return false;
+  } else if (accept !== undefined && accept !== "*/*" && accept !== "application/json")
+    return false;
   for (const name of OTHER_HEADERS) if (headers[name] !== undefined) return false;
   for (const name of route.headers) if (headers[name] !== undefined) return false;
   return true;
@@ -42,10 +46,14 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return length !== undefined && length !== "0";
 }
 
-function isPlainBody(req: IncomingMessage, { validateBody, bodyRequired }: PlainRoute): boolean {
-  if (!hasBody(req)) return !bodyRequired;
+export const hasOctets = ({ headers }: IncomingMessage) => headers["content-type"] === OCTETS;
+
+function isPlainBody(req: IncomingMessage, route: PlainRoute): boolean {
+  if (!hasBody(req)) return !route.bodyRequired;
   const { "content-type": type, "content-length": length } = req.headers;
-  return type === "application/json" && Number(length) <= BODY_MAX && validateBody !== undefined;
+  if (Number(length) > BODY_MAX) return false;
+  if (type === OCTETS) return route.takesOctets;
+  return type === "application/json" && route.validateBody !== undefined;
 }
 
 function convert(text: string, type: string | undefined): unknown {
@@ -141,7 +149,8 @@ export class PlainRequests {
     const { namespace, sid, hash } = caller;
     const call = { namespace, sid, hash, record: "", fingerprint: "" };
     const { headers } = req;
-    const request = { call, params, query, body: undefined, headers, accepts: acceptsFirst, res };
+    const accepts = headers.accept === OCTETS ? acceptsOctets : acceptsFirst;
+    const request = { call, params, query, body: undefined, headers, accepts, res };
     return route.validateParameters(request) ? { route, request } : undefined;
   }
 

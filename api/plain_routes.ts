@@ -1,7 +1,7 @@
 import type { ValidateFunction } from "ajv/dist/2020.js";
 import findMyWay, { type HTTPMethod } from "find-my-way";
 import { type Parameter, type Route, resolve, typeOf } from "./document.ts";
-import type { Handler } from "./handler.ts";
+import { type Handler, OCTETS } from "./handler.ts";
 import type { Schemas } from "./schemas.ts";
 
 /** The operations whose plain requests the fast path takes, as tables made at start. */
@@ -23,6 +23,9 @@ export interface PlainRoute {
   headers: readonly string[];
   needsSession: boolean;
   bodyRequired: boolean;
+  /** Whether it takes bytes as they are, and answers with them. */
+  takesOctets: boolean;
+  givesOctets: boolean;
   validateParameters: ValidateFunction;
   validateBody: ValidateFunction | undefined;
 }
@@ -30,9 +33,14 @@ export interface PlainRoute {
 const JSON_TYPE = "application/json";
 
 /** Pages and the document itself are not JSON; the general path serves them. */
-function isPlain({ operation }: Route): boolean {
+function isPlain(route: Route): boolean {
+  return successes(route).every((content) => content === undefined || JSON_TYPE in content);
+}
+
+/** The media types of each successful response. */
+function successes({ operation }: Route) {
   const success = Object.entries(operation.responses).filter(([status]) => status < "300");
-  return success.every(([, { content }]) => content === undefined || JSON_TYPE in content);
+  return success.map(([, { content }]) => content);
 }
 
 function namesIn(parameters: readonly Parameter[], place: string): Parameter[] {
@@ -55,6 +63,8 @@ function plainRoute(route: Route, handler: Handler, schemas: Schemas): PlainRout
     headers: namesIn(parameters, "header").map(({ name }) => name.toLowerCase()),
     needsSession: operation.security?.some((scheme) => "session" in scheme) ?? false,
     bodyRequired: operation.requestBody?.required ?? false,
+    takesOctets: OCTETS in (operation.requestBody?.content ?? {}),
+    givesOctets: successes(route).some((content) => content !== undefined && OCTETS in content),
     validateParameters: schemas.parameters(route),
     validateBody: schemas.body(route),
   };

@@ -60,6 +60,7 @@ function valuesOf(parameter: Parameter): string[] {
 
 const HEADERS: Record<string, string>[] = [
   ...[{ accept: "application/json" }, { accept: "*/*" }, { accept: "text/html" }, { accept: "" }],
+  ...[{ accept: "application/octet-stream" }],
   ...[{ accept: "application/json;q=0.5, application/octet-stream" }, { accept: "application/*" }],
   ...[{ authorization: "" }, { authorization: "Bearer x" }, { authorization: "Basic eA==" }],
   ...[{ "content-encoding": "gzip" }, { "content-encoding": "identity" }, { expect: "nothing" }],

@@ -1,13 +1,7 @@
 import { redisBenchmark, rounds, type Sample, wrkScript } from "./load.ts";
-import {
-  ask,
-  newSession,
-  type Process,
-  type RedisServer,
-  startRedis,
-  startService,
-  stop,
-} from "./world.ts";
+import { type Process, stop } from "./processes.ts";
+import { type RedisServer, startRedis } from "./redis_servers.ts";
+import { ask, newSession, startService } from "./world.ts";
 
 /**
  * Batches of many elements beside pipelined HSET and HGET of redis-benchmark: the same Redis by the

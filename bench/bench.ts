@@ -2,25 +2,17 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Step } from "./bare.ts";
 import { batches } from "./batches.ts";
+import { head } from "./direct.ts";
 import { exec } from "./exec.ts";
 import { growth } from "./growth.ts";
 import { redisBenchmark, rounds, type Sample, wrk } from "./load.ts";
 import { furnish, KEY, type Operation, operations, VALUE } from "./operations.ts";
+import { type Process, stop } from "./processes.ts";
+import { type RedisServer, startRedis } from "./redis_servers.ts";
 import { type Measured, type Results, report, reportExec } from "./report.ts";
-import { head } from "./script.ts";
+import { ensureTools } from "./tools.ts";
 import { types } from "./types.ts";
-import {
-  callerOf,
-  ensureTools,
-  newSession,
-  type Process,
-  type RedisServer,
-  startBare,
-  startRedis,
-  startService,
-  startWebdis,
-  stop,
-} from "./world.ts";
+import { callerOf, newSession, startBare, startService, startWebdis } from "./world.ts";
 
 /**
  * `npm run bench`: what the service costs beside a bare handler, how cost grows, how fast programs run.
@@ -48,7 +40,7 @@ const say = (line: string) => process.stderr.write(`[bench] ${line}\n`);
 async function begin(): Promise<World> {
   const redis = await startRedis("side-by-side");
   const service = await startService(redis);
-  const workers = await startService(redis, 2).catch(() => undefined);
+  const workers = await startService(redis, { workers: 2 }).catch(() => undefined);
   const token = await newSession(service.base, NAMESPACE);
   const fd = await furnish(service.base, token);
   const list = await operations(service.base, token, fd);

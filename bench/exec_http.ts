@@ -1,6 +1,8 @@
 import { type HttpRequest, rounds, type Sample, wrk } from "./load.ts";
 import { furnish, KEY } from "./operations.ts";
-import { ask, newSession, startRedis, startService, stop } from "./world.ts";
+import { stop } from "./processes.ts";
+import { startRedis } from "./redis_servers.ts";
+import { ask, newSession, startService } from "./world.ts";
 
 /** Runs over HTTP beside an element's lookup: the same service, the same Redis, by turns. */
 

@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { type Direct, fillUp, usec } from "./direct.ts";
 import { rounds, type Sample, wrk } from "./load.ts";
-import { type Direct, fillUp, usec } from "./script.ts";
-import { ask, newSession, type Process, startRedis, startService, stop } from "./world.ts";
+import { type Process, stop } from "./processes.ts";
+import { startRedis } from "./redis_servers.ts";
+import { ask, newSession, startService } from "./world.ts";
 
 /** Types whose work must not follow how full they are: LPM tries of n prefixes, full LRU hashes of n. */
 

@@ -7,6 +7,26 @@ export const row = (...cells: (string | number)[]) => `| ${cells.join(" | ")} |`
 export const head = (...cells: string[]) => [row(...cells), row(...cells.map(() => "---"))];
 export const power = (n: number) => `10^${Math.round(Math.log10(n))}`;
 
+/** A part of the report: its rows in the table of targets, and its own sections. */
+export interface Chapter {
+  targets: string[];
+  sections: string[];
+}
+
+export const TARGETS = head("Target", "", "Figure", "");
+
+const limitText = (limit: number) => (Number.isInteger(limit) ? limit.toFixed(1) : String(limit));
+
+function target(what: string, limit: string, figure: number, isMet: boolean): string {
+  if (Number.isNaN(figure)) return row(what, limit, "-", "not measured");
+  return row(what, limit, figure.toFixed(2), isMet ? "met" : "missed");
+}
+
+export const atMost = (what: string, limit: number, figure: number) =>
+  target(what, `at most ${limitText(limit)}`, figure, figure <= limit);
+export const atLeast = (what: string, limit: number, figure: number) =>
+  target(what, `at least ${limitText(limit)}`, figure, figure >= limit);
+
 export function ratio(of: Sample[], to: Sample[], pick: (sample: Sample) => number): number {
   return median(of.map((sample, i) => pick(sample) / pick(to[i] as Sample)));
 }

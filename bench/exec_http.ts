@@ -8,6 +8,7 @@ import { ask, newSession, startService } from "./world.ts";
 
 export const LOOKUP = "element lookup";
 export const EMPTY = "empty program, by fd";
+export const COUNTING = "program that counts, by fd";
 
 const NAMESPACE = "exec";
 const ROUNDS = 9;
@@ -55,7 +56,7 @@ async function requests(place: Place) {
     [LOOKUP]: { method: "GET", path: `/v1/fds/${map}/elements/${key}` },
     [EMPTY]: post(`/v1/fds/${empty}/test-run`, run),
     "empty program, by path": post("/v1/run", { path: PIN, ...run }),
-    "program that counts, by fd": post(`/v1/fds/${counter}/test-run`, run),
+    [COUNTING]: post(`/v1/fds/${counter}/test-run`, run),
   };
 }
 

@@ -74,14 +74,14 @@ async function contenders(say: (line: string) => void): Promise<Contenders> {
   };
 }
 
-/** One round of all; what one operation opens or makes the next one closes or frees. */
+/** One round of all, an operation by all contenders; what one operation makes the next one takes back. */
 async function round(all: Contenders, results: Calls): Promise<void> {
-  for (const [name, contender] of Object.entries(all)) {
-    const of = results[name] ?? {};
-    results[name] = of;
-    const isByHand = name === HAND || name === HAND_PACKED;
-    for (const [operation, step] of Object.entries(STEPS)) {
+  for (const [operation, step] of Object.entries(STEPS)) {
+    for (const [name, contender] of Object.entries(all)) {
+      const isByHand = name === HAND || name === HAND_PACKED;
       if (isByHand && !BY_HAND.includes(operation)) continue;
+      const of = results[name] ?? {};
+      results[name] = of;
       of[operation] = [...(of[operation] ?? []), await measure(contender, step)];
     }
   }

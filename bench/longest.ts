@@ -4,7 +4,7 @@ import { begin, type Contender, good, library, ROOT } from "./contenders.ts";
 import type { Args } from "./direct.ts";
 
 /**
- * The longest calls that the limits allow, in usec by Redis' own count: while a script runs, Redis does
+ * The longest calls that the limits allow, in usec by Redis' own count: while a call runs, Redis does
  * nothing else.
  */
 

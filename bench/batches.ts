@@ -1,13 +1,7 @@
 import { redisBenchmark, rounds, type Sample, wrkScript } from "./load.ts";
-import {
-  ask,
-  newSession,
-  type Process,
-  type RedisServer,
-  startRedis,
-  startService,
-  stop,
-} from "./world.ts";
+import { type Process, stop } from "./processes.ts";
+import { type RedisServer, startRedis } from "./redis_servers.ts";
+import { ask, newSession, startService } from "./world.ts";
 
 /**
  * Batches of many elements beside pipelined HSET and HGET of redis-benchmark: the same Redis by the
@@ -25,6 +19,9 @@ export const BATCH_CONNECTIONS = 4;
 const ROUNDS = 3;
 const COMMANDS = 300_000;
 const FILL = 10_000;
+/** Seconds of each operation in each form, in batches of so many elements. */
+const WARM_UP = 3;
+const SMALL = 16;
 
 /** Operation -> size -> contender -> rounds; rates and CPU are by the element. */
 export type Batches = Record<BatchOperation, Record<number, Record<string, Sample[]>>>;
@@ -70,6 +67,15 @@ async function batch(world: World, operation: string, form: string, fd: number, 
   return perElement(sample, operation === "lookup" ? n - 1 : n);
 }
 
+/** Small batches, for a round of big ones is too few requests for V8 to be done with their path. */
+async function warmUp(world: World, fd: number): Promise<void> {
+  for (const operation of Object.keys(OPERATIONS)) {
+    for (const form of FORMS) {
+      for (let i = 0; i < WARM_UP; i++) await batch(world, operation, form, fd, SMALL);
+    }
+  }
+}
+
 function pipelined({ redis }: World, command: string, n: number): Promise<Sample> {
   const value = command === "HSET" ? ["value000"] : [];
   return redisBenchmark(redis.socket, [command, `plain:${n}`, "__rand_int__", ...value], {
@@ -88,6 +94,7 @@ export async function batches(say: (line: string) => void): Promise<Batches> {
   const measured: Batches = { update: {}, lookup: {} };
   for (const n of BATCHES) {
     const fd = await furnish(world, n);
+    if (n === BATCHES[0]) await warmUp(world, fd);
     for (const [operation, command] of Object.entries(OPERATIONS)) {
       say(`batch ${operation} of ${n}`);
       const contenders: Record<string, () => Promise<Sample>> = {};

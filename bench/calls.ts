@@ -1,123 +1,15 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { ACCESS } from "../domain/redis/commands.ts";
-import { bundleLua } from "../domain/redis/lua_bundle.ts";
-import type { Value } from "../domain/redis/script.ts";
+import { begin, byHand, type Contender, evalshaScript, good, library } from "./contenders.ts";
+import type { Args } from "./direct.ts";
+import { EVALSHA_COMMIT } from "./history.ts";
 import { median } from "./load.ts";
-import { type Args, rootOf } from "./script.ts";
-import { type RedisServer, startRedis } from "./world.ts";
 
-/**
- * What a call costs Redis: the library, the script of the last commit before it, and functions written by
- * hand for one operation, by Redis' own count, each in a Redis of its own.
- */
+/** What a call costs Redis, by its own count: contenders take turns, each with a Redis of its own. */
 
-/** The last commit that ran domain/lua as a script, by EVALSHA. */
-const EVALSHA_COMMIT = "408fd25";
-const NAMESPACE = "calls";
-const ROOT = rootOf(NAMESPACE);
-const ROUNDS = 15;
 const CALLS = 2000;
 const PIPELINE = 100;
-const TOKEN = "t".repeat(43);
 const KEY = "key0";
 const VALUE = "value000";
-
-/** Sends one command for the session of the bench. */
-type Send = (command: string, args: Args) => Promise<Value[]>;
-
-interface Contender {
-  redis: RedisServer;
-  /** As INFO commandstats names it. */
-  stat: "fcall" | "evalsha";
-  send: Send;
-}
-
-interface Raw {
-  fcallBuffer(...args: Args): Promise<Value[]>;
-  evalshaBuffer(...args: Args): Promise<Value[]>;
-}
-
-const raw = ({ client }: RedisServer) => client as unknown as Raw;
-/** The session, if it is there yet. */
-const WHO = ["1", TOKEN, "", ""];
-const NOBODY = ["", "", "", ""];
-const who = (command: string) =>
-  command === "session_create" || command === "sweep" ? NOBODY : WHO;
-
-async function library(): Promise<Contender> {
-  const redis = await startRedis("calls-library");
-  const { library: text, functions } = bundleLua();
-  await redis.client.function("LOAD", text);
-  const send: Send = (command, args) => {
-    const name = functions[ACCESS.get(command) ?? "grow"];
-    return raw(redis).fcallBuffer(name, 2, ROOT, `${ROOT}meta`, command, ...who(command), ...args);
-  };
-  return { redis, stat: "fcall", send };
-}
-
-interface OldImage {
-  joinLua(): { text: string; modules: Map<string, string> };
-}
-
-/** @throws where the history is not there: a copy without git, a shallow clone. */
-async function oldScript(): Promise<Contender> {
-  const folder = mkdtempSync(join(tmpdir(), "bpf-bench-old-"));
-  try {
-    const paths = ["domain/lua", "domain/image.ts"];
-    const archive = execFileSync("git", ["archive", EVALSHA_COMMIT, ...paths], {
-      cwd: join(import.meta.dirname, ".."),
-      maxBuffer: 64 << 20,
-      stdio: ["ignore", "pipe", "ignore"],
-    });
-    execFileSync("tar", ["-x", "-C", folder], { input: archive });
-    const { joinLua } = (await import(join(folder, "domain/image.ts"))) as OldImage;
-    const { text, modules } = joinLua();
-    const redis = await startRedis("calls-script");
-    const sha = String(await redis.client.script("LOAD", text));
-    const send: Send = (command, args) => {
-      const module = modules.get(command) ?? "";
-      const words = [ROOT, module, command, ...who(command), ...args];
-      return raw(redis).evalshaBuffer(sha, 1, ...words);
-    };
-    return { redis, stat: "evalsha", send };
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** @param layout whose functions of by_hand.lua: on another contender's data, in its Redis. */
-async function byHand({ redis }: Contender, layout: "plain" | "packed"): Promise<Contender> {
-  const text = readFileSync(join(import.meta.dirname, "by_hand.lua"), "utf8");
-  await redis.client.function("LOAD", "REPLACE", text);
-  const send: Send = (command, [fd = 0, key = "", value = ""]) => {
-    const name = `${layout}_${command === "map_lookup_elem" ? "lookup" : "update"}`;
-    const words = ["1", TOKEN, fd, key, ...(name.endsWith("update") ? [value] : [])];
-    return raw(redis).fcallBuffer(name, 2, ROOT, `${ROOT}meta`, ...words);
-  };
-  return { redis, stat: "fcall", send };
-}
-
-/** A session, and a map with two elements and a pin: fd 3, /pin. */
-async function furnish({ send }: Contender): Promise<void> {
-  const cred = [0, 0, ",", "*", 18, 100_000];
-  await good(send("session_create", ["seed", "", 2, TOKEN, "", 86_400_000, ...cred]));
-  await good(send("map_create", ["hash", 4, 8, 1000, 0, "", "0", "", "", ""]));
-  for (const key of [KEY, "key1"]) {
-    await good(send("map_update_elem", [3, key, VALUE, 0, ""]));
-  }
-  await good(send("obj_pin", ["/pin", 3, 0]));
-  // There is no sweeper, whose silence would count as an outage.
-  await good(send("sweep", [86_400_000]));
-}
-
-async function good(call: Promise<Value[]>): Promise<Value[]> {
-  const [status, ...values] = await call;
-  if (String(status) > "+") throw new Error(`${status} ${values[0]}`);
-  return values;
-}
+const MAP = ["hash", 4, 8, 1000, 0, "", "0", "", "", ""];
 
 type Step = [command: string, args: (i: number) => Args];
 
@@ -131,12 +23,29 @@ const STEPS: Record<string, Step> = {
   close: ["close", (i) => [4 + i]],
   pin: ["obj_pin", (i) => [`/p${i}`, 3, 0]],
   unlink: ["unlink", (i) => [`/p${i}`]],
-  map_create: ["map_create", () => ["hash", 4, 8, 1000, 0, "", "0", "", "", ""]],
+  map_create: ["map_create", () => MAP],
   "close that frees": ["close", (i) => [4 + i]],
   renew: ["session_renew", () => []],
   "fs stat": ["stat", () => ["/pin", 1, 1, "0", "", 1000]],
 };
+
+export const LIBRARY = "library";
+export const SCRIPT = "EVALSHA before";
+export const HAND = "by hand, a field at a time";
+export const HAND_PACKED = "by hand, packed fields";
 const BY_HAND = ["lookup", "update"];
+
+/** Contender -> operation -> usec a call, each round's. */
+export type Calls = Record<string, Record<string, number[]>>;
+
+/** A session, and a map with two elements and a pin: fd 3, /pin. */
+async function furnish(contender: Contender): Promise<void> {
+  const { send } = contender;
+  await begin(contender);
+  await good(send("map_create", MAP));
+  for (const key of [KEY, "key1"]) await good(send("map_update_elem", [3, key, VALUE, 0, ""]));
+  await good(send("obj_pin", ["/pin", 3, 0]));
+}
 
 async function measure({ redis, stat, send }: Contender, [command, args]: Step): Promise<number> {
   await redis.client.config("RESETSTAT");
@@ -149,39 +58,42 @@ async function measure({ redis, stat, send }: Contender, [command, args]: Step):
   return Number(found?.[2]) / Number(found?.[1]);
 }
 
-export const LIBRARY = "library";
-export const SCRIPT = "EVALSHA before";
-export const HAND = "by hand, a field at a time";
-export const HAND_PACKED = "by hand, packed fields";
+type Contenders = Record<string, Contender>;
 
-/** Contender -> operation -> usec a call, each round's. */
-export type Calls = Record<string, Record<string, number[]>>;
-
-export async function calls(say: (line: string) => void): Promise<Calls> {
-  say("calls of Redis: library, script, by hand");
-  const ours = await library();
-  const old = await oldScript().catch((error: Error) => {
+async function contenders(say: (line: string) => void): Promise<Contenders> {
+  const ours = await library("calls-library");
+  await furnish(ours);
+  const old = await evalshaScript().catch((error: Error) => {
     say(`no script of ${EVALSHA_COMMIT} to compare with: ${error.message}`);
   });
-  for (const contender of old ? [ours, old] : [ours]) await furnish(contender);
-  const contenders: Record<string, Contender> = { [LIBRARY]: ours };
-  if (old) Object.assign(contenders, { [SCRIPT]: old, [HAND]: await byHand(old, "plain") });
-  contenders[HAND_PACKED] = await byHand(ours, "packed");
-  const results: Calls = {};
-  for (let round = -1; round < ROUNDS; round++) {
-    for (const [name, contender] of Object.entries(contenders)) {
-      const hand = contender.send !== ours.send && contender.send !== old?.send;
-      for (const [operation, step] of Object.entries(STEPS)) {
-        if (hand && !BY_HAND.includes(operation)) continue;
-        const usec = await measure(contender, step);
-        if (round < 0) continue;
-        results[name] ??= {};
-        results[name][operation] ??= [];
-        results[name][operation].push(usec);
-      }
+  if (old) await furnish(old);
+  return {
+    [LIBRARY]: ours,
+    ...(old && { [SCRIPT]: old, [HAND]: await byHand(old, "plain") }),
+    [HAND_PACKED]: await byHand(ours, "packed"),
+  };
+}
+
+/** One round of all, an operation by all contenders; what one operation makes the next one takes back. */
+async function round(all: Contenders, results: Calls): Promise<void> {
+  for (const [operation, step] of Object.entries(STEPS)) {
+    for (const [name, contender] of Object.entries(all)) {
+      const isByHand = name === HAND || name === HAND_PACKED;
+      if (isByHand && !BY_HAND.includes(operation)) continue;
+      const of = results[name] ?? {};
+      results[name] = of;
+      of[operation] = [...(of[operation] ?? []), await measure(contender, step)];
     }
   }
-  for (const { redis } of old ? [ours, old] : [ours]) await redis.stop();
+}
+
+export async function calls(say: (line: string) => void, rounds: number): Promise<Calls> {
+  say("what a call costs Redis");
+  const all = await contenders(say);
+  const results: Calls = {};
+  await round(all, {}); // warms up
+  for (let i = 0; i < rounds; i++) await round(all, results);
+  for (const redis of new Set(Object.values(all).map((one) => one.redis))) await redis.stop();
   return results;
 }
 

@@ -1,11 +1,14 @@
 import { type HttpRequest, rounds, type Sample, wrk } from "./load.ts";
 import { furnish, KEY } from "./operations.ts";
-import { ask, newSession, startRedis, startService, stop } from "./world.ts";
+import { stop } from "./processes.ts";
+import { startRedis } from "./redis_servers.ts";
+import { ask, newSession, startService } from "./world.ts";
 
 /** Runs over HTTP beside an element's lookup: the same service, the same Redis, by turns. */
 
 export const LOOKUP = "element lookup";
 export const EMPTY = "empty program, by fd";
+export const COUNTING = "program that counts, by fd";
 
 const NAMESPACE = "exec";
 const ROUNDS = 9;
@@ -53,7 +56,7 @@ async function requests(place: Place) {
     [LOOKUP]: { method: "GET", path: `/v1/fds/${map}/elements/${key}` },
     [EMPTY]: post(`/v1/fds/${empty}/test-run`, run),
     "empty program, by path": post("/v1/run", { path: PIN, ...run }),
-    "program that counts, by fd": post(`/v1/fds/${counter}/test-run`, run),
+    [COUNTING]: post(`/v1/fds/${counter}/test-run`, run),
   };
 }
 

@@ -1,16 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { type Args, fillUp, usec } from "./direct.ts";
 import { type HttpRequest, median, rounds, type Sample, wrk } from "./load.ts";
-import { type Args, fillUp, usec } from "./script.ts";
-import {
-  ask,
-  newSession,
-  type Process,
-  type RedisServer,
-  startRedis,
-  startService,
-  stop,
-} from "./world.ts";
+import { type Process, stop } from "./processes.ts";
+import { type RedisServer, startRedis } from "./redis_servers.ts";
+import { ask, newSession, startService } from "./world.ts";
 
 /**
  * How cost grows: one namespace with n elements in a map, n pins in a directory and n sessions, in a

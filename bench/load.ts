@@ -20,11 +20,12 @@ export interface HttpRequest {
   body?: string;
 }
 
-/** Name -> processes of the thing measured. */
+/** Name -> a process of the thing measured. */
 export type Watched = Record<string, number>;
 
 export interface Load {
   base: string;
+  /** One, or several with commas between them, which take turns. */
   token: string;
   /** The second is asked with what the first answered. */
   requests: HttpRequest[];
@@ -35,7 +36,7 @@ export interface Load {
 }
 
 const run = promisify(execFile);
-const CONNECTIONS = 64;
+export const CONNECTIONS = 64;
 /** USER_HZ: what /proc counts CPU time in, on every Linux that Node runs on. */
 const TICK_US = 10_000;
 let seed = 0;
@@ -152,10 +153,11 @@ const WARM_UP = 2;
 export async function rounds(
   count: number,
   contenders: Record<string, () => Promise<Sample>>,
+  warmUp = WARM_UP,
 ): Promise<Record<string, Sample[]>> {
   const names = Object.keys(contenders);
   const results = Object.fromEntries(names.map((name): [string, Sample[]] => [name, []]));
-  for (let round = -WARM_UP; round < count; round++) {
+  for (let round = -warmUp; round < count; round++) {
     for (const [name, measure] of Object.entries(contenders)) {
       const sample = await measure();
       if (round >= 0) results[name]?.push(sample);

@@ -2,7 +2,7 @@ import type { Step } from "./bare.ts";
 import type { HttpRequest } from "./load.ts";
 import { ask, tell } from "./world.ts";
 
-/** The operations measured: how they are asked over HTTP, and which command of the script each is. */
+/** The operations measured: how they are asked over HTTP, and which command of the library each is. */
 
 export interface Operation {
   name: string;

@@ -1,7 +1,8 @@
 -- What wrk sends: one operation over and over, or two by turns where the second needs the first's
--- answer (open and close, pin and unlink). Arguments: token, 1 when there are two, how many elements
--- there are to choose from, then method, path and body of each. In paths and bodies {n} is a number
--- never used before, {i} and {key} a random element, {fd} the fd that the first answered.
+-- answer (open and close, pin and unlink). Arguments: tokens, separated by commas, which take turns; 1 when
+-- there are two operations; how many elements there are to choose from; then method, path and body of each;
+-- and a number that no other run has. In paths and bodies {n} is a number never used before, {i} and {key}
+-- a random element, {fd} the fd that the first answered.
 local sent = 0
 local answered = {}
 
@@ -14,27 +15,34 @@ local function key(i)
     math.floor(i / 16777216))
 end
 
+local function bearers(tokens)
+  local list = {}
+  for token in tokens:gmatch("[^,]+") do list[#list + 1] = "Bearer " .. token end
+  return list
+end
+
 function init(args)
-  local token, two, elements = args[1], args[2] == "1", tonumber(args[3])
-  math.randomseed(tonumber(args[10]))
-  local function send(at, n, values)
+  local tokens, two, elements, seed = bearers(args[1]), args[2] == "1", tonumber(args[3]), args[10]
+  math.randomseed(tonumber(seed))
+  -- `n` tells whose turn it is: the second operation has the token of the first.
+  local function send(at, n, id, values)
     local body = args[at + 2] ~= "" and filled(args[at + 2], values) or nil
-    local headers = { authorization = "Bearer " .. token, ["x-request-id"] = n }
+    local headers = { authorization = tokens[n % #tokens + 1], ["x-request-id"] = id }
     if body then headers["content-type"] = "application/json" end
     return wrk.format(args[at], filled(args[at + 1], values), headers, body)
   end
   function request()
     local first = table.remove(answered)
-    if first then return send(7, "second", first) end
+    if first then return send(7, first.sent, "second", first) end
     sent = sent + 1
     local i = math.random(0, elements - 1)
-    return send(4, ("%s.%d"):format(args[10], sent), { n = ("%s.%d"):format(args[10], sent):gsub("%.", "_"), i = i, key = key(i) })
+    return send(4, sent, seed .. "." .. sent, { n = seed .. "_" .. sent, i = i, key = key(i) })
   end
   if not two then return end
   function response(_, headers, body)
-    local id = headers["x-request-id"]
-    if id == "second" then return end
-    answered[#answered + 1] = { n = id:gsub("%.", "_"), fd = body:match('"fd":(%d+)') or "" }
+    local n = headers["x-request-id"]:match("%.(%d+)$")
+    if not n then return end
+    answered[#answered + 1] = { sent = n, n = seed .. "_" .. n, fd = body:match('"fd":(%d+)') or "" }
   end
 end
 

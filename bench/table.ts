@@ -7,6 +7,29 @@ export const row = (...cells: (string | number)[]) => `| ${cells.join(" | ")} |`
 export const head = (...cells: string[]) => [row(...cells), row(...cells.map(() => "---"))];
 export const power = (n: number) => `10^${Math.round(Math.log10(n))}`;
 
+/** A part of the report: its rows in the table of targets, and its own sections. */
+export interface Chapter {
+  targets: string[];
+  sections: string[];
+}
+
+export const TARGETS = head("Target", "", "Figure", "");
+
+const limitText = (limit: number) => (Number.isInteger(limit) ? limit.toFixed(1) : String(limit));
+
+/** With a third digit where two would read as the limit itself. */
+function target(what: string, words: string, limit: number, figure: number, isMet: boolean) {
+  const wanted = `${words} ${limitText(limit)}`;
+  if (Number.isNaN(figure)) return row(what, wanted, "-", "not measured");
+  const isNear = figure !== limit && figure.toFixed(2) === limit.toFixed(2);
+  return row(what, wanted, figure.toFixed(isNear ? 3 : 2), isMet ? "met" : "missed");
+}
+
+export const atMost = (what: string, limit: number, figure: number) =>
+  target(what, "at most", limit, figure, figure <= limit);
+export const atLeast = (what: string, limit: number, figure: number) =>
+  target(what, "at least", limit, figure, figure >= limit);
+
 export function ratio(of: Sample[], to: Sample[], pick: (sample: Sample) => number): number {
   return median(of.map((sample, i) => pick(sample) / pick(to[i] as Sample)));
 }

@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { type Direct, fillUp, usec } from "./direct.ts";
 import { rounds, type Sample, wrk } from "./load.ts";
-import { type Direct, fillUp, usec } from "./script.ts";
-import { ask, newSession, type Process, startRedis, startService, stop } from "./world.ts";
+import { type Process, stop } from "./processes.ts";
+import { startRedis } from "./redis_servers.ts";
+import { ask, newSession, startService } from "./world.ts";
 
 /** Types whose work must not follow how full they are: LPM tries of n prefixes, full LRU hashes of n. */
 
@@ -17,7 +19,7 @@ const VALUE = "value000";
 export interface Types {
   lpm: {
     /** Usec per lookup by Redis' own count, each size's rounds. */
-    script: number[][];
+    calls: number[][];
     http: Sample[][];
   };
   /** Usec per update of a new key: full LRU hashes of each capacity, and a hash that has room. */
@@ -35,7 +37,7 @@ interface Made {
   n: number;
 }
 
-const script = readFileSync(join(import.meta.dirname, "fill.lua"), "utf8");
+const fillScript = readFileSync(join(import.meta.dirname, "fill.lua"), "utf8");
 const json = JSON.stringify;
 
 async function request(place: Place, method: string, path: string, body?: object) {
@@ -58,7 +60,7 @@ async function trie(place: Place, n: number): Promise<Made> {
   const made = await make(place, n, { map_type: "lpm_trie", map_flags: 1, max_entries: 2 * n });
   const path = `/v1/fds/${made.fd}`;
   await request(place, "PUT", `${path}/elements/u32:0+ip4:0.0.0.0`, { value: `str:${VALUE}` });
-  await fillUp(place, script, "prefixes", n, [made.id]);
+  await fillUp(place, fillScript, "prefixes", n, [made.id]);
   const { entries } = await request(place, "GET", path);
   const { elements } = await request(place, "GET", `${path}/elements?limit=1000`);
   const one = `${path}/elements/${elements.at(-2).key}`;
@@ -100,12 +102,12 @@ async function lpm(place: Place): Promise<Types["lpm"]> {
   }
   const http = await overHttp(place, tries);
   for (const { fd } of tries) await request(place, "DELETE", `/v1/fds/${fd}`);
-  return { script: measured, http };
+  return { calls: measured, http };
 }
 
 async function full(place: Place, n: number): Promise<Made> {
   const made = await make(place, n, { map_type: "lru_hash", max_entries: n });
-  await fillUp(place, script, "recent", n, [made.id], 0);
+  await fillUp(place, fillScript, "recent", n, [made.id], 0);
   const path = `/v1/fds/${made.fd}`;
   const { value } = await request(place, "GET", `${path}/elements/u64:${n - 1}`);
   expect(value === Buffer.from(VALUE).toString("hex"), `the LRU hash of ${n}`);

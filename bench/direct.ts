@@ -1,9 +1,10 @@
 import { ACCESS } from "../domain/redis/commands.ts";
 import { bundleLua } from "../domain/redis/lua_bundle.ts";
 import type { Value } from "../domain/redis/script.ts";
-import { callerOf, type RedisServer } from "./world.ts";
+import type { RedisServer } from "./redis_servers.ts";
+import { callerOf } from "./world.ts";
 
-/** Commands of the script sent straight to Redis, and what they take by Redis' own count. */
+/** Commands of the library sent straight to Redis, and what they take by Redis' own count. */
 
 export type Args = (string | number | Buffer)[];
 

@@ -10,7 +10,8 @@ import type { RedisServer } from "./redis_servers.ts";
 /** Services, bare handlers and webdis, and requests of the bench's own. */
 
 const SECRET = randomBytes(32).toString("base64");
-const tsx = ["--import", "tsx"];
+/** As `npm start` starts the service; the bare handler gets the same. */
+const nodeArgs = ["--no-parallel-scavenge", "--import", "tsx"];
 
 interface ServiceOptions {
   workers?: number;
@@ -24,12 +25,12 @@ export function startService(
 ): Promise<Process> {
   const settings = { REDIS_URL: url, PORT: "0", TOKEN_SECRET: SECRET, LOG_LEVEL: "error" };
   const env = { ...settings, WORKERS: String(workers) };
-  return greeted(start(process.execPath, [...tsx, "api/server.ts"], { env, ...options }));
+  return greeted(start(process.execPath, [...nodeArgs, "api/server.ts"], { env, ...options }));
 }
 
 export function startBare(bare: Bare): Promise<Process> {
   const env = { BARE: JSON.stringify(bare) };
-  return greeted(start(process.execPath, [...tsx, "bench/bare.ts"], { env }));
+  return greeted(start(process.execPath, [...nodeArgs, "bench/bare.ts"], { env }));
 }
 
 /** webdis on the same Redis by its unix socket, as many threads as the service has: one. */

@@ -24,10 +24,12 @@ const STEP_BYTES = STEP_PAGES * PAGE_BYTES;
  *
  * @returns the arguments of prog_load.
  */
-async function sentAhead(run: Run, call: Call, { insns, attr, verdict }: Prepared) {
+async function sentAhead(run: Run, call: Call, prepared: Prepared, draft: string) {
+  const { insns, attr, verdict, unit } = prepared;
   const count = insns.length / INSN_BYTES;
+  // Of a program that is refused, only the verdict is looked at.
+  if (!unit) return [attr, "", verdict, count, ""];
   if (insns.length <= STEP_BYTES) return [attr, insns, verdict, count, ""];
-  const draft = randomBytes(12).toString("hex");
   const own = { ...call, record: "", fingerprint: "" };
   for (let at = 0; at < insns.length; at += STEP_BYTES) {
     const step = insns.subarray(at, at + STEP_BYTES);
@@ -50,11 +52,12 @@ export function progCommands(
     /** @returns the log, too: of an accepted program what Linux says at its log level. */
     async progLoad(call: Call, attr: ProgAttr, program: Program) {
       const told = ([fd, id, log]: Value[]) => ({ fd: number(fd), id: number(id), log: text(log) });
+      const draft = randomBytes(12).toString("hex");
       for (let tries = 1; ; tries++) {
         const prepared = await prepareLoad(begin, call, attr, program, limits);
         if ("remembered" in prepared) return told(prepared.remembered);
         try {
-          const args = await sentAhead(run, call, prepared);
+          const args = await sentAhead(run, call, prepared, draft);
           const answer = await run(call, "prog_load", ...args);
           if (prepared.unit) onLoad(prepared.unit);
           return told(answer);

@@ -72,12 +72,14 @@ export class Sweeper {
     const now = performance.now();
     if (now - this.#kept >= KEEP_MS) {
       this.#kept = now;
-      await this.#kernel.script.library.keepUsed().catch(this.#onError);
+      // Not waited for: it speaks to every master, of which one may be slow.
+      this.#kernel.script.library.keepUsed().catch(this.#onError);
     }
     const names = new Set(this.#urgent);
     this.#urgent.clear();
     for (const name of await this.#next()) names.add(name);
-    await Promise.all([...names].map((name) => this.#sweep(name)));
+    const sweeps = [...names].map((name) => this.#sweep(name).catch(this.#onError));
+    await Promise.all(sweeps);
   }
 
   /** The next few namespaces, round and round. */

@@ -187,6 +187,25 @@ describe("a Redis that loses the library", () => {
   });
 });
 
+describe("a full Redis", () => {
+  // README: "the same key gets the first answer for a day".
+  it("answers a repeat of a request by its record, and keeps no refusal as an answer", async () => {
+    const { redis } = kernel.script;
+    const call = await session(kernel);
+    const record = (name: string) => ({ ...call, record: `1:${name}`, fingerprint: "print" });
+    const first = await kernel.mapCreate(record("done"), HASH);
+    await redis.config("SET", "maxmemory", "1");
+    try {
+      expect(await kernel.mapCreate(record("done"), HASH)).toEqual(first);
+      const refused = await kernel.mapCreate(record("new"), HASH).catch((error: Error) => error);
+      expect((refused as Errno).code).toBe("ENOMEM");
+    } finally {
+      await redis.config("SET", "maxmemory", "0");
+    }
+    expect((await kernel.mapCreate(record("new"), HASH)).fd).toBe(first.fd + 1);
+  });
+});
+
 describe("two versions of the service", () => {
   it("work beside each other on the same session, each by its own library", async () => {
     const other = otherVersion();
@@ -227,7 +246,6 @@ describe("two versions of the service", () => {
     await library.keepUsed();
     expect(await libraries()).toContain(other.name);
     await redis.zadd("bpf:libraries", now - day - 60_000, other.name);
-    await redis.zadd("bpf:libraries", 0, bundle.name);
     await library.keepUsed();
     const left = await libraries();
     expect(left).not.toContain(other.name);
@@ -235,6 +253,36 @@ describe("two versions of the service", () => {
     expect(left).toEqual(expect.arrayContaining([bundle.name, "bpf_mine"]));
     expect(await redis.zrange("bpf:libraries", "0", "-1")).toEqual([bundle.name]);
     await redis.function("DELETE", "bpf_mine");
+  });
+
+  it("no library goes when nobody could say for long what is in use", async () => {
+    const { redis, library } = kernel.script;
+    const other = otherVersion();
+    await redis.function("LOAD", other.library);
+    await library.keepUsed();
+    const now = Number((await redis.time())[0]) * 1000;
+    // A Redis that was full or away for two days, or is restored from a backup of then.
+    for (const name of [other.name, bundle.name]) {
+      await redis.zadd("bpf:libraries", now - 2 * 86_400_000, name);
+    }
+    await library.keepUsed();
+    await library.keepUsed();
+    expect(await libraries()).toContain(other.name);
+    await redis.function("DELETE", other.name);
+    await redis.zrem("bpf:libraries", other.name);
+  });
+
+  it("work that another version has left is left to it", async () => {
+    const { redis } = kernel.script;
+    const call = await session(kernel);
+    const list = `bpf:{${call.namespace}}:work`;
+    await redis.rpush(list, "of_the_future 1 2", "discard 99");
+    const { workLeft } = await kernel.sweep(call.namespace, 60_000);
+    expect(workLeft).toBe(false);
+    expect(await redis.lrange(list, 0, -1)).toEqual(["of_the_future 1 2", "discard 99"]);
+    await redis.lpop(list);
+    await kernel.sweep(call.namespace, 60_000);
+    expect(await redis.exists(list)).toBe(0);
   });
 
   it("a version whose library was deleted all the same loads it again", async () => {

@@ -163,8 +163,20 @@ async function moved(url: string, nodes: number[]): Promise<void> {
   expect(await refused()).toEqual(before);
   // The new owner has lost its functions, as one that has just joined never had them.
   ask(target, "FUNCTION", "FLUSH");
+  const others = await Promise.all(
+    ["one", "two", "three"].map(async (namespace) => {
+      const made = await kernel.sessionCreate({ ...nobody, namespace }, ROOT);
+      return { ...nobody, ...kernel.tokens.read(made.token) };
+    }),
+  );
   for (const port of [target, owner]) ask(port, "CLUSTER", "SETSLOT", slot, "NODE", targetId);
-  expect((await kernel.dup(call, fd)).fd).toBe(fd + 1);
+  // Sent together with calls of namespaces that stay, so that the client redirects none of them.
+  const [moved] = await Promise.all([
+    kernel.dup(call, fd),
+    ...others.map((other) => kernel.sessionGet(other)),
+  ]);
+  expect(moved.fd).toBe(fd + 1);
+  for (const other of others) await kernel.exit(other);
   expect((await kernel.fdList(call, 3, 10)).fds).toHaveLength(2);
   await kernel.exit(call);
   kernel.disconnect();

@@ -73,6 +73,12 @@ local function remembered(args, record, fingerprint)
   return reply
 end
 
+-- In place of a command that may grow, on a Redis that is full: its record may have the first answer.
+function sys.refused()
+  kernel.fail("ENOMEM", "Redis has reached its maxmemory")
+end
+kernel.first_half.refused = "all"
+
 -- keys: the namespace's root and its `meta`, of which the first never exists: with both declared, a
 -- cluster runs nothing while the slot moves. writes: false where Redis was told that nothing is written.
 return function(keys, args, writes)

@@ -21,7 +21,7 @@ const READ = [
 const FREE = [
   ...["close", "exit", "kill", "map_delete_batch", "map_delete_elem"],
   ...["map_lookup_and_delete_batch", "map_lookup_and_delete_elem", "prog_admit", "prog_resolve"],
-  ...["ring_read", "rmdir", "session_renew", "sweep", "unlink", "unlink_tree"],
+  ...["refused", "ring_read", "rmdir", "session_renew", "sweep", "unlink", "unlink_tree"],
 ];
 
 export const ACCESS: ReadonlyMap<string, Access> = new Map([

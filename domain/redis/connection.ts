@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { Unavailable } from "../errno.ts";
 
@@ -16,8 +15,16 @@ const ONCE = {
   enableOfflineQueue: false,
 } satisfies RedisOptions;
 
-/** What a cluster refuses while slots move is sent again a few times, well within a call's deadline. */
-const REFUSED = { maxRedirections: 5, retryDelayOnTryAgain: 20, retryDelayOnClusterDown: 20 };
+/**
+ * What a cluster refuses while slots move is sent again a few times, well within a call's deadline. The
+ * client redirects a pipeline only as a whole; what it leaves is for a new map of the slots.
+ */
+const REFUSED = {
+  maxRedirections: 5,
+  retryDelayOnTryAgain: 20,
+  retryDelayOnClusterDown: 20,
+  slotsRefreshInterval: 5000,
+};
 
 /**
  * `redis://`, `rediss://`, `unix:///path`, `redis+sentinel://host:port,host:port/group` or
@@ -74,16 +81,41 @@ export function connected(redis: Connection): Promise<void> {
   });
 }
 
-/** Every master, connected. A cluster's client connects to a node at its first command only. */
+const CONNECT_MS = 2000;
+
+/** Connects a node, of which a cluster's client makes a connection at its first command only. */
+function reach(master: Master): Promise<Master> {
+  if (master.status === "ready") return Promise.resolve(master);
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => settle(new Error("no answer")), CONNECT_MS);
+    const onReady = () => settle();
+    const onEnd = () => settle(new Error("the connection ended"));
+    function settle(error?: Error): void {
+      clearTimeout(timer);
+      master.off("ready", onReady).off("end", onEnd);
+      if (error) reject(error);
+      else resolve(master);
+    }
+    master.on("ready", onReady).on("end", onEnd);
+    if (master.status === "wait") master.connect().catch(settle);
+  });
+}
+
+/** The masters that can be reached. @throws Unavailable when none can. */
 export async function mastersOf(redis: Connection): Promise<Master[]> {
   const masters = redis instanceof Cluster ? redis.nodes("master") : [redis];
-  await Promise.all(
-    masters.map(async (master) => {
-      if (master.status === "wait") await master.connect();
-      else if (master.status !== "ready") await once(master, "ready");
-    }),
+  const results = await Promise.allSettled(masters.map(reach));
+  const reached = results.flatMap((result) =>
+    result.status === "fulfilled" ? [result.value] : [],
   );
-  return masters;
+  if (reached.length === 0) throw new Unavailable("no master of Redis can be reached");
+  return reached;
+}
+
+/** Asks a cluster anew which master has which slots. */
+export function refreshSlots(redis: Connection): Promise<void> {
+  if (!(redis instanceof Cluster)) return Promise.resolve();
+  return new Promise((resolve) => redis.refreshSlotsCache(() => resolve()));
 }
 
 /** A connection to hear messages on, apart from that of the commands; a cluster's client has its own. */

@@ -9,6 +9,8 @@ import type { LuaBundle } from "./lua_bundle.ts";
 /** Library -> when a service last said that it uses it, in ms of Redis' clock. */
 const LIBRARIES = "bpf:libraries";
 const UNUSED_MS = 86_400_000;
+/** Who has not said that it is in use for so long could not. */
+const SILENT_MS = 600_000;
 /** Only what this service's versions are called. */
 const NAME = /^bpf_[0-9a-f]{16}$/;
 /** A Redis that refused the library for want of memory is asked again after so many ms. */
@@ -45,9 +47,14 @@ export class Library {
     return this.#loading;
   }
 
+  /** A master that is away, or refuses, keeps the others from nothing. @throws when all refuse. */
   async #loadAll(): Promise<void> {
     const masters = await mastersOf(this.#redis);
-    await Promise.all(masters.map((master) => this.#loadOn(master)));
+    const results = await Promise.allSettled(masters.map((master) => this.#loadOn(master)));
+    const [first, ...rest] = results;
+    if (first?.status === "rejected" && rest.every(({ status }) => status === "rejected")) {
+      throw first.reason;
+    }
   }
 
   async #loadOn(master: Master): Promise<void> {
@@ -62,9 +69,10 @@ export class Library {
   }
 
   /**
-   * Says that this version is in use, and deletes those that are in use nowhere. One that is found and not
-   * known (a Redis restored from elsewhere, a lost key) gets a day from now. Whoever's library is deleted
-   * all the same loads it again at its next call.
+   * Says that this version is in use, and deletes those that are in use nowhere. Where it could not say so for
+   * long (Redis was away or full, or restored from a backup) others could not either: all get a day from now, as
+   * does one that is found and not known. Whoever's library is deleted all the same loads it again at its next
+   * call.
    */
   async keepUsed(): Promise<void> {
     const redis = this.#redis;
@@ -74,8 +82,11 @@ export class Library {
     );
     const [seconds] = await redis.time();
     const now = Number(seconds) * 1000;
+    const said = Number((await redis.zscore(LIBRARIES, this.#bundle.name)) ?? 0);
+    const isSilent = now - said > SILENT_MS;
     for (const name of new Set(lists.flatMap(namesIn))) {
-      await redis.zadd(LIBRARIES, "NX", now, name);
+      if (isSilent) await redis.zadd(LIBRARIES, now, name);
+      else await redis.zadd(LIBRARIES, "NX", now, name);
     }
     await redis.zadd(LIBRARIES, now, this.#bundle.name);
     const unused = await redis.zrangebyscore(LIBRARIES, 0, now - UNUSED_MS);

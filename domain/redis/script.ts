@@ -11,7 +11,7 @@ import {
   Unavailable,
 } from "../errno.ts";
 import { ACCESS } from "./commands.ts";
-import { type Connection, connected, READY_MS } from "./connection.ts";
+import { type Connection, connected, READY_MS, refreshSlots } from "./connection.ts";
 import { Library } from "./library.ts";
 import { type Access, bundleLua } from "./lua_bundle.ts";
 import { LAYOUT } from "./records.ts";
@@ -36,7 +36,10 @@ const sha = createHash("sha1").update(bundle.script).digest("hex");
 
 /** Replies of Redis itself that mean: refused before anything was written. */
 const REFUSED =
-  /^(LOADING|READONLY|MISCONF|MASTERDOWN|NOREPLICAS|BUSY|CLUSTERDOWN|TRYAGAIN|NOAUTH|NOPERM)\b/;
+  /^(LOADING|READONLY|MISCONF|MASTERDOWN|NOREPLICAS|BUSY|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOAUTH|NOPERM)\b/;
+
+/** Of a cluster's client, when the last answer was one of those. */
+const TOO_MANY = /^Too many Cluster redirections.*: (MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/;
 
 const FULL = "Redis has reached its maxmemory";
 
@@ -65,7 +68,7 @@ function fromRejection(error: Error): Error {
   if (/enableOfflineQueue|Cluster isn't ready/.test(error.message)) {
     return new Unavailable("no connection to Redis");
   }
-  if (/^Too many Cluster redirections/.test(error.message)) return new Unavailable(error.message);
+  if (TOO_MANY.test(error.message)) return new Unavailable(error.message);
   if (error.name === "ReplyError") return refused(error.message);
   return new OutcomeUnknown("the connection to Redis broke while the command ran");
 }
@@ -76,6 +79,9 @@ const LOADS = 3;
 /** Said before anything is run, so that the call may be sent again. */
 const isMissing = (error: unknown) =>
   error instanceof Error && /^(ERR )?Function not found/.test(error.message);
+
+const isMoved = (error: unknown) =>
+  error instanceof Unavailable && /^(MOVED|ASK) /.test(error.message);
 
 export interface Answer {
   values: Value[];
@@ -156,17 +162,33 @@ export class Script {
     for (const arg of args) words.push(typeof arg === "object" ? short(arg) : arg);
     const access = ACCESS.get(command) ?? "grow";
     const call = this.#call(access === "read" && writes ? "free" : access, words);
-    return call.then((reply) =>
+    const answer = call.then((reply) =>
       codeOf(reply) === "WRITES" ? this.#call("free", words).then(toAnswer) : toAnswer(reply),
     );
+    const isRecorded = access === "grow" && who[2] !== "";
+    return isRecorded ? answer.catch((error) => this.#recorded(error, words)) : answer;
+  }
+
+  /** Redis had no room to begin a call whose record may have the first answer all the same. */
+  async #recorded(error: Error, words: Argument[]): Promise<Answer> {
+    if (!(error instanceof Errno && error.message === FULL)) throw error;
+    return toAnswer(await this.#call("free", words.with(2, "refused")));
   }
 
   #call(access: Access, words: Argument[]): Promise<Value[]> {
     const call = this.#commands.fcallBuffer(bundle.functions[access], 2, ...words);
     return this.#inTime(call).catch((error) => {
-      if (!isMissing(error)) throw error;
-      return this.#afterLoading(access, words);
+      if (isMissing(error)) return this.#afterLoading(access, words);
+      if (isMoved(error)) return this.#afterRefresh(access, words);
+      throw error;
     });
+  }
+
+  /** A call that met a master which does not have the namespace any more, and did nothing. */
+  async #afterRefresh(access: Access, words: Argument[]): Promise<Value[]> {
+    await this.#inTime(refreshSlots(this.redis)).catch(() => {});
+    const call = this.#commands.fcallBuffer(bundle.functions[access], 2, ...words);
+    return this.#inTime(call);
   }
 
   /** A call that found no library, and did nothing. */

@@ -27,7 +27,7 @@ local START = { skew = 0, allowance = FIRST_ALLOWANCE, next = NEVER }
 -- A namespace without a version is one that nobody wrote to, or older than versions are.
 local function check_layout(layout)
   if layout == uapi.LAYOUT or not layout and call("EXISTS", current.meta) == 0 then return end
-  error({ errno = "LAYOUT", detail = layout or "0" }, 0)
+  error({ errno = "LAYOUT", detail = layout or "1" }, 0)
 end
 
 -- Reads the time, once a call, and whether this library knows the layout of the namespace.

@@ -93,7 +93,7 @@ end
 function session.finish(sid, reason)
   local key, tomb = kernel.key("session", sid), kernel.key("ended", sid)
   local _, _, token = session.life(sid)
-  call("HSET", tomb, "token", token, "reason", reason)
+  call("HSET", tomb, "token", token or "", "reason", reason)
   call("PEXPIRE", tomb, KNOWN_MS)
   call("DEL", key)
   call("ZREM", kernel.key("deadlines"), sid)

@@ -41,8 +41,7 @@ function work.drain()
     local item = queue[queue.head]
     queue[queue.head] = nil
     queue.head = queue.head + 1
-    local handler = handlers[item[1]] or kernel.bug("nothing handles the work " .. item[1])
-    local put = handler(unpack(item, 2))
+    local put = handlers[item[1]](unpack(item, 2))
     current.budget = work.room() - math.max(1, put)
   end
 end
@@ -56,7 +55,8 @@ function work.save()
   return true
 end
 
--- The sweeper's part: goes on where commands stopped.
+-- The sweeper's part: goes on where commands stopped. An item that this version does not know is left to one
+-- that does.
 function work.resume()
   local list = kernel.key("work")
   while work.room() > 0 do
@@ -64,6 +64,10 @@ function work.resume()
     if not stored then return false end
     local words = {}
     for word in stored:gmatch("%S+") do words[#words + 1] = word end
+    if not handlers[words[1]] then
+      call("LPUSH", list, stored)
+      return false
+    end
     work.push(unpack(words))
     work.drain()
   end

@@ -13,12 +13,16 @@ local function tag(value)
   return (value:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
 end
 
--- ESTALE when none fits.
+-- ESTALE when none fits. The value, which may be long, is looked at when no tag is the revision's.
 function if_match.check(m, key, tags)
-  local value = m.key_size > 0 and (m.ops.own or m.ops.lookup)(m, key)
-  local now, revision = value and tag(value), map.revision(m)
+  local revision = map.revision(m)
   for wanted in tags:gmatch("%S+") do
-    if wanted == "r" .. revision or (value and (wanted == "*" or wanted == now)) then return end
+    if wanted == "r" .. revision then return end
+  end
+  local value = m.key_size > 0 and (m.ops.own or m.ops.lookup)(m, key)
+  local now = value and tag(value)
+  for wanted in tags:gmatch("%S+") do
+    if value and (wanted == "*" or wanted == now) then return end
   end
   kernel.fail("ESTALE", "the map is at revision r" .. revision
     .. (now and ", the element at " .. now or ", and has no such element"))

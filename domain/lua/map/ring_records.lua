@@ -1,5 +1,5 @@
 -- The records of a ring buffer as they are stored: entries of a Redis stream, and the numbers of the map's
--- record that go with them. map_ringbuf.lua has the invariant.
+-- record that go with them. types/ringbuf.lua has the invariant.
 local kernel = use("base/kernel")
 local uapi = use("uapi")
 local call = redis.call

@@ -64,9 +64,11 @@ local function read_pages(id, first, insn_cnt)
   return table.concat(call("HMGET", stored(id), unpack(names))), last + 1 < pages(insn_cnt) and 1 or 0
 end
 
--- All instructions, or false for more than one script answers.
+-- All instructions, or false where it would be more than one script answers.
 function insns.read(id, insn_cnt)
-  if pages(insn_cnt) > uapi.STEP_PAGES then return false end
+  local read = (current.insns_read or 0) + pages(insn_cnt)
+  if read > uapi.STEP_PAGES then return false end
+  current.insns_read = read
   return (read_pages(id, 0, insn_cnt))
 end
 

@@ -5,6 +5,7 @@ import type { Unit } from "../abi.ts";
 import { TooLarge } from "../compiler/limit.ts";
 import type { Job, Outcome } from "../job.ts";
 import { Queue } from "./queue.ts";
+import { ShortRuns } from "./short_runs.ts";
 import { type Task, Thread } from "./thread.ts";
 import { unpackOutcome } from "./wire.ts";
 import type { Told } from "./worker.ts";
@@ -35,6 +36,7 @@ export class Pool {
   private readonly threads = new Set<Thread>();
   private readonly idle: Thread[] = [];
   private readonly queue = new Queue<Task>();
+  private readonly short = new ShortRuns();
   private starting = 0;
   private closed = false;
 
@@ -44,6 +46,7 @@ export class Pool {
 
   /** @throws Busy, TimeLimit; TooLarge for a program that cannot be compiled. */
   run(job: Job): Promise<Outcome> {
+    if (this.short.accepts(job)) return Promise.resolve(job).then((short) => this.short.run(short));
     return new Promise((resolve, reject) => {
       const done = (told: Told): void => {
         if ("outcome" in told) resolve(unpackOutcome(told.outcome));
@@ -93,6 +96,7 @@ export class Pool {
 
   private begin(): void {
     let begun = false;
+    void this.short.load();
     this.starting++;
     const ready = (): void => {
       if (!begun) this.starting--;

@@ -7,6 +7,9 @@ const FOLDER = join(import.meta.dirname, "test");
 /** These start services of their own, break the network, or compare the paths themselves. */
 const OWN_SERVICE = ["both_paths", "contract", "faults", "server", "topology"];
 
+/** Random requests are compared in smaller numbers: the suite has sent the others. */
+const COMPARED = { FAST_PATH: "compared", MODEL_RUNS: "80", FUZZ_RUNS: "20" };
+
 /** The files that send requests to a test service. */
 const httpTests = readdirSync(FOLDER)
   .filter((file) => file.endsWith(".test.ts") && !OWN_SERVICE.includes(file.split(".")[0] ?? ""))
@@ -29,7 +32,7 @@ export default defineConfig({
       { extends: true, test: { name: "suite", include: ["test/**/*.test.ts"] } },
       {
         extends: true,
-        test: { name: "both paths", include: httpTests, env: { FAST_PATH: "compared" } },
+        test: { name: "both paths", include: httpTests, env: COMPARED },
       },
     ],
   },

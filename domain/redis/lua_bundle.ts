@@ -137,3 +137,6 @@ export function bundleLua(): LuaBundle {
     locate: locator(starts),
   };
 }
+
+/** The one that this version of the service runs. */
+export const bundle: LuaBundle = bundleLua();

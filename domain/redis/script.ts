@@ -1,20 +1,11 @@
 import { isAscii } from "node:buffer";
 import { createHash } from "node:crypto";
-import {
-  BadToken,
-  Errno,
-  isErrno,
-  KeyReused,
-  OutcomeUnknown,
-  SessionEnded,
-  Stale,
-  Unavailable,
-} from "../errno.ts";
+import { Errno, OutcomeUnknown, Unavailable } from "../errno.ts";
 import { ACCESS } from "./commands.ts";
 import { type Connection, connected, READY_MS, refreshSlots } from "./connection.ts";
+import { FULL, fromRejection, fromReply, isMissing, isMoved } from "./failures.ts";
 import { Library } from "./library.ts";
-import { type Access, bundleLua } from "./lua_bundle.ts";
-import { LAYOUT } from "./records.ts";
+import { type Access, bundle } from "./lua_bundle.ts";
 
 /**
  * Runs the commands of domain/lua, which are functions of a library of Redis: one call, one round trip.
@@ -31,57 +22,10 @@ interface Commands {
   evalBuffer(text: string, keys: 2, ...args: Argument[]): Promise<Value[]>;
 }
 
-const bundle = bundleLua();
 const sha = createHash("sha1").update(bundle.script).digest("hex");
-
-/** Replies of Redis itself that mean: refused before anything was written. */
-const REFUSED =
-  /^(LOADING|READONLY|MISCONF|MASTERDOWN|NOREPLICAS|BUSY|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOAUTH|NOPERM)\b/;
-
-/** Of a cluster's client, when the last answer was one of those. */
-const TOO_MANY = /^Too many Cluster redirections.*: (MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/;
-
-const FULL = "Redis has reached its maxmemory";
-
-function fromReply(code: string, detail: string, log: string | undefined): Error {
-  if (isErrno(code)) return new Errno(code, detail, log === undefined ? {} : { log });
-  if (code === "TOKEN") return new BadToken(detail);
-  if (code === "ENDED") return new SessionEnded(detail);
-  if (code === "IDEMPOTENCY") return new KeyReused(detail);
-  if (code === "STALE") return new Stale(detail);
-  if (code === "LAYOUT") {
-    const found = `what the namespace has stored is of layout ${detail.slice(0, 40)}`;
-    return new Unavailable(`${found}, this version of the service knows ${LAYOUT}`);
-  }
-  return refused(detail);
-}
-
-/** What Redis itself says: it has no room, it cannot work now, or the script has a fault. */
-function refused(detail: string): Error {
-  if (/^OOM\b/.test(detail)) return new Errno("ENOMEM", FULL);
-  if (REFUSED.test(detail)) return new Unavailable(detail);
-  return new Error(bundle.locate(detail));
-}
-
-/** @param sent false when the client library refused to send for want of a connection. */
-function fromRejection(error: Error): Error {
-  if (/enableOfflineQueue|Cluster isn't ready/.test(error.message)) {
-    return new Unavailable("no connection to Redis");
-  }
-  if (TOO_MANY.test(error.message)) return new Unavailable(error.message);
-  if (error.name === "ReplyError") return refused(error.message);
-  return new OutcomeUnknown("the connection to Redis broke while the command ran");
-}
 
 /** How often a call meets a Redis without the library before it gives up. */
 const LOADS = 3;
-
-/** Said before anything is run, so that the call may be sent again. */
-const isMissing = (error: unknown) =>
-  error instanceof Error && /^(ERR )?Function not found/.test(error.message);
-
-const isMoved = (error: unknown) =>
-  error instanceof Unavailable && /^(MOVED|ASK) /.test(error.message);
 
 export interface Answer {
   values: Value[];
@@ -161,27 +105,57 @@ export class Script {
     const words: Argument[] = [root, `${root}meta`, command, ...who];
     for (const arg of args) words.push(typeof arg === "object" ? short(arg) : arg);
     const access = ACCESS.get(command) ?? "grow";
-    const call = this.#call(access === "read" && writes ? "free" : access, words);
-    const answer = call.then((reply) =>
-      codeOf(reply) === "WRITES" ? this.#call("free", words).then(toAnswer) : toAnswer(reply),
-    );
-    const isRecorded = access === "grow" && who[2] !== "";
-    return isRecorded ? answer.catch((error) => this.#recorded(error, words)) : answer;
+    return this.#send(access === "read" && writes ? "free" : access, words);
   }
 
-  /** Redis had no room to begin a call whose record may have the first answer all the same. */
-  async #recorded(error: Error, words: Argument[]): Promise<Answer> {
-    if (!(error instanceof Errno && error.message === FULL)) throw error;
-    return toAnswer(await this.#call("free", words.with(2, "refused")));
-  }
-
-  #call(access: Access, words: Argument[]): Promise<Value[]> {
+  /** One promise from the call to its answer: most calls need no more. */
+  #send(access: Access, words: Argument[]): Promise<Answer> {
     const call = this.#commands.fcallBuffer(bundle.functions[access], 2, ...words);
-    return this.#inTime(call).catch((error) => {
-      if (isMissing(error)) return this.#afterLoading(access, words);
-      if (isMoved(error)) return this.#afterRefresh(access, words);
-      throw error;
+    return new Promise((resolve, reject) => {
+      // What comes after the deadline is dropped: the caller has been told, and nothing is sent for it again.
+      let isLate = false;
+      const timer = setTimeout(() => {
+        isLate = true;
+        reject(this.#late());
+      }, this.#deadline);
+      call.then(
+        (reply) => {
+          clearTimeout(timer);
+          if (isLate) return;
+          try {
+            resolve(this.#answer(reply, words));
+          } catch (error) {
+            reject(error);
+          }
+        },
+        (error: Error) => {
+          clearTimeout(timer);
+          if (!isLate) resolve(this.#recover(fromRejection(error), access, words));
+        },
+      );
     });
+  }
+
+  /** @throws what the command raised. */
+  #answer(reply: Value[], words: Argument[]): Answer | Promise<Answer> {
+    return codeOf(reply) === "WRITES" ? this.#send("free", words) : toAnswer(reply);
+  }
+
+  /** What was refused before anything was done, and may be done all the same. @throws the error else */
+  async #recover(error: Error, access: Access, words: Argument[]): Promise<Answer> {
+    if (isMissing(error)) return this.#answer(await this.#afterLoading(access, words), words);
+    if (isMoved(error)) return this.#answer(await this.#afterRefresh(access, words), words);
+    const isFull = error instanceof Errno && error.message === FULL;
+    const [, , , , , record] = words;
+    // Redis had no room to begin a call whose record may have the first answer.
+    if (isFull && access === "grow" && record !== "") {
+      return this.#send("free", words.with(2, "refused"));
+    }
+    throw error;
+  }
+
+  #late(limit = this.#deadline): OutcomeUnknown {
+    return new OutcomeUnknown(`Redis did not answer within ${limit} ms`);
   }
 
   /** A call that met a master which does not have the namespace any more, and did nothing. */
@@ -229,7 +203,7 @@ export class Script {
   #inTime<T>(call: Promise<T>, limit = this.#deadline): Promise<T> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        reject(new OutcomeUnknown(`Redis did not answer within ${limit} ms`));
+        reject(this.#late(limit));
       }, limit);
       call.then(
         (reply) => {

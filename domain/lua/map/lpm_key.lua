@@ -37,6 +37,19 @@ function lpm_key.place(m, data, length)
   return lpm_key.places(m, data)(length)
 end
 
+-- Of these lengths those up to `length`, the longest first, and how many they are.
+function lpm_key.lengths(all, length)
+  local there, lengths, count = {}, {}, 0
+  for _, n in ipairs(all) do there[tonumber(n)] = true end
+  for n = length, 0, -1 do
+    if there[n] then
+      count = count + 1
+      lengths[count] = n
+    end
+  end
+  return lengths, count
+end
+
 -- The place of a key's own prefix; nil when it is longer than can be.
 function lpm_key.exact(m, key)
   local length, data = lpm_key.split(key)

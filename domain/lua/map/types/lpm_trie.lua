@@ -30,25 +30,26 @@ local function nouns(m)
   return kernel.key("elem", m.id), kernel.key("keys", m.id), kernel.key("lens", m.id)
 end
 
+-- Places asked for at a time, of the longest prefixes first: most lookups end with the first of them.
+local STEP = 128
+
 -- trie_lookup_elem(): the value of the longest prefix that is not longer than the key's own, and its key.
 local function lookup(m, key)
   local elements, _, lens = nouns(m)
   local length, data = split(key)
   if length > longest(m) then return nil end
-  local lengths, places, count, place = {}, {}, 0, lpm_key.places(m, data)
-  for _, n in ipairs(call("HKEYS", lens)) do
-    n = tonumber(n)
-    if n <= length then
-      count = count + 1
-      lengths[count], places[count] = n, place(n)
+  local lengths, count = lpm_key.lengths(call("HKEYS", lens), length)
+  local place = lpm_key.places(m, data)
+  for first = 1, count, STEP do
+    local places = {}
+    for i = first, math.min(first + STEP - 1, count) do places[i - first + 1] = place(lengths[i]) end
+    for i, value in ipairs(call("HMGET", elements, unpack(places))) do
+      if value then
+        local found = struct.pack("<I4", lengths[first + i - 1]) .. value:sub(1, #data)
+        return value:sub(#data + 1), found
+      end
     end
   end
-  if count == 0 then return nil end
-  local best, value = -1, nil
-  for i, found in ipairs(call("HMGET", elements, unpack(places))) do
-    if found and lengths[i] > best then best, value = lengths[i], found end
-  end
-  if value then return value:sub(#data + 1), struct.pack("<I4", best) .. value:sub(1, #data) end
 end
 
 -- The value of the prefix itself.

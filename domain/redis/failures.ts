@@ -1,0 +1,61 @@
+import {
+  BadToken,
+  Errno,
+  isErrno,
+  KeyReused,
+  OutcomeUnknown,
+  SessionEnded,
+  Stale,
+  Unavailable,
+} from "../errno.ts";
+import { bundle } from "./lua_bundle.ts";
+import { LAYOUT } from "./records.ts";
+
+/** What a call of Redis fails with: raised by the command, said by Redis itself, or by its client library. */
+
+/** Replies of Redis itself that mean: refused before anything was written. */
+const REFUSED =
+  /^(LOADING|READONLY|MISCONF|MASTERDOWN|NOREPLICAS|BUSY|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOAUTH|NOPERM)\b/;
+
+/** Of a cluster's client, when the last answer was one of those. */
+const TOO_MANY = /^Too many Cluster redirections.*: (MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/;
+
+export const FULL = "Redis has reached its maxmemory";
+
+/** @param code an errno, or a word of syscall.lua. */
+export function fromReply(code: string, detail: string, log: string | undefined): Error {
+  if (isErrno(code)) return new Errno(code, detail, log === undefined ? {} : { log });
+  if (code === "TOKEN") return new BadToken(detail);
+  if (code === "ENDED") return new SessionEnded(detail);
+  if (code === "IDEMPOTENCY") return new KeyReused(detail);
+  if (code === "STALE") return new Stale(detail);
+  if (code === "LAYOUT") {
+    const found = `what the namespace has stored is of layout ${detail.slice(0, 40)}`;
+    return new Unavailable(`${found}, this version of the service knows ${LAYOUT}`);
+  }
+  return refused(detail);
+}
+
+/** What Redis itself says: it has no room, it cannot work now, or the Lua has a fault. */
+function refused(detail: string): Error {
+  if (/^OOM\b/.test(detail)) return new Errno("ENOMEM", FULL);
+  if (REFUSED.test(detail)) return new Unavailable(detail);
+  return new Error(bundle.locate(detail));
+}
+
+/** What the client library rejects a call with. */
+export function fromRejection(error: Error): Error {
+  if (/enableOfflineQueue|Cluster isn't ready/.test(error.message)) {
+    return new Unavailable("no connection to Redis");
+  }
+  if (TOO_MANY.test(error.message)) return new Unavailable(error.message);
+  if (error.name === "ReplyError") return refused(error.message);
+  return new OutcomeUnknown("the connection to Redis broke while the command ran");
+}
+
+/** Said before anything is run, so that the call may be sent again. */
+export const isMissing = (error: unknown) =>
+  error instanceof Error && /^(ERR )?Function not found/.test(error.message);
+
+export const isMoved = (error: unknown) =>
+  error instanceof Unavailable && /^(MOVED|ASK) /.test(error.message);

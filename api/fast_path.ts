@@ -3,7 +3,7 @@ import { parseJson, readBody } from "./body.ts";
 import { isTooDeep } from "./guard.ts";
 import type { Context, HandlerRequest, HandlerResponse } from "./handler.ts";
 import { hasBody, hasOctets, type PlainRequest, PlainRequests } from "./plain_request.ts";
-import type { FindRoute } from "./plain_routes.ts";
+import type { Router } from "./plain_routes.ts";
 import { requestId, respond, setCommonHeaders } from "./respond.ts";
 
 /**
@@ -31,7 +31,7 @@ function withJson(plain: PlainRequest, octets: Buffer): PlainRequest | undefined
   } catch {
     return undefined;
   }
-  return !isTooDeep(request.body) && route.validateBody?.(request.body) ? plain : undefined;
+  return !isTooDeep(request.body) && route.validators().body?.(request.body) ? plain : undefined;
 }
 
 type Done = (req: IncomingMessage, res: ServerResponse, plain: PlainRequest | undefined) => void;
@@ -49,7 +49,7 @@ function read(requests: PlainRequests, done: Done): Listener {
 }
 
 export interface Paths {
-  find: FindRoute;
+  find: Router["find"];
   general: Listener;
   sendError: SendError;
   hooks: Hooks;

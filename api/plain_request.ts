@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Kernel } from "../domain/bpf.ts";
 import type { Caller } from "../domain/token.ts";
 import { ANONYMOUS, bearer, type HandlerRequest, OCTETS } from "./handler.ts";
-import type { FindRoute, FoundRoute, PlainRoute } from "./plain_routes.ts";
+import type { FoundRoute, PlainRoute, Router } from "./plain_routes.ts";
 
 /**
  * Reads a request in the form that most have: a known path, canonical numbers, JSON or octets. A request
@@ -53,7 +53,7 @@ function isPlainBody(req: IncomingMessage, route: PlainRoute): boolean {
   const { "content-type": type, "content-length": length } = req.headers;
   if (Number(length) > BODY_MAX) return false;
   if (type === OCTETS) return route.takesOctets;
-  return type === "application/json" && route.validateBody !== undefined;
+  return type === "application/json" && route.takesJson;
 }
 
 function convert(text: string, type: string | undefined): unknown {
@@ -126,9 +126,9 @@ export interface PlainRequest {
 
 export class PlainRequests {
   readonly #kernel: Kernel;
-  readonly #find: FindRoute;
+  readonly #find: Router["find"];
 
-  constructor(kernel: Kernel, find: FindRoute) {
+  constructor(kernel: Kernel, find: Router["find"]) {
     this.#kernel = kernel;
     this.#find = find;
   }
@@ -151,7 +151,7 @@ export class PlainRequests {
     const { headers } = req;
     const accepts = headers.accept === OCTETS ? acceptsOctets : acceptsFirst;
     const request = { call, params, query, body: undefined, headers, accepts, res };
-    return route.validateParameters(request) ? { route, request } : undefined;
+    return route.validators().parameters(request) ? { route, request } : undefined;
   }
 
   #caller({ headers }: IncomingMessage): Caller | undefined {

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { ValidateFunction } from "ajv/dist/2020.js";
 import findMyWay, { type HTTPMethod } from "find-my-way";
 import { type Parameter, type Route, resolve, typeOf } from "./document.ts";
@@ -12,6 +13,11 @@ interface QueryParameter {
   allowReserved: boolean;
 }
 
+interface Validators {
+  parameters: ValidateFunction;
+  body: ValidateFunction | undefined;
+}
+
 export interface PlainRoute {
   operationId: string;
   handler: Handler;
@@ -23,11 +29,12 @@ export interface PlainRoute {
   headers: readonly string[];
   needsSession: boolean;
   bodyRequired: boolean;
+  takesJson: boolean;
   /** Whether it takes bytes as they are, and answers with them. */
   takesOctets: boolean;
   givesOctets: boolean;
-  validateParameters: ValidateFunction;
-  validateBody: ValidateFunction | undefined;
+  /** Compiled by the first call. */
+  validators: () => Validators;
 }
 
 const JSON_TYPE = "application/json";
@@ -47,6 +54,14 @@ function namesIn(parameters: readonly Parameter[], place: string): Parameter[] {
   return parameters.filter((parameter) => parameter.in === place);
 }
 
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
 function plainRoute(route: Route, handler: Handler, schemas: Schemas): PlainRoute {
   const { operation } = route;
   const parameters = (operation.parameters ?? []).map(resolve);
@@ -63,10 +78,10 @@ function plainRoute(route: Route, handler: Handler, schemas: Schemas): PlainRout
     headers: namesIn(parameters, "header").map(({ name }) => name.toLowerCase()),
     needsSession: operation.security?.some((scheme) => "session" in scheme) ?? false,
     bodyRequired: operation.requestBody?.required ?? false,
+    takesJson: JSON_TYPE in (operation.requestBody?.content ?? {}),
     takesOctets: OCTETS in (operation.requestBody?.content ?? {}),
     givesOctets: successes(route).some((content) => content !== undefined && OCTETS in content),
-    validateParameters: schemas.parameters(route),
-    validateBody: schemas.body(route),
+    validators: once(() => ({ parameters: schemas.parameters(route), body: schemas.body(route) })),
   };
 }
 
@@ -75,28 +90,41 @@ export interface FoundRoute {
   params: Record<string, string | undefined>;
 }
 
-/** Finds the route of a method and a path without its query. */
-export type FindRoute = (method: string, path: string) => FoundRoute | undefined;
+export interface Router {
+  /** Finds the route of a method and a path without its query. */
+  find(method: string, path: string): FoundRoute | undefined;
+  /** Compiles all validators, between one request and the next. @throws when Ajv refuses a schema */
+  compile(): Promise<void>;
+}
 
 /** Longer keys are for the general path. */
 const PARAM_MAX = 2048;
 
-/** @throws when Ajv refuses a schema, with the operation that has it. */
 export function createRouter(
   routes: readonly Route[],
   handlers: Readonly<Record<string, Handler>>,
   schemas: Schemas,
-): FindRoute {
+): Router {
   const router = findMyWay({ caseSensitive: true, maxParamLength: PARAM_MAX });
+  const stores: PlainRoute[] = [];
   for (const route of routes.filter(isPlain)) {
     const handler = handlers[route.operation.operationId];
     if (!handler) continue;
     const method = route.method.toUpperCase() as HTTPMethod;
     const store = plainRoute(route, handler, schemas);
+    stores.push(store);
     router.on(method, route.path.replaceAll(/\{(\w+)\}/g, ":$1"), () => {}, store);
   }
-  return (method, path) => {
-    const found = router.find(method as HTTPMethod, path);
-    return found ? { route: found.store as PlainRoute, params: found.params } : undefined;
+  return {
+    find(method, path) {
+      const found = router.find(method as HTTPMethod, path);
+      return found ? { route: found.store as PlainRoute, params: found.params } : undefined;
+    },
+    async compile() {
+      for (const { validators } of stores) {
+        validators();
+        await setImmediate();
+      }
+    },
   };
 }

@@ -4,7 +4,9 @@ import { expect, it } from "vitest";
 import { createService } from "../api/app.ts";
 import { document, type Operation, routes, TEXT } from "../api/document.ts";
 import { handlers } from "../api/handlers/index.ts";
+import { createRouter } from "../api/plain_routes.ts";
 import { STATUS } from "../api/problem.ts";
+import { createSchemas } from "../api/schemas.ts";
 import { ERRNO } from "../domain/errno.ts";
 import { commandNames } from "../domain/redis/script.ts";
 import { Client, testService } from "./service.ts";
@@ -279,6 +281,14 @@ it.each(["MapCreate", "FdSend", "Rename", "SessionFork", "ElementUpdate"])(
     );
   },
 );
+
+it("every operation of the document compiles to validators, which a service does once it listens", async () => {
+  await createRouter(routes, handlers, createSchemas()).compile();
+  const [wrong] = routes.map((route) => ({ ...route, operation: { ...route.operation } }));
+  if (!wrong) throw new Error("no routes");
+  wrong.operation.parameters = [{ name: "a", in: "query", schema: { type: "nonsense" } }];
+  await expect(createRouter([wrong], handlers, createSchemas()).compile()).rejects.toThrow(/type/);
+});
 
 it("an operation with a security scheme that nothing checks stops the start", async () => {
   for (const operation of operations) {

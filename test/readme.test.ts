@@ -6,7 +6,9 @@ import { type Program, startProgram } from "./program.ts";
 
 /** Every command of the README runs, in its order and in one shell, and prints what it says. */
 
-const README = readFileSync(join(import.meta.dirname, "../README.md"), "utf8");
+const ROOT = join(import.meta.dirname, "..");
+const README = readFileSync(join(ROOT, "README.md"), "utf8");
+const RESULTS = readFileSync(join(ROOT, "bench/RESULTS.md"), "utf8");
 const BLOCK = /```sh\n(.*?)```\n(?:\n```json\n(.*?)```\n)?/gs;
 const MARK = "--- end of block ---";
 
@@ -46,9 +48,15 @@ describe("README", () => {
     },
   );
 
+  it("says of a core what the last run of the bench said", () => {
+    const [, table] = /What a core carries\n.*?\n(\|.*?)\n\n/s.exec(RESULTS) ?? [];
+    expect(table?.split("\n").length).toBeGreaterThan(4);
+    expect(README).toContain(`\n\n${table}\n\n`);
+  });
+
   it("names only files that exist", () => {
     for (const [, path = ""] of README.matchAll(/`((?:domain|api|test|scripts)\/[\w/.]+)`/g)) {
-      expect(() => readFileSync(join(import.meta.dirname, "..", path)), path).not.toThrow(/ENOENT/);
+      expect(() => readFileSync(join(ROOT, path)), path).not.toThrow(/ENOENT/);
     }
   });
 });

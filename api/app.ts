@@ -3,7 +3,7 @@ import express, { type Express, type Request, type RequestHandler, type Response
 import type { Caller } from "../domain/token.ts";
 import { withAppPrototypes } from "./app_prototypes.ts";
 import { body, type RawRequest } from "./body.ts";
-import { document, type Operation, routes } from "./document.ts";
+import { document, type Operation, routerPath, routes } from "./document.ts";
 import { HttpError, type OnFault, problemHandler, sendProblem } from "./errors.ts";
 import { createExplain } from "./explain.ts";
 import { createComparison, createFastPath, type Hooks } from "./fast_path.ts";
@@ -111,11 +111,11 @@ async function createApp(context: Context, options: Options, schemas: Schemas): 
   app.use(noEventsToHead, guard.head, assets, guard.contentType);
   app.use(validator.authenticate, guard.conditions, guard.numbers, body, guard.depth);
   app.use(validator.validate, createExplain(schemas));
-  for (const { method, path, operation } of routes) {
+  for (const route of routes) {
+    const { method, operation } = route;
     const handler = handlers[operation.operationId];
     if (!handler) throw new Error(`openapi.yaml: no handler for ${operation.operationId}`);
-    const route = path.replaceAll(/\{(\w+)\}/g, ":$1");
-    app[method](route, answer(context, operation, handler, options));
+    app[method](routerPath(route), answer(context, operation, handler, options));
   }
   app.use(notFound, problemHandler(options.onFault, options.hooks?.onGeneralError));
   await warmUp(app, validator);

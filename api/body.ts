@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import express, { type Request, type RequestHandler } from "express";
 import { einval } from "../domain/errno.ts";
+import { OCTETS } from "./handler.ts";
 
 /** Bodies: JSON or bytes, unpacked by nobody, as large as the operation needs. */
 
@@ -44,6 +45,8 @@ interface Matched extends Request {
   openapi?: { openApiRoute: string };
 }
 
+export const hasOctets = ({ headers }: IncomingMessage) => headers["content-type"] === OCTETS;
+
 /** Calls back with the whole body; never for a client that disconnects before its end. */
 export function readBody(req: RawRequest, done: (octets: Buffer) => void): void {
   let octets: Buffer | undefined;
@@ -68,11 +71,10 @@ export function parseJson(octets: Buffer): unknown {
 
 export const body: RequestHandler = (req: Matched, res, next) => {
   if (req.octets !== undefined) {
-    const isJson = req.headers["content-type"] !== "application/octet-stream";
-    req.body = isJson ? parseJson(req.octets) : req.octets;
+    req.body = hasOctets(req) ? req.octets : parseJson(req.octets);
     return next();
   }
   const [json, raw] = special.get(req.openapi?.openApiRoute ?? "") ?? usual;
-  const parse = req.headers["content-type"] === "application/octet-stream" ? raw : json;
+  const parse = hasOctets(req) ? raw : json;
   parse(req, res, next);
 };

@@ -53,6 +53,9 @@ export const routes: Route[] = Object.entries(document.paths).flatMap(([path, me
   })),
 );
 
+/** A path as routers write it: /v1/fds/:fd. */
+export const routerPath = ({ path }: Pick<Route, "path">) => path.replaceAll(/\{(\w+)\}/g, ":$1");
+
 export function resolve(parameter: Parameter): Parameter {
   const name = parameter.$ref?.split("/").at(-1);
   return name === undefined ? parameter : (document.components.parameters[name] as Parameter);

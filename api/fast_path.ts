@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { parseJson, readBody } from "./body.ts";
+import { hasOctets, parseJson, readBody } from "./body.ts";
 import { isTooDeep } from "./guard.ts";
 import type { Context, HandlerRequest, HandlerResponse } from "./handler.ts";
-import { hasBody, hasOctets, type PlainRequest, PlainRequests } from "./plain_request.ts";
+import { hasBody, type PlainRequest, PlainRequests } from "./plain_request.ts";
 import type { Router } from "./plain_routes.ts";
 import { requestId, respond, setCommonHeaders } from "./respond.ts";
 

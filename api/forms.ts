@@ -136,13 +136,10 @@ async function formOfMap(kernel: Kernel, call: Call, fd: number): Promise<Form> 
   return jsonForm(info);
 }
 
-/** The form of answers in hex or base64; undefined for JSON, whose form the map's schema tells. */
-export function textForm({ query }: HandlerRequest): Form | undefined {
-  const { format = "hex" } = query as { format?: keyof typeof FORMS | "json" };
-  return format === "json" ? undefined : FORMS[format];
-}
-
-export function schemaForm({ kernel }: Context, request: HandlerRequest): Promise<Form> {
+/** The form of answers: for JSON the map's schema tells it, which is a command of its own. */
+export function formOf({ kernel }: Context, request: HandlerRequest): Form | Promise<Form> {
+  const { format = "hex" } = request.query as { format?: keyof typeof FORMS | "json" };
+  if (format !== "json") return FORMS[format];
   return formOfMap(kernel, request.call, pathNumber(request, "fd"));
 }
 

@@ -46,8 +46,6 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return length !== undefined && length !== "0";
 }
 
-export const hasOctets = ({ headers }: IncomingMessage) => headers["content-type"] === OCTETS;
-
 function isPlainBody(req: IncomingMessage, route: PlainRoute): boolean {
   if (!hasBody(req)) return !route.bodyRequired;
   const { "content-type": type, "content-length": length } = req.headers;

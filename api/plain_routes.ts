@@ -1,7 +1,7 @@
-import { setImmediate } from "node:timers/promises";
+import { setTimeout } from "node:timers/promises";
 import type { ValidateFunction } from "ajv/dist/2020.js";
 import findMyWay, { type HTTPMethod } from "find-my-way";
-import { type Parameter, type Route, resolve, typeOf } from "./document.ts";
+import { type Parameter, type Route, resolve, routerPath, typeOf } from "./document.ts";
 import { type Handler, OCTETS } from "./handler.ts";
 import type { Schemas } from "./schemas.ts";
 
@@ -93,12 +93,15 @@ export interface FoundRoute {
 export interface Router {
   /** Finds the route of a method and a path without its query. */
   find(method: string, path: string): FoundRoute | undefined;
-  /** Compiles all validators, between one request and the next. @throws when Ajv refuses a schema */
+  /** Compiles all validators, one at a time with a pause for requests. @throws when Ajv refuses a schema */
   compile(): Promise<void>;
 }
 
 /** Longer keys are for the general path. */
 const PARAM_MAX = 2048;
+
+/** Between two validators, so that requests of the first second are not late for their deadlines. */
+const PAUSE_MS = 20;
 
 export function createRouter(
   routes: readonly Route[],
@@ -113,7 +116,7 @@ export function createRouter(
     const method = route.method.toUpperCase() as HTTPMethod;
     const store = plainRoute(route, handler, schemas);
     stores.push(store);
-    router.on(method, route.path.replaceAll(/\{(\w+)\}/g, ":$1"), () => {}, store);
+    router.on(method, routerPath(route), () => {}, store);
   }
   return {
     find(method, path) {
@@ -123,7 +126,7 @@ export function createRouter(
     async compile() {
       for (const { validators } of stores) {
         validators();
-        await setImmediate();
+        await setTimeout(PAUSE_MS, undefined, { ref: false });
       }
     },
   };

@@ -11,6 +11,10 @@ const NAME = "openapi.yaml";
 
 export const escapePointer = (name: string) => name.replaceAll("~", "~0").replaceAll("/", "~1");
 
+/** Where the document has an operation, as a JSON pointer in a URI. */
+export const pointerOf = ({ method, path }: Pick<Route, "method" | "path">) =>
+  `/paths/${escapePointer(path).replace(/[{}]/g, encodeURIComponent)}/${method}`;
+
 /** A schema of the document as another document may contain it: its reference names its home. */
 function absolute({ $ref, ...schema }: { $ref?: string }): AnySchema {
   return $ref === undefined ? schema : { ...schema, $ref: `${NAME}${$ref}` };
@@ -49,10 +53,10 @@ export function createSchemas(): Schemas {
       const [params, query] = [objectOf(parameters, "path"), objectOf(parameters, "query")];
       return ajv.compile({ type: "object", properties: { params, query } });
     },
-    body({ method, path }) {
-      const place = `paths/${escapePointer(path).replace(/[{}]/g, encodeURIComponent)}/${method}`;
+    body(route) {
+      const content = `${pointerOf(route)}/requestBody/content`;
       // Ajv compiles it at the first call and finds it again by its name.
-      return ajv.getSchema(`${NAME}#/${place}/requestBody/content/application~1json/schema`);
+      return ajv.getSchema(`${NAME}#${content}/application~1json/schema`);
     },
   };
 }

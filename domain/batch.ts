@@ -1,4 +1,4 @@
-import { bytes, type Call, number, padded, type Run, text } from "./call.ts";
+import { bytes, type Call, number, padded, type Run, text, unrecorded } from "./call.ts";
 import { Errno, isErrno } from "./errno.ts";
 import type { Argument, Value } from "./redis/script.ts";
 
@@ -166,9 +166,7 @@ export function batchCommands(run: Run) {
   return {
     /** A read needs no record. */
     mapLookupBatch: (first: Call, fd: number, asked: BatchRead) =>
-      read({ ...first, record: "" }, asked, (call, ...args) =>
-        run(call, "map_lookup_batch", fd, ...args),
-      ),
+      read(unrecorded(first), asked, (call, ...args) => run(call, "map_lookup_batch", fd, ...args)),
 
     mapLookupAndDeleteBatch: (first: Call, fd: number, asked: BatchRead) =>
       read(

@@ -1,5 +1,5 @@
 import { batchCommands } from "./batch.ts";
-import type { Begin, Call, Run } from "./call.ts";
+import { type Begin, type Call, type Run, unrecorded } from "./call.ts";
 import { elemCommands } from "./elem.ts";
 import { elfCommands } from "./elf.ts";
 import { codeKey } from "./exec/host/programs.ts";
@@ -111,9 +111,7 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
     disconnect,
     wake: new Wake(script.redis),
     ...commands,
-    ...elfCommands(commands, (call) =>
-      commands.sessionGet({ ...call, record: "", fingerprint: "" }),
-    ),
+    ...elfCommands(commands, (call) => commands.sessionGet(unrecorded(call))),
   };
 }
 

@@ -11,6 +11,9 @@ export interface Call extends Caller {
   writes?: boolean;
 }
 
+/** The same caller, for a step of a request that has no record of its own. */
+export const unrecorded = (call: Call): Call => ({ ...call, record: "", fingerprint: "" });
+
 /** Runs a command of domain/lua; rejects with an Errno or another failure of errno.ts. */
 export type Run = (call: Call, command: string, ...args: Argument[]) => Promise<Value[]>;
 

@@ -1,6 +1,16 @@
 import { randomBytes } from "node:crypto";
 import { pageOf } from "./asm/listing.ts";
-import { type Begin, bytes, type Call, next, number, pairs, type Run, text } from "./call.ts";
+import {
+  type Begin,
+  bytes,
+  type Call,
+  next,
+  number,
+  pairs,
+  type Run,
+  text,
+  unrecorded,
+} from "./call.ts";
 import { Errno, einval, Stale } from "./errno.ts";
 import { holders, infos, progInfo } from "./object.ts";
 import { type Prepared, type ProgAttr, prepareLoad } from "./prog_load.ts";
@@ -30,7 +40,7 @@ async function sentAhead(run: Run, call: Call, prepared: Prepared, draft: string
   // Of a program that is refused, only the verdict is looked at.
   if (!unit) return [attr, "", verdict, count, ""];
   if (insns.length <= STEP_BYTES) return [attr, insns, verdict, count, ""];
-  const own = { ...call, record: "", fingerprint: "" };
+  const own = unrecorded(call);
   for (let at = 0; at < insns.length; at += STEP_BYTES) {
     const step = insns.subarray(at, at + STEP_BYTES);
     const pages = Array.from({ length: Math.ceil(step.length / PAGE_BYTES) }, (_, i) =>

@@ -1,4 +1,4 @@
-import { type Begin, bytes, type Call, list, type Run } from "./call.ts";
+import { type Begin, bytes, type Call, list, type Run, unrecorded } from "./call.ts";
 import type { RunAttr, Runner } from "./exec/host/runner.ts";
 import { RUN_PROG, STEP_PAGES } from "./redis/records.ts";
 import type { Value } from "./redis/script.ts";
@@ -14,7 +14,7 @@ async function longInsns(run: Run, call: Call, row: Value[]): Promise<Buffer | n
   const parts: Buffer[] = [];
   for (let page = 0; ; page += STEP_PAGES) {
     const args = [Number(row[ID]), bytes(load_time), page];
-    const [part = null, more] = await run({ ...call, record: "" }, "prog_pages", ...args);
+    const [part = null, more] = await run(unrecorded(call), "prog_pages", ...args);
     if (part === null) return null;
     parts.push(bytes(part));
     if (more !== 1) return Buffer.concat(parts);

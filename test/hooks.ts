@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { type Operation, routes } from "../api/document.ts";
 import type { Hooks } from "../api/fast_path.ts";
 import type { HandlerRequest, HandlerResponse } from "../api/handler.ts";
-import { escapePointer } from "../api/schemas.ts";
+import { pointerOf } from "../api/schemas.ts";
 import { schemaAt } from "./raw.ts";
 
 /** What tests hook into a service: every response and both readings of a request are checked. */
@@ -16,11 +16,10 @@ function validatorOf(operationId: string, status: number) {
   const name = `${operationId} ${status}`;
   const known = validators.get(name);
   if (known) return known;
-  const { method, path } = operations.get(operationId) ?? { method: "", path: "" };
-  const place = `${escapePointer(path).replace(/[{}]/g, encodeURIComponent)}/${method}`;
-  const validator = schemaAt(
-    `/paths/${place}/responses/${status}/content/application~1json/schema`,
-  );
+  const route = operations.get(operationId);
+  if (!route) throw new Error(`openapi.yaml has no ${operationId}`);
+  const responses = `${pointerOf(route)}/responses`;
+  const validator = schemaAt(`${responses}/${status}/content/application~1json/schema`);
   validators.set(name, validator);
   return validator;
 }

@@ -1,7 +1,7 @@
 import type { Batch, BatchRead, BatchWrite } from "../../domain/batch.ts";
 import { Errno, einval } from "../../domain/errno.ts";
 import { parseBytes } from "../bytes.ts";
-import { type Form, schemaForm, shown, textForm, type ValueBody } from "../forms.ts";
+import { type Form, formOf, shown, type ValueBody } from "../forms.ts";
 import {
   type Handler,
   type HandlerRequest,
@@ -138,7 +138,7 @@ const mapBatch: Handler = async (context, request) => {
   const { kernel } = context;
   const fd = pathNumber(request, "fd");
   const body = bodyOf(request);
-  const form = textForm(request) ?? (await schemaForm(context, request));
+  const form = await formOf(context, request);
   if (body.op === "update") {
     return ok(await kernel.mapUpdateBatch(request.call, fd, writeOf(form, request, body)));
   }

@@ -1,7 +1,7 @@
 import type { Page } from "../../domain/elem.ts";
 import { einval } from "../../domain/errno.ts";
 import { parseBytes } from "../bytes.ts";
-import { type Form, schemaForm, shown, textForm, type ValueBody } from "../forms.ts";
+import { type Form, formOf, shown, type ValueBody } from "../forms.ts";
 import {
   done,
   type Handler,
@@ -24,12 +24,12 @@ function keyOf(form: Form, request: HandlerRequest): Buffer {
 
 const mapLookupElem: Handler = async (context, request): Promise<HandlerResponse> => {
   const { kernel } = context;
-  const form = textForm(request) ?? (await schemaForm(context, request));
+  const form = await formOf(context, request);
   const wanted = keyOf(form, request);
   const how = { flags: query<number>(request, "flags"), touch: query<boolean>(request, "touch") };
   const found = await kernel.mapLookupElem(request.call, pathNumber(request, "fd"), wanted, how);
   const { value, id, revision } = found;
-  const headers = { etag: etag(value), "bpf-map-revision": String(revision) };
+  const headers = { etag: etag(value), ...revisionHeader(revision) };
   if (wantsOctets(request)) {
     return { status: 200, bytes: value, type: OCTETS, headers };
   }
@@ -39,7 +39,7 @@ const mapLookupElem: Handler = async (context, request): Promise<HandlerResponse
 
 const mapUpdateElem: Handler = async (context, request) => {
   const { kernel } = context;
-  const form = textForm(request) ?? (await schemaForm(context, request));
+  const form = await formOf(context, request);
   const raw = Buffer.isBuffer(request.body);
   if (!raw && query<number>(request, "flags") > 0) {
     throw einval("beside a JSON body flags is a field of it", "/query/flags");
@@ -65,7 +65,7 @@ function decoded(form: Form, body: { value: ValueBody; flags?: number }) {
 
 const mapDeleteElem: Handler = async (context, request) => {
   const { kernel } = context;
-  const form = textForm(request) ?? (await schemaForm(context, request));
+  const form = await formOf(context, request);
   const wanted = keyOf(form, request);
   const fd = pathNumber(request, "fd");
   const { revision } = await kernel.mapDeleteElem(request.call, fd, wanted, ifMatch(request));
@@ -74,7 +74,7 @@ const mapDeleteElem: Handler = async (context, request) => {
 
 const mapLookupAndDeleteElem: Handler = async (context, request) => {
   const { kernel } = context;
-  const form = textForm(request) ?? (await schemaForm(context, request));
+  const form = await formOf(context, request);
   const wanted = keyOf(form, request);
   const { flags = 0 } = (request.body ?? {}) as { flags?: number };
   const fd = pathNumber(request, "fd");
@@ -90,7 +90,7 @@ const mapLookupAndDeleteElem: Handler = async (context, request) => {
 
 const mapGetNextKey: Handler = async (context, request) => {
   const { kernel } = context;
-  const form = textForm(request) ?? (await schemaForm(context, request));
+  const form = await formOf(context, request);
   const text = query<string | undefined>(request, "key");
   const after = text === undefined ? undefined : form.key(text, "/query/key");
   const next = await kernel.mapGetNextKey(request.call, pathNumber(request, "fd"), after);
@@ -107,7 +107,7 @@ function elements(form: Form, page: Page) {
 
 const mapDump: Handler = async (context, request) => {
   const { kernel } = context;
-  const form = textForm(request) ?? (await schemaForm(context, request));
+  const form = await formOf(context, request);
   const fd = pathNumber(request, "fd");
   if (query<boolean>(request, "snapshot")) {
     const page = await kernel.mapSnapshot(request.call, fd);

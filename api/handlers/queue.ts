@@ -1,4 +1,4 @@
-import { schemaForm, textForm, type ValueBody } from "../forms.ts";
+import { formOf, type ValueBody } from "../forms.ts";
 import { done, type Handler, ok, pathNumber, query, revisionHeader } from "../handler.ts";
 
 /** Maps without keys: the commands on elements with a null pointer for the key. */
@@ -8,7 +8,7 @@ const NO_KEY = Buffer.alloc(0);
 const mapPush: Handler = async (context, request) => {
   const { kernel } = context;
   const { value, flags = 0 } = request.body as { value: ValueBody; flags?: number };
-  const form = textForm(request) ?? (await schemaForm(context, request));
+  const form = await formOf(context, request);
   const element = { key: NO_KEY, value: form.value(value, "/body/value") };
   const fd = pathNumber(request, "fd");
   const { revision } = await kernel.mapUpdateElem(request.call, fd, element, flags, "");
@@ -18,7 +18,7 @@ const mapPush: Handler = async (context, request) => {
 const mapPop: Handler = async (context, request) => {
   const { kernel } = context;
   const { flags = 0 } = (request.body ?? {}) as { flags?: number };
-  const form = textForm(request) ?? (await schemaForm(context, request));
+  const form = await formOf(context, request);
   const value = await kernel.mapLookupAndDeleteElem(
     request.call,
     pathNumber(request, "fd"),
@@ -32,7 +32,7 @@ const mapPop: Handler = async (context, request) => {
 const mapPeek: Handler = async (context, request) => {
   const { kernel } = context;
   const text = query<string | undefined>(request, "value");
-  const form = textForm(request) ?? (await schemaForm(context, request));
+  const form = await formOf(context, request);
   const value = text === undefined ? undefined : form.valueText(text, "/query/value");
   const how = { flags: query<number>(request, "flags"), value };
   const found = await kernel.mapLookupElem(request.call, pathNumber(request, "fd"), NO_KEY, how);

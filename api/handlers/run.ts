@@ -9,7 +9,7 @@ import { type Handler, ok, pathNumber, query } from "../handler.ts";
 /** Programs that run: on a packet of the caller's, by fd or by path. */
 
 /** As the document has it, defaults filled in. */
-export interface RunBody {
+interface RunBody {
   data_in?: string;
   ctx_in?: string | Fields;
   repeat: number;
@@ -18,21 +18,21 @@ export interface RunBody {
   seed?: Partial<Seed>;
 }
 
-export interface PathBody extends RunBody {
+interface PathBody extends RunBody {
   path: string;
 }
 
-export function runAttr({ data_in, ctx_in, repeat, flags, seed = {} }: RunBody): RunAttr {
+function runAttr({ data_in, ctx_in, repeat, flags, seed = {} }: RunBody): RunAttr {
   const data = data_in === undefined ? undefined : parseBytes(data_in, "/body/data_in");
   const ctx = typeof ctx_in === "string" ? parseBytes(ctx_in, "/body/ctx_in") : ctx_in;
   return { data, ctx, repeat: Math.max(1, repeat), flags, seed };
 }
 
 /** @throws ENOSPC for a packet that has no room in data_out and is cut; but the run has been. */
-export function runAnswer(
+function runAnswer(
   { data_size_out: room }: RunBody,
   { retval, data, ctx, duration, seed, trace, programs }: RunResult,
-  format: "hex" | "base64" = "hex",
+  format: "hex" | "base64",
 ) {
   const show = (hex: string) =>
     format === "hex" ? hex : Buffer.from(hex, "hex").toString("base64");

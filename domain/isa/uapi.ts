@@ -26,7 +26,6 @@ export const BPF_MAP_TYPES: Readonly<Record<number, string>> = {
 };
 
 // Flags of BPF_MAP_UPDATE_ELEM.
-export const BPF_ANY = 0;
 export const BPF_NOEXIST = 1;
 export const BPF_EXIST = 2;
 export const BPF_F_LOCK = 4;

@@ -6,15 +6,8 @@ import type { Access } from "./lua_bundle.ts";
 const READ = [
   ...["fd_list", "map_dump", "map_get", "map_get_next_id", "map_get_next_key", "map_lookup_batch"],
   ...["map_lookup_elem", "map_snapshot", "obj_get_info_by_fd", "prog_get", "prog_get_next_id"],
-  ...[
-    "prog_insns",
-    "prog_pages",
-    "prog_run",
-    "prog_test_run",
-    "session_get",
-    "session_list",
-    "stat",
-  ],
+  ...["prog_insns", "prog_pages", "prog_run", "prog_test_run"],
+  ...["session_get", "session_list", "stat"],
 ];
 
 /** Renew or free: they run, and write, on a Redis that is full. */

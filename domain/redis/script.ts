@@ -108,32 +108,16 @@ export class Script {
     return this.#send(access === "read" && writes ? "free" : access, words);
   }
 
-  /** One promise from the call to its answer: most calls need no more. */
+  /** What comes after the deadline is dropped: the caller has been told, and nothing is sent for it again. */
   #send(access: Access, words: Argument[]): Promise<Answer> {
-    const call = this.#commands.fcallBuffer(bundle.functions[access], 2, ...words);
-    return new Promise((resolve, reject) => {
-      // What comes after the deadline is dropped: the caller has been told, and nothing is sent for it again.
-      let isLate = false;
-      const timer = setTimeout(() => {
-        isLate = true;
-        reject(this.#late());
-      }, this.#deadline);
-      call.then(
-        (reply) => {
-          clearTimeout(timer);
-          if (isLate) return;
-          try {
-            resolve(this.#answer(reply, words));
-          } catch (error) {
-            reject(error);
-          }
-        },
-        (error: Error) => {
-          clearTimeout(timer);
-          if (!isLate) resolve(this.#recover(fromRejection(error), access, words));
-        },
-      );
-    });
+    return this.#inTime(this.#fcall(access, words)).then(
+      (reply) => this.#answer(reply, words),
+      (error: Error) => this.#recover(error, access, words),
+    );
+  }
+
+  #fcall(access: Access, words: Argument[]): Promise<Value[]> {
+    return this.#commands.fcallBuffer(bundle.functions[access], 2, ...words);
   }
 
   /** @throws what the command raised. */
@@ -154,15 +138,10 @@ export class Script {
     throw error;
   }
 
-  #late(limit = this.#deadline): OutcomeUnknown {
-    return new OutcomeUnknown(`Redis did not answer within ${limit} ms`);
-  }
-
   /** A call that met a master which does not have the namespace any more, and did nothing. */
   async #afterRefresh(access: Access, words: Argument[]): Promise<Value[]> {
     await this.#inTime(refreshSlots(this.redis)).catch(() => {});
-    const call = this.#commands.fcallBuffer(bundle.functions[access], 2, ...words);
-    return this.#inTime(call);
+    return this.#inTime(this.#fcall(access, words));
   }
 
   /** A call that found no library, and did nothing. */
@@ -171,8 +150,7 @@ export class Script {
       if (!this.library.isFull) await this.#load();
       if (this.library.isFull) return this.#asScript(access, words);
       try {
-        const call = this.#commands.fcallBuffer(bundle.functions[access], 2, ...words);
-        return await this.#inTime(call);
+        return await this.#inTime(this.#fcall(access, words));
       } catch (error) {
         if (!isMissing(error)) throw error;
       }
@@ -203,7 +181,7 @@ export class Script {
   #inTime<T>(call: Promise<T>, limit = this.#deadline): Promise<T> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        reject(this.#late(limit));
+        reject(new OutcomeUnknown(`Redis did not answer within ${limit} ms`));
       }, limit);
       call.then(
         (reply) => {

@@ -7,7 +7,6 @@ import * as range from "./range.ts";
 import * as tnum from "./tnum.ts";
 import { Fault, isPacket, typeName, type Value } from "./value.ts";
 
-/** map_flags */
 const FAR = 1n << 29n;
 const LOCK_BYTES = 4;
 /** prog_flags */

@@ -13,6 +13,13 @@ function kernel.key(noun, id)
   return current.root .. noun
 end
 
+-- The values of these fields in their order, each from the first of two tables that has it; false for none.
+function kernel.row(fields, first, second)
+  local row = {}
+  for i, field in ipairs(fields) do row[i] = first[field] or second[field] or false end
+  return row
+end
+
 function kernel.fail(errno, detail)
   error({ errno = errno, detail = detail or "" }, 0)
 end

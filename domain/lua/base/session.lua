@@ -72,9 +72,7 @@ end)
 
 -- caps and groups are "*" or ",a,b,".
 function session.pack_cred(c)
-  local words = {}
-  for i, field in ipairs(uapi.CRED) do words[i] = c[field] end
-  return table.concat(words, " ")
+  return table.concat(kernel.row(uapi.CRED, c, c), " ")
 end
 
 function session.cred_of(sid)

@@ -1,9 +1,10 @@
 -- What both kinds of devmaps share (kernel/bpf/devmap.c).
 local map = use("map/map")
+local map_attr = use("map/map_attr")
 local redirect_map = use("map/redirect_map")
 local uapi = use("uapi")
 
-local FLAGS = uapi.BPF_F_NUMA_NODE + uapi.BPF_F_RDONLY + uapi.BPF_F_WRONLY
+local FLAGS = uapi.BPF_F_NUMA_NODE + map_attr.RDONLY_WRONLY
 -- The only interface.
 local LOOPBACK, ATTACH = 1, uapi.BPF_XDP_DEVMAP
 

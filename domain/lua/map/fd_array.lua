@@ -7,10 +7,10 @@ local map = use("map/map")
 local arraymap = use("map/arraymap")
 local refcount = use("base/refcount")
 local work = use("base/work")
-local uapi = use("uapi")
+local map_attr = use("map/map_attr")
 local call = redis.call
 
-local ACCESS_PROG = uapi.BPF_F_RDONLY_PROG + uapi.BPF_F_WRONLY_PROG
+local ACCESS_PROG = map_attr.ACCESS_PROG
 
 local fd_array = {}
 

@@ -5,8 +5,10 @@ local band = bit.band
 
 local map_attr = {}
 
-local RDONLY_WRONLY = uapi.BPF_F_RDONLY + uapi.BPF_F_WRONLY
-local ACCESS_PROG = uapi.BPF_F_RDONLY_PROG + uapi.BPF_F_WRONLY_PROG
+-- What an fd may do, and what programs may.
+map_attr.RDONLY_WRONLY = uapi.BPF_F_RDONLY + uapi.BPF_F_WRONLY
+map_attr.ACCESS_PROG = uapi.BPF_F_RDONLY_PROG + uapi.BPF_F_WRONLY_PROG
+local RDONLY_WRONLY, ACCESS_PROG = map_attr.RDONLY_WRONLY, map_attr.ACCESS_PROG
 
 -- bpf_map_flags_access_ok() and the type's own mask of flags.
 function map_attr.check_flags(attr, mask)

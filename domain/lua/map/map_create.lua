@@ -9,8 +9,7 @@ local map_attr = use("map/map_attr")
 local uapi = use("uapi")
 local band = bit.band
 
-local RDONLY_WRONLY = uapi.BPF_F_RDONLY + uapi.BPF_F_WRONLY
-local ACCESS_PROG = uapi.BPF_F_RDONLY_PROG + uapi.BPF_F_WRONLY_PROG
+local RDONLY_WRONLY, ACCESS_PROG = map_attr.RDONLY_WRONLY, map_attr.ACCESS_PROG
 local TOKEN_FD = uapi.BPF_F_TOKEN_FD
 
 local known, names = {}, {}

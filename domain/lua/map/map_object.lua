@@ -9,13 +9,11 @@ local call = redis.call
 -- is left out of a list.
 local function info(id, listed)
   local m, stored = map.load(id), {}
-  local fields = call("HMGET", kernel.key("map", id), unpack(uapi.MAP_FIELDS))
+  local fields = call("HMGET", m.record, unpack(uapi.MAP_FIELDS))
   for i, field in ipairs(uapi.MAP_FIELDS) do stored[field] = fields[i] end
-  if not listed then stored.schema = call("HGET", kernel.key("map", id), "schema") end
+  if not listed then stored.schema = call("HGET", m.record, "schema") end
   stored.entries = m.ops.entries(m)
-  local list = {}
-  for i, field in ipairs(uapi.MAP_INFO) do list[i] = stored[field] or m[field] or false end
-  return list
+  return kernel.row(uapi.MAP_INFO, stored, m)
 end
 
 -- bpf_map_put_uref() at 0
@@ -27,7 +25,7 @@ end
 local function free(id)
   local m = map.load(id)
   m.ops.free(id, m)
-  call("UNLINK", kernel.key("map", id), kernel.key("holders:map", id))
+  call("UNLINK", m.record, kernel.key("holders:map", id))
 end
 
 refcount.kinds.map = { info = info, release_users = release_users, free = free }

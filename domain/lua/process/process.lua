@@ -5,6 +5,7 @@ local session = use("base/session")
 local cred = use("base/cred")
 local fd_table = use("file/fd_table")
 local fd = use("file/fd")
+local uapi = use("uapi")
 local call = redis.call
 
 local sys = kernel.sys
@@ -26,9 +27,9 @@ end
 local function info(sid)
   local deadline, ttl = session.life(sid)
   local stored = call("HMGET", kernel.key("session", sid), "label", "created")
-  local c = session.cred_of(sid)
-  return { sid, stored[1], c.uid, c.gid, c.groups, c.caps, c.umask, ttl, c.nofile, stored[2],
-    clock.to_wall(deadline), fd_table.count(sid), session.cpus() }
+  return kernel.row(uapi.SESSION_INFO, { id = sid, label = stored[1], ttl = ttl, created = stored[2],
+    expires = clock.to_wall(deadline), fd_count = fd_table.count(sid), cpus = session.cpus() },
+    session.cred_of(sid))
 end
 
 -- The first session sets the namespace's number of CPUs for good: values are laid out by it.

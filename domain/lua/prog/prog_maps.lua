@@ -52,10 +52,10 @@ end
 
 -- In the order of uapi.PROG_MAP, then what it keeps of its template.
 function prog_maps.row(id)
-  local m, key, row = map.load(id), kernel.key("map", id), {}
-  local own = { id = id, btf = call("HEXISTS", key, "schema"), map_name = call("HGET", key, "map_name") }
-  for i, field in ipairs(uapi.PROG_MAP) do row[i] = own[field] or m[field] or false end
-  for _, value in ipairs(call("HMGET", key, unpack(uapi.INNER_MAP))) do row[#row + 1] = value end
+  local m = map.load(id)
+  local btf, name = call("HEXISTS", m.record, "schema"), call("HGET", m.record, "map_name")
+  local row = kernel.row(uapi.PROG_MAP, { btf = btf, map_name = name }, m)
+  for _, value in ipairs(call("HMGET", m.record, unpack(uapi.INNER_MAP))) do row[#row + 1] = value end
   return row
 end
 

@@ -95,9 +95,7 @@ function shown.front(m, want, entries)
 end
 
 function run_snapshot.attributes(m)
-  local row = {}
-  for i, field in ipairs(uapi.RUN_MAP) do row[i] = m[field] or false end
-  return row
+  return kernel.row(uapi.RUN_MAP, m, m)
 end
 
 -- Attributes, revision, entries, positions of a ring buffer, whether all is there, the elements.

@@ -1,6 +1,6 @@
 -- BPF_MAP_TYPE_LPM_TRIE (kernel/bpf/lpm_trie.c): prefixes by their place in the trie's order in a Redis
 -- hash, the places in a sorted set, and how many prefixes there are of each length in another hash.
--- A lookup asks once for every length there is, whatever the number of prefixes.
+-- A lookup asks for a place of each length there is, whatever the number of prefixes.
 -- Invariant: the hash and the sorted set hold the same places, `lens` counts them.
 local kernel = use("base/kernel")
 local map = use("map/map")

@@ -90,6 +90,9 @@ export function wrk(load: Load): Promise<Sample> {
   return wrkScript("requests.lua", { ...load, connections: CONNECTIONS, args });
 }
 
+/** Where the scripts find result.lua. */
+const LUA_PATH = join(import.meta.dirname, "?.lua");
+
 /** @throws when any answer was not a success: a bench must not measure refusals. */
 export async function wrkScript(script: string, load: Scripted): Promise<Sample> {
   const { base, seconds, connections, watched } = load;
@@ -98,7 +101,7 @@ export async function wrkScript(script: string, load: Scripted): Promise<Sample>
   args.push(...load.args.map(String));
   let result: number[] = [];
   const cpu = await account(watched, async () => {
-    const { stdout } = await run("wrk", args);
+    const { stdout } = await run("wrk", args, { env: { ...process.env, LUA_PATH } });
     result = (/RESULT (.*)/.exec(stdout)?.[1] ?? "").split(" ").map(Number);
     if (!result[0] || result[4] !== 0) throw new Error(`wrk ${args.join(" ")}: ${stdout}`);
     return result[0];

@@ -10,9 +10,4 @@ function request()
   return requests
 end
 
-function done(summary, latency)
-  local e = summary.errors
-  io.write(("\nRESULT %d %d %d %d %d\n"):format(summary.requests, summary.duration,
-    latency:percentile(50), latency:percentile(99),
-    e.connect + e.read + e.write + e.status + e.timeout))
-end
+done = require("result")

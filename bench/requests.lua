@@ -46,9 +46,4 @@ function init(args)
   end
 end
 
-function done(summary, latency)
-  local e = summary.errors
-  io.write(("\nRESULT %d %d %d %d %d\n"):format(summary.requests, summary.duration,
-    latency:percentile(50), latency:percentile(99),
-    e.connect + e.read + e.write + e.status + e.timeout))
-end
+done = require("result")

@@ -5,14 +5,14 @@ import { defineConfig } from "vitest/config";
 const FOLDER = join(import.meta.dirname, "test");
 
 /** These start services of their own, break the network, or compare the paths themselves. */
-const OWN_SERVICE = ["both_paths", "contract", "faults", "server", "topology"];
+const OWN_SERVICE = /(both_paths|contract|faults|server|topology)\.test\.ts$/;
 
 /** Random requests are compared in smaller numbers: the suite has sent the others. */
 const COMPARED = { FAST_PATH: "compared", MODEL_RUNS: "80", FUZZ_RUNS: "20" };
 
 /** The files that send requests to a test service. */
-const httpTests = readdirSync(FOLDER)
-  .filter((file) => file.endsWith(".test.ts") && !OWN_SERVICE.includes(file.split(".")[0] ?? ""))
+const httpTests = readdirSync(FOLDER, { recursive: true, encoding: "utf8" })
+  .filter((file) => file.endsWith(".test.ts") && !OWN_SERVICE.test(file))
   .filter((file) => readFileSync(join(FOLDER, file), "utf8").includes("testService("))
   .map((file) => `test/${file}`);
 
@@ -22,7 +22,7 @@ const httpTests = readdirSync(FOLDER)
  */
 export default defineConfig({
   test: {
-    globalSetup: "test/redis.setup.ts",
+    globalSetup: "test/support/redis.setup.ts",
     pool: "forks",
     fileParallelism: true,
     maxWorkers: 2,

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Ajv } from "ajv";
 import { Errno } from "../domain/errno.ts";
-import { HttpError } from "./errors.ts";
+import { HttpError } from "./errors/errors.ts";
 
 /**
  * API keys: who may create sessions, in which namespaces and with what credentials at most. Without

@@ -1,13 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import express, { type Express, type Request, type RequestHandler, type Response } from "express";
 import type { Caller } from "../domain/token.ts";
-import { withAppPrototypes } from "./app_prototypes.ts";
-import { body, type RawRequest } from "./body.ts";
-import { document, type Operation, routerPath, routes } from "./document.ts";
-import { HttpError, type OnFault, problemHandler, sendProblem } from "./errors.ts";
-import { createExplain } from "./explain.ts";
-import { createComparison, createFastPath, type Hooks } from "./fast_path.ts";
-import * as guard from "./guard.ts";
+import { HttpError, type OnFault, problemHandler, sendProblem } from "./errors/errors.ts";
+import { refuse } from "./errors/problem.ts";
+import { createComparison, createFastPath, type Hooks } from "./fast_path/fast_path.ts";
+import { createRouter } from "./fast_path/plain_routes.ts";
 import {
   ANONYMOUS,
   bearer,
@@ -20,13 +17,16 @@ import {
 } from "./handler.ts";
 import { handlers } from "./handlers/index.ts";
 import { assets } from "./handlers/service.ts";
-import { inOrder } from "./pipelining.ts";
-import { createRouter } from "./plain_routes.ts";
-import { refuse } from "./problem.ts";
+import { withAppPrototypes } from "./middleware/app_prototypes.ts";
+import { body, type RawRequest } from "./middleware/body.ts";
+import { inOrder } from "./middleware/pipelining.ts";
+import * as guard from "./middleware/request_checks.ts";
+import { createValidator, type Security, warmUp } from "./middleware/validation.ts";
+import { document, type Operation, routerPath, routes } from "./openapi/openapi.ts";
+import { createSchemas, type Schemas } from "./openapi/schemas.ts";
+import { createExplain } from "./openapi/validation_messages.ts";
 import { nextId, requestId, respond, setCommonHeaders } from "./respond.ts";
-import { createSchemas, type Schemas } from "./schemas.ts";
 import { noEventsToHead, sendEvents } from "./sse.ts";
-import { createValidator, type Security, warmUp } from "./validation.ts";
 
 /** The application, without a port: what ships is what is tested. */
 

@@ -1,5 +1,5 @@
 import cluster, { type Worker } from "node:cluster";
-import { startPrivateRedis } from "../domain/redis_server.ts";
+import { startPrivateRedis } from "../domain/redis/private_server.ts";
 import { type Config, readConfig, tokenSecret } from "./config.ts";
 import { createLog } from "./log.ts";
 

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { RequestHandler } from "express";
-import type { Waiter } from "../domain/wake.ts";
-import { type OnFault, toProblem } from "./errors.ts";
+import type { Waiter } from "../domain/redis/notifier.ts";
+import { type OnFault, toProblem } from "./errors/errors.ts";
 
 /** Server-sent events: written no faster than the client takes them, for as long as it is there. */
 

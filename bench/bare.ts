@@ -1,6 +1,6 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { ACCESS } from "../domain/redis/commands.ts";
+import { ACCESS } from "../domain/redis/command_access.ts";
 import { connect } from "../domain/redis/connection.ts";
 import { bundleLua } from "../domain/redis/lua_bundle.ts";
 import { Script, type Value } from "../domain/redis/script.ts";

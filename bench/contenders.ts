@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ACCESS } from "../domain/redis/commands.ts";
+import { ACCESS } from "../domain/redis/command_access.ts";
 import { bundleLua } from "../domain/redis/lua_bundle.ts";
 import type { Value } from "../domain/redis/script.ts";
 import { type Args, rootOf } from "./direct.ts";

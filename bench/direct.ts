@@ -1,4 +1,4 @@
-import { ACCESS } from "../domain/redis/commands.ts";
+import { ACCESS } from "../domain/redis/command_access.ts";
 import { bundleLua } from "../domain/redis/lua_bundle.ts";
 import type { Value } from "../domain/redis/script.ts";
 import type { RedisServer } from "./redis_servers.ts";

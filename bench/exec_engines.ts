@@ -1,7 +1,7 @@
 import { assemble } from "../domain/asm/assembler.ts";
-import type { Unit } from "../domain/exec/abi.ts";
-import type { Job, MapView } from "../domain/exec/job.ts";
-import type { Machine } from "../domain/exec/runtime/machine.ts";
+import type { Unit } from "../domain/compiler/abi.ts";
+import type { Job, MapView } from "../domain/runtime/job.ts";
+import type { Machine } from "../domain/runtime/machine.ts";
 import type { Program } from "./exec_program.ts";
 import { packet } from "./exec_programs.ts";
 

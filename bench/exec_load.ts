@@ -1,5 +1,5 @@
-import { compile } from "../domain/exec/compiler/compile.ts";
-import { codeKey } from "../domain/exec/host/programs.ts";
+import { compile } from "../domain/compiler/compile.ts";
+import { codeKey } from "../domain/transaction/program_cache.ts";
 import { check, tag, verify } from "../domain/verifier/verifier.ts";
 import { OPTIONS, unitOf } from "./exec_engines.ts";
 import type { Loads } from "./exec_jits.ts";

@@ -1,5 +1,5 @@
-import type { Options } from "../domain/exec/compiler/compile.ts";
-import { Machine } from "../domain/exec/runtime/machine.ts";
+import type { Options } from "../domain/compiler/compile.ts";
+import { Machine } from "../domain/runtime/machine.ts";
 import { type Engine, native, type Runnable, service } from "./exec_engines.ts";
 import type { Program } from "./exec_program.ts";
 import { programs } from "./exec_programs.ts";

@@ -76,7 +76,7 @@ function longProgram() {
   return { pages, attr, verdict: json({ refs: [], ids: [], tag: "tag", log: "" }) };
 }
 
-/** It is sent and read in steps, as domain/prog.ts and domain/run.ts do. */
+/** It is sent and read in steps, as domain/commands/prog.ts and domain/commands/run.ts do. */
 async function program({ call, repeat }: Bench, { redis, send }: Contender): Promise<Longest[]> {
   const { pages, attr, verdict } = longProgram();
   const loaded: Value[][] = [];

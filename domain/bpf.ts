@@ -1,28 +1,28 @@
-import { batchCommands } from "./batch.ts";
-import { type Begin, type Call, type Run, unrecorded } from "./call.ts";
-import { elemCommands } from "./elem.ts";
-import { elfCommands } from "./elf.ts";
-import { codeKey } from "./exec/host/programs.ts";
-import { Runner } from "./exec/host/runner.ts";
-import { Pool } from "./exec/runtime/pool.ts";
-import { fdCommands } from "./fd.ts";
-import { fsCommands } from "./fs.ts";
-import { mapCommands } from "./map.ts";
-import { progCommands } from "./prog.ts";
+import { batchCommands } from "./commands/batch.ts";
+import { elemCommands } from "./commands/elem.ts";
+import { fdCommands } from "./commands/fd.ts";
+import { fsCommands } from "./commands/fs.ts";
+import { mapCommands } from "./commands/map.ts";
+import { progCommands } from "./commands/prog.ts";
+import { ringCommands } from "./commands/ring.ts";
+import { runCommands } from "./commands/run.ts";
+import { sessionCommands } from "./commands/session.ts";
+import { elfCommands } from "./loader/elf_load.ts";
+import { type Begin, type Call, type Run, unrecorded } from "./redis/command.ts";
 import { connect } from "./redis/connection.ts";
+import { Wake } from "./redis/notifier.ts";
 import { Script } from "./redis/script.ts";
-import { ringCommands } from "./ring.ts";
-import { runCommands } from "./run.ts";
-import { sessionCommands } from "./session.ts";
+import { Pool } from "./runtime/pool/pool.ts";
 import { Tokens } from "./token.ts";
-import { Wake } from "./wake.ts";
+import { codeKey } from "./transaction/program_cache.ts";
+import { Runner } from "./transaction/runner.ts";
 
 /**
  * The door to the domain: every command of the service, one method each. A method resolves to what
  * the command answers, or rejects with an Errno or another failure of errno.ts.
  */
 
-export type { Call } from "./call.ts";
+export type { Call } from "./redis/command.ts";
 
 /** What commands tell a sweeper: each a namespace. */
 export interface Hints {

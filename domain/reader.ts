@@ -1,8 +1,8 @@
-import { Aside, serves } from "./aside.ts";
 import { planOf } from "./elf/object.ts";
 import type { Options, Plan } from "./elf/plan.ts";
 import { Errno } from "./errno.ts";
 import { type Compiled, compileSchema, type SchemaAttr } from "./schema/schema.ts";
+import { Aside, serves } from "./threads/background_worker.ts";
 
 /** Reads what takes long to read: object files and schemas beyond a size in a thread, the others at once. */
 

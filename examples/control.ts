@@ -1,5 +1,5 @@
+import { join, leave, order, tell } from "./participant.ts";
 import { say } from "./report.ts";
-import { join, leave, order, tell } from "./role.ts";
 import { ENTRY, GLOBALS, POLICIES, VERDICT_OF } from "./tc.ts";
 
 /** The control process: swaps chains of two programs while packets go through them. */

@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { newSession, type Session } from "./client.ts";
+import { Stage } from "./fixture.ts";
 import { startService } from "./own_service.ts";
 import { Claims } from "./report.ts";
-import { pinsOutliveTheirMaker } from "./scene_pins.ts";
-import { swapUnderLoad } from "./scene_swap.ts";
-import { onlyTheLastUserFlushes } from "./scene_users.ts";
-import { Stage } from "./stage.ts";
+import { pinsOutliveTheirMaker } from "./step_pins.ts";
+import { swapUnderLoad } from "./step_swap.ts";
+import { onlyTheLastUserFlushes } from "./step_users.ts";
 
 /**
  * Persistent maps and program arrays, told with real processes that run real programs over HTTP; exits

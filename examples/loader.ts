@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join as joinPath } from "node:path";
 import type { Part } from "./client.ts";
+import { join, order, tell } from "./participant.ts";
 import { say } from "./report.ts";
-import { join, order, tell } from "./role.ts";
 import { ENTRY, FILTERS, GLOBALS, POLICIES } from "./tc.ts";
 
 /** The role of tc: loads two object files, pins their maps and programs, and dies without a word. */

@@ -1,5 +1,5 @@
+import { join, leave, order, tell } from "./participant.ts";
 import { say } from "./report.ts";
-import { join, leave, order, tell } from "./role.ts";
 import { type Counter, FILTERS, GLOBALS, type Outcome, PACKETS, type Protocol } from "./tc.ts";
 
 /** The ingress or the egress side: sends packets through its pinned program and reads the shared counters. */

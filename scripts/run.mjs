@@ -15,10 +15,10 @@ const oneCollector = ["--no-parallel-scavenge"];
 const programs = {
   start: { args: [...oneCollector, ...tsx, "api/server.ts"], redis: !process.env.REDIS_URL },
   test: { args: ["node_modules/vitest/vitest.mjs", "run"], redis: true },
-  "test:kernel": { args: [...tsx, "test/kernel/fuzz.ts"], redis: false },
+  "test:kernel": { args: [...tsx, "test/linux/fuzz/fuzz.ts"], redis: false },
   demo: { args: [...tsx, "examples/demo.ts"], redis: !process.env.REDIS_URL },
   bench: { args: [...tsx, "bench/bench.ts"], redis: true },
-  conformance: { args: [...tsx, "test/conformance.ts"], redis: false },
+  conformance: { args: [...tsx, "test/support/conformance.ts"], redis: false },
 };
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"];

@@ -2,14 +2,14 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join, normalize, relative } from "node:path";
 import { expect, it } from "vitest";
 import { createService } from "../api/app.ts";
-import { document, type Operation, routes, TEXT } from "../api/document.ts";
+import { STATUS } from "../api/errors/problem.ts";
+import { createRouter } from "../api/fast_path/plain_routes.ts";
 import { handlers } from "../api/handlers/index.ts";
-import { createRouter } from "../api/plain_routes.ts";
-import { STATUS } from "../api/problem.ts";
-import { createSchemas } from "../api/schemas.ts";
+import { document, type Operation, routes, TEXT } from "../api/openapi/openapi.ts";
+import { createSchemas } from "../api/openapi/schemas.ts";
 import { ERRNO } from "../domain/errno.ts";
 import { commandNames } from "../domain/redis/script.ts";
-import { Client, testService } from "./service.ts";
+import { Client, testService } from "./support/service.ts";
 
 /** What is listed twice agrees: the document, handlers, commands, errnos, routes, imports. */
 
@@ -88,8 +88,10 @@ it("a handler calls exactly the kernel methods of its operation's commands", () 
 
 it("a kernel method runs the one Lua command that has its name", () => {
   const seconds = Object.values(PARTS).flat();
-  const nouns = readdirSync(join(ROOT, "domain")).filter((file) => file.endsWith(".ts"));
-  const text = nouns.map((file) => read(`domain/${file}`)).join("\n");
+  const nouns = ["commands", "loader"].flatMap((folder) =>
+    readdirSync(join(ROOT, "domain", folder)).map((file) => `domain/${folder}/${file}`),
+  );
+  const text = [...nouns, "domain/sweeper.ts", "domain/bpf.ts"].map(read).join("\n");
   const ran = new Map<string, string[]>([["sweep", ["sweep"]]]);
   for (const [method, code] of parts(text, /^ {4}(?:async )?(\w+)(?:: |\()/gm)) {
     const found = [...code.matchAll(/\b(?:run|born|begin)\(\s*(?:call|as),\s*"(\w+)"/g)];
@@ -134,9 +136,9 @@ it("the numbers are Linux' own", async () => {
 const NO_ERRNOS = ["ENDED", "EXISTS"];
 
 it("every errno that Lua or the program check raises is in the table, and the other way round", () => {
-  const checks = ["verifier", "exec/runtime", "exec/host"].flatMap((folder) =>
-    readdirSync(join(ROOT, "domain", folder)).map((f) => read(`domain/${folder}/${f}`)),
-  );
+  const checks = ["verifier", "runtime", "transaction"]
+    .flatMap((folder) => sources(`domain/${folder}`))
+    .map(read);
   const raised = [luaText, ...checks].join("\n").matchAll(/"(E[A-Z0-9]{2,})"/g);
   const codes = sorted([...raised].map(([, code = ""]) => code)).filter(
     (code) => !NO_ERRNOS.includes(code),
@@ -344,8 +346,8 @@ const importers = (pattern: RegExp) =>
 it("the imports are found: the check is not blind", () => {
   expect(importers(/^ioredis$/)).toContain("domain/redis/connection.ts");
   expect(importers(/^express$/)).toContain("api/app.ts");
-  expect(importers(/^express-openapi-validator/)).toContain("api/validation.ts");
-  expect(importers(/^domain\/errno\.ts$/)).toContain("api/errors.ts");
+  expect(importers(/^express-openapi-validator/)).toContain("api/middleware/validation.ts");
+  expect(importers(/^domain\/errno\.ts$/)).toContain("api/errors/errors.ts");
 });
 
 it.each([

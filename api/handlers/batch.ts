@@ -1,7 +1,6 @@
-import type { Batch, BatchRead, BatchWrite } from "../../domain/batch.ts";
+import type { Batch, BatchRead, BatchWrite } from "../../domain/commands/batch.ts";
 import { Errno, einval } from "../../domain/errno.ts";
-import { parseBytes } from "../bytes.ts";
-import { type Form, formOf, shown, type ValueBody } from "../forms.ts";
+import { STATUS } from "../errors/problem.ts";
 import {
   type Handler,
   type HandlerRequest,
@@ -12,7 +11,8 @@ import {
   query,
   wantsOctets,
 } from "../handler.ts";
-import { STATUS } from "../problem.ts";
+import { parseBytes } from "./bytes.ts";
+import { type Form, formOf, shown, type ValueBody } from "./value_codec.ts";
 
 /** Many elements a request: in JSON, or as octets, in which key and value take turns. */
 

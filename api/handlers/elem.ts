@@ -1,7 +1,5 @@
-import type { Page } from "../../domain/elem.ts";
+import type { Page } from "../../domain/commands/elem.ts";
 import { einval } from "../../domain/errno.ts";
-import { parseBytes } from "../bytes.ts";
-import { type Form, formOf, shown, type ValueBody } from "../forms.ts";
 import {
   done,
   type Handler,
@@ -14,7 +12,9 @@ import {
   revisionHeader,
   wantsOctets,
 } from "../handler.ts";
-import { etag, ifMatch } from "../tags.ts";
+import { parseBytes } from "./bytes.ts";
+import { etag, ifMatch } from "./etag.ts";
+import { type Form, formOf, shown, type ValueBody } from "./value_codec.ts";
 
 /** Elements of maps: read, written, deleted, walked. */
 

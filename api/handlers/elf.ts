@@ -1,8 +1,8 @@
-import type { ElfOptions } from "../../domain/elf.ts";
 import { einval } from "../../domain/errno.ts";
-import { parseBytes } from "../bytes.ts";
+import type { ElfOptions } from "../../domain/loader/elf_load.ts";
 import { created, type Handler, type HandlerRequest, query } from "../handler.ts";
-import { parsePath } from "../paths.ts";
+import { parseBytes } from "./bytes.ts";
+import { parsePath } from "./paths.ts";
 
 /** Object files. */
 

@@ -1,8 +1,7 @@
 import type { ServerResponse } from "node:http";
+import type { RingPage } from "../../domain/commands/ring.ts";
 import { Errno } from "../../domain/errno.ts";
-import type { RingPage } from "../../domain/ring.ts";
-import type { Waiter, Wake } from "../../domain/wake.ts";
-import { parseBytes } from "../bytes.ts";
+import type { Waiter, Wake } from "../../domain/redis/notifier.ts";
 import {
   created,
   type Handler,
@@ -13,6 +12,7 @@ import {
   query,
 } from "../handler.ts";
 import { closeWith, type Events, event } from "../sse.ts";
+import { parseBytes } from "./bytes.ts";
 
 /** Ring buffers: records put in, and read by position, by long poll, or as events. */
 

@@ -1,10 +1,10 @@
 import { Errno } from "../../domain/errno.ts";
-import type { RunResult } from "../../domain/exec/host/answer.ts";
-import type { Fields } from "../../domain/exec/host/context_fields.ts";
-import type { RunAttr } from "../../domain/exec/host/runner.ts";
-import type { Seed } from "../../domain/exec/job.ts";
-import { parseBytes } from "../bytes.ts";
+import type { Seed } from "../../domain/runtime/job.ts";
+import type { Fields } from "../../domain/transaction/context_fields.ts";
+import type { RunResult } from "../../domain/transaction/result.ts";
+import type { RunAttr } from "../../domain/transaction/runner.ts";
 import { type Handler, ok, pathNumber, query } from "../handler.ts";
+import { parseBytes } from "./bytes.ts";
 
 /** Programs that run: on a packet of the caller's, by fd or by path. */
 

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { RequestHandler } from "express";
-import { TEXT } from "../document.ts";
 import { type Handler, ok } from "../handler.ts";
+import { TEXT } from "../openapi/openapi.ts";
 
 /** The service itself: is it there, can it work, what does it speak. */
 

@@ -1,5 +1,5 @@
+import { CAPABILITIES } from "../../domain/commands/session.ts";
 import { Errno } from "../../domain/errno.ts";
-import { CAPABILITIES } from "../../domain/session.ts";
 import { bound } from "../api_keys.ts";
 import {
   type Context,

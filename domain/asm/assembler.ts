@@ -1,10 +1,10 @@
 // Assembly to instructions: a line holds one, in the notation of the verifier's log and of bpftool.
 
 import { setImmediate } from "node:timers/promises";
+import { didYouMean } from "../did_you_mean.ts";
 import { einval } from "../errno.ts";
-import { didYouMean } from "../nearest.ts";
-import * as bpf from "../verifier/insn.ts";
-import type { Program } from "../verifier/judge.ts";
+import * as bpf from "../isa/insn.ts";
+import type { Program } from "../verifier/precheck.ts";
 import { type Form, GRAMMAR, type Node } from "./grammar.ts";
 import { Fault, quote, type Token, tokenAt } from "./lexer.ts";
 import { aim, type Draft, fill, HELPER_NAMES, helperOf, isShort } from "./operand.ts";

@@ -2,9 +2,9 @@
 // printed becomes a path of tokens in a tree. So whatever the disassembler prints can be assembled,
 // and there is one table of notation.
 
-import { constant, disasm } from "../verifier/disasm.ts";
-import type { Insn } from "../verifier/insn.ts";
-import * as bpf from "../verifier/insn.ts";
+import { constant, disasm } from "../isa/disasm.ts";
+import type { Insn } from "../isa/insn.ts";
+import * as bpf from "../isa/insn.ts";
 import { numberOf, type Token, tokenAt } from "./lexer.ts";
 
 /** Where an operand goes; `target` is off or imm by the opcode, `wide` both imms of a ld_imm64. */

@@ -1,8 +1,8 @@
 // Instructions for people: a program as it was loaded, in the notation of `bpftool prog dump xlated`.
 
-import { disasm } from "../verifier/disasm.ts";
-import { helperName } from "../verifier/helper.ts";
-import * as bpf from "../verifier/insn.ts";
+import { disasm } from "../isa/disasm.ts";
+import { helperName } from "../isa/helpers.ts";
+import * as bpf from "../isa/insn.ts";
 import { constantBy } from "./grammar.ts";
 
 /** A part of a program, from an instruction to an instruction. */

@@ -1,8 +1,8 @@
 // Operands into the fields of an instruction. Nothing is cut: what does not fit is refused.
 
-import { helperName, isHelper } from "../verifier/helper.ts";
-import type { Insn } from "../verifier/insn.ts";
-import * as bpf from "../verifier/insn.ts";
+import { helperName, isHelper } from "../isa/helpers.ts";
+import type { Insn } from "../isa/insn.ts";
+import * as bpf from "../isa/insn.ts";
 import type { Field, Form } from "./grammar.ts";
 import { bitsOf, Fault, numberOf, quote, type Token } from "./lexer.ts";
 

@@ -7,8 +7,8 @@ import { KIND } from "../schema/btf_blob.ts";
 import { MAX_NAME } from "../schema/limits.ts";
 import type { SchemaAttr } from "../schema/schema.ts";
 import type { Section } from "./elf_file.ts";
-import { tooMuch } from "./fault.ts";
 import type { ObjectBtf } from "./object_btf.ts";
+import { tooMuch } from "./object_errors.ts";
 
 const HEADER = 24;
 /** Of one map, about as much as a stored schema may have. */

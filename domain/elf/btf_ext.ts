@@ -1,8 +1,8 @@
 /** The .BTF.ext section: which functions have their types told, and what would have to be relocated. */
 
-import { malformed, unsupported } from "./fault.ts";
 import { type Func, INSN } from "./func.ts";
 import type { ObjectBtf } from "./object_btf.ts";
+import { malformed, unsupported } from "./object_errors.ts";
 
 const MAGIC = 0xeb9f;
 const RECORD = 8;

@@ -1,6 +1,6 @@
 /** An ELF object file as clang writes it for BPF: sections, symbols, relocations. Nothing is trusted. */
 
-import { malformed, unsupported } from "./fault.ts";
+import { malformed, unsupported } from "./object_errors.ts";
 
 export interface Section {
   readonly index: number;

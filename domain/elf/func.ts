@@ -2,7 +2,7 @@
 
 import type { Section } from "./elf_file.ts";
 import { type ElfFile, type ElfSymbol, groupBy, SHF_EXECINSTR, SHT, STB, STT } from "./elf_file.ts";
-import { malformed, unsupported } from "./fault.ts";
+import { malformed, unsupported } from "./object_errors.ts";
 
 export interface Func {
   readonly name: string;

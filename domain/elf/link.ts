@@ -4,8 +4,8 @@
  */
 
 import { type ElfFile, type ElfSymbol, type Section, STB, STT } from "./elf_file.ts";
-import { malformed, tooMuch, unsupported } from "./fault.ts";
 import { type Func, INSN, TEXT } from "./func.ts";
+import { malformed, tooMuch, unsupported } from "./object_errors.ts";
 
 /** Where the object's maps are. */
 export interface MapPlaces {

@@ -2,8 +2,8 @@
 
 import { type BtfType, KIND } from "../schema/btf_blob.ts";
 import type { Section } from "./elf_file.ts";
-import { malformed, tooMuch, unsupported } from "./fault.ts";
 import type { Member, ObjectBtf } from "./object_btf.ts";
+import { malformed, tooMuch, unsupported } from "./object_errors.ts";
 import { entriesOf, MAPS_OF_MAPS, MAX_MAPS, mapType, PROG_ARRAY } from "./plan.ts";
 
 export interface BtfMapDef {

@@ -2,8 +2,8 @@
 
 import { BPF_F_MMAPABLE, BPF_F_RDONLY_PROG } from "../isa/uapi.ts";
 import { type ElfFile, type Section, SHF_EXECINSTR, SHT } from "./elf_file.ts";
-import { malformed } from "./fault.ts";
 import type { ObjectBtf } from "./object_btf.ts";
+import { malformed } from "./object_errors.ts";
 
 const NAME_MAX = 15;
 

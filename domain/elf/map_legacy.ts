@@ -4,7 +4,7 @@
  */
 
 import { type ElfFile, type ElfSymbol, type Section, STB, STT } from "./elf_file.ts";
-import { malformed, tooMuch } from "./fault.ts";
+import { malformed, tooMuch } from "./object_errors.ts";
 import { mapType } from "./plan.ts";
 
 export interface LegacyMap {

@@ -6,12 +6,12 @@ import { SchemaError } from "../schema/limits.ts";
 import type { SchemaAttr } from "../schema/schema.ts";
 import { excerpt } from "./btf_excerpt.ts";
 import type { ElfFile, Section } from "./elf_file.ts";
-import { malformed, tooMuch } from "./fault.ts";
 import { NAME } from "./func.ts";
 import { type BtfMap, btfMaps } from "./map_btf.ts";
 import { type DataMap, dataMaps } from "./map_data.ts";
 import { type LegacyMap, legacyMaps, PIN_GLOBAL_NS, PIN_OBJECT_NS } from "./map_legacy.ts";
 import type { ObjectBtf } from "./object_btf.ts";
+import { malformed, tooMuch } from "./object_errors.ts";
 import {
   cut,
   entriesOf,

@@ -3,7 +3,7 @@
 import { BtfBlob, type BtfType, KIND } from "../schema/btf_blob.ts";
 import type { ElfFile, ElfSymbol, Section } from "./elf_file.ts";
 import { HIDDEN, STB, STT } from "./elf_file.ts";
-import { malformed } from "./fault.ts";
+import { malformed } from "./object_errors.ts";
 
 export interface Member {
   readonly name: string;

@@ -1,11 +1,11 @@
 /** What the slots of program arrays and maps of maps hold from the beginning. */
 
 import type { ElfFile, Relocation } from "./elf_file.ts";
-import { malformed } from "./fault.ts";
 import { type Func, TEXT } from "./func.ts";
 import type { BtfMap } from "./map_btf.ts";
 import type { LegacyMap } from "./map_legacy.ts";
 import { BTF_DEFINED, type ObjectMaps } from "./maps.ts";
+import { malformed } from "./object_errors.ts";
 import { MAPS_OF_MAPS, PROG_ARRAY } from "./plan.ts";
 
 const POINTER = 8;

@@ -1,7 +1,7 @@
 import { isAscii } from "node:buffer";
 import { createHash } from "node:crypto";
 import { Errno, OutcomeUnknown, Unavailable } from "../errno.ts";
-import { ACCESS } from "./commands.ts";
+import { ACCESS } from "./command_access.ts";
 import { type Connection, connected, READY_MS, refreshSlots } from "./connection.ts";
 import { FULL, fromRejection, fromReply, isMissing, isMoved } from "./failures.ts";
 import { Library } from "./library.ts";

@@ -1,12 +1,12 @@
 /** The types of a BTF blob (Documentation/bpf/btf.rst), by id or by name. */
 
 import { BtfBlob, type BtfType, KIND } from "./btf_blob.ts";
-import { badWidth, bitfield } from "./c_layout.ts";
-import { POINTER } from "./c_names.ts";
+import { badWidth, bitfield } from "./c/layout.ts";
+import { POINTER } from "./c/names.ts";
 import { MAX_NODES, SchemaError } from "./limits.ts";
-import { arrayOf, asLock, enumOf, LOCK, MemberCheck, named, record } from "./make.ts";
 import { veil } from "./spin_lock.ts";
 import { isRecord, type Member, type Type } from "./type.ts";
+import { arrayOf, asLock, enumOf, LOCK, MemberCheck, named, record } from "./type_builders.ts";
 
 const SIGNED = 1;
 const BOOL = 4;

@@ -2,8 +2,8 @@
 
 import { Errno, einval } from "../errno.ts";
 import { Btf } from "./btf.ts";
-import { declareC, parseC } from "./c_parser.ts";
-import { Scope } from "./c_scope.ts";
+import { declareC, parseC } from "./c/parser.ts";
+import { Scope } from "./c/scope.ts";
 import { SchemaError } from "./limits.ts";
 import { locksOf } from "./spin_lock.ts";
 import type { Type } from "./type.ts";

@@ -1,6 +1,6 @@
 // What the verifier hands back: refusals in the kernel's words, and the maps a program names.
 
-import type { MapShape } from "../exec/abi.ts";
+import type { MapShape } from "../compiler/abi.ts";
 
 export type Errno = "E2BIG" | "EACCES" | "EFAULT" | "EINVAL" | "ENOENT" | "ENOTSUPP" | "EPROTO";
 

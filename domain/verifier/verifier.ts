@@ -2,15 +2,15 @@
 // the tag of a program, and its instructions as a dump shows them. Pure: no fd is looked up here.
 
 import { createHash } from "node:crypto";
-import { cfg } from "./cfg.ts";
-import { stackDepth } from "./depth.ts";
-import { Env } from "./env.ts";
-import { type Explored, Explorer } from "./explore.ts";
-import type { Insn } from "./insn.ts";
-import * as bpf from "./insn.ts";
-import { Log } from "./log.ts";
-import { resolve } from "./resolve.ts";
-import { structure } from "./structure.ts";
+import type { Insn } from "../isa/insn.ts";
+import * as bpf from "../isa/insn.ts";
+import { type Explored, Explorer } from "./explore/explore.ts";
+import { cfg } from "./program/cfg.ts";
+import { resolve } from "./program/resolve.ts";
+import { stackDepth } from "./program/stack_depth.ts";
+import { structure } from "./program/structure.ts";
+import { Env } from "./state/env.ts";
+import { Log } from "./state/log.ts";
 import {
   einval,
   LIMITS,

@@ -1,9 +1,9 @@
 // A thread that judges long programs, so that the service goes on answering meanwhile.
 
-import { Aside, serves } from "../aside.ts";
 import { Errno } from "../errno.ts";
-import { SIZE } from "./insn.ts";
-import { type Judged, judge, type Program } from "./judge.ts";
+import { SIZE } from "../isa/insn.ts";
+import { Aside, serves } from "../threads/background_worker.ts";
+import { type Judged, judge, type Program } from "./precheck.ts";
 import type { MapFacts, Options, Report } from "./verdict.ts";
 import { attempt, verify } from "./verifier.ts";
 

@@ -1,4 +1,4 @@
--- Batches: a step of one at a time, so that no script is long; domain/batch.ts goes on from step to
+-- Batches: a step of one at a time, so that no script is long; domain/commands/batch.ts goes on from step to
 -- step. As in the kernel a batch stops at its first failure, and what it did before stays done.
 local kernel = use("base/kernel")
 local map = use("map/map")

@@ -1,0 +1,167 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ErrorRequestHandler } from "express";
+import {
+  BadToken,
+  ERRNO,
+  Errno,
+  KeyReused,
+  OutcomeUnknown,
+  SessionEnded,
+  Unavailable,
+} from "../../domain/errno.ts";
+import { type Fault, ofErrno, type Problem, plain } from "./problem.ts";
+
+/** Every failure as a problem: what the domain refuses, what the libraries refuse, what HTTP does. */
+
+/** A failure that HTTP itself has a status for. */
+export class HttpError extends Error {
+  readonly status: number;
+  readonly problem: string;
+
+  constructor(status: number, problem: string, detail: string) {
+    super(detail);
+    this.status = status;
+    this.problem = problem;
+  }
+}
+
+/** What express-openapi-validator and body-parser throw. */
+interface LibraryError {
+  status?: number;
+  message: string;
+  path?: string;
+  type?: string;
+  errors?: { path: string; message: string }[];
+  headers?: Record<string, string>;
+}
+
+/** Of the caller's text no more than this goes into a detail. */
+const NAME_MAX = 100;
+
+/** The detail says which field it is about, by its name. */
+function blamed(problem: Problem, [first, ...more]: [Fault, ...Fault[]]): Problem {
+  const name = first.pointer.replace(/^\/((body|query|params|headers)\/)?/, "");
+  const field = name.slice(0, NAME_MAX);
+  return { ...problem, detail: `${field}: ${first.detail}`, errors: [first, ...more] };
+}
+
+function ofDomain(error: Error, method: string): Problem | undefined {
+  if (error instanceof Errno) {
+    const problem = ofErrno(error.code, error.message);
+    const { log, pointer, told } = error;
+    if (log !== undefined) problem.log = log;
+    return {
+      ...(pointer ? blamed(problem, [{ pointer, detail: error.message }]) : problem),
+      ...told,
+    };
+  }
+  if (error instanceof BadToken) return plain(401, "unauthorized", error.message);
+  if (error instanceof KeyReused) return plain(422, "idempotency-key-reused", error.message);
+  if (error instanceof Unavailable) return plain(503, "unavailable", error.message);
+  if (error instanceof HttpError) return plain(error.status, error.problem, error.message);
+  if (error instanceof OutcomeUnknown) {
+    const name = method === "GET" ? "unavailable" : "outcome-unknown";
+    return plain(503, name, error.message);
+  }
+  if (error instanceof SessionEnded) {
+    const problem = plain(410, "session-ended", error.message);
+    const reason = error.reason ? { reason: error.reason } : {};
+    return { ...problem, errno: "ESRCH", errno_code: ERRNO.ESRCH, ...reason };
+  }
+  return undefined;
+}
+
+const BY_STATUS: Record<number, string> = {
+  401: "unauthorized",
+  403: "forbidden",
+  404: "not-found",
+  405: "method-not-allowed",
+  413: "too-large",
+  415: "unsupported-media-type",
+};
+
+const PLACE = /^\/(body|query|params|headers)(\/|$)/;
+
+/** A body that is no JSON has no path, a malformed URL is its own, an empty name loses it. */
+function faults(error: LibraryError): Fault[] {
+  if (error.type !== undefined) return [{ pointer: "/body", detail: error.message }];
+  return (error.errors ?? []).map(({ path, message }) => {
+    const pointer = PLACE.test(path) ? path : path === "" ? "/body" : "/params";
+    return { pointer, detail: message };
+  });
+}
+
+function detailOf({ status, message, path = "", headers }: LibraryError): string {
+  if (status === 404) return `there is no ${path.slice(0, NAME_MAX)}: see /docs`;
+  if (status !== 405) return message;
+  return `${message.split(" ")[0]} is not taken here, but ${headers?.Allow}`;
+}
+
+/** A body or parameter that the contract refuses is EINVAL, with the pointer to the field. */
+function ofLibrary(error: LibraryError): Problem {
+  const status = error.status ?? 500;
+  if (status === 415 && / undefined$/.test(error.message)) {
+    const detail = "is missing";
+    return blamed(ofErrno("EINVAL", detail), [{ pointer: "/body", detail }]);
+  }
+  const name = BY_STATUS[status];
+  if (name) return plain(status, name, detailOf(error));
+  if (status < 400 || status >= 500) return plain(500, "fault", "see the service's log");
+  const problem = ofErrno("EINVAL", error.message);
+  const [first, ...more] = faults(error);
+  return first ? blamed(problem, [first, ...more]) : problem;
+}
+
+export function toProblem(error: Error, method: string): Problem {
+  return ofDomain(error, method) ?? ofLibrary(error as LibraryError);
+}
+
+function headersOf(problem: Problem, error: LibraryError): Record<string, string> {
+  if (problem.status === 401) return { "www-authenticate": 'Bearer error="invalid_token"' };
+  if (problem.status === 503) return { "retry-after": "1" };
+  if (problem.status !== 405) return {};
+  return { allow: (error.headers?.Allow ?? "").replace(/\bGET\b/, "GET, HEAD") };
+}
+
+export type OnFault = (error: Error, requestId: string) => void;
+
+/** The path as it was sent, less what a URI may not have in it. */
+function instanceOf(url: string): string {
+  return url
+    .replace(/\?.*/s, "")
+    .replace(/%(?![0-9A-Fa-f]{2})|[^!-~]|["<>\\^`{|}#]/g, encodeURIComponent);
+}
+
+export function sendProblem(
+  error: Error,
+  req: IncomingMessage,
+  res: ServerResponse,
+  onFault: OnFault,
+): void {
+  if (res.headersSent) {
+    res.destroy();
+    return;
+  }
+  const problem = toProblem(error, req.method ?? "");
+  const request_id = String(res.getHeader("x-request-id"));
+  if (problem.status === 500) onFault(error, request_id);
+  const instance = instanceOf(req.url ?? "");
+  const text = JSON.stringify({ ...problem, instance, request_id });
+  res.writeHead(problem.status, {
+    ...headersOf(problem, error as LibraryError),
+    "content-type": "application/problem+json",
+    "content-length": Buffer.byteLength(text),
+  });
+  res.end(text);
+}
+
+/** @param onError for tests. */
+export function problemHandler(
+  onFault: OnFault,
+  onError?: (req: IncomingMessage, error: Error) => void,
+): ErrorRequestHandler {
+  return (error: Error, req, res, _next) => {
+    onError?.(req, error);
+    sendProblem(error, req, res, onFault);
+  };
+}

@@ -1,0 +1,107 @@
+import { STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import { ERRNO, type ErrnoName } from "../../domain/errno.ts";
+import { STRERROR } from "./strerror.ts";
+
+/** RFC 9457 problem+json: its form, its titles, and the one table of errno -> HTTP status. */
+
+export const STATUS: Record<ErrnoName, number> = {
+  EPERM: 403,
+  EACCES: 403,
+  ENOENT: 404,
+  ESRCH: 404,
+  EBADF: 404,
+  EBADFD: 404,
+  EEXIST: 409,
+  EBUSY: 409,
+  ENOTDIR: 409,
+  EISDIR: 409,
+  ENOTEMPTY: 409,
+  ELOOP: 409,
+  EAGAIN: 409,
+  EMFILE: 409,
+  ESTALE: 412,
+  EFBIG: 413,
+  E2BIG: 422,
+  ENODEV: 422,
+  ENOTSUPP: 422,
+  EOPNOTSUPP: 422,
+  EOVERFLOW: 422,
+  ENOMEM: 507,
+  ENOSPC: 507,
+  EINVAL: 400,
+  EFAULT: 400,
+  ENAMETOOLONG: 400,
+  EPROTO: 400,
+};
+
+export interface Fault {
+  pointer: string;
+  detail: string;
+}
+
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  errno?: ErrnoName;
+  errno_code?: number;
+  reason?: string;
+  log?: string;
+  errors?: Fault[];
+}
+
+const TITLES: Record<string, string> = {
+  unauthorized: "No valid credentials",
+  forbidden: "The API key may not do this",
+  "session-ended": "The session has ended",
+  "idempotency-key-reused": "The Idempotency-Key was used with another request",
+  unavailable: "Redis is away; nothing was done",
+  "outcome-unknown": "Not known whether the command was done",
+  "not-found": "No such route",
+  "method-not-allowed": "The route does not take this method",
+  "too-large": "The body is too large",
+  "unsupported-media-type": "The content type or encoding is not taken",
+  fault: "A fault of the service",
+  "headers-too-large": "The headers are too large",
+  timeout: "The request did not come in time",
+  malformed: "Not well-formed HTTP",
+};
+
+export function plain(status: number, name: string, detail: string): Problem {
+  return { type: `urn:bpf:problem:${name}`, title: TITLES[name] ?? name, status, detail };
+}
+
+export function ofErrno(code: ErrnoName, detail: string): Problem {
+  const status = STATUS[code];
+  return {
+    type: `urn:bpf:errno:${code}`,
+    title: STRERROR[code],
+    status,
+    detail,
+    errno: code,
+    errno_code: ERRNO[code],
+  };
+}
+
+const REFUSED_BY_NODE: Record<string, [number, string]> = {
+  HPE_HEADER_OVERFLOW: [431, "headers-too-large"],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, "timeout"],
+};
+
+/** What node:http refuses before there is a request: the same form, by hand. */
+export function refuse(error: NodeJS.ErrnoException, socket: Duplex, request_id: string): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const [status, name] = REFUSED_BY_NODE[error.code ?? ""] ?? [400, "malformed"];
+  const problem = plain(status, name, "the request is no HTTP that this service takes");
+  const text = JSON.stringify({ ...problem, request_id });
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/problem+json\r\n` +
+      `content-length: ${Buffer.byteLength(text)}\r\nx-request-id: ${request_id}\r\n` +
+      `connection: close\r\n\r\n${text}`,
+  );
+}

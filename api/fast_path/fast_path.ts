@@ -1,0 +1,85 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Context, HandlerRequest, HandlerResponse } from "../handler.ts";
+import { hasOctets, parseJson, readBody } from "../middleware/body.ts";
+import { isTooDeep } from "../middleware/request_checks.ts";
+import { requestId, respond, setCommonHeaders } from "../respond.ts";
+import { hasBody, type PlainRequest, PlainRequests } from "./plain_request.ts";
+import type { Router } from "./plain_routes.ts";
+
+/**
+ * Plain requests go straight to their handlers, validated by the same document. Everything else goes
+ * the general path, through Express and express-openapi-validator, which judge what is wrong.
+ */
+
+type Listener = (req: IncomingMessage, res: ServerResponse) => void;
+type SendError = (error: Error, req: IncomingMessage, res: ServerResponse) => void;
+
+/** For tests: called with what each path makes of a request. What they throw is a fault. */
+export interface Hooks {
+  /** Undefined when the fast path leaves the request to the general one. */
+  onFastRequest?(req: IncomingMessage, request: HandlerRequest | undefined): void;
+  onGeneralRequest?(req: IncomingMessage, request: HandlerRequest): void;
+  /** The general path refuses a request, or its handler failed. */
+  onGeneralError?(req: IncomingMessage, error: Error): void;
+  onResponse?(operationId: string, response: HandlerResponse): void;
+}
+
+function withJson(plain: PlainRequest, octets: Buffer): PlainRequest | undefined {
+  const { route, request } = plain;
+  try {
+    request.body = parseJson(octets);
+  } catch {
+    return undefined;
+  }
+  return !isTooDeep(request.body) && route.validators().body?.(request.body) ? plain : undefined;
+}
+
+type Done = (req: IncomingMessage, res: ServerResponse, plain: PlainRequest | undefined) => void;
+
+function read(requests: PlainRequests, done: Done): Listener {
+  return (req, res) => {
+    const plain = requests.read(req, res);
+    if (plain === undefined || !hasBody(req)) return done(req, res, plain);
+    readBody(req, (octets) => {
+      if (!hasOctets(req)) return done(req, res, withJson(plain, octets));
+      plain.request.body = octets;
+      done(req, res, plain);
+    });
+  };
+}
+
+export interface Paths {
+  find: Router["find"];
+  general: Listener;
+  sendError: SendError;
+  hooks: Hooks;
+}
+
+export function createFastPath(context: Context, paths: Paths): Listener {
+  const { general, sendError, hooks } = paths;
+
+  async function run(req: IncomingMessage, res: ServerResponse, { route, request }: PlainRequest) {
+    try {
+      const response = await route.handler(context, request);
+      hooks.onResponse?.(route.operationId, response);
+      respond(res, requestId(req), response);
+    } catch (error) {
+      setCommonHeaders(res, requestId(req));
+      sendError(error as Error, req, res);
+    }
+  }
+
+  return read(new PlainRequests(context.kernel, paths.find), (req, res, plain) => {
+    hooks.onFastRequest?.(req, plain?.request);
+    if (plain) run(req, res, plain);
+    else general(req, res);
+  });
+}
+
+/** For tests: every request goes the general path, after the fast one has read it. */
+export function createComparison(context: Context, { find, general, hooks }: Paths): Listener {
+  return read(new PlainRequests(context.kernel, find), (req, res, plain) => {
+    hooks.onFastRequest?.(req, plain?.request);
+    general(req, res);
+  });
+}

@@ -1,0 +1,116 @@
+import { isIPv4, isIPv6 } from "node:net";
+import { einval } from "../../domain/errno.ts";
+
+/**
+ * Keys and values as text: plain hex, or typed literals joined with "+". Nothing is padded or cut;
+ * whether the length fits is for the map to say.
+ */
+
+function integer(bits: number, signed: boolean, bigEndian: boolean) {
+  const size = bits / 8;
+  const low = signed ? -(1n << BigInt(bits - 1)) : 0n;
+  const high = (1n << BigInt(signed ? bits - 1 : bits)) - 1n;
+  return (text: string): Buffer => {
+    if (!/^(-?(0|[1-9]\d*)|0x[0-9a-fA-F]+)$/.test(text)) throw new Error("not a whole number");
+    const value = BigInt(text);
+    if (value < low || value > high) throw new Error(`not between ${low} and ${high}`);
+    const bytes = Buffer.alloc(size);
+    for (let i = 0; i < size; i++) {
+      const shift = BigInt(8 * (bigEndian ? size - 1 - i : i));
+      bytes[i] = Number((BigInt.asUintN(bits, value) >> shift) & 0xffn);
+    }
+    return bytes;
+  };
+}
+
+function ip4(text: string): Buffer {
+  if (!isIPv4(text)) throw new Error("not an IPv4 address");
+  return Buffer.from(text.split(".").map(Number));
+}
+
+/** An IPv4 tail counts as two groups; "::" stands for as many zeros as are missing. */
+function ip6(text: string): Buffer {
+  if (!isIPv6(text) || text.includes("%")) throw new Error("not an IPv6 address");
+  const tail = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text);
+  const hex = tail
+    ? tail[1] +
+      ip4(tail[2] ?? "")
+        .toString("hex")
+        .replace(/^..../, "$&:")
+    : text;
+  const [head = "", rest] = hex.split("::");
+  const groups = (part: string) => part.split(":").filter(Boolean);
+  const left = groups(head);
+  const right = groups(rest ?? "");
+  const zeros = new Array<string>(8 - left.length - right.length).fill("0");
+  const all = [...left, ...zeros, ...right].map((group) => group.padStart(4, "0"));
+  return Buffer.from(all.join(""), "hex");
+}
+
+function mac(text: string): Buffer {
+  if (!/^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$/.test(text)) throw new Error("not a MAC address");
+  return Buffer.from(text.replaceAll(":", ""), "hex");
+}
+
+const KINDS =
+  "neither hex nor a literal (u8: to u64:, i8:, be16:, ip4:, ip6:, mac:, str:, hex:, b64:)";
+
+function hex(text: string): Buffer {
+  if (/^0x/i.test(text)) throw new Error("hex has no 0x; a number has its size, as u32:0x1");
+  if (/[^0-9a-fA-F]/.test(text)) throw new Error(KINDS);
+  if (text.length % 2 > 0) {
+    throw new Error("not an even number of hex digits; a number has its size, as u32:5");
+  }
+  return Buffer.from(text, "hex");
+}
+
+function base64(text: string): Buffer {
+  const bytes = Buffer.from(text, "base64");
+  if (bytes.toString("base64") !== text) throw new Error("not canonical base64 with padding");
+  return bytes;
+}
+
+const LITERALS: Record<string, (text: string) => Buffer> = {
+  str: (text) => Buffer.from(text, "utf8"),
+  hex,
+  b64: base64,
+  ip4,
+  ip6,
+  mac,
+};
+for (const bits of [8, 16, 32, 64]) {
+  LITERALS[`u${bits}`] = integer(bits, false, false);
+  LITERALS[`i${bits}`] = integer(bits, true, false);
+  if (bits > 8) LITERALS[`be${bits}`] = integer(bits, false, true);
+}
+const KIND = /^(u8|u16|u32|u64|i8|i16|i32|i64|be16|be32|be64|ip4|ip6|mac|str|hex|b64):/;
+
+/** A "+" parts two literals only where a literal follows, so that base64 may have one in it. */
+const JOINT = new RegExp(`\\+(?=${KIND.source.slice(1).replace("(", "(?:")})`);
+const PLAIN_HEX = /^(?:[0-9a-fA-F]{2})*$/;
+
+/** @throws EINVAL with `pointer`, and where in the text it went wrong. */
+export function parseBytes(text: string, pointer: string): Buffer {
+  if (PLAIN_HEX.test(text)) return Buffer.from(text, "hex");
+  let at = 0;
+  const parts = text.split(JOINT).map((part) => {
+    const [prefix = "", kind = "hex"] = KIND.exec(part) ?? [];
+    try {
+      return LITERALS[kind]?.(part.slice(prefix.length)) ?? Buffer.alloc(0);
+    } catch (error) {
+      const spaced = pointer.startsWith("/query") && part.includes(" ");
+      const why = (error as Error).message + (spaced ? "; in a query + is written %2B" : "");
+      throw einval(`at character ${at + 1}, ${JSON.stringify(part.slice(0, 60))}: ${why}`, pointer);
+    } finally {
+      at += part.length + 1;
+    }
+  });
+  return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+}
+
+/** The kernel's form of {fd: n}: four bytes, little-endian. */
+export function fdBytes(fd: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(fd);
+  return bytes;
+}

@@ -1,0 +1,149 @@
+import type { Call, Kernel } from "../../domain/bpf.ts";
+import type { MapInfo } from "../../domain/commands/info.ts";
+import { Errno, einval } from "../../domain/errno.ts";
+import { decode } from "../../domain/schema/decode.ts";
+import { encode } from "../../domain/schema/encode.ts";
+import { jsonLength } from "../../domain/schema/limits.ts";
+import type { Json } from "../../domain/schema/scalar.ts";
+import type { Type } from "../../domain/schema/type.ts";
+import { type Context, type HandlerRequest, pathNumber } from "../handler.ts";
+import { fdBytes, parseBytes } from "./bytes.ts";
+
+/** How keys and values are written in requests and answers: `?format=` names the form of answers. */
+
+/** A value in a body: bytes as text, the fd of an object for a slot, or JSON by the map's schema. */
+export type ValueBody = unknown;
+
+export interface Form {
+  /** Of bytes in answers; undefined where they are JSON by the map's schema. */
+  encoding?: "hex" | "base64";
+  /** A key in a path or query. */
+  key(text: string, pointer: string): Buffer;
+  /** A key in a body. */
+  keyBody(body: unknown, pointer: string): Buffer;
+  value(body: ValueBody, pointer: string): Buffer;
+  /** A value in a query. */
+  valueText(text: string, pointer: string): Buffer;
+  showKey(key: Buffer): unknown;
+  showValue(value: Buffer): unknown;
+  /** @throws EFBIG when as many elements could take too much text. */
+  checkRoom(elements: number): void;
+}
+
+function isSlot(body: unknown): body is { fd: number } {
+  if (typeof body !== "object" || body === null || Object.keys(body).join() !== "fd") return false;
+  const { fd } = body as { fd: unknown };
+  return typeof fd === "number" && Number.isInteger(fd) && fd >= 0 && fd < 2 ** 31;
+}
+
+/** Literals or plain hex; {fd} for a slot. @throws EINVAL */
+export function valueBytes(body: ValueBody, pointer: string): Buffer {
+  if (typeof body === "string") return parseBytes(body, pointer);
+  if (!isSlot(body))
+    throw einval("a string of bytes or {fd} is wanted; JSON goes with format=json", pointer);
+  return fdBytes(body.fd);
+}
+
+function bytesOnly(body: unknown, pointer: string): Buffer {
+  if (typeof body !== "string") throw einval("a string of bytes is wanted", pointer);
+  return parseBytes(body, pointer);
+}
+
+function plain(encoding: "hex" | "base64"): Form {
+  const show = (bytes: Buffer) => bytes.toString(encoding);
+  const checkRoom = () => {};
+  const texts = { checkRoom, key: parseBytes, keyBody: bytesOnly, valueText: parseBytes };
+  return { encoding, ...texts, value: valueBytes, showKey: show, showValue: show };
+}
+
+const FORMS = { hex: plain("hex"), base64: plain("base64") };
+
+/** Characters that one answer in JSON may have. */
+const JSON_MAX = 32 * 1024 * 1024;
+
+/** Bytes of one CPU's part of a value. */
+const strideOf = (info: MapInfo) => Math.ceil(info.value_size / 8) * 8;
+
+function encodeValue(info: MapInfo, type: Type, body: unknown, pointer: string): Buffer {
+  const { cpus } = info;
+  if (cpus === undefined) return encode(type, body as Json, pointer);
+  if (!Array.isArray(body) || body.length !== cpus) {
+    throw einval(`an array of ${cpus} values is wanted, one for each CPU`, pointer);
+  }
+  const bytes = Buffer.alloc(strideOf(info) * cpus);
+  for (const [i, part] of body.entries()) {
+    encode(type, part as Json, `${pointer}/${i}`).copy(bytes, i * strideOf(info));
+  }
+  return bytes;
+}
+
+function decodeValue(info: MapInfo, type: Type, value: Buffer): Json {
+  if (info.cpus === undefined) return decode(type, value);
+  const part = (i: number) => value.subarray(i * strideOf(info), i * strideOf(info) + type.size);
+  return Array.from({ length: info.cpus }, (_, i) => decode(type, part(i)));
+}
+
+const HEX = /^[0-9a-fA-F]*$/;
+
+/** What the text says in JSON; undefined when it is none, and a literal then. */
+function jsonIn(text: string): Json | undefined {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What the schema leaves out is as with hex. */
+function jsonForm(info: MapInfo): Form {
+  const { key, value } = info.schema ?? {};
+  const { hex } = FORMS;
+  return {
+    key(text, pointer) {
+      const json = key && jsonIn(text);
+      if (json !== undefined) return encode(key as Type, json, pointer);
+      // Half of all hex is JSON, too.
+      if (key && HEX.test(text)) throw einval("with format=json hex is written hex:...", pointer);
+      return hex.key(text, pointer);
+    },
+    keyBody: (body, pointer) =>
+      key ? encode(key, body as Json, pointer) : hex.keyBody(body, pointer),
+    valueText(text, pointer) {
+      const json = value && jsonIn(text);
+      return json === undefined ? hex.valueText(text, pointer) : this.value(json, pointer);
+    },
+    showKey: (bytes) => (key ? decode(key, bytes) : hex.showKey(bytes)),
+    value: (body, pointer) =>
+      value ? encodeValue(info, value, body, pointer) : hex.value(body, pointer),
+    checkRoom(elements) {
+      const parts =
+        (key ? jsonLength(key) : 0) + (value ? jsonLength(value) * (info.cpus ?? 1) : 0);
+      if (elements * parts <= JSON_MAX) return;
+      throw new Errno("EFBIG", `${elements} elements may have more than ${JSON_MAX} characters`);
+    },
+    showValue: (bytes) => (value ? decodeValue(info, value, bytes) : hex.showValue(bytes)),
+  };
+}
+
+/** As bpftool does it: the map's info first. @throws EBADF, EINVAL */
+async function formOfMap(kernel: Kernel, call: Call, fd: number): Promise<Form> {
+  const info = await kernel.objGetInfoByFd(call, fd).catch((error: Error) => {
+    const closed = error instanceof Errno && error.code === "EBADFD";
+    throw closed ? new Errno("EBADF", error.message) : error;
+  });
+  if (info.kind !== "map") throw new Errno("EINVAL", `fd ${fd} is a ${info.kind}, not a map`);
+  if (!info.schema) throw einval(`map ${info.id} has no schema`, "/query/format");
+  return jsonForm(info);
+}
+
+/** The form of answers: for JSON the map's schema tells it, which is a command of its own. */
+export function formOf({ kernel }: Context, request: HandlerRequest): Form | Promise<Form> {
+  const { format = "hex" } = request.query as { format?: keyof typeof FORMS | "json" };
+  if (format !== "json") return FORMS[format];
+  return formOfMap(kernel, request.call, pathNumber(request, "fd"));
+}
+
+/** {id} for what is in a slot of an array of objects. */
+export function shown(form: Form, value: Buffer, isId: boolean): unknown {
+  return isId ? { id: value.readUInt32LE() } : form.showValue(value);
+}

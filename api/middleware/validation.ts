@@ -1,0 +1,116 @@
+import { createRequire } from "node:module";
+import { Socket } from "node:net";
+import type express from "express";
+import type { Request, RequestHandler, Response } from "express";
+import type { OpenAPIV3 } from "express-openapi-validator/dist/framework/types.js";
+import { type Document, routes } from "../openapi/openapi.ts";
+import { shape } from "../openapi/trim_document.ts";
+
+/**
+ * express-openapi-validator over the whole document: its matchers compiled once, all its validators
+ * compiled at start, so that a fault in the document stops the service instead of a request.
+ */
+
+const require = createRequire(import.meta.url);
+
+/**
+ * The validator compiles every route's regular expression on every request (upstream pull request
+ * 1217). It calls path-to-regexp through the module's exports, where this remembers the results.
+ */
+function rememberMatchers(): void {
+  const module = require("path-to-regexp") as {
+    pathToRegexp: (path: unknown, options?: Options) => unknown;
+  };
+  interface Options {
+    sensitive?: boolean;
+    strict?: boolean;
+  }
+  const compile = module.pathToRegexp;
+  const known = new Map<string, unknown>();
+  // By the path alone, for the app's settings do not change; no key is built at a request.
+  module.pathToRegexp = (path, options = {}) => {
+    if (typeof path !== "string" || !options.sensitive || options.strict) {
+      return compile(path, options);
+    }
+    let matcher = known.get(path);
+    if (matcher === undefined) {
+      matcher = compile(path, options);
+      known.set(path, matcher);
+    }
+    return matcher;
+  };
+}
+
+rememberMatchers();
+const { middleware } =
+  require("express-openapi-validator") as typeof import("express-openapi-validator");
+
+export interface Validator {
+  /** Finds the operation and checks the credentials' form; goes before the body is read. */
+  authenticate: RequestHandler[];
+  /** Checks parameters and body. */
+  validate: RequestHandler[];
+}
+
+export type Security = Record<string, (req: Request) => boolean>;
+
+const UNTIL_BODY = 3;
+
+export function createValidator(document: Document, security: Security): Validator {
+  const handlers = middleware({
+    apiSpec: shape(document) as unknown as OpenAPIV3.DocumentV3_1,
+    validateApiSpec: false,
+    validateRequests: true,
+    validateResponses: false,
+    validateSecurity: { handlers: security },
+    fileUploader: false,
+    ajvFormats: { mode: "full" },
+  }) as unknown as RequestHandler[];
+  return {
+    authenticate: handlers.slice(0, UNTIL_BODY),
+    validate: handlers.slice(UNTIL_BODY),
+  };
+}
+
+function run(handler: RequestHandler, req: Request, res: Response): Promise<unknown> {
+  return new Promise((resolve) => handler(req, res, resolve));
+}
+
+function fakeRequest(app: express.Express, method: string, path: string, type: string | undefined) {
+  const fields = {
+    method: method.toUpperCase(),
+    url: path,
+    originalUrl: path,
+    headers: type === undefined ? {} : { "content-type": type, "content-length": "2" },
+    params: {},
+    body: {},
+    query: {},
+    app,
+    socket: new Socket(),
+  };
+  const own = Object.getOwnPropertyDescriptors(fields);
+  const req = Object.create(app.request, own) as Request;
+  return { req, res: Object.create(app.response, { req: { value: req } }) as Response };
+}
+
+/**
+ * Sends one request per operation and content type through the validator, for it to compile.
+ * @throws the first fault of the document.
+ */
+export async function warmUp(app: express.Express, validator: Validator): Promise<void> {
+  const [pathParams, metadata] = validator.authenticate as [RequestHandler, RequestHandler];
+  const [request] = validator.validate as [RequestHandler];
+  for (const { method, path, operation } of routes) {
+    const types = operation.requestBody ? Object.keys(operation.requestBody.content) : [undefined];
+    for (const type of types) {
+      const { req, res } = fakeRequest(app, method, path.replaceAll(/\{\w+\}/g, "0"), type);
+      for (const handler of [pathParams, metadata, request]) {
+        const error = (await run(handler, req, res)) as { status?: number } | undefined;
+        if (error && (error.status ?? 500) >= 500) {
+          throw new Error(`openapi.yaml: ${operation.operationId}`, { cause: error });
+        }
+        if (error) break;
+      }
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { load } from "js-yaml";
+
+/** openapi.yaml as data: the one list of operations that everything else is made from. */
+
+export interface Parameter {
+  $ref?: string;
+  name: string;
+  in: string;
+  required?: boolean;
+  allowReserved?: boolean;
+  schema?: { $ref?: string; type?: string };
+}
+
+export interface Operation {
+  operationId: string;
+  security?: Record<string, string[]>[];
+  parameters?: Parameter[];
+  "x-bpf-command": string[];
+  "x-errnos": string[];
+  requestBody?: { required?: boolean; content: Record<string, unknown> };
+  responses: Record<string, { $ref?: string; content?: Record<string, unknown> }>;
+}
+
+export interface Document {
+  openapi: string;
+  paths: Record<string, Record<string, Operation>>;
+  components: {
+    parameters: Record<string, Parameter>;
+    schemas: Record<string, { type?: string }>;
+    securitySchemes: Record<string, unknown>;
+  };
+  "x-errno-status": Record<string, number>;
+}
+
+export const TEXT = readFileSync(join(import.meta.dirname, "../../openapi.yaml"), "utf8");
+
+export const document = load(TEXT) as Document;
+
+export interface Route {
+  method: "get" | "put" | "post" | "patch" | "delete";
+  /** As in the document: /v1/fds/{fd}. */
+  path: string;
+  operation: Operation;
+}
+
+export const routes: Route[] = Object.entries(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({
+    method: method as Route["method"],
+    path,
+    operation,
+  })),
+);
+
+/** A path as routers write it: /v1/fds/:fd. */
+export const routerPath = ({ path }: Pick<Route, "path">) => path.replaceAll(/\{(\w+)\}/g, ":$1");
+
+export function resolve(parameter: Parameter): Parameter {
+  const name = parameter.$ref?.split("/").at(-1);
+  return name === undefined ? parameter : (document.components.parameters[name] as Parameter);
+}
+
+export function typeOf({ schema }: Parameter): string | undefined {
+  const name = schema?.$ref?.split("/").at(-1);
+  return (name === undefined ? schema : document.components.schemas[name])?.type;
+}
+
+/** Names of parameters that are integers wherever they appear. */
+export const INTEGER_PARAMETERS: ReadonlySet<string> = new Set(
+  routes
+    .flatMap(({ operation }) => operation.parameters ?? [])
+    .map(resolve)
+    .filter((parameter) => typeOf(parameter) === "integer")
+    .map(({ name }) => name),
+);

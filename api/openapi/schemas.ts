@@ -1,0 +1,62 @@
+import { Ajv2020, type AnySchema, type ValidateFunction } from "ajv/dist/2020.js";
+import { default as addFormats } from "ajv-formats";
+import { document, type Parameter, type Route, resolve } from "./openapi.ts";
+
+/**
+ * Validators of the document's own schemas, compiled by one Ajv with the settings of
+ * express-openapi-validator. They fill in defaults.
+ */
+
+const NAME = "openapi.yaml";
+
+export const escapePointer = (name: string) => name.replaceAll("~", "~0").replaceAll("/", "~1");
+
+/** Where the document has an operation, as a JSON pointer in a URI. */
+export const pointerOf = ({ method, path }: Pick<Route, "method" | "path">) =>
+  `/paths/${escapePointer(path).replace(/[{}]/g, encodeURIComponent)}/${method}`;
+
+/** A schema of the document as another document may contain it: its reference names its home. */
+function absolute({ $ref, ...schema }: { $ref?: string }): AnySchema {
+  return $ref === undefined ? schema : { ...schema, $ref: `${NAME}${$ref}` };
+}
+
+function objectOf(parameters: readonly Parameter[], place: string): AnySchema {
+  const own = parameters.filter((parameter) => parameter.in === place);
+  return {
+    type: "object",
+    additionalProperties: false,
+    required: own.filter(({ required }) => required).map(({ name }) => name),
+    properties: Object.fromEntries(own.map(({ name, schema = {} }) => [name, absolute(schema)])),
+  };
+}
+
+export interface Schemas {
+  /** Validates `params` and `query` of an object, both converted. */
+  parameters(route: Route): ValidateFunction;
+  /** Validates a JSON body; undefined for an operation that takes none. */
+  body(route: Pick<Route, "method" | "path">): ValidateFunction | undefined;
+}
+
+/** Keeps what is wrong with a value beside the value (`verbose`), for the messages. */
+export function createSchemas(): Schemas {
+  const ajv = new Ajv2020({
+    strict: false,
+    strictTuples: true,
+    useDefaults: true,
+    verbose: true,
+  });
+  (addFormats as unknown as (ajv: Ajv2020) => void)(ajv);
+  ajv.addSchema(document, NAME);
+  return {
+    parameters({ operation }) {
+      const parameters = (operation.parameters ?? []).map(resolve);
+      const [params, query] = [objectOf(parameters, "path"), objectOf(parameters, "query")];
+      return ajv.compile({ type: "object", properties: { params, query } });
+    },
+    body(route) {
+      const content = `${pointerOf(route)}/requestBody/content`;
+      // Ajv compiles it at the first call and finds it again by its name.
+      return ajv.getSchema(`${NAME}#${content}/application~1json/schema`);
+    },
+  };
+}

@@ -1,0 +1,57 @@
+import { type Call, list, next, number, type Run, text } from "../redis/command.ts";
+import type { Value } from "../redis/script.ts";
+import { mapInfo, progInfo } from "./info.ts";
+
+/** File descriptors: opened, shown, closed, doubled, passed on. */
+
+export interface Opened {
+  fd: number;
+  kind: string;
+  id: number;
+}
+
+const opened = ([fd, kind, id]: Value[]): Opened => ({
+  fd: number(fd),
+  kind: text(kind),
+  id: number(id),
+});
+
+export function fdCommands(run: Run) {
+  return {
+    async fdList(call: Call, start: number, limit: number) {
+      const [flat, more] = await run(call, "fd_list", start, limit);
+      const rows = list(flat);
+      const fds = Array.from({ length: rows.length / 4 }, (_, i) => ({
+        ...opened(rows.slice(4 * i)),
+        file_flags: number(rows[4 * i + 3]),
+      }));
+      return { fds, ...next(more) };
+    },
+
+    async objGetInfoByFd(call: Call, fd: number) {
+      const [kind, id, fields, flags] = await run(call, "obj_get_info_by_fd", fd);
+      const info = text(kind) === "map" ? mapInfo : progInfo;
+      return { ...info(number(id), fields), fd, file_flags: number(flags) };
+    },
+
+    close: (call: Call, fd: number) => run(call, "close", fd),
+
+    async dup(call: Call, fd: number) {
+      return { fd: number((await run(call, "dup", fd))[0]) };
+    },
+
+    sendmsg: (call: Call, fd: number, to: number) => run(call, "sendmsg", fd, to),
+
+    async recvmsg(call: Call) {
+      const values = await run(call, "recvmsg");
+      return { ...opened(values), from: number(values[3]) };
+    },
+
+    objGet: async (call: Call, path: string, flags: number) =>
+      opened(await run(call, "obj_get", path, flags)),
+    mapGetFdById: async (call: Call, id: number, flags: number) =>
+      opened(await run(call, "map_get_fd_by_id", id, flags)),
+    progGetFdById: async (call: Call, id: number) =>
+      opened(await run(call, "prog_get_fd_by_id", id)),
+  };
+}

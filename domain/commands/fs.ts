@@ -1,0 +1,91 @@
+import { Errno } from "../errno.ts";
+import {
+  bytes,
+  type Call,
+  number,
+  octal,
+  optional,
+  pairs,
+  type Run,
+  text,
+} from "../redis/command.ts";
+import type { Value } from "../redis/script.ts";
+
+/** The bpffs tree: pins, directories, links. Modes are numbers here, octal text in what is told. */
+
+export type NodeInfo = { mode: string; uid: number; gid: number; nlink: number; ino: number } & (
+  | { type: "directory"; entries?: { name: string; type: string }[]; next?: string }
+  | { type: "map" | "prog"; id: number }
+  | { type: "symlink"; target: string }
+);
+
+export interface StatOptions {
+  follow: boolean;
+  entries: boolean;
+  /** What an earlier page gave as next, or empty. */
+  cursor: string;
+  limit: number;
+}
+
+export interface Attributes {
+  mode?: number;
+  uid?: number;
+  gid?: number;
+}
+
+function nodeInfo(value: Value[]): NodeInfo {
+  const [kind, mode, uid, gid, nlink, ino, object] = value;
+  const common = {
+    mode: octal(text(mode)),
+    uid: number(uid),
+    gid: number(gid),
+    nlink: number(nlink),
+    ino: number(ino),
+  };
+  const type = text(kind);
+  if (type === "symlink") return { type, target: text(object), ...common };
+  if (type === "directory") return { type, ...common };
+  return { type: type === "map" ? "map" : "prog", id: number(object), ...common };
+}
+
+/** As ls(1) sorts in the C locale. */
+function entriesOf(page: Value | undefined) {
+  return pairs(page)
+    .map(([name, type]) => ({ name: bytes(name), type: text(type) }))
+    .sort((a, b) => a.name.compare(b.name))
+    .map(({ name, type }) => ({ name: name.toString(), type }));
+}
+
+export function fsCommands(run: Run) {
+  const told = async (answer: Promise<Value[]>) => nodeInfo(await answer);
+  return {
+    objPin: (call: Call, path: string, fd: number, flags: number) =>
+      told(run(call, "obj_pin", path, fd, flags)),
+    mkdir: (call: Call, path: string, mode: number) => told(run(call, "mkdir", path, mode)),
+    symlink: (call: Call, path: string, target: string) => told(run(call, "symlink", path, target)),
+    link: (call: Call, path: string, from: string) => told(run(call, "link", path, from)),
+
+    async stat(call: Call, path: string, how: StatOptions): Promise<NodeInfo> {
+      const place = /^(\d{1,15}) (.+)$/s.exec(how.cursor);
+      if (how.cursor !== "" && !place) {
+        throw new Errno("EINVAL", "the cursor is none that a page gave", {
+          pointer: "/query/cursor",
+        });
+      }
+      const [, ino = "0", name = ""] = place ?? [];
+      const flags = [how.follow ? 1 : 0, how.entries ? 1 : 0];
+      const [page, more, ...node] = await run(call, "stat", path, ...flags, ino, name, how.limit);
+      const info = nodeInfo(node);
+      if (info.type !== "directory" || page === null) return info;
+      return { ...info, entries: entriesOf(page), ...(more === null ? {} : { next: text(more) }) };
+    },
+
+    setattr: (call: Call, path: string, { mode, uid, gid }: Attributes) =>
+      told(run(call, "setattr", path, ...[mode, uid, gid].map(optional))),
+
+    unlink: (call: Call, path: string) => run(call, "unlink", path),
+    rmdir: (call: Call, path: string) => run(call, "rmdir", path),
+    unlinkTree: (call: Call, path: string) => run(call, "unlink_tree", path),
+    rename: (call: Call, from: string, to: string) => run(call, "rename", from, to),
+  };
+}

@@ -1,0 +1,129 @@
+import { list, number, record, text, time } from "../redis/command.ts";
+import { MAP_INFO, PROG_INFO } from "../redis/records.ts";
+import type { Value } from "../redis/script.ts";
+import { parseSchema, type Schema } from "../schema/schema.ts";
+
+/** What is told of maps and programs, in the kernel's field names. Sizes are bytes. */
+
+export interface MapInfo {
+  kind: "map";
+  id: number;
+  map_type: string;
+  map_name: string;
+  key_size: number;
+  value_size: number;
+  max_entries: number;
+  map_flags: number;
+  map_extra: number;
+  frozen: boolean;
+  refcnt: number;
+  usercnt: number;
+  /** Elements now; in an array of objects the filled slots, in a Bloom filter the values pushed. */
+  entries: number;
+  /** Elements that went to make room for others. */
+  evictions: number;
+  /** Updates refused for want of room. */
+  failed_updates: number;
+  /** Grows with every change of elements. */
+  revision: number;
+  /** Of a per-CPU map: a value has so many parts. */
+  cpus?: number;
+  /** How people read its keys and values. */
+  schema?: Schema;
+}
+
+export interface ProgInfo {
+  kind: "prog";
+  id: number;
+  prog_type: string;
+  prog_name: string;
+  tag: string;
+  license: string;
+  gpl_compatible: boolean;
+  map_ids: number[];
+  insn_cnt: number;
+  load_time: string;
+  created_by_uid: number;
+  expected_attach_type: number;
+  refcnt: number;
+}
+
+export interface Holders {
+  files: { file: number; session: number; references: number }[];
+  inodes: number[];
+  progs: number[];
+  slots: { map_id: number; count: number }[];
+  /** More holders than are listed. */
+  truncated?: boolean;
+}
+
+export function mapInfo(id: number, value: Value | undefined): MapInfo {
+  const map = record(MAP_INFO, list(value));
+  return {
+    kind: "map",
+    id,
+    map_type: text(map.map_type),
+    map_name: text(map.map_name),
+    key_size: number(map.key_size),
+    value_size: number(map.value_size),
+    max_entries: number(map.max_entries),
+    map_flags: number(map.map_flags),
+    map_extra: number(map.map_extra),
+    frozen: number(map.frozen) === 1,
+    refcnt: number(map.refcnt),
+    usercnt: number(map.usercnt),
+    entries: number(map.entries),
+    evictions: number(map.evicted),
+    failed_updates: number(map.failed),
+    revision: number(map.revision),
+    ...(map.cpus ? { cpus: number(map.cpus) } : {}),
+    ...(map.schema ? { schema: parseSchema(text(map.schema)) } : {}),
+  };
+}
+
+export function progInfo(id: number, value: Value | undefined): ProgInfo {
+  const fields = list(value);
+  const prog = record(PROG_INFO, fields);
+  return {
+    kind: "prog",
+    id,
+    prog_type: text(prog.prog_type),
+    prog_name: text(prog.prog_name),
+    tag: text(prog.tag),
+    license: text(prog.license),
+    gpl_compatible: number(prog.gpl_compatible) === 1,
+    map_ids: list(fields[PROG_INFO.length]).map(number),
+    insn_cnt: number(prog.insn_cnt),
+    load_time: time(prog.load_time),
+    created_by_uid: number(prog.created_by_uid),
+    expected_attach_type: number(prog.expected_attach_type),
+    refcnt: number(prog.refcnt),
+  };
+}
+
+/** A page of infos, each with its id before it. */
+export function infos<T>(page: Value | undefined, info: (id: number, fields?: Value) => T): T[] {
+  return list(page).map((row) => {
+    const [id, fields] = list(row);
+    return info(number(id), fields);
+  });
+}
+
+export function holders(rows: Value | undefined, truncated: boolean): Holders {
+  const held: Holders = { files: [], inodes: [], progs: [], slots: [] };
+  for (const row of list(rows)) {
+    const [holder, count, session, references] = list(row);
+    const [noun, n] = text(holder).split(":");
+    const id = Number(n);
+    if (noun === "file") {
+      held.files.push({ file: id, session: number(session), references: number(references) });
+    } else if (noun === "inode") held.inodes.push(id);
+    else if (noun === "prog") held.progs.push(id);
+    else held.slots.push({ map_id: id, count: number(count) });
+  }
+  held.files.sort((a, b) => a.file - b.file);
+  held.inodes.sort((a, b) => a - b);
+  held.progs.sort((a, b) => a - b);
+  held.slots.sort((a, b) => a.map_id - b.map_id);
+  return truncated ? { ...held, truncated } : held;
+}

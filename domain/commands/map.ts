@@ -1,0 +1,45 @@
+import { readSchema } from "../reader.ts";
+import { type Call, next, number, optional, type Run } from "../redis/command.ts";
+import { MAP_CREATE } from "../redis/records.ts";
+import type { SchemaAttr } from "../schema/schema.ts";
+import { holders, infos, mapInfo } from "./info.ts";
+
+/** Maps as objects: made, listed, frozen. Sizes are bytes. */
+
+export interface MapAttr {
+  map_type: string;
+  key_size: number;
+  value_size: number;
+  max_entries: number;
+  map_flags: number;
+  map_name: string;
+  map_extra: string;
+  /** Of the template of a map of maps. */
+  inner_map_fd?: number | undefined;
+  schema?: SchemaAttr | undefined;
+}
+
+export function mapCommands(run: Run) {
+  return {
+    async mapCreate(call: Call, a: MapAttr) {
+      const read = a.schema && (await readSchema(a.schema, a.key_size, a.value_size));
+      const described = { schema: read?.stored ?? "", locks: read?.locks.join() ?? "" };
+      const attr = { ...a, inner_map_fd: optional(a.inner_map_fd), ...described };
+      const args = MAP_CREATE.map((field) => attr[field]);
+      const [fd, id] = await run(call, "map_create", ...args);
+      return { fd: number(fd), id: number(id) };
+    },
+
+    async mapGetNextId(call: Call, start: number, limit: number) {
+      const [page, more] = await run(call, "map_get_next_id", start, limit);
+      return { maps: infos(page, mapInfo), ...next(more) };
+    },
+
+    async mapGet(call: Call, id: number) {
+      const [fields, rows, more] = await run(call, "map_get", id);
+      return { ...mapInfo(id, fields), holders: holders(rows, more === 1) };
+    },
+
+    mapFreeze: (call: Call, fd: number) => run(call, "map_freeze", fd),
+  };
+}

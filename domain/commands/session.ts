@@ -1,0 +1,152 @@
+import {
+  type Call,
+  commas,
+  list,
+  next,
+  number,
+  octal,
+  optional,
+  type Run,
+  record,
+  text,
+  time,
+} from "../redis/command.ts";
+import { CRED, SESSION_INFO } from "../redis/records.ts";
+import type { Argument, Value } from "../redis/script.ts";
+import type { Tokens } from "../token.ts";
+
+/** Sessions: processes that are made, forked, renewed, changed and ended. Times are ms. */
+
+export interface Credentials {
+  label: string;
+  ttl_ms: number;
+  uid: number;
+  gid: number;
+  groups: number[];
+  /** "*" for all. */
+  capabilities: string[] | "*";
+  umask: number;
+  nofile: number;
+  /** Of the namespace; its first session chooses. */
+  cpus?: number | undefined;
+}
+
+export type Changes = Partial<Pick<Credentials, "uid" | "gid" | "groups" | "umask" | "ttl_ms">>;
+
+export interface SessionInfo {
+  id: number;
+  namespace: string;
+  label: string;
+  uid: number;
+  gid: number;
+  groups: number[];
+  capabilities: string[];
+  umask: string;
+  ttl_ms: number;
+  nofile: number;
+  created_at: string;
+  expires_at: string;
+  fd_count: number;
+  /** Possible CPUs of the namespace: a value of a per-CPU map has so many parts. */
+  cpus: number;
+}
+
+/** enum of linux/capability.h, in its order. */
+export const CAPABILITIES = (
+  "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE " +
+  "NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO " +
+  "SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME " +
+  "SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG " +
+  "WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
+)
+  .split(" ")
+  .map((name) => `CAP_${name}`);
+
+function words(between: string): string[] {
+  return between.split(",").filter(Boolean);
+}
+
+function sessionInfo(namespace: string, value: Value | undefined): SessionInfo {
+  const session = record(SESSION_INFO, list(value));
+  const caps = text(session.caps);
+  return {
+    id: number(session.id),
+    namespace,
+    label: text(session.label),
+    uid: number(session.uid),
+    gid: number(session.gid),
+    groups: words(text(session.groups)).map(Number),
+    capabilities: caps === "*" ? CAPABILITIES : words(caps),
+    umask: octal(text(session.umask)),
+    ttl_ms: number(session.ttl),
+    nofile: number(session.nofile),
+    created_at: time(session.created),
+    expires_at: time(session.expires),
+    fd_count: number(session.fd_count),
+    cpus: number(session.cpus),
+  };
+}
+
+/**
+ * @param onSession told the namespaces of new sessions: before, for an answer that is lost or a
+ *   crash, and after, when no sweeper can have just found the namespace empty.
+ * @param cpus of a new namespace, unless its first session says otherwise.
+ */
+export function sessionCommands(
+  run: Run,
+  tokens: Tokens,
+  onSession: (namespace: string) => void,
+  cpus: number,
+) {
+  async function born(call: Call, command: string, ...args: Argument[]) {
+    const { namespace } = call;
+    onSession(namespace);
+    const [fields, seed] = await run(call, command, ...args);
+    onSession(namespace);
+    const session = sessionInfo(namespace, fields);
+    return { session, token: tokens.write(namespace, session.id, text(seed)) };
+  }
+
+  return {
+    async sessionCreate(call: Call, c: Credentials) {
+      const seed = tokens.newSeed();
+      const hash = tokens.hash(call.namespace, seed);
+      const caps = c.capabilities === "*" ? "*" : commas(c.capabilities);
+      const cred = { ...c, groups: commas(c.groups), caps };
+      const args = [seed, optional(c.cpus), cpus, hash, c.label, c.ttl_ms];
+      args.push(...CRED.map((field) => cred[field]));
+      return born(call, "session_create", ...args);
+    },
+
+    async fork(call: Call, label: string, ttl: number | undefined) {
+      const seed = tokens.newSeed();
+      const hash = tokens.hash(call.namespace, seed);
+      return born(call, "fork", seed, hash, label, optional(ttl));
+    },
+
+    async sessionGet(call: Call) {
+      return sessionInfo(call.namespace, (await run(call, "session_get"))[0]);
+    },
+
+    async sessionSet(call: Call, c: Changes) {
+      const groups = c.groups ? commas(c.groups) : "";
+      const changes = [c.uid, c.gid].map(optional);
+      const more = [c.umask, c.ttl_ms].map(optional);
+      const [fields] = await run(call, "session_set", ...changes, groups, ...more);
+      return sessionInfo(call.namespace, fields);
+    },
+
+    async sessionRenew(call: Call) {
+      return { expires_at: time((await run(call, "session_renew"))[0]) };
+    },
+
+    async sessionList(call: Call, start: number, limit: number) {
+      const [page, more] = await run(call, "session_list", start, limit);
+      const sessions = list(page).map((fields) => sessionInfo(call.namespace, fields));
+      return { sessions, ...next(more) };
+    },
+
+    exit: (call: Call) => run(call, "exit"),
+    kill: (call: Call, sid: number) => run(call, "kill", sid),
+  };
+}

@@ -1,0 +1,150 @@
+// Lookups whose value is only added to: the pointer is tested for NULL and is the destination of atomic
+// additions without fetch, at constant places in the value; nothing else ever sees it.
+
+import type { Insn } from "../../isa/insn.ts";
+import * as bpf from "../../isa/insn.ts";
+import * as isa from "../../isa/opcodes.ts";
+import { HELPERS } from "../abi.ts";
+import { forget, isCopy, type Lattice, UNKNOWN } from "./dataflow.ts";
+
+const ARGUMENTS: Readonly<Record<number, number>> = { [bpf.TAIL_CALL]: 3, [isa.LOOP]: 4 };
+
+/** A pointer that may also be something else: any use of it is wrong. */
+const MIXED = 1;
+
+/**
+ * A register holds the pointer of a group of lookups: twice the group's number, or that and MIXED. Where
+ * pointers of two groups come together, they are one.
+ */
+export class Adds implements Lattice {
+  readonly frame = UNKNOWN;
+  private readonly numbers = new Map<number, number>();
+  /** By group: the one it has become part of, itself when none. */
+  private readonly parent: number[] = [0];
+  private readonly misused: boolean[] = [false];
+  /** By group: the end of what is added to. */
+  private readonly end: number[] = [0];
+
+  private root(group: number): number {
+    let at = group;
+    while (this.parent[at] !== at) {
+      this.parent[at] = this.parent[this.parent[at] as number] as number;
+      at = this.parent[at] as number;
+    }
+    return at;
+  }
+
+  private join(one: number, other: number): number {
+    const [to, from] = [this.root(one), this.root(other)];
+    if (to === from) return to;
+    this.parent[from] = to;
+    this.misused[to] ||= this.misused[from] as boolean;
+    this.end[to] = Math.max(this.end[to] as number, this.end[from] as number);
+    return to;
+  }
+
+  meet(one: number, other: number): number {
+    if (one === UNKNOWN || other === UNKNOWN) return one | other | MIXED;
+    return (this.join(one >> 1, other >> 1) << 1) | ((one | other) & MIXED);
+  }
+
+  private pointer(at: number): number {
+    let group = this.numbers.get(at);
+    if (group === undefined) {
+      group = this.parent.length;
+      this.numbers.set(at, group);
+      this.parent.push(group);
+      this.misused.push(false);
+      this.end.push(0);
+    }
+    return this.root(group) << 1;
+  }
+
+  private misuse(value: number): void {
+    if (value !== UNKNOWN) this.misused[this.root(value >> 1)] = true;
+  }
+
+  private checked(value: number): void {
+    if ((value & MIXED) !== 0) this.misuse(value);
+  }
+
+  private added(value: number, insn: Insn): void {
+    const size = bpf.bytesOf(insn);
+    if ((value & MIXED) !== 0 || insn.off < 0 || insn.off % size !== 0) this.misuse(value);
+    const group = this.root(value >> 1);
+    this.end[group] = Math.max(this.end[group] as number, insn.off + size);
+  }
+
+  private calls(state: Int32Array, insn: Insn): void {
+    const { args } = HELPERS[insn.imm] ?? {};
+    const count = bpf.isHelperCall(insn)
+      ? (args?.replace("b", "").length ?? ARGUMENTS[insn.imm])
+      : 5;
+    for (let reg = 1; reg <= (count ?? 5); reg++) this.misuse(state[reg] as number);
+  }
+
+  private atomics(state: Int32Array, insn: Insn): void {
+    this.misuse(state[insn.src] as number);
+    const value = state[insn.dst] as number;
+    if (insn.imm === isa.ATOMIC_ADD && bpf.bytesOf(insn) >= 4) this.added(value, insn);
+    else {
+      this.misuse(value);
+      if (insn.imm === isa.CMPXCHG) this.misuse(state[0] as number);
+    }
+  }
+
+  private jumps(state: Int32Array, insn: Insn): void {
+    const value = state[insn.dst] as number;
+    if (bpf.isCall(insn)) this.calls(state, insn);
+    else if (bpf.isExit(insn)) this.misuse(state[0] as number);
+    else if (isNullTest(insn)) this.checked(value);
+    else if (!bpf.isGoto(insn) && bpf.opOf(insn) !== bpf.JCOND) {
+      this.misuse(value);
+      if (bpf.isX(insn)) this.misuse(state[insn.src] as number);
+    }
+  }
+
+  private loadsAndStores(state: Int32Array, insn: Insn): void {
+    const kind = bpf.classOf(insn);
+    const mode = bpf.modeOf(insn);
+    if (kind === bpf.STX && mode === bpf.ATOMIC) this.atomics(state, insn);
+    else {
+      if (kind === bpf.ST || kind === bpf.STX) this.misuse(state[insn.dst] as number);
+      const reads = kind === bpf.LDX || kind === bpf.STX || mode === bpf.IND;
+      if (reads) this.misuse(state[insn.src] as number);
+      if (bpf.isSkbLoad(insn)) this.misuse(state[6] as number);
+    }
+  }
+
+  private uses(state: Int32Array, insn: Insn): void {
+    const kind = bpf.classOf(insn);
+    if (bpf.isJump(insn)) this.jumps(state, insn);
+    else if (kind === bpf.ALU || kind === bpf.ALU64) {
+      if (bpf.opOf(insn) !== isa.MOV) this.misuse(state[insn.dst] as number);
+      if (bpf.isX(insn)) this.misuse(state[insn.src] as number);
+    } else if (insn.code !== bpf.LD_IMM64) this.loadsAndStores(state, insn);
+  }
+
+  step(state: Int32Array, insn: Insn, at: number): void {
+    if (isCopy(insn)) {
+      state[insn.dst] = state[insn.src] as number;
+      return;
+    }
+    this.uses(state, insn);
+    forget(state, insn);
+    if (bpf.isHelperCall(insn) && insn.imm === isa.LOOKUP) state[0] = this.pointer(at);
+  }
+
+  /** Such lookups by instruction, and where in the value the last addition ends. */
+  *lookups(): Generator<[at: number, end: number]> {
+    for (const [at, group] of this.numbers) {
+      const root = this.root(group);
+      if (!this.misused[root]) yield [at, this.end[root] as number];
+    }
+  }
+}
+
+function isNullTest(insn: Insn): boolean {
+  const equality = bpf.opOf(insn) === isa.JEQ || bpf.opOf(insn) === isa.JNE;
+  return bpf.classOf(insn) === bpf.JMP && equality && !bpf.isX(insn) && insn.imm === 0;
+}

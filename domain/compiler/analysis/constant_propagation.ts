@@ -1,0 +1,71 @@
+// Which maps, functions and places in the frame registers hold for certain where they are passed to calls.
+
+import type { Insn } from "../../isa/insn.ts";
+import * as bpf from "../../isa/insn.ts";
+import { ADD, LOOKUP, LOOP } from "../../isa/opcodes.ts";
+import { FRAME_BYTES } from "../abi.ts";
+import { forget, isCopy, type Lattice, UNKNOWN } from "./dataflow.ts";
+
+/** Each is known for certain, or left out. */
+export interface Facts {
+  /** The map that r1 holds, by its place in the unit. */
+  readonly map?: number;
+  /** Distance of r2 from the frame pointer. */
+  readonly key?: number;
+  /** First instruction of the subprogram that r2 holds. */
+  readonly callback?: number;
+  /** The value that is found is only added to. */
+  readonly added?: boolean;
+}
+
+/** What a number stands for is in its low bits; which one of them, above. */
+const MAP = 1;
+const FUNCTION = 2;
+const FRAME = 3;
+const KIND_BITS = 2;
+const KIND_MASK = 3;
+
+const made = (kind: number, which: number): number => (which << KIND_BITS) | kind;
+const kindOf = (value: number): number => value & KIND_MASK;
+const whichOf = (value: number): number => value >> KIND_BITS;
+
+export class Constants implements Lattice {
+  readonly frame = made(FRAME, 0);
+  /** By instruction of a lookup or loop. */
+  readonly facts = new Map<number, Facts>();
+
+  meet(): number {
+    return UNKNOWN;
+  }
+
+  step(state: Int32Array, insn: Insn, at: number): void {
+    if (bpf.isHelperCall(insn)) this.note(state, insn, at);
+    const value = this.valueOf(state, insn, at);
+    forget(state, insn);
+    if (value !== UNKNOWN) state[insn.dst] = value;
+  }
+
+  private valueOf(state: Int32Array, insn: Insn, at: number): number {
+    if (isCopy(insn)) return state[insn.src] as number;
+    if (insn.code === (bpf.ALU64 | ADD)) return this.moved(state[insn.dst] as number, insn.imm);
+    if (insn.code !== bpf.LD_IMM64) return UNKNOWN;
+    if (insn.src === bpf.PSEUDO_MAP_FD) return made(MAP, insn.imm);
+    return insn.src === bpf.PSEUDO_FUNC ? made(FUNCTION, bpf.callee(insn, at)) : UNKNOWN;
+  }
+
+  private moved(value: number, by: number): number {
+    if (kindOf(value) !== FRAME) return UNKNOWN;
+    const off = whichOf(value) + by;
+    return off >= -FRAME_BYTES && off <= 0 ? made(FRAME, off) : UNKNOWN;
+  }
+
+  private note(state: Int32Array, { imm }: Insn, at: number): void {
+    if (imm !== LOOKUP && imm !== LOOP) return;
+    const [first, second] = [state[1] as number, state[2] as number];
+    this.facts.set(at, {
+      ...(kindOf(first) === MAP && { map: whichOf(first) }),
+      ...(kindOf(second) === FRAME && { key: whichOf(second) }),
+      ...(kindOf(second) === FUNCTION && { callback: whichOf(second) }),
+    });
+  }
+}

@@ -1,0 +1,125 @@
+// What registers hold, found by going forward over the blocks of a subprogram until nothing changes.
+
+import type { Insn } from "../../isa/insn.ts";
+import * as bpf from "../../isa/insn.ts";
+import { CMPXCHG, FETCH, LOAD_ACQUIRE, MOV, X } from "../../isa/opcodes.ts";
+import type { Graph } from "./graph.ts";
+
+/** Of a register nothing is known. */
+export const UNKNOWN = 0;
+const REGISTERS = 11;
+/** More rounds than this only a program made for it takes. */
+const ROUNDS = 32;
+
+/** What a number in a state means is the affair of who asks. */
+export interface Lattice {
+  /** Of r10 when the subprogram begins; all others are unknown. */
+  readonly frame: number;
+  /** What is known where two ways come together: never more than of either. */
+  meet(one: number, other: number): number;
+  /** What an instruction does to the registers. It is met again until the states are final. */
+  step(state: Int32Array, insn: Insn, at: number): void;
+}
+
+function atomicWrites({ imm, dst, src }: Insn): number {
+  if (imm === LOAD_ACQUIRE) return dst;
+  if (imm === CMPXCHG) return 0;
+  return (imm & FETCH) !== 0 ? src : -1;
+}
+
+/** Forgets what the registers that the instruction writes have held. */
+export function forget(state: Int32Array, insn: Insn): void {
+  const kind = bpf.classOf(insn);
+  if (bpf.isCall(insn) || bpf.isSkbLoad(insn)) state.fill(UNKNOWN, 0, 6);
+  else if (kind === bpf.STX && bpf.modeOf(insn) === bpf.ATOMIC) {
+    const reg = atomicWrites(insn);
+    if (reg >= 0) state[reg] = UNKNOWN;
+  } else if (kind === bpf.LD || kind === bpf.LDX || kind === bpf.ALU || kind === bpf.ALU64) {
+    state[insn.dst] = UNKNOWN;
+  }
+}
+
+export const isCopy = (insn: Insn): boolean =>
+  insn.code === (bpf.ALU64 | MOV | X) && insn.off === 0;
+
+class Flow {
+  private readonly prog: readonly Insn[];
+  private readonly graph: Graph;
+  private readonly lattice: Lattice;
+  /** States at the start of the blocks, by rank. */
+  private readonly states: Int32Array;
+  private readonly reached: Uint8Array;
+  private readonly due: Uint8Array;
+  private readonly state = new Int32Array(REGISTERS);
+  private again = false;
+
+  constructor(prog: readonly Insn[], graph: Graph, lattice: Lattice) {
+    const count = graph.order.length;
+    this.prog = prog;
+    this.graph = graph;
+    this.lattice = lattice;
+    this.states = new Int32Array(count * REGISTERS);
+    this.reached = new Uint8Array(count);
+    this.due = new Uint8Array(count);
+    this.states[10] = lattice.frame;
+    this.reached[0] = 1;
+    this.due[0] = 1;
+  }
+
+  private through(rank: number): void {
+    const { graph, prog, state } = this;
+    const block = graph.order[rank] as number;
+    const from = rank * REGISTERS;
+    state.set(this.states.subarray(from, from + REGISTERS));
+    const last = graph.last[block] as number;
+    for (let at = graph.first[block] as number; at <= last; at++) {
+      const insn = prog[at] as Insn;
+      this.lattice.step(state, insn, at);
+      if (insn.code === bpf.LD_IMM64) at++;
+    }
+    this.into(rank, graph.next[block] as number);
+    this.into(rank, graph.taken[block] as number);
+  }
+
+  private into(from: number, block: number): void {
+    if (block < 0) return;
+    const rank = this.graph.rank[block] as number;
+    if (!this.merge(rank)) return;
+    this.due[rank] = 1;
+    if (rank <= from) this.again = true;
+  }
+
+  /** Whether what is known there has changed. */
+  private merge(rank: number): boolean {
+    const { states, state } = this;
+    const base = rank * REGISTERS;
+    let changed = this.reached[rank] === 0;
+    for (let reg = 0; reg < REGISTERS; reg++) {
+      const now = state[reg] as number;
+      const old = states[base + reg] as number;
+      const met = this.reached[rank] === 0 ? now : old === now ? old : this.lattice.meet(old, now);
+      if (met !== old) changed = true;
+      states[base + reg] = met;
+    }
+    this.reached[rank] = 1;
+    return changed;
+  }
+
+  run(): boolean {
+    for (let round = 0; round < ROUNDS; round++) {
+      this.again = false;
+      for (let rank = 0; rank < this.due.length; rank++) {
+        if (this.due[rank] === 0) continue;
+        this.due[rank] = 0;
+        this.through(rank);
+      }
+      if (!this.again) return true;
+    }
+    return false;
+  }
+}
+
+/** False: it was given up, and what the lattice has seen means nothing. */
+export function flow(prog: readonly Insn[], graph: Graph, lattice: Lattice): boolean {
+  return new Flow(prog, graph, lattice).run();
+}

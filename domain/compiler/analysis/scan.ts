@@ -1,0 +1,32 @@
+// What a program calls and whose functions' handles it takes.
+
+import type { Insn } from "../../isa/insn.ts";
+import * as bpf from "../../isa/insn.ts";
+
+export interface Survey {
+  /** First instruction of every subprogram, ascending. */
+  readonly starts: readonly number[];
+  /** Those whose handles are taken. */
+  readonly taken: ReadonlySet<number>;
+  /** Helpers, by number. */
+  readonly helpers: ReadonlySet<number>;
+  /** LD_ABS or LD_IND is there. */
+  readonly skbLoads: boolean;
+}
+
+export function survey(prog: readonly Insn[]): Survey {
+  const starts = new Set([0]);
+  const taken = new Set<number>();
+  const helpers = new Set<number>();
+  let skbLoads = false;
+  for (let at = 0; at < prog.length; at++) {
+    const insn = prog[at] as Insn;
+    if (bpf.isPseudoFunc(insn)) taken.add(bpf.callee(insn, at));
+    else if (bpf.isPseudoCall(insn)) starts.add(bpf.callee(insn, at));
+    else if (bpf.isHelperCall(insn)) helpers.add(insn.imm);
+    else if (bpf.isSkbLoad(insn)) skbLoads = true;
+    if (insn.code === bpf.LD_IMM64) at++;
+  }
+  for (const start of taken) starts.add(start);
+  return { starts: [...starts].sort((a, b) => a - b), taken, helpers, skbLoads };
+}

@@ -1,0 +1,63 @@
+// The door of the compiler: eBPF v1 to v4 becomes a WebAssembly module. abi.ts says what the two agree on.
+
+import { decode, type Insn } from "../isa/insn.ts";
+import { type Compiled, HELPERS, type Unit } from "./abi.ts";
+import { callsOf } from "./analysis/call_analysis.ts";
+import { type Graph, graphOf } from "./analysis/graph.ts";
+import { survey } from "./analysis/scan.ts";
+import type { Body } from "./emit/emit_context.ts";
+import { jumpsBack } from "./emit/fuel.ts";
+import { writeFunction } from "./emit/function.ts";
+import { link } from "./imports.ts";
+import { writeModule } from "./module.ts";
+import { Places } from "./source_map.ts";
+import { Code } from "./wasm/wasm_writer.ts";
+
+export { TooLarge } from "./wasm/v8_limits.ts";
+
+/** For tests and measurements: what is otherwise decided by itself. */
+export interface Options {
+  /** Of all memory accesses; otherwise of each by `safe`. */
+  checks?: "exact" | "flat";
+  /** No structured control flow. */
+  dispatch?: boolean;
+}
+
+/** Bytes of wasm to expect: few enough to be cheap, so many that few programs need more. */
+const bytesFor = (insns: number): number => 4096 + 40 * insns;
+
+const NONE = new Uint8Array(0);
+
+function flatOf(safe: Uint8Array, checks: Options["checks"]): Uint8Array | undefined {
+  if (checks === "flat") return undefined;
+  return checks === "exact" ? NONE : safe;
+}
+
+/**
+ * Compiles a program that the verifier has accepted; `safe[i]` is 1 where it has proved the access of
+ * instruction i to be in bounds. TooLarge: V8 does not take what it becomes. RangeError: it was not
+ * accepted.
+ */
+export function compile(unit: Unit, safe: Uint8Array = NONE, options: Options = {}): Compiled {
+  const { buffer, byteOffset, byteLength } = unit.insns;
+  const prog: readonly Insn[] = decode(Buffer.from(buffer, byteOffset, byteLength));
+  const code = new Code(bytesFor(prog.length));
+  const places = new Places();
+  const found = survey(prog);
+  const { starts } = found;
+  const graphs = starts.map((start, i) => graphOf(prog, start, starts[i + 1] ?? prog.length));
+  const calls = callsOf(prog, graphs, found.helpers, unit.maps);
+  const links = link(found, calls.adds);
+  const flat = flatOf(safe, options.checks);
+  writeModule(code, links, unit.maps.length, (i) => {
+    const graph = graphs[i] as Graph;
+    const metered = jumpsBack(graph);
+    const body: Body = { code, prog, unit, links, places, calls, flat, metered };
+    writeFunction(body, graph, options.dispatch === true);
+  });
+  return {
+    wasm: code.bytes.slice(0, code.at),
+    places: places.table(),
+    helpers: [...links.helpers].filter((number) => HELPERS[number] !== undefined),
+  };
+}

@@ -1,0 +1,61 @@
+// What the writers of instructions share while a subprogram's function is written.
+
+import type { Insn } from "../../isa/insn.ts";
+import type { Unit } from "../abi.ts";
+import type { Calls } from "../analysis/call_analysis.ts";
+import type { Links } from "../imports.ts";
+import type { Places } from "../source_map.ts";
+import * as wasm from "../wasm/wasm.ts";
+import type { Code } from "../wasm/wasm_writer.ts";
+
+/** Locals. r1 to r5 and the frame pointer are the parameters. */
+export const R0 = 6;
+export const REGISTER = Uint8Array.of(R0, 0, 1, 2, 3, 4, 7, 8, 9, 10, 11);
+export const SB = 5;
+/** The lowest address of the frame: also the frame pointer of what is called. */
+export const BOTTOM = 12;
+/** An address that was checked, without LOW. */
+export const ADDRESS = 13;
+export const REACH = 14;
+export const GRANULE = 15;
+/** In a dispatched body, the case to go to. */
+export const CASE = 16;
+/** Of may_goto: how often it may still be passed. */
+export const TURNS = 17;
+export const FUEL = 18;
+export const VALUE = 19;
+export const OTHER = 20;
+
+/** Numbers and types of the locals that are not parameters. */
+export const LOCALS = [
+  [6, wasm.I64],
+  [6, wasm.I32],
+  [3, wasm.I64],
+] as const;
+
+export interface Body {
+  readonly code: Code;
+  readonly prog: readonly Insn[];
+  readonly unit: Unit;
+  readonly links: Links;
+  readonly calls: Calls;
+  readonly places: Places;
+  /** Instructions whose memory access needs no look at the shadow; undefined: all. */
+  readonly flat: Uint8Array | undefined;
+  /** Fuel is in a local while the function runs: it jumps back. */
+  readonly metered: boolean;
+}
+
+export function register(code: Code, reg: number): void {
+  code.get(REGISTER[reg] as number);
+}
+
+/** The low half of a register. */
+export function half(code: Code, reg: number): void {
+  code.get(REGISTER[reg] as number);
+  code.op(wasm.I32_WRAP_I64);
+}
+
+export function assign(code: Code, reg: number): void {
+  code.set(REGISTER[reg] as number);
+}

@@ -1,0 +1,150 @@
+// Control flow of a reducible graph as nested blocks and loops, from its dominator tree (N. Ramsey,
+// "Beyond Relooper", ICFP 2022). A block that is jumped to, or reached more than once, is put behind the
+// end of a wasm block around its dominator's code; any other is written where control falls into it.
+// What is still to be written is kept on a stack of its own: nesting is as deep as a program makes it.
+
+import type { Graph } from "../analysis/graph.ts";
+import * as wasm from "../wasm/wasm.ts";
+import { condition } from "./branch.ts";
+import type { Body } from "./emit_context.ts";
+import { payJump } from "./fuel.ts";
+import { leave, straight } from "./insn.ts";
+
+/** Bytes of a block's opening and of all that a terminator writes, at most. */
+const ROOM = 128;
+/** On the stack of what is to be written, among ranks: the end of what is open. */
+const CLOSE = -1;
+
+class Structure {
+  private readonly body: Body;
+  private readonly graph: Graph;
+  /** By rank: reached by a conditional jump or more than once, going forward. */
+  private readonly boxed: Uint8Array;
+  private readonly heads: Uint8Array;
+  /** By rank: its boxed children in the dominator tree, the last of them first. */
+  private readonly child: Int32Array;
+  private readonly sibling: Int32Array;
+  /** Nesting at which a jump forward, or back, to a rank leaves. */
+  private readonly boxAt: Int32Array;
+  private readonly loopAt: Int32Array;
+  private readonly pending: number[] = [0];
+  private depth = 0;
+
+  constructor(body: Body, graph: Graph, idom: Int32Array) {
+    const count = graph.order.length;
+    this.body = body;
+    this.graph = graph;
+    this.boxed = new Uint8Array(count);
+    this.heads = new Uint8Array(count);
+    this.child = new Int32Array(count).fill(-1);
+    this.sibling = new Int32Array(count).fill(-1);
+    this.boxAt = new Int32Array(count);
+    this.loopAt = new Int32Array(count);
+    this.classify();
+    for (let rank = 1; rank < count; rank++) {
+      if (this.boxed[rank] === 0) continue;
+      const up = idom[rank] as number;
+      this.sibling[rank] = this.child[up] as number;
+      this.child[up] = rank;
+    }
+  }
+
+  private classify(): void {
+    const { order, rank, next, taken } = this.graph;
+    const fallen = new Uint8Array(order.length);
+    for (let from = 0; from < order.length; from++) {
+      const block = order[from] as number;
+      const to = next[block] as number;
+      const over = taken[block] as number;
+      if (over >= 0) this.edge(from, rank[over] as number, this.boxed);
+      if (to < 0) continue;
+      const place = rank[to] as number;
+      this.edge(from, place, fallen[place] === 1 ? this.boxed : fallen);
+    }
+  }
+
+  private edge(from: number, to: number, forward: Uint8Array): void {
+    (to <= from ? this.heads : forward)[to] = 1;
+  }
+
+  private open(op: number): number {
+    this.body.code.room(ROOM);
+    this.body.code.open(op);
+    return ++this.depth;
+  }
+
+  private tree(rank: number): void {
+    if (this.heads[rank] === 1) {
+      this.loopAt[rank] = this.open(wasm.LOOP);
+      this.pending.push(CLOSE);
+    }
+    for (
+      let child = this.child[rank] as number;
+      child >= 0;
+      child = this.sibling[child] as number
+    ) {
+      this.boxAt[child] = this.open(wasm.BLOCK);
+      this.pending.push(child, CLOSE);
+    }
+    const block = this.graph.order[rank] as number;
+    straight(this.body, this.graph, block);
+    this.body.code.room(ROOM);
+    this.branch(rank, block);
+    this.fall(rank, block);
+  }
+
+  /** Nesting of the label of a jump between two ranks. */
+  private label(from: number, to: number): number {
+    return (to <= from ? this.loopAt[to] : this.boxAt[to]) as number;
+  }
+
+  private branch(rank: number, block: number): void {
+    const { body, graph } = this;
+    const { code, prog } = body;
+    const target = graph.taken[block] as number;
+    if (target < 0) return;
+    const at = graph.last[block] as number;
+    const label = this.label(rank, graph.rank[target] as number);
+    condition(code, prog[at] as (typeof prog)[number]);
+    if ((graph.first[target] as number) > at) code.with(wasm.BR_IF, this.depth - label);
+    else {
+      code.open(wasm.IF);
+      payJump(body, graph, block, target);
+      code.with(wasm.BR, this.depth + 1 - label);
+      code.op(wasm.END);
+    }
+  }
+
+  private fall(rank: number, block: number): void {
+    const { body, graph } = this;
+    const target = graph.next[block] as number;
+    if (target < 0) leave(body, graph, block);
+    else {
+      payJump(body, graph, block, target);
+      const to = graph.rank[target] as number;
+      if (to > rank && this.boxed[to] === 0) this.pending.push(to);
+      else this.jump(rank, to);
+    }
+  }
+
+  /** Falling off the end of the innermost box is a jump, too. */
+  private jump(from: number, to: number): void {
+    const label = this.label(from, to);
+    if (to <= from || label !== this.depth) this.body.code.with(wasm.BR, this.depth - label);
+  }
+
+  write(): void {
+    for (let work = this.pending.pop(); work !== undefined; work = this.pending.pop()) {
+      if (work !== CLOSE) this.tree(work);
+      else {
+        this.body.code.room(ROOM);
+        this.body.code.op(wasm.END);
+        this.depth--;
+      }
+    }
+  }
+}
+
+export function structured(body: Body, graph: Graph, idom: Int32Array): void {
+  new Structure(body, graph, idom).write();
+}

@@ -1,0 +1,53 @@
+// What a module imports and where everything is in it, by index.
+
+import * as bpf from "../isa/insn.ts";
+import { ADD_LOOKUP, HELPERS, type Signature } from "./abi.ts";
+import type { Survey } from "./analysis/scan.ts";
+
+/** bpf_tail_call() and LD_ABS as imports. */
+const TAIL_CALL: Signature = { args: "iib", ret: "i" };
+const SKB_LOAD: Signature = { args: "ii", ret: "l" };
+
+export interface Import {
+  readonly name: string;
+  readonly signature: Signature;
+}
+
+export interface Links extends Survey {
+  readonly imports: readonly Import[];
+  /** Index of each function, by name of the import or first instruction of the subprogram. */
+  readonly functions: ReadonlyMap<string | number, number>;
+  /** Index of the function that calls by handle. */
+  readonly callback: number;
+  /** Programs are called through the shared table. */
+  readonly chains: boolean;
+}
+
+/** Index of the fuel, of the floor, and of what there is for each map. */
+export const globals = {
+  fuel: 0,
+  floor: 1,
+  map: (i: number): number => 2 + 3 * i,
+  base: (i: number): number => 3 + 3 * i,
+  seen: (i: number): number => 4 + 3 * i,
+};
+
+/** A handle of a function is its subprogram's number + 1. */
+export const handleOf = ({ starts }: Survey, start: number): number => starts.indexOf(start) + 1;
+
+/** `adds`: some lookups are only added to. */
+export function link(survey: Survey, adds: boolean): Links {
+  const imports: Import[] = [];
+  if (adds) imports.push({ name: "add_lookup", signature: ADD_LOOKUP });
+  if (survey.skbLoads) imports.push({ name: "skb_load", signature: SKB_LOAD });
+  const chains = survey.helpers.has(bpf.TAIL_CALL);
+  if (chains) imports.push({ name: "tail_call", signature: TAIL_CALL });
+  for (const number of survey.helpers) {
+    const signature = HELPERS[number];
+    if (signature !== undefined) imports.push({ name: `h${number}`, signature });
+  }
+  const functions = new Map<string | number, number>();
+  for (const { name } of imports) functions.set(name, functions.size);
+  for (const start of survey.starts) functions.set(start, functions.size);
+  return { ...survey, imports, functions, callback: functions.size, chains };
+}

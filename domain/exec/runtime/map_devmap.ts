@@ -1,7 +1,0 @@
-// BPF_MAP_TYPE_DEVMAP and BPF_MAP_TYPE_DEVMAP_HASH (kernel/bpf/devmap.c)
-
-import { BPF_F_BROADCAST, BPF_F_EXCLUDE_INGRESS, Redirect } from "./redirect.ts";
-
-export class Devmap extends Redirect {
-  protected override readonly flagMask = BPF_F_BROADCAST | BPF_F_EXCLUDE_INGRESS;
-}

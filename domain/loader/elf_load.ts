@@ -1,0 +1,189 @@
+import { cut, join, type Options, type Plan, PROG_ARRAY, type ProgPlan } from "../elf/plan.ts";
+import { Errno } from "../errno.ts";
+import { readObject } from "../reader.ts";
+import type { Call } from "../redis/command.ts";
+import { blame, type Commands, Journal, unless } from "./journal.ts";
+import { type LoadedMap, MapLoader, u32 } from "./map_loader.ts";
+import { Pins } from "./pins.ts";
+
+/**
+ * Object files: what bpf_object__load() of libbpf does, as commands of one session. All of it is done or
+ * nothing: what a load that failed has made is undone.
+ */
+
+export interface ElfOptions extends Omit<Options, "cpus"> {
+  /** A directory in which each program is pinned by its name, as bpftool's loadall does. */
+  pin_progs?: string | undefined;
+  log_level: number;
+}
+
+export interface LoadedProg {
+  name: string;
+  section: string;
+  fd: number;
+  id: number;
+  /** Its path. */
+  pinned?: string;
+  log: string;
+}
+
+export interface Loaded {
+  license: string;
+  maps: LoadedMap[];
+  progs: LoadedProg[];
+}
+
+const INSN = 8;
+
+class Load {
+  readonly #journal: Journal;
+  readonly #pins: Pins;
+  readonly #plan: Plan;
+  readonly #options: ElfOptions;
+  #maps: readonly LoadedMap[] = [];
+
+  constructor(kernel: Commands, call: Call, plan: Plan, options: ElfOptions) {
+    this.#journal = new Journal(kernel, call);
+    this.#pins = new Pins(this.#journal);
+    this.#plan = plan;
+    this.#options = options;
+  }
+
+  async run(): Promise<Loaded> {
+    try {
+      return await this.#load();
+    } catch (error) {
+      await this.#journal.undo(error);
+      throw error;
+    }
+  }
+
+  async #load(): Promise<Loaded> {
+    const { license } = this.#plan;
+    const maps = await new MapLoader(this.#journal, this.#pins, this.#plan.maps).load();
+    this.#maps = maps;
+    const progs: LoadedProg[] = [];
+    for (const plan of this.#plan.progs) {
+      progs.push(await blame(`prog '${plan.name}'`, () => this.#prog(plan)));
+    }
+    // Others see what comes now: nothing that may fail is left for later.
+    await this.#fillArrays(progs);
+    return { license, maps, progs };
+  }
+
+  async #prog(plan: ProgPlan): Promise<LoadedProg> {
+    const { name, section } = plan;
+    const { fd, id, log } = await this.#loadProg(plan);
+    await this.#bindData(fd);
+    const directory = this.#options.pin_progs;
+    if (directory === undefined) return { name, section, fd, id, log };
+    const pinned = join(directory, name);
+    await this.#pins.pin(pinned, fd);
+    return { name, section, fd, id, pinned, log };
+  }
+
+  /** A program that is refused is tried again for the log, as libbpf does. */
+  async #loadProg(plan: ProgPlan) {
+    const { log_level } = this.#options;
+    const insns = this.#linked(plan);
+    const { prog_type, prog_flags, expected_attach_type, func_info } = plan;
+    const attr = {
+      ...{ prog_type, prog_flags, expected_attach_type, func_info },
+      ...{ license: this.#plan.license, prog_name: cut(plan.name), fd_array: undefined },
+    };
+    const load = (level: number) =>
+      this.#journal.open((call) =>
+        this.#journal.kernel.progLoad(call, { ...attr, log_level: level }, { insns }),
+      );
+    try {
+      return await load(log_level);
+    } catch (error) {
+      if (log_level > 0 || !(error instanceof Errno)) throw error;
+      return load(1);
+    }
+  }
+
+  /** The instructions with the maps' fds. */
+  #linked({ insns, refs }: ProgPlan): Buffer {
+    const linked = Buffer.from(insns);
+    for (const { insn, map } of refs) {
+      linked.writeUInt32LE(this.#maps[map]?.fd ?? 0, insn * INSN + 4);
+    }
+    return linked;
+  }
+
+  /** A program holds the object's constants whether it names them or not. */
+  async #bindData(fd: number): Promise<void> {
+    for (const [i, { frozen }] of this.#plan.maps.entries()) {
+      const map = this.#maps[i];
+      if (frozen && map) {
+        await this.#journal.kernel.progBindMap(this.#journal.call(), fd, map.fd, 0);
+      }
+    }
+  }
+
+  async #fillArrays(progs: readonly LoadedProg[]): Promise<void> {
+    const held: number[] = [];
+    for (const [i, plan] of this.#plan.maps.entries()) {
+      if (plan.map_type !== PROG_ARRAY) continue;
+      const map = this.#maps[i] as LoadedMap;
+      for (const { index, of } of plan.slots) {
+        await blame(`map '${plan.name}', slot ${index}`, async () => {
+          if (map.reused) held.push(...(await this.#keepSlot(map.fd, index)));
+          await this.#setSlot(this.#journal.call(), map.fd, index, progs[of]?.fd ?? 0);
+        });
+      }
+    }
+    for (const fd of held) await this.#journal.close(fd);
+  }
+
+  #setSlot(call: Call, fd: number, index: number, prog: number) {
+    return this.#journal.kernel.mapUpdateElem(
+      call,
+      fd,
+      { key: u32(index), value: u32(prog) },
+      0,
+      "",
+    );
+  }
+
+  /**
+   * What a slot of an array that was there before goes back to if a later one is refused: an fd of its
+   * program, where the session may open it (CAP_SYS_ADMIN).
+   */
+  async #keepSlot(fd: number, index: number): Promise<number[]> {
+    const { kernel } = this.#journal;
+    const key = u32(index);
+    const found = await unless(
+      "ENOENT",
+      kernel.mapLookupElem(this.#journal.call(), fd, key, { flags: 0 }),
+    );
+    if (!found) {
+      this.#journal.add((call) => kernel.mapDeleteElem(call(), fd, key, ""));
+      return [];
+    }
+    const id = found.value.readUInt32LE();
+    const prog = await unless(
+      "EPERM",
+      this.#journal.open((call) => kernel.progGetFdById(call, id)),
+    );
+    if (!prog) return [];
+    this.#journal.add((call) => this.#setSlot(call(), fd, index, prog.fd));
+    return [prog.fd];
+  }
+}
+
+/**
+ * @param kernel the commands that this one is made of.
+ * @param session throws for one that has ended: an object is read for nobody else.
+ */
+export function elfCommands(kernel: Commands, session: (call: Call) => Promise<{ cpus: number }>) {
+  return {
+    /** @throws EINVAL, EOPNOTSUPP, E2BIG for the object; what its commands give, with the name of a map or program */
+    async elfLoad(call: Call, object: Buffer, options: ElfOptions): Promise<Loaded> {
+      const { cpus } = await session(call);
+      const plan = await readObject(object, { ...options, cpus });
+      return new Load(kernel, call, plan, options).run();
+    },
+  };
+}

@@ -1,0 +1,125 @@
+/**
+ * The commands of one load: each has a record of its own, and what they made is kept, to be undone from
+ * the end when a later one fails.
+ */
+
+import type { elemCommands } from "../commands/elem.ts";
+import type { fdCommands } from "../commands/fd.ts";
+import type { fsCommands, StatOptions } from "../commands/fs.ts";
+import type { mapCommands } from "../commands/map.ts";
+import type { progCommands } from "../commands/prog.ts";
+import { Errno, OutcomeUnknown, Unavailable } from "../errno.ts";
+import type { Call } from "../redis/command.ts";
+
+/** The commands that loading is made of. */
+export type Commands = ReturnType<typeof mapCommands> &
+  ReturnType<typeof elemCommands> &
+  ReturnType<typeof progCommands> &
+  ReturnType<typeof fdCommands> &
+  ReturnType<typeof fsCommands>;
+
+const BARE: StatOptions = { follow: false, entries: false, cursor: "", limit: 1 };
+
+type Undo = (call: () => Call) => Promise<unknown>;
+
+export class Journal {
+  readonly kernel: Commands;
+  readonly #first: Call;
+  readonly #undo: Undo[] = [];
+  readonly #fds = new Map<number, Undo>();
+  #done = 0;
+  #undone = 0;
+
+  constructor(kernel: Commands, first: Call) {
+    this.kernel = kernel;
+    this.#first = first;
+  }
+
+  /** For the next command: a repeat of the request repeats none of them, and goes on where it ended. */
+  call(): Call {
+    this.#done += 1;
+    return this.#numbered(this.#done);
+  }
+
+  /** Undoing counts apart, so that a repeat's commands stay in step. */
+  readonly #back = (): Call => {
+    this.#undone += 1;
+    return this.#numbered(-this.#undone);
+  };
+
+  #numbered(n: number): Call {
+    const { record } = this.#first;
+    return record === "" ? this.#first : { ...this.#first, record: `${record} ${n}` };
+  }
+
+  add(undo: Undo): void {
+    this.#undo.push(undo);
+  }
+
+  /** A command that answers an fd. */
+  async open<T extends { fd: number }>(command: (call: Call) => Promise<T>): Promise<T> {
+    const answer = await command(this.call());
+    const undo: Undo = (call) => this.kernel.close(call(), answer.fd);
+    this.#fds.set(answer.fd, undo);
+    this.add(undo);
+    return answer;
+  }
+
+  /** An fd that is not needed any more. */
+  async close(fd: number): Promise<void> {
+    await this.kernel.close(this.call(), fd);
+    const at = this.#undo.indexOf(this.#fds.get(fd) as Undo);
+    if (at >= 0) this.#undo.splice(at, 1);
+  }
+
+  async mkdir(path: string, mode: number): Promise<void> {
+    await this.kernel.mkdir(this.call(), path, mode);
+    this.add((call) => this.kernel.rmdir(call(), path));
+  }
+
+  /** A name that another node has got meanwhile is left to it. */
+  async pin(path: string, fd: number): Promise<void> {
+    const { ino } = await this.kernel.objPin(this.call(), path, fd, 0);
+    this.add(async (call) => {
+      const node = await this.kernel.stat(call(), path, BARE);
+      if (node.ino === ino) await this.kernel.unlink(call(), path);
+    });
+  }
+
+  /**
+   * What cannot be undone is what somebody else has used since. A load whose end is not known is left
+   * as it is for a repeat, if there can be one.
+   */
+  async undo(error: unknown): Promise<void> {
+    const unsettled = error instanceof OutcomeUnknown || error instanceof Unavailable;
+    if (unsettled && this.#first.record !== "") return;
+    for (const undo of this.#undo.splice(0).reverse()) {
+      try {
+        await undo(this.#back);
+      } catch (fault) {
+        if (!(fault instanceof Errno)) return;
+      }
+    }
+  }
+}
+
+/** Undefined for the one errno that is expected. */
+export async function unless<T>(code: string, work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof Errno && error.code === code) return undefined;
+    throw error;
+  }
+}
+
+/** What is refused is told with its name. */
+export async function blame<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Errno)) throw error;
+    const log = error.log === undefined ? {} : { log: error.log };
+    throw new Errno(error.code, `${what}: ${error.message}`, log);
+  }
+}

@@ -1,0 +1,155 @@
+/** The maps of a plan, made or found pinned (bpf_object__create_maps() of libbpf.c). */
+
+import type { MapInfo } from "../commands/info.ts";
+import { cut, DEVMAPS, MAPS_OF_MAPS, type MapPlan, type MapShape } from "../elf/plan.ts";
+import { Errno } from "../errno.ts";
+import { BPF_F_NUMA_NODE, BPF_F_RDONLY_PROG } from "../isa/uapi.ts";
+import { blame, type Journal, unless } from "./journal.ts";
+import type { Pins } from "./pins.ts";
+
+export interface LoadedMap {
+  name: string;
+  fd: number;
+  id: number;
+  /** Its path. */
+  pinned?: string;
+  /** It was there before. */
+  reused?: true;
+}
+
+const SHAPE = [
+  "map_type",
+  "key_size",
+  "value_size",
+  "max_entries",
+  "map_flags",
+  "map_extra",
+] as const;
+
+export function u32(number: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(number);
+  return bytes;
+}
+
+/** Which of the six attributes differ, in words; a devmap has got a flag from the kernel. */
+function differences(found: MapInfo, plan: MapPlan): string {
+  const added = DEVMAPS.includes(plan.map_type) ? BPF_F_RDONLY_PROG : 0;
+  const info = { ...found, map_flags: found.map_flags & ~added };
+  return SHAPE.filter((field) => String(info[field]) !== String(plan[field]))
+    .map((field) => `${field} is ${info[field]}, the object wants ${plan[field]}`)
+    .join("; ");
+}
+
+export class MapLoader {
+  readonly #journal: Journal;
+  readonly #pins: Pins;
+  readonly #plans: readonly MapPlan[];
+  readonly #loaded = new Map<MapPlan, LoadedMap>();
+
+  constructor(journal: Journal, pins: Pins, plans: readonly MapPlan[]) {
+    this.#journal = journal;
+    this.#pins = pins;
+    this.#plans = plans;
+  }
+
+  /** In the order of the plan; made are those first that others are like. */
+  async load(): Promise<LoadedMap[]> {
+    const later = this.#plans.filter(({ inner }) => typeof inner === "number");
+    for (const plan of [...this.#plans.filter((each) => !later.includes(each)), ...later]) {
+      const map = await blame(`map '${plan.name}'`, () => this.#map(plan));
+      this.#loaded.set(plan, map);
+    }
+    for (const plan of this.#plans) await blame(`map '${plan.name}'`, () => this.#fill(plan));
+    return this.#plans.map((plan) => this.#of(plan));
+  }
+
+  #of(plan: MapPlan | undefined): LoadedMap {
+    return this.#loaded.get(plan as MapPlan) as LoadedMap;
+  }
+
+  async #map(plan: MapPlan): Promise<LoadedMap> {
+    const { pin } = plan;
+    if (pin === undefined) return this.#make(plan);
+    return (
+      (await this.#reuse(plan, pin)) ??
+      (await this.#makeAt(plan, pin)) ??
+      // Another was quicker.
+      (await this.#reuse(plan, pin)) ??
+      Promise.reject(new Errno("ENOENT", `cannot find pinned map at '${pin}'`))
+    );
+  }
+
+  /** bpf_object__reuse_map(); undefined when nothing is pinned there. */
+  async #reuse(plan: MapPlan, pin: string): Promise<LoadedMap | undefined> {
+    const { kernel } = this.#journal;
+    const found = await unless(
+      "ENOENT",
+      this.#journal.open((call) => kernel.objGet(call, pin, 0)),
+    );
+    if (!found) return undefined;
+    const info = await kernel.objGetInfoByFd(this.#journal.call(), found.fd);
+    const why = info.kind === "map" ? differences(info, plan) : "it is a program";
+    if (why) throw new Errno("EINVAL", `couldn't reuse pinned map at '${pin}': ${why}`);
+    return { name: plan.name, fd: found.fd, id: found.id, pinned: pin, reused: true };
+  }
+
+  /** Undefined when the name has been taken. */
+  async #makeAt(plan: MapPlan, pin: string): Promise<LoadedMap | undefined> {
+    const map = await this.#make(plan);
+    const pinned = this.#pins.pin(pin, map.fd).then(() => true);
+    if (await unless("EEXIST", pinned)) return { ...map, pinned: pin };
+    await this.#journal.close(map.fd);
+    return undefined;
+  }
+
+  async #make(plan: MapPlan): Promise<LoadedMap> {
+    const { name, map_name, data, frozen, numa_node, map_flags } = plan;
+    const { kernel } = this.#journal;
+    if (map_flags & BPF_F_NUMA_NODE && numa_node > 0) {
+      throw new Errno("EINVAL", `numa_node ${numa_node}: there is node 0 only`);
+    }
+    const template = await this.#template(plan);
+    const { fd, id } = await this.#create(plan, map_name, template, plan);
+    if (template !== undefined && typeof plan.inner === "object")
+      await this.#journal.close(template);
+    const zero = u32(0);
+    if (data)
+      await kernel.mapUpdateElem(this.#journal.call(), fd, { key: zero, value: data }, 0, "");
+    if (frozen) await kernel.mapFreeze(this.#journal.call(), fd);
+    return { name, fd, id };
+  }
+
+  /** The fd of a map that those in a map of maps are like. */
+  async #template({ name, inner }: MapPlan): Promise<number | undefined> {
+    if (typeof inner === "number") return this.#of(this.#plans[inner]).fd;
+    return inner && (await this.#create(inner, cut(`${name}.inner`), undefined, {})).fd;
+  }
+
+  /** Without a schema when one is refused, as libbpf tries again without BTF. */
+  async #create(
+    shape: MapShape,
+    map_name: string,
+    inner_map_fd: number | undefined,
+    { schema }: Partial<MapPlan>,
+  ): Promise<{ fd: number; id: number }> {
+    const { kernel } = this.#journal;
+    const attr = { ...shape, map_name, inner_map_fd };
+    try {
+      return await this.#journal.open((call) => kernel.mapCreate(call, { ...attr, schema }));
+    } catch (error) {
+      if (!schema || !(error instanceof Errno)) throw error;
+      return this.#journal.open((call) => kernel.mapCreate(call, { ...attr, schema: undefined }));
+    }
+  }
+
+  /** Maps into a map of maps, unless others have filled it. */
+  async #fill(plan: MapPlan): Promise<void> {
+    const { fd, reused } = this.#of(plan);
+    if (reused || !MAPS_OF_MAPS.includes(plan.map_type)) return;
+    for (const { index, of } of plan.slots) {
+      const element = { key: u32(index), value: u32(this.#of(this.#plans[of]).fd) };
+      await this.#journal.kernel.mapUpdateElem(this.#journal.call(), fd, element, 0, "");
+    }
+  }
+}

@@ -1,0 +1,187 @@
+// The memory of a machine as runs fill it: regions one after the other, a gap of 8 bytes or more behind
+// each, and the shadow that says how much of them may be read and written.
+// Invariant: between runs all of it reads 0, and only the stack of one program is accessible.
+
+import {
+  ARENA,
+  ARENA_END,
+  FRAME_BYTES,
+  LOW,
+  MAX_FRAMES,
+  MEMORY_PAGES,
+  SHADOW_READ,
+  SHADOW_WRITE,
+  TOP,
+} from "../compiler/abi.ts";
+import { Fault, Refused } from "./fault.ts";
+
+export interface Access {
+  read: boolean;
+  write: boolean;
+}
+
+export const NONE: Access = { read: false, write: false };
+export const READ: Access = { read: true, write: false };
+export const READ_WRITE: Access = { read: true, write: true };
+
+const STACK_BYTES = MAX_FRAMES * FRAME_BYTES;
+const FLOOR = TOP - STACK_BYTES;
+
+export const round8 = (size: number): number => Math.ceil(size / 8) * 8;
+
+export class Arena {
+  readonly memory = new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES });
+  readonly bytes = Buffer.from(this.memory.buffer);
+  private readonly raw = new Uint8Array(this.memory.buffer);
+  readonly words = new Uint32Array(this.memory.buffer);
+  readonly view = new DataView(this.memory.buffer);
+  /** Where the stack ends. */
+  readonly floor = new WebAssembly.Global({ value: "i32", mutable: true }, FLOOR);
+  private top = ARENA;
+  /** Given back in this repetition; a pointer to it may still be about. */
+  private retired: { at: number; size: number }[] = [];
+  /** Given back before, zeroed; by size. */
+  private free = new Map<number, number[]>();
+
+  constructor() {
+    this.expose(FLOOR, STACK_BYTES, READ_WRITE);
+  }
+
+  /** A program begins with the frame that ends at `sb`: it has as many frames as any other. */
+  stackFrom(sb: number): void {
+    const { value: floor } = this.floor;
+    const next = sb - STACK_BYTES;
+    if (next >= floor) return;
+    this.expose(next, floor - next, READ_WRITE);
+    this.floor.value = next;
+  }
+
+  /**
+   * A region of zeros, at a multiple of 8; nothing may access it yet.
+   *
+   * @throws Refused ENOMEM
+   */
+  reserve(size: number): number {
+    const room = round8(size) + 8;
+    const used = this.free.get(room)?.pop();
+    if (used !== undefined) return used;
+    const at = this.top;
+    if (at + room > ARENA_END) {
+      const most = (ARENA_END - ARENA) >>> 20;
+      throw new Refused("ENOMEM", "", `what the run has looked at takes more than ${most} MiB`);
+    }
+    this.top = at + room;
+    return at;
+  }
+
+  place(data: Uint8Array, access: Access): number {
+    const at = this.reserve(data.length);
+    this.bytes.set(data, at);
+    this.expose(at, data.length, access);
+    return at;
+  }
+
+  /** Makes `size` bytes from a multiple of 8 on accessible in this way, and no others of the last 8. */
+  expose(at: number, size: number, { read, write }: Access): void {
+    this.paint(SHADOW_READ, at, size, read);
+    this.paint(SHADOW_WRITE, at, size, write);
+  }
+
+  /** The same for `count` regions, each `stride` bytes from the one before. */
+  exposeAll(at: number, count: number, stride: number, size: number, access: Access): void {
+    this.expose(at, size, access);
+    const first = at >>> 3;
+    const whole = (count * stride) >>> 3;
+    for (const shadow of [SHADOW_READ, SHADOW_WRITE]) {
+      for (let done = stride >>> 3; done < whole; done *= 2) {
+        const from = shadow + first;
+        this.bytes.copyWithin(from + done, from, from + Math.min(done, whole - done));
+      }
+    }
+  }
+
+  /** Of a region that may be read. */
+  allowWrites(at: number, size: number): void {
+    this.paint(SHADOW_WRITE, at, size, true);
+  }
+
+  private paint(shadow: number, at: number, size: number, on: boolean): void {
+    const first = shadow + (at >>> 3);
+    const whole = first + (size >>> 3);
+    this.bytes.fill(on ? 8 : 0, first, whole);
+    if (size % 8 > 0) this.bytes[whole] = on ? size % 8 : 0;
+  }
+
+  /** The region stays readable until the repetition ends. */
+  retire(at: number, size: number): void {
+    this.retired.push({ at, size });
+  }
+
+  /** A repetition has ended. */
+  settle(): void {
+    if (this.retired.length === 0) return;
+    for (const { at, size } of this.retired) {
+      const room = round8(size) + 8;
+      this.bytes.fill(0, at, at + room);
+      this.expose(at, room, NONE);
+      const list = this.free.get(room);
+      if (list === undefined) this.free.set(room, [at]);
+      else list.push(at);
+    }
+    this.retired = [];
+  }
+
+  /** @throws Fault when a load of these bytes would be one. */
+  readable(at: number, size: number): void {
+    if (!this.reaches(SHADOW_READ, at, size)) throw outside("read", at, size);
+  }
+
+  writable(at: number, size: number): void {
+    if (!this.reaches(SHADOW_WRITE, at, size)) throw outside("written", at, size);
+  }
+
+  canRead(at: number, size: number): boolean {
+    return this.reaches(SHADOW_READ, at, size);
+  }
+
+  private reaches(shadow: number, at: number, size: number): boolean {
+    const end = at + size;
+    // Within a granule, as most keys are.
+    const inside = at >= LOW && end <= ARENA_END;
+    if (inside && (at & 7) + size <= (this.raw[shadow + (at >>> 3)] as number)) return true;
+    if (size > 0 && (at < LOW || end > ARENA_END)) return false;
+    for (let from = at; from < end; ) {
+      const granule = from - (from % 8);
+      const to = Math.min(end, granule + 8);
+      if ((this.bytes[shadow + (granule >>> 3)] as number) < to - granule) return false;
+      from = to;
+    }
+    return true;
+  }
+
+  /** A copy of bytes. */
+  copy(at: number, size: number): Uint8Array {
+    return this.raw.slice(at, at + size);
+  }
+
+  equals(at: number, data: Uint8Array): boolean {
+    return this.bytes.compare(data, 0, data.length, at, at + data.length) === 0;
+  }
+
+  /** A run has ended: nothing of it is left for the next. */
+  reset(): void {
+    const { value: floor } = this.floor;
+    this.bytes.fill(0, floor, TOP);
+    if (floor !== FLOOR) this.expose(floor, FLOOR - floor, NONE);
+    this.floor.value = FLOOR;
+    this.bytes.fill(0, ARENA, this.top);
+    this.expose(ARENA, this.top - ARENA, NONE);
+    this.top = ARENA;
+    this.retired = [];
+    this.free.clear();
+  }
+}
+
+function outside(verb: string, at: number, size: number): Fault {
+  return new Fault("memory", `${size} bytes at 0x${at.toString(16)} cannot be ${verb}`);
+}

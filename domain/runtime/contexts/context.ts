@@ -1,0 +1,54 @@
+// What a program is given as r1, of whatever type it is.
+
+import type { Arena } from "../arena.ts";
+import { Refused } from "../fault.ts";
+
+export interface Context {
+  /** Its address. */
+  readonly at: number;
+  /** Bytes of the packet that the program sees. */
+  readonly length: number;
+  /** LD_ABS and LD_IND: -1 when there are no such bytes. */
+  load(offset: number, size: number): bigint;
+  /** The packet and the context as the caller gets them back. */
+  data(): Uint8Array;
+  ctx(): Uint8Array;
+}
+
+export const ETH_HLEN = 14;
+
+/** The caller's context, zeros behind it. bpf_check_uarg_tail_zero() @throws Refused E2BIG */
+export function given(ctx: Uint8Array | undefined, size: number): Buffer {
+  const whole = Buffer.alloc(size);
+  if (ctx === undefined) return whole;
+  if (ctx.subarray(size).some((byte) => byte !== 0)) {
+    throw new Refused("E2BIG", "ctx_in", `beyond its ${size} bytes the context is not zero`);
+  }
+  whole.set(ctx.subarray(0, size));
+  return whole;
+}
+
+/** @throws Refused EINVAL */
+export function packetOf(data: Uint8Array | undefined, most: number): Uint8Array {
+  const size = data?.length ?? 0;
+  if (data === undefined || size < ETH_HLEN) {
+    throw new Refused(
+      "EINVAL",
+      "data_in",
+      `${size} bytes are no Ethernet frame: at least ${ETH_HLEN}`,
+    );
+  }
+  if (size > most) {
+    throw new Refused("EINVAL", "data_in", `${size} bytes are too many: at most ${most}`);
+  }
+  return data;
+}
+
+/** Writes 32-bit fields of a context, by offset. */
+export function setFields(
+  arena: Arena,
+  at: number,
+  fields: readonly (readonly [number, number])[],
+) {
+  for (const [offset, value] of fields) arena.view.setUint32(at + offset, value, true);
+}

@@ -1,0 +1,72 @@
+// The types of programs that can run, and what they are given.
+
+import type { Arena } from "../arena.ts";
+import type { Job } from "../job.ts";
+import type { Context } from "./context.ts";
+import { Skb, type SkbTraits } from "./skb.ts";
+import { SK_BUFF } from "./skb_input.ts";
+import { Xdp } from "./xdp.ts";
+
+const PRIORITY: [number, number] = [SK_BUFF.priority, 4];
+const CB: [number, number] = [SK_BUFF.cb, 20];
+const TSTAMP: [number, number] = [SK_BUFF.tstamp, 8];
+/** mark; with queue_mapping. */
+const MARK: [number, number] = [SK_BUFF.mark, 4];
+const MARK_QUEUE: [number, number] = [SK_BUFF.mark, 8];
+/** tc_index, with ifindex before it; tc_classid. */
+const TC_INDEX: [number, number] = [SK_BUFF.ifindex, 8];
+const TC_CLASSID: [number, number] = [72, 4];
+
+const TC: SkbTraits = {
+  l2: true,
+  direct: true,
+  meta: true,
+  socket: false,
+  writable: [MARK_QUEUE, PRIORITY, TC_INDEX, CB, TC_CLASSID, TSTAMP],
+};
+const SOCKET_FILTER: SkbTraits = {
+  l2: false,
+  direct: false,
+  meta: false,
+  socket: false,
+  writable: [CB],
+};
+const CGROUP_SKB: SkbTraits = {
+  l2: false,
+  direct: true,
+  meta: false,
+  socket: true,
+  writable: [MARK, PRIORITY, CB, TSTAMP],
+};
+const LWT: SkbTraits = {
+  l2: false,
+  direct: true,
+  meta: false,
+  socket: false,
+  writable: [MARK, PRIORITY, CB],
+};
+
+type Open = (arena: Arena, job: Job) => Context;
+
+const skb =
+  (traits: SkbTraits): Open =>
+  (arena, { data, ctx }) =>
+    new Skb(arena, traits, data, ctx);
+
+const TYPES: Readonly<Record<string, Open>> = {
+  sched_cls: skb(TC),
+  sched_act: skb(TC),
+  socket_filter: skb(SOCKET_FILTER),
+  cgroup_skb: skb(CGROUP_SKB),
+  lwt_in: skb(LWT),
+  lwt_out: skb(LWT),
+  lwt_xmit: skb(LWT),
+  xdp: (arena, { data, ctx }) => new Xdp(arena, data, ctx),
+};
+
+/** @throws Refused; TypeError for a type that cannot run. */
+export function openContext(arena: Arena, job: Job): Context {
+  const open = TYPES[job.prog_type];
+  if (open === undefined) throw new TypeError(`programs of type ${job.prog_type} cannot run`);
+  return open(arena, job);
+}

@@ -1,0 +1,180 @@
+// A packet as struct xdp_buff, and struct xdp_md as programs see it (net/bpf/test_run.c,
+// bpf_prog_test_run_xdp()). What does not fit into the first page is in fragments, which only helpers
+// reach.
+
+import { type Arena, READ } from "../arena.ts";
+import { Refused } from "../fault.ts";
+import { type Context, ETH_HLEN, given, packetOf, setFields } from "./context.ts";
+import { Packet } from "./packet.ts";
+
+const MD = {
+  data: 0,
+  data_end: 4,
+  data_meta: 8,
+  ingress_ifindex: 12,
+  rx_queue_index: 16,
+  SIZE: 24,
+};
+const PAGE = 4096;
+/** XDP_PACKET_HEADROOM, of which struct xdp_frame takes a part; struct skb_shared_info. */
+const HEADROOM = 256;
+const FRAME = 40;
+const TAILROOM = 320;
+/** What MAX_SKB_FRAGS pages hold beyond the first. */
+const XDP_DATA_MAX = PAGE - HEADROOM - TAILROOM + 17 * PAGE;
+const LOOPBACK = 1;
+
+function refuse(detail: string): never {
+  throw new Refused("EINVAL", "ctx_in", detail);
+}
+
+/** xdp_convert_md_to_buff(); how much of the data is before the packet, and how much in the page. */
+function layout(fields: Buffer, given: boolean, size: number) {
+  const read = (offset: number) => fields.readUInt32LE(offset);
+  const [meta, end] = [read(MD.data), given ? read(MD.data_end) : size];
+  const [ingress, queue] = [read(MD.ingress_ifindex), read(MD.rx_queue_index)];
+  if (read(MD.data_meta) !== 0) refuse("data_meta is not 0");
+  if (end > size || meta > end) refuse(`data ${meta}, data_end ${end} of ${size} bytes`);
+  if (meta % 4 !== 0 || meta > Math.min(HEADROOM - FRAME, size - ETH_HLEN)) {
+    refuse(`data ${meta}: metadata is a multiple of 4 bytes, at most ${HEADROOM - FRAME}`);
+  }
+  if (read(MD.SIZE - 4) !== 0) refuse("egress_ifindex is not 0");
+  if (ingress === 0 && queue !== 0) refuse("rx_queue_index without ingress_ifindex");
+  if (ingress > LOOPBACK) throw new Refused("ENODEV", "ctx_in", `there is no interface ${ingress}`);
+  if (queue !== 0) refuse(`the interface has no receive queue ${queue}`);
+  return { meta, linear: Math.min(end, PAGE - HEADROOM - TAILROOM + meta) };
+}
+
+export class Xdp implements Context {
+  readonly at: number;
+  private readonly arena: Arena;
+  private readonly fields: Buffer;
+  /** Metadata and the packet, as far as it is in the page. */
+  private readonly packet: Packet;
+  private meta: number;
+  /** What is before it. */
+  private head: Buffer;
+  private fragments: Buffer;
+
+  constructor(arena: Arena, data: Uint8Array | undefined, ctx: Uint8Array | undefined) {
+    this.fields = given(ctx, MD.SIZE);
+    const bytes = packetOf(data, Number.POSITIVE_INFINITY);
+    if (bytes.length > XDP_DATA_MAX) {
+      throw new Refused("ENOMEM", "data_in", `${bytes.length} bytes: at most ${XDP_DATA_MAX}`);
+    }
+    this.arena = arena;
+    const { meta, linear } = layout(this.fields, ctx !== undefined, bytes.length);
+    this.meta = meta;
+    this.head = Buffer.alloc(HEADROOM - meta);
+    this.packet = new Packet(arena, bytes.subarray(0, linear));
+    this.fragments = Buffer.from(bytes.subarray(linear));
+    this.at = arena.place(this.fields, READ);
+    setFields(arena, this.at, [[MD.ingress_ifindex, LOOPBACK]]);
+    this.update();
+  }
+
+  private update(): void {
+    setFields(this.arena, this.at, [
+      [MD.data, this.packet.at + this.meta],
+      [MD.data_end, this.packet.end],
+      [MD.data_meta, this.packet.at],
+    ]);
+  }
+
+  /** LD_ABS and LD_IND are not for packets of this kind. */
+  load(): bigint {
+    return -1n;
+  }
+
+  private get linear(): number {
+    return this.packet.size - this.meta;
+  }
+
+  /** bpf_xdp_get_buff_len() */
+  get length(): number {
+    return this.linear + this.fragments.length;
+  }
+
+  /** The metadata start so much later, or earlier. The caller has checked that there is room. */
+  private move(by: number, meta: number): void {
+    const all = Buffer.concat([this.head, this.packet.bytes()]);
+    const start = this.head.length + by;
+    this.head = all.subarray(0, start);
+    this.meta = meta;
+    this.packet.set(all.subarray(start));
+    this.update();
+  }
+
+  /** bpf_xdp_adjust_head(), with the metadata: whether it could be done. */
+  adjustHead(offset: number): boolean {
+    if (this.head.length + offset < FRAME || offset > this.linear - ETH_HLEN) return false;
+    const meta = this.arena.copy(this.packet.at, this.meta);
+    this.move(offset, this.meta);
+    this.arena.bytes.set(meta, this.packet.at);
+    return true;
+  }
+
+  /** bpf_xdp_adjust_meta() */
+  adjustMeta(offset: number): "EINVAL" | "EACCES" | undefined {
+    const meta = this.meta - offset;
+    if (this.head.length + offset < FRAME || meta < 0) return "EINVAL";
+    if (meta % 4 !== 0) return "EACCES";
+    this.move(offset, meta);
+    return undefined;
+  }
+
+  /** bpf_xdp_adjust_tail() */
+  adjustTail(offset: number): boolean {
+    if (this.fragments.length > 0) return this.adjustFragments(offset);
+    const size = this.packet.size + offset;
+    const room = PAGE - TAILROOM - this.head.length;
+    if (size > room || this.linear + offset < ETH_HLEN) return false;
+    const bytes = Buffer.alloc(size);
+    bytes.set(this.packet.bytes().subarray(0, size));
+    this.packet.set(bytes);
+    this.update();
+    return true;
+  }
+
+  private adjustFragments(offset: number): boolean {
+    const { length } = this.fragments;
+    if (offset >= 0) {
+      const last = length % PAGE || PAGE;
+      if (offset > PAGE - last) return false;
+      this.fragments = Buffer.concat([this.fragments, Buffer.alloc(offset)]);
+      return true;
+    }
+    if (-offset > this.length - ETH_HLEN) return false;
+    const rest = Math.max(0, length + offset);
+    this.fragments = this.fragments.subarray(0, rest);
+    return length + offset >= 0 || this.adjustTail(length + offset);
+  }
+
+  /** Bytes from the start of the packet on; undefined when not all are there. */
+  read(offset: number, size: number): Uint8Array | undefined {
+    if (offset + size > this.length) return undefined;
+    const bytes = Buffer.concat([this.packet.bytes().subarray(this.meta), this.fragments]);
+    return bytes.subarray(offset, offset + size);
+  }
+
+  write(offset: number, data: Uint8Array): boolean {
+    if (offset + data.length > this.length) return false;
+    const linear = data.subarray(0, Math.max(0, this.linear - offset));
+    this.arena.bytes.set(linear, this.packet.at + this.meta + offset);
+    const rest = data.subarray(linear.length);
+    if (rest.length > 0) this.fragments.set(rest, offset + linear.length - this.linear);
+    return true;
+  }
+
+  data(): Uint8Array {
+    return Buffer.concat([this.packet.bytes(), this.fragments]);
+  }
+
+  ctx(): Uint8Array {
+    const ctx = Uint8Array.from(this.fields);
+    const view = new DataView(ctx.buffer);
+    view.setUint32(MD.data, this.meta, true);
+    view.setUint32(MD.data_end, this.packet.size, true);
+    return ctx;
+  }
+}

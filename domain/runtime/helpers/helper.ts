@@ -1,0 +1,16 @@
+import type { Arena } from "../arena.ts";
+import type { Run } from "../run.ts";
+
+/** A machine as its helpers see it. */
+export interface Host {
+  readonly arena: Arena;
+  /** The run under way. */
+  readonly run: Run;
+}
+
+type Helper = (...args: never[]) => unknown;
+/** By number. Addresses and sizes come as signed 32-bit numbers. */
+export type Helpers = Record<number, Helper>;
+
+/** A function of a program: its handle, r1 to r5, the frame pointer. */
+export type Callback = (fn: number, ...rest: [...r: bigint[], sb: number]) => bigint;

@@ -1,0 +1,24 @@
+// The helpers that programs call, as a machine gives them to its programs.
+
+import { csumHelpers } from "./csum.ts";
+import type { Helpers, Host } from "./helper.ts";
+import { mapHelpers } from "./map.ts";
+import { perfHelpers } from "./perf.ts";
+import { ringbufHelpers } from "./ringbuf.ts";
+import { skbHelpers } from "./skb.ts";
+import { stringHelpers } from "./string.ts";
+import { timeHelpers } from "./time.ts";
+import { traceHelpers } from "./trace.ts";
+import { xdpHelpers } from "./xdp.ts";
+
+export const helpersOf = (host: Host): Helpers => ({
+  ...mapHelpers(host),
+  ...timeHelpers(host),
+  ...traceHelpers(host),
+  ...stringHelpers(host),
+  ...ringbufHelpers(host),
+  ...perfHelpers(host),
+  ...csumHelpers(host),
+  ...skbHelpers(host),
+  ...xdpHelpers(host),
+});

@@ -1,0 +1,80 @@
+// Helpers on elements (kernel/bpf/helpers.c, map_iter.c).
+
+import { FRAME_BYTES } from "../../compiler/abi.ts";
+import { ERRNO } from "../../errno.ts";
+import { NONE, READ, round8 } from "../arena.ts";
+import type { RunMap } from "../maps/map.ts";
+import type { Callback, Helpers, Host } from "./helper.ts";
+
+function keyed(host: Host, handle: number, key: number): RunMap {
+  const map = host.run.map(handle);
+  host.arena.readable(key, map.view.key_size);
+  return map;
+}
+
+function elements(host: Host): Helpers {
+  return {
+    // bpf_map_lookup_elem()
+    1: (handle: number, key: number) => keyed(host, handle, key >>> 0).lookup(key >>> 0),
+    // bpf_map_update_elem()
+    2: (handle: number, key: number, value: number, flags: bigint) => {
+      const map = keyed(host, handle, key >>> 0);
+      host.arena.readable(value >>> 0, map.view.value_size);
+      return map.update(key >>> 0, value >>> 0, Number(BigInt.asUintN(64, flags)));
+    },
+    // bpf_map_delete_elem()
+    3: (handle: number, key: number) => keyed(host, handle, key >>> 0).delete(key >>> 0),
+    // bpf_map_lookup_percpu_elem()
+    195: (handle: number, key: number, cpu: number) =>
+      keyed(host, handle, key >>> 0).lookupPercpu(key >>> 0, cpu >>> 0),
+  };
+}
+
+function queues(host: Host): Helpers {
+  const writable = (handle: number, value: number): RunMap => {
+    const map = host.run.map(handle);
+    host.arena.writable(value, map.view.value_size);
+    return map;
+  };
+  return {
+    // bpf_map_push_elem()
+    87: (handle: number, value: number, flags: bigint) => {
+      const map = host.run.map(handle);
+      host.arena.readable(value >>> 0, map.view.value_size);
+      return map.push(value >>> 0, Number(BigInt.asUintN(64, flags)));
+    },
+    // bpf_map_pop_elem()
+    88: (handle: number, value: number) => writable(handle, value >>> 0).pop(value >>> 0),
+    // bpf_map_peek_elem()
+    89: (handle: number, value: number) => writable(handle, value >>> 0).peek(value >>> 0),
+  };
+}
+
+/** bpf_spin_lock(), bpf_spin_unlock(): a run is alone, and its commit is one script. */
+const locks: Helpers = { 93: () => {}, 94: () => {} };
+
+export const mapHelpers = (host: Host): Helpers => ({
+  ...elements(host),
+  ...queues(host),
+  ...locks,
+});
+
+/** bpf_for_each_map_elem(), of a program with this callback. */
+export function forEach(host: Host, callback: () => Callback) {
+  return (handle: number, fn: number, ctx: number, flags: bigint, sb: number): number => {
+    if (flags !== 0n) return -ERRNO.EINVAL;
+    const map = host.run.map(handle);
+    const { arena } = host;
+    const size = map.view.key_size;
+    const key = arena.reserve(size);
+    arena.expose(key, size, READ);
+    const [r1, r2, r4] = [BigInt(map.handle), BigInt(key), BigInt(ctx >>> 0)];
+    const shown = map.each((bytes, value) => {
+      arena.bytes.set(bytes, key);
+      return callback()(fn, r1, r2, BigInt(value), r4, 0n, sb - FRAME_BYTES) !== 0n;
+    });
+    arena.expose(key, round8(size), NONE);
+    arena.retire(key, size);
+    return shown;
+  };
+}

@@ -1,0 +1,139 @@
+// Helpers on packets as struct sk_buff (net/core/filter.c).
+
+import { ERRNO } from "../../errno.ts";
+import { isVlan, swap16 } from "../contexts/ether.ts";
+import { Skb } from "../contexts/skb.ts";
+import { Xdp } from "../contexts/xdp.ts";
+import { Fault } from "../fault.ts";
+import type { Helpers, Host } from "./helper.ts";
+import { csumReplace, csumReplaceTransport } from "./skb_csum.ts";
+
+const { EFAULT, EINVAL, ENOMEM, ENOTSUPP } = ERRNO;
+/** BPF_SKB_MAX_LEN */
+const SKB_MAX = 16064;
+/** KMALLOC_MAX_SIZE */
+const KMALLOC_MAX = 4 << 20;
+const INVALIDATE_HASH = 2n;
+const STORE_FLAGS = 3n;
+const ETH_P_8021Q = 0x8100;
+const TC_ACT_SHOT = 2;
+const TC_ACT_REDIRECT = 7;
+const XDP_ABORTED = 0;
+const XDP_REDIRECT = 4;
+
+/** The packet of the run. */
+function skbOf(host: Host): Skb {
+  const { context } = host.run;
+  if (context instanceof Skb) return context;
+  throw new Fault("memory", "a helper was given no struct sk_buff");
+}
+
+function bytesHelpers(host: Host): Helpers {
+  const { arena } = host;
+  /** Bytes to the program, or zeros and an errno. */
+  const give = (to: number, size: number, bytes: Uint8Array | undefined): number => {
+    arena.writable(to, size);
+    if (bytes !== undefined) arena.bytes.set(bytes, to);
+    else arena.bytes.fill(0, to, to + size);
+    return bytes === undefined ? -EFAULT : 0;
+  };
+  const inside = (skb: Skb, offset: number, size: number): boolean =>
+    offset >= 0 && offset + size <= skb.packet.size;
+  return {
+    // bpf_skb_store_bytes()
+    9: (_ctx: number, offset: number, from: number, length: number, flags: bigint) => {
+      const [skb, size] = [skbOf(host), length >>> 0];
+      arena.readable(from >>> 0, size);
+      if ((flags & ~STORE_FLAGS) !== 0n) return -EINVAL;
+      if (!inside(skb, offset, size)) return -EFAULT;
+      arena.bytes.copyWithin(skb.packet.at + offset, from >>> 0, (from >>> 0) + size);
+      if ((flags & INVALIDATE_HASH) !== 0n) skb.hash = 0;
+      return 0;
+    },
+    // bpf_skb_load_bytes()
+    26: (_ctx: number, offset: number, to: number, length: number) => {
+      const [skb, size] = [skbOf(host), length >>> 0];
+      const at = skb.packet.at + offset;
+      return give(to >>> 0, size, inside(skb, offset, size) ? arena.copy(at, size) : undefined);
+    },
+    // bpf_skb_load_bytes_relative()
+    68: (_ctx: number, offset: number, to: number, length: number, header: bigint) => {
+      const start = (["mac", "net"] as const)[Number(BigInt.asUintN(32, header))];
+      const known = start !== undefined && offset >= 0 && offset <= 0xffff;
+      const size = length >>> 0;
+      return give(to >>> 0, size, known ? skbOf(host).from(start, offset, size) : undefined);
+    },
+    // bpf_l3_csum_replace(), bpf_l4_csum_replace()
+    10: (_ctx: number, offset: number, from: bigint, to: bigint, flags: bigint) =>
+      csumReplace(arena, skbOf(host), offset, from, to, flags),
+    11: (_ctx: number, offset: number, from: bigint, to: bigint, flags: bigint) =>
+      csumReplaceTransport(arena, skbOf(host), offset, from, to, flags),
+    // bpf_csum_update(): of a packet whose sum the device has not made
+    40: () => BigInt(-ENOTSUPP),
+  };
+}
+
+function shapeHelpers(host: Host): Helpers {
+  return {
+    // bpf_skb_vlan_push()
+    18: (_ctx: number, protocol: number, tci: number) => {
+      const given = swap16(protocol & 0xffff);
+      skbOf(host).pushTag(isVlan(given) ? given : ETH_P_8021Q, tci & 0xffff);
+      return 0;
+    },
+    // bpf_skb_vlan_pop()
+    19: () => (skbOf(host).popTag() ? 0 : -ENOMEM),
+    // bpf_skb_change_tail()
+    38: (_ctx: number, length: number, flags: bigint) => {
+      const [skb, size] = [skbOf(host), length >>> 0];
+      if (flags !== 0n || size < skb.network || size > SKB_MAX) return -EINVAL;
+      const bytes = Buffer.alloc(size);
+      bytes.set(skb.packet.bytes().subarray(0, size));
+      skb.replace(bytes);
+      skb.resetGso();
+      return 0;
+    },
+    // bpf_skb_pull_data()
+    39: (_ctx: number, length: number) => (length >>> 0 > skbOf(host).packet.size ? -ENOMEM : 0),
+    // bpf_skb_change_head()
+    43: (_ctx: number, room: number, flags: bigint) => {
+      const skb = skbOf(host);
+      const size = skb.packet.size + room;
+      if (flags !== 0n || room < 0 || (!skb.isGso && size > SKB_MAX)) return -EINVAL;
+      if (size > KMALLOC_MAX) return -ENOMEM;
+      skb.grow(room);
+      return 0;
+    },
+  };
+}
+
+function hashHelpers(host: Host): Helpers {
+  return {
+    // bpf_get_hash_recalc()
+    34: () => {
+      const skb = skbOf(host);
+      if (skb.hash === 0) skb.hash = skb.flowHash();
+      return skb.hash;
+    },
+    // bpf_set_hash_invalid()
+    41: () => {
+      skbOf(host).hash = 0;
+    },
+    // bpf_set_hash()
+    48: (_ctx: number, hash: bigint) => {
+      skbOf(host).hash = Number(BigInt.asUintN(32, hash));
+      return 0n;
+    },
+  };
+}
+
+export const skbHelpers = (host: Host): Helpers => ({
+  ...bytesHelpers(host),
+  ...shapeHelpers(host),
+  ...hashHelpers(host),
+  // bpf_redirect(): only says so, for there is nowhere to go
+  23: (_ifindex: number, flags: bigint) => {
+    if (host.run.context instanceof Xdp) return flags === 0n ? XDP_REDIRECT : XDP_ABORTED;
+    return (flags & ~1n) === 0n ? TC_ACT_REDIRECT : TC_ACT_SHOT;
+  },
+});

@@ -1,0 +1,52 @@
+// Helpers on packets as struct xdp_buff (net/core/filter.c).
+
+import { ERRNO } from "../../errno.ts";
+import { Xdp } from "../contexts/xdp.ts";
+import { Fault } from "../fault.ts";
+import type { Helpers, Host } from "./helper.ts";
+
+const { EFAULT, EINVAL } = ERRNO;
+const OFFSET_MAX = 0xffff;
+
+export function xdpHelpers(host: Host): Helpers {
+  const { arena } = host;
+  const xdp = (): Xdp => {
+    const { context } = host.run;
+    if (context instanceof Xdp) return context;
+    throw new Fault("memory", "a helper was given no struct xdp_buff");
+  };
+  const far = (offset: number, size: number) => offset >>> 0 > OFFSET_MAX || size > OFFSET_MAX;
+  return {
+    // bpf_xdp_adjust_head()
+    44: (_ctx: number, offset: number) => (xdp().adjustHead(offset) ? 0 : -EINVAL),
+    // bpf_redirect_map(): only says where to
+    51: (handle: number, index: number, flags: bigint) =>
+      host.run.map(handle).redirect(index >>> 0, BigInt.asUintN(64, flags)),
+    // bpf_xdp_adjust_meta()
+    54: (_ctx: number, offset: number) => {
+      const errno = xdp().adjustMeta(offset);
+      return errno === undefined ? 0 : -ERRNO[errno];
+    },
+    // bpf_xdp_adjust_tail()
+    65: (_ctx: number, offset: number) => (xdp().adjustTail(offset) ? 0 : -EINVAL),
+    // bpf_xdp_get_buff_len()
+    188: () => BigInt(xdp().length),
+    // bpf_xdp_load_bytes()
+    189: (_ctx: number, offset: number, to: number, length: number) => {
+      const size = length >>> 0;
+      arena.writable(to >>> 0, size);
+      if (far(offset, size)) return -EFAULT;
+      const bytes = xdp().read(offset, size);
+      if (bytes === undefined) return -EINVAL;
+      arena.bytes.set(bytes, to >>> 0);
+      return 0;
+    },
+    // bpf_xdp_store_bytes()
+    190: (_ctx: number, offset: number, from: number, length: number) => {
+      const size = length >>> 0;
+      arena.readable(from >>> 0, size);
+      if (far(offset, size)) return -EFAULT;
+      return xdp().write(offset, arena.copy(from >>> 0, size)) ? 0 : -EINVAL;
+    },
+  };
+}

@@ -1,0 +1,129 @@
+// How values of a map lie in memory: one part, or one for each CPU, a gap behind each part.
+
+import { strideOf } from "../../compiler/abi.ts";
+import { BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG } from "../../isa/uapi.ts";
+import { type Access, type Arena, round8 } from "../arena.ts";
+import type { MapView, Op } from "../job.ts";
+
+/** Size of the numbers that a run adds to values without reading them; 0 when there are several. */
+export type AddSize = 0 | 4 | 8;
+
+export class Layout {
+  readonly parts: number;
+  readonly size: number;
+  /** From a part to the next in memory, and as fetched. */
+  readonly stride: number;
+  readonly pitch: number;
+  readonly access: Access;
+  private readonly arena: Arena;
+
+  constructor(arena: Arena, view: MapView) {
+    this.arena = arena;
+    this.parts = view.cpus ?? 1;
+    this.size = view.value_size;
+    this.stride = strideOf(view);
+    this.pitch = view.cpus === undefined ? view.value_size : round8(view.value_size);
+    this.access = {
+      read: (view.map_flags & BPF_F_WRONLY_PROG) === 0,
+      write: (view.map_flags & BPF_F_RDONLY_PROG) === 0,
+    };
+  }
+
+  /** Bytes of a value in memory. */
+  get extent(): number {
+    return this.parts * this.stride;
+  }
+
+  /** Bytes of a value as fetched. */
+  get length(): number {
+    return this.parts * this.pitch;
+  }
+
+  /** A new place for a value, zeros when none is given. */
+  place(value?: Uint8Array): number {
+    const at = this.arena.reserve(this.extent);
+    this.fill(at, value);
+    return at;
+  }
+
+  fill(at: number, value?: Uint8Array): void {
+    for (let part = 0; part < this.parts; part++) {
+      const from = part * this.pitch;
+      this.arena.expose(at + part * this.stride, this.size, this.access);
+      if (value !== undefined) {
+        this.arena.bytes.set(value.subarray(from, from + this.pitch), at + part * this.stride);
+      }
+    }
+  }
+
+  /** Many values, each of one part, at strides from `at` on. */
+  fillAll(at: number, count: number, values: Uint8Array): void {
+    const byWords = this.size % 4 === 0 && values.byteOffset % 4 === 0;
+    const unit = byWords ? 4 : 1;
+    const to = byWords ? this.arena.words : this.arena.bytes;
+    const from = byWords
+      ? new Uint32Array(values.buffer, values.byteOffset, (count * this.size) / 4)
+      : values;
+    scatter(to, at / unit, from, count, this.size / unit, this.stride / unit);
+    this.arena.exposeAll(at, count, this.stride, this.size, this.access);
+  }
+
+  retire(at: number): void {
+    this.arena.retire(at, this.extent);
+  }
+
+  /** The value as it would be fetched. */
+  read(at: number): Uint8Array {
+    if (this.parts === 1) return this.arena.copy(at, this.pitch);
+    const value = new Uint8Array(this.length);
+    for (let part = 0; part < this.parts; part++) {
+      value.set(this.arena.copy(at + part * this.stride, this.pitch), part * this.pitch);
+    }
+    return value;
+  }
+
+  equals(at: number, value: Uint8Array): boolean {
+    for (let part = 0; part < this.parts; part++) {
+      const from = part * this.pitch;
+      const fetched = value.subarray(from, from + this.pitch);
+      if (!this.arena.equals(at + part * this.stride, fetched)) return false;
+    }
+    return true;
+  }
+
+  /** What was added to the value, number by number; undefined when it is not sums that differ. */
+  added(map: number, key: Uint8Array, at: number, value: Uint8Array, size: AddSize) {
+    if (size === 0) return undefined;
+    const ops: Op[] = [];
+    for (let part = 0; part < this.parts; part++) {
+      const whole = this.size - (this.size % size);
+      for (let within = 0; within < whole; within += size) {
+        const offset = part * this.pitch + within;
+        const place = at + part * this.stride + within;
+        const delta = difference(this.arena.bytes, place, value, offset, size);
+        if (delta !== 0n) ops.push({ op: "add", map, key, offset, size, delta });
+      }
+      const rest = value.subarray(part * this.pitch + whole, part * this.pitch + this.size);
+      if (!this.arena.equals(at + part * this.stride + whole, rest)) return undefined;
+    }
+    return ops;
+  }
+}
+
+/** Items of `size` one after the other to places `stride` apart. */
+function scatter(
+  to: Uint32Array | Uint8Array,
+  at: number,
+  from: Uint32Array | Uint8Array,
+  ...[count, size, stride]: [count: number, size: number, stride: number]
+): void {
+  for (let i = 0, start = at, next = 0; i < count; i++, start += stride) {
+    for (let place = start; place < start + size; place++) to[place] = from[next++] as number;
+  }
+}
+
+function difference(now: Buffer, at: number, then: Uint8Array, offset: number, size: 4 | 8) {
+  const old = new DataView(then.buffer, then.byteOffset + offset, size);
+  if (size === 4) return BigInt((now.readUInt32LE(at) - old.getUint32(0, true)) >>> 0);
+  return BigInt.asUintN(64, now.readBigUInt64LE(at) - old.getBigUint64(0, true));
+}

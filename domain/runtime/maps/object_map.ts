@@ -1,0 +1,50 @@
+// Maps whose values programs cannot change: of objects, a value being an id of 4 bytes, or of where packets go.
+
+import { Missing } from "../fault.ts";
+import type { MapView } from "../job.ts";
+import { buffer, type IndexKey, indexKey } from "./index_key.ts";
+import { type Effects, RunMap, type Surroundings } from "./map.ts";
+
+interface Slot {
+  key: Uint8Array;
+  value: Uint8Array | null;
+}
+
+export abstract class Slots extends RunMap {
+  private readonly index = new Map<IndexKey, Slot>();
+  private readonly asked = new Set<Slot>();
+
+  constructor(run: Surroundings, view: MapView, handle: number) {
+    super(run, view, handle);
+    for (const slot of view.elements) {
+      this.index.set(indexKey(buffer(slot.key), 0, view.key_size), slot);
+    }
+  }
+
+  /** What is in the slot of this key, which is bytes; null when it is empty. @throws Missing */
+  protected value(key: Buffer): Uint8Array | null {
+    const k = indexKey(key, 0, this.view.key_size);
+    const slot = this.index.get(k) ?? this.absent(k, key);
+    this.asked.add(slot);
+    return slot.value;
+  }
+
+  protected id(key: Buffer): number | null {
+    const value = this.value(key);
+    return value === null ? null : buffer(value).readUInt32LE(0);
+  }
+
+  private absent(k: IndexKey, bytes: Buffer): Slot {
+    const key = Uint8Array.from(bytes);
+    if (!this.view.whole) throw new Missing({ map: this.view.id, key });
+    this.run.charge(key.length);
+    const slot = { key, value: null };
+    this.index.set(k, slot);
+    return slot;
+  }
+
+  override finish({ reads }: Effects): void {
+    const map = this.view.id;
+    for (const { key, value } of this.asked) reads.push({ map, key, value });
+  }
+}

@@ -1,0 +1,33 @@
+// Maps that bpf_redirect_map() goes by (__bpf_xdp_redirect_map() in include/linux/filter.h).
+
+import { Layout } from "./layout.ts";
+import { Slots } from "./object_map.ts";
+
+/** Bits that are the answer on a miss. */
+const ACTION_MASK = 3n;
+export const BPF_F_BROADCAST = 8n;
+export const BPF_F_EXCLUDE_INGRESS = 16n;
+const XDP_ABORTED = 0;
+const XDP_REDIRECT = 4;
+
+export abstract class Redirect extends Slots {
+  /** Beside the action. */
+  protected abstract readonly flagMask: bigint;
+  private readonly places = new Map<Uint8Array, number>();
+
+  override lookup(key: number): number {
+    const value = this.value(this.arena.bytes.subarray(key, key + 4));
+    if (value === null) return 0;
+    const at = this.places.get(value) ?? new Layout(this.arena, this.view).place(value);
+    this.places.set(value, at);
+    return at;
+  }
+
+  override redirect(index: number, flags: bigint): number {
+    if ((flags & ~(ACTION_MASK | this.flagMask)) !== 0n) return XDP_ABORTED;
+    const key = Buffer.alloc(4);
+    key.writeUInt32LE(index);
+    const hit = this.value(key) !== null || (flags & BPF_F_BROADCAST) !== 0n;
+    return hit ? XDP_REDIRECT : Number(flags & ACTION_MASK);
+  }
+}

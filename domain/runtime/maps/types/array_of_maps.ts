@@ -1,0 +1,12 @@
+// BPF_MAP_TYPE_ARRAY_OF_MAPS (kernel/bpf/arraymap.c): a lookup leads to the inner map.
+
+import { Slots } from "../object_map.ts";
+
+export class ArrayOfMaps extends Slots {
+  override lookup(key: number): number {
+    const bytes = this.arena.bytes.subarray(key, key + 4);
+    if (bytes.readUInt32LE(0) >= this.view.max_entries) return 0;
+    const id = this.id(bytes);
+    return id === null ? 0 : this.run.handleOf(id);
+  }
+}

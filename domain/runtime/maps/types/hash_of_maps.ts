@@ -1,0 +1,10 @@
+// BPF_MAP_TYPE_HASH_OF_MAPS (kernel/bpf/hashtab.c): a lookup leads to the inner map.
+
+import { Slots } from "../object_map.ts";
+
+export class HashOfMaps extends Slots {
+  override lookup(key: number): number {
+    const id = this.id(this.arena.bytes.subarray(key, key + this.view.key_size));
+    return id === null ? 0 : this.run.handleOf(id);
+  }
+}

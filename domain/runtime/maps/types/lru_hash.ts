@@ -1,0 +1,37 @@
+// BPF_MAP_TYPE_LRU_HASH (kernel/bpf/hashtab.c): never full, for room is made when the run commits; until
+// then the run sees all that it has seen.
+
+import { Lru } from "../lru_log.ts";
+import type { Effects } from "../map.ts";
+import type { Entry } from "../tracked_element.ts";
+import { Hash } from "./hash.ts";
+
+export class LruHash extends Hash {
+  private readonly lru = new Lru();
+
+  protected override blind(): boolean {
+    return true;
+  }
+
+  protected override full(): number {
+    return 0;
+  }
+
+  protected override used(entry: Entry): void {
+    this.lru.touch(entry);
+  }
+
+  protected override store(entry: Entry, value: number): void {
+    super.store(entry, value, false);
+    this.lru.change("update", entry);
+  }
+
+  protected override remove(entry: Entry): void {
+    super.remove(entry);
+    this.lru.change("delete", entry);
+  }
+
+  protected override changes({ ops }: Effects): void {
+    ops.push(...this.lru.ops(this.view.id, this.layout));
+  }
+}

@@ -1,0 +1,18 @@
+// BPF_MAP_TYPE_PERF_EVENT_ARRAY (kernel/bpf/arraymap.c): its slots are empty, always.
+
+import { ERRNO } from "../../../errno.ts";
+import { RunMap } from "../map.ts";
+
+const INDEX_MASK = 0xffff_ffffn;
+const BPF_F_CURRENT_CPU = INDEX_MASK;
+
+export class PerfEventArray extends RunMap {
+  /** bpf_event_output() */
+  output(flags: bigint): number {
+    const index = flags & INDEX_MASK;
+    const at = index === BPF_F_CURRENT_CPU ? this.run.cpu : Number(index);
+    return at < this.view.max_entries ? -ERRNO.ENOENT : -ERRNO.E2BIG;
+  }
+
+  override finish(): void {}
+}

@@ -1,0 +1,100 @@
+// BPF_MAP_TYPE_RINGBUF (kernel/bpf/ringbuf.c): records in the order of their reservation. A discarded one
+// takes room until the run ends.
+
+import { ERRNO } from "../../../errno.ts";
+import { BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RINGBUF_HDR_SZ } from "../../../isa/uapi.ts";
+import { NONE, READ_WRITE, round8 } from "../../arena.ts";
+import { Fault } from "../../fault.ts";
+import type { MapView } from "../../job.ts";
+import { type Effects, RunMap, type Surroundings } from "../map.ts";
+
+/** BPF_RB_AVAIL_DATA and so on: what bpf_ringbuf_query() tells. */
+const AVAIL_DATA = 0n;
+const RING_SIZE = 1n;
+const CONS_POS = 2n;
+const PROD_POS = 3n;
+
+interface Sample {
+  size: number;
+  /** null: reserved, or discarded. */
+  data: Uint8Array | null;
+  flags: number;
+}
+
+export class Ringbuf extends RunMap {
+  private producer: number;
+  private readonly consumer: number;
+  private readonly samples: Sample[] = [];
+  private readonly reserved = new Map<number, Sample>();
+  /** The run depends on where producer and consumer were. */
+  private queried = false;
+
+  constructor(run: Surroundings, view: MapView, handle: number) {
+    super(run, view, handle);
+    this.producer = view.producer ?? 0;
+    this.consumer = view.consumer ?? 0;
+  }
+
+  /** __bpf_ringbuf_reserve() */
+  private claim(size: number): Sample | undefined {
+    const after = this.producer + round8(size + BPF_RINGBUF_HDR_SZ);
+    if (after - this.consumer > this.view.max_entries - 1) {
+      this.queried = true;
+      return undefined;
+    }
+    this.run.charge(size);
+    this.producer = after;
+    const sample: Sample = { size, data: null, flags: 0 };
+    this.samples.push(sample);
+    return sample;
+  }
+
+  output(data: number, size: number, flags: number): number {
+    if (flags > BPF_RB_NO_WAKEUP + BPF_RB_FORCE_WAKEUP) return -ERRNO.EINVAL;
+    const sample = this.claim(size);
+    if (sample === undefined) return -ERRNO.EAGAIN;
+    sample.data = this.arena.copy(data, size);
+    sample.flags = flags;
+    return 0;
+  }
+
+  /** Where the record is written; 0 when there is no room. */
+  reserve(size: number, flags: number): number {
+    const sample = flags === 0 ? this.claim(size) : undefined;
+    if (sample === undefined) return 0;
+    const at = this.arena.reserve(size);
+    this.arena.expose(at, size, READ_WRITE);
+    this.reserved.set(at, sample);
+    return at;
+  }
+
+  /** Whether the record was reserved here; `keep`: submitted, else discarded. */
+  commit(at: number, flags: number, keep: boolean): boolean {
+    const sample = this.reserved.get(at);
+    if (sample === undefined) return false;
+    if (keep) sample.data = this.arena.copy(at, sample.size);
+    sample.flags = flags & (BPF_RB_NO_WAKEUP | BPF_RB_FORCE_WAKEUP);
+    this.reserved.delete(at);
+    this.arena.expose(at, round8(sample.size), NONE);
+    this.arena.retire(at, sample.size);
+    return true;
+  }
+
+  query(what: bigint): bigint {
+    if (what === RING_SIZE) return BigInt(this.view.max_entries);
+    if (what > PROD_POS) return 0n;
+    this.queried = true;
+    if (what === AVAIL_DATA) return BigInt(this.producer - this.consumer);
+    return BigInt(what === CONS_POS ? this.consumer : this.producer);
+  }
+
+  override finish({ reads, ops }: Effects): void {
+    const map = this.view.id;
+    if (this.reserved.size > 0) throw new Fault("memory", "a reserved record was not submitted");
+    const producer = this.view.producer ?? 0;
+    if (this.queried) reads.push({ map, producer, consumer: this.consumer });
+    for (const { data, flags } of this.samples) {
+      if (data !== null) ops.push({ op: "output", map, data, flags });
+    }
+  }
+}

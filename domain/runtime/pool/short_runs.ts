@@ -1,0 +1,86 @@
+import type { Unit } from "../../compiler/abi.ts";
+import { helperName } from "../../isa/helpers.ts";
+import { decode, type Insn, isCall, isHelperCall, isJump, target } from "../../isa/insn.ts";
+import type { Job, MapView, Need, Outcome } from "../job.ts";
+import type { Machine } from "../machine.ts";
+
+/**
+ * Runs short programs in the thread of the event loop: to send one to another thread and back takes many
+ * times as long as the run. Short is what cannot take long whatever it is given: so few instructions that
+ * only go forward, helpers that work on a few bytes, a few repetitions, small maps.
+ */
+
+const INSNS_MAX = 256;
+const REPEAT_MAX = 64;
+const BYTES_MAX = 65_536;
+/** V8 gives the room of compiled code back late; more programs than these run in threads. */
+const PROGRAMS_MAX = 512;
+
+const HELPERS: ReadonlySet<string> = new Set([
+  ...["bpf_map_lookup_elem", "bpf_map_update_elem", "bpf_map_delete_elem", "bpf_ktime_get_ns"],
+  ...["bpf_get_prandom_u32", "bpf_get_smp_processor_id", "bpf_redirect"],
+]);
+
+function isShort({ insns }: Unit): boolean {
+  const bytes = Buffer.from(insns.buffer, insns.byteOffset, insns.length);
+  const decoded = decode(bytes);
+  return decoded.length <= INSNS_MAX && decoded.every(takesLittle);
+}
+
+function takesLittle(insn: Insn, at: number): boolean {
+  if (isCall(insn)) return isHelperCall(insn) && HELPERS.has(helperName(insn.imm));
+  return !isJump(insn) || target(insn, at) > at;
+}
+
+function bytesOf({ elements, bytes, key_size, value_size, cpus = 1 }: MapView): number {
+  return elements.length * (key_size + value_size * cpus) + (bytes?.length ?? 0);
+}
+
+const copyOf = (need: Need): Need =>
+  "key" in need ? { ...need, key: Uint8Array.from(need.key) } : need;
+
+/** What lies in the machine's memory, which the next run overwrites, is copied. */
+function detached(outcome: Outcome): Outcome {
+  if (outcome.kind === "need") return { kind: "need", needs: outcome.needs.map(copyOf) };
+  if (outcome.kind !== "done") return outcome;
+  const { data, ctx } = outcome;
+  return { ...outcome, data: Uint8Array.from(data), ctx: ctx && Uint8Array.from(ctx) };
+}
+
+export class ShortRuns {
+  #machine: Machine | undefined;
+  /** By the keys of the programs seen: whether they run here. */
+  readonly #programs = new Map<string, boolean>();
+  #compiled = 0;
+
+  /** Loads the machine, which the service's start does not wait for. */
+  async load(): Promise<void> {
+    const { Machine } = await import("../machine.ts");
+    this.#machine ??= new Machine();
+  }
+
+  accepts({ programs, maps, repeat }: Job): boolean {
+    if (this.#machine === undefined || repeat > REPEAT_MAX) return false;
+    for (const { key, unit } of programs) {
+      if (!(this.#programs.get(key) ?? this.#learn(key, unit))) return false;
+    }
+    let bytes = 0;
+    for (const map of maps) bytes += bytesOf(map);
+    return bytes <= BYTES_MAX;
+  }
+
+  #learn(key: string, unit: Unit | undefined): boolean {
+    if (unit === undefined || this.#compiled >= PROGRAMS_MAX) return false;
+    const short = isShort(unit);
+    if (short) this.#compiled += 1;
+    // Of long ones as many are remembered: to look again is cheap beside a thread.
+    if (short || this.#programs.size < 2 * PROGRAMS_MAX) this.#programs.set(key, short);
+    return short;
+  }
+
+  /** @throws TooLarge for a program that cannot be compiled. */
+  run(job: Job): Outcome {
+    if (this.#machine === undefined) throw new TypeError("the machine is not loaded");
+    return detached(this.#machine.execute(job));
+  }
+}

@@ -1,0 +1,17 @@
+/** What a C-like text has declared so far. */
+
+import type { Aligned } from "./layout.ts";
+
+export class Scope {
+  readonly typedefs: Map<string, Aligned>;
+  /** By keyword and tag: "struct flow". */
+  readonly tags: Map<string, Aligned>;
+  readonly constants: Map<string, bigint>;
+
+  /** Sees what `outer` declares, and adds nothing to it. */
+  constructor(outer?: Scope) {
+    this.typedefs = new Map(outer?.typedefs);
+    this.tags = new Map(outer?.tags);
+    this.constants = new Map(outer?.constants);
+  }
+}

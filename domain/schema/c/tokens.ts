@@ -1,0 +1,114 @@
+/** The words of a C-like text, read one by one, with the place of each for the errors. */
+
+import { MAX_NAME, SchemaError } from "../limits.ts";
+
+export interface Token {
+  readonly kind: "name" | "number" | "mark" | "end";
+  readonly text: string;
+  readonly at: number;
+}
+
+export const MAX_TEXT = 64 << 10;
+
+const BLANK = /\s+|\/\/[^\n]*/y;
+const WORD = /([A-Za-z_]\w*)|(\d\w*)|<<|[{}()[\];:,=*-]/y;
+const KEYWORDS = new Set([
+  ...["struct", "union", "enum", "typedef", "const", "volatile", "restrict", "static", "extern"],
+  ...["char", "short", "int", "long", "signed", "unsigned", "float", "double", "void", "bool"],
+  ...["_Bool", "__int128", "sizeof", "__attribute__", "__packed", "__aligned"],
+]);
+
+export class Tokens {
+  readonly #text: string;
+  #at = 0;
+  #next: Token;
+
+  constructor(text: string) {
+    if (Buffer.byteLength(text) > MAX_TEXT) throw new SchemaError(`longer than ${MAX_TEXT} bytes`);
+    this.#text = text;
+    this.#next = this.#read();
+  }
+
+  get next(): Token {
+    return this.#next;
+  }
+
+  get ended(): boolean {
+    return this.#next.kind === "end";
+  }
+
+  take(): Token {
+    const token = this.#next;
+    this.#next = this.#read();
+    return token;
+  }
+
+  accept(text: string): boolean {
+    if (this.#next.text !== text) return false;
+    this.take();
+    return true;
+  }
+
+  expect(text: string): void {
+    if (!this.accept(text)) throw this.unexpected(`"${text}"`);
+  }
+
+  /** The name that comes next, unless it is one of C's own words. */
+  acceptName(): Token | undefined {
+    const { kind, text } = this.#next;
+    return kind === "name" && !KEYWORDS.has(text) ? this.take() : undefined;
+  }
+
+  unexpected(wanted: string): SchemaError {
+    const found = this.ended ? "the end" : JSON.stringify(this.#next.text);
+    return this.fault(this.#next, `expected ${wanted}, found ${found}`);
+  }
+
+  fault(token: Pick<Token, "at">, message: string, code?: SchemaError["code"]): SchemaError {
+    const before = this.#text.slice(0, token.at);
+    const line = before.split("\n").length;
+    const column = token.at - before.lastIndexOf("\n");
+    return new SchemaError(`line ${line}, column ${column}: ${message}`, code);
+  }
+
+  /** What `build` refuses is the fault of this token. */
+  blame<T>(token: Token, build: () => T): T {
+    try {
+      return build();
+    } catch (error) {
+      if (error instanceof SchemaError) throw this.fault(token, error.message, error.code);
+      throw error;
+    }
+  }
+
+  #read(): Token {
+    this.#skip();
+    const at = this.#at;
+    if (at === this.#text.length) return { kind: "end", text: "", at };
+    WORD.lastIndex = at;
+    const [text, name, number] = WORD.exec(this.#text) ?? [];
+    if (text === undefined) throw this.fault({ at }, `unexpected ${this.#character(at)}`);
+    if (text.length > MAX_NAME) throw this.fault({ at }, `a word of more than ${MAX_NAME} letters`);
+    this.#at += text.length;
+    return { kind: name ? "name" : number ? "number" : "mark", text, at };
+  }
+
+  #character(at: number): string {
+    return JSON.stringify(String.fromCodePoint(this.#text.codePointAt(at) ?? 0));
+  }
+
+  #skip(): void {
+    for (;;) {
+      BLANK.lastIndex = this.#at;
+      if (BLANK.test(this.#text)) this.#at = BLANK.lastIndex;
+      else if (this.#text.startsWith("/*", this.#at)) this.#at = this.#endOfComment();
+      else return;
+    }
+  }
+
+  #endOfComment(): number {
+    const end = this.#text.indexOf("*/", this.#at + 2);
+    if (end < 0) throw this.fault({ at: this.#at }, "a comment without an end");
+    return end + 2;
+  }
+}

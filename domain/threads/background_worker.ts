@@ -1,0 +1,95 @@
+import { parentPort, type Worker, workerData } from "node:worker_threads";
+import { Errno, type More } from "../errno.ts";
+import { workerThread } from "./worker_thread.ts";
+
+/** Work that would hold up the event loop, in a thread of its own. */
+
+type Told<T> =
+  | { value: T }
+  | { errno: Errno["code"]; detail: string; more: More }
+  | { error: string };
+
+/** ms; Linux takes about one second for its million instructions. */
+const LIMIT = 10_000;
+/** Pieces that wait for a thread; Linux, too, answers EAGAIN, and clients come again. */
+const WAITING_MAX = 64;
+
+/**
+ * A thread costs nothing until its first piece of work, and never keeps the process alive.
+ * Invariant: one piece at a time, in the order in which they came.
+ */
+export class Aside<Asked> {
+  readonly #url: string;
+  #thread: Worker | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  /** @param url of a module that serves() this. */
+  constructor(url: string) {
+    this.#url = url;
+  }
+
+  /** Resolves to undefined when it takes too long. @throws EAGAIN: too many are waiting. */
+  ask<T>(asked: Asked): Promise<T | undefined> {
+    if (this.#waiting >= WAITING_MAX) {
+      throw new Errno("EAGAIN", `${WAITING_MAX} requests are waiting for a thread`);
+    }
+    this.#waiting += 1;
+    const left = () => {
+      this.#waiting -= 1;
+    };
+    const turn = this.#last.then(() => this.#now<T>(asked));
+    this.#last = turn.then(left, left);
+    return turn;
+  }
+
+  #now<T>(asked: Asked): Promise<T | undefined> {
+    this.#thread ??= workerThread(this.#url, { workerData: this.#url });
+    const worker = this.#thread;
+    return new Promise((resolve, reject) => {
+      const over = () => {
+        clearTimeout(timer);
+        worker.off("message", done).off("error", fail);
+      };
+      const fail = (error: Error) => {
+        this.#thread = undefined;
+        over();
+        reject(error);
+      };
+      const done = (told: Told<T>) => {
+        over();
+        if ("value" in told) resolve(told.value);
+        else if ("errno" in told) reject(new Errno(told.errno, told.detail, told.more));
+        else reject(new Error(told.error));
+      };
+      const timer = setTimeout(() => {
+        this.#thread = undefined;
+        over();
+        void worker.terminate();
+        resolve(undefined);
+      }, LIMIT);
+      worker.once("message", done).once("error", fail);
+      worker.postMessage(asked);
+    });
+  }
+}
+
+function told<T>(work: () => T): Told<T> {
+  try {
+    return { value: work() };
+  } catch (error) {
+    if (!(error instanceof Errno)) return { error: String((error as Error).stack ?? error) };
+    const { code, message: detail, log, pointer } = error;
+    return {
+      errno: code,
+      detail,
+      more: { ...(log ? { log } : {}), ...(pointer ? { pointer } : {}) },
+    };
+  }
+}
+
+/** In the thread of this module, and nowhere else. */
+export function serves<Asked>(url: string, answer: (asked: Asked) => unknown): void {
+  if (workerData !== url) return;
+  parentPort?.on("message", (asked: Asked) => parentPort?.postMessage(told(() => answer(asked))));
+}

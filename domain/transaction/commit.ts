@@ -1,0 +1,49 @@
+import { type Packed, pack } from "../redis/msgpack.ts";
+import type { Op, Read } from "../runtime/job.ts";
+import type { Seen } from "./map_snapshot.ts";
+
+/** What a run read and did, as domain/lua/test_run/run_commit.lua takes it. */
+
+function packedRead(read: Read, maps: ReadonlyMap<number, Seen>): Packed {
+  if ("full" in read) return [read.map, "full"];
+  if ("producer" in read) return [read.map, "positions", read.producer, read.consumer];
+  if ("unchanged" in read) return [read.map, "unchanged", maps.get(read.map)?.revision ?? 0];
+  if ("present" in read) return [read.map, "present", read.key, read.present ? 1 : 0];
+  const matched = read.matched ? [read.matched] : [];
+  return [read.map, "value", read.key, read.value ?? false, ...matched];
+}
+
+function numbers(delta: bigint, size: number): Buffer {
+  const out = Buffer.alloc(8);
+  out.writeBigUInt64LE(BigInt.asUintN(64, delta));
+  return out.subarray(0, size);
+}
+
+function packedOp(op: Op): Packed {
+  switch (op.op) {
+    case "update":
+      return [op.map, op.op, op.key, op.value, op.flags];
+    case "write":
+      return [op.map, op.op, op.key, op.value];
+    case "add":
+      return [op.map, op.op, op.key, op.offset, numbers(op.delta, op.size)];
+    case "delete":
+    case "touch":
+      return [op.map, op.op, op.key];
+    case "push":
+      return [op.map, op.op, op.value, op.flags];
+    case "pop":
+      return [op.map, op.op];
+    case "output":
+      return [op.map, op.op, op.data, op.flags];
+  }
+}
+
+/** What run_commit.lua compares and does. */
+export function packCommit(
+  reads: readonly Read[],
+  ops: readonly Op[],
+  maps: ReadonlyMap<number, Seen>,
+): Buffer {
+  return pack([reads.map((read) => packedRead(read, maps)), ops.map(packedOp)]);
+}

@@ -1,0 +1,88 @@
+import { einval } from "../errno.ts";
+
+/** Contexts by the names of their fields (linux/bpf.h): those that a caller may set and gets back. */
+
+/** Offset, bytes, and for an array how many of them. */
+type Field = readonly [offset: number, size: 4 | 8, count?: number];
+
+interface Struct {
+  bytes: number;
+  fields: Readonly<Record<string, Field>>;
+}
+
+const SK_BUFF: Struct = {
+  bytes: 192,
+  fields: {
+    mark: [8, 4],
+    priority: [32, 4],
+    ingress_ifindex: [36, 4],
+    ifindex: [40, 4],
+    cb: [48, 4, 5],
+    tstamp: [152, 8],
+    wire_len: [160, 4],
+    gso_segs: [164, 4],
+    gso_size: [176, 4],
+    hwtstamp: [184, 8],
+  },
+};
+
+const XDP_MD: Struct = {
+  bytes: 24,
+  fields: {
+    data: [0, 4],
+    data_end: [4, 4],
+    data_meta: [8, 4],
+    ingress_ifindex: [12, 4],
+    rx_queue_index: [16, 4],
+    egress_ifindex: [20, 4],
+  },
+};
+
+const structOf = (progType: string): Struct => (progType === "xdp" ? XDP_MD : SK_BUFF);
+
+export type FieldValue = number | string | number[];
+export type Fields = Record<string, FieldValue>;
+
+function put(into: Buffer, [offset, size, count]: Field, value: FieldValue, pointer: string): void {
+  const items = Array.isArray(value) ? value : [value];
+  if (Array.isArray(value) !== (count !== undefined) || items.length > (count ?? 1)) {
+    throw einval(
+      count === undefined ? "one number is wanted" : `a list of up to ${count} numbers is wanted`,
+      pointer,
+    );
+  }
+  for (const [i, item] of items.entries()) {
+    const number = BigInt(item);
+    if (number >> BigInt(8 * size) !== 0n)
+      throw einval(`more than ${size} bytes can hold`, pointer);
+    if (size === 8) into.writeBigUInt64LE(number, offset);
+    else into.writeUInt32LE(Number(number), offset + 4 * i);
+  }
+}
+
+/** @param packet its bytes: where data ends unless told otherwise. @throws EINVAL with the field. */
+export function contextBytes(progType: string, given: Fields, packet: number): Buffer {
+  const { bytes, fields } = structOf(progType);
+  const context = Buffer.alloc(bytes);
+  if (fields.data_end) context.writeUInt32LE(packet, fields.data_end[0]);
+  for (const [name, value] of Object.entries(given)) {
+    const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
+    const pointer = `/body/ctx_in/${name}`;
+    if (!field) throw einval(`one of ${Object.keys(fields).join(", ")} is wanted`, pointer);
+    put(context, field, value, pointer);
+  }
+  return context;
+}
+
+/** Fields of 8 bytes are decimal digits. */
+export function contextFields(progType: string, context: Uint8Array): Fields {
+  const { fields } = structOf(progType);
+  const from = Buffer.from(context.buffer, context.byteOffset, context.length);
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, [offset, size, count]]) => {
+      if (size === 8) return [name, String(from.readBigUInt64LE(offset))];
+      const all = Array.from({ length: count ?? 1 }, (_, i) => from.readUInt32LE(offset + 4 * i));
+      return [name, count === undefined ? (all[0] ?? 0) : all];
+    }),
+  );
+}

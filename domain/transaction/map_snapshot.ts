@@ -1,0 +1,74 @@
+import { bytes, list, number, record, text } from "../redis/command.ts";
+import { RUN_MAP } from "../redis/records.ts";
+import type { Value } from "../redis/script.ts";
+import type { MapView } from "../runtime/job.ts";
+
+/** Maps as domain/lua/test_run/run_snapshot.lua shows them. */
+
+type Element = MapView["elements"][number];
+const NO_KEY = Buffer.alloc(0);
+
+function elements(type: string, whole: boolean, items: Value[]): Element[] {
+  if (type === "queue" || type === "stack") {
+    return items.map((value) => ({ key: NO_KEY, value: bytes(value) }));
+  }
+  const step = whole ? 2 : 3;
+  return Array.from({ length: items.length / step }, (_, i) => {
+    const [key, value, matched] = items.slice(i * step, i * step + step);
+    const element = { key: bytes(key), value: (value as Buffer | null) ?? null };
+    return matched ? { ...element, matched: bytes(matched) } : element;
+  });
+}
+
+export interface Seen {
+  view: MapView;
+  revision: number;
+}
+
+/** Offsets, as a map's record has them. */
+export const locksOf = (text: string) => ({ locks: text.split(",").map(Number) });
+
+/** A map by RUN_MAP; bytes: of a value on all CPUs. */
+export function attributes(row: Value | undefined) {
+  const map = record(RUN_MAP, list(row));
+  const map_type = text(map.type);
+  const value_size = number(map.value_size);
+  const bytes = number(map.value_bytes);
+  return {
+    id: number(map.id),
+    map_type,
+    key_size: number(map.key_size),
+    value_size,
+    max_entries: number(map.max_entries),
+    map_flags: number(map.flags),
+    ...(map_type.includes("percpu") ? { cpus: bytes / (Math.ceil(value_size / 8) * 8) } : {}),
+    ...(map.locks ? locksOf(text(map.locks)) : {}),
+    bytes,
+  };
+}
+
+/** All values of an array, with the zeros at its end that were never written. */
+function image(stored: Buffer, length: number): Uint8Array {
+  if (stored.length === length) return stored;
+  const all = new Uint8Array(length);
+  all.set(stored);
+  return all;
+}
+
+/** undefined for a map that is gone. */
+export function seen(row: Value): Seen | undefined {
+  if (row === null) return undefined;
+  const [about, revision, entries, positions, whole, shown] = list(row);
+  const { bytes: size, ...attr } = attributes(about);
+  const [producer, consumer] = list(positions).map(number);
+  const known = {
+    ...attr,
+    entries: number(entries),
+    whole: whole === 1,
+    ...(producer === undefined ? {} : { producer, consumer: consumer ?? 0 }),
+  };
+  const view = Buffer.isBuffer(shown)
+    ? { ...known, elements: [], bytes: image(shown, size * attr.max_entries) }
+    : { ...known, elements: elements(attr.map_type, whole === 1, list(shown)) };
+  return { view, revision: number(revision) };
+}

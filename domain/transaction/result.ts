@@ -1,0 +1,66 @@
+import { Errno, type ErrnoName, type More } from "../errno.ts";
+import type { Done, Seed } from "../runtime/job.ts";
+import { contextFields, type Fields } from "./context_fields.ts";
+
+/** What a run answers, and the record of an Idempotency-Key keeps. */
+
+/** Bytes are hex, as the record of an Idempotency-Key keeps them. */
+export interface RunResult {
+  retval: number;
+  data: string;
+  ctx: string | Fields | undefined;
+  /** ns per repetition. */
+  duration: number;
+  seed: Seed;
+  trace: string[];
+  /** Ids of the programs run, in order. */
+  programs: number[];
+}
+
+/** An Errno as data. */
+interface Failed {
+  errno: ErrnoName;
+  detail: string;
+  more: More;
+}
+
+export type Answer = RunResult | Failed;
+
+function hex(data: Uint8Array): string {
+  return Buffer.from(data.buffer, data.byteOffset, data.length).toString("hex");
+}
+
+/** What trace_pipe would show: a line ends in one newline, whoever writes it. */
+const line = (text: string): string => text.replace(/\n$/, "");
+
+/** @param given the context: told as it was given, as bytes or by its fields. */
+export function result(
+  done: Done,
+  given: Buffer | Fields | undefined,
+  seed: Seed,
+  type: string,
+): RunResult {
+  const { retval, duration, trace, chain } = done;
+  const plain = given === undefined || Buffer.isBuffer(given);
+  const ctx = done.ctx && (plain ? hex(done.ctx) : contextFields(type, done.ctx));
+  return {
+    retval,
+    data: hex(done.data),
+    ctx,
+    duration,
+    seed,
+    trace: trace.map(line),
+    programs: chain,
+  };
+}
+
+export function failed({ code, message, pointer, told }: Errno): Failed {
+  const more = { ...(pointer && { pointer }), ...(told && { told }) };
+  return { errno: code, detail: message, more };
+}
+
+/** @throws the Errno that the answer is. */
+export function revive(answer: Answer): RunResult {
+  if ("errno" in answer) throw new Errno(answer.errno, answer.detail, answer.more);
+  return answer;
+}

@@ -1,0 +1,128 @@
+// Arithmetic on what registers hold (check_alu_op of Linux 6.18): numbers, and pointers moved.
+
+import type { Insn } from "../../isa/insn.ts";
+import * as bpf from "../../isa/insn.ts";
+import { secret } from "../memory/ptr_leaks.ts";
+import { compute, computeConstant, negate } from "../scalar/arith.ts";
+import { signExtend, signExtend32 } from "../scalar/coerce.ts";
+import * as range from "../scalar/range.ts";
+import { Range } from "../scalar/range.ts";
+import * as tnum from "../scalar/tnum.ts";
+import type { Env } from "../state/env.ts";
+import {
+  ANY,
+  constant,
+  isConst,
+  isPointer,
+  isScalar,
+  scalar,
+  shared,
+  UNKNOWN,
+  type Value,
+} from "../state/value.ts";
+import { pointerArithmetic } from "./pointer.ts";
+
+const ADD = 0x00;
+const NEG = 0x80;
+const MOV = 0xb0;
+const END = 0xd0;
+const S32_MAX = 0x7fff_ffffn;
+
+const isWide = (insn: Insn): boolean => bpf.classOf(insn) === bpf.ALU64;
+const unlinked = (v: Value): Value => ({ ...v, id: 0, linked: false, off: 0 });
+
+function low32(v: Value): Value {
+  const known = range.sync(range.zeroExtend(v.range.copy()));
+  return { ...v, range: shared(known) };
+}
+
+function signExtended(wide: boolean, insn: Insn, v: Value): Value {
+  const bytes = insn.off / 8;
+  const plain = v.range.umax < 1n << BigInt(insn.off - 1);
+  const known = wide ? signExtend(v.range, bytes) : signExtend32(v.range, bytes);
+  return { ...(plain ? v : unlinked(v)), range: known };
+}
+
+/** A copy shares its number with the original, unless it is cut. */
+function move(env: Env, regs: Value[], insn: Insn): Value {
+  const wide = isWide(insn);
+  const from = regs[insn.src] as Value;
+  if (from.kind === "any") return ANY;
+  if (!wide) secret(env, insn.src, from, "partial copy of pointer");
+  else if (insn.off !== 0) secret(env, insn.src, from, "sign-extension part of pointer");
+  if (!isScalar(from)) return wide && insn.off === 0 ? from : wide ? UNKNOWN : low32(UNKNOWN);
+  const bits = insn.off === 0 ? (wide ? 64 : 32) : insn.off - 1;
+  const whole = from.range.umax < 1n << BigInt(bits);
+  const same = whole && !isConst(from) ? env.identify(from) : from;
+  regs[insn.src] = same;
+  if (insn.off !== 0) return signExtended(wide, insn, same);
+  if (wide) return same;
+  return low32(whole ? same : unlinked(same));
+}
+
+/** Byte order, on a little-endian machine: to little endian only cuts. */
+function swapped(insn: Insn, v: Value): Value {
+  if (v.kind === "any") return ANY;
+  if (!isScalar(v)) return UNKNOWN;
+  const bytes = insn.imm / 8;
+  const keepsOrder = !isWide(insn) && !bpf.isX(insn);
+  if (keepsOrder && bytes === 8) return v;
+  const known = new Range();
+  known.bits = keepsOrder ? tnum.low(v.range.bits, bytes) : tnum.swap(v.range.bits, bytes);
+  return scalar(shared(range.sync(known)), v.exact, v);
+}
+
+/** BPF_ADD_CONST: a copy that a constant is added to stays linked, once. */
+function linked(insn: Insn, before: Value, by: Value, after: Value): Value {
+  const { id } = before;
+  if (id === 0 || bpf.opOf(insn) !== ADD || !isWide(insn) || !isConst(by)) return after;
+  const added = by.range.bits.value;
+  if (before.linked || added > S32_MAX) return after;
+  return { ...after, id, linked: true, off: Number(added) };
+}
+
+/** Of an instruction the ranges it had last, and their result. */
+const results = new WeakMap<Insn, readonly [a: Range, b: Range, result: Range]>();
+
+function remembered(insn: Insn, a: Range, b: Range): Range {
+  const last = results.get(insn);
+  if (last !== undefined && last[0] === a && last[1] === b) return last[2];
+  const result = shared(compute(bpf.opOf(insn), isWide(insn), a, b));
+  results.set(insn, [a, b, result]);
+  return result;
+}
+
+function binary(env: Env, insn: Insn, dst: Value, src: Value): Value {
+  if (dst.kind === "any" || src.kind === "any") return ANY;
+  if (isPointer(dst) || isPointer(src)) return pointerArithmetic(env, insn, dst, src);
+  const exact = dst.exact && src.exact;
+  if (exact && isConst(dst) && isConst(src)) {
+    const { value: a } = dst.range.bits;
+    const n = computeConstant(bpf.opOf(insn), isWide(insn), a, src.range.bits.value);
+    if (n !== null) return scalar(range.constant(n), true, dst, src);
+  }
+  const known = remembered(insn, dst.range, src.range);
+  return linked(insn, dst, src, scalar(known, exact, dst, src));
+}
+
+function negated(insn: Insn, dst: Value): Value {
+  if (dst.kind === "any") return ANY;
+  if (!isScalar(dst)) return UNKNOWN;
+  return scalar(shared(negate(isWide(insn), dst.range)), dst.exact, dst);
+}
+
+/** What the destination holds afterwards. */
+export function arithmetic(env: Env, regs: Value[], insn: Insn): Value {
+  const op = bpf.opOf(insn);
+  const dst = regs[insn.dst] as Value;
+  if (op === NEG || op === END) secret(env, insn.dst, dst, "pointer arithmetic prohibited");
+  if (op === NEG) return negated(insn, dst);
+  if (op === END) return swapped(insn, dst);
+  const imm = BigInt(insn.imm);
+  if (op === MOV) {
+    if (bpf.isX(insn)) return move(env, regs, insn);
+    return constant(isWide(insn) ? imm : BigInt.asUintN(32, imm));
+  }
+  const src = bpf.isX(insn) ? (regs[insn.src] as Value) : constant(imm);
+  return binary(env, insn, dst, src);
+}

@@ -1,0 +1,102 @@
+// Calls that go on within the program: of its functions, and of those that a helper calls back.
+
+import type { Insn } from "../../isa/insn.ts";
+import * as bpf from "../../isa/insn.ts";
+import type { Env } from "../state/env.ts";
+import {
+  clobber,
+  clobberStacks,
+  copy,
+  depth,
+  makeFrame,
+  replace,
+  type State,
+  top,
+} from "../state/state.ts";
+import { ANY, Fault, isScalar, NONE, type Value } from "../state/value.ts";
+import { type Callback, callHelper, forgetPackets } from "./call.ts";
+import { isLocked } from "./lock.ts";
+
+const MAX_FRAMES = 8;
+
+/**
+ * A function that BTF describes may be a global one, which Linux checks by itself: what its pointers
+ * point to, the BTF says.
+ */
+function isFollowed(env: Env, regs: readonly Value[], start: number): boolean {
+  const { funcInfo, globalFuncs } = env.options;
+  if (funcInfo !== true || globalFuncs?.includes(start) === false) return true;
+  const read = env.live[start] ?? 0;
+  return regs.every(
+    (held, reg) =>
+      reg < 1 || reg > 5 || (read & (1 << reg)) === 0 || isScalar(held) || held.kind === "ctx",
+  );
+}
+
+/** A global function may sleep. Which ones are, the BTF says, if there is any. */
+function mayEnter({ options }: Env, state: State, start: number): void {
+  if (options.funcInfo !== true) return;
+  state.certain &&= options.globalFuncs !== undefined;
+  if (options.globalFuncs?.includes(start) !== true) return;
+  const text = "global function calls are not allowed while holding a lock";
+  throw new Fault("EINVAL", `${text},\nuse static function instead`);
+}
+
+/** No deeper than Linux goes; recursion always is. */
+export function enter(env: Env, state: State, insn: Insn): void {
+  const level = depth(state) + 1;
+  if (level >= MAX_FRAMES) {
+    throw new Fault("E2BIG", `the call stack of ${level + 1} frames is too deep`);
+  }
+  const { regs } = top(state);
+  const frame = makeFrame(bpf.callee(insn, state.at), state.at, level);
+  if (isLocked(state)) mayEnter(env, state, frame.start);
+  for (let reg = 1; reg <= 5; reg++) frame.regs[reg] = regs[reg] as Value;
+  state.certain &&= isFollowed(env, regs, frame.start);
+  clobber(regs, NONE);
+  state.frames.push(frame);
+  state.at = frame.start;
+  env.log?.call(state);
+}
+
+function calledBack(state: State, { start, regs }: Callback): State {
+  const level = depth(state) + 1;
+  if (level >= MAX_FRAMES) {
+    throw new Fault("E2BIG", `the call stack of ${level + 1} frames is too deep`);
+  }
+  const frame = makeFrame(start, state.at, level, true);
+  for (const [i, held] of regs.entries()) frame.regs[i + 1] = held;
+  const entry = copy(state);
+  clobber(top(entry).regs, NONE);
+  entry.frames.push(frame);
+  entry.at = start;
+  return entry;
+}
+
+/** What may be otherwise once a function was called back, which is not followed from call to call. */
+function blurred(state: State, shared: Value): State {
+  const later = copy(state);
+  if (shared.kind === "fp" || shared.kind === "any") clobberStacks(later);
+  forgetPackets(later, ANY);
+  replace(later, (held) => (held.ref === 0 ? held : ANY));
+  later.certain = false;
+  return later;
+}
+
+/** Of a helper that calls back, what is handed to the function. */
+const SHARED = 3;
+
+/**
+ * A call of a helper. If it calls back, the state goes on as if it never had; to be followed later are
+ * the first such call, any later one, and what comes after them.
+ */
+export function called(env: Env, state: State, insn: Insn): State[] {
+  const before = copy(state);
+  const shared = top(before).regs[SHARED] as Value;
+  const back = callHelper(env, state, insn.imm);
+  state.at += 1;
+  if (back === null) return [];
+  const first = calledBack(before, back);
+  first.certain = state.certain && back.certain;
+  return [blurred(state, shared), calledBack(blurred(before, shared), back), first];
+}

@@ -1,0 +1,186 @@
+// Conditional jumps (check_cond_jmp_op of Linux 6.18): which ways there are, and what is known on each.
+
+import type { Insn } from "../../isa/insn.ts";
+import * as bpf from "../../isa/insn.ts";
+import { bounded, comparePackets, packetTaken } from "../memory/packet.ts";
+import { secret } from "../memory/ptr_leaks.ts";
+import { compute } from "../scalar/arith.ts";
+import { EQ, flip, NE, opposite, refine, taken } from "../scalar/branch.ts";
+import type { Range } from "../scalar/range.ts";
+import * as range from "../scalar/range.ts";
+import type { Env } from "../state/env.ts";
+import { Origin } from "../state/precision.ts";
+import { copy, replace, type State, top } from "../state/state.ts";
+import {
+  constant,
+  isPacket,
+  isPointer,
+  isScalar,
+  type Kind,
+  notNull,
+  shared,
+  type Value,
+} from "../state/value.ts";
+
+const isWide = (insn: Insn): boolean => bpf.classOf(insn) === bpf.JMP;
+const operand = (insn: Insn, regs: readonly Value[]): Value =>
+  bpf.isX(insn) ? (regs[insn.src] as Value) : constant(BigInt(insn.imm));
+
+/** reg_not_null() */
+const NOT_NULL: ReadonlySet<Kind> = new Set<Kind>([
+  "map_value",
+  "map_key",
+  "map_ptr",
+  "ringbuf_mem",
+]);
+
+const isPacketLike = (v: Value): boolean => isPacket(v) || v.kind === "pkt_end";
+
+function pointerTaken(op: number, wide: boolean, pointer: Value, other: Value) {
+  const known = isScalar(other) && (wide ? range.isConst : range.isConst32)(other.range);
+  const zero = known && (wide ? other.range.umin === 0n : other.range.umin32 === 0);
+  if (!zero || pointer.orNull || !NOT_NULL.has(pointer.kind)) return undefined;
+  return op === EQ ? false : op === NE ? true : undefined;
+}
+
+function decide(insn: Insn, dst: Value, src: Value): boolean | undefined {
+  const wide = isWide(insn);
+  const op = bpf.opOf(insn);
+  if (dst.kind === "any" || src.kind === "any") return undefined;
+  if (wide && isPacketLike(dst) && isPacketLike(src)) return packetTaken(op, dst, src);
+  if (isPointer(dst)) return pointerTaken(op, wide, dst, src);
+  if (isPointer(src)) return pointerTaken(flip(op), wide, src, dst);
+  return taken(op, wide, dst.range, src.range);
+}
+
+/** sync_linked_regs(): copies learn the same, those that were added to as much more or less. */
+function teach(state: State, known: Value): void {
+  if (known.id === 0) return;
+  replace(state, (v) => {
+    if (!isScalar(v) || v.id !== known.id) return v;
+    if (v.linked === known.linked && v.off === known.off) return known;
+    const apart = range.constant(BigInt(v.off - known.off));
+    const { exact, origin } = known;
+    return { ...v, range: compute(0, true, known.range, apart), exact, origin };
+  });
+}
+
+const learned = (v: Value, known: Range, from: Value): Value => ({
+  ...v,
+  range: known,
+  origin: Origin.of(v.origin, from.origin),
+});
+
+type Refined = readonly [op: number, a: Range, b: Range, left: Range, right: Range];
+
+/** Of an instruction the ranges it had last, on each way, and what they became. */
+const results = new WeakMap<Insn, readonly Refined[]>();
+
+function remembered(insn: Insn, op: number, a: Range, b: Range): Refined {
+  const kept = results.get(insn) ?? [];
+  const last = kept.find((one) => one[0] === op && one[1] === a && one[2] === b);
+  if (last !== undefined) return last;
+  const [left, right] = refine(op, isWide(insn), a, b);
+  const made: Refined = [op, a, b, shared(left), shared(right)];
+  results.set(insn, [made, ...kept.filter((one) => one[0] !== op)]);
+  return made;
+}
+
+/** reg_set_min_max(), on one of the ways. */
+function learn(state: State, insn: Insn, op: number, dst: Value, src: Value): void {
+  if (!isScalar(dst) || !isScalar(src)) return;
+  const { regs } = top(state);
+  const [, , , left, right] = remembered(insn, op, dst.range, src.range);
+  const newDst = learned(dst, left, src);
+  const newSrc = learned(src, right, dst);
+  regs[insn.dst] = newDst;
+  if (bpf.isX(insn)) {
+    regs[insn.src] = newSrc;
+    teach(state, newSrc);
+  }
+  teach(state, newDst);
+}
+
+/** mark_ptr_or_null_regs() */
+function settleNull(state: State, pointer: Value, isNull: boolean): void {
+  if (isNull && pointer.ref !== 0 && pointer.ref === pointer.id) {
+    state.refs = state.refs.filter(({ id }) => id !== pointer.ref);
+  }
+  replace(state, (v) => {
+    if (!v.orNull || v.id !== pointer.id) return v;
+    return isNull ? constant(0n) : notNull(v);
+  });
+}
+
+/** Two pointers that are the same: if one cannot be NULL, neither can the other. */
+function samePointers(insn: Insn, here: State, there: State, dst: Value, src: Value): void {
+  if (!isPointer(dst) || !isPointer(src) || dst.orNull === src.orNull) return;
+  const op = bpf.opOf(insn);
+  if (op !== EQ && op !== NE) return;
+  const { regs } = top(op === EQ ? there : here);
+  const reg = dst.orNull ? insn.dst : insn.src;
+  const lifted = regs[reg] as Value;
+  regs[reg] = { ...notNull(lifted), id: lifted.id };
+}
+
+const PROHIBITED = "pointer comparison prohibited";
+const isInPacket = (v: Value): boolean => isPacket(v) || v.kind === "pkt_end";
+
+function isNullTest(insn: Insn, { orNull }: Value): boolean {
+  const isEquality = bpf.opOf(insn) === EQ || bpf.opOf(insn) === NE;
+  return orNull && isEquality && isWide(insn) && !bpf.isX(insn) && insn.imm === 0;
+}
+
+function comparePointers(insn: Insn, here: State, there: State, dst: Value, src: Value): void {
+  const op = bpf.opOf(insn);
+  if (bpf.isX(insn)) samePointers(insn, here, there, dst, src);
+  if (isNullTest(insn, dst)) {
+    settleNull(here, dst, op === NE);
+    settleNull(there, dst, op === EQ);
+    return;
+  }
+  comparePackets(insn, here, there);
+}
+
+/** Neither number nor pointer, or a number of which Linux may know more: either way may be dead. */
+const isOpen = (v: Value): boolean => v.kind === "any" || (isScalar(v) && !v.exact);
+
+/** What Linux learns of a number that is compared with itself is not followed. */
+function blur(state: State, reg: number): void {
+  const { regs } = top(state);
+  const value = { ...(regs[reg] as Value), exact: false };
+  regs[reg] = value;
+  teach(state, value);
+}
+
+/**
+ * Goes on where Linux does: with the next instruction, if both ways are open.
+ * @returns the state at the target, when that is still to be followed.
+ */
+export function jump(env: Env, state: State, insn: Insn): State | null {
+  const { regs } = top(state);
+  const dst = regs[insn.dst] as Value;
+  const src = operand(insn, regs);
+  const target = bpf.target(insn, state.at);
+  const isOfPackets = isInPacket(dst) && isInPacket(src);
+  if (bpf.isX(insn) && !isOfPackets) secret(env, insn.src, src, PROHIBITED);
+  const decided = decide(insn, dst, src);
+  if (decided !== undefined) {
+    if (isScalar(dst)) dst.origin.mark();
+    if (isScalar(src)) src.origin.mark();
+    state.at = decided ? target : state.at + 1;
+    return null;
+  }
+  if (!isNullTest(insn, dst) && !bounded(insn, dst, src)) secret(env, insn.dst, dst, PROHIBITED);
+  const isItself = bpf.isX(insn) && insn.dst === insn.src;
+  if (isOpen(dst) || isOpen(src)) state.certain = false;
+  if (isItself && isScalar(dst)) blur(state, insn.dst);
+  const there = copy(state);
+  there.at = target;
+  state.at += 1;
+  const op = bpf.opOf(insn);
+  if (!isItself) learn(there, insn, op, dst, src);
+  if (!isItself) learn(state, insn, opposite(op), dst, src);
+  if (isWide(insn)) comparePointers(insn, state, there, dst, src);
+  return there;
+}

@@ -1,0 +1,136 @@
+// Arithmetic with pointers (adjust_ptr_min_max_vals of Linux 6.18).
+
+import type { Insn } from "../../isa/insn.ts";
+import * as bpf from "../../isa/insn.ts";
+import * as range from "../scalar/range.ts";
+import { Range } from "../scalar/range.ts";
+import * as tnum from "../scalar/tnum.ts";
+import type { Env } from "../state/env.ts";
+import {
+  Fault,
+  isPacket,
+  isPointer,
+  shared,
+  typeName,
+  UNKNOWN,
+  type Value,
+} from "../state/value.ts";
+
+const ADD = 0x00;
+const SUB = 0x10;
+const BITWISE: Readonly<Record<number, string>> = { 64: "|=", 80: "&=", 160: "^=" };
+const SIGNS = "+= -= *= /= |= &= <<= >>= neg %= ^= = s>>= endian".split(" ");
+/** BPF_MAX_VAR_OFF */
+const FAR = 1n << 29n;
+
+const isFar = (n: bigint): boolean => n >= FAR || n <= -FAR;
+
+/** check_reg_sane_offset(): far from any overflow; why not, or null. */
+function tooFar(by: Value, kind: string): string | null {
+  const { bits, smin } = by.range;
+  if (tnum.isConst(bits) && isFar(range.s64(bits.value))) {
+    return `math between ${kind} pointer and ${range.s64(bits.value)} is not allowed`;
+  }
+  if (isPointer(by) && isFar(BigInt(by.off))) {
+    return `${kind} pointer offset ${by.off} is not allowed`;
+  }
+  if (smin === range.S64_MIN) {
+    return `math between ${kind} pointer and register with unbounded min value is not allowed`;
+  }
+  return isFar(smin) ? `value ${smin} makes ${kind} pointer be out of bounds` : null;
+}
+
+function refuse(insn: Insn, text: string): never {
+  throw new Fault("EACCES", `R${insn.dst} ${text}`);
+}
+
+function allowed(insn: Insn, pointer: Value, by: Value): void {
+  const name = typeName(pointer);
+  if (pointer.orNull) refuse(insn, `pointer arithmetic on ${name} prohibited, null-check it first`);
+  if (pointer.kind !== "pkt_end" && pointer.kind !== "map_ptr") return;
+  const none = range.isZero(by.range) && bpf.opOf(insn) === ADD && pointer.kind === "map_ptr";
+  if (!none) {
+    if (pointer.kind === "map_ptr" && !by.exact) {
+      throw new Fault("EACCES", `R${insn.dst} pointer arithmetic on ${name} prohibited`, false);
+    }
+    refuse(insn, `pointer arithmetic on ${name} prohibited`);
+  }
+}
+
+/** The sum of a fixed offset, while it stays an int. */
+function fixed(pointer: Value, by: bigint): Value | null {
+  const off = BigInt(pointer.off) + by;
+  if (off !== BigInt.asIntN(32, off)) return null;
+  return { ...pointer, off: Number(off) };
+}
+
+function add(env: Env, pointer: Value, by: Value): Value {
+  const a = pointer.range;
+  const b = by.range;
+  const r = new Range();
+  const smin = a.smin + b.smin;
+  const smax = a.smax + b.smax;
+  const fits = smin === range.s64(smin) && smax === range.s64(smax);
+  if (fits) r.signed(smin, smax);
+  if (a.umax + b.umax <= range.U64_MAX) r.unsigned(a.umin + b.umin, a.umax + b.umax);
+  r.bits = tnum.add(a.bits, b.bits);
+  const moved = { ...pointer, range: r, exact: pointer.exact && by.exact };
+  return isPacket(pointer) ? { ...moved, id: env.nextId(), size: 0 } : moved;
+}
+
+function subtract(env: Env, pointer: Value, by: Value): Value {
+  const a = pointer.range;
+  const b = by.range;
+  const r = new Range();
+  const smin = a.smin - b.smax;
+  const smax = a.smax - b.smin;
+  const fits = smin === range.s64(smin) && smax === range.s64(smax);
+  if (fits) r.signed(smin, smax);
+  if (a.umin >= b.umax) r.unsigned(a.umin - b.umax, a.umax - b.umin);
+  r.bits = tnum.sub(a.bits, b.bits);
+  const moved = { ...pointer, range: r, exact: pointer.exact && by.exact };
+  if (!isPacket(pointer)) return moved;
+  return { ...moved, id: env.nextId(), size: b.smin < 0n ? 0 : pointer.size };
+}
+
+function move(env: Env, insn: Insn, pointer: Value, by: Value, isLeft: boolean): Value {
+  const op = bpf.opOf(insn);
+  const sign = SIGNS[op >> 4] ?? "";
+  const known = range.isConst(by.range) ? by.range.smin : null;
+  if (op === ADD) {
+    return (known === null ? null : fixed(pointer, known)) ?? add(env, pointer, by);
+  }
+  if (op === SUB) {
+    if (!isLeft) refuse(insn, "tried to subtract pointer from scalar");
+    if (pointer.kind === "fp") refuse(insn, "subtraction from stack pointer prohibited");
+    return (known === null ? null : fixed(pointer, -known)) ?? subtract(env, pointer, by);
+  }
+  if (BITWISE[op]) refuse(insn, `bitwise operator ${sign} on pointer prohibited`);
+  return refuse(insn, `pointer arithmetic with ${sign} operator prohibited`);
+}
+
+/** What dst holds after `dst op= src`, one of the two or both being pointers. */
+export function pointerArithmetic(env: Env, insn: Insn, dst: Value, src: Value): Value {
+  const op = bpf.opOf(insn);
+  if (isPointer(dst) && isPointer(src)) {
+    if (op === SUB && env.mayLeak) return UNKNOWN;
+    refuse(insn, `pointer ${SIGNS[op >> 4]} pointer prohibited`);
+  }
+  const isLeft = isPointer(dst);
+  const [pointer, by] = isLeft ? [dst, src] : [src, dst];
+  by.origin.mark();
+  if (by.range.smin > by.range.smax || by.range.umin > by.range.umax) return UNKNOWN;
+  if (bpf.classOf(insn) !== bpf.ALU64) {
+    if (op === SUB && env.mayLeak) return UNKNOWN;
+    refuse(insn, "32-bit pointer arithmetic prohibited");
+  }
+  allowed(insn, pointer, by);
+  const certain = pointer.exact && by.exact;
+  const before = tooFar(by, pointer.kind) ?? tooFar(pointer, pointer.kind);
+  if (before !== null) throw new Fault("EINVAL", before, certain);
+  const moved = move(env, insn, pointer, by, isLeft);
+  const after = tooFar(moved, pointer.kind);
+  if (after !== null) throw new Fault("EINVAL", after, certain);
+  if (moved.range === pointer.range) return moved;
+  return { ...moved, range: shared(range.sync(moved.range.copy().forget32())) };
+}

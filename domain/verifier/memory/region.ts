@@ -1,0 +1,152 @@
+// Whether an access stays within what a pointer points to (check_mem_region_access and its kin of
+// Linux 6.18). Offsets are relative to the pointer's own fixed offset.
+
+import { BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG } from "../../isa/uapi.ts";
+import * as range from "../scalar/range.ts";
+import * as tnum from "../scalar/tnum.ts";
+import type { Env } from "../state/env.ts";
+import { Fault, isPacket, typeName, type Value } from "../state/value.ts";
+
+const FAR = 1n << 29n;
+const LOCK_BYTES = 4;
+/** prog_flags */
+const STRICT_ALIGNMENT = 1;
+
+function eacces(text: string, certain: boolean): never {
+  throw new Fault("EACCES", text, certain);
+}
+
+function outside(pointer: Value, reg: number, off: bigint, size: number, room: number): string {
+  const place = `off=${off} size=${size}`;
+  switch (pointer.kind) {
+    case "map_value":
+      return `invalid access to map value, value_size=${room} ${place}`;
+    case "map_key":
+      return `invalid access to map key, key_size=${room} ${place}`;
+    case "pkt":
+    case "pkt_meta": {
+      const what = `R${reg}(id=${pointer.id},off=${off},r=${room})`;
+      return `invalid access to packet, off=${off} size=${size}, ${what}`;
+    }
+    default:
+      return `invalid access to memory, mem_size=${room} ${place}`;
+  }
+}
+
+function within(off: bigint, size: number, room: number): boolean {
+  return off >= 0n && size >= 0 && off + BigInt(size) <= BigInt(room);
+}
+
+/** Bytes behind a pointer that is not to a packet. */
+function roomOf(pointer: Value): number {
+  if (pointer.kind === "map_value") return pointer.map?.value_size ?? 0;
+  if (pointer.kind === "map_key") return pointer.map?.key_size ?? 0;
+  return pointer.size;
+}
+
+function inPacket(pointer: Value, reg: number, off: number, size: number): void {
+  const { range: r, exact } = pointer;
+  if (r.smin < 0n) {
+    const hint = "either use unsigned index or do a if (index >=0) check.";
+    eacces(`R${reg} min value is negative, ${hint}`, exact);
+  }
+  const end = `R${reg} offset is outside of the packet`;
+  if (pointer.size < 0) throw new Fault("EINVAL", end, exact);
+  const at = BigInt(pointer.off + off);
+  if (within(at, size, pointer.size)) return;
+  eacces(`${outside(pointer, reg, at, size, pointer.size)}\n${end}`, exact);
+}
+
+/** `which` end of what the access may reach, min or max. */
+function check(pointer: Value, reg: number, at: bigint, size: number, which: string): void {
+  const room = roomOf(pointer);
+  if (within(at, size, room)) return;
+  const why = `R${reg} ${which} value is outside of the allowed memory range`;
+  eacces(`${outside(pointer, reg, at, size, room)}\n${why}`, pointer.exact);
+}
+
+/** Of the value of a map, of allocated memory, of a packet. */
+export function inRegion(pointer: Value, reg: number, off: number, size: number): void {
+  if (isPacket(pointer)) {
+    inPacket(pointer, reg, off, size);
+    return;
+  }
+  const { range: r, exact } = pointer;
+  const whole = BigInt(pointer.off + off);
+  const first = r.smin + whole;
+  const wraps = r.smin === range.S64_MIN || first !== BigInt.asIntN(32, first);
+  if (r.smin < 0n && (wraps || first < 0n)) {
+    const hint = "either use unsigned index or do a if (index >=0) check.";
+    eacces(`R${reg} min value is negative, ${hint}`, exact);
+  }
+  check(pointer, reg, BigInt.asIntN(32, first), size, "min");
+  if (!range.isConst(r)) {
+    if (r.umax >= FAR) {
+      const hint = "make sure to bounds check any such access";
+      eacces(`R${reg} unbounded memory access, ${hint}`, exact);
+    }
+    check(pointer, reg, BigInt.asIntN(32, r.umax + whole), size, "max");
+  }
+  apartFromLocks(pointer, whole, size);
+}
+
+/** check_map_access() */
+function apartFromLocks({ kind, map, range: r, exact }: Value, off: bigint, size: number): void {
+  if (kind !== "map_value") return;
+  const [first, end] = [r.smin + off, r.umax + off + BigInt(size)];
+  const isTouched = (at: number) => first < at + LOCK_BYTES && BigInt(at) < end;
+  if (!map?.locks?.some(isTouched)) return;
+  eacces("bpf_spin_lock cannot be accessed directly by load/store", exact);
+}
+
+/** BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG. */
+export function mapAllows(pointer: Value, off: number, size: number, writes: boolean): void {
+  const { map_flags = 0, value_size = 0 } = pointer.map ?? {};
+  const forbidden = map_flags & (writes ? BPF_F_RDONLY_PROG : BPF_F_WRONLY_PROG);
+  if (forbidden === 0) return;
+  const what = writes ? "write into" : "read from";
+  const place = `value_size=${value_size} off=${pointer.off + off} size=${size}`;
+  eacces(`${what} map forbidden, ${place}`, true);
+}
+
+/** Its values may be known to Linux when a program is loaded (bpf_map_is_rdonly). */
+export const isConstant = ({ map }: Value): boolean =>
+  map?.frozen === true && (map.map_flags & BPF_F_RDONLY_PROG) !== 0;
+
+const DESCRIPTIONS: Readonly<Record<string, string>> = {
+  pkt: "packet ",
+  pkt_meta: "packet ",
+  map_key: "key ",
+  map_value: "value ",
+  ctx: "context ",
+  fp: "stack ",
+};
+
+/** check_ptr_alignment(); a stack is always strict, other memory where the load or access asks for it. */
+export function aligned(
+  env: Env,
+  pointer: Value,
+  off: number,
+  size: number,
+  strict: boolean,
+): void {
+  const asked = strict || ((env.options.progFlags ?? 0) & STRICT_ALIGNMENT) !== 0;
+  if (size === 1 || (pointer.kind !== "fp" && !asked)) return;
+  const packet = isPacket(pointer);
+  const shift = BigInt(pointer.off + off + (packet ? 2 : 0));
+  if (tnum.isAligned(tnum.add(pointer.range.bits, tnum.constant(shift)), BigInt(size))) return;
+  const bits = tnum.show(pointer.range.bits);
+  const what = `${DESCRIPTIONS[pointer.kind] ?? ""}access off`;
+  const place = packet ? `2+${bits}+${pointer.off}+${off}` : `${bits}+${pointer.off}+${off}`;
+  eacces(`misaligned ${what} ${place} size ${size}`, pointer.exact);
+}
+
+/** check_ptr_off_reg(): a pointer as it was got, without any offset. */
+export function unmoved(pointer: Value, reg: number): void {
+  const { off, range: r, exact } = pointer;
+  const name = typeName(pointer);
+  if (off < 0) eacces(`negative offset ${name} ptr R${reg} off=${off} disallowed`, true);
+  if (off !== 0) eacces(`dereference of modified ${name} ptr R${reg} off=${off} disallowed`, true);
+  if (range.isZero(r)) return;
+  eacces(`variable ${name} access var_off=${tnum.show(r.bits)} disallowed`, exact);
+}

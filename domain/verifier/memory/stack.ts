@@ -1,0 +1,69 @@
+// Places on the stack, and whether accesses stay on it.
+
+import * as range from "../scalar/range.ts";
+import * as tnum from "../scalar/tnum.ts";
+import type { Env } from "../state/env.ts";
+import { EMPTY, type Frame, type Slot, type State } from "../state/state.ts";
+import { Fault, type Value } from "../state/value.ts";
+
+const BYTES = 512;
+const FAR = 1n << 29n;
+
+export const slotOf = (frame: Frame, index: number): Slot => frame.stack[index] ?? EMPTY;
+export const isAligned = (off: number): boolean => (off & 7) === 0;
+
+/** Of the byte at an offset: the slot, and the letter in its types. */
+export const place = (off: number): [index: number, letter: number] => [
+  (-off - 1) >> 3,
+  (-off - 1) & 7,
+];
+
+export const frameOf = (state: State, pointer: Value): Frame => state.frames[pointer.home] as Frame;
+
+/** Where an access through a frame pointer may begin: first and last offset. */
+export function span(pointer: Value, off: number): [first: number, last: number] {
+  const whole = pointer.off + off;
+  return [Number(pointer.range.smin) + whole, Number(pointer.range.smax) + whole];
+}
+
+/** How far down the stack may be read (allocated_stack). */
+function written(env: Env, { stack }: Frame): number {
+  if (env.mayLeak) return BYTES;
+  return 8 * (stack.findLastIndex((slot) => slot !== undefined && slot !== EMPTY) + 1);
+}
+
+/** check_stack_access_within_bounds(); `how` is "read from" or "write to". */
+export function inBounds(
+  env: Env,
+  state: State,
+  reg: number,
+  pointer: Value,
+  off: number,
+  size: number,
+  how: string,
+): void {
+  const [first, last] = span(pointer, off);
+  const reach = how === "read from" ? written(env, frameOf(state, pointer)) : BYTES;
+  const low = first < -reach || first > -1;
+  const fixed = range.isConst(pointer.range);
+  const isNear = fixed || (pointer.range.smax < FAR && pointer.range.smin > -FAR);
+  if (isNear && !low && last + size <= 0) {
+    env.reach(state, frameOf(state, pointer), -first);
+    return;
+  }
+  const errno = low || !isNear ? "EACCES" : "EINVAL";
+  const place = `stack R${reg}`;
+  if (!isNear) {
+    throw new Fault(errno, `invalid unbounded variable-offset ${how} ${place}`, pointer.exact);
+  }
+  const bits = tnum.show(pointer.range.bits);
+  const text = fixed
+    ? `invalid ${how} ${place} off=${first} size=${size}`
+    : `invalid variable-offset ${how} ${place} var_off=${bits} off=${pointer.off + off} size=${size}`;
+  throw new Fault(errno, text, pointer.exact);
+}
+
+/** Of so many bytes from an offset on, all in one slot. */
+export function lettersOf(off: number, size: number): number[] {
+  return Array.from({ length: size }, (_, i) => (-off - 1 - i) & 7);
+}

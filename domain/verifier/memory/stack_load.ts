@@ -1,0 +1,94 @@
+// Loads from the stack: registers filled, bytes read (check_stack_read of Linux 6.18; a loader with
+// CAP_PERFMON may read what was never written).
+
+import type { Insn } from "../../isa/insn.ts";
+import * as bpf from "../../isa/insn.ts";
+import * as range from "../scalar/range.ts";
+import type { Env } from "../state/env.ts";
+import { type Frame, isSpill, type State } from "../state/state.ts";
+import {
+  ANY,
+  constant,
+  Fault,
+  fits,
+  isConst,
+  isNull,
+  isScalar,
+  scalar,
+  UNKNOWN,
+  type Value,
+} from "../state/value.ts";
+import { initialised } from "./ptr_leaks.ts";
+import { frameOf, isAligned, lettersOf, place, slotOf, span } from "./stack.ts";
+
+/** mark_reg_stack_read(): zero if all bytes are. */
+function bytes(frame: Frame, first: number, end: number): Value {
+  let zero = true;
+  let any = false;
+  for (let off = first; off < end; off++) {
+    const [index, letter] = place(off);
+    const slot = slotOf(frame, index);
+    if (slot.types.charAt(letter) !== "0") zero = false;
+    if (slot.spilled.kind === "any") any = true;
+  }
+  if (any) return ANY;
+  return zero ? constant(0n) : UNKNOWN;
+}
+
+/** A number that was spilled with its id, so that both are known to be the same. */
+function identified(env: Env, frame: Frame, index: number): Value {
+  const slot = slotOf(frame, index);
+  if (!isScalar(slot.spilled) || isConst(slot.spilled)) return slot.spilled;
+  const value = env.identify(slot.spilled);
+  if (value !== slot.spilled) frame.stack[index] = { types: slot.types, spilled: value };
+  return value;
+}
+
+function partial(env: Env, frame: Frame, first: number, size: number): Value {
+  const [index] = place(first);
+  const { types, spilled } = slotOf(frame, index);
+  if (!isScalar(spilled)) throw new Fault("EACCES", "invalid size of register fill");
+  const spillSize = types.length - types.indexOf("r");
+  if (size <= spillSize && isAligned(first)) {
+    const narrow = size === 4 && spillSize === 4 && fits(spilled, 4);
+    const value = narrow ? identified(env, frame, index) : spilled;
+    return fits(value, size) ? value : { ...value, id: 0, linked: false };
+  }
+  const letters = lettersOf(first, size).map((letter) => types.charAt(letter));
+  const zero = letters.every((type) => type === "0");
+  if (zero) return constant(0n);
+  const zeroSpill = letters.every((type) => type === "r") && isNull(spilled);
+  return scalar(zeroSpill ? range.ZERO : range.UNKNOWN, spilled.exact, spilled);
+}
+
+/** A load; a register spilled there comes back. Not yet cut to `size`. */
+export function read(env: Env, state: State, pointer: Value, off: number, size: number): Value {
+  const frame = frameOf(state, pointer);
+  const [first, last] = span(pointer, off);
+  if (!range.isConst(pointer.range)) return bytes(frame, first, last + size);
+  const [index] = place(first);
+  const slot = slotOf(frame, index);
+  env.log?.touch(first, first + size);
+  const isUpdate = bpf.classOf(env.prog[state.at] as Insn) === bpf.STX;
+  if (!isUpdate || !isSpill(slot)) initialised(env, frame, first, size);
+  if (!isSpill(slot)) return bytes(frame, first, first + size);
+  if (size !== 8 || slot.types !== "rrrrrrrr") return partial(env, frame, first, size);
+  return identified(env, frame, index);
+}
+
+/** The number that a key on the stack is known to be (get_constant_map_key). */
+export function constantAt(state: State, pointer: Value, size: number): bigint | null {
+  if (pointer.kind !== "fp" || !range.isConst(pointer.range)) return null;
+  const [first] = span(pointer, 0);
+  const [index, letter] = place(first);
+  const slot = slotOf(frameOf(state, pointer), index);
+  const run = (type: string): number => {
+    let length = 0;
+    while (length <= letter && slot.types.charAt(letter - length) === type) length += 1;
+    return length;
+  };
+  if (run("0") >= size) return 0n;
+  if (!isSpill(slot) || run("r") !== size || !isConst(slot.spilled)) return null;
+  slot.spilled.origin.mark();
+  return slot.spilled.range.bits.value;
+}

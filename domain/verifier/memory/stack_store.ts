@@ -1,0 +1,103 @@
+// Stores to the stack: registers spilled, bytes written (check_stack_write of Linux 6.18).
+
+import * as range from "../scalar/range.ts";
+import type { Env } from "../state/env.ts";
+import { CLOBBERED, type Frame, isSpill, type Slot, type State } from "../state/state.ts";
+import { Fault, fits, isNull, isPointer, isScalar, NONE, type Value } from "../state/value.ts";
+import { intact } from "./ptr_leaks.ts";
+import { frameOf, isAligned, lettersOf, place, slotOf, span } from "./stack.ts";
+
+function setTypes(slot: Slot, letters: readonly number[], type: string): string {
+  const types = [...slot.types];
+  for (const letter of letters) types[letter] = type;
+  return types.join("");
+}
+
+/** save_register_state(): what lies above a spill of less than 8 bytes keeps its type. */
+function spill(frame: Frame, index: number, value: Value, size: number): void {
+  const above = slotOf(frame, index).types.slice(0, 8 - size);
+  const kept = above.replace(/[^0?]/g, "m");
+  frame.stack[index] = { types: kept + "r".repeat(size), spilled: value };
+}
+
+/** Bytes written without a register being spilled: zero or anything. */
+function scribble(frame: Frame, off: number, size: number, type: string): void {
+  const [index] = place(off);
+  const before = slotOf(frame, index);
+  const types = isSpill(before) ? before.types.replace(/[^?]/g, "m") : before.types;
+  frame.stack[index] = {
+    types: setTypes({ ...before, types }, lettersOf(off, size), type),
+    spilled: NONE,
+  };
+}
+
+function isZeroSpill({ spilled }: Slot): boolean {
+  return isNull(spilled);
+}
+
+/** Anywhere between two offsets: what was zero, and is overwritten with zero, stays it. */
+function scatter(frame: Frame, first: number, end: number, zero: boolean): void {
+  for (let off = first; off < end; off++) {
+    const [index, letter] = place(off);
+    const slot = slotOf(frame, index);
+    const type = slot.types.charAt(letter);
+    if (zero && type === "r" && isZeroSpill(slot)) {
+      slot.spilled.origin.mark();
+      continue;
+    }
+    const kept = zero && type === "0" ? "0" : "m";
+    const types = setTypes(slot, [letter], kept).replace(/r/g, "m");
+    frame.stack[index] = { types, spilled: NONE };
+  }
+}
+
+function spillPointer(
+  env: Env,
+  state: State,
+  frame: Frame,
+  off: number,
+  size: number,
+  value: Value,
+) {
+  if (size !== 8) throw new Fault("EACCES", "invalid size of register spill");
+  if (!env.isCurrent(state, frame) && value.kind === "fp") {
+    const text = "cannot spill pointers to stack into stack frame of the caller";
+    throw new Fault("EINVAL", text);
+  }
+  spill(frame, place(off)[0], value, size);
+}
+
+/** A store; `value` is null for bytes that are not known. An immediate is a constant. */
+export function write(
+  env: Env,
+  state: State,
+  pointer: Value,
+  off: number,
+  size: number,
+  value: Value | null,
+): void {
+  const frame = frameOf(state, pointer);
+  const [first, last] = span(pointer, off);
+  const zero = value !== null && isNull(value);
+  env.log?.touch(first, last + size);
+  if (range.isConst(pointer.range)) intact(env, frame, first, size);
+  if (!range.isConst(pointer.range)) {
+    scatter(frame, first, last + size, zero);
+  } else if (value?.kind === "any") {
+    scribble(frame, first, size, "m");
+    if (size === 8) frame.stack[place(first)[0]] = CLOBBERED;
+  } else if (value !== null && isScalar(value) && isAligned(first)) {
+    const kept = fits(value, size) ? value : { ...value, id: 0, linked: false };
+    spill(frame, place(first)[0], kept, size);
+  } else if (value !== null && isPointer(value)) {
+    spillPointer(env, state, frame, first, size, value);
+  } else {
+    if (zero) value?.origin.mark();
+    scribble(frame, first, size, zero ? "0" : "m");
+  }
+}
+
+/** What a helper fills. */
+export function overwrite(frame: Frame, first: number, end: number): void {
+  for (let off = first; off < end; off++) scribble(frame, off, 1, "m");
+}

@@ -1,0 +1,42 @@
+// check_cfg: every instruction can be reached, and none lands inside a ld_imm64.
+// Loops are allowed, as for any loader with CAP_BPF.
+
+import type { Insn } from "../../isa/insn.ts";
+import * as bpf from "../../isa/insn.ts";
+import { einval, type Refusal } from "../verdict.ts";
+
+/** Where control can go next; a call or a callback also reaches its subprogram. */
+export function successors(insn: Insn, at: number): readonly number[] {
+  if (bpf.isPseudoFunc(insn)) return [at + 2, bpf.callee(insn, at)];
+  if (insn.code === bpf.LD_IMM64) return [at + 2];
+  if (bpf.isPseudoCall(insn)) return [at + 1, bpf.callee(insn, at)];
+  if (bpf.isExit(insn)) return [];
+  if (bpf.isGoto(insn)) return [bpf.target(insn, at)];
+  if (bpf.isJump(insn) && !bpf.isCall(insn)) return [at + 1, bpf.target(insn, at)];
+  return [at + 1];
+}
+
+function reachable(prog: readonly Insn[]): Uint8Array {
+  const reached = new Uint8Array(prog.length);
+  const pending = [0];
+  reached[0] = 1;
+  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+    for (const to of successors(prog[at] as Insn, at)) {
+      if (reached[to] !== 0) continue;
+      reached[to] = 1;
+      pending.push(to);
+    }
+  }
+  return reached;
+}
+
+export function cfg(prog: readonly Insn[]): Refusal | null {
+  const reached = reachable(prog);
+  for (let at = 0; at < prog.length; at++) {
+    if (reached[at] === 0) return einval(`unreachable insn ${at}`);
+    if (prog[at]?.code !== bpf.LD_IMM64) continue;
+    if (reached[at + 1] !== 0) return einval(`jump into the middle of ldimm64 insn ${at}`);
+    at++;
+  }
+  return null;
+}

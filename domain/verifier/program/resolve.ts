@@ -1,0 +1,74 @@
+// resolve_pseudo_ldimm64: one pass that finds every map a program names, and unknown opcodes.
+// It works in instruction order, so a bad fd early on wins over an unknown opcode later.
+
+import type { Insn } from "../../isa/insn.ts";
+import * as bpf from "../../isa/insn.ts";
+import { einval, type MapRef, type Options, type Refusal, refuse } from "../verdict.ts";
+
+export interface Resolved {
+  readonly refs: readonly MapRef[];
+  readonly refusal: Refusal | null;
+  /** The instruction refused. */
+  readonly at?: number;
+}
+
+/** The service has no BTF objects; ids of the running kernel's variables mean nothing here. */
+function btfId(id: number, module: number): Refusal {
+  if (module !== 0) return einval("invalid module BTF object FD specified.");
+  if (id < 0) return refuse("ENOENT", `ldimm64 insn specifies invalid btf_id ${id}.`);
+  return einval(`pseudo btf_id ${id} in ldimm64 isn't KIND_VAR or KIND_FUNC`);
+}
+
+function fdIndex(index: number, length: number | undefined): Refusal | null {
+  if (length === undefined) return refuse("EPROTO", "fd_idx without fd_array is invalid");
+  return index < 0 || index >= length ? refuse("EFAULT", "") : null;
+}
+
+/** The map a ld_imm64 names, a refusal, or null when it names none. */
+function mapOf(insn: Insn, next: Insn, at: number, options: Options): MapRef | Refusal | null {
+  const { src, imm: value } = insn;
+  if (src === 0 || src === bpf.PSEUDO_FUNC) return null;
+  if (src === bpf.PSEUDO_BTF_ID) return btfId(value, next.imm);
+  const direct = src === bpf.PSEUDO_MAP_VALUE || src === bpf.PSEUDO_MAP_IDX_VALUE;
+  const indexed = src === bpf.PSEUDO_MAP_IDX || src === bpf.PSEUDO_MAP_IDX_VALUE;
+  if (!direct && ((src !== bpf.PSEUDO_MAP_FD && !indexed) || next.imm !== 0)) {
+    return einval("unrecognized bpf_ld_imm64 insn");
+  }
+  const refusal = indexed ? fdIndex(value, options.fdArrayLength) : null;
+  const offset = direct ? next.imm >>> 0 : 0;
+  return refusal ?? { insn: at, kind: indexed ? "idx" : "fd", value, direct, offset };
+}
+
+const isSecondHalf = (insn: Insn | undefined): insn is Insn =>
+  insn !== undefined && insn.code === 0 && insn.dst === 0 && insn.src === 0 && insn.off === 0;
+
+function badLoad(insn: Insn): boolean {
+  const mode = bpf.modeOf(insn);
+  const plain = (mode === bpf.MEM || mode === bpf.MEMSX) && insn.imm === 0;
+  return bpf.classOf(insn) === bpf.LDX && !plain;
+}
+
+function malformed(insn: Insn): Refusal | null {
+  if (badLoad(insn)) return einval("BPF_LDX uses reserved fields");
+  if (bpf.isKnown(insn)) return null;
+  return einval(`unknown opcode ${insn.code.toString(16).padStart(2, "0")}`);
+}
+
+export function resolve(prog: readonly Insn[], options: Options): Resolved {
+  const refs: MapRef[] = [];
+  for (let at = 0; at < prog.length; at++) {
+    const insn = prog[at] as Insn;
+    if (insn.code !== bpf.LD_IMM64) {
+      const refusal = malformed(insn);
+      if (refusal !== null) return { refs, refusal, at };
+      continue;
+    }
+    const next = prog[at + 1];
+    if (!isSecondHalf(next)) return { refs, refusal: einval("invalid bpf_ld_imm64 insn"), at };
+    const found = mapOf(insn, next, at, options);
+    if (found !== null && "errno" in found) return { refs, refusal: found, at };
+    if (found !== null) refs.push(found);
+    at++;
+  }
+  return { refs, refusal: null };
+}

@@ -1,0 +1,113 @@
+// The stacks of all calls together (check_max_stack_depth of Linux 6.18, with its JIT): calls in dead code
+// count, too, so recursion never passes.
+
+import type { Insn } from "../../isa/insn.ts";
+import * as bpf from "../../isa/insn.ts";
+import { type Refusal, refuse } from "../verdict.ts";
+
+const MAX_FRAMES = 8;
+const MAX_BYTES = 512;
+/** Of the stack of each function. */
+const GRANULE = 16;
+/** Of callers, when a function makes a tail call. */
+const TAIL_CALL_BYTES = 256;
+const TIMER_SET_CALLBACK = 170;
+/** The JIT may keep what is spilled around it in registers, and then needs less of the stack. */
+const GET_SMP_PROCESSOR_ID = 8;
+/** With a stack of their own (bpf_enable_priv_stack). */
+const PRIVATE = new Set(["kprobe", "tracepoint", "perf_event", "raw_tracepoint"]);
+
+interface Call {
+  readonly start: number;
+  /** Functions on the stack above it. */
+  readonly frame: number;
+  /** Bytes of their stacks. */
+  readonly above: number;
+}
+
+/** Calls by the first instruction of the caller, in order; callbacks that run later are no calls. */
+function callees(prog: readonly Insn[], starts: readonly number[]): Map<number, number[]> {
+  const isAsync = prog.some((insn) => bpf.isHelperCall(insn) && insn.imm === TIMER_SET_CALLBACK);
+  const first = new Set(starts);
+  const calls = new Map<number, number[]>();
+  let current: number[] = [];
+  for (const [at, insn] of prog.entries()) {
+    if (first.has(at)) current = [];
+    if (first.has(at)) calls.set(at, current);
+    const taken = bpf.isPseudoFunc(insn) && !isAsync;
+    if (bpf.isPseudoCall(insn) || taken) current.push(bpf.callee(insn, at));
+  }
+  return calls;
+}
+
+/** First instructions of the functions that call a helper. */
+function callersOf(prog: readonly Insn[], starts: readonly number[], helper: number): Set<number> {
+  const first = new Set(starts);
+  const callers = new Set<number>();
+  let current = 0;
+  for (const [at, insn] of prog.entries()) {
+    if (first.has(at)) current = at;
+    if (bpf.isHelperCall(insn) && insn.imm === helper) callers.add(current);
+  }
+  return callers;
+}
+
+interface Functions {
+  readonly calls: ReadonlyMap<number, readonly number[]>;
+  readonly tailCallers: ReadonlySet<number>;
+  /** Bytes of stack, by the first instruction. */
+  readonly depths: ReadonlyMap<number, number>;
+}
+
+/** What is wrong with a call by itself; or the bytes of all stacks down to its own. */
+function reach(
+  { start, frame, above }: Call,
+  { depths, tailCallers }: Functions,
+): Refusal | number {
+  if (frame >= MAX_FRAMES) {
+    return refuse("E2BIG", `the call stack of ${frame} frames is too deep !`);
+  }
+  if (frame > 0 && above >= TAIL_CALL_BYTES && tailCallers.has(start)) {
+    const text = `tail_calls are not allowed when call stack of previous frames is ${above} bytes`;
+    return refuse("EACCES", `${text}. Too large`);
+  }
+  const bytes = above + Math.ceil((depths.get(start) ?? 0) / GRANULE) * GRANULE;
+  if (bytes <= MAX_BYTES) return bytes;
+  return refuse("EACCES", `combined stack size of ${frame + 1} calls is ${bytes}. Too large`);
+}
+
+function walk(functions: Functions): Refusal | null {
+  const done = new Set<string>();
+  const pending: Call[] = [{ start: 0, frame: 0, above: 0 }];
+  for (let call = pending.pop(); call !== undefined; call = pending.pop()) {
+    const { start, frame } = call;
+    const above = reach(call, functions);
+    if (typeof above !== "number") return above;
+    const key = `${start}/${frame}/${above}`;
+    if (done.has(key)) continue;
+    done.add(key);
+    for (const callee of (functions.calls.get(start) ?? []).toReversed()) {
+      pending.push({ start: callee, frame: frame + 1, above });
+    }
+  }
+  return null;
+}
+
+/** @param depths bytes of stack, by the first instruction of a function. */
+export function stackDepth(
+  prog: readonly Insn[],
+  starts: readonly number[],
+  depths: ReadonlyMap<number, number>,
+  progType: string | undefined,
+): Refusal | null {
+  if (starts.length === 1) return null;
+  const isPrivate = progType !== undefined && PRIVATE.has(progType);
+  const mayShrink = prog.some(
+    (insn) => bpf.isHelperCall(insn) && insn.imm === GET_SMP_PROCESSOR_ID,
+  );
+  return walk({
+    calls: callees(prog, starts),
+    tailCallers: callersOf(prog, starts, bpf.TAIL_CALL),
+    depths: isPrivate || mayShrink ? new Map() : depths,
+  });
+}

@@ -1,0 +1,96 @@
+// What Linux settles before it looks at a map: add_subprog_and_kfunc, check_subprogs, check_btf_info.
+// Subprograms partition the program; no jump leaves its own.
+
+import type { Insn } from "../../isa/insn.ts";
+import * as bpf from "../../isa/insn.ts";
+import { einval, LIMITS, type Options, type Refusal, refuse } from "../verdict.ts";
+
+const MAX_SUBPROGS = 256;
+
+export interface Structure {
+  /** First instruction of every subprogram, ascending; the first is 0. */
+  readonly starts: readonly number[];
+  readonly refusal: Refusal | null;
+}
+
+/** The service has no BTF, hence no kernel function to call; an id 0 may stay in dead code. */
+function kfunc(insn: Insn): Refusal | null {
+  const btf = "failed to find BTF for kernel function";
+  if (insn.imm === 0 && insn.off === 0) return null;
+  if (insn.off > 0) {
+    return refuse("EPROTO", `kfunc offset > 0 without fd_array is invalid\n${btf}`);
+  }
+  if (insn.off < 0) {
+    return einval(`negative offset disallowed for kernel module function call\n${btf}`);
+  }
+  return einval(`kernel btf_id ${insn.imm >>> 0} is not a function`);
+}
+
+function addSubprog(starts: Set<number>, at: number, count: number): Refusal | null {
+  if (at < 0 || at >= count) return einval("call to invalid destination");
+  if (!starts.has(at) && starts.size >= MAX_SUBPROGS) {
+    return refuse("E2BIG", "too many subprograms");
+  }
+  starts.add(at);
+  return null;
+}
+
+function subprograms(prog: readonly Insn[]): Structure {
+  const starts = new Set([0]);
+  let refusal: Refusal | null = null;
+  for (const [at, insn] of prog.entries()) {
+    if (bpf.isPseudoCall(insn) || bpf.isPseudoFunc(insn)) {
+      refusal = addSubprog(starts, bpf.callee(insn, at), prog.length);
+    } else if (bpf.isKfuncCall(insn)) {
+      refusal = kfunc(insn);
+    }
+    if (refusal !== null) break;
+  }
+  return { starts: [...starts].sort((a, b) => a - b), refusal };
+}
+
+/** No fall-through from one subprogram into the next. */
+const closes = (insn: Insn): boolean =>
+  bpf.isExit(insn) || insn.code === (bpf.JMP | bpf.JA) || insn.code === (bpf.JMP32 | bpf.JA);
+
+function jumps(prog: readonly Insn[], start: number, end: number): Refusal | null {
+  for (let at = start; at < end; at++) {
+    const insn = prog[at] as Insn;
+    const op = bpf.opOf(insn);
+    if (bpf.isJump(insn) && op !== bpf.CALL && op !== bpf.EXIT) {
+      const to = bpf.target(insn, at);
+      if (to < start || to >= end) return einval(`jump out of range from insn ${at} to ${to}`);
+    }
+    if (at === end - 1 && !closes(insn)) return einval("last insn is not an exit or jmp");
+  }
+  return null;
+}
+
+/** check_abnormal_return: the return value of a subprogram is known to be an int from BTF only. */
+function withoutBtf(prog: readonly Insn[], start: number, end: number): Refusal | null {
+  const body = prog.slice(start, end);
+  if (body.some(bpf.isSkbLoad)) return einval("LD_ABS is not allowed in subprogs without BTF");
+  if (body.some((insn) => bpf.isHelperCall(insn) && insn.imm === bpf.TAIL_CALL)) {
+    return einval("tail_call is not allowed in subprogs without BTF");
+  }
+  return null;
+}
+
+export function structure(prog: readonly Insn[], options: Options): Structure {
+  if (prog.length === 0 || prog.length > (options.limits?.insns ?? LIMITS.insns)) {
+    return { starts: [0], refusal: refuse("E2BIG", "") };
+  }
+  const { starts, refusal } = subprograms(prog);
+  if (refusal !== null) return { starts, refusal };
+  const end = (i: number): number => starts[i + 1] ?? prog.length;
+  for (const [i, start] of starts.entries()) {
+    const found = jumps(prog, start, end(i));
+    if (found !== null) return { starts, refusal: found };
+  }
+  if (options.funcInfo === true) return { starts, refusal: null };
+  for (const [i, start] of starts.entries()) {
+    const found = i === 0 ? null : withoutBtf(prog, start, end(i));
+    if (found !== null) return { starts, refusal: found };
+  }
+  return { starts, refusal: null };
+}

@@ -1,0 +1,111 @@
+// What the parts of the verifier share while they follow a program: its instructions and maps, what
+// was found out about them, and the log.
+
+import type { Insn } from "../../isa/insn.ts";
+import { type Effect, effect, liveRegisters } from "../program/liveness.ts";
+import type { MapFacts, Options } from "../verdict.ts";
+import type { Log } from "./log.ts";
+import { depth, type Frame, type State } from "./state.ts";
+import type { Value } from "./value.ts";
+
+/** Of an instruction's accesses to memory. */
+const UNSEEN = 0;
+const SAFE = 1;
+const UNSAFE = 2;
+
+/** Helpers that call functions of the program. */
+const CALLERS_BACK = new Set([164, 170, 180, 181, 209]);
+
+export class Env {
+  readonly prog: readonly Insn[];
+  /** By the first half of the ld_imm64 that names it. */
+  readonly maps: ReadonlyMap<number, MapFacts>;
+  readonly options: Options;
+  readonly log: Log | null;
+  /** Of each instruction, and the registers still read from it on. */
+  readonly effects: readonly Effect[];
+  readonly live: Uint16Array;
+  /** Bytes of stack, by the first instruction of a subprogram. */
+  readonly stackDepths = new Map<number, number>();
+  private readonly access: Uint8Array;
+  private readonly clean: Uint8Array;
+  private isTrusted = true;
+  private readonly contexts = new Map<number, boolean>();
+  private ids = 0;
+  /** A function of the kernel that was not found is called for certain (fixup_kfunc_call). */
+  callsMissing = false;
+
+  constructor(
+    prog: readonly Insn[],
+    maps: ReadonlyMap<number, MapFacts>,
+    options: Options,
+    log: Log | null,
+  ) {
+    this.prog = prog;
+    this.maps = maps;
+    this.options = options;
+    this.log = log;
+    this.effects = prog.map(effect);
+    this.live = liveRegisters(prog, this.effects);
+    this.access = new Uint8Array(prog.length);
+    this.clean = new Uint8Array(prog.length);
+  }
+
+  nextId(): number {
+    this.ids += 1;
+    return this.ids;
+  }
+
+  /** A number that is known to be the same as its copies (assign_scalar_id_before_mov). */
+  identify(value: Value): Value {
+    if (value.id !== 0 && !value.linked) return value;
+    return { ...value, id: this.nextId(), linked: false, off: 0 };
+  }
+
+  /** The loader has CAP_PERFMON (allow_ptr_leaks, allow_uninit_stack). */
+  get mayLeak(): boolean {
+    return this.options.perfmon !== false;
+  }
+
+  /** Nothing is wrong with the instruction by itself. */
+  isClean(at: number): boolean {
+    return this.clean[at] === 1;
+  }
+
+  markClean(at: number): void {
+    this.clean[at] = 1;
+  }
+
+  accessed(at: number, isSafe: boolean): void {
+    if (!isSafe) this.access[at] = UNSAFE;
+    else if (this.access[at] === UNSEEN) this.access[at] = SAFE;
+  }
+
+  /** A helper is called with who knows what: what it calls back may be handed anything. */
+  distrust(helper: number): void {
+    if (CALLERS_BACK.has(helper)) this.isTrusted = false;
+  }
+
+  /** Whether an instruction gets at a context on one path and at other memory on another. */
+  mixes(at: number, isContext: boolean): boolean {
+    const before = this.contexts.get(at);
+    if (before === undefined) this.contexts.set(at, isContext);
+    return before !== undefined && before !== isContext;
+  }
+
+  /** 1 for each instruction all of whose accesses were proven. */
+  safe(): Uint8Array {
+    return this.access.map((seen) => (seen === SAFE && this.isTrusted ? 1 : 0));
+  }
+
+  /** The stack of a frame reaches `bytes` down from its frame pointer. */
+  reach(state: State, frame: Frame, bytes: number): void {
+    if (!state.certain) return;
+    const before = this.stackDepths.get(frame.start) ?? 0;
+    if (bytes > before) this.stackDepths.set(frame.start, Math.ceil(bytes / 8) * 8);
+  }
+
+  isCurrent(state: State, frame: Frame): boolean {
+    return state.frames[depth(state)] === frame;
+  }
+}

@@ -1,0 +1,162 @@
+// The log of a path, as Linux prints it: an instruction, then what it changed (print_insn_state). Taking
+// up another branch, level 1 goes back to where that branched off; level 2 keeps everything.
+
+import { disasm } from "../../isa/disasm.ts";
+import type { Insn } from "../../isa/insn.ts";
+import { depth, EMPTY, type Frame, isSpill, type Slot, type State } from "./state.ts";
+import { show } from "./value.ts";
+
+/** Where notes begin, and how far apart they may, in characters. */
+const COLUMNS = 40;
+const STEP = 8;
+/** Lines kept of a log, from its end; the front is cut off at twice as many. */
+const KEPT = 2048;
+
+function showSlot(slot: Slot, index: number, frame: number): string {
+  const name = `fp${(-index - 1) * 8}=`;
+  if (!isSpill(slot)) return `${name}${slot.types}`;
+  return `${name}${slot.types.replace(/r+$/, "")}${show(slot.spilled, frame)}`;
+}
+
+type Filter = (index: number) => boolean;
+
+/** print_verifier_state(), of the registers and slots asked for. */
+export function showState(state: State, level: number, regs: Filter, slots: Filter): string {
+  const frame = state.frames[level] as Frame;
+  const parts = level > 0 ? [` frame${level}:`] : [];
+  for (const [i, value] of frame.regs.entries()) {
+    if (value.kind !== "none" && value.kind !== "any" && regs(i))
+      parts.push(` R${i}=${show(value, level)}`);
+  }
+  for (let i = 0; i < frame.stack.length; i++) {
+    const slot = frame.stack[i] ?? EMPTY;
+    if (slot.types !== EMPTY.types && slots(i)) parts.push(` ${showSlot(slot, i, level)}`);
+  }
+  // A lock at a constant address has none; behind it Linux prints no others.
+  const ids = state.refs.map(({ id }) => id).filter((id, i) => id !== 0 || i === 0);
+  if (ids[0]) parts.push(` refs=${ids.join(",")}`);
+  if (frame.isCallback) parts.push(" cb");
+  return parts.join("");
+}
+
+const ALL: Filter = () => true;
+
+export const showWhole = (state: State): string => showState(state, depth(state), ALL, ALL);
+
+interface Line {
+  text: string;
+  /** What the instruction changed, with the blanks before it. */
+  note: string;
+}
+
+export class Log {
+  private readonly keepsAll: boolean;
+  private lines: Line[] = [];
+  /** Lines cut off in front. */
+  private cut = 0;
+  /** Registers and slots that the instruction touched, as bits and by index. */
+  private regs = 0;
+  private readonly slots = new Set<number>();
+  /** The last line is of an instruction, and nothing was said of it. */
+  private isOpen = false;
+
+  constructor(level: number) {
+    this.keepsAll = (level & 2) !== 0;
+  }
+
+  /** In lines. */
+  get end(): number {
+    return this.cut + this.lines.length;
+  }
+
+  private add(text: string): void {
+    this.lines.push({ text, note: "" });
+    this.isOpen = false;
+    if (this.lines.length < KEPT * 2) return;
+    this.cut += KEPT;
+    this.lines = this.lines.slice(KEPT);
+  }
+
+  touchRegs(mask: number): void {
+    this.regs |= mask;
+  }
+
+  /** Bytes of a stack, by offset. */
+  touch(first: number, end: number): void {
+    for (let off = first; off < end; off++) this.slots.add((-off - 1) >> 3);
+  }
+
+  insn(at: number, insn: Insn, next: Insn | undefined): void {
+    this.add(`${at}: ${disasm(insn, next)}`);
+    this.isOpen = true;
+  }
+
+  /** What the instruction left behind, beside it. */
+  after(state: State): void {
+    if (this.regs === 0 && this.slots.size === 0) return;
+    const changed = showState(
+      state,
+      depth(state),
+      (i) => (this.regs & (1 << i)) !== 0,
+      (i) => this.slots.has(i),
+    );
+    const last = this.lines.at(-1);
+    if (this.isOpen && last !== undefined) {
+      const length = last.text.length + 1;
+      const wide = Math.max(length + STEP / 2, COLUMNS);
+      const blanks = Math.ceil(wide / STEP) * STEP - length - 1;
+      last.note = `${" ".repeat(blanks)};${changed}`;
+      this.isOpen = false;
+    } else {
+      this.add(`${state.at}:${changed}`);
+    }
+    this.forget();
+  }
+
+  private forget(): void {
+    this.regs = 0;
+    this.slots.clear();
+  }
+
+  /** Takes up the branch that was left open at `position`. */
+  resume(state: State, from: number, position: number): void {
+    const whole = showWhole(state);
+    this.forget();
+    if (this.keepsAll) {
+      this.add("");
+      this.add(`from ${from} to ${state.at}:${whole}`);
+      this.add(`${state.at}:${whole}`);
+      return;
+    }
+    this.lines.length = Math.max(position - this.cut, 0);
+    const last = this.lines.at(-1);
+    if (last !== undefined) last.note = ` ${state.at}:${whole}`;
+  }
+
+  start(state: State): void {
+    this.add(`0:${showState(state, 0, ALL, ALL)}`);
+  }
+
+  /** Of a function that was just entered. */
+  call(state: State): void {
+    this.add(`caller:\n${showState(state, depth(state) - 1, ALL, ALL)}`);
+    this.add(`callee:\n${showWhole(state)}`);
+    this.add(`${state.at}:${showWhole(state)}`);
+    this.forget();
+  }
+
+  /** Of a function that is about to return. */
+  returning(state: State): void {
+    this.add(`returning from callee:\n${showWhole(state)}`);
+  }
+
+  returned(state: State): void {
+    this.add(`to caller at ${state.at}:\n${showWhole(state)}`);
+    this.forget();
+  }
+
+  /** Empty, or with a newline at its end. */
+  toString(): string {
+    return this.lines.map(({ text, note }) => `${text}${note}\n`).join("");
+  }
+}

@@ -1,0 +1,121 @@
+// The state of a path through a program (struct bpf_verifier_state): frames with registers and stacks.
+
+import type { MapFacts } from "../verdict.ts";
+import type { Value } from "./value.ts";
+import { ANY, FRAME_POINTERS, isScalar, NONE } from "./value.ts";
+
+/**
+ * Eight bytes of a stack. A letter for each byte, the highest address first: ? never written, m anything,
+ * 0 zero, r part of the register spilled here.
+ */
+export interface Slot {
+  readonly types: string;
+  readonly spilled: Value;
+}
+
+export const EMPTY: Slot = { types: "????????", spilled: NONE };
+/** Written by someone who is not followed. */
+export const CLOBBERED: Slot = { types: "mmmmmmmm", spilled: ANY };
+export const SLOTS = 64;
+
+export const isSpill = (slot: Slot): boolean => slot.types.charAt(7) === "r";
+
+/** What a callback was called for, and where it goes on; answers are between 0 and 1. */
+export interface Frame {
+  readonly regs: Value[];
+  /** By distance from the frame pointer, in slots. */
+  readonly stack: Slot[];
+  /** First instruction of the subprogram. */
+  readonly start: number;
+  /** The call. */
+  readonly site: number;
+  readonly isCallback: boolean;
+}
+
+/** A reference taken and not yet released, or a lock. */
+export interface Reference {
+  readonly id: number;
+  /** The instruction that took it. */
+  readonly insn: number;
+  /** Of a lock: the map in whose value it is; `id` is the pointer's. */
+  readonly lock?: MapFacts;
+}
+
+/** A state met at an instruction where paths join. */
+export interface Checkpoint {
+  /** Null once it is no longer compared with. */
+  state: State | null;
+  readonly parent: Checkpoint | null;
+  /** Paths from here that are not at their end. */
+  paths: number;
+}
+
+export interface State {
+  at: number;
+  readonly frames: Frame[];
+  refs: readonly Reference[];
+  /** Linux comes here, too, and knows no more. */
+  certain: boolean;
+  parent: Checkpoint | null;
+}
+
+export const top = (state: State): Frame => state.frames[state.frames.length - 1] as Frame;
+export const depth = (state: State): number => state.frames.length - 1;
+
+export function makeFrame(start: number, site: number, level: number, isCallback = false): Frame {
+  const regs = new Array<Value>(10).fill(NONE);
+  regs.push(FRAME_POINTERS[level] as Value);
+  return { regs, stack: [], start, site, isCallback };
+}
+
+const copyFrame = (frame: Frame): Frame => ({
+  ...frame,
+  regs: frame.regs.slice(),
+  stack: frame.stack.slice(),
+});
+
+export const copy = (state: State): State => ({ ...state, frames: state.frames.map(copyFrame) });
+
+/** Replaces values wherever they are: in all registers and spilled in all stacks. */
+export function replace(state: State, by: (value: Value) => Value): void {
+  for (const { regs, stack } of state.frames) {
+    for (let reg = 0; reg < regs.length; reg++) {
+      const value = regs[reg] as Value;
+      const next = by(value);
+      if (next !== value) regs[reg] = next;
+    }
+    for (let i = 0; i < stack.length; i++) {
+      const slot = stack[i];
+      if (slot === undefined || !isSpill(slot)) continue;
+      const spilled = by(slot.spilled);
+      if (spilled !== slot.spilled) stack[i] = { types: slot.types, spilled };
+    }
+  }
+}
+
+/** Tells of the values in all registers and spilled in all stacks. */
+export function visit(state: State, tell: (value: Value) => void): void {
+  replace(state, (value) => {
+    tell(value);
+    return value;
+  });
+}
+
+/** Numbers that a loop may have changed, of which Linux knows as much as it needs to. */
+export function widen(state: State, unknown: Value): void {
+  replace(state, (value) => (isScalar(value) ? unknown : value));
+  state.certain = false;
+}
+
+/** Someone who is not followed may have written anywhere in the stacks. */
+export function clobberStacks(state: State): void {
+  for (const { stack } of state.frames) {
+    for (let i = 0; i < SLOTS; i++) stack[i] = CLOBBERED;
+  }
+}
+
+/** After a call R0 is the answer and R1 to R5 are gone. */
+export function clobber(regs: Value[], answer: Value): void {
+  regs[0] = answer;
+  for (let reg = 1; reg <= 5; reg++) regs[reg] = NONE;
+}

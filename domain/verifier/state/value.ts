@@ -1,0 +1,152 @@
+// What a register or a spilled stack slot holds (struct bpf_reg_state): numbers, pointers, nothing.
+
+import { show as showRange, signed, unsigned } from "../scalar/coerce.ts";
+import type { Range } from "../scalar/range.ts";
+import * as range from "../scalar/range.ts";
+import type { Errno, MapFacts } from "../verdict.ts";
+import { Origin } from "./precision.ts";
+
+/** Kinds as the log names them; "none" was never written, "any" is all that is not modelled here. */
+export type Kind =
+  | "none"
+  | "any"
+  | "scalar"
+  | "ctx"
+  | "map_ptr"
+  | "map_value"
+  | "map_key"
+  | "fp"
+  | "pkt"
+  | "pkt_meta"
+  | "pkt_end"
+  | "ringbuf_mem"
+  | "func";
+
+export interface Value {
+  readonly kind: Kind;
+  /** The pointer may be NULL: the log says "_or_null". */
+  readonly orNull: boolean;
+  /** Fixed offset of a pointer; of a linked scalar how much was added since it was a copy. */
+  readonly off: number;
+  /** The number, or the variable part of a pointer's offset. */
+  readonly range: Range;
+  /** Linux knows no more of the number than `range` says, so what follows from it is certain. */
+  readonly exact: boolean;
+  /** The same in all copies of a number or of a possible NULL; 0 for none. */
+  readonly id: number;
+  /** BPF_ADD_CONST: a copy to which `off` was added. */
+  readonly linked: boolean;
+  /** Of a reference that must be released; 0 for none. */
+  readonly ref: number;
+  readonly map: MapFacts | null;
+  /** Bytes behind it: of a packet as far as compared with its end, of memory as allocated. */
+  readonly size: number;
+  /** Of a frame pointer the frame, of a function its first instruction. */
+  readonly home: number;
+  readonly origin: Origin;
+}
+
+/** Of a packet pointer that was found to be at the end of the packet, or past it. */
+export const AT_END = -1;
+export const PAST_END = -2;
+
+/** Thrown where a program is refused at the current instruction. No Error: nobody asks where from. */
+export class Fault {
+  readonly errno: Errno;
+  readonly message: string;
+  /** False where Linux may know more of a number, and so find nothing wrong. */
+  readonly certain: boolean;
+
+  constructor(errno: Errno, message: string, certain = true) {
+    this.errno = errno;
+    this.message = message;
+    this.certain = certain;
+  }
+}
+
+const PLAIN: Value = {
+  kind: "scalar",
+  orNull: false,
+  off: 0,
+  range: range.ZERO,
+  exact: true,
+  id: 0,
+  linked: false,
+  ref: 0,
+  map: null,
+  size: 0,
+  home: 0,
+  origin: new Origin(),
+};
+
+export const value = (kind: Kind, fields: Partial<Value> = {}): Value => ({
+  ...PLAIN,
+  ...fields,
+  kind,
+});
+
+export const NONE = value("none");
+export const ANY = value("any", { range: range.UNKNOWN, exact: false });
+export const UNKNOWN = value("scalar", { range: range.UNKNOWN });
+export const FRAME_POINTERS: readonly Value[] = Array.from({ length: 9 }, (_, home) =>
+  value("fp", { home }),
+);
+
+/** @param from what the number was computed from. */
+export function scalar(known: Range, exact: boolean, from?: Value, by?: Value): Value {
+  const origin = from === undefined ? new Origin() : Origin.of(from.origin, by?.origin);
+  return { ...PLAIN, range: known, exact, origin };
+}
+
+export const constant = (n: bigint): Value => scalar(range.constant(n), true);
+
+/** A range is shared where it is a constant. */
+export const shared = (known: Range): Range =>
+  range.isConst(known) ? range.constant(known.bits.value) : known;
+
+export const isScalar = (v: Value): boolean => v.kind === "scalar";
+export const isPointer = (v: Value): boolean =>
+  v.kind !== "scalar" && v.kind !== "any" && v.kind !== "none";
+export const isPacket = (v: Value): boolean => v.kind === "pkt" || v.kind === "pkt_meta";
+export const isConst = (v: Value): boolean => isScalar(v) && range.isConst(v.range);
+export const isNull = (v: Value): boolean => isScalar(v) && range.isZero(v.range);
+/** Whether its number takes so many bytes at most. */
+export const fits = (v: Value, bytes: number): boolean => v.range.umax < 1n << BigInt(bytes * 8);
+
+export const typeName = (v: Value): string => (v.orNull ? `${v.kind}_or_null` : v.kind);
+
+/** Where a lookup in a map of maps leads is known once it is not NULL; locks are told apart by ids. */
+export function notNull(v: Value): Value {
+  const isOuter = v.map?.map_type === "array_of_maps" || v.map?.map_type === "hash_of_maps";
+  const id = isPacket(v) || v.map?.locks ? v.id : 0;
+  if (v.kind !== "map_value" || !isOuter) return { ...v, orNull: false, id };
+  if (!v.map?.inner) return ANY;
+  return { ...v, kind: "map_ptr", orNull: false, id, map: v.map.inner };
+}
+
+function details(v: Value): string[] {
+  const parts: string[] = [];
+  const added = v.linked ? (v.off < 0 ? `${v.off}` : `+${v.off}`) : "";
+  if (v.id !== 0) parts.push(`id=${v.id}${added}`);
+  if (v.ref !== 0) parts.push(`ref_obj_id=${v.ref}`);
+  if (v.kind.startsWith("map_")) {
+    if (v.map?.name) parts.push(`map=${v.map.name}`);
+    parts.push(`ks=${v.map?.key_size}`, `vs=${v.map?.value_size}`);
+  }
+  if (v.kind !== "scalar" && v.off !== 0) parts.push(`off=${signed(BigInt(v.off))}`);
+  if (isPacket(v)) parts.push(`r=${unsigned(BigInt.asUintN(64, BigInt(v.size)))}`);
+  if (v.kind === "ringbuf_mem") parts.push(`sz=${v.size}`);
+  if (!range.isConst(v.range)) parts.push(...showRange(v.range));
+  else if (!range.isZero(v.range)) parts.push(`imm=${signed(v.range.smin)}`);
+  return parts;
+}
+
+/** print_reg_state(). */
+export function show(v: Value, frame: number): string {
+  if (isConst(v)) return signed(v.range.smin);
+  const other = v.kind === "fp" && v.home !== frame ? `[${v.home}]` : "";
+  if (v.kind === "fp" && range.isConst(v.range)) {
+    return `fp${other}${signed(v.range.smin + BigInt(v.off))}`;
+  }
+  return `${typeName(v)}${other}(${details(v).join(",")})`;
+}

@@ -1,0 +1,230 @@
+import { connect } from "node:net";
+import fc from "fast-check";
+import { afterAll, expect, inject, it } from "vitest";
+import { type Route, routes } from "../../api/openapi/openapi.ts";
+import {
+  dump,
+  expectProblem,
+  type Problem,
+  type RawAnswer,
+  raw,
+  schemaAt,
+} from "../support/raw.ts";
+import { type Session, testService } from "../support/service.ts";
+import { type Shot, shots, WORDS } from "../support/shots.ts";
+
+/**
+ * Every operation, fed from its own schema with what does not fit it: never a 5xx, always a problem
+ * that says where, and nothing changed by what was refused.
+ */
+
+const SEED = Number(process.env.FUZZ_SEED ?? Date.now() % 2 ** 31);
+const RUNS = Number(process.env.FUZZ_RUNS ?? 80);
+process.stdout.write(`fuzz: FUZZ_SEED=${SEED} FUZZ_RUNS=${RUNS}\n`);
+const seen = new Map<number, number>();
+afterAll(() => {
+  const counts = [...seen].sort(([a], [b]) => a - b).map(([status, n]) => `${status}: ${n}`);
+  process.stdout.write(`fuzz: answers by status ${counts.join(", ")}\n`);
+});
+
+const service = await testService();
+
+// The world it happens in
+
+interface World {
+  namespace: string;
+  session: Session;
+  state: string;
+}
+
+/** fd 3 a hash with an element, fd 4 a program array, fd 5 a program; /pin, /dir. */
+async function world(namespace: string): Promise<World> {
+  const session = await service.session(namespace, {
+    uid: 1000,
+    capabilities: ["CAP_BPF", "CAP_NET_ADMIN"],
+  });
+  const sizes = { key_size: 4, value_size: 4, max_entries: 8 };
+  await session.post("/v1/maps", { map_type: "hash", ...sizes });
+  await session.post("/v1/maps", { map_type: "prog_array", ...sizes });
+  await session.post("/v1/progs", { insns: "b7000000000000009500000000000000" });
+  await session.put("/v1/fds/3/elements/u32:1", { value: "u32:1" });
+  await session.put("/v1/fs?path=/pin", { type: "pin", fd: 3 });
+  await session.put("/v1/fs?path=/dir", { type: "directory" });
+  return { namespace, session, state: await dump(service.kernel, namespace) };
+}
+
+/** What the document's text tells of every operation: too large, another type, an encoding. */
+const ANYWHERE = ["413", "415"];
+
+function judge({ operation }: Route, answer: RawAnswer, about: string): Problem {
+  const problem = expectProblem(answer, about);
+  const { errno, errors = [] } = problem;
+  // Refused by node:http, before any operation is known.
+  if (answer.status === 431) return problem;
+  expect([...Object.keys(operation.responses), ...ANYWHERE], about).toContain(
+    String(answer.status),
+  );
+  if (errno && answer.status !== 410) expect(operation["x-errnos"], about).toContain(errno);
+  for (const { pointer } of errors)
+    expect(pointer, about).toMatch(/^\/(body|query|params|headers)/);
+  return problem;
+}
+
+async function fire(at: World, { method }: Route, { url, headers, body }: Shot) {
+  const usual: Record<string, string> = { authorization: `Bearer ${at.session.token}` };
+  if (body) usual["content-type"] = "application/json";
+  const given = Object.entries(headers).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  );
+  const ascii = given.map(([name, value]) => [name, Buffer.from(value).toString("latin1")]);
+  const all = { ...usual, ...Object.fromEntries(ascii) };
+  const answer = await raw(
+    service.base,
+    method.toUpperCase(),
+    url.replaceAll(" ", "%20"),
+    all,
+    body,
+  );
+  seen.set(answer.status, (seen.get(answer.status) ?? 0) + 1);
+  return answer;
+}
+
+const bodyCheck = (path: string, method: string) =>
+  schemaAt(
+    `/paths/${encodeURIComponent(path.replaceAll("/", "~1"))}/${method}/requestBody/content/application~1json/schema`,
+  );
+
+/** What only the body can have done wrong must be pointed at. */
+function isPlain({ headers, body }: Shot): boolean {
+  return body !== undefined && Object.values(headers).every((value) => value === undefined);
+}
+
+function parsed(body: Buffer): { value: unknown } | undefined {
+  try {
+    return { value: JSON.parse(body.toString().replace(/^\ufeff/, "")) };
+  } catch {
+    return undefined;
+  }
+}
+
+it.each(routes.map((route) => [route.operation.operationId, route] as const))(
+  "%s: no 5xx, a problem that says where, nothing changed by what is refused",
+  async (_id, route) => {
+    const namespace = service.namespace();
+    let at = await world(namespace);
+    const fits = route.operation.requestBody ? bodyCheck(route.path, route.method) : undefined;
+    const property = fc.asyncProperty(shots(route), async (shot) => {
+      const about = `${route.method} ${shot.url.slice(0, 200)} ${JSON.stringify(shot.headers).slice(0, 300)} ${shot.body?.toString().slice(0, 300)}`;
+      const answer = await fire(at, route, shot);
+      expect(answer.status, `${about}: ${answer.text}`).toBeLessThan(500);
+      if (answer.status < 400) {
+        if (route.method !== "get") at = await world(service.namespace());
+        return;
+      }
+      const problem = judge(route, answer, about);
+      expect(await dump(service.kernel, at.namespace), about).toBe(at.state);
+      if (answer.status !== 400 || !fits || !isPlain(shot) || !shot.body) return;
+      // Nothing is what an optional body may be.
+      if (shot.body.length === 0 && !route.operation.requestBody?.required) return;
+      const json = parsed(shot.body);
+      if (!json || !fits(json.value))
+        expect(problem.errors?.length, about + answer.text).toBeGreaterThan(0);
+    });
+    await fc.assert(property, { seed: SEED, numRuns: RUNS, endOnFailure: true });
+    expect(({} as { polluted?: number }).polluted).toBeUndefined();
+  },
+  60_000,
+);
+
+// "An error reply containing NOSCRIPT makes ioredis send the script again": text must stay data.
+
+/** The calls of scripts that Redis sees for a namespace, read from MONITOR as it comes. */
+async function watch(namespace: string) {
+  const root = `bpf:{${namespace}}:`;
+  const socket = connect(inject("redisUrl").slice("unix://".length));
+  let text = "";
+  socket.setEncoding("latin1").on("data", (chunk: string) => {
+    text += chunk;
+  });
+  const seen = async (marker: string) => expect.poll(() => text.includes(marker)).toBe(true);
+  socket.write("MONITOR\r\n");
+  await seen("+OK");
+  const call = new RegExp(`^\\+[\\d.]+ \\[0 (?!lua).*\\] "fcall" "\\w+" "2" "${root}"`, "gim");
+  let markers = 0;
+  return {
+    async count(): Promise<number> {
+      const marker = `${root}${markers++}`;
+      await service.kernel.script.redis.echo(marker);
+      await seen(`"${marker}"`);
+      return text.match(call)?.length ?? 0;
+    },
+    end: () => socket.destroy(),
+  };
+}
+
+const at = (path: string) => `/v1/fs?path=${encodeURIComponent(path)}`;
+const PROGRAM = "b7000000000000009500000000000000";
+const MAP = { key_size: 4, value_size: 4, max_entries: 8 };
+
+/** Every string that a client can send and that reaches a script. */
+const FIELDS: Record<string, (s: Session, word: string) => Promise<unknown>> = {
+  "fork label": (s, word) => s.post("/v1/session/fork", { label: word }),
+  map_name: (s, word) => s.post("/v1/maps", { ...MAP, map_name: word }),
+  prog_name: (s, word) => s.post("/v1/progs", { insns: PROGRAM, prog_name: word }),
+  license: (s, word) => s.post("/v1/progs", { insns: PROGRAM, license: word }),
+  "path opened": (s, word) => s.post("/v1/fds", { path: word }),
+  "path pinned": (s, word) => s.put(at(word), { type: "pin", fd: 3 }),
+  "path of a directory": (s, word) => s.put(at(`/${word}`), { type: "directory" }),
+  "path shown": (s, word) => s.get(at(`/no/${word}`)),
+  "path changed": (s, word) => s.patch(at(`/no/${word}`), { mode: "0600" }),
+  "path removed": (s, word) => s.del(at(`/no/${word}`)),
+  target: (s, word) => s.put(at("/link"), { type: "symlink", target: word }),
+  "link from": (s, word) => s.put(at("/hard"), { type: "link", from: word }),
+  "rename from": (s, word) => s.post("/v1/rename", { from: word, to: "/to" }),
+  "rename to": (s, word) => s.post("/v1/rename", { from: "/pin", to: `/no/${word}` }),
+  "key read": (s, word) => s.get(`/v1/fds/3/elements/str:${encodeURIComponent(word)}`),
+  "key written": (s, word) => s.put(`/v1/fds/3/elements/str:${word}`, { value: "00000000" }),
+  value: (s, word) => s.put("/v1/fds/3/elements/00000000", { value: `str:${word}` }),
+  "key gone on from": (s, word) => s.get(`/v1/fds/3/next-key?key=str:${encodeURIComponent(word)}`),
+  cursor: (s, word) => s.get(`/v1/fds/3/elements?cursor=str:${encodeURIComponent(word)}`),
+  "directory cursor": (s, word) => s.get(`${at("/")}&cursor=${encodeURIComponent(`1 ${word}`)}`),
+  "Idempotency-Key": (s, word) =>
+    s.post("/v1/fds/999/dup", undefined, { "idempotency-key": word.replaceAll(" ", "_") }),
+};
+
+it.each(Object.entries(FIELDS))(
+  "a word of Redis' as %s runs one script, once (a load two)",
+  async (field, send) => {
+    const most = field === "prog_name" || field === "license" ? 2 : 1;
+    const { namespace, session } = await world(service.namespace());
+    const watched = await watch(namespace);
+    try {
+      for (const word of WORDS) {
+        const before = await watched.count();
+        await send(session, word);
+        const ran = (await watched.count()) - before;
+        expect(ran, word).toBeGreaterThan(0);
+        expect(ran, word).toBeLessThanOrEqual(most);
+      }
+    } finally {
+      watched.end();
+    }
+  },
+);
+
+it("a word of Redis' as namespace or label of a new session runs at most one script", async () => {
+  const namespace = service.namespace();
+  const { session } = await world(namespace);
+  const watched = await watch(namespace);
+  try {
+    for (const word of WORDS) {
+      const before = await watched.count();
+      await session.post("/v1/sessions", { namespace, label: word });
+      expect((await watched.count()) - before, word).toBe(1);
+      const answer = await session.post("/v1/sessions", { namespace: word });
+      expect(answer.status).toBe(400);
+    }
+  } finally {
+    watched.end();
+  }
+});

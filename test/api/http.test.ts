@@ -1,0 +1,173 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { expect, it } from "vitest";
+import { routes } from "../../api/openapi/openapi.ts";
+import { expectProblem, pathOf, raw } from "../support/raw.ts";
+import { testService } from "../support/service.ts";
+
+/** What HTTP asks of a server, and what a client may not make it keep, take or change. */
+
+const service = await testService();
+const withBody = routes.filter(({ operation }) => operation.requestBody);
+const MAP = { key_size: 4, value_size: 4, max_entries: 8 };
+
+it("HEAD is GET without the body, wherever there is GET", async () => {
+  const session = await service.session(service.namespace());
+  await session.post("/v1/maps", MAP);
+  await session.put("/v1/fds/3/elements/u32:1", { value: "u32:1" });
+  await session.put("/v1/fs?path=/x", { type: "directory" });
+  const headers = { authorization: `Bearer ${session.token}` };
+  for (const route of routes.filter(({ method }) => method === "get")) {
+    const get = await raw(service.base, "GET", pathOf(route), headers);
+    const head = await raw(service.base, "HEAD", pathOf(route), headers);
+    expect(head.status, route.path).toBe(get.status);
+    expect(head.text).toBe("");
+    for (const name of ["content-type", "content-length", "www-authenticate"]) {
+      if (name !== "content-length" || get.status < 400) {
+        expect(head.headers[name], `${route.path} ${name}`).toBe(get.headers[name]);
+      }
+    }
+  }
+});
+
+it("another method is 405 with Allow, another path or another case of it 404", async () => {
+  const paths = [...new Set(routes.map(({ path }) => path))];
+  const known = paths.map((path) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, "[^/]+")}$`));
+  for (const path of paths) {
+    const methods = routes
+      .filter((route) => route.path === path)
+      .map(({ method }) => method.toUpperCase());
+    const allowed = methods.includes("GET") ? [...methods, "HEAD"] : methods;
+    const at = path.replace(/\{\w+\}/g, "1");
+    for (const method of [
+      "GET",
+      "HEAD",
+      "POST",
+      "PUT",
+      "PATCH",
+      "DELETE",
+      "OPTIONS",
+      "TRACE",
+      "LINK",
+    ]) {
+      if (allowed.includes(method)) continue;
+      const answer = await raw(service.base, method, at);
+      expect(answer.status, `${method} ${at}`).toBe(405);
+      // RFC 9110, 15.5.6: the origin server MUST generate an Allow header field.
+      expect(answer.headers.allow?.split(/, */).sort(), at).toEqual([...allowed].sort());
+      if (method !== "HEAD") expectProblem(answer, at);
+    }
+    for (const other of [
+      at.toUpperCase(),
+      at.replace(/.$/, (c) => c.toUpperCase()),
+      `${at}/no/such`,
+    ]) {
+      if (known.some((pattern) => pattern.test(other))) continue;
+      const answer = await raw(service.base, "GET", other);
+      expect(answer.status, other).toBe(404);
+      expectProblem(answer, other);
+    }
+  }
+});
+
+const collect = () => {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+  return process.memoryUsage().heapUsed;
+};
+
+it("content types that a client makes up are not remembered", async () => {
+  const COUNT = 3000;
+  const session = await service.session(service.namespace());
+  const authorization = `Bearer ${session.token}`;
+  const round = async (name: string, from: number, to: number) => {
+    for (let n = from; n < to; n += 10) {
+      const batch = Array.from({ length: 10 }, (_, i) => {
+        const types = [`a/b${name}${n + i}`, `application/json; v=${name}${n + i}`];
+        return Promise.all([
+          raw(service.base, "GET", "/v1/session", {
+            authorization,
+            "content-type": types[0] ?? "",
+          }),
+          ...types.map((type) =>
+            raw(
+              service.base,
+              "POST",
+              "/v1/fds/9/send",
+              { authorization, "content-type": type },
+              "{}",
+            ),
+          ),
+        ]);
+      });
+      const statuses = (await Promise.all(batch)).flat().map(({ status }) => status);
+      expect(new Set(statuses)).toEqual(new Set([200, 415, 400]));
+    }
+  };
+  await round("warm", 0, 200);
+  const before = collect();
+  await round("x", 0, COUNT);
+  // Unguarded it would be 11.6 KB for each of them.
+  expect((collect() - before) / 1024 / 1024).toBeLessThan(5);
+}, 60_000);
+
+const MIB = 1024 * 1024;
+const LIMITS: Record<string, number> = {
+  ...{ progLoad: 17 * MIB, mapBatch: 17 * MIB, mapCreate: 2 * MIB, elfLoad: 2 * MIB },
+  ...{ mapUpdateElem: 9 * MIB, mapPush: 9 * MIB, ringOutput: 9 * MIB },
+};
+
+it("a body beyond the operation's limit is 413, told or not how long it is", async () => {
+  const session = await service.session(service.namespace());
+  for (const route of withBody) {
+    const size = (LIMITS[route.operation.operationId] ?? MIB) + 1;
+    const body = Buffer.alloc(size, "a");
+    const usual = { authorization: `Bearer ${session.token}`, "content-type": "application/json" };
+    for (const untold of [{}, { "transfer-encoding": "chunked" }]) {
+      const headers = { ...usual, ...untold };
+      const answer = await raw(
+        service.base,
+        route.method.toUpperCase(),
+        pathOf(route),
+        headers,
+        body,
+      );
+      expect(answer.status, route.operation.operationId).toBe(413);
+      expectProblem(answer, route.path);
+    }
+  }
+}, 60_000);
+
+it("no name in a body, a query or a path changes Object.prototype", async () => {
+  const session = await service.session(service.namespace());
+  const headers = { authorization: `Bearer ${session.token}`, "content-type": "application/json" };
+  const before = Object.getOwnPropertyDescriptors(Object.prototype);
+  for (const name of ["__proto__", "constructor", "prototype", "constructor[prototype]"]) {
+    const json = `{"${name}":{"polluted":1,"prototype":{"polluted":1}},"path":"/${name}"}`;
+    for (const route of routes) {
+      const at = pathOf(route);
+      const path = `${at}${at.includes("?") ? "&" : "?"}${name}=1&${name}[polluted]=1`;
+      const body = route.method === "get" || route.method === "delete" ? undefined : json;
+      const answer = await raw(service.base, route.method.toUpperCase(), path, headers, body);
+      expect(answer.status, `${route.path} ${answer.text}`).toBe(400);
+    }
+    const named = encodeURIComponent(`/${name}`);
+    expect((await session.put(`/v1/fs?path=${named}`, { type: "directory" })).status).toBe(201);
+    await session.post("/v1/maps", { ...MAP, map_name: name });
+  }
+  expect(Object.getOwnPropertyDescriptors(Object.prototype)).toEqual(before);
+});
+
+// openapi.yaml, cursor: "Opaque; a changed one is EINVAL."
+it.each(["/v1/fds/3/elements", "/v1/fs?path=/"])(
+  "a made-up cursor of %s is EINVAL",
+  async (list) => {
+    const session = await service.session(service.namespace());
+    await session.post("/v1/maps", MAP);
+    for (const cursor of ["junk", "1", "str:abc", "0000", "1e3 x", "-1 x"]) {
+      const path = `${list}${list.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(cursor)}`;
+      const { status, body } = await session.get(path);
+      expect([status, body.errno], cursor).toEqual([400, "EINVAL"]);
+    }
+  },
+);

@@ -1,0 +1,282 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Client, Session } from "../support/service.ts";
+
+/** The program itself: refuses wrong settings, greets, stops in order, and leaves nothing behind. */
+
+const ROOT = join(import.meta.dirname, "../..");
+const HASH = { map_type: "hash", key_size: 4, value_size: 4, max_entries: 8 };
+const WAIT = { timeout: 15_000, interval: 20 };
+
+let dir: string;
+const started: ChildProcess[] = [];
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "bpf-server-"));
+});
+afterEach(async () => {
+  for (const child of started.splice(0)) {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill("SIGKILL");
+      await once(child, "exit");
+    }
+  }
+  const pid = redisPid();
+  if (pid) await vi.waitFor(() => expect(isAlive(pid)).toBe(false), WAIT);
+  rmSync(dir, { recursive: true, force: true });
+});
+
+interface Program {
+  child: ChildProcess;
+  base: string;
+  greeting: string;
+  /** Resolves to the exit code. */
+  exited: Promise<number | null>;
+}
+
+const environment = (more: object) => {
+  const { REDIS_URL: _, API_KEYS_FILE: __, ...rest } = process.env;
+  return { ...rest, PORT: "0", DATA_DIR: dir, LOG_LEVEL: "error", ...more };
+};
+
+async function start(more: object = {}): Promise<Program> {
+  const child = spawn(process.execPath, ["--import", "tsx", "api/server.ts"], {
+    cwd: ROOT,
+    env: environment(more),
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  started.push(child);
+  const exited = once(child, "exit").then(([code]) => code as number | null);
+  let greeting = "";
+  child.stdout.on("data", (chunk) => {
+    greeting += String(chunk);
+  });
+  await vi.waitFor(() => expect(greeting).toContain("/v1/fds/3\n"), WAIT);
+  const base = /^bpf objects at (\S+)/.exec(greeting)?.[1] ?? "";
+  return { child, base, greeting, exited };
+}
+
+async function session(base: string): Promise<Session> {
+  return new Session(base, (await new Client(base).post("/v1/sessions")).body);
+}
+
+/** Of the private Redis; undefined once it has ended in order. */
+function redisPid(): number | undefined {
+  const file = join(dir, "redis/redis.pid");
+  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).pid : undefined;
+}
+
+function isAlive(pid: number | undefined): boolean {
+  return pid !== undefined && existsSync(`/proc/${pid}`);
+}
+
+const refused = (base: string, path: string) =>
+  new Client(base).get(path).then(
+    ({ status }) => status,
+    () => "refused",
+  );
+
+describe("settings", () => {
+  it.each<[string, object, RegExp]>([
+    ["a port", { PORT: "http" }, /PORT=http: a whole number from 0 to 65535/],
+    ["a port out of range", { PORT: "65536" }, /PORT=65536: a whole number from 0 to 65535/],
+    ["the number of workers", { WORKERS: "0" }, /WORKERS=0: a whole number from 1 to 64/],
+    ["a log level", { LOG_LEVEL: "loud" }, /LOG_LEVEL=loud: one of error, info/],
+    ["a short secret", { TOKEN_SECRET: "short" }, /TOKEN_SECRET: at least 32 characters/],
+    ["an open host without keys", { HOST: "0.0.0.0" }, /HOST=0\.0\.0\.0: .*loopback only/],
+    ["a keys file that is not there", { API_KEYS_FILE: "/nowhere.json" }, /\/nowhere\.json/],
+    ["a REDIS_URL that is none", { REDIS_URL: "nonsense://" }, /REDIS_URL/],
+  ])("wrong, %s: a message that says so, and exit code 1", (_, more, message) => {
+    const { status, stderr, stdout } = spawnSync(
+      process.execPath,
+      ["--import", "tsx", "api/server.ts"],
+      { cwd: ROOT, env: environment(more), encoding: "utf8", timeout: 20_000 },
+    );
+    expect(stderr).toMatch(message);
+    expect(stderr, "a message, not a stack").not.toMatch(/\n {4}at /);
+    expect([status, stdout]).toEqual([1, ""]);
+    expect(redisPid()).toBeUndefined();
+  });
+
+  it("a keys file of the wrong shape is refused with what is wrong in it", () => {
+    const file = join(dir, "keys.json");
+    writeFileSync(file, JSON.stringify({ keys: [{ id: "a" }] }));
+    const { status, stderr } = spawnSync(process.execPath, ["--import", "tsx", "api/server.ts"], {
+      cwd: ROOT,
+      env: environment({ API_KEYS_FILE: file }),
+      encoding: "utf8",
+    });
+    expect(stderr).toMatch(/keys\.json: .*sha256/);
+    expect(status).toBe(1);
+  });
+
+  it("a port that is taken ends the program and its Redis", async () => {
+    const first = await start();
+    const other = mkdtempSync(join(tmpdir(), "bpf-server-"));
+    const { status, stderr } = spawnSync(process.execPath, ["--import", "tsx", "api/server.ts"], {
+      cwd: ROOT,
+      env: environment({ PORT: new URL(first.base).port, DATA_DIR: other }),
+      encoding: "utf8",
+      timeout: 20_000,
+    });
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/EADDRINUSE.*another PORT/)]);
+    expect(existsSync(join(other, "redis/redis.pid"))).toBe(false);
+    rmSync(other, { recursive: true });
+  });
+});
+
+it("a token secret that was not written whole is refused", () => {
+  writeFileSync(join(dir, "token-secret"), "");
+  const { status, stderr } = spawnSync(process.execPath, ["--import", "tsx", "api/server.ts"], {
+    cwd: ROOT,
+    env: environment({}),
+    encoding: "utf8",
+    timeout: 20_000,
+  });
+  expect([status, stderr]).toEqual([1, expect.stringContaining("token-secret is too short")]);
+});
+
+describe("the greeting", () => {
+  it("names the address and three curl lines that work when pasted into sh", async () => {
+    const { greeting } = await start();
+    const lines = greeting.split("\n").filter((line) => line.includes("curl"));
+    expect(lines).toHaveLength(3);
+    const { stdout, stderr } = spawnSync("sh", { input: lines.join("\necho\n"), encoding: "utf8" });
+    expect(stderr).toBe("");
+    const [, created = "", shown = ""] = stdout.split("\n");
+    expect(JSON.parse(created)).toEqual({ fd: 3, id: 1 });
+    expect(JSON.parse(shown)).toMatchObject({ kind: "map", id: 1, map_type: "hash", fd: 3 });
+  });
+});
+
+describe("SIGTERM", () => {
+  it("readyz fails first, a request under way finishes, exit code 0, no Redis is left", async () => {
+    const { child, base, exited } = await start({ DRAIN_MS: "700" });
+    const root = await session(base);
+    const pid = redisPid();
+    expect(isAlive(pid)).toBe(true);
+    const slow = begin(base, root);
+    await slow.connected;
+
+    child.kill("SIGTERM");
+    await vi.waitFor(async () => expect(await refused(base, "/readyz")).toBe(503), WAIT);
+    // Until the balancer has seen that, everything is served as before.
+    expect((await root.post("/v1/maps", HASH)).status).toBe(201);
+    expect(await refused(base, "/livez")).toBe(200);
+    await vi.waitFor(async () => expect(await refused(base, "/livez")).toBe("refused"), WAIT);
+    expect(child.exitCode).toBeNull();
+    slow.finish();
+    expect(await slow.answer).toMatch(/^HTTP\/1\.1 201 /);
+    expect(await exited).toBe(0);
+    expect([isAlive(pid), redisPid()]).toEqual([false, undefined]);
+  });
+
+  it("twice is as good as once", async () => {
+    const { child, exited } = await start({ DRAIN_MS: "200" });
+    child.kill("SIGTERM");
+    child.kill("SIGTERM");
+    expect(await exited).toBe(0);
+  });
+});
+
+/** A request whose body comes in two halves. */
+function begin(base: string, { token }: Session) {
+  const body = JSON.stringify(HASH);
+  const socket = connect(Number(new URL(base).port), "127.0.0.1");
+  let text = "";
+  socket.on("data", (chunk) => {
+    text += String(chunk);
+  });
+  socket.write(
+    `POST /v1/maps HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n` +
+      `Content-Type: application/json\r\nContent-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n`,
+  );
+  // The server's 100 Continue says that it has taken the request.
+  const connected = vi.waitFor(() => expect(text).toContain("100 Continue"), WAIT);
+  const answer = once(socket, "close").then(() => text.replace(/^HTTP\/1\.1 100 .*\r\n\r\n/, ""));
+  return { connected, answer, finish: () => socket.write(body) };
+}
+
+describe("a private Redis that dies", () => {
+  it("ends the program with exit code 1, and the next start has the data", async () => {
+    const first = await start({ LOG_LEVEL: "error" });
+    const root = await session(first.base);
+    await root.post("/v1/maps", HASH);
+    process.kill(Number(redisPid()), "SIGKILL");
+    expect(await first.exited).toBe(1);
+    const second = await start();
+    const again = new Session(second.base, { session: { id: root.id }, token: String(root.token) });
+    expect((await again.get("/v1/fds/3")).body.map_type).toBe("hash");
+  });
+});
+
+describe("kill -9", () => {
+  it("leaves no Redis; the next start has the data, the sessions and their tokens", async () => {
+    const first = await start();
+    const root = await session(first.base);
+    await root.post("/v1/maps", HASH);
+    await root.put("/v1/fds/3/elements/u32:1", { value: "01020304" });
+    await root.put("/v1/fs?path=/pin", { type: "pin", fd: 3 });
+    const pid = redisPid();
+    first.child.kill("SIGKILL");
+    await first.exited;
+    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), WAIT);
+
+    const second = await start();
+    const again = new Session(second.base, { session: { id: root.id }, token: String(root.token) });
+    expect((await again.get("/v1/fds/3/elements/u32:1")).body.value).toBe("01020304");
+    expect((await again.get("/v1/maps/1")).body).toMatchObject({ refcnt: 2, usercnt: 2 });
+  });
+});
+
+describe("WORKERS=2", () => {
+  it("serves one port from two processes, replaces one that dies, stops with exit code 0", async () => {
+    const { child, base, exited } = await start({ WORKERS: "2" });
+    const root = await session(base);
+    await root.post("/v1/maps", HASH);
+    const text = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8");
+    const workers = text.trim().split(" ").map(Number).filter(isWorker);
+    expect(workers).toHaveLength(2);
+    process.kill(workers[0] as number, "SIGKILL");
+    // Before anybody has noticed: what the dead one had accepted is reset, nothing hangs.
+    const outcomes = await connections(root);
+    expect(outcomes.filter((outcome) => outcome === 200).length).toBeGreaterThan(50);
+    await vi.waitFor(async () => expect(await statuses(root)).toEqual([200]), WAIT);
+    const pid = redisPid();
+    child.kill("SIGTERM");
+    expect(await exited).toBe(0);
+    expect([isAlive(pid), ...workers.map(isAlive)]).toEqual([false, false, false]);
+  });
+});
+
+function isWorker(pid: number): boolean {
+  return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("server.ts");
+}
+
+/** A connection of its own each: undici's pool may sit on the killed worker's. */
+const get = (root: Session) => root.get("/v1/fds/3", { connection: "close" });
+
+/** Two in each turn of the event loop, so that some come while a worker dies. */
+async function connections(root: Session): Promise<(number | "reset")[]> {
+  const status = () =>
+    get(root).then(
+      ({ status }) => status,
+      () => "reset" as const,
+    );
+  const begun: Promise<number | "reset">[] = [];
+  for (let turn = 0; turn < 50; turn++) {
+    begun.push(status(), status());
+    await setImmediate();
+  }
+  return Promise.all(begun);
+}
+
+async function statuses(root: Session): Promise<number[]> {
+  const answers = await Promise.all(Array.from({ length: 20 }, () => get(root)));
+  return [...new Set(answers.map(({ status }) => status))];
+}

@@ -1,0 +1,351 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { describe, expect, it } from "vitest";
+import { assemble } from "../../domain/asm/assembler.ts";
+import { constantBy } from "../../domain/asm/grammar.ts";
+import { disasm } from "../../domain/isa/disasm.ts";
+import { isHelper } from "../../domain/isa/helpers.ts";
+import * as bpf from "../../domain/isa/insn.ts";
+import { fault } from "../../domain/verifier/insns/insn_checks.ts";
+
+/** Text to instructions, and back: the notation is print_bpf_insn()'s of kernel/bpf/disasm.c. */
+
+const hex = async (text: string) => (await assemble(text, "/body/asm")).insns.toString("hex");
+const show = constantBy("fd");
+const shown = (code: string, how = show) => {
+  const [insn, next] = bpf.decode(Buffer.from(code, "hex"));
+  return disasm(insn as bpf.Insn, next, how);
+};
+
+/** Every instruction as Linux 6.18 printed it at log_level 2. */
+const KERNEL: [code: string, text: string][] = JSON.parse(
+  readFileSync(join(import.meta.dirname, "asm_kernel.json"), "utf8"),
+);
+
+describe("the notation", () => {
+  it("is the kernel's, in both directions", async () => {
+    expect(KERNEL.length).toBeGreaterThan(500);
+    for (const [code, text] of KERNEL) {
+      expect(shown(code)).toBe(text);
+      expect(await hex(text), text).toBe(code);
+    }
+  });
+
+  it("needs no opcode where a mov and a ld_imm64 do not look alike", async () => {
+    for (const [code, text] of KERNEL.filter(([code]) => !code.startsWith("18"))) {
+      expect(await hex(text.slice("(xx) ".length)), text).toBe(code);
+    }
+    expect(await hex("r1 = 0x7fffffff")).toBe("b7010000ffffff7f");
+    expect(await hex("r1 = 0x80000000")).toBe(`1801000000000080${"0".repeat(16)}`);
+    expect(await hex("r1 = -0x80000001")).toBe("18010000ffffff7f00000000ffffffff");
+    expect(await hex("r1 = 5 ll")).toBe(`1801000005000000${"0".repeat(16)}`);
+    expect(await hex("r1 = 0xffffffffffffffff")).toBe("18010000ffffffff00000000ffffffff");
+  });
+});
+
+/** A generator whose programs do not change from run to run (Numerical Recipes). */
+function generator(seed: number) {
+  let state = seed;
+  return (below: number) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
+const CODES = [...Array(256).keys()].filter((code) =>
+  bpf.isKnown({ code, dst: 0, src: 0, off: 0, imm: 0 }),
+);
+const OFFSETS = [0, 0, 0, 1, 8, 16, 32, -1, 32767, -32768];
+const IMMS = [
+  0,
+  0,
+  1,
+  16,
+  32,
+  64,
+  0x41,
+  0x50,
+  0xa0,
+  0xe1,
+  0xf1,
+  0x100,
+  0x110,
+  -1,
+  2 ** 31 - 1,
+  -(2 ** 31),
+];
+
+/** Any fields, of which most make no instruction. */
+function anything(below: (n: number) => number): bpf.Insn {
+  const pick = (from: readonly number[]) => from[below(from.length)] as number;
+  return {
+    code: pick(CODES),
+    dst: below(2) * below(11),
+    src: below(2) * below(11),
+    off: below(4) ? pick(OFFSETS) : below(65536) - 32768,
+    imm: below(4) ? pick(IMMS) : below(2 ** 32) | 0,
+  };
+}
+
+/** Linux looks at no off of an exit, and nor does the text. */
+const unseen = (insn: bpf.Insn): boolean => bpf.isExit(insn) && insn.off !== 0;
+
+/** Neither a BTF object nor a kernel function has a name here, for the service has none. */
+const nameless = (insn: bpf.Insn): boolean =>
+  bpf.isKfuncCall(insn) ||
+  (insn.code === bpf.LD_IMM64 &&
+    (insn.src === bpf.PSEUDO_BTF_ID || insn.src > bpf.PSEUDO_MAP_IDX_VALUE));
+
+/** Its bytes, or undefined of what Linux refuses for its fields. */
+function legal(insn: bpf.Insn, second: number): string | undefined {
+  const isLoad = bpf.classOf(insn) === bpf.LDX && insn.imm !== 0;
+  const isUnknown = bpf.isHelperCall(insn) && !isHelper(insn.imm);
+  if (
+    isLoad ||
+    isUnknown ||
+    unseen(insn) ||
+    nameless(insn) ||
+    fault(insn, { funcInfo: true }, 0) !== null
+  )
+    return undefined;
+  const out = Buffer.alloc(insn.code === bpf.LD_IMM64 ? 16 : 8);
+  out.writeUInt8(insn.code, 0);
+  out.writeUInt8((insn.src << 4) | insn.dst, 1);
+  out.writeInt16LE(insn.off, 2);
+  out.writeInt32LE(insn.imm, 4);
+  const hasSecond = [0, bpf.PSEUDO_MAP_VALUE, bpf.PSEUDO_MAP_IDX_VALUE].includes(insn.src);
+  if (out.length === 16 && hasSecond) out.writeInt32LE(second, 12);
+  return out.toString("hex");
+}
+
+describe("random instructions", () => {
+  it("come back from their text as they were, with every opcode among them", async () => {
+    const below = generator(4);
+    const codes: string[] = [];
+    while (codes.length < 20_000) {
+      const code = legal(anything(below), below(2 ** 32) | 0);
+      if (code !== undefined) codes.push(code);
+    }
+    expect(new Set(codes.map((code) => code.slice(0, 2))).size).toBe(CODES.length);
+    const text = codes.map((code) => shown(code)).join("\n");
+    const back = await hex(text);
+    let at = 0;
+    for (const code of codes) {
+      expect(back.slice(at, at + code.length), shown(code)).toBe(code);
+      at += code.length;
+    }
+    expect(at).toBe(back.length);
+  });
+});
+
+const lines = (...text: string[]) => text.join("\n");
+
+describe("what people write", () => {
+  it.each([
+    [
+      "comments and empty lines",
+      lines("; one", "", "r0 = 0 // two", "exit # three"),
+      lines("r0 = 0", "exit"),
+    ],
+    [
+      "a listing of bpftool",
+      lines("   0: (b7) r0 = 0", "   1: (95) exit"),
+      lines("r0 = 0", "exit"),
+    ],
+    ["Windows' line ends", "r0 = 0\r\nexit\r\n", lines("r0 = 0", "exit")],
+    [
+      "no blanks, and more of them",
+      lines("r0=-5", "*( u8*)(r10 - 1 )  =  7"),
+      lines("r0 = -5", "*(u8 *)(r10 -1) = 7"),
+    ],
+    [
+      "hex",
+      lines("r1 += 0x10", "w1 = 0xffffffff", "*(u32 *)(r1 +0x4) = 0x7"),
+      lines("r1 += 16", "w1 = -1", "*(u32 *)(r1 +4) = 7"),
+    ],
+    [
+      "a lower half by its whole register",
+      lines("w1 += r2", "if w1 == r2 goto pc+0"),
+      lines("w1 += w2", "if w1 == w2 goto pc+0"),
+    ],
+    [
+      "jumps ahead and back",
+      lines("top: r0 = 0", "if r0 == 0 goto end", "goto top", "end:", "exit"),
+      lines("r0 = 0", "if r0 == 0x0 goto pc+1", "goto pc-3", "exit"),
+    ],
+    [
+      "a ld_imm64 that a jump counts for two",
+      lines("goto end", "r1 = 1 ll", "end: exit"),
+      lines("goto pc+2", "r1 = 1 ll", "exit"),
+    ],
+    [
+      "far jumps, jumps that may, and distances without pc",
+      lines("gotol end", "may_goto end", "if w1 s> -1 goto +0", "end: exit"),
+      lines("gotol pc+2", "may_goto pc+1", "if w1 s> 0xffffffff goto pc+0", "exit"),
+    ],
+    [
+      "helpers by every name",
+      lines(
+        "call bpf_map_lookup_elem#1",
+        "call map_lookup_elem#1",
+        "call map_lookup_elem",
+        "call 1",
+      ),
+      lines(...Array(4).fill("call bpf_map_lookup_elem")),
+    ],
+    [
+      "subprograms, and their addresses",
+      lines("call f", "r2 = subprog[f]", "exit", "f: exit"),
+      lines("call pc+3", "r2 = subprog[+2]", "exit", "exit"),
+    ],
+    [
+      "a subprogram with a helper's name",
+      lines("call redirect", "exit", "redirect: exit"),
+      lines("call pc+1", "exit", "exit"),
+    ],
+    [
+      "two labels on one line",
+      lines("a: b: exit", "goto a", "goto b"),
+      lines("exit", "goto pc-2", "goto pc-3"),
+    ],
+    [
+      "packets",
+      lines("r0 = *(u16 *)skb[12]", "r0 = *(u8 *)skb[r7 + -3]"),
+      lines("r0 = *(u16*)skb[ +12 ]", "r0 = *(u8 *)skb[r7 -3]"),
+    ],
+  ])("%s", async (_, text, plain) => {
+    expect(await hex(text)).toBe(await hex(plain));
+  });
+
+  it("maps go by fd or by index into fd_array, and so do their values", async () => {
+    const zero = "0".repeat(16);
+    expect(await hex("r1 = map[fd:3]")).toBe(`1811000003000000${zero}`);
+    expect(await hex("r1 = map[fd:3][0]+8")).toBe("18210000030000000000000008000000");
+    expect(await hex("r1 = map[idx:2]")).toBe(`1851000002000000${zero}`);
+    expect(await hex("r1 = map[idx:2]+4")).toBe("18610000020000000000000004000000");
+  });
+
+  it("nothing at all is no instruction", async () => {
+    expect(await hex("")).toBe("");
+    expect(await hex("\n ; but a comment\n")).toBe("");
+  });
+});
+
+describe("a fault says where it is and what was expected there", () => {
+  it.each([
+    ["r0 = 0\n exti", 2, 2, 'expected an instruction, found "exti": did you mean exit?'],
+    ["r0 = 5 r1", 1, 8, 'expected "ll" or the end of the line, found "r1"'],
+    ["if r1 == 5", 1, 11, 'expected "goto", found the end of the line'],
+    ["r1 = map[ids:5]", 1, 10, 'expected "fd", "id" or "idx", found "ids": did you mean id?'],
+    ["R0 = 5", 1, 1, 'found "R0": did you mean r0?'],
+    [
+      "r0 = XDP_DROP",
+      1,
+      6,
+      'expected a number, a register r0 to r10, "map", "subprog", "*", "-", "(", "atomic_fetch_add" or another word, found "XDP_DROP"',
+    ],
+    ["r1 += w2", 1, 7, 'expected a number or a register r0 to r10, found "w2"'],
+    ["(b7)", 1, 5, "expected an instruction, found the end of the line"],
+    ["r0 = @", 1, 6, '"@" is no part of an instruction'],
+    ["r11 = 0", 1, 1, 'found "r11"'],
+    ["r1 = be16 r2", 1, 11, "expected the same register as before, found r2"],
+    ["r1 = *(u8 *)skb[0]", 1, 1, "expected r0, found r1"],
+    ["r1 += 0xffffffff", 1, 7, "is not between -2147483648 and 2147483647"],
+    ["w1 = 4294967296", 1, 6, "is not between -2147483648 and 4294967295"],
+    ["if r1 == 2147483648 goto pc+0", 1, 10, "is not between -2147483648 and 2147483647"],
+    [
+      "r1 = 0x10000000000000000",
+      1,
+      6,
+      "is not between -9223372036854775808 and 18446744073709551615",
+    ],
+    ["*(u64 *)(r1 +0) = 2147483648", 1, 19, "is not between -2147483648 and 2147483647"],
+    ["r1 = *(u8 *)(r2 +32768)", 1, 17, "is not between -32768 and 32767"],
+    ["goto pc+32768", 1, 6, "is 32768 instructions away, not within 32767"],
+    [
+      "goto far\n".concat("exit\n".repeat(32768), "far: exit"),
+      1,
+      6,
+      '"far" is 32768 instructions away',
+    ],
+    ["goto nowhere", 1, 6, '"nowhere" is no label'],
+    ["r0 = 0\ncall nothing", 2, 6, '"nothing" is no label and no helper'],
+    ["call map_lookup_element", 1, 6, "did you mean bpf_map_lookup_elem?"],
+    ["goto don\ndone: exit", 1, 6, '"don" is no label: did you mean done?'],
+    ["call bpf_loop#1", 1, 6, "bpf_loop is helper 181, not 1"],
+    ["a: exit\na: exit", 2, 1, 'the label "a" stands twice'],
+    ["0: exit\n2: exit", 2, 1, 'this is instruction 1, not "2"'],
+    ["(bf) r0 = 0", 1, 1, "this has opcode b7, not bf"],
+  ])("%j", async (text, line, column, message) => {
+    const refused = expect(assemble(text, "/body/asm")).rejects;
+    await refused.toMatchObject({ code: "EINVAL", pointer: "/body/asm" });
+    await refused.toThrow(`line ${line}, column ${column}: `);
+    await refused.toThrow(message);
+  });
+});
+
+const MIB = 2 ** 20;
+const fill = (text: string) => text.repeat(MIB / text.length);
+
+describe("a MiB of text", () => {
+  it.each([
+    "exit\n",
+    "\n",
+    "a",
+    "#",
+    "0",
+    " ",
+    "+ ",
+    "goto pc ",
+    "r0 = - ",
+    "pc+",
+    "a: ",
+    "call a#1",
+    "r0 = +\t",
+  ])("of %j is done at once, and is an EINVAL if anything", async (text) => {
+    const end = await assemble(fill(text), "/body/asm").catch((error) => error.code);
+    expect(end === "EINVAL" || end.insns.length % 8 === 0).toBe(true);
+    const one = await assemble(`r0 = ${fill(text).replaceAll("\n", " ")}x`, "/body/asm").catch(
+      (error) => error,
+    );
+    expect(one.message.length).toBeLessThan(1000);
+  });
+
+  it.each([
+    ["r1 = ", "@"],
+    ["r1 = +", "-5"],
+    ["r1 = +", "-x"],
+    ["goto pc", "+5"],
+    ["goto pc+", "x"],
+    ["a", "!"],
+    ["1", "!"],
+  ])("of blanks between %j and %j is done at once", async (before, after) => {
+    const text = before + fill(" ") + after;
+    const end = await assemble(text, "/body/asm").catch((error) => error.code);
+    expect(end === "EINVAL" || end.insns.length === 8).toBe(true);
+  });
+
+  it("leaves turns to others", async () => {
+    let turns = 0;
+    let over = false;
+    const counting = (async () => {
+      for (; !over; turns++) await setImmediate();
+    })();
+    await assemble(fill("exit\n"), "/body/asm");
+    over = true;
+    await counting;
+    expect(turns).toBeGreaterThan(100);
+  });
+});
+
+it("every helper's name is taken, and no two are alike", async () => {
+  let ids = 0;
+  for (; isHelper(ids); ids++) {
+    const code = Buffer.alloc(8);
+    code.writeUInt8(0x85, 0);
+    code.writeInt32LE(ids, 4);
+    expect(await hex(shown(code.toString("hex")).replace(/#.*/, ""))).toBe(code.toString("hex"));
+  }
+  expect(ids).toBeGreaterThan(200);
+});

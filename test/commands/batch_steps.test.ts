@@ -1,0 +1,146 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { batch, info, keysOf, make, numbers, told } from "../support/map_batches.ts";
+import { callOf, u32 } from "../support/map_subject.ts";
+import { testService } from "../support/service.ts";
+
+/** Batches go on from step to step: what is repeated, and what others do meanwhile. */
+
+const service = await testService();
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const { script } = service.kernel;
+const run = script.run.bind(script);
+
+/** Runs `act` ahead of the n-th script of a command. */
+function ahead(command: string, n: number, act: () => Promise<unknown>): void {
+  let seen = 0;
+  vi.spyOn(script, "run").mockImplementation(async (...args) => {
+    if (args[1] === command) {
+      seen += 1;
+      if (seen === n) await act();
+    }
+    return run(...args);
+  });
+}
+
+/** How many elements a step has is for the service to say. */
+function expectPart(count: number, all: number): void {
+  expect(count).toBeGreaterThan(0);
+  expect(count).toBeLessThan(all);
+}
+
+describe("a repeat with the same Idempotency-Key", () => {
+  const once = (key: string) => ({ "idempotency-key": key });
+
+  it("changes nothing and has the same answer", async () => {
+    const map = await make(service, "hash", { max_entries: 1100 });
+    const fill = { op: "update", keys: keysOf(1200), values: keysOf(1200) };
+    const first = await batch(map, fill, once("fill"));
+    expect(told(first)).toEqual(["E2BIG", 1100]);
+    await map.session.put(`${map.path}/elements/u32:3`, { value: "ffffffff" });
+    const settled = await info(map);
+    const again = await batch(map, fill, once("fill"));
+    expect(told(again)).toEqual(told(first));
+    expect(await info(map)).toEqual(settled);
+    const take = { op: "lookup_and_delete", count: 1050 };
+    const taken = await batch(map, take, once("take"));
+    expect(taken.body.count).toBe(1050);
+    expect((await batch(map, take, once("take"))).body).toEqual(taken.body);
+    expect(await info(map)).toMatchObject({ entries: 50 });
+    expect((await batch(map, fill, once("take"))).status).toBe(422);
+  });
+
+  it("after it broke off midway goes on where it had stopped", async () => {
+    const map = await make(service, "lru_hash", { max_entries: 2048 });
+    const fill = { op: "update", keys: keysOf(1500), values: keysOf(1500) };
+    ahead("map_update_batch", 3, async () => {
+      throw new Error("the service dies");
+    });
+    const call = { ...callOf(service, map.session), record: "half", fingerprint: "f" };
+    const elements = Buffer.from(fill.keys.map((key) => key + key).join(""), "hex");
+    const asked = { elements, count: 1500, there: 1500, key_size: 4, elem_flags: 0 };
+    const update = () =>
+      service.kernel.mapUpdateBatch(call, Number(map.path.split("/").at(-1)), asked);
+    await expect(update()).rejects.toThrow("the service dies");
+    const broken = await info(map);
+    expect(broken.revision).toBe(2);
+    expectPart(broken.entries, 1500);
+    let steps = 0;
+    vi.spyOn(script, "run").mockImplementation((...args) => {
+      steps += 1;
+      return run(...args);
+    });
+    expect(await update()).toEqual({ count: 1500 });
+    // Every step makes one revision; the first two are answered from their records.
+    const revision = steps;
+    expect(await info(map)).toMatchObject({ revision, entries: 1500 });
+  });
+
+  it("takes no key of another request for its own", async () => {
+    const map = await make(service, "hash");
+    const body = { op: "update", keys: keysOf(1), values: keysOf(1) };
+    expect((await batch(map, body, once("a"))).status).toBe(200);
+    for (const key of ["a:1", "a:2", "a1", "1"]) {
+      const put = await map.session.put(`${map.path}/elements/u32:5`, { value: u32(5) }, once(key));
+      expect(put.status, key).toBe(204);
+    }
+  });
+});
+
+describe("what others do meanwhile", () => {
+  it("an fd closed midway: EBADF, and the count until then", async () => {
+    const map = await make(service, "hash");
+    const { fd } = (await map.session.post(`${map.path}/dup`)).body;
+    ahead("map_update_batch", 2, () => map.session.del(map.path));
+    const body = { op: "update", keys: keysOf(2000), values: keysOf(2000) };
+    const { errno, count } = (await batch(map, body)).body;
+    expect(errno).toBe("EBADF");
+    expectPart(count, 2000);
+    const other = { ...map, path: `/v1/fds/${fd}` };
+    expect(await info(other)).toMatchObject({ entries: count });
+    ahead("map_delete_batch", 2, () => map.session.post(`${other.path}/freeze`));
+    const deleted = (await batch(other, { op: "delete", keys: keysOf(count) })).body;
+    expect(deleted.errno).toBe("EPERM");
+    expectPart(deleted.count, count);
+    expect(await info(other)).toMatchObject({ entries: count - deleted.count });
+  });
+
+  it("what lookup_and_delete took is told, though it fails midway", async () => {
+    const map = await make(service, "hash");
+    await batch(map, { op: "update", keys: keysOf(1500), values: keysOf(1500) });
+    ahead("map_lookup_and_delete_batch", 3, () => map.session.post(`${map.path}/freeze`));
+    const { body } = await batch(map, { op: "lookup_and_delete", count: 1500 });
+    expectPart(body.count, 1500);
+    expect(body.keys.length).toBe(body.count);
+    const rest = (await batch(map, { op: "lookup", count: 1500 })).body;
+    expect([...body.keys, ...rest.keys].sort()).toEqual(keysOf(1500).sort());
+  });
+
+  it("the session ends midway: 410, and what was done stays done", async () => {
+    const map = await make(service, "hash");
+    const { namespace } = (await map.session.get("/v1/session")).body;
+    const other = await service.session(namespace);
+    const { fd } = (await other.post("/v1/fds", { map_id: map.id })).body;
+    ahead("map_update_batch", 2, () => other.del(`/v1/sessions/${map.session.id}`));
+    const body = { op: "update", keys: keysOf(2000), values: keysOf(2000) };
+    expect((await batch(map, body)).status).toBe(410);
+    const { entries } = await info({ ...map, session: other, path: `/v1/fds/${fd}` });
+    expectPart(entries, 2000);
+  });
+
+  it("a read goes on behind what is deleted and inserted, and shows what stays once", async () => {
+    const map = await make(service, "hash");
+    await batch(map, { op: "update", keys: keysOf(2000), values: keysOf(2000) });
+    const even = numbers(1000).map((n) => u32(2 * n + 1));
+    ahead("map_lookup_batch", 2, async () => {
+      await batch(map, { op: "delete", keys: even });
+      await batch(map, { op: "update", keys: keysOf(500, 5000), values: keysOf(500) });
+    });
+    const { body } = await batch(map, { op: "lookup", count: 5000 });
+    expect(new Set(body.keys).size).toBe(body.keys.length);
+    expect(body.keys).toEqual(expect.arrayContaining(numbers(1000).map((n) => u32(2 * n))));
+  });
+});

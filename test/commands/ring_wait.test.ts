@@ -1,0 +1,167 @@
+import { describe, expect, inject, it, vi } from "vitest";
+import { createKernel } from "../../domain/bpf.ts";
+import { AT, LONG, put, ringWorld } from "../support/ring_world.ts";
+import { testService } from "../support/service.ts";
+
+/** Long polls for records: woken by other replicas, found by looking, ended by what ends them. */
+
+const service = await testService();
+const other = await testService();
+const { world, another, listening, outlive, lookOften } = ringWorld(service, other);
+const {
+  wake,
+  script: { redis },
+} = service.kernel;
+
+describe("a long poll", () => {
+  it("answers as soon as there is a record", async () => {
+    const { session, channel } = await world();
+    const waiting = session.get(LONG);
+    await listening(channel, 1);
+    await put(session, ["aa"]);
+    const records = [{ position: 16, data: "aa" }];
+    expect((await waiting).body).toEqual({ records, position: 16, dropped: 0 });
+    await listening(channel, 0);
+  });
+
+  it.each([
+    ["that is not heard yet", 0],
+    ["that another waits for, too", 1],
+  ])("misses no record that comes between reading and waiting, on a channel %s", async (_, n) => {
+    const { session, channel } = await world();
+    const waiters = Array.from({ length: n }, () => wake.open(channel));
+    await listening(channel, n);
+    const { ringRead } = service.kernel;
+    const reading = vi.spyOn(service.kernel, "ringRead").mockImplementationOnce(async (...args) => {
+      const page = await ringRead(...args);
+      await put(session, ["aa"]);
+      return page;
+    });
+    expect((await session.get(LONG)).body.records).toHaveLength(1);
+    expect(reading).toHaveBeenCalledTimes(2);
+    reading.mockRestore();
+    for (const waiter of waiters) waiter.close();
+  });
+
+  it("answers at once when there are records, without listening", async () => {
+    const { session, channel } = await world();
+    await put(session, ["aa"]);
+    const open = vi.spyOn(wake, "open");
+    expect((await session.get(LONG)).body.records).toHaveLength(1);
+    expect(open).not.toHaveBeenCalled();
+    open.mockRestore();
+    await listening(channel, 0);
+  });
+
+  it("answers with nothing when its time is over", async () => {
+    const { session, channel } = await world();
+    await put(session, ["aa"]);
+    const { status, body } = await session.get(`${AT}?position=16&wait_ms=20`);
+    expect([status, body]).toEqual([200, { records: [], position: 16, dropped: 0 }]);
+    await listening(channel, 0);
+  });
+
+  it("is woken by a record that another replica took, all that wait are", async () => {
+    const { namespace, session, channel } = await world();
+    const far = await another(namespace, other);
+    const waiting = [session.get(LONG), far.get(LONG), session.get(LONG)];
+    await listening(channel, 2);
+    await put(far, ["bb"]);
+    for (const { body } of await Promise.all(waiting)) {
+      expect(body.records).toEqual([{ position: 16, data: "bb" }]);
+    }
+  });
+
+  // include/uapi/linux/bpf.h: "BPF_RB_NO_WAKEUP: no notification of new data availability is sent."
+  it("is not woken with BPF_RB_NO_WAKEUP, but with BPF_RB_FORCE_WAKEUP", async () => {
+    const { session, channel } = await world();
+    const messages: string[] = [];
+    const { script } = createKernel(inject("redisUrl"), Buffer.alloc(32, 8));
+    const listener = script.redis;
+    try {
+      await script.ready();
+      listener.on("message", (name: string) => messages.push(name));
+      await listener.subscribe(channel, "end");
+      for (const flags of [1, 0, 1, 2, 1, 3, 1]) await put(session, ["aa"], flags);
+      await redis.publish("end", "");
+      await vi.waitFor(() => expect(messages).toContain("end"));
+      expect(messages).toEqual([channel, channel, channel, "end"]);
+    } finally {
+      listener.disconnect();
+    }
+  });
+
+  it("finds by looking what nobody woke it for", async () => {
+    lookOften();
+    const { session, channel } = await world();
+    const waiting = session.get(LONG);
+    await listening(channel, 1);
+    await put(session, ["aa"], 1);
+    expect((await waiting).body.records).toHaveLength(1);
+  });
+
+  it("misses nothing when its connection for messages is lost", async () => {
+    const { session, channel } = await world();
+    const waiting = session.get(LONG);
+    await listening(channel, 1);
+    await redis.call("CLIENT", "KILL", "TYPE", "pubsub");
+    await put(session, ["aa"]);
+    expect((await waiting).body.records).toHaveLength(1);
+  });
+
+  it("renews the session for as long as it waits", async () => {
+    lookOften();
+    const { namespace, session, channel } = await world();
+    const short = await another(namespace, service, { ttl_ms: 1000 });
+    const waiting = short.get(LONG);
+    await listening(channel, 1);
+    await outlive(namespace, short);
+    await put(session, ["aa"]);
+    expect((await waiting).body.records).toHaveLength(1);
+  });
+
+  it("ends when its session or its fd does", async () => {
+    lookOften();
+    const { session, channel } = await world();
+    const child = session.as((await session.post("/v1/session/fork")).body);
+    const waiting = child.get(LONG);
+    await listening(channel, 1);
+    await session.del(`/v1/sessions/${child.id}`);
+    expect((await waiting).body).toMatchObject({ errno: "ESRCH", reason: "killed" });
+    const closed = session.get(LONG);
+    await listening(channel, 1);
+    await session.del("/v1/fds/3");
+    expect((await closed).body.errno).toBe("EBADF");
+    await listening(channel, 0);
+  });
+
+  it("whose client goes waits no more", async () => {
+    const { session, channel } = await world();
+    const controller = new AbortController();
+    const headers = { authorization: `Bearer ${session.token}` };
+    const gone = fetch(session.base + LONG, { headers, signal: controller.signal });
+    await listening(channel, 1);
+    controller.abort();
+    await expect(gone).rejects.toThrow();
+    await listening(channel, 0);
+  });
+});
+
+describe("at most 1000 wait", () => {
+  it("then others are refused, until one goes", async () => {
+    const { session, channel } = await world();
+    const waiters = Array.from({ length: 1000 }, () => wake.open(channel));
+    for (const accept of ["application/json", "text/event-stream"]) {
+      const { status, body } = await session.get(LONG, { accept });
+      expect([status, body.errno]).toEqual([409, "EAGAIN"]);
+    }
+    expect((await session.get(AT)).status, "not to wait is no wait").toBe(200);
+    waiters.pop()?.close();
+    const waiting = session.get(LONG);
+    await listening(channel, 1);
+    await put(session, ["aa"]);
+    expect((await waiting).body.records).toHaveLength(1);
+    for (const waiter of waiters) waiter.close();
+    await listening(channel, 0);
+  });
+});

@@ -1,0 +1,124 @@
+import { describe, expect, it } from "vitest";
+import { all, done, fault, outcomes } from "../support/interpreter/subject.ts";
+import { insn } from "../support/random_program/insns.ts";
+
+/** Atomic instructions on a stack slot that holds OLD; r2 is the operand, r0 what a cmpxchg expects. */
+
+const OLD = 0x11223344_aabbccddn;
+const OPERAND = 0x0f0f0f0f_0f0f0f0fn;
+const SLOT = -8;
+const W = 0xc3;
+const DW = 0xdb;
+
+const set = (reg: number, value: bigint): Buffer => {
+  const [low, high] = [Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n))];
+  return Buffer.concat([insn(0x18, reg, 0, 0, low), insn(0, 0, 0, 0, high)]);
+};
+
+/** Runs it and returns what `reg` holds, or with -1 the slot. */
+function leaving(reg: number, code: number, imm: number, expected: bigint): Buffer {
+  return Buffer.concat([
+    set(0, OLD),
+    insn(0x7b, 10, 0, SLOT),
+    set(0, expected),
+    set(2, OPERAND),
+    insn(code, 10, 2, SLOT, imm),
+    reg < 0 ? insn(0x79, 0, 10, SLOT) : insn(0xbf, 0, reg),
+    insn(0x95),
+  ]);
+}
+
+const low = (value: bigint): bigint => BigInt.asUintN(32, value);
+/** What the slot becomes when its low half does. */
+const with32 = (value: bigint): bigint => (OLD & ~0xffffffffn) | low(value);
+
+type Row = [name: string, imm: number, result: bigint];
+const OPERATIONS: Row[] = [
+  ["add", 0x00, OLD + OPERAND],
+  ["or", 0x40, OLD | OPERAND],
+  ["and", 0x50, OLD & OPERAND],
+  ["xor", 0xa0, OLD ^ OPERAND],
+];
+
+describe.each(OPERATIONS)("%s", (_name, imm, result) => {
+  it("changes 64 bits and leaves the source", () => {
+    expect(outcomes(leaving(-1, DW, imm, 0n))).toEqual(all(done(result)));
+    expect(outcomes(leaving(2, DW, imm, 0n))).toEqual(all(done(OPERAND)));
+  });
+
+  it("with fetch puts the old value into the source", () => {
+    expect(outcomes(leaving(-1, DW, imm | 1, 0n))).toEqual(all(done(result)));
+    expect(outcomes(leaving(2, DW, imm | 1, 0n))).toEqual(all(done(OLD)));
+  });
+
+  it("changes 32 bits alone, and fetches them zero-extended", () => {
+    expect(outcomes(leaving(-1, W, imm, 0n))).toEqual(all(done(with32(result))));
+    expect(outcomes(leaving(2, W, imm | 1, 0n))).toEqual(all(done(low(OLD))));
+  });
+});
+
+describe("xchg", () => {
+  it("exchanges 64 bits", () => {
+    expect(outcomes(leaving(-1, DW, 0xe1, 0n))).toEqual(all(done(OPERAND)));
+    expect(outcomes(leaving(2, DW, 0xe1, 0n))).toEqual(all(done(OLD)));
+  });
+
+  it("exchanges 32 bits, the source zero-extended", () => {
+    expect(outcomes(leaving(-1, W, 0xe1, 0n))).toEqual(all(done(with32(OPERAND))));
+    expect(outcomes(leaving(2, W, 0xe1, 0n))).toEqual(all(done(low(OLD))));
+  });
+});
+
+describe("cmpxchg", () => {
+  it("stores when r0 is what is there, and answers the old value either way", () => {
+    expect(outcomes(leaving(-1, DW, 0xf1, OLD))).toEqual(all(done(OPERAND)));
+    expect(outcomes(leaving(-1, DW, 0xf1, OLD + 1n))).toEqual(all(done(OLD)));
+    expect(outcomes(leaving(0, DW, 0xf1, OLD + 1n))).toEqual(all(done(OLD)));
+  });
+
+  it("of 32 bits looks at the low half of r0 alone, and clears the upper one", () => {
+    expect(outcomes(leaving(-1, W, 0xf1, low(OLD) | (7n << 32n)))).toEqual(
+      all(done(with32(OPERAND))),
+    );
+    expect(outcomes(leaving(0, W, 0xf1, low(OLD) | (7n << 32n)))).toEqual(all(done(low(OLD))));
+    expect(outcomes(leaving(-1, W, 0xf1, 0n))).toEqual(all(done(OLD)));
+  });
+
+  it("leaves the source", () => {
+    expect(outcomes(leaving(2, DW, 0xf1, OLD))).toEqual(all(done(OPERAND)));
+  });
+});
+
+/** Code of each size, and its bits. */
+const SIZES = [
+  [8, 0xd3],
+  [16, 0xcb],
+  [32, W],
+  [64, DW],
+] as const;
+
+describe.each(SIZES)("of %i bits", (bits, code) => {
+  it("load_acquire loads zero-extended and changes nothing", () => {
+    const load = Buffer.concat([
+      set(3, OLD),
+      insn(0x7b, 10, 3, SLOT),
+      insn(code, 0, 10, SLOT, 0x100),
+      insn(0x95),
+    ]);
+    expect(outcomes(load)).toEqual(all(done(BigInt.asUintN(bits, OLD))));
+  });
+
+  it("store_release stores that many, and leaves r0", () => {
+    const mask = (1n << BigInt(bits)) - 1n;
+    const stored = (OLD & ~mask) | (OPERAND & mask);
+    expect(outcomes(leaving(-1, code, 0x110, 5n))).toEqual(all(done(stored)));
+    expect(outcomes(leaving(0, code, 0x110, 5n))).toEqual(all(done(5n)));
+  });
+
+  it("both fault where they may not go", () => {
+    for (const imm of [0x100, 0x110]) {
+      const wild = [insn(0xb7, 2, 0, 0, 16), insn(code, 2, 2, 0, imm), insn(0x95)];
+      expect(outcomes(Buffer.concat(wild))).toEqual(all(fault(1)));
+    }
+  });
+});

@@ -1,0 +1,18 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { Conformance, type Vector } from "../support/interpreter/conformance.ts";
+
+/** Third-party vectors, which are no part of the repository. */
+const FILE = join(import.meta.dirname, "../../../shared/conformance/bpf_conformance.json");
+
+if (existsSync(FILE)) {
+  it("all vectors of bpf_conformance pass, compiled and interpreted, but callx, which Linux lacks", () => {
+    const vectors = JSON.parse(readFileSync(FILE, "utf8")) as Vector[];
+    const { passed, refused, failed } = new Conformance().run(vectors);
+    expect(failed).toEqual([]);
+    expect(refused).toEqual(["callx"]);
+    expect(passed.length).toBe(vectors.length - 1);
+  });
+} else
+  it.skip("vectors of bpf_conformance: ../shared/conformance/bpf_conformance.json is not here");

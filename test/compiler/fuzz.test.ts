@@ -1,0 +1,126 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { compile, type Options } from "../../domain/compiler/compile.ts";
+import { Endless, interpret, Trap } from "../support/interpreter/interpreter.ts";
+import { type Ended, type Loaded, Machine, TOP } from "../support/interpreter/machine.ts";
+import { DATA } from "../support/random_program/insns.ts";
+import { MAPS, randomProgram } from "../support/random_program/random_program.ts";
+import {
+  ARRAY_AT,
+  DATA_AT,
+  fill,
+  REGIONS,
+  SEEN_AT,
+  Surroundings,
+  WINDOW_AT,
+  WINDOW_END,
+} from "../support/random_program/world.ts";
+
+/**
+ * Random programs, tail-calling each other, run the same compiled in each way and interpreted. A
+ * failure names its seed: FUZZ_SEED=seed FUZZ_COUNT=1 runs that one alone.
+ */
+
+const SEED = Number(process.env.FUZZ_SEED ?? 1);
+const COUNT = Number(process.env.FUZZ_COUNT ?? 2000);
+const WINDOW = WINDOW_END - WINDOW_AT;
+const BATCH = 100;
+
+const WAYS: Record<string, Options> = {
+  exact: { checks: "exact" },
+  dispatched: { checks: "exact", dispatch: true },
+  flat: { checks: "flat" },
+};
+
+const machine = new Machine();
+const oracle = Buffer.alloc(WINDOW);
+let untouched = Buffer.alloc(0);
+
+function programsOf(seed: number): Buffer[] {
+  const shape = { wild: seed % 8 === 0, packet: seed % 3 === 0 };
+  return [0, 1].map((i) => randomProgram(2 * seed + i, shape));
+}
+
+function interpreted(programs: readonly Buffer[], seed: number): Ended | undefined {
+  fill(oracle, WINDOW_AT, seed);
+  const world = new Surroundings(programs, oracle, WINDOW_AT);
+  try {
+    const args = [BigInt(DATA_AT), BigInt(DATA)];
+    return { kind: "done", r0: interpret(programs[0] as Buffer, world, args, BigInt(TOP)) };
+  } catch (error) {
+    if (error instanceof Endless) return undefined;
+    if (error instanceof Trap) return { kind: "fault", reason: "memory", at: error.at };
+    throw error;
+  }
+}
+
+function load(code: Buffer, options: Options, seed: number, surroundings: Surroundings): Loaded {
+  const compiled = compile({ insns: code, maps: MAPS, prog_type: "xdp" }, undefined, options);
+  expect(WebAssembly.validate(compiled.wasm), "valid").toBe(true);
+  const loaded = machine.load(compiled, surroundings.imports());
+  for (let i = 0; i < MAPS.length; i++) {
+    const set = (name: string, value: number): void => {
+      (loaded.exports[`${name}${i}`] as WebAssembly.Global).value = value;
+    };
+    set("map", Number(surroundings.map(i)));
+    set("base", i === 0 && seed % 2 === 0 ? ARRAY_AT : 0);
+    set("seen", SEEN_AT);
+  }
+  return loaded;
+}
+
+function run(programs: readonly Buffer[], options: Options, seed: number): Ended {
+  fill(machine.bytes, 0, seed);
+  const surroundings = new Surroundings(programs, machine.bytes, 0);
+  const loaded = programs.map((code) => load(code, options, seed, surroundings));
+  for (const [i, { main }] of loaded.entries()) machine.table.set(i, main);
+  return machine.run(loaded[0] as Loaded, BigInt(DATA_AT), BigInt(DATA));
+}
+
+/** Programs that ran, and those of them that faulted. */
+const tally = { runs: 0, faults: 0 };
+
+function compare(seed: number): void {
+  const programs = programsOf(seed);
+  const expected = interpreted(programs, seed);
+  if (expected === undefined) return;
+  tally.runs++;
+  if (expected.kind === "fault") tally.faults++;
+  for (const [name, options] of Object.entries(WAYS)) {
+    // Without the shadow a wrong access may hit something else in the arena.
+    if (expected.kind === "fault" && name === "flat") continue;
+    const ended = run(programs, options, seed);
+    const what = `seed ${seed}, ${name}`;
+    expect(ended, what).toEqual(expected);
+    const window = Buffer.from(machine.memory.buffer, WINDOW_AT, WINDOW);
+    if (window.compare(oracle) !== 0) expect.fail(`${what}: memory differs`);
+  }
+}
+
+/** All below and above what programs may touch, shadows included, but the bytes of compiled lookups. */
+function outside(): boolean {
+  machine.bytes.fill(0, SEEN_AT, SEEN_AT + 8);
+  const memory = Buffer.from(machine.memory.buffer);
+  return [memory.subarray(0, WINDOW_AT), memory.subarray(WINDOW_END)].every((part) =>
+    part.equals(untouched.subarray(part.byteOffset, part.byteOffset + part.length)),
+  );
+}
+
+describe("random programs", () => {
+  beforeAll(() => {
+    machine.map(REGIONS);
+    untouched = Buffer.from(machine.bytes);
+  });
+
+  for (let first = SEED; first < SEED + COUNT; first += BATCH) {
+    const last = Math.min(first + BATCH, SEED + COUNT) - 1;
+    it(`run as interpreted, seeds ${first} to ${last}`, () => {
+      for (let seed = first; seed <= last; seed++) compare(seed);
+      expect(outside(), "memory outside is untouched").toBe(true);
+    });
+  }
+
+  it("have mostly run to their end, and not all", () => {
+    expect(tally.runs).toBeGreaterThan(0.9 * COUNT);
+    if (COUNT >= 100) expect(tally.faults).toBeGreaterThan(COUNT / 200);
+  });
+});

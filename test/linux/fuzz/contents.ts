@@ -1,0 +1,123 @@
+import type { Op } from "../../../domain/runtime/job.ts";
+import type { CaseMap, Elements } from "./case.ts";
+
+/** What maps hold, as the commit of a run changes it: the least that does so. */
+
+const UNSEEN = new Set(["bloom_filter", "prog_array", "array_of_maps", "hash_of_maps"]);
+const BPF_EXIST = 2;
+const ORDERED = new Set(["queue", "stack", "ringbuf"]);
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
+export const isArray = ({ map_type }: CaseMap): boolean =>
+  map_type === "array" || map_type === "percpu_array";
+
+/** Of a value of a map as it is fetched: on all CPUs, each part rounded up to 8 bytes. */
+export function valueBytes({ map_type, value_size }: CaseMap, cpus: number): number {
+  return map_type.includes("percpu") ? Math.ceil(value_size / 8) * 8 * cpus : value_size;
+}
+
+/** What is between the parts of a per-CPU value is whatever was there before, and is not compared. */
+export function unpadded({ map_type, value_size }: CaseMap, value: string): string {
+  if (!map_type.includes("percpu")) return value;
+  const stride = Math.ceil(value_size / 8) * 16;
+  const parts = Array.from({ length: value.length / stride }, (_, i) => i * stride);
+  return parts.map((at) => value.slice(at, at + 2 * value_size)).join(" ");
+}
+
+/** Locks are not written. */
+export function unlocked({ lock }: Pick<CaseMap, "lock">, value: string): string {
+  if (lock === undefined) return value;
+  return `${value.slice(0, 2 * lock)}00000000${value.slice(2 * lock + 8)}`;
+}
+
+/** Key and value; a prefix is the same whatever its bits beyond its length are. */
+type Table = Map<string, [key: string, value: string]>;
+
+function identity({ map_type }: CaseMap, key: string): string {
+  if (map_type !== "lpm_trie") return key;
+  const out = Buffer.from(key, "hex");
+  for (let bit = out.readUInt32LE(); bit < 8 * (out.length - 4); bit++) {
+    const at = 4 + (bit >> 3);
+    out.writeUInt8(out.readUInt8(at) & ~(0x80 >> (bit & 7)), at);
+  }
+  return hex(out);
+}
+
+/** Those of an array that are not given are zeros. */
+export function initial(map: CaseMap, cpus: number): Table {
+  const found: Table = new Map();
+  const empty = "00".repeat(valueBytes(map, cpus));
+  for (let i = 0; isArray(map) && i < map.max_entries; i++) {
+    const key = hex(Uint8Array.of(i, i >> 8, 0, 0));
+    found.set(key, [key, empty]);
+  }
+  for (const [key, value] of map.elements) found.set(identity(map, key), [key, value]);
+  return found;
+}
+
+function added(old: string, offset: number, size: number, delta: bigint): string {
+  const bytes = Buffer.from(old, "hex");
+  const [read, write] =
+    size === 8
+      ? [bytes.readBigUInt64LE(offset), (n: bigint) => bytes.writeBigUInt64LE(n, offset)]
+      : [BigInt(bytes.readUInt32LE(offset)), (n: bigint) => bytes.writeUInt32LE(Number(n), offset)];
+  write(BigInt.asUintN(8 * size, read + delta));
+  return hex(bytes);
+}
+
+export class Contents {
+  private readonly map: CaseMap;
+  private readonly elements: Table;
+  /** Of a queue or stack in the order of popping; of a ring buffer the records. */
+  private readonly list: string[];
+
+  constructor(map: CaseMap, cpus: number) {
+    this.map = map;
+    this.elements = initial(map, cpus);
+    const values = map.elements.map(([, value]) => value);
+    this.list = map.map_type === "stack" ? values.reverse() : values;
+  }
+
+  private push(value: string, flags: number): void {
+    const { map_type, max_entries } = this.map;
+    const full = this.list.length === max_entries;
+    if (full && flags !== BPF_EXIST) throw new Error("a push into a full map");
+    if (full && map_type === "stack") this.list.pop();
+    else if (full) this.list.shift();
+    if (map_type === "stack") this.list.unshift(value);
+    else this.list.push(value);
+  }
+
+  /** @throws Error for an op that cannot be done. */
+  apply(op: Op): void {
+    if (op.op === "push") this.push(hex(op.value), op.flags);
+    else if (op.op === "pop") this.list.shift();
+    else if (op.op === "output") this.list.push(hex(op.data));
+    else if (op.op !== "touch") this.change(op);
+  }
+
+  private change(op: Extract<Op, { op: "update" | "delete" | "write" | "add" }>): void {
+    const key = hex(op.key);
+    const id = identity(this.map, key);
+    if (op.op === "update") {
+      this.elements.set(id, [key, unlocked(this.map, hex(op.value))]);
+      return;
+    }
+    // One that a run has made and taken away again may never have been there.
+    if (op.op === "delete") {
+      this.elements.delete(id);
+      return;
+    }
+    const [stored, old] = this.elements.get(id) ?? [];
+    if (old === undefined || stored === undefined) throw new Error(`${op.op} of no element`);
+    if (op.op === "write") this.elements.set(id, [stored, unlocked(this.map, hex(op.value))]);
+    else this.elements.set(id, [stored, added(old, op.offset, op.size, op.delta)]);
+  }
+
+  shown(): Elements {
+    if (UNSEEN.has(this.map.map_type)) return [];
+    if (ORDERED.has(this.map.map_type)) return this.list.map((value) => ["", value] as const);
+    return [...this.elements.values()].sort(([a], [b]) => (a < b ? -1 : 1));
+  }
+}

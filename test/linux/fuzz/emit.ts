@@ -1,0 +1,135 @@
+import type { Dice } from "../../support/random_program/dice.ts";
+import { insn, wide } from "../../support/random_program/insns.ts";
+import { MEMORY, NUMBERS, RESULTS, SLOTS } from "./world.ts";
+
+/** Instructions that pieces are made of. */
+
+/** Bytes of the frame that any piece may use for data: from r10 - SCRATCH on. */
+export const SCRATCH = 64;
+/** Where the context is in the frame, loops have their counters, and keys are put. */
+export const CONTEXT = -72;
+export const COUNTERS = [-80, -88, -96] as const;
+export const KEY = -128;
+/** A pointer that the caller gave; a word for a piece's own use. */
+export const GIVEN = -120;
+export const SPARE = -112;
+
+/** Numbers that survive calls. */
+export const KEPT = [6, 7] as const;
+
+export const mov = (dst: number, imm: number): Buffer => insn(0xb7, dst, 0, 0, imm);
+export const copy = (dst: number, src: number): Buffer => insn(0xbf, dst, src);
+export const add = (dst: number, imm: number): Buffer => insn(0x07, dst, 0, 0, imm);
+export const and = (dst: number, imm: number): Buffer => insn(0x57, dst, 0, 0, imm);
+export const map = (dst: number, place: number): Buffer => wide(dst, 1, place, 0);
+export const valueAt = (dst: number, place: number, at = 0): Buffer => wide(dst, 2, place, at);
+export const context = (dst: number): Buffer => insn(0x79, dst, 10, CONTEXT);
+export const call = (helper: number): Buffer => insn(0x85, 0, 0, 0, helper);
+
+const LDX = [0x71, 0x69, 0, 0x61, 0, 0, 0, 0x79];
+const ST = [0x72, 0x6a, 0, 0x62, 0, 0, 0, 0x7a];
+const STX = [0x73, 0x6b, 0, 0x63, 0, 0, 0, 0x7b];
+
+/** `size`: 1, 2, 4 or 8 bytes. */
+export const load = (size: number, dst: number, src: number, off: number): Buffer =>
+  insn(LDX[size - 1] as number, dst, src, off);
+export const put = (size: number, dst: number, off: number, imm: number): Buffer =>
+  insn(ST[size - 1] as number, dst, 0, off, imm);
+export const store = (size: number, dst: number, off: number, src: number): Buffer =>
+  insn(STX[size - 1] as number, dst, src, off);
+
+/** r1 to r5 are numbers again, after a call; `also` others. */
+export function restored(dice: Dice, ...also: number[]): Buffer {
+  return Buffer.concat([...also, 1, 2, 3, 4, 5].map((reg) => mov(reg, dice.imm())));
+}
+
+/** Adds a register to one of the results. r1 is lost. */
+export function recorded(dice: Dice, reg: number): Buffer {
+  return Buffer.concat([valueAt(1, RESULTS.place, 8 * dice.below(SLOTS)), insn(0xdb, 1, reg)]);
+}
+
+/** `data` is in the frame at `off`, and a register points there. */
+export function placed(reg: number, off: number, data: Buffer): Buffer {
+  const whole = Buffer.concat([data, Buffer.alloc((4 - (data.length % 4)) % 4)]);
+  const words = Array.from({ length: whole.length / 4 }, (_, i) =>
+    put(4, 10, off + 4 * i, whole.readInt32LE(4 * i)),
+  );
+  return Buffer.concat([...words, copy(reg, 10), add(reg, off)]);
+}
+
+/** Of an update: most are those that there are. */
+export const flags = (dice: Dice, reg: number): Buffer =>
+  dice.oneIn(6) ? mov(reg, dice.from([3, 4, 5, 8, -1])) : number(dice, reg, 0, 2);
+
+/** A call whose arguments are ready, its answer recorded. */
+export function called(dice: Dice, helper: number): Buffer {
+  return Buffer.concat([call(helper), recorded(dice, 0), restored(dice)]);
+}
+
+/** A register points to `size` bytes that may be read and written. */
+export function bytes(dice: Dice, reg: number, size: number): Buffer {
+  const [base, room] = dice.from([
+    ["frame", SCRATCH],
+    ["frame", SCRATCH],
+    [MEMORY.place, MEMORY.value_size],
+    [NUMBERS.place, NUMBERS.value_size],
+  ] as const);
+  if (size > room) return Buffer.concat([copy(reg, 10), add(reg, -SCRATCH)]);
+  const at = dice.below(room - size + 1);
+  if (base === "frame") return Buffer.concat([copy(reg, 10), add(reg, at - SCRATCH)]);
+  return valueAt(reg, base, at);
+}
+
+type Bound = (reg: number, from: number, high: number) => Buffer[];
+
+const bitsBelow = (high: number): number => Math.floor(Math.log2(high + 1));
+
+/** Ways in which compilers make a number at most `high`, as the verifier can follow them. */
+const BOUNDS: readonly Bound[] = [
+  (reg, from, high) => [copy(reg, from), and(reg, 2 ** bitsBelow(high) - 1)],
+  (reg, from, high) => [copy(reg, from), insn(0xb5, reg, 0, 1, high), mov(reg, 0)],
+  (reg, from, high) => [insn(0xbc, reg, from), insn(0xb6, reg, 0, 1, high), insn(0xb4, reg)],
+  // The number that was copied is compared.
+  (reg, from, high) => [copy(reg, from), insn(0xb5, from, 0, 1, high), mov(reg, 0)],
+  // Both ends, signed.
+  (reg, from, high) => [
+    ...[copy(reg, from), insn(0x75, reg, 0, 1, 0), mov(reg, 0)],
+    ...[insn(0xd5, reg, 0, 1, high), mov(reg, high)],
+  ],
+  (reg, from, high) => [
+    ...[copy(reg, from), insn(0x67, reg, 0, 0, 32), insn(0x77, reg, 0, 0, 32)],
+    ...[insn(0xa5, reg, 0, 1, high), mov(reg, high >> 1)],
+  ],
+  // Through the frame.
+  (reg, from, high) => [
+    ...[copy(reg, from), and(reg, 2 ** bitsBelow(high) - 1)],
+    ...[store(8, 10, SPARE, reg), load(8, reg, 10, SPARE)],
+  ],
+  (reg, from, high) => [copy(reg, from), and(reg, 1), insn(0x27, reg, 0, 0, high)],
+  (reg, from, high) => [copy(reg, from), and(reg, 0), insn(0x47, reg, 0, 0, high)],
+  (reg, from, high) =>
+    high < 1 ? [mov(reg, 0)] : [copy(reg, from), insn(0x77, reg, 0, 0, 64 - bitsBelow(high))],
+];
+
+/** A number from `low` to at most `high`, known to the verifier exactly or as a range. */
+export function number(dice: Dice, reg: number, low: number, high: number): Buffer {
+  if (dice.oneIn(2)) return mov(reg, low + dice.below(high - low + 1));
+  const insns = dice.from(BOUNDS)(reg, dice.from(KEPT), high - low);
+  return Buffer.concat([...insns, add(reg, low)]);
+}
+
+export const SIZES = [1, 2, 4, 8] as const;
+
+/** A load, store or atomic of some of the `size` bytes that a register points to. */
+export function access(dice: Dice, base: number, size: number, writes = true): Buffer {
+  const width = dice.from(SIZES.filter((bytes) => bytes <= size));
+  const at = dice.below(size - width + 1);
+  const other = dice.from(KEPT);
+  const kind = dice.below(writes ? 5 : 2);
+  if (kind < 2) return load(width, other, base, at);
+  if (kind === 2) return put(width, base, at, dice.imm());
+  if (kind === 3 || width < 4) return store(width, base, at, other);
+  const code = width === 8 ? 0xdb : 0xc3;
+  const op = dice.from([0, 0, 1, 0x40, 0x50, 0xa0, 0xe1]);
+  return insn(code, base, other, at - (at % width), op);
+}

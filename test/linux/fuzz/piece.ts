@@ -1,0 +1,122 @@
+import { insn } from "../../support/random_program/insns.ts";
+import type { CaseProgram } from "./case.ts";
+
+/**
+ * Programs as trees of pieces. Each piece leaves things as it found them, so that any can be taken out:
+ * r0 to r7 hold numbers, r8 points to the value of MEMORY, r9 to that of NUMBERS, the context is in the
+ * frame.
+ */
+
+export interface Piece {
+  /** Its last instruction jumps over the body, when `skips`. */
+  head: Buffer;
+  skips?: boolean;
+  body?: readonly Piece[];
+  /** Its last instruction jumps to the body's start, when `repeats`. */
+  tail?: Buffer;
+  repeats?: boolean;
+  /** The instruction of head, a call or a ld_imm64, whose imm is to lead to this function. */
+  calls?: { at: number; to: number };
+  /** It cannot be taken out: Linux lets programs read what it has not written, and that may be anything. */
+  fixed?: boolean;
+}
+
+export interface Subprogram {
+  begin: readonly Piece[];
+  body: readonly Piece[];
+  end: Buffer;
+}
+
+/** The first function is the program's; `described` by BTF. */
+export interface Tree {
+  functions: readonly Subprogram[];
+  described: boolean;
+}
+
+export const code = (...insns: Buffer[]): Piece => ({ head: Buffer.concat(insns) });
+
+interface Call {
+  at: number;
+  to: number;
+}
+
+/** Instructions of pieces from `at` on; calls are still to be linked. */
+function flat(pieces: readonly Piece[], at: number, calls: Call[]): Buffer {
+  const parts: Buffer[] = [];
+  let here = at;
+  for (const piece of pieces) {
+    const head = Buffer.from(piece.head);
+    const tail = Buffer.from(piece.tail ?? "");
+    if (piece.calls) calls.push({ ...piece.calls, at: here + piece.calls.at });
+    const body = flat(piece.body ?? [], here + head.length / 8, calls);
+    if (piece.skips) head.writeInt16LE((body.length + tail.length) / 8, head.length - 6);
+    if (piece.repeats) tail.writeInt16LE(-(body.length + tail.length) / 8, tail.length - 6);
+    parts.push(head, body, tail);
+    here += (head.length + body.length + tail.length) / 8;
+  }
+  return Buffer.concat(parts);
+}
+
+function called(pieces: readonly Piece[]): number[] {
+  return pieces.flatMap(({ calls, body }) => [...(calls ? [calls.to] : []), ...called(body ?? [])]);
+}
+
+/** Functions that are called, in order; the first always. */
+function reached({ functions }: Tree): number[] {
+  const found = new Set([0]);
+  for (const at of found) {
+    const self = functions[at] as Subprogram;
+    for (const to of called([...self.begin, ...self.body])) found.add(to);
+  }
+  return [...found].sort((a, b) => a - b);
+}
+
+export function assemble(tree: Tree): CaseProgram {
+  const starts = new Map<number, number>();
+  const calls: Call[] = [];
+  const parts: Buffer[] = [];
+  let at = 0;
+  for (const place of reached(tree)) {
+    const { begin, body, end } = tree.functions[place] as Subprogram;
+    starts.set(place, at);
+    const insns = Buffer.concat([flat([...begin, ...body], at, calls), end]);
+    parts.push(insns);
+    at += insns.length / 8;
+  }
+  const insns = Buffer.concat(parts);
+  for (const { at, to } of calls)
+    insns.writeInt32LE((starts.get(to) as number) - at - 1, 8 * at + 4);
+  return { insns, functions: tree.described ? [...starts.values()] : [] };
+}
+
+/** A program that does nothing. */
+export const NOTHING: Tree = {
+  functions: [{ begin: [], body: [], end: Buffer.concat([insn(0xb7), insn(0x95)]) }],
+  described: false,
+};
+
+/** The same with one thing less, each way there is; the biggest things first. */
+export function* smaller(tree: Tree): Generator<Tree> {
+  for (const [i, self] of tree.functions.entries()) {
+    for (const part of ["body", "begin"] as const) {
+      for (const pieces of fewer(self[part])) {
+        const functions = tree.functions.with(i, { ...self, [part]: pieces });
+        yield { ...tree, functions };
+      }
+    }
+  }
+}
+
+function* fewer(pieces: readonly Piece[]): Generator<readonly Piece[]> {
+  for (let size = pieces.length; size >= 1; size >>= 1) {
+    for (let from = 0; from + size <= pieces.length; from += size) {
+      const cut = pieces.slice(from, from + size);
+      if (!cut.some(({ fixed }) => fixed)) yield pieces.toSpliced(from, size);
+    }
+  }
+  for (const [i, piece] of pieces.entries()) {
+    if (!piece.body) continue;
+    if (piece.skips || piece.repeats) yield pieces.toSpliced(i, 1, ...piece.body);
+    for (const body of fewer(piece.body)) yield pieces.with(i, { ...piece, body });
+  }
+}

@@ -1,0 +1,63 @@
+import type { Dice } from "../../../support/random_program/dice.ts";
+import { insn, wide } from "../../../support/random_program/insns.ts";
+import { call, context, copy, map, mov, number, recorded, restored } from "../emit.ts";
+import { code, type Piece } from "../piece.ts";
+import type { Callee, Maker, Place } from "../place.ts";
+import { ARRAYS, PROGS } from "../world.ts";
+
+/** Pieces that go to other functions and programs. */
+
+const BPF_TAIL_CALL = 12;
+const BPF_FOR_EACH_MAP_ELEM = 164;
+const BPF_LOOP = 181;
+
+export function calleeOf(dice: Dice, { callees }: Place, kind: Callee): number | undefined {
+  const found = callees.filter((callee) => callee.kind === kind);
+  return found.length > 0 ? dice.from(found).function : undefined;
+}
+
+export const tailCall: Maker = (dice, { main, described }) => {
+  if (!main && !described) return undefined;
+  const index = dice.oneIn(3) ? number(dice, 3, 0, 4) : mov(3, dice.below(5));
+  return code(context(1), map(2, PROGS.place), index, call(BPF_TAIL_CALL), restored(dice, 0));
+};
+
+export const subprogram: Maker = (dice, place) => {
+  const to = calleeOf(dice, place, "plain");
+  if (to === undefined) return undefined;
+  const head = [context(1), insn(0x85, 0, 1), recorded(dice, 0), restored(dice)];
+  return { head: Buffer.concat(head), calls: { at: 1, to } };
+};
+
+/** The callback, which finds the context in this frame. */
+function callsBack(dice: Dice, to: number, helper: number, first: Buffer): Piece {
+  const wrong = mov(4, dice.oneIn(9) ? 1 : 0);
+  const args = [wide(2, 4, 0, 0), first, copy(3, 10), wrong];
+  const head = Buffer.concat([...args, call(helper), recorded(dice, 0), restored(dice)]);
+  return { head, calls: { at: 0, to } };
+}
+
+export const loop: Maker = (dice, place) => {
+  const to = calleeOf(dice, place, "loop");
+  if (to === undefined) return undefined;
+  const count = dice.oneIn(3) ? number(dice, 1, 0, 4) : mov(1, dice.below(4));
+  return callsBack(dice, to, BPF_LOOP, count);
+};
+
+/** Of arrays only: the order of others is the kernel's own. */
+export const each: Maker = (dice, place) => {
+  const to = calleeOf(dice, place, "each");
+  if (to === undefined) return undefined;
+  return callsBack(dice, to, BPF_FOR_EACH_MAP_ELEM, map(1, dice.from(ARRAYS).place));
+};
+
+/** Time and random numbers: they are called, and their answers dropped. */
+const UNFORESEEN = [5, 7, 118, 125, 160, 208];
+/** CPU and node. */
+const CONSTANT = [8, 42];
+
+export const unforeseen: Maker = (dice, { may }) =>
+  code(call(dice.from(UNFORESEEN.filter(may))), restored(dice, 0));
+
+export const constant: Maker = (dice, { may }) =>
+  code(call(dice.from(CONSTANT.filter(may))), recorded(dice, 0), restored(dice));

@@ -1,0 +1,128 @@
+import type { Dice } from "../../../support/random_program/dice.ts";
+import {
+  and,
+  bytes,
+  call,
+  called,
+  context,
+  copy,
+  KEPT,
+  mov,
+  number,
+  restored,
+  valueAt,
+} from "../emit.ts";
+import { code } from "../piece.ts";
+import type { Maker } from "../place.ts";
+import { STRINGS, TEXT } from "../world.ts";
+
+/** Pieces that call helpers on packets, sums and strings. */
+
+/** A number that may be too much. */
+const about = (dice: Dice, reg: number, most: number): Buffer =>
+  dice.oneIn(12)
+    ? mov(reg, dice.from([-1, 0xffff, 0x10000, 4000, dice.imm()]))
+    : number(dice, reg, 0, most);
+
+/** By how much an end of the packet moves. */
+const near = (dice: Dice, reg: number): Buffer =>
+  dice.oneIn(12)
+    ? mov(reg, dice.from([-256, -228, -216, 4000, dice.imm()]))
+    : mov(reg, dice.from([-32, -20, -16, -14, -8, -4, -2, 0, 2, 4, 8, 16, 20, 28, 32, 64]));
+
+/** Mostly 0. */
+const wrong = (dice: Dice, reg: number): Buffer => mov(reg, dice.oneIn(9) ? 1 : 0);
+
+/** An offset, memory and its size in r2 to r4. */
+const piece = (dice: Dice): Buffer[] => [
+  about(dice, 2, 40),
+  bytes(dice, 3, 32),
+  number(dice, 4, 1, 32),
+];
+
+const STORE_FLAGS = [0, 1, 2, 3, 4, -1];
+const CSUM_FLAGS = [0, 2, 4, 2, 4, 1, 3, 0x10, 0x12, 0x14, 0x22, 0x62, 0x94, 0x80, 0x100];
+/** ETH_P_8021Q and ETH_P_8021AD as they are in packets, and others. */
+const PROTOCOLS = [0x0081, 0xa888, 0, 8, 0x88a8];
+
+type Arguments = (dice: Dice) => Buffer[];
+
+/** Of helpers that take the context first: r2 and so on. */
+const SKB_CALLS: Readonly<Record<number, Arguments>> = {
+  9: (dice) => [...piece(dice), mov(5, dice.from(STORE_FLAGS))],
+  10: (dice) => [about(dice, 2, 40), mov(3, dice.imm()), copy(4, 6), mov(5, dice.from(CSUM_FLAGS))],
+  11: (dice) => [about(dice, 2, 40), mov(3, dice.imm()), copy(4, 7), mov(5, dice.from(CSUM_FLAGS))],
+  18: (dice) => [mov(2, dice.from(PROTOCOLS)), mov(3, dice.imm())],
+  19: () => [],
+  26: piece,
+  38: (dice) => [about(dice, 2, 100), wrong(dice, 3)],
+  39: (dice) => [about(dice, 2, 60)],
+  40: (dice) => [copy(2, dice.from(KEPT))],
+  // Little: each new head is twice as big as the last, until kmalloc() refuses. That is not imitated.
+  43: (dice) => [about(dice, 2, 3), wrong(dice, 3)],
+  48: (dice) => [mov(2, dice.imm())],
+  68: (dice) => [...piece(dice), mov(5, dice.oneIn(9) ? 2 : dice.below(2))],
+};
+
+const XDP_CALLS: Readonly<Record<number, Arguments>> = {
+  44: (dice) => [near(dice, 2)],
+  54: (dice) => [near(dice, 2)],
+  65: (dice) => [near(dice, 2)],
+  188: () => [],
+  189: piece,
+  190: piece,
+};
+
+export const packet: Maker = (dice, { type, may }) => {
+  const calls = type === "xdp" ? XDP_CALLS : SKB_CALLS;
+  const helpers = Object.keys(calls).map(Number).filter(may);
+  if (helpers.length === 0) return undefined;
+  const helper = dice.from(helpers);
+  const args = (calls[helper] as Arguments)(dice);
+  return code(...args, context(1), called(dice, helper));
+};
+
+const [REDIRECT, CSUM_DIFF, HASH_RECALC, HASH_INVALID, SET_HASH] = [23, 28, 34, 41, 48];
+const [TRACE_PRINTK, STRNCMP] = [6, 182];
+
+/** The hash of a packet is not foreseen, one that was set is. */
+export const hash: Maker = (dice, { may }) => {
+  if (!may(SET_HASH)) return undefined;
+  if (dice.oneIn(3)) return code(context(1), call(HASH_INVALID), restored(dice, 0));
+  const set = [context(1), mov(2, dice.from([1, 7, -1])), called(dice, SET_HASH)];
+  return code(...set, context(1), called(dice, HASH_RECALC));
+};
+
+export const redirect: Maker = (dice, { may }) => {
+  if (!may(REDIRECT)) return undefined;
+  const how = mov(2, dice.oneIn(3) ? dice.imm() : dice.below(3));
+  return code(mov(1, dice.below(3)), how, called(dice, REDIRECT));
+};
+
+/** Memory and its size, or neither. */
+function summed(dice: Dice, reg: number): Buffer[] {
+  if (dice.oneIn(4)) return [mov(reg, 0), mov(reg + 1, 0)];
+  const size = dice.oneIn(4) ? number(dice, reg + 1, 0, 40) : mov(reg + 1, 4 * dice.below(10));
+  return [bytes(dice, reg, 40), size];
+}
+
+export const sum: Maker = (dice, { may }) => {
+  if (!may(CSUM_DIFF)) return undefined;
+  const seed = dice.oneIn(3) ? [copy(5, 6), and(5, 0xffff)] : [mov(5, dice.imm())];
+  return code(...summed(dice, 1), ...summed(dice, 3), ...seed, called(dice, CSUM_DIFF));
+};
+
+export const compared: Maker = (dice, { may }) => {
+  if (!may(STRNCMP)) return undefined;
+  const [[at], [other]] = [dice.from(STRINGS), dice.from(STRINGS)];
+  const one = dice.oneIn(2) ? bytes(dice, 1, 8) : valueAt(1, TEXT.place, other);
+  return code(one, number(dice, 2, 1, 8), valueAt(3, TEXT.place, at), called(dice, STRNCMP));
+};
+
+export const printed: Maker = (dice, { may }) => {
+  if (!may(TRACE_PRINTK)) return undefined;
+  const [at, text] = dice.from(STRINGS);
+  const size = dice.oneIn(9) ? 1 + dice.below(8) : text.length + 1;
+  const args = [copy(3, 6), copy(4, 7), mov(5, dice.imm())];
+  return code(valueAt(1, TEXT.place, at), mov(2, size), ...args, called(dice, TRACE_PRINTK));
+};

@@ -1,0 +1,110 @@
+import type { Dice } from "../../../support/random_program/dice.ts";
+import { insn } from "../../../support/random_program/insns.ts";
+import {
+  access,
+  add,
+  bytes,
+  call,
+  context,
+  copy,
+  GIVEN,
+  KEY,
+  load,
+  map,
+  mov,
+  put,
+  recorded,
+  restored,
+  SPARE,
+  store,
+  valueAt,
+} from "../emit.ts";
+import { code, type Piece } from "../piece.ts";
+import type { Maker } from "../place.ts";
+import { KEYED, MEMORY, NUMBERS, type World } from "../world.ts";
+import { calleeOf } from "./call.ts";
+
+/** Pieces whose pointers go ways that a verifier has to follow. */
+
+/** Bytes that the pointer given to a function leads to. */
+export const GIVEN_BYTES = 16;
+
+/** The caller's pointer. */
+export const given: Maker = (dice, { hasGiven }) => {
+  if (!hasGiven) return undefined;
+  return {
+    head: load(8, 1, 10, GIVEN),
+    body: [code(access(dice, 1, GIVEN_BYTES)), code(access(dice, 1, GIVEN_BYTES))],
+    tail: mov(1, dice.imm()),
+  };
+};
+
+/** A pointer for a function. */
+export const giving: Maker = (dice, place) => {
+  const to = calleeOf(dice, place, "given");
+  if (to === undefined) return undefined;
+  const aligned = valueAt(2, MEMORY.place, 8 * dice.below(5));
+  const other =
+    place.hasGiven && dice.oneIn(2) ? load(8, 2, 10, GIVEN) : bytes(dice, 2, GIVEN_BYTES);
+  const args = Buffer.concat([context(1), dice.oneIn(2) ? aligned : other]);
+  const head = [args, insn(0x85, 0, 1), recorded(dice, 0), restored(dice)];
+  return { head: Buffer.concat(head), calls: { at: args.length / 8, to } };
+};
+
+/** Put into the frame and taken back. */
+export const spilled: Maker = (dice) => ({
+  head: Buffer.concat([store(8, 10, SPARE, dice.from([8, 9])), load(8, 2, 10, SPARE)]),
+  body: [code(access(dice, 2, NUMBERS.value_size))],
+  tail: mov(2, dice.imm()),
+});
+
+/** r0 is a value's address or NULL. */
+const found = (dice: Dice, of: World): Buffer =>
+  Buffer.concat([
+    ...[put(4, 10, KEY, dice.below(of.max_entries)), put(4, 10, KEY + 4, 0)],
+    ...[copy(2, 10), add(2, KEY), map(1, of.place), call(1)],
+  ]);
+
+const PLAIN = KEYED.filter(({ map_type }) => map_type !== "lpm_trie");
+
+/** One copy is tested, another is used. */
+export const tested: Maker = (dice) => {
+  const of = dice.from(PLAIN);
+  const use = (reg: number): Piece => code(access(dice, reg, of.value_size));
+  const kept: [Buffer[], Piece[]] = [[copy(2, 0)], [use(2), use(0), use(2)]];
+  const spilled: [Buffer[], Piece[]] = [
+    [store(8, 10, SPARE, 0)],
+    [code(load(8, 3, 10, SPARE)), use(3), use(0)],
+  ];
+  const [before, body] = dice.from([kept, spilled]);
+  const test = dice.oneIn(2) ? [insn(0x15, 0)] : [insn(0x55, 0, 0, 1), insn(0x05)];
+  return {
+    head: Buffer.concat([found(dice, of), ...before]),
+    body: [{ head: Buffer.concat(test), skips: true, body }],
+    tail: restored(dice, 0),
+  };
+};
+
+/** Forth and back again. */
+export const wandering: Maker = (dice) => {
+  const [there, back] = [dice.below(100), dice.below(100)];
+  const steps = [add(1, there), dice.oneIn(2) ? insn(0x17, 1, 0, 0, back) : add(1, -back)];
+  const start = dice.below(MEMORY.value_size - 8) - there + back;
+  return {
+    head: Buffer.concat([copy(1, 8), add(1, start), ...steps]),
+    body: [code(access(dice, 1, 8))],
+    tail: mov(1, dice.imm()),
+  };
+};
+
+/** How far apart two pointers into the same are. */
+export const distance: Maker = (dice) => {
+  const sub = [
+    copy(1, 8),
+    add(1, dice.below(61)),
+    copy(2, 8),
+    add(2, dice.below(61)),
+    insn(0x1f, 1, 2),
+  ];
+  return code(...sub, copy(7, 1), mov(1, dice.imm()), mov(2, dice.imm()));
+};

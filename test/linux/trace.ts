@@ -1,0 +1,148 @@
+import type { Session, TestService } from "../support/service.ts";
+import { actions } from "./trace_actions.ts";
+
+/** Replays what a real Linux answered, step by step, over HTTP. */
+
+export interface Step {
+  op: string;
+  proc?: string;
+  fd?: string;
+  key?: string | null;
+  value?: string | { fd: string; target?: string };
+  type?: string | number;
+  relocs?: { insn: number; fd: string }[];
+  as?: string;
+  obj?: string;
+  result: Result;
+  // biome-ignore lint/suspicious/noExplicitAny: the other fields are plain arguments
+  [field: string]: any;
+}
+
+export interface Trace {
+  name: string;
+  steps: Step[];
+}
+
+export interface Result {
+  ok?: Record<string, unknown>;
+  errno?: string;
+  /** What a batch did before it failed. */
+  count?: number;
+  keys?: string[];
+  values?: unknown[];
+}
+
+export type Outcome = { agrees: true } | { agrees: false; got: Result } | { skipped: string };
+
+/** An object with the name that the trace gives it. */
+export interface Named {
+  name: string;
+  kind: string;
+  id: number;
+  type: string;
+}
+
+interface Bound {
+  fd: number;
+  object: Named | undefined;
+}
+
+/** A symbol that was never bound is a bad fd. */
+const ABSENT: Bound = { fd: 999, object: undefined };
+
+/** Maps whose key is a null pointer. */
+const KEYLESS = /^(queue|stack|bloom_filter|ringbuf)$/;
+
+export class Player {
+  readonly #service: TestService;
+  readonly #namespace: string;
+  readonly #sessions = new Map<string, Session>();
+  readonly #bound = new Map<string, Bound>();
+  readonly objects: Named[] = [];
+  /** Where batches go on, by the names that a trace gives them. */
+  readonly cursors = new Map<string, string>();
+
+  constructor(service: TestService, namespace: string) {
+    this.#service = service;
+    this.#namespace = namespace;
+  }
+
+  async session(proc: string): Promise<Session> {
+    let session = this.#sessions.get(proc);
+    if (!session) {
+      session = await this.#service.session(this.#namespace, { label: proc });
+      this.#sessions.set(proc, session);
+    }
+    return session;
+  }
+
+  knows(proc: string): boolean {
+    return this.#sessions.has(proc);
+  }
+
+  symbol(proc: string, symbol: string | undefined): Bound {
+    return this.#bound.get(`${proc} ${symbol}`) ?? ABSENT;
+  }
+
+  /** Binds an fd to a symbol; answers the name of its object. */
+  bind(proc: string, symbol: string | undefined, fd: number, kind: string, id: number) {
+    const object = this.named(kind, id);
+    this.#bound.set(`${proc} ${symbol}`, { fd, object });
+    return object?.name;
+  }
+
+  make(name: string, kind: string, id: number, type: string): void {
+    this.objects.push({ name, kind, id, type });
+  }
+
+  /** Whether the map behind the symbol has no keys. */
+  keyless(proc: string, symbol: string | undefined): boolean {
+    return KEYLESS.test(this.symbol(proc, symbol).object?.type ?? "");
+  }
+
+  named(kind: string, id: number): Named | undefined {
+    return this.objects.findLast((object) => object.kind === kind && object.id === id);
+  }
+
+  fork(proc: string, child: string, session: Session): void {
+    this.#sessions.set(child, session);
+    for (const [key, bound] of [...this.#bound]) {
+      const [owner, symbol] = key.split(" ");
+      if (owner === proc) this.#bound.set(`${child} ${symbol}`, bound);
+    }
+  }
+
+  end(proc: string): void {
+    this.#sessions.delete(proc);
+    for (const key of this.#bound.keys()) {
+      if (key.startsWith(`${proc} `)) this.#bound.delete(key);
+    }
+  }
+
+  async play(step: Step): Promise<Outcome> {
+    const skipped = this.#skip(step);
+    if (skipped) return { skipped };
+    const act = actions[step.op];
+    if (!act) throw new Error(`the trace has an unknown op: ${step.op}`);
+    const got = await act(this, step, step.proc ?? "observer");
+    return same(got, step.result) ? { agrees: true } : { agrees: false, got };
+  }
+
+  /** Why this step is not compared, or undefined. */
+  #skip({ op, proc = "", fd, key }: Step): string | undefined {
+    if (op === "creat") return "creat has no meaning over HTTP";
+    const pointer = key === null && op !== "next_key" && !this.keyless(proc, fd);
+    return pointer ? "a null key has no meaning over HTTP where there are keys" : undefined;
+  }
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(fields.map(([key, item]) => [key, sorted(item)]));
+}

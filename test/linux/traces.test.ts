@@ -1,0 +1,49 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { testService } from "../support/service.ts";
+import { Player, type Trace } from "./trace.ts";
+
+/** Every trace of a real Linux 6.18 agrees, step by step; what is skipped is listed with its reason. */
+
+const FOLDER = join(import.meta.dirname, "traces");
+
+/** Themes of later issues, and files in another format. */
+const LATER: Record<string, string> = {
+  "verifier-verdicts.json": "its verdicts are in verifier_verdicts.test.ts",
+  "verifier-locks.json": "its verdicts are in verifier_verdicts.test.ts",
+};
+
+const service = await testService();
+const skipped = new Map<string, number>();
+let compared = 0;
+
+afterAll(() => {
+  const rows = [...skipped].sort(([, a], [, b]) => b - a).map(([why, n]) => `  ${n} ${why}`);
+  process.stdout.write(`traces: ${compared} steps agree, not compared:\n${rows.join("\n")}\n`);
+});
+
+for (const file of readdirSync(FOLDER).sort()) {
+  if (LATER[file]) {
+    it.skip(`${file}: ${LATER[file]}`);
+    continue;
+  }
+  const traces = JSON.parse(readFileSync(join(FOLDER, file), "utf8")) as Trace[];
+  describe(file, () => {
+    it.each(traces.map((trace) => [trace.name, trace] as const))("%s", async (_name, trace) => {
+      const player = new Player(service, service.namespace());
+      for (const [i, step] of trace.steps.entries()) {
+        const outcome = await player.play(step);
+        if ("skipped" in outcome) {
+          skipped.set(outcome.skipped, (skipped.get(outcome.skipped) ?? 0) + 1);
+        } else {
+          compared += 1;
+          const got = outcome.agrees ? step.result : outcome.got;
+          expect(got, `step ${i}: ${JSON.stringify({ ...step, result: undefined })}`).toEqual(
+            step.result,
+          );
+        }
+      }
+    });
+  });
+}

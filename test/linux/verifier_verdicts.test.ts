@@ -1,0 +1,103 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { compileSchema } from "../../domain/schema/schema.ts";
+import { check, type MapFacts, type Refusal, verify } from "../../domain/verifier/verifier.ts";
+
+/**
+ * Verdicts of Linux 6.18 on programs, each with errno and log, and what is said here of the same
+ * programs: what Linux accepts is accepted, what it refuses is refused alike.
+ */
+
+interface Verdict {
+  name: string;
+  prog_type: number;
+  license: string;
+  /** Type, key size, value size, entries and flags of the only map. */
+  maps: string | null;
+  /** C text of its values; then its name is "locks". */
+  value?: string;
+  prog: string;
+  env?: object;
+  kernel: { errno: number; errname: string; last: string; log: string };
+}
+
+const verdicts = ["verifier-verdicts.json", "verifier-locks.json"].flatMap(
+  (file) =>
+    JSON.parse(readFileSync(join(import.meta.dirname, "traces", file), "utf8")) as Verdict[],
+);
+
+const TYPES: Record<number, string> = { 3: "sched_cls", 6: "xdp", 8: "cgroup_skb" };
+const MAP_TYPES: Record<number, string> = { 1: "hash", 2: "array", 3: "prog_array", 27: "ringbuf" };
+
+/** Decided by the attributes and by who knows the fds, before any instruction is looked at. */
+const ELSEWHERE = [
+  "bad: invalid map fd",
+  "bad: unknown program type 9999",
+  "bad: program name with a space",
+  "bad: insn_cnt 1000001",
+];
+
+/** Its log was cut in the middle, being longer than the buffer. */
+const LONG = "bad: loop of 10^7";
+
+function mapOf({ maps, value }: Verdict): MapFacts {
+  const [type = 0, key_size = 0, value_size = 0, max_entries = 0, map_flags = 0] = (maps ?? "")
+    .split(",")
+    .map(Number);
+  const shape = { map_type: MAP_TYPES[type] ?? "", key_size, value_size, max_entries, map_flags };
+  if (value === undefined) return shape;
+  const { locks } = compileSchema({ value }, key_size, value_size);
+  return { ...shape, name: "locks", btf: true, ...(locks.length > 0 ? { locks } : {}) };
+}
+
+function judged(verdict: Verdict): Refusal | null {
+  const { name, prog_type, license, prog } = verdict;
+  const insns = Buffer.from(prog, "hex");
+  const progType = TYPES[prog_type];
+  const options = {
+    ...(progType ? { progType } : {}),
+    gplCompatible: license === "GPL",
+    expectedAttachType: 0,
+    logLevel: 1,
+    ...(name === LONG ? { limits: { complexity: 20_000 } } : {}),
+  };
+  const { before, refs, during } = check(insns, options);
+  if (before ?? during) return before ?? during;
+  const map = mapOf(verdict);
+  return verify(
+    insns,
+    refs.map(() => map),
+    options,
+  ).refusal;
+}
+
+/** Without what differs from load to load or tells of Linux's own bookkeeping. */
+const comparable = (log: string): string[] =>
+  log
+    .replaceAll(/(?<=\(18\) r\d = )0x(0|ffff8\w{11}) +;/g, "0x0 ;")
+    .replaceAll(/=P(?=-?\d)/g, "=")
+    .split(/(?=processed \d+ insns)|\n/)
+    .filter((line) => line !== "" && !line.startsWith("processed"));
+
+const mine = verdicts.filter(({ name }) => !ELSEWHERE.includes(name));
+const accepted = mine.filter(({ kernel }) => kernel.errno === 0);
+const refused = mine.filter(({ kernel }) => kernel.errno !== 0);
+
+describe("the verdicts of Linux", () => {
+  it.each(accepted.map((verdict) => [verdict.name, verdict] as const))("%s", (_, verdict) => {
+    expect(judged(verdict)).toBeNull();
+  });
+
+  it.each(refused.map((verdict) => [verdict.name, verdict] as const))("%s", (_, verdict) => {
+    const refusal = judged(verdict);
+    expect(refusal?.errno).toBe(verdict.kernel.errname);
+    if (verdict.name === LONG) return;
+    expect(comparable(refusal?.log ?? "")).toEqual(comparable(verdict.kernel.log));
+  });
+
+  it("leaves to others only what names no instruction", () => {
+    const left = verdicts.filter(({ name }) => ELSEWHERE.includes(name));
+    expect(left.map(({ name }) => name)).toEqual(ELSEWHERE);
+  });
+});

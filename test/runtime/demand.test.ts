@@ -1,0 +1,99 @@
+import { describe, expect, it } from "vitest";
+import type { Done, Job, MapView, Need, Op } from "../../domain/runtime/job.ts";
+import { generator, identity, sample, TYPES } from "../support/runtime_programs.ts";
+import { jobOf, machine, toHex } from "../support/runtime_world.ts";
+
+/** A run that is shown only what it asks for ends as one that sees its map as a whole. */
+
+type Element = MapView["elements"][number];
+
+/** trie_lookup_elem() over a list. */
+function longestMatch(elements: Element[], key: Uint8Array): Element | undefined {
+  const asked = Buffer.from(key).readUInt32LE(0);
+  const matches = elements.filter((element) => {
+    const bytes = Buffer.from(element.key);
+    const length = bytes.readUInt32LE(0);
+    const cut = Buffer.concat([bytes.subarray(0, 4), Buffer.from(key).subarray(4)]);
+    return length <= asked && identity("lpm_trie", cut) === identity("lpm_trie", bytes);
+  });
+  const length = (element: Element) => Buffer.from(element.key).readUInt32LE(0);
+  return matches.sort((a, b) => length(b) - length(a))[0];
+}
+
+function shown(all: MapView, need: Need, sofar: MapView): MapView {
+  if ("whole" in need) return all;
+  if ("front" in need) return { ...sofar, elements: all.elements.slice(0, need.front) };
+  if (!("key" in need)) throw new Error("a map's part is wanted");
+  const { key } = need;
+  const found =
+    all.map_type === "lpm_trie"
+      ? longestMatch(all.elements, key)
+      : all.elements.find((element) => toHex(element.key) === toHex(key));
+  const matched = all.map_type === "lpm_trie" && found ? { matched: found.key } : {};
+  const element = { key, value: found?.value ?? null, ...matched };
+  return { ...sofar, elements: [...sofar.elements, element] };
+}
+
+function onDemand(job: Job): Done {
+  const all = job.maps[0] as MapView;
+  let view: MapView = { ...all, whole: false, elements: [] };
+  for (let tries = 0; tries < 30; tries++) {
+    const ended = machine.execute({ ...job, maps: [view] });
+    if (ended.kind === "done") return ended;
+    if (ended.kind !== "need") throw new Error(JSON.stringify(ended));
+    for (const need of ended.needs) view = shown(all, need, view);
+  }
+  throw new Error("it never has enough");
+}
+
+/** The map as it is after the commit. */
+function committed({ map_type, elements, max_entries }: MapView, ops: Op[]): string[] {
+  const table = new Map(elements.map(({ key, value }) => [identity(map_type, key), value]));
+  const list = elements.map(({ value }) => value);
+  if (map_type === "stack") list.reverse();
+  for (const op of ops) {
+    if (op.op === "update" || op.op === "write") table.set(identity(map_type, op.key), op.value);
+    else if (op.op === "delete") table.delete(identity(map_type, op.key));
+    else if (op.op === "pop") map_type === "stack" ? list.pop() : list.shift();
+    else if (op.op === "push") {
+      if (list.length >= max_entries) list.shift();
+      list.push(op.value);
+    } else throw new Error(op.op);
+  }
+  const hex = (value: Uint8Array | null) => toHex(value ?? new Uint8Array(0));
+  if (map_type === "queue" || map_type === "stack") return list.map(hex);
+  return [...table].map(([key, value]) => `${key} ${hex(value)}`).sort();
+}
+
+/** Every read, held against the map that the run was shown. */
+function holds(view: MapView, reads: Done["reads"]): boolean {
+  const find = (key: Uint8Array) =>
+    view.elements.find(
+      (element) => identity(view.map_type, element.key) === identity(view.map_type, key),
+    );
+  return reads.every((read) => {
+    if ("full" in read) return view.entries >= view.max_entries;
+    if ("unchanged" in read || "producer" in read) return true;
+    if ("present" in read) return (find(read.key) !== undefined) === read.present;
+    const found =
+      view.map_type === "lpm_trie" ? longestMatch(view.elements, read.key) : find(read.key);
+    return toHex(found?.value ?? new Uint8Array(0)) === toHex(read.value ?? new Uint8Array(0));
+  });
+}
+
+describe("what is fetched on demand", () => {
+  it.each(TYPES)("%s: makes no difference to 40 random programs", async (type) => {
+    const random = generator(TYPES.indexOf(type) + 1);
+    for (let n = 0; n < 40; n++) {
+      const { map, text } = sample(type, random);
+      const job = await jobOf(text, { maps: [map] });
+      const view = job.maps[0] as MapView;
+      const whole = machine.execute(job);
+      if (whole.kind !== "done") throw new Error(JSON.stringify(whole));
+      const part = onDemand(job);
+      expect(part.retval, text).toBe(whole.retval);
+      expect(committed(view, part.ops), text).toEqual(committed(view, whole.ops));
+      expect(holds(view, [...whole.reads, ...part.reads]), text).toBe(true);
+    }
+  });
+});

@@ -1,0 +1,355 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Btf } from "../../domain/schema/btf.ts";
+import { declareC, parseC } from "../../domain/schema/c/parser.ts";
+import { Scope } from "../../domain/schema/c/scope.ts";
+import { decode } from "../../domain/schema/decode.ts";
+import { jsonLength, MAX_JSON, MAX_SIZE, SchemaError } from "../../domain/schema/limits.ts";
+import type { Type } from "../../domain/schema/type.ts";
+import { int } from "../../domain/schema/type_builders.ts";
+
+/** BTF as compilers write it names the same types as its C source; as an enemy writes it, an error. */
+
+const FLOW_C = `
+typedef unsigned char __u8; typedef unsigned short __u16; typedef unsigned int __u32; typedef unsigned long long __u64;
+typedef __u16 __be16; typedef __u32 __be32;
+enum verdict { PASS, DROP = 2 };
+struct unknown;
+struct flow {
+  __be32 saddr; const __be32 daddr; __be16 ports[2];
+  __u8 proto : 4, dir : 4; _Bool seen; char name[6];
+  union { __u64 cookie; struct { __u32 low, high; }; };
+};
+struct stats {
+  volatile __u64 packets; __u64 bytes; enum verdict last; float rate;
+  struct stats *next; struct unknown *u; __u16 hist[2][3];
+};
+`;
+/**
+ * FLOW_C and
+ *   struct flow key; struct stats value;
+ *   int touch(struct flow *f) { return f->proto; }
+ * by clang 14: clang -g -O1 -target bpf -c flow.c && llvm-objcopy --dump-section .BTF=flow.btf flow.o
+ */
+const FLOW = [
+  "n+sBABgAAAAAAAAAEAMAABADAABsAQAAAAAAAAAAAAICAAAAAQAAAAgAAIQgAAAABgAAAAMAAAAAAAAADAAAAAYAAAAg",
+  "AAAAEgAAAAoAAABAAAAAGAAAAAwAAABgAAAEHgAAAAwAAABkAAAEIgAAAA4AAABoAAAAJwAAABAAAABwAAAAAAAAABEA",
+  "AADAAAAALAAAAAAAAAgEAAAAMwAAAAAAAAgFAAAAOQAAAAAAAAEEAAAAIAAAAAAAAAAAAAAKAwAAAEYAAAAAAAAICAAA",
+  "AE0AAAAAAAAICQAAAFMAAAAAAAABAgAAABAAAAAAAAAAAAAAAwAAAAAHAAAACwAAAAIAAABiAAAAAAAAAQQAAAAgAAAA",
+  "dgAAAAAAAAgNAAAAewAAAAAAAAEBAAAACAAAAIkAAAAAAAABAQAAAAgAAASPAAAAAAAAAQEAAAAIAAABAAAAAAAAAAMA",
+  "AAAADwAAAAsAAAAGAAAAAAAAAAIAAAUIAAAAlAAAABIAAAAAAAAAAAAAABQAAAAAAAAAmwAAAAAAAAgTAAAAoQAAAAAA",
+  "AAEIAAAAQAAAAAAAAAACAAAECAAAALQAAAAEAAAAAAAAALgAAAAEAAAAIAAAAAAAAAABAAANFgAAAL0AAAABAAAAvwAA",
+  "AAAAAAEEAAAAIAAAAcMAAAABAAAMFQAAABMBAAAAAAAOAgAAAAEAAAAXAQAABwAABDgAAAAdAQAAGgAAAAAAAAAlAQAA",
+  "EgAAAEAAAAArAQAAGwAAAIAAAAAwAQAAHAAAAKAAAAA1AQAAHQAAAMAAAAA6AQAAHgAAAAABAAA8AQAAIQAAAEABAAAA",
+  "AAAAAAAACRIAAABBAQAAAgAABgQAAABJAQAAAAAAAE4BAAACAAAAUwEAAAAAABAEAAAAAAAAAAAAAAIZAAAAAAAAAAAA",
+  "AAIfAAAAWQEAAAAAAAcAAAAAAAAAAAAAAAMAAAAACAAAAAsAAAADAAAAAAAAAAAAAAMAAAAAIAAAAAsAAAACAAAAYQEA",
+  "AAAAAA4ZAAAAAQAAAGcBAAACAAAPAAAAABgAAAAAAAAAIAAAACIAAAAAAAAAOAAAAABmbG93AHNhZGRyAGRhZGRyAHBv",
+  "cnRzAHByb3RvAGRpcgBzZWVuAG5hbWUAX19iZTMyAF9fdTMyAHVuc2lnbmVkIGludABfX2JlMTYAX191MTYAdW5zaWdu",
+  "ZWQgc2hvcnQAX19BUlJBWV9TSVpFX1RZUEVfXwBfX3U4AHVuc2lnbmVkIGNoYXIAX0Jvb2wAY2hhcgBjb29raWUAX191",
+  "NjQAdW5zaWduZWQgbG9uZyBsb25nAGxvdwBoaWdoAGYAaW50AHRvdWNoAC50ZXh0AC90bXAvdy9zY2hlbWEvZmxvdy5j",
+  "AGludCB0b3VjaChzdHJ1Y3QgZmxvdyAqZikgeyByZXR1cm4gZi0+cHJvdG87IH0Aa2V5AHN0YXRzAHBhY2tldHMAYnl0",
+  "ZXMAbGFzdAByYXRlAG5leHQAdQBoaXN0AHZlcmRpY3QAUEFTUwBEUk9QAGZsb2F0AHVua25vd24AdmFsdWUALmJzcwA=",
+];
+
+const ENUMS_C = `
+enum verdict { PASS, DROP = 2, LAST = -1 };
+enum wide { HUGE_ONE = 1ull << 60, BIGGER };
+enum low { LOW = -1099511627776 };
+struct all { enum verdict v : 3; enum wide w; enum low l[2]; };
+`;
+/** ENUMS_C with a variable of struct all: gcc -g -c enums.c && pahole -J enums.o (1.24), then its .BTF. */
+const ENUMS = [
+  "n+sBABgAAAAAAAAA2AAAANgAAABeAAAAAQAAAAMAAIYEAAAACQAAAAAAAAAOAAAAAgAAABMAAAD/////GAAAAAAAAAEE",
+  "AAAAIAAAARwAAAACAAATCAAAACEAAAAAAAAAAAAAECoAAAABAAAAAAAAEDEAAAAAAAABCAAAAEAAAABDAAAAAQAAkwgA",
+  "AABHAAAAAAAAAAD///9LAAAAAAAAAQgAAABAAAABVAAAAAMAAIQgAAAAWAAAAAEAAAAAAAADWgAAAAMAAABAAAAAXAAA",
+  "AAgAAACAAAAAAAAAAAAAAAMAAAAABQAAAAIAAAACAAAAAHZlcmRpY3QAUEFTUwBEUk9QAExBU1QAaW50AHdpZGUASFVH",
+  "RV9PTkUAQklHR0VSAGxvbmcgdW5zaWduZWQgaW50AGxvdwBMT1cAbG9uZyBpbnQAYWxsAHYAdwBsAA==",
+];
+
+const blob = (lines: readonly string[]): Buffer => Buffer.from(lines.join(""), "base64");
+
+function inC(source: string, name: string): Type {
+  const scope = new Scope();
+  declareC(source, scope);
+  return parseC(name, scope);
+}
+
+describe("BTF names the types of its C source", () => {
+  const flow = new Btf(blob(FLOW));
+  const enums = new Btf(blob(ENUMS));
+
+  it.each(["struct flow", "struct stats", "enum verdict", "__be32", "__u64", "float"])(
+    "%s, by clang",
+    (name) => {
+      expect(flow.find(name)).toEqual(inC(FLOW_C, name));
+    },
+  );
+
+  it.each(["struct all", "enum verdict", "enum wide", "enum low", "long unsigned int"])(
+    "%s, by pahole",
+    (name) => {
+      expect(enums.find(name)).toEqual(inC(ENUMS_C, name));
+    },
+  );
+
+  it("a type id is that of bpftool btf dump", () => {
+    expect(flow.type(2)).toEqual(inC(FLOW_C, "struct flow"));
+    expect(flow.type(25)).toEqual(inC(FLOW_C, "struct stats"));
+    expect(flow.type(1)).toEqual(int(8, false));
+  });
+
+  it("a name that is not there is undefined, one of another kind too", () => {
+    const names = [
+      "struct stats2",
+      "struct flo",
+      "flow",
+      "union flow",
+      "verdict",
+      "touch",
+      "",
+      "struct ",
+    ];
+    expect(names.map((name) => flow.find(name))).toEqual(names.map(() => undefined));
+  });
+
+  it.each([
+    [0, "type 0: void has no size"],
+    [21, "type 21: kind 13 is no data"],
+    [23, "type 23: kind 12 is no data"],
+    [24, "type 24: kind 14 is no data"],
+    [31, "type 31: unknown is declared only"],
+    [35, "type 35: kind 15 is no data"],
+    [36, "type 36: no type 36"],
+    [-1, "type -1: no type -1"],
+    [1.5, "type 1.5: no type 1.5"],
+  ])("type %i is refused", (id, message) => {
+    expect(() => flow.type(id)).toThrow(new SchemaError(message));
+  });
+});
+
+/** A blob written by hand, as no compiler would. Every type is named by its kind and its id. */
+class Draft {
+  readonly #types: Buffer[] = [];
+  #strings = "\0";
+
+  name(text: string): number {
+    this.#strings += `${text}\0`;
+    return this.#strings.length - text.length - 1;
+  }
+
+  add(kind: number, size: number, more: { vlen?: number; flag?: boolean; words?: number[] } = {}) {
+    const { vlen = 0, flag = false, words = [] } = more;
+    const info = (kind << 24) | vlen | (flag ? 2 ** 31 : 0);
+    const all = [this.name(`k${kind}_${this.#types.length + 1}`), info >>> 0, size, ...words];
+    const bytes = Buffer.alloc(all.length * 4);
+    for (const [i, word] of all.entries()) bytes.writeUInt32LE(word, i * 4);
+    return this.#types.push(bytes);
+  }
+
+  /** A struct (4) or union (5) of [name, type, place] each. */
+  record(kind: number, size: number, members: [string, number, number][], flag = false): number {
+    const words = members.flatMap(([name, type, place]) => [this.name(name), type, place]);
+    return this.add(kind, size, { vlen: members.length, flag, words });
+  }
+
+  int(size = 4, data = size * 8): number {
+    return this.add(1, size, { words: [data] });
+  }
+
+  build(): Buffer {
+    const types = Buffer.concat(this.#types);
+    const strings = Buffer.from(this.#strings, "latin1");
+    const header = Buffer.alloc(24);
+    header.writeUInt32LE(0x0001eb9f);
+    header.writeUInt32LE(24, 4);
+    header.writeUInt32LE(types.length, 12);
+    header.writeUInt32LE(types.length, 16);
+    header.writeUInt32LE(strings.length, 20);
+    return Buffer.concat([header, types, strings]);
+  }
+}
+
+function refusal(draft: (draft: Draft) => number): string {
+  const d = new Draft();
+  const id = draft(d);
+  try {
+    new Btf(d.build()).type(id);
+  } catch (error) {
+    if (error instanceof SchemaError) return error.message;
+    throw error;
+  }
+  throw new Error("nothing was refused");
+}
+
+describe("hostile BTF is refused", () => {
+  it("what is well made by hand is read", () => {
+    const d = new Draft();
+    const tagged = d.add(18, d.int());
+    d.add(17, tagged, { words: [0] });
+    d.add(13, 0, { vlen: 2, words: [0, 0, 0, tagged] });
+    d.add(15, 0, { vlen: 1, words: [0, 0, 4] });
+    const id = d.record(
+      4,
+      8,
+      [
+        ["a", tagged, 0],
+        ["", tagged, 32 | (3 << 24)],
+        ["b", tagged, 35 | (5 << 24)],
+      ],
+      true,
+    );
+    const u32 = int(4, false);
+    const bits = { shift: 3, width: 5 };
+    const members = [
+      { name: "a", offset: 0, type: u32 },
+      { name: "b", offset: 4, bits, type: u32 },
+    ];
+    expect(new Btf(d.build()).type(id)).toEqual({ kind: "struct", size: 8, members });
+  });
+
+  it.each<[string, (d: Draft) => number, string]>([
+    ["itself as a member", (d) => d.record(4, 4, [["a", 1, 0]]), "holds itself"],
+    ["a typedef of itself", (d) => d.add(8, 1), "holds itself"],
+    ["an array of itself", (d) => d.add(3, 0, { words: [1, 1, 1] }), "holds itself"],
+    ["two consts of each other", (d) => d.add(10, d.add(10, 2)), "holds itself"],
+    ["a huge array", (d) => d.add(3, 0, { words: [d.int(), 1, 2 ** 32 - 1] }), "larger than"],
+    [
+      "a huge array of nothing",
+      (d) => d.add(3, 0, { words: [d.record(4, 0, []), 1, 2 ** 32 - 1] }),
+      "characters",
+    ],
+    ["a huge struct", (d) => d.record(4, 2 ** 32 - 1, []), "larger than"],
+    ["a member past the end", (d) => d.record(4, 4, [["a", d.int(), 8]]), 'member "a" ends past'],
+    [
+      "members over each other",
+      (d) =>
+        d.record(4, 8, [
+          ["a", d.int(), 0],
+          ["b", 1, 16],
+        ]),
+      'member "b" is not',
+    ],
+    ["an offset in a union", (d) => d.record(5, 8, [["a", d.int(), 32]]), 'member "a" is not'],
+    ["a member within a byte", (d) => d.record(4, 8, [["a", d.int(), 3]]), "begins within a byte"],
+    [
+      "a bitfield too wide",
+      (d) => d.record(4, 8, [["a", d.int(), 33 << 24]], true),
+      "its type has 32 bits",
+    ],
+    [
+      "bits of a float",
+      (d) => d.record(4, 8, [["a", d.add(16, 4), 3 << 24]], true),
+      "a bitfield is an integer",
+    ],
+    [
+      "two of a name",
+      (d) =>
+        d.record(4, 8, [
+          ["a", d.int(), 0],
+          ["a", 1, 32],
+        ]),
+      "two members are named a",
+    ],
+    ["a name that is none", (d) => d.record(4, 4, [["a b", d.int(), 0]]), 'a name is "a b"'],
+    [
+      "a long name",
+      (d) => d.record(4, 4, [["a".repeat(129), d.int(), 0]]),
+      "more than 128 letters",
+    ],
+    [
+      "a name nowhere",
+      (d) => d.add(4, 4, { vlen: 1, words: [9999, d.int(), 0] }),
+      "no string at 9999",
+    ],
+    ["an integer of 3 bytes", (d) => d.int(3), "3 bytes, not 1, 2, 4, 8, 16"],
+    ["an integer of 3 bits", (d) => d.int(4, 3), "bitfields are their members' matter"],
+    ["an enum of 16 bytes", (d) => d.add(6, 16), "16 bytes, not 1, 2, 4, 8"],
+    ["a long double", (d) => d.add(16, 16), "16 bytes, not 4, 8"],
+    ["a type that is not there", (d) => d.add(8, 99), "type 99: no type 99"],
+    ["a kind that is not there", (d) => d.add(20, 0), "type 1 is of unknown kind 20"],
+    ["kind 0", (d) => d.add(0, 0), "type 1 is of unknown kind 0"],
+    ["a vlen past the end", (d) => d.add(4, 4, { vlen: 65_535 }), "type 1 ends past its section"],
+    [
+      "an enum of more",
+      (d) => d.add(6, 4, { vlen: 4097, words: new Array(8194).fill(0) }),
+      "too many constants",
+    ],
+    [
+      "two constants of a name",
+      (d) => d.add(6, 4, { vlen: 2, words: [1, 0, 1, 1] }),
+      "two constants are named",
+    ],
+  ])("%s", (_, draft, message) => {
+    expect(refusal(draft)).toContain(message);
+  });
+
+  it("structs that double at each level cost no more than the limit", () => {
+    const doubling = (d: Draft): number => {
+      let id = d.int(1);
+      for (let size = 2; size <= 2 ** 20; size *= 2) {
+        id = d.record(4, size, [
+          ["a", id, 0],
+          ["b", id, size * 4],
+        ]);
+      }
+      return id;
+    };
+    expect(refusal(doubling)).toContain("more than 4096 members");
+  });
+
+  it.each<[string, (bytes: Buffer) => unknown, string]>([
+    ["no bytes", (b) => b.fill(0), "the magic is not 0xeb9f"],
+    ["big-endian", (b) => b.writeUInt16BE(0xeb9f), "big-endian BTF"],
+    ["another version", (b) => b.writeUInt8(2, 2), "BTF version 2, not 1"],
+    ["a short header", (b) => b.writeUInt32LE(8, 4), "too short"],
+    ["a header past the end", (b) => b.writeUInt32LE(2 ** 32 - 1, 4), "section ends past the blob"],
+    ["types past the end", (b) => b.writeUInt32LE(2 ** 32 - 1, 12), "the type section ends past"],
+    [
+      "strings past the end",
+      (b) => b.writeUInt32LE(2 ** 32 - 1, 16),
+      "the string section ends past",
+    ],
+    ["no strings", (b) => b.writeUInt32LE(0, 20), "does not begin and end with a NUL"],
+    ["an open string", (b) => b.writeUInt8(65, b.length - 1), "does not begin and end with a NUL"],
+    ["half a type", (b) => b.writeUInt32LE(13, 12), "type 2 ends past its section"],
+  ])("a header with %s", (_, spoil, message) => {
+    const bytes = Buffer.from(blob(FLOW));
+    spoil(bytes);
+    expect(() => new Btf(bytes)).toThrow(message);
+  });
+
+  it("a blob cut anywhere, or over a megabyte, is refused", () => {
+    const whole = blob(FLOW);
+    for (let n = 0; n < whole.length; n++) {
+      expect(() => new Btf(whole.subarray(0, n))).toThrow(SchemaError);
+    }
+    expect(() => new Btf(Buffer.alloc((1 << 20) + 1))).toThrow("more than 1048576 bytes of BTF");
+  });
+
+  it("whatever bytes change, a type is within the limits or refused", () => {
+    const spoil = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 8 });
+    const tally = { types: 0, refused: 0 };
+    fc.assert(
+      fc.property(fc.constantFrom(FLOW, ENUMS), spoil, (lines, spoils) => {
+        const bytes = blob(lines);
+        for (const [at, byte] of spoils) bytes.writeUInt8(byte, at % bytes.length);
+        for (let id = 1; id < 40; id++) {
+          try {
+            const type = new Btf(bytes).type(id);
+            tally.types++;
+            expect(type.size).toBeLessThanOrEqual(MAX_SIZE);
+            expect(jsonLength(type)).toBeLessThanOrEqual(MAX_JSON);
+            if (type.size > 4096) continue;
+            const shown = JSON.stringify(decode(type, Buffer.alloc(type.size, 0xa5)));
+            expect(shown.length).toBeLessThanOrEqual(jsonLength(type));
+          } catch (error) {
+            expect(error).toBeInstanceOf(SchemaError);
+            tally.refused++;
+          }
+        }
+      }),
+      { numRuns: 1000 },
+    );
+    expect(Math.min(tally.types, tally.refused)).toBeGreaterThan(1000);
+  });
+});

@@ -1,0 +1,73 @@
+import type { IncomingMessage } from "node:http";
+import { isDeepStrictEqual } from "node:util";
+import type { Hooks } from "../../api/fast_path/fast_path.ts";
+import type { HandlerRequest, HandlerResponse } from "../../api/handler.ts";
+import { type Operation, routes } from "../../api/openapi/openapi.ts";
+import { pointerOf } from "../../api/openapi/schemas.ts";
+import { schemaAt } from "./raw.ts";
+
+/** What tests hook into a service: every response and both readings of a request are checked. */
+
+type Media = { content?: Record<string, unknown> };
+const validators = new Map<string, ReturnType<typeof schemaAt>>();
+const operations = new Map(routes.map((route) => [route.operation.operationId, route] as const));
+
+function validatorOf(operationId: string, status: number) {
+  const name = `${operationId} ${status}`;
+  const known = validators.get(name);
+  if (known) return known;
+  const route = operations.get(operationId);
+  if (!route) throw new Error(`openapi.yaml has no ${operationId}`);
+  const responses = `${pointerOf(route)}/responses`;
+  const validator = schemaAt(`${responses}/${status}/content/application~1json/schema`);
+  validators.set(name, validator);
+  return validator;
+}
+
+const responseOf = (responses: Operation["responses"], status: number): Media | undefined =>
+  responses[status];
+
+/** @throws when the document has no such response, or its schema refuses the body. */
+export function checkResponse(operationId: string, { status, body }: HandlerResponse): void {
+  const responses = operations.get(operationId)?.operation.responses ?? {};
+  const documented = responseOf(responses, status);
+  if (!documented) throw new Error(`${operationId}: ${status} is not in openapi.yaml`);
+  if (body === undefined) return;
+  const validate = validatorOf(operationId, status);
+  // Serialized first, for undefined fields are not sent.
+  if (validate(JSON.parse(JSON.stringify(body)))) return;
+  throw new Error(`${operationId} ${status}: ${JSON.stringify(validate.errors)}`);
+}
+
+/** What a handler sees of a request; objects without prototype are as good as others. */
+function visible({ call, params, query, body, headers, accepts }: HandlerRequest) {
+  const types = [
+    ["json", "application/octet-stream"],
+    ["json", "text/event-stream"],
+  ].map(accepts);
+  return { call, params: { ...params }, query: { ...query }, body, headers: { ...headers }, types };
+}
+
+const describe = (value: unknown) => JSON.stringify(value)?.slice(0, 500);
+
+/** Compares what both paths make of each request. What differs is thrown: a fault of the service. */
+export function comparingHooks(onDifference: (error: Error) => void): Hooks {
+  const taken = new WeakMap<IncomingMessage, HandlerRequest>();
+  const differ = (req: IncomingMessage, why: string) =>
+    onDifference(new Error(`${req.method} ${req.url?.slice(0, 200)}: ${why}`));
+  return {
+    onFastRequest(req, request) {
+      if (request) taken.set(req, request);
+    },
+    onGeneralRequest(req, request) {
+      const fast = taken.get(req);
+      taken.delete(req);
+      if (!fast || isDeepStrictEqual(visible(fast), visible(request))) return;
+      differ(req, `fast ${describe(visible(fast))}, general ${describe(visible(request))}`);
+    },
+    onGeneralError(req, error) {
+      if (taken.delete(req))
+        differ(req, `the fast path takes it, the general one refuses: ${error}`);
+    },
+  };
+}

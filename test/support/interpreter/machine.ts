@@ -1,0 +1,109 @@
+import {
+  ARENA_END,
+  type Compiled,
+  FRAME_BYTES,
+  MAX_FRAMES,
+  MEMORY_PAGES,
+  SHADOW_READ,
+  SHADOW_WRITE,
+  TOP,
+} from "../../../domain/compiler/abi.ts";
+
+/** As little of a machine as a compiled program needs: memory with its shadow, fuel, a table. */
+
+export interface Region {
+  at: number;
+  bytes: number;
+  write: boolean;
+}
+
+/** The frame pointer of a program that is run, and the stack that it has. */
+export { TOP };
+export const STACK_REGION: Region = {
+  at: TOP - MAX_FRAMES * FRAME_BYTES,
+  bytes: MAX_FRAMES * FRAME_BYTES,
+  write: true,
+};
+export const BUDGET = 100_000_000n;
+
+export type Ended =
+  | { kind: "done"; r0: bigint }
+  /** A trap: the program, by its module's number, and the instruction. */
+  | { kind: "fault"; reason: "memory" | "budget"; at: number };
+
+type Main = (r1: bigint, r2: bigint, r3: bigint, r4: bigint, r5: bigint, sb: number) => bigint;
+export type Imported = (...args: (number & bigint)[]) => number | bigint;
+
+export interface Loaded {
+  main: Main;
+  exports: WebAssembly.Exports;
+}
+
+/** A module with a name, by which a stack calls it: a custom section at its end. */
+function named(wasm: Uint8Array, name: string): Uint8Array<ArrayBuffer> {
+  const bytes = Buffer.from(name);
+  const inner = [4, ...Buffer.from("name"), 0, bytes.length + 1, bytes.length, ...bytes];
+  return Uint8Array.from([...wasm, 0, inner.length, ...inner]);
+}
+
+/** The instruction that a trap's stack names first. */
+function placeOf(error: Error, tables: readonly Uint32Array[]): number {
+  const frame = /wasm\/p(\d+)-\w+:wasm-function\[\d+\]:(0x[0-9a-f]+)/.exec(error.stack ?? "");
+  const places = tables[Number(frame?.[1])] ?? new Uint32Array();
+  const offset = Number(frame?.[2]);
+  let at = -1;
+  for (let i = 0; i < places.length && (places[i] as number) <= offset; i += 2) {
+    at = places[i + 1] as number;
+  }
+  return at;
+}
+
+export class Machine {
+  readonly memory = new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES });
+  readonly bytes = new Uint8Array(this.memory.buffer);
+  readonly view = new DataView(this.memory.buffer);
+  readonly table = new WebAssembly.Table({ element: "anyfunc", initial: 64 });
+  readonly fuel = new WebAssembly.Global({ value: "i64", mutable: true }, BUDGET);
+  private readonly floor = new WebAssembly.Global({ value: "i32", mutable: true }, STACK_REGION.at);
+  private regions: readonly Region[] = [];
+  private tables: Uint32Array[] = [];
+
+  /** Makes these regions, and no others, accessible. */
+  map(regions: readonly Region[]): void {
+    for (const { at, bytes } of this.regions) this.shade(SHADOW_READ, at, bytes, 0);
+    for (const { at, bytes } of this.regions) this.shade(SHADOW_WRITE, at, bytes, 0);
+    for (const { at, bytes } of regions) this.shade(SHADOW_READ, at, bytes, 8);
+    for (const { at, bytes, write } of regions) {
+      if (write) this.shade(SHADOW_WRITE, at, bytes, 8);
+    }
+    this.regions = regions;
+  }
+
+  private shade(shadow: number, at: number, bytes: number, full: number): void {
+    if (at + bytes > ARENA_END) throw new RangeError("region outside the arena");
+    const first = shadow + (at >>> 3);
+    this.bytes.fill(full, first, first + (bytes >>> 3));
+    if (bytes % 8 !== 0) this.bytes[first + (bytes >>> 3)] = full && bytes % 8;
+  }
+
+  load(compiled: Compiled, imports: Record<string, Imported> = {}): Loaded {
+    const module = new WebAssembly.Module(named(compiled.wasm, `p${this.tables.length}`));
+    this.tables.push(compiled.places);
+    const { memory, table, fuel, floor } = this;
+    const { exports } = new WebAssembly.Instance(module, {
+      env: { memory, table, fuel, floor, ...imports },
+    });
+    return { main: exports.main as Main, exports };
+  }
+
+  run({ main }: Loaded, r1 = 0n, r2 = 0n, budget = BUDGET): Ended {
+    this.fuel.value = budget;
+    try {
+      return { kind: "done", r0: BigInt.asUintN(64, main(r1, r2, 0n, 0n, 0n, TOP)) };
+    } catch (error) {
+      if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+      const reason = this.fuel.value === -1n ? "budget" : "memory";
+      return { kind: "fault", reason, at: placeOf(error, this.tables) };
+    }
+  }
+}

@@ -1,0 +1,160 @@
+import { type Claim, fields, Holders, ids, members, pending } from "./held.ts";
+import { checkMaps } from "./map.ts";
+import { at, type Dump, entry, type RedisClient, readNamespace } from "./read.ts";
+import { checkTree } from "./tree.ts";
+
+/**
+ * Recomputes every count of a namespace from those who hold, and says in words what differs. Holds
+ * between any two commands, also while freeing is left to the sweeper: what is to be put still holds.
+ */
+
+const list = (values: Iterable<unknown>) => [...values].join(", ");
+
+function checkKeys(dump: Dump, claim: Claim): void {
+  for (const name of dump.keys.get("?") ?? []) claim(false, `key ${name} is of no known kind`);
+  for (const noun of ["session", "file", "map", "prog"]) {
+    const last = Number(dump.meta[noun] ?? 0);
+    const highest = Math.max(0, ...ids(dump, noun).map(Number));
+    claim(highest <= last, `${noun} ${highest} is there, its counter is at ${last}`);
+  }
+}
+
+function checkSessions(dump: Dump, claim: Claim): void {
+  const sessions = ids(dump, "session");
+  for (const index of ["ids:session", "deadlines"]) {
+    const indexed = members(dump, index).map(([sid]) => sid);
+    const same = list(indexed.sort()) === list([...sessions].sort());
+    claim(same, `sessions are ${list(sessions)}, ${index} has ${list(indexed)}`);
+  }
+  for (const [sid, deadline] of members(dump, "deadlines")) {
+    const stored = fields(dump, "session", sid)?.deadline;
+    claim(
+      Number(stored) === deadline,
+      `session ${sid} ends at ${stored}, deadlines has ${deadline}`,
+    );
+  }
+  for (const sid of sessions) claim(dump.bitmaps.has(sid), `session ${sid} has no fdmap`);
+}
+
+function checkTables(dump: Dump, claim: Claim): void {
+  for (const [sid, bits] of dump.bitmaps) {
+    const fds = Object.keys(fields(dump, "fds", sid) ?? {}).map(Number);
+    const taken = [0, 1, 2, ...fds].sort((a, b) => a - b);
+    claim(
+      list(bits) === list(taken),
+      `session ${sid}: fds ${list(taken)}, fdmap has ${list(bits)}`,
+    );
+    const nofile = Number(fields(dump, "session", sid)?.nofile ?? Number.POSITIVE_INFINITY);
+    for (const fd of fds) claim(fd < nofile, `session ${sid} has fd ${fd}, nofile is ${nofile}`);
+  }
+  for (const noun of ["fds", "fdmap", "inbox"]) {
+    for (const sid of ids(dump, noun)) {
+      const ends = pending(dump, "exit", sid) ?? pending(dump, "discard", sid);
+      const due = fields(dump, "session", sid) ?? ends;
+      claim(due !== undefined, `${noun} of session ${sid} is left over`);
+    }
+  }
+}
+
+/** Every sharer of an open file, as its entry: fds, and messages in flight. */
+function sharers(dump: Dump): { where: string; text: string }[] {
+  const inTables = ids(dump, "fds").flatMap((sid) => {
+    // An exit goes through the table in fd order; what is below is closed.
+    const from = Number(pending(dump, "exit", sid)?.[2] ?? 0);
+    const open = Object.entries(fields(dump, "fds", sid) ?? {});
+    return open
+      .filter(([fd]) => Number(fd) >= from)
+      .map(([fd, text]) => ({ where: `fd ${fd} of session ${sid}`, text }));
+  });
+  const inFlight = ids(dump, "inbox").flatMap((sid) =>
+    (dump.lists.get(at("inbox", sid)) ?? []).map((message) => ({
+      where: `a message to session ${sid}`,
+      text: message.replace(/^\d+ /, ""),
+    })),
+  );
+  return [...inTables, ...inFlight];
+}
+
+function checkFiles(dump: Dump, claim: Claim, holders: Holders): void {
+  const shared = new Map<string, string[]>();
+  for (const { where, text } of sharers(dump)) {
+    const { n } = entry(text);
+    const texts = shared.get(n) ?? [];
+    shared.set(n, [...texts, text]);
+    claim(fields(dump, "file", n) !== undefined, `${where} names open file ${n}, which is gone`);
+    claim((texts[0] ?? text) === text, `${where} says ${text}, another sharer ${texts[0]}`);
+  }
+  for (const n of ids(dump, "file")) {
+    const { refs } = fields(dump, "file", n) ?? {};
+    const [text, ...others] = shared.get(n) ?? [];
+    const found = text === undefined ? 0 : 1 + others.length;
+    claim(Number(refs) === found, `open file ${n} counts ${refs} sharers, there are ${found}`);
+    const { kind, id } = entry(text ?? "");
+    if (text !== undefined) holders.add(kind, id, `file:${n}`);
+  }
+}
+
+function checkObject(dump: Dump, claim: Claim, holders: Holders, kind: string, id: string): void {
+  const object = fields(dump, kind, id) ?? {};
+  const held = holders.of(kind, id);
+  const sum = (rows: [string, number][]) => rows.reduce((total, [, count]) => total + count, 0);
+  const refcnt = sum(held);
+  const usercnt = sum(held.filter(([holder]) => /^(file|inode):/.test(holder)));
+  const names = list(held.map(([holder, count]) => `${holder} x${count}`));
+  claim(
+    Number(object.refcnt) === refcnt,
+    `${kind} ${id}: refcnt ${object.refcnt}, holders ${names}`,
+  );
+  if (kind === "map") {
+    claim(
+      Number(object.usercnt) === usercnt,
+      `map ${id}: usercnt ${object.usercnt}, holders ${names}`,
+    );
+  }
+  const index = Object.entries(fields(dump, `holders:${kind}`, id) ?? {});
+  const indexed = list(index.map(([holder, count]) => `${holder} x${count}`).sort());
+  const found = list(names.split(", ").sort());
+  claim(indexed === found, `${kind} ${id}: listed holders ${indexed}, found ${found}`);
+  const listed = members(dump, `ids:${kind}`).some(
+    ([member, score]) => member === id && score === Number(id),
+  );
+  claim(listed === refcnt > 0, `${kind} ${id}: refcnt ${refcnt}, in ids:${kind} ${listed}`);
+  const freed = pending(dump, "free", kind, id);
+  claim(refcnt > 0 || freed !== undefined, `${kind} ${id} is held by nobody and not freed`);
+}
+
+function checkObjects(dump: Dump, claim: Claim, holders: Holders): void {
+  for (const kind of ["map", "prog"]) {
+    for (const id of ids(dump, kind)) checkObject(dump, claim, holders, kind, id);
+    const rest = [
+      ...members(dump, `ids:${kind}`).map(([id]) => id),
+      ...ids(dump, `holders:${kind}`),
+    ];
+    for (const id of rest) {
+      claim(fields(dump, kind, id) !== undefined, `${kind} ${id} is listed or held and not there`);
+    }
+  }
+  for (const held of holders.objects()) {
+    const [kind = "", id = ""] = held.split(" ");
+    const by = list(holders.of(kind, id).map(([holder]) => holder));
+    claim(fields(dump, kind, id) !== undefined, `${held} is gone and held by ${by}`);
+  }
+}
+
+/** What is wrong in the namespace: empty when every count is the sum over its holders. */
+export async function differences(redis: RedisClient, namespace: string): Promise<string[]> {
+  const dump = await readNamespace(redis, namespace);
+  const found: string[] = [];
+  const claim: Claim = (holds, otherwise) => {
+    if (!holds) found.push(otherwise);
+  };
+  const holders = new Holders();
+  checkKeys(dump, claim);
+  checkSessions(dump, claim);
+  checkTables(dump, claim);
+  checkFiles(dump, claim, holders);
+  checkTree(dump, claim, holders);
+  checkMaps(dump, claim, holders);
+  checkObjects(dump, claim, holders);
+  return found;
+}

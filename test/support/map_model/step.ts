@@ -1,0 +1,79 @@
+import fc from "fast-check";
+import type { Call, Kernel } from "../../../domain/bpf.ts";
+import { isErrno } from "../../../domain/errno.ts";
+import { u32 } from "../map_subject.ts";
+
+/** One call on a map with keys by number: in a model, and at the door of the domain. */
+
+export interface Step {
+  op: "update" | "delete" | "take" | "lookup" | "touch";
+  key: number;
+  value: string;
+  flags: number;
+}
+
+/** A naive map. apply() answers "ok", a value in hex, or an errno. */
+export interface Model {
+  readonly elements: ReadonlyMap<number, string>;
+  evictions: number;
+  failures: number;
+  apply(step: Step): string;
+}
+
+export function steps(keys: number, ops: Step["op"][], most: number): fc.Arbitrary<Step[]> {
+  const step = fc.record({
+    op: fc.constantFrom(...ops),
+    key: fc.nat(keys - 1),
+    value: fc.nat(0xffff).map(u32),
+    flags: fc.constantFrom(0, 0, 0, 0, 1, 2, 3),
+  });
+  return fc.array(step, { minLength: most / 2, maxLength: most, size: "max" });
+}
+
+const hex = (text: string) => Buffer.from(text, "hex");
+
+/** What is sent for a key: its bytes, or none. */
+export interface Target {
+  kernel: Kernel;
+  call: Call;
+  fd: number;
+  key(n: number): string;
+  /** Bytes of a value; the model's are repeated to fill them. */
+  valueBytes: number;
+}
+
+async function play(target: Target, { op, key, value, flags }: Step): Promise<string> {
+  const { kernel, call, fd } = target;
+  const bytes = hex(target.key(key));
+  if (op === "update") {
+    const given = Buffer.alloc(target.valueBytes, hex(value));
+    await kernel.mapUpdateElem(call, fd, { key: bytes, value: given }, flags, "");
+    return "ok";
+  }
+  if (op === "delete") {
+    await kernel.mapDeleteElem(call, fd, bytes, "");
+    return "ok";
+  }
+  const found =
+    op === "take"
+      ? await kernel.mapLookupAndDeleteElem(call, fd, bytes, 0, "")
+      : (await kernel.mapLookupElem(call, fd, bytes, { flags: 0, touch: op === "touch" })).value;
+  return found.toString("hex", 0, 4);
+}
+
+const AT_ONCE = 100;
+
+/** Some at once are sent without waiting, and run in this order, for they go over one connection. */
+export async function playAll(target: Target, all: Step[]): Promise<string[]> {
+  const outcomes: string[] = [];
+  for (let at = 0; at < all.length; at += AT_ONCE) {
+    const some = all.slice(at, at + AT_ONCE).map((step) => play(target, step).catch(errnoOf));
+    outcomes.push(...(await Promise.all(some)));
+  }
+  return outcomes;
+}
+
+function errnoOf(error: Error & { code?: string }): string {
+  if (error.code && isErrno(error.code)) return error.code;
+  throw error;
+}

@@ -1,0 +1,209 @@
+import { expect } from "vitest";
+import type { MapKind, Outcome } from "./map_types.ts";
+import { naming } from "./model/map_calls.ts";
+import type { Answer, Session, TestService } from "./service.ts";
+
+/** A map of any type behind an fd, with elements by number: number n has a key and a value of its own. */
+
+const TEMPLATE = { map_type: "array", key_size: 4, value_size: 4, max_entries: 1 };
+const RETURN = "b7000000000000009500000000000000";
+/** Objects to put into slots. */
+const OBJECTS = 6;
+
+export const u32 = (n: number): string => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(n);
+  return bytes.toString("hex");
+};
+
+export function outcome({ status, body }: Answer): Outcome {
+  return status < 300 ? "ok" : body.errno;
+}
+
+interface Held {
+  fd: number;
+  id: number;
+}
+
+export class Subject {
+  readonly session: Session;
+  readonly kind: MapKind;
+  readonly fd: number;
+  readonly id: number;
+  readonly cpus: number;
+  readonly objects: Held[];
+
+  constructor(session: Session, kind: MapKind, made: Held, cpus: number, objects: Held[]) {
+    this.session = session;
+    this.kind = kind;
+    this.fd = made.fd;
+    this.id = made.id;
+    this.cpus = cpus;
+    this.objects = objects;
+  }
+
+  /** The same map behind another fd. */
+  behind(fd: number, session = this.session): Subject {
+    return new Subject(session, this.kind, { fd, id: this.id }, this.cpus, this.objects);
+  }
+
+  get path(): string {
+    return `/v1/fds/${this.fd}`;
+  }
+
+  key(n: number): string {
+    if (!this.kind.keyed) return "";
+    return this.kind.map_type === "lpm_trie" ? u32(32) + u32(n) : u32(n);
+  }
+
+  get valueBytes(): number {
+    const { percpu, value_size } = this.kind;
+    return percpu ? Math.ceil(value_size / 8) * 8 * this.cpus : value_size;
+  }
+
+  /** As it is given. */
+  value(n: number): unknown {
+    const { fd } = this.objects[n % OBJECTS] ?? {};
+    if (this.kind.target) return u32(this.kind.target) + u32(Number(fd));
+    return this.kind.holds ? { fd } : Buffer.alloc(this.valueBytes, n + 1).toString("hex");
+  }
+
+  /** As it is shown. */
+  shown(n: number): unknown {
+    const { id } = this.objects[n % OBJECTS] ?? {};
+    if (this.kind.target) return u32(this.kind.target) + u32(Number(id));
+    return this.kind.holds ? { id } : this.value(n);
+  }
+
+  element(n: number): string {
+    return `${this.path}/elements/${this.key(n) || "hex:"}`;
+  }
+
+  /** @param as the number whose value it gets. */
+  update(n: number, flags = 0, as = n, headers?: Record<string, string>): Promise<Answer> {
+    const body = { value: this.value(as), flags };
+    if (this.kind.keyed) return this.session.put(this.element(n), body, headers);
+    return this.session.post(`${this.path}/push`, body, headers);
+  }
+
+  lookup(n: number): Promise<Answer> {
+    if (this.kind.keyed) return this.session.get(this.element(n));
+    const asked = this.kind.map_type === "bloom_filter" ? `?value=${this.value(n)}` : "";
+    return this.session.get(`${this.path}/peek${asked}`);
+  }
+
+  delete(n: number, headers?: Record<string, string>): Promise<Answer> {
+    return this.session.del(this.element(n), headers);
+  }
+
+  take(n: number): Promise<Answer> {
+    return this.session.post(this.kind.keyed ? `${this.element(n)}/take` : `${this.path}/pop`);
+  }
+
+  next(key?: string): Promise<Answer> {
+    return this.session.get(`${this.path}/next-key${key === undefined ? "" : `?key=${key}`}`);
+  }
+
+  dump(query = ""): Promise<Answer> {
+    return this.session.get(`${this.path}/elements?${query}`);
+  }
+
+  batch(body: object, headers?: Record<string, string>): Promise<Answer> {
+    return this.session.post(`${this.path}/batch`, body, headers);
+  }
+
+  async info() {
+    return (await this.session.get(this.path)).body;
+  }
+
+  /** Elements up to `count`; what is there already counts where there are no keys. */
+  async fill(count = this.kind.max_entries): Promise<void> {
+    const first = this.kind.keyed ? 0 : (await this.info()).entries;
+    for (let n = first; n < count; n++)
+      expect(outcome(await this.update(n)), `fill ${n}`).toBe("ok");
+  }
+
+  /** Every key, as the kernel's loop finds them. */
+  async walk(): Promise<string[]> {
+    const keys: string[] = [];
+    for (;;) {
+      const { status, body } = await this.next(keys.at(-1));
+      if (status === 404) return keys;
+      expect(status).toBe(200);
+      keys.push(body.key);
+    }
+  }
+
+  /** A program that names the map, and so holds it without being a user. */
+  async hold(): Promise<void> {
+    const insns = naming([this.fd]);
+    const { status } = await this.session.post("/v1/progs", { ...ofType(this.kind), insns });
+    expect(status).toBe(201);
+  }
+}
+
+const ofType = ({ attach }: MapKind) =>
+  attach ? { prog_type: "xdp", expected_attach_type: attach } : {};
+
+async function makeObjects(session: Session, kind: MapKind): Promise<Held[]> {
+  const { holds } = kind;
+  const objects: Held[] = [];
+  for (let n = 0; holds && n < OBJECTS; n++) {
+    const { status, body } =
+      holds === "prog"
+        ? await session.post("/v1/progs", { ...ofType(kind), insns: RETURN })
+        : await session.post("/v1/maps", TEMPLATE);
+    expect(status).toBe(201);
+    objects.push(body);
+  }
+  return objects;
+}
+
+/** What a map of the type is made with. */
+export function attributes(kind: MapKind, objects: Held[], changes: object = {}): object {
+  const { map_type, key_size, value_size, max_entries, map_flags } = kind;
+  const inner = kind.holds === "map" ? { inner_map_fd: objects[0]?.fd } : {};
+  return { map_type, key_size, value_size, max_entries, map_flags, ...inner, ...changes };
+}
+
+export async function makeSubject(
+  service: TestService,
+  kind: MapKind,
+  { cpus = kind.cpus ?? 2, changes = {} }: { cpus?: number; changes?: Partial<MapKind> } = {},
+): Promise<Subject> {
+  const session = await service.session(service.namespace(), { cpus });
+  const changed = { ...kind, ...changes };
+  const objects = await makeObjects(session, kind);
+  const { status, body } = await session.post("/v1/maps", attributes(changed, objects));
+  expect(status, JSON.stringify(body)).toBe(201);
+  return new Subject(session, changed, body, cpus, objects);
+}
+
+/** Of random calls and prefixes; one that failed is run again by MAP_SEED. */
+export const SEED = Number(process.env.MAP_SEED ?? Math.floor(Math.random() * 2 ** 31));
+
+/** Numbers that look random and are the same in every run with this seed. */
+export function randomNumbers(seed: number): (below: number) => number {
+  let state = seed >>> 0 || 1;
+  return (below) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % below;
+  };
+}
+
+/** A session's calls at the door of the domain. */
+export const callOf = ({ kernel }: TestService, session: Session) => ({
+  ...kernel.tokens.read(session.token ?? ""),
+  record: "",
+  fingerprint: "",
+});
+
+/** A small map, unless told otherwise; its fd. */
+export async function create(session: Session, attr: object): Promise<number> {
+  const sizes = { key_size: 4, value_size: 4, max_entries: 8 };
+  const { status, body } = await session.post("/v1/maps", { ...sizes, ...attr });
+  expect(status, JSON.stringify(body)).toBe(201);
+  return body.fd;
+}

@@ -1,0 +1,67 @@
+import type { BpfObject, Process } from "./state.ts";
+import type { Call, Request, World } from "./world.ts";
+
+/**
+ * The arguments of a random call are small numbers that choose among what there is when the call is
+ * made, so that any part of a run is a run, and shrinking works.
+ */
+
+export type Play = (world: World, process: Process, args: Args) => Promise<unknown>;
+
+export interface Args {
+  who: number;
+  fd: number;
+  other: number;
+  id: number;
+  key: number;
+  flags: number;
+  path: string;
+  to: string;
+  bits: number;
+}
+
+export const INIT = 1;
+/** Processes at a time. */
+export const CROWD = 5;
+export const ABSENT_FD = 99;
+
+/** Where directories go. */
+export const FOLDERS = ["/d", "/d", "/d/e", "/a"];
+/** What flags of access may be, and may not. */
+export const FLAGS = [0, 0, 8, 16, 24, 1, 32, 0];
+
+/** A living process, or one that has ended. */
+export function actor(world: World, who: number): Process {
+  const alive = world.model.processes;
+  const gone = { id: INIT, uid: 0, nofile: 0, fds: new Map(), inbox: [] };
+  for (let id = 2; who < 0 && id <= world.model.state.last.session; id++) {
+    if (!world.model.state.processes.has(id)) return { ...gone, id };
+  }
+  return alive[Math.abs(who) % alive.length] ?? gone;
+}
+
+/** An fd of the process, of the kind if it has one; else a standard stream or none at all. */
+export function pick(process: Process, n: number, kind?: BpfObject["kind"], type?: string): number {
+  if (n < 0) return n === -1 ? 0 : ABSENT_FD;
+  const all = [...process.fds].sort(([a], [b]) => a - b);
+  const fits = all.filter(
+    ([, { object }]) => object.kind === kind && (type ?? object.type) === object.type,
+  );
+  const among = kind && n < 6 && fits.length > 0 ? fits : all;
+  return among[n % among.length]?.[0] ?? ABSENT_FD;
+}
+
+export function pickId(objects: Map<number, unknown>, n: number): number {
+  const ids = [...objects.keys()];
+  return n < 0 ? 77 : (ids[n % ids.length] ?? 0);
+}
+
+export const hexKey = (n: number) => (n === 3 ? "00" : `0${n}000000`);
+export const fs = (name: string, more = "") => `/v1/fs?path=${encodeURIComponent(name)}${more}`;
+
+/** One call of the process that chose its arguments. */
+export function simple(
+  make: (process: Process, args: Args, world: World) => [Call, Request],
+): Play {
+  return (world, process, args) => world.call(process.id, ...make(process, args, world));
+}

@@ -1,0 +1,120 @@
+import { fgetKind } from "./process.ts";
+import { fail, type MapObject, type Process, type State } from "./state.ts";
+
+/** Elements of maps in the model: each call in the kernel's order of checks. */
+
+const indexOf = (key: string) => Buffer.from(key, "hex").readUInt32LE();
+
+function indexKey(index: number): string {
+  const key = Buffer.alloc(4);
+  key.writeUInt32LE(index);
+  return key.toString("hex");
+}
+
+export function access(process: Process, fd: number, mask: number): MapObject {
+  const { object, mode } = fgetKind(process, fd, "map");
+  if ((mode & mask) !== mask) fail("EPERM");
+  if ((mask & 2) !== 0 && object.frozen) fail("EPERM");
+  return object;
+}
+
+function checkLength(text: string, bytes: number): void {
+  if (text.length !== 2 * bytes) fail("EINVAL");
+}
+
+/** The type that all programs of one array have in common; the first one sets it. */
+export function adopt(map: MapObject, type: string): void {
+  if (map.type !== "prog_array") return;
+  map.owner ??= type;
+  if (map.owner !== type) fail("EINVAL");
+}
+
+function updateSlot(process: Process, map: MapObject, index: number, fd: number, flags: number) {
+  if (flags !== 0) fail("EINVAL");
+  if (index >= map.maxEntries) fail("E2BIG");
+  const prog = fgetKind(process, fd, "prog").object;
+  adopt(map, prog.type);
+  map.slots.set(index, prog);
+}
+
+function updateElement(map: MapObject, key: string, value: string, flags: number): void {
+  if (flags > 2) fail("EINVAL");
+  if (map.type === "array") {
+    if (indexOf(key) >= map.maxEntries) fail("E2BIG");
+    if (flags === 1) fail("EEXIST");
+  } else if (map.elements.has(key)) {
+    if (flags === 1) fail("EEXIST");
+  } else {
+    if (flags === 2) fail("ENOENT");
+    if (map.elements.size >= map.maxEntries) fail("E2BIG");
+  }
+  map.elements.set(key, value);
+}
+
+function value(map: MapObject, key: string): string | { id: number } {
+  const index = indexOf(key);
+  const prog = map.slots.get(index);
+  if (map.type === "prog_array") return prog ? { id: prog.id } : fail("ENOENT");
+  if (map.type === "hash") return map.elements.get(key) ?? fail("ENOENT");
+  if (index >= map.maxEntries) fail("ENOENT");
+  return map.elements.get(key) ?? "00".repeat(map.valueSize);
+}
+
+export const elems = {
+  lookup(_: State, process: Process, fd: number, key: string) {
+    const map = access(process, fd, 1);
+    checkLength(key, 4);
+    return { key, value: value(map, key) };
+  },
+
+  /** `given`: a value, or the fd of a program for a slot. */
+  update(
+    _: State,
+    process: Process,
+    fd: number,
+    key: string,
+    given: string | number,
+    flags: number,
+  ) {
+    const map = access(process, fd, 2);
+    if ((flags & 4) !== 0) fail("EINVAL");
+    checkLength(key, 4);
+    if (typeof given === "number") updateSlot(process, map, indexOf(key), given, flags);
+    else {
+      checkLength(given, map.valueSize);
+      updateElement(map, key, given, flags);
+    }
+    return {};
+  },
+
+  delete(_: State, process: Process, fd: number, key: string) {
+    const map = access(process, fd, 2);
+    checkLength(key, 4);
+    if (map.type === "array") fail("EINVAL");
+    if (map.type === "prog_array" && indexOf(key) >= map.maxEntries) fail("E2BIG");
+    if (!map.slots.delete(indexOf(key)) && !map.elements.delete(key)) fail("ENOENT");
+    return {};
+  },
+
+  take(_: State, process: Process, fd: number, key: string) {
+    const map = access(process, fd, 3);
+    checkLength(key, 4);
+    if (map.type !== "hash") fail("ENOTSUPP");
+    const taken = value(map, key);
+    map.elements.delete(key);
+    return { key, value: taken };
+  },
+
+  nextKey(_: State, process: Process, fd: number, key: string | undefined) {
+    const map = access(process, fd, 1);
+    if (key !== undefined) checkLength(key, 4);
+    if (map.type === "hash") {
+      const keys = [...map.elements.keys()].sort();
+      const at = key === undefined ? -1 : keys.indexOf(key);
+      return { key: keys[at + 1] ?? fail("ENOENT") };
+    }
+    const index = key === undefined ? map.maxEntries : indexOf(key);
+    if (index >= map.maxEntries) return { key: indexKey(0) };
+    return { key: index + 1 < map.maxEntries ? indexKey(index + 1) : fail("ENOENT") };
+  },
+};

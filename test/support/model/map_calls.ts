@@ -1,0 +1,140 @@
+import { hexKey, type Play, pick, simple } from "./choice.ts";
+import { calls } from "./model.ts";
+import type { Process } from "./state.ts";
+import type { Call, World } from "./world.ts";
+
+/** Random calls on maps, their elements, and programs. */
+
+const insn = (code: number, registers: number, immediate: number) => {
+  const bytes = Buffer.from([code, registers, 0, 0, 0, 0, 0, 0]);
+  bytes.writeInt32LE(immediate, 4);
+  return bytes.toString("hex");
+};
+
+/** ld_imm64 r1, map fd; ...; r0 = 0; exit */
+export function naming(fds: number[]): string {
+  const loads = fds.map((fd) => insn(0x18, 0x11, fd) + insn(0, 0, 0));
+  return [...loads, insn(0xb7, 0, 0), insn(0x95, 0, 0)].join("");
+}
+
+const MAPS = [
+  { map_type: "prog_array", max_entries: 2 },
+  { map_type: "hash", max_entries: 2 },
+  { map_type: "array", max_entries: 2 },
+  { map_type: "prog_array", max_entries: 1 },
+];
+/** What makes MAP_CREATE fail, or its fd read-only or write-only. */
+const VARIANTS = [
+  ...[{}, {}, {}, {}, {}, {}, { map_flags: 8 }, { map_flags: 16 }, { map_flags: 24 }],
+  ...[{ max_entries: 0 }, { value_size: 8 }, { map_name: "a-b" }, { map_flags: 1 }],
+];
+
+function mapCreate(world: World, { id }: Process, n: number, variant: number) {
+  const common = { key_size: 4, value_size: 4, map_flags: 0, map_name: `m${n}` };
+  const attr = {
+    ...common,
+    ...(MAPS[n] ?? { map_type: "hash", max_entries: 1 }),
+    ...VARIANTS[variant],
+  };
+  return world.call(id, (s, p) => calls.mapCreate(s, p, attr), ["POST", "/v1/maps", attr]);
+}
+
+function progLoad(world: World, { id }: Process, fds: number[], type: string) {
+  const body = { insns: naming(fds), prog_type: type };
+  return world.call(id, (s, p) => calls.progLoad(s, p, type, fds), ["POST", "/v1/progs", body]);
+}
+
+function update(
+  world: World,
+  process: Process,
+  fd: number,
+  key: string,
+  other: number,
+  flags: number,
+) {
+  const object = process.fds.get(fd)?.object;
+  const slot = object?.kind === "map" && object.type === "prog_array";
+  const text = String(other).padStart(8, "0");
+  const call: Call = (s, p) => calls.update(s, p, fd, key, slot ? other : text, flags);
+  const body = { value: slot ? { fd: other } : text, flags };
+  return world.call(process.id, call, ["PUT", `/v1/fds/${fd}/elements/${key}`, body]);
+}
+
+const last = (process: Process) => Math.max(0, process.fds.size - 1);
+
+/** A program array, a program that names it, and that program in it. */
+async function cycle(world: World, process: Process): Promise<void> {
+  await mapCreate(world, process, 0, 0);
+  const array = pick(process, last(process));
+  await progLoad(world, process, [array], "sched_cls");
+  const prog = pick(process, last(process));
+  await update(world, process, array, hexKey(0), prog, 0);
+}
+
+const TYPES = ["sched_cls", "sched_cls", "sched_cls", "xdp"];
+
+export const mapCalls: Record<string, [weight: number, play: Play]> = {
+  mapCreate: [12, (w, p, a) => mapCreate(w, p, a.key, Math.abs(a.id + a.bits))],
+  progLoad: [
+    7,
+    (w, p, a) => {
+      const fds = [pick(p, a.fd, "map", "prog_array"), pick(p, a.other, "map")].slice(0, a.key % 3);
+      return progLoad(w, p, fds, TYPES[a.bits] ?? "");
+    },
+  ],
+  cycle: [8, cycle],
+  update: [
+    9,
+    (w, p, a) => {
+      const fd = pick(p, a.fd, "map", a.bits > 0 ? "prog_array" : undefined);
+      return update(w, p, fd, hexKey(a.key), pick(p, a.other, "prog"), a.flags);
+    },
+  ],
+  lookup: [
+    4,
+    simple((p, a) => {
+      const [fd, key] = [pick(p, a.fd, "map"), hexKey(a.key)];
+      return [(s, q) => calls.lookup(s, q, fd, key), ["GET", `/v1/fds/${fd}/elements/${key}`]];
+    }),
+  ],
+  delete: [
+    3,
+    simple((p, a) => {
+      const [fd, key] = [pick(p, a.fd, "map"), hexKey(a.key)];
+      return [(s, q) => calls.delete(s, q, fd, key), ["DELETE", `/v1/fds/${fd}/elements/${key}`]];
+    }),
+  ],
+  take: [
+    2,
+    simple((p, a) => {
+      const [fd, key] = [pick(p, a.fd, "map"), hexKey(a.key)];
+      return [(s, q) => calls.take(s, q, fd, key), ["POST", `/v1/fds/${fd}/elements/${key}/take`]];
+    }),
+  ],
+  nextKey: [
+    2,
+    simple((p, a) => {
+      const fd = pick(p, a.fd, "map");
+      const key = a.flags > 3 ? undefined : hexKey(a.key);
+      const query = key === undefined ? "" : `?key=${key}`;
+      return [(s, q) => calls.nextKey(s, q, fd, key), ["GET", `/v1/fds/${fd}/next-key${query}`]];
+    }),
+  ],
+  freeze: [
+    1,
+    simple((p, a) => {
+      const fd = pick(p, a.fd, "map");
+      return [(s, q) => calls.freeze(s, q, fd), ["POST", `/v1/fds/${fd}/freeze`]];
+    }),
+  ],
+  bindMap: [
+    3,
+    simple((p, a) => {
+      const [fd, map_fd] = [pick(p, a.fd, "prog"), pick(p, a.other, "map")];
+      return [
+        (s, q) => calls.bindMap(s, q, fd, map_fd),
+        ["POST", `/v1/fds/${fd}/bind-map`, { map_fd }],
+      ];
+    }),
+  ],
+};

@@ -1,0 +1,47 @@
+import { elems } from "./elem.ts";
+import { info, maps } from "./map.ts";
+import { processes } from "./process.ts";
+import { Failure, fail, newState, type Process, type State, settle } from "./state.ts";
+import { tree } from "./tree.ts";
+
+/**
+ * The life of objects as bpf(2) has it, without any I/O: what every call answers, and who holds what
+ * after it. Model based tests compare the service with it.
+ */
+
+export interface Outcome {
+  ok?: object;
+  errno?: string;
+}
+
+export const calls = { ...processes, ...maps, ...elems, ...tree };
+
+export class Model {
+  readonly state: State = newState();
+
+  get processes(): Process[] {
+    return [...this.state.processes.values()];
+  }
+
+  /** A call of a process; of one that has ended it fails with ESRCH. */
+  run(pid: number, call: (state: State, process: Process) => object): Outcome {
+    try {
+      return { ok: call(this.state, this.state.processes.get(pid) ?? fail("ESRCH")) };
+    } catch (error) {
+      if (error instanceof Failure) return { errno: error.errno };
+      throw error;
+    } finally {
+      settle(this.state);
+    }
+  }
+
+  spawn(uid: number, nofile: number): Outcome {
+    return { ok: calls.spawn(this.state, uid, nofile) };
+  }
+
+  /** The living maps or programs, as the lists by id show them. */
+  list(kind: "map" | "prog") {
+    const objects = kind === "map" ? this.state.maps : this.state.progs;
+    return [...objects.values()].map((object) => info(this.state, object));
+  }
+}

@@ -1,0 +1,127 @@
+import { type BpfObject, fail, type OpenFile, type Process, type State } from "./state.ts";
+
+/** Processes and their fd tables in the model: the lowest free fd, sharing, passing. */
+
+const STREAMS = 3;
+
+export const isRoot = (process: Process) => process.uid === 0;
+
+export function needAdmin(process: Process): void {
+  if (!isRoot(process)) fail("EPERM");
+}
+
+export function fget(process: Process, fd: number, absent = "EBADF"): OpenFile {
+  return process.fds.get(fd) ?? fail(fd < STREAMS ? "EINVAL" : absent);
+}
+
+export function fgetKind<K extends BpfObject["kind"]>(process: Process, fd: number, kind: K) {
+  const file = fget(process, fd);
+  if (file.object.kind !== kind) fail("EINVAL");
+  return file as OpenFile & { object: Extract<BpfObject, { kind: K }> };
+}
+
+/** RLIMIT_NOFILE: "one greater than the maximum file descriptor number". */
+export function lowest(process: Process): number {
+  let fd = STREAMS;
+  while (process.fds.has(fd)) fd += 1;
+  return fd < process.nofile ? fd : fail("EMFILE");
+}
+
+/** A new open file at the lowest free fd. */
+export function open(state: State, process: Process, object: BpfObject, mode: number): number {
+  const fd = lowest(process);
+  state.last.file += 1;
+  process.fds.set(fd, { n: state.last.file, object, mode, opener: process.id });
+  return fd;
+}
+
+/** BPF_F_RDONLY 8, BPF_F_WRONLY 16. */
+export function accessMode(flags: number): number {
+  if (flags === 0) return 3;
+  if (flags === 8) return 1;
+  return flags === 16 ? 2 : fail("EINVAL");
+}
+
+const FLAGS = [0, 8, 16, 0];
+
+function opened(fd: number, { kind, id }: BpfObject) {
+  return { fd, kind, id };
+}
+
+export const processes = {
+  spawn(state: State, uid: number, nofile: number) {
+    state.last.session += 1;
+    const { session: id } = state.last;
+    state.processes.set(id, { id, uid, nofile, fds: new Map(), inbox: [] });
+    return { session: { id, uid, nofile } };
+  },
+
+  fork(state: State, parent: Process) {
+    const { session } = processes.spawn(state, parent.uid, parent.nofile);
+    const child = state.processes.get(session.id);
+    if (child) child.fds = new Map(parent.fds);
+    return { session: { id: session.id, uid: parent.uid, fd_count: parent.fds.size } };
+  },
+
+  exit(state: State, process: Process) {
+    state.processes.delete(process.id);
+    return {};
+  },
+
+  kill(state: State, process: Process, id: number) {
+    const victim = state.processes.get(id) ?? fail("ESRCH");
+    if (victim.uid !== process.uid && !isRoot(process)) fail("EPERM");
+    return processes.exit(state, victim);
+  },
+
+  close(_: State, process: Process, fd: number) {
+    fget(process, fd);
+    process.fds.delete(fd);
+    return {};
+  },
+
+  dup(_: State, process: Process, fd: number) {
+    const file = fget(process, fd);
+    const copy = lowest(process);
+    process.fds.set(copy, file);
+    return { fd: copy };
+  },
+
+  send(state: State, process: Process, fd: number, to: number) {
+    const file = fget(process, fd);
+    const receiver = state.processes.get(to) ?? fail("ESRCH");
+    receiver.inbox.push({ from: process.id, file });
+    return {};
+  },
+
+  receive(_: State, process: Process) {
+    const message = process.inbox[0] ?? fail("EAGAIN");
+    const fd = lowest(process);
+    process.inbox.shift();
+    process.fds.set(fd, message.file);
+    return { ...opened(fd, message.file.object), from: message.from };
+  },
+
+  mapById(state: State, process: Process, id: number, flags: number) {
+    if ((flags & ~24) !== 0) fail("EINVAL");
+    needAdmin(process);
+    const mode = accessMode(flags);
+    const map = state.maps.get(id) ?? fail("ENOENT");
+    return opened(open(state, process, map, mode), map);
+  },
+
+  progById(state: State, process: Process, id: number) {
+    needAdmin(process);
+    const prog = state.progs.get(id) ?? fail("ENOENT");
+    return opened(open(state, process, prog, 3), prog);
+  },
+
+  list(_: State, process: Process) {
+    const rows = [...process.fds].sort(([a], [b]) => a - b);
+    const fds = rows.map(([fd, { object, mode }]) => ({
+      ...opened(fd, object),
+      file_flags: FLAGS[mode],
+    }));
+    return { fds };
+  },
+};

@@ -1,0 +1,188 @@
+import { accessMode, fget, isRoot, open } from "./process.ts";
+import {
+  allNames,
+  type BpfObject,
+  fail,
+  type Node,
+  type OpenFile,
+  type Process,
+  type State,
+} from "./state.ts";
+import {
+  checkName,
+  lookup,
+  mayDelete,
+  need,
+  type Place,
+  parent,
+  permitted,
+  resolve,
+} from "./walk.ts";
+
+/** The bpffs tree in the model: pins, directories, symlinks, hard links, and what removes them. */
+
+const UMASK = 0o022;
+
+const all = (errno: string) => ({ "": errno, ".": errno, "..": errno });
+const RMDIR = { "": "EBUSY", ".": "EINVAL", "..": "ENOTEMPTY" };
+
+function nlink(root: Node, node: Node): number {
+  const children = [...node.names.values()];
+  if (node.kind === "directory") return 2 + children.filter((c) => c.kind === "directory").length;
+  return allNames(root).filter(([, named]) => named === node).length;
+}
+
+function attributes({ root }: State, node: Node) {
+  const { kind: type, uid, ino, object, target } = node;
+  const mode = node.mode.toString(8).padStart(4, "0");
+  const shown = { type, mode, uid, gid: uid, ino, nlink: nlink(root, node) };
+  if (object) return { ...shown, id: object.id };
+  return target === undefined ? shown : { ...shown, target };
+}
+
+/** filename_create(): EEXIST comes before any permission to write. */
+function place(process: Process, root: Node, path: string, directory: boolean): Place {
+  const at = parent(process, root, path);
+  checkName(at, all("EEXIST"));
+  if (lookup(at.dir, at.name)) fail("EEXIST");
+  if (at.slash && !directory) fail("ENOENT");
+  return at;
+}
+
+function add(state: State, process: Process, at: Place, node: Omit<Node, "ino" | "uid" | "names">) {
+  need(process, at.dir, 3);
+  state.last.inode += 1;
+  const made: Node = { ...node, ino: state.last.inode, uid: process.uid, names: new Map() };
+  at.dir.names.set(at.name, made);
+  return attributes(state, made);
+}
+
+function existing(at: Place): Node {
+  return lookup(at.dir, at.name) ?? fail("ENOENT");
+}
+
+/** fs.protected_hardlinks: a user links what it owns or may read and write. */
+function mayLink(process: Process, node: Node): void {
+  if (isRoot(process) || process.uid === node.uid) return;
+  if (!node.object || !permitted(process, node, 6)) fail("EPERM");
+}
+
+function checkRename(process: Process, from: Place, to: Place, source: Node, target?: Node): void {
+  const directory = source.kind === "directory";
+  mayDelete(process, from.dir, source, directory);
+  if (target) mayDelete(process, to.dir, target, directory);
+  else need(process, to.dir, 3);
+  if (directory && from.dir !== to.dir) need(process, source, 2);
+  if (target && target.names.size > 0) fail("ENOTEMPTY");
+}
+
+const modes: Record<number, number> = { 3: 6, 1: 4, 2: 2 };
+
+function pinned({ object }: Node): BpfObject {
+  return object ?? fail("EACCES");
+}
+
+export const tree = {
+  pin(state: State, process: Process, path: string, fd: number, flags: number) {
+    if (flags !== 0) fail("EINVAL");
+    const { object }: OpenFile = fget(process, fd, "EINVAL");
+    const at = place(process, state.root, path, false);
+    return add(state, process, at, { kind: object.kind, mode: 0o600 & ~UMASK, object });
+  },
+
+  get(state: State, process: Process, path: string, flags: number) {
+    const asked = accessMode(flags);
+    const node = resolve(process, state.root, path, true);
+    need(process, node, modes[asked] ?? 0);
+    const object = pinned(node);
+    const fd = open(state, process, object, object.kind === "prog" ? 3 : asked);
+    return { fd, kind: object.kind, id: object.id };
+  },
+
+  mkdir(state: State, process: Process, path: string, mode: number) {
+    const at = place(process, state.root, path, true);
+    return add(state, process, at, { kind: "directory", mode: mode & ~UMASK });
+  },
+
+  symlink(state: State, process: Process, path: string, target: string) {
+    const at = place(process, state.root, path, false);
+    return add(state, process, at, { kind: "symlink", mode: 0o777, target });
+  },
+
+  link(state: State, process: Process, path: string, from: string) {
+    const node = resolve(process, state.root, from, false);
+    const at = place(process, state.root, path, false);
+    mayLink(process, node);
+    need(process, at.dir, 3);
+    if (node.kind === "directory") fail("EPERM");
+    at.dir.names.set(at.name, node);
+    return attributes(state, node);
+  },
+
+  unlink(state: State, process: Process, path: string) {
+    const at = parent(process, state.root, path);
+    checkName(at, all("EISDIR"));
+    const node = existing(at);
+    if (at.slash) fail(node.kind === "directory" ? "EISDIR" : "ENOTDIR");
+    mayDelete(process, at.dir, node, false);
+    at.dir.names.delete(at.name);
+    return {};
+  },
+
+  rmdir(state: State, process: Process, path: string) {
+    const at = parent(process, state.root, path);
+    checkName(at, RMDIR);
+    const node = existing(at);
+    mayDelete(process, at.dir, node, true);
+    if (node.names.size > 0) fail("ENOTEMPTY");
+    at.dir.names.delete(at.name);
+    return {};
+  },
+
+  /** rm -r, of root: permissions are for the traces to prove. */
+  unlinkTree(state: State, process: Process, path: string) {
+    const at = parent(process, state.root, path);
+    checkName(at, RMDIR);
+    existing(at);
+    at.dir.names.delete(at.name);
+    return {};
+  },
+
+  rename(state: State, process: Process, fromPath: string, toPath: string) {
+    const from = parent(process, state.root, fromPath);
+    const to = parent(process, state.root, toPath);
+    for (const at of [from, to]) checkName(at, all("EBUSY"));
+    const source = existing(from);
+    const target = lookup(to.dir, to.name);
+    if (source.kind !== "directory" && (from.slash || to.slash)) fail("ENOTDIR");
+    if (to.trail.includes(source)) fail("EINVAL");
+    if (target && from.trail.includes(target)) fail("ENOTEMPTY");
+    if (target === source) return {};
+    checkRename(process, from, to, source, target);
+    from.dir.names.delete(from.name);
+    to.dir.names.set(to.name, source);
+    return {};
+  },
+
+  chmod(state: State, process: Process, path: string, mode: number) {
+    const node = resolve(process, state.root, path, true);
+    if (process.uid !== node.uid && !isRoot(process)) fail("EPERM");
+    node.mode = mode;
+    return attributes(state, node);
+  },
+
+  lstat(state: State, process: Process, path: string) {
+    return attributes(state, resolve(process, state.root, path, false));
+  },
+
+  readdir(state: State, process: Process, path: string) {
+    const node = resolve(process, state.root, path, true);
+    if (node.kind !== "directory") return attributes(state, node);
+    need(process, node, 4);
+    const entries = [...node.names].map(([name, { kind: type }]) => ({ name, type }));
+    return {
+      ...attributes(state, node),
+      entries: entries.sort((a, b) => (a.name < b.name ? -1 : 1)),
+    };
+  },
+};

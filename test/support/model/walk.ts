@@ -1,0 +1,112 @@
+import { isRoot } from "./process.ts";
+import { fail, type Node, type Process } from "./state.ts";
+
+/** Path walk in the model: permissions, dots, symlinks (fs/namei.c, bpf_lookup). */
+
+const MAX_LINKS = 40;
+const NAME_MAX = 255;
+
+/** mask: 4 read, 2 write, 1 search. */
+export function permitted(process: Process, node: Node, mask: number): boolean {
+  if (isRoot(process)) return true;
+  // A user's only group has the number of the user.
+  const shift = process.uid === node.uid ? 6 : 0;
+  return ((node.mode >> shift) & mask) === mask;
+}
+
+export function need(process: Process, node: Node, mask: number): void {
+  if (!permitted(process, node, mask)) fail("EACCES");
+}
+
+export function lookup(dir: Node, name: string): Node | undefined {
+  if (name.includes(".") && (dir.mode & 0o7777) !== 0) fail("EPERM");
+  if (name.length > NAME_MAX) fail("ENAMETOOLONG");
+  return dir.names.get(name);
+}
+
+const split = (path: string) => path.split("/").filter(Boolean);
+
+export interface Place {
+  /** The directories walked through, the last one being that of the name. */
+  trail: Node[];
+  dir: Node;
+  name: string;
+  slash: boolean;
+}
+
+interface Walk {
+  trail: Node[];
+  todo: string[];
+  slash: boolean;
+  links: number;
+}
+
+function begin(root: Node, path: string): Walk {
+  if (path === "") fail("ENOENT");
+  return { trail: [root], todo: split(path), slash: path.endsWith("/"), links: 0 };
+}
+
+const here = (walk: Walk) => walk.trail.at(-1) as Node;
+
+function follow(walk: Walk, root: Node, target: string): void {
+  walk.links += 1;
+  if (walk.links > MAX_LINKS) fail("ELOOP");
+  if (walk.todo.length === 0 && target.endsWith("/")) walk.slash = true;
+  if (target.startsWith("/")) walk.trail = [root];
+  walk.todo.unshift(...split(target));
+}
+
+/** One component; answers the node when the walk ends at one that is no directory. */
+function step(walk: Walk, process: Process, root: Node, followsLast: boolean): Node | undefined {
+  const name = walk.todo.shift() ?? "";
+  const last = walk.todo.length === 0;
+  need(process, here(walk), 1);
+  if (name === ".") return undefined;
+  if (name === "..") {
+    if (walk.trail.length > 1) walk.trail.pop();
+    return undefined;
+  }
+  const node = lookup(here(walk), name) ?? fail("ENOENT");
+  if (node.kind === "directory") {
+    walk.trail.push(node);
+    return undefined;
+  }
+  if (node.kind === "symlink" && (!last || followsLast || walk.slash)) {
+    follow(walk, root, node.target ?? "");
+    return undefined;
+  }
+  if (!last || walk.slash) fail("ENOTDIR");
+  return node;
+}
+
+export function resolve(process: Process, root: Node, path: string, followsLast: boolean): Node {
+  const walk = begin(root, path);
+  while (walk.todo.length > 0) {
+    const node = step(walk, process, root, followsLast);
+    if (node) return node;
+  }
+  return here(walk);
+}
+
+/** The directory of the last component, which is not looked up: it may be no name at all. */
+export function parent(process: Process, root: Node, path: string): Place {
+  const walk = begin(root, path);
+  while (walk.todo.length > 1) step(walk, process, root, true);
+  const [name = ""] = walk.todo;
+  if (name !== "") need(process, here(walk), 1);
+  return { trail: walk.trail, dir: here(walk), name, slash: walk.slash };
+}
+
+/** @param special the errno of ".", ".." and the root. */
+export function checkName({ name }: Place, special: Record<string, string>): void {
+  if (["", ".", ".."].includes(name)) fail(special[name] ?? "EINVAL");
+}
+
+/** may_delete(): what a name's going asks for. */
+export function mayDelete(process: Process, dir: Node, node: Node, directory: boolean): void {
+  need(process, dir, 3);
+  const owns = process.uid === node.uid || process.uid === dir.uid || isRoot(process);
+  if ((dir.mode & 0o1000) !== 0 && !owns) fail("EPERM");
+  if (directory && node.kind !== "directory") fail("ENOTDIR");
+  if (!directory && node.kind === "directory") fail("EISDIR");
+}

@@ -1,0 +1,115 @@
+import { expect } from "vitest";
+import { type Answer, Client, type Session, type TestService } from "../service.ts";
+import { calls, Model, type Outcome } from "./model.ts";
+import type { Process, State } from "./state.ts";
+
+/** A model beside a namespace of the service: every call goes to both, and they answer the same. */
+
+export type Call = (state: State, process: Process) => object;
+export type Request = [method: string, path: string, body?: unknown];
+
+/** How often each errno, or ok, was answered; over all worlds. */
+export const tally = new Map<string, number>();
+
+const plain = (value: unknown) => JSON.parse(JSON.stringify(value ?? null));
+
+/** Of what the service answers, the fields that the model speaks of. */
+function shown(answer: Answer, expected: object | undefined): Outcome {
+  if (answer.status >= 300) return { errno: answer.body?.errno ?? `HTTP ${answer.status}` };
+  return { ok: project(answer.body, plain(expected ?? {})) as object };
+}
+
+/** The only array whose order means something. */
+const ORDERED = "map_ids";
+
+/** The other arrays in one order, and of objects only the fields of `like`. */
+function project(value: unknown, like: unknown, name = ""): unknown {
+  if (Array.isArray(value)) {
+    const [model] = Array.isArray(like) ? like : [];
+    const items = value.map((item) => project(item, model ?? item));
+    return name === ORDERED ? items : items.sort(byText);
+  }
+  if (typeof like !== "object" || like === null || typeof value !== "object") return value;
+  const fields = value as Record<string, unknown>;
+  return Object.fromEntries(
+    Object.entries(like).map(([field, item]) => [field, project(fields[field], item, field)]),
+  );
+}
+
+const byText = (a: unknown, b: unknown) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
+
+export class World {
+  readonly model = new Model();
+  readonly namespace: string;
+  readonly log: string[] = [];
+  readonly #service: TestService;
+  readonly #clients = new Map<number, Session>();
+
+  constructor(service: TestService) {
+    this.#service = service;
+    this.namespace = service.namespace();
+  }
+
+  /** A call of process `pid`, to both. */
+  async call(pid: number, call: Call, request: Request): Promise<Outcome> {
+    const client = this.#clients.get(pid) ?? new Client(this.#service.base);
+    const answer = await client.send(...request);
+    const expected = this.model.run(pid, call);
+    const born = answer.body?.token;
+    if (born) this.#clients.set(answer.body.session.id, this.client(pid).as(answer.body));
+    return this.#compare(
+      `${pid}: ${request.map((part) => JSON.stringify(part)).join(" ")}`,
+      answer,
+      expected,
+    );
+  }
+
+  async spawn(uid: number, nofile: number): Promise<void> {
+    const gid = uid;
+    const session = await this.#service.session(this.namespace, { uid, gid, nofile });
+    this.#clients.set(session.id, session);
+    const expected = this.model.spawn(uid, nofile);
+    this.log.push(`spawn ${session.id} uid ${uid} nofile ${nofile}`);
+    expect({ ok: { session: { id: session.id, uid, nofile } } }).toEqual(expected);
+  }
+
+  client(pid: number): Session {
+    const client = this.#clients.get(pid);
+    if (!client) throw new Error(`process ${pid} was never born`);
+    return client;
+  }
+
+  /** All that can be seen: lists by id, every fd table, the tree. `pid` is of root. */
+  async observe(pid: number): Promise<void> {
+    for (const kind of ["map", "prog"] as const) {
+      const answer = await this.client(pid).get(`/v1/${kind}s?limit=1000`);
+      this.#compare(`list of ${kind}s`, answer, { ok: { [`${kind}s`]: this.model.list(kind) } });
+    }
+    for (const { id } of this.model.processes) await this.call(id, calls.list, ["GET", "/v1/fds"]);
+    await this.#directory(pid, "/");
+  }
+
+  async #directory(pid: number, path: string): Promise<void> {
+    const where = `/v1/fs?path=${encodeURIComponent(path)}`;
+    await this.call(pid, (state, process) => calls.readdir(state, process, path), ["GET", where]);
+    const node = (await this.client(pid).get(where)).body;
+    for (const { name, type } of node.entries ?? []) {
+      // A name with a dot can be made where no mode bit is set, and not be looked up later.
+      const dotted = name.includes(".");
+      if (type === "directory" && !dotted)
+        await this.#directory(pid, `${path === "/" ? "" : path}/${name}`);
+    }
+  }
+
+  #compare(what: string, answer: Answer, expected: Outcome): Outcome {
+    const wanted: Outcome = expected.ok
+      ? { ok: project(plain(expected.ok), plain(expected.ok)) as object }
+      : expected;
+    const got = shown(answer, expected.ok);
+    this.log.push(`${what} -> ${JSON.stringify(got)}`);
+    const name = got.errno ?? "ok";
+    tally.set(name, (tally.get(name) ?? 0) + 1);
+    expect(got, this.log.join("\n")).toEqual(wanted);
+    return got;
+  }
+}

@@ -1,0 +1,124 @@
+import { Agent, type IncomingHttpHeaders, request } from "node:http";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import { default as addFormats } from "ajv-formats";
+import { expect } from "vitest";
+import { document, type Operation, type Route } from "../../api/openapi/openapi.ts";
+import type { Kernel } from "../../domain/bpf.ts";
+
+/** Requests that no well-meant client can be made to send, and what every refusal must look like. */
+
+export interface RawAnswer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  text: string;
+}
+
+const agent = new Agent({ keepAlive: true, maxSockets: 8 });
+
+/** The path goes out as it is, character by character. */
+export function raw(
+  base: string,
+  method: string,
+  path: string,
+  headers: Record<string, string> = {},
+  body?: Buffer | string,
+): Promise<RawAnswer> {
+  const { hostname, port } = new URL(base);
+  const told = body === undefined || headers["transfer-encoding"] !== undefined;
+  const length = told ? {} : { "content-length": String(Buffer.byteLength(body)) };
+  const sent = { ...length, ...headers };
+  return new Promise((resolve, reject) => {
+    const req = request({ agent, hostname, port, method, path, headers: sent }, (res) => {
+      const chunks: Buffer[] = [];
+      res.on("data", (chunk: Buffer) => chunks.push(chunk));
+      res.on("error", reject);
+      res.on("end", () =>
+        resolve({
+          status: res.statusCode ?? 0,
+          headers: res.headers,
+          text: Buffer.concat(chunks).toString(),
+        }),
+      );
+    });
+    req.on("error", reject);
+    req.end(body);
+  });
+}
+
+const ajv = new Ajv2020({ strict: false, allErrors: true });
+(addFormats as unknown as (ajv: Ajv2020) => void)(ajv);
+ajv.addSchema(document, "openapi.yaml");
+
+/** A check against a part of openapi.yaml, by its JSON pointer. */
+export function schemaAt(pointer: string) {
+  return ajv.compile({ $ref: `openapi.yaml#${pointer}` });
+}
+
+const isProblem = schemaAt("/components/schemas/Problem");
+
+export interface Problem {
+  type: string;
+  status: number;
+  detail: string;
+  errno?: string;
+  reason?: string;
+  request_id: string;
+  errors?: { pointer: string; detail: string }[];
+}
+
+/** RFC 9457: "The 'status' member, if present, is only advisory; [it] conveys the HTTP status code". */
+export function expectProblem(answer: RawAnswer, about: string): Problem {
+  expect(answer.headers["content-type"], about).toBe("application/problem+json");
+  const problem = JSON.parse(answer.text) as Problem;
+  expect(isProblem(problem), `${about} ${answer.text} ${ajv.errorsText(isProblem.errors)}`).toBe(
+    true,
+  );
+  expect(problem.status, about).toBe(answer.status);
+  expect(problem.request_id, about).toBe(answer.headers["x-request-id"]);
+  // Nothing of the inside: no stack, no file, no key of Redis.
+  expect(answer.text, about).not.toMatch(/node_modules|\.(ts|js|lua):\d|bpf:\{|\bat .+:\d+:\d+/);
+  return problem;
+}
+
+/**
+ * All that the namespace holds, as text: every key but the counters, the records that expire and
+ * the moments of renewal.
+ */
+const DUMP = `
+local all = {}
+for _, key in ipairs(redis.call("KEYS", KEYS[1] .. "*")) do
+  local noun = key:sub(#KEYS[1] + 1):match("^%w+")
+  local kind = redis.call("TYPE", key).ok
+  local text
+  if noun == "session" then
+    text = table.concat(redis.call("HMGET", key, "label", "cred", "created"), "|")
+  elseif noun == "deadlines" then
+    local sids = redis.call("ZRANGE", key, 0, -1)
+    table.sort(sids)
+    text = table.concat(sids, "|")
+  elseif noun ~= "meta" and noun ~= "idem" and noun ~= "ended" then
+    text = redis.call("DUMP", key)
+  end
+  if text then all[#all + 1] = key .. " " .. redis.sha1hex(text) end
+end
+table.sort(all)
+return table.concat(all, "\\n")`;
+
+export async function dump(kernel: Kernel, namespace: string): Promise<string> {
+  return String(await kernel.script.redis.eval(DUMP, 1, `bpf:{${namespace}}:`));
+}
+
+/** A request that fits the document: its own first example. */
+export function example({ operation }: { operation: Operation }): string | undefined {
+  const media = operation.requestBody?.content["application/json"] as
+    | { example?: unknown; examples?: Record<string, { value: unknown }> }
+    | undefined;
+  if (!media) return undefined;
+  return JSON.stringify(media.example ?? Object.values(media.examples ?? {})[0]?.value);
+}
+
+/** The operation on fd 3, id 1, key u32:1 or path /x. */
+export const pathOf = ({ path, operation }: Route) => {
+  const query = operation.parameters?.some(({ $ref }) => $ref?.endsWith("/Path")) ? "?path=/x" : "";
+  return path.replace("{fd}", "3").replace("{key}", "u32:1").replace("{id}", "1") + query;
+};

@@ -1,0 +1,122 @@
+import { assemble } from "../../domain/asm/assembler.ts";
+import type { Unit } from "../../domain/compiler/abi.ts";
+import type { Done, Faulted, Job, MapView, Outcome } from "../../domain/runtime/job.ts";
+import { Machine } from "../../domain/runtime/machine.ts";
+import { codeKey } from "../../domain/transaction/program_cache.ts";
+
+/** Jobs made by hand, with programs as text, and a machine of their own to run them on. */
+
+export type View = Partial<MapView> & Pick<MapView, "map_type">;
+
+export const hex = (text: string): Buffer => Buffer.from(text.replaceAll(" ", ""), "hex");
+export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
+/** The same with bytes as text. */
+export function told(value: unknown): unknown {
+  if (value instanceof Uint8Array) return toHex(value);
+  if (Array.isArray(value)) return value.map(told);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, told(item)]));
+}
+
+export function u32(...numbers: number[]): Buffer {
+  const bytes = Buffer.alloc(4 * numbers.length);
+  for (const [i, number] of numbers.entries()) bytes.writeUInt32LE(number >>> 0, 4 * i);
+  return bytes;
+}
+
+export function u64(...numbers: bigint[]): Buffer {
+  const bytes = Buffer.alloc(8 * numbers.length);
+  for (const [i, number] of numbers.entries())
+    bytes.writeBigInt64LE(BigInt.asIntN(64, number), 8 * i);
+  return bytes;
+}
+
+/** Elements by keys and values of 4 bytes; null is one that is not there. */
+export const pairs = (values: Record<number, number | null>): MapView["elements"] =>
+  Object.entries(values).map(([key, value]) => ({
+    key: u32(Number(key)),
+    value: value === null ? null : u32(value),
+  }));
+
+/** By default a map of keys and values of 4 bytes, empty, all of it fetched. */
+export function view(map: View): MapView {
+  const elements = map.elements ?? [];
+  const entries = elements.filter(({ value }) => value !== null).length;
+  return {
+    ...{ id: 1, key_size: 4, value_size: 4, max_entries: 4, map_flags: 0 },
+    ...{ entries: map.map_type === "array" ? (map.max_entries ?? 4) : entries },
+    ...{ whole: true, elements },
+    ...map,
+  };
+}
+
+/** An IPv4 packet from 10.0.0.1 to 10.0.0.2, its bytes after the IP header counting up. */
+export const FRAME = hex(
+  "0a0b0c0d0e0f1a1b1c1d1e1f0800 4500002800000000400600000a0000010a000002" +
+    "000102030405060708090a0b0c0d0e0f10111213",
+);
+
+export interface Setting extends Partial<Omit<Job, "programs" | "maps">> {
+  maps?: View[];
+  /** Programs that the first can come to, by id, with the same maps. */
+  others?: Record<number, string>;
+}
+
+async function unitOf(text: string, maps: MapView[], prog_type: string): Promise<Unit> {
+  const { insns } = await assemble(text, "");
+  return { insns, maps, prog_type };
+}
+
+/** `map[fd:i]` in the text is the ith of the maps, whose ids count from 1. The program has id 100. */
+export async function jobOf(text: string, setting: Setting = {}): Promise<Job> {
+  const { maps = [], others = {}, prog_type = "sched_cls", ...rest } = setting;
+  const views = maps.map((map, i) => view({ id: i + 1, ...map }));
+  const texts: [id: number, text: string][] = [[100, text]];
+  for (const [id, other] of Object.entries(others)) texts.push([Number(id), other]);
+  const programs = texts.map(async ([id, source]) => {
+    const unit = await unitOf(source, views, prog_type);
+    return { id, key: codeKey(unit), unit, maps: views.map(({ id }) => id) };
+  });
+  return {
+    programs: await Promise.all(programs),
+    maps: views,
+    prog_type,
+    data: FRAME,
+    ctx: undefined,
+    repeat: 1,
+    seed: { time_ns: "1000000000", random: 1, cpu: 0 },
+    budget: 1_000_000,
+    ...rest,
+  };
+}
+
+export const machine = new Machine();
+
+export async function outcome(text: string, setting?: Setting): Promise<Outcome> {
+  return machine.execute(await jobOf(text, setting));
+}
+
+function failed(outcome: Outcome): never {
+  throw new Error(`the run ended otherwise: ${JSON.stringify(outcome)}`);
+}
+
+export async function run(text: string, setting?: Setting): Promise<Done> {
+  const ended = await outcome(text, setting);
+  return ended.kind === "done" ? ended : failed(ended);
+}
+
+export async function fault(text: string, setting?: Setting): Promise<Faulted> {
+  const ended = await outcome(text, setting);
+  return ended.kind === "fault" ? ended : failed(ended);
+}
+
+/** With keys as text. */
+export async function needs(text: string, setting?: Setting): Promise<unknown> {
+  const ended = await outcome(text, setting);
+  return ended.kind === "need" ? told(ended.needs) : failed(ended);
+}
+
+/** r0 as a signed number: helpers answer errnos below 0. */
+export const answer = async (text: string, setting?: Setting): Promise<number> =>
+  (await run(text, setting)).retval | 0;

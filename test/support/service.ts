@@ -1,0 +1,221 @@
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, afterEach, expect, inject } from "vitest";
+import type { ApiKeys } from "../../api/api_keys.ts";
+import { createService, type Options } from "../../api/app.ts";
+import type { Hooks } from "../../api/fast_path/fast_path.ts";
+import { createKernel, type Kernel, type Settings } from "../../domain/bpf.ts";
+import { checkResponse, comparingHooks } from "./hooks.ts";
+import { differences } from "./invariants/invariants.ts";
+import { unpackInode } from "./stored.ts";
+
+/**
+ * A service as it ships, on the run's Redis. After every test every count of the namespaces that it
+ * used is recomputed from its holders; then all sessions exit, all pins go, and nothing but counters
+ * may be left: else the test fails.
+ */
+
+export interface Answer {
+  status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: an answer is what a test says it is
+  body: any;
+  headers: Headers;
+}
+
+export class Client {
+  readonly base: string;
+  readonly token: string | undefined;
+
+  constructor(base: string, token?: string) {
+    this.base = base;
+    this.token = token;
+  }
+
+  async send(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
+    const octets = Buffer.isBuffer(body);
+    const all: Record<string, string> = { ...headers };
+    if (this.token) all.authorization = `Bearer ${this.token}`;
+    if (body !== undefined) {
+      all["content-type"] ??= octets ? "application/octet-stream" : "application/json";
+    }
+    const init: RequestInit = { method, headers: all };
+    if (body !== undefined) init.body = octets ? new Uint8Array(body) : JSON.stringify(body);
+    const response = await fetch(this.base + path, init);
+    const bytes = Buffer.from(await response.arrayBuffer());
+    const json = response.headers.get("content-type")?.includes("json");
+    const answer: Answer = {
+      status: response.status,
+      body: json ? JSON.parse(bytes.toString()) : bytes,
+      headers: response.headers,
+    };
+    return answer;
+  }
+
+  get = (path: string, headers?: Record<string, string>) =>
+    this.send("GET", path, undefined, headers);
+  post = (path: string, body?: unknown, headers?: Record<string, string>) =>
+    this.send("POST", path, body, headers);
+  put = (path: string, body?: unknown, headers?: Record<string, string>) =>
+    this.send("PUT", path, body, headers);
+  patch = (path: string, body?: unknown, headers?: Record<string, string>) =>
+    this.send("PATCH", path, body, headers);
+  del = (path: string, headers?: Record<string, string>) =>
+    this.send("DELETE", path, undefined, headers);
+}
+
+export interface TestService {
+  base: string;
+  server: Server;
+  kernel: Kernel;
+  /** How many requests the fast path has taken. */
+  fastRequests(): number;
+  /** A namespace nobody has used, cleaned and checked after the test. */
+  namespace(): string;
+  /** A session, of root unless told otherwise. */
+  session(namespace: string, more?: object): Promise<Session>;
+}
+
+/** A client with a session's token. */
+export class Session extends Client {
+  readonly id: number;
+
+  constructor(base: string, created: { session: { id: number }; token: string }) {
+    super(base, created.token);
+    this.id = created.session.id;
+  }
+
+  as(created: { session: { id: number }; token: string }): Session {
+    return new Session(this.base, created);
+  }
+}
+
+/** Set by the vitest project "both paths": then each request goes the general path, read by both. */
+const COMPARED = process.env.FAST_PATH === "compared";
+
+function createHooks(compared: boolean, faults: Error[]) {
+  let taken = 0;
+  const comparing: Hooks = compared ? comparingHooks((fault) => faults.push(fault)) : {};
+  const hooks: Hooks = {
+    onResponse: checkResponse,
+    ...comparing,
+    onFastRequest(req, request) {
+      if (request) taken += 1;
+      comparing.onFastRequest?.(req, request);
+    },
+  };
+  return { hooks, fastRequests: () => taken };
+}
+
+/** @param fastPath as of the service; by default "on", or as the vitest project has it. */
+export async function testService(
+  keys?: ApiKeys,
+  settings: Partial<Settings> = {},
+  fastPath: NonNullable<Options["fastPath"]> = COMPARED ? "compared" : "on",
+): Promise<TestService> {
+  const kernel = createKernel(inject("redisUrl"), randomBytes(32), settings);
+  await kernel.script.ready();
+  const faults: Error[] = [];
+  const { hooks, fastRequests } = createHooks(fastPath === "compared", faults);
+  const server = await createService(
+    { kernel, keys, ready: () => kernel.script.ping() },
+    { fastPath, hooks, onFault: (error) => faults.push(error) },
+  );
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const used: string[] = [];
+
+  afterEach(async () => {
+    for (const namespace of used.splice(0)) {
+      expect(await differences(kernel.script.redis, namespace)).toEqual([]);
+      await expectNothingLeft(kernel, namespace);
+      expect(await differences(kernel.script.redis, namespace)).toEqual([]);
+    }
+    expect(faults.splice(0).map((fault) => fault.stack)).toEqual([]);
+  });
+  afterAll(async () => {
+    server.closeAllConnections();
+    server.close();
+    kernel.disconnect();
+  });
+
+  return {
+    base,
+    server,
+    kernel,
+    fastRequests,
+    namespace() {
+      const name = `t-${randomBytes(8).toString("hex")}`;
+      used.push(name);
+      return name;
+    },
+    async session(namespace, more = {}) {
+      const { status, body } = await new Client(base).post("/v1/sessions", {
+        namespace,
+        ttl_ms: 3_600_000,
+        ...more,
+      });
+      expect(status, JSON.stringify(body)).toBe(201);
+      return new Session(base, body);
+    },
+  };
+}
+
+/** Keys that may outlive everything: counters, and records that expire by themselves. */
+const COUNTERS = /:meta$/;
+const EXPIRING = /:(ended|idem|draft):[^:]+/;
+
+async function expectNothingLeft(kernel: Kernel, namespace: string): Promise<void> {
+  const caller = await janitor(kernel, namespace);
+  await removeAll(kernel, caller);
+  for (;;) {
+    const { sessions } = await kernel.sessionList(caller, 0, 100);
+    const others = sessions.filter(({ id }) => String(id) !== caller.sid);
+    if (others.length === 0) break;
+    for (const { id } of others) await kernel.kill(caller, id);
+  }
+  await kernel.exit(caller);
+  while ((await kernel.sweep(namespace, 60_000)).workLeft);
+  expect(await leftKeys(kernel, namespace)).toEqual([]);
+}
+
+async function janitor(kernel: Kernel, namespace: string) {
+  const nobody = { namespace, sid: "", hash: "", record: "", fingerprint: "" };
+  const { token } = await kernel.sessionCreate(nobody, {
+    label: "janitor",
+    ttl_ms: 60_000,
+    uid: 0,
+    gid: 0,
+    groups: [],
+    capabilities: "*",
+    umask: 0o022,
+    nofile: 1024,
+  });
+  return { ...kernel.tokens.read(token), record: "", fingerprint: "" };
+}
+
+async function removeAll(kernel: Kernel, caller: Awaited<ReturnType<typeof janitor>>) {
+  const how = { follow: true, entries: true, cursor: "", limit: 1000 };
+  await kernel.setattr(caller, "/", { mode: 0o1777, uid: 0, gid: 0 });
+  for (;;) {
+    const root = await kernel.stat(caller, "/", how);
+    if (root.type !== "directory" || !root.entries?.length) return;
+    for (const { name } of root.entries) await kernel.unlinkTree(caller, `/${name}`);
+  }
+}
+
+async function leftKeys(kernel: Kernel, namespace: string): Promise<string[]> {
+  const { redis } = kernel.script;
+  const root = `bpf:{${namespace}}:`;
+  const left: string[] = [];
+  for (const key of await redis.keys(`${root}*`)) {
+    if (COUNTERS.test(key)) continue;
+    if (EXPIRING.test(key) && (await redis.pttl(key)) > 0) continue;
+    if (key === `${root}inode:1` && unpackInode((await redis.get(key)) ?? "").nlink === "2")
+      continue;
+    left.push(key);
+  }
+  return left;
+}

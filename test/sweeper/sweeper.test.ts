@@ -1,0 +1,209 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
+import { type Call, createKernel, type Kernel } from "../../domain/bpf.ts";
+import { startPrivateRedis } from "../../domain/redis/private_server.ts";
+import { Sweeper } from "../../domain/sweeper.ts";
+import { differences } from "../support/invariants/invariants.ts";
+import { readClock } from "../support/stored.ts";
+
+/** Sweepers: what no command releases, what was too big for one, and all of it once. */
+
+const dir = mkdtempSync(join(tmpdir(), "bpf-sweeper-"));
+const server = await startPrivateRedis({ dir });
+const WAIT = { timeout: 15_000, interval: 20 };
+const NONE = { record: "", fingerprint: "" };
+const XDP = { prog_type: "xdp", license: "GPL", prog_name: "", prog_flags: 0, log_level: 0 };
+const INSNS = Buffer.from("b7000000000000009500000000000000", "hex");
+const SIZES = { key_size: 4, value_size: 4, map_flags: 0, map_name: "", map_extra: "0" };
+
+const kernels: Kernel[] = [];
+const sweepers: Sweeper[] = [];
+const errors: unknown[] = [];
+
+/** A replica: a kernel with its sweeper, which runs only when told. */
+async function replica(): Promise<{ kernel: Kernel; sweeper: Sweeper }> {
+  const kernel = createKernel(`unix://${server.url}`, Buffer.alloc(32, 3), { deadline: 5000 });
+  await kernel.script.ready();
+  const sweeper = new Sweeper(kernel, (error) => errors.push(error));
+  kernels.push(kernel);
+  sweepers.push(sweeper);
+  return { kernel, sweeper };
+}
+
+const watcher = createKernel(`unix://${server.url}`, Buffer.alloc(32, 3));
+await watcher.script.ready();
+const { redis } = watcher.script;
+
+afterEach(async () => {
+  for (const sweeper of sweepers.splice(0)) await sweeper.stop();
+  for (const kernel of kernels.splice(0)) kernel.script.redis.disconnect();
+  expect(errors.splice(0)).toEqual([]);
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+async function start(kernel: Kernel, namespace: string, more = {}): Promise<Call> {
+  const credentials = { label: "", ttl_ms: 3_600_000, uid: 0, gid: 0, groups: [], umask: 0 };
+  const nobody = { namespace, sid: "", hash: "", ...NONE };
+  const all = { ...credentials, capabilities: "*" as const, nofile: 100_000, ...more };
+  const { token } = await kernel.sessionCreate(nobody, all);
+  return { ...kernel.tokens.read(token), ...NONE };
+}
+
+/** What a namespace has, less counters and what expires by itself. */
+async function left(namespace: string): Promise<string[]> {
+  const keys = await redis.keys(`bpf:{${namespace}}:*`);
+  return keys.filter((key) => !/:meta$|:ended:\d+$/.test(key)).sort();
+}
+
+const known = (namespace: string) => redis.sismember("bpf:namespaces", namespace);
+
+describe("an idle namespace", () => {
+  it("its due sessions are released by two sweepers at once, and it is forgotten", async () => {
+    const [one, two] = [await replica(), await replica()];
+    one.sweeper.start();
+    two.sweeper.start();
+    const names = Array.from({ length: 20 }, (_, i) => `idle-${i}`);
+    for (const name of names) {
+      const call = await start(one.kernel, name, { ttl_ms: 1000 });
+      await one.kernel.mapCreate(call, { ...SIZES, map_type: "hash", max_entries: 8 });
+      const child = await start(two.kernel, name, { ttl_ms: 1000 });
+      await two.kernel.mapCreate(child, { ...SIZES, map_type: "array", max_entries: 8 });
+    }
+    for (const name of names) {
+      await vi.waitFor(async () => expect(await left(name)).toEqual([]), WAIT);
+      await vi.waitFor(async () => expect(await known(name)).toBe(0), WAIT);
+    }
+  });
+
+  it("is found again by its next session", async () => {
+    const { kernel, sweeper } = await replica();
+    sweeper.start();
+    for (let round = 0; round < 2; round++) {
+      const call = await start(kernel, "again", { ttl_ms: 1000 });
+      await kernel.mapCreate(call, { ...SIZES, map_type: "hash", max_entries: 8 });
+      await vi.waitFor(async () => expect(await known("again")).toBe(1), WAIT);
+      await vi.waitFor(async () => expect(await left("again")).toEqual([]), WAIT);
+      await vi.waitFor(async () => expect(await known("again")).toBe(0), WAIT);
+    }
+  });
+
+  it("is not forgotten while it has pins and a session, though nothing is due", async () => {
+    const { kernel, sweeper } = await replica();
+    sweeper.start();
+    const call = await start(kernel, "busy");
+    const tick = async () => (await readClock(redis, "busy")).tick;
+    const first = await tick();
+    await vi.waitFor(async () => expect(await tick()).not.toBe(first), WAIT);
+    expect(await known("busy")).toBe(1);
+    await kernel.exit(call);
+    await vi.waitFor(async () => expect(await known("busy")).toBe(0), WAIT);
+  });
+});
+
+describe("a release too big for one call", () => {
+  const FDS = 20_000;
+  const SLOTS = 100_000;
+
+  /** fd 3 is the array, fd 4 the program in all its slots, then FDS open files of one map. */
+  async function fill(kernel: Kernel, call: Call): Promise<void> {
+    const array = { ...SIZES, map_type: "prog_array", max_entries: SLOTS };
+    await kernel.mapCreate(call, array);
+    await kernel.progLoad(
+      call,
+      { ...XDP, expected_attach_type: 0, fd_array: undefined },
+      { insns: INSNS },
+    );
+    const { id } = await kernel.mapCreate(call, { ...SIZES, map_type: "hash", max_entries: 8 });
+    // 1,000 at a time: what one turn of the loop sends is one pipeline, with one deadline.
+    for (let n = 0; n < FDS; n += 1000) {
+      await Promise.all(Array.from({ length: 1000 }, () => kernel.mapGetFdById(call, id, 0)));
+    }
+    const slot = { key: Buffer.alloc(4), value: Buffer.from([4, 0, 0, 0]) };
+    await kernel.mapUpdateElem(call, 3, slot, 0, "");
+    // The other slots as the command would leave them, without 100,000 calls.
+    const root = `bpf:{${call.namespace}}:`;
+    for (let n = 0; n < SLOTS; n += 10_000) {
+      const members = Array.from({ length: 10_000 }, (_, i) => [1, n + i]).flat();
+      const indices = Array.from({ length: 10_000 }, (_, i) => [n + i, n + i]).flat();
+      await redis.zadd(`${root}elem:1`, ...members);
+      await redis.zadd(`${root}keys:1`, ...indices);
+    }
+    await redis.hincrby(`${root}prog:1`, "refcnt", SLOTS - 1);
+    await redis.hincrby(`${root}holders:prog:1`, "slot:1", SLOTS - 1);
+  }
+
+  it("goes on in bounded steps, wherever it stops, and loses and doubles nothing", async () => {
+    const dead = await replica();
+    await dead.sweeper.stop(); // as kill -9: the namespace is known, nobody sweeps it
+    const namespace = "big";
+    const observer = await start(dead.kernel, namespace);
+    const big = await start(dead.kernel, namespace);
+    await fill(dead.kernel, big);
+    expect(await redis.hlen(`bpf:{${namespace}}:fds:${big.sid}`)).toBe(FDS + 3);
+    await redis.config("SET", "slowlog-log-slower-than", "5000");
+    await redis.config("RESETSTAT");
+
+    await dead.kernel.exit(big);
+    // From the first step on the process is gone, and so is the array: it had one fd.
+    await expect(dead.kernel.sessionGet(big)).rejects.toThrow("exited");
+    await expect(dead.kernel.mapGet(observer, 1)).rejects.toThrow("no map has id 1");
+    expect((await dead.kernel.sessionList(observer, 0, 10)).sessions).toHaveLength(1);
+    const held = () => redis.hlen(`bpf:{${namespace}}:fds:${big.sid}`);
+    let before = await held();
+    for (let step = 0; step < 5; step++) {
+      expect((await dead.kernel.sweep(namespace, 60_000)).workLeft).toBe(true);
+      expect(before - (await held()), "fds closed by one step").toBeLessThanOrEqual(1000);
+      before = await held();
+    }
+    const zcards = await redis.eval(
+      "local n = 0 for _, k in ipairs(redis.call('KEYS', ARGV[1])) do n = n + redis.call('ZCARD', k) end return n",
+      ...[0, `bpf:{${namespace}}:slots:*`],
+    );
+    const prog = await dead.kernel.progGet(observer, 1);
+    expect(prog.holders.slots).toEqual([{ map_id: 1, count: zcards }]);
+
+    // Two new ones find it without being told, and do the rest once.
+    for (const { sweeper } of [await replica(), await replica()]) sweeper.start();
+    await vi.waitFor(async () => expect(await redis.exists(`bpf:{${namespace}}:work`)).toBe(0), {
+      ...WAIT,
+      timeout: 25_000,
+    });
+    await expect(dead.kernel.progGet(observer, 1)).rejects.toThrow("no prog has id 1");
+    expect(await differences(redis, namespace)).toEqual([]);
+    const slow = (await redis.call("SLOWLOG", "GET", "100")) as [
+      number,
+      number,
+      number,
+      string[],
+    ][];
+    const longest = Math.max(
+      0,
+      ...slow.filter(([, , , [c]]) => /fcall/i.test(c ?? "")).map(([, , us]) => us),
+    );
+    const stats = await redis.info("commandstats");
+    const mean = /cmdstat_fcall:calls=(\d+),usec=\d+,usec_per_call=([\d.]+)/.exec(stats);
+    console.info(
+      `release: ${mean?.[1]} calls, mean ${mean?.[2]} us, longest over 5 ms: ${longest} us (${slow.length})`,
+    );
+    await dead.kernel.exit(observer);
+    await vi.waitFor(async () => expect(await left(namespace)).toEqual([]), WAIT);
+  });
+
+  it("a replica that left work goes on at once, not at its next turn", async () => {
+    const { kernel, sweeper } = await replica();
+    sweeper.start();
+    const call = await start(kernel, "urgent");
+    const { fd } = await kernel.mapCreate(call, { ...SIZES, map_type: "hash", max_entries: 8 });
+    await Promise.all(Array.from({ length: 2000 }, () => kernel.dup(call, fd)));
+    const told = vi.spyOn(kernel, "sweep");
+    await kernel.exit(call);
+    await vi.waitFor(async () => expect(await left("urgent")).toEqual([]), WAIT);
+    expect(told.mock.calls.length).toBeGreaterThan(2);
+  });
+});

@@ -1,0 +1,67 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { planOf } from "../../domain/elf/object.ts";
+import type { Errno } from "../../domain/errno.ts";
+import { readObject, readSchema } from "../../domain/reader.ts";
+import { compileSchema } from "../../domain/schema/schema.ts";
+
+/** Large objects and schemas are read in a thread, and read the same. */
+
+const OPTIONS = { name: "obj", pin_root: "/", cpus: 2 };
+const small = readFileSync(join(import.meta.dirname, "../elf/objects", "sections.o"));
+const large = Buffer.concat([small, Buffer.alloc(1 << 20)]);
+
+/** Whether a thread makes it: its message waits for the event loop to turn, after all promises that are due. */
+async function aside<T>(work: Promise<T>): Promise<{ inThread: boolean; made: T }> {
+  let over = false;
+  const noted = work.then(() => {
+    over = true;
+  });
+  for (let due = 0; due < 100; due++) await undefined;
+  const inThread = !over;
+  await noted;
+  return { inThread, made: await work };
+}
+
+async function refusal(work: Promise<unknown>) {
+  const { code, message, pointer } = await work.then(
+    () => expect.fail("was taken"),
+    (error: Errno) => error,
+  );
+  return { code, message, pointer };
+}
+
+describe("an object", () => {
+  it("that is large is planned in a thread as a small one at once", async () => {
+    const { made, inThread } = await aside(readObject(large, OPTIONS));
+    expect(made).toEqual(planOf(small, OPTIONS));
+    expect(inThread).toBe(true);
+    expect((await aside(readObject(small, OPTIONS))).inThread).toBe(false);
+  });
+
+  it("that is none is refused there in the same words", async () => {
+    const wrong = Buffer.alloc(1 << 20);
+    expect(() => planOf(wrong, OPTIONS)).toThrow(
+      (await refusal(readObject(wrong, OPTIONS))).message,
+    );
+  });
+});
+
+describe("a schema", () => {
+  const declarations = "struct s { int a; };\n".padEnd(60_000);
+
+  it("that is long is read in a thread as at once", async () => {
+    const given = { declarations, value: "struct s" };
+    const { made, inThread } = await aside(readSchema(given, 4, 4));
+    expect([made, inThread]).toEqual([compileSchema(given, 4, 4), true]);
+  });
+
+  it("that is wrong is refused there with the field", async () => {
+    const given = { declarations: `${declarations}!`, value: "struct s" };
+    expect(await refusal(readSchema(given, 4, 4))).toMatchObject({
+      code: "EINVAL",
+      pointer: "/body/schema/declarations",
+    });
+  });
+});

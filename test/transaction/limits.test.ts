@@ -1,0 +1,353 @@
+import { describe, expect, it } from "vitest";
+import { asm, FRAME, lookup, map, OUT, refused, returns, run, u64 } from "../support/run_world.ts";
+import { type Session, testService } from "../support/service.ts";
+
+/** What a run may see and change, and that it is all or nothing when others come between. */
+
+const service = await testService();
+const newSession = () => service.session(service.namespace());
+
+/** A program's update of key `n` in place. */
+const update = (fd: number, n: number, flags = 0) => `
+  *(u32 *)(r10 -4) = ${n}
+  *(u64 *)(r10 -16) = 1
+  r1 = map[fd:${fd}]
+  r2 = r10
+  r2 += -4
+  r3 = r10
+  r3 += -16
+  r4 = ${flags}
+  call map_update_elem`;
+
+const push = (fd: number, flags = 0) => `
+  *(u64 *)(r10 -16) = 1
+  r1 = map[fd:${fd}]
+  r2 = r10
+  r2 += -16
+  r3 = ${flags}
+  call map_push_elem`;
+
+const END = "\nr0 = 0\nexit";
+
+/** Does something each time a run of this kernel has been shown its maps, before it commits. */
+async function between(session: Session, fd: number, interfere: () => Promise<void>) {
+  const { script } = service.kernel;
+  const whole = script.run.bind(script);
+  let over = false;
+  script.run = async (namespace, command, ...args) => {
+    if (command === "run_commit" && !over) {
+      over = true;
+      await interfere();
+    }
+    return whole(namespace, command, ...args);
+  };
+  try {
+    return await session.post(`/v1/fds/${fd}/test-run`, { data_in: FRAME });
+  } finally {
+    script.run = whole;
+  }
+}
+
+describe("when others come between seeing and commit", () => {
+  it("an update that finds the hash full of other elements changes nothing, and runs again", async () => {
+    const session = await newSession();
+    const array = await map(session, "array", 1);
+    const hash = await map(session, "hash", 4);
+    for (const n of [1, 2, 3, 4]) {
+      await session.put(`/v1/fds/${hash.fd}/elements/u32:${n}`, { value: "u64:0" });
+    }
+    const { fd } = await asm(session, `${update(array.fd, 0)}${update(hash.fd, 1)}\nexit`);
+    const answer = await between(session, fd, async () => {
+      await session.del(`/v1/fds/${hash.fd}/elements/u32:1`);
+      await session.put(`/v1/fds/${hash.fd}/elements/u32:9`, { value: "u64:0" });
+    });
+    // The second time it is the program that is told: -E2BIG in r0.
+    expect([answer.status, answer.body.retval | 0]).toEqual([200, -7]);
+    expect(await u64(session, array.fd, "u32:0")).toBe(1);
+    expect((await session.get(`/v1/fds/${hash.fd}`)).body.entries).toBe(4);
+  });
+
+  it("pushes that find the queue full change nothing, and run again", async () => {
+    const session = await newSession();
+    const array = await map(session, "array", 1);
+    const queue = await map(session, "queue", 4, { key_size: 0 });
+    const pushes = `${push(queue.fd, 2)}${push(queue.fd, 2)}${push(queue.fd)}`;
+    const { fd } = await asm(session, `${update(array.fd, 0)}${pushes}\nexit`);
+    const answer = await between(session, fd, async () => {
+      for (let n = 0; n < 3; n++)
+        await session.post(`/v1/fds/${queue.fd}/push`, { value: "u64:7" });
+    });
+    expect([answer.status, answer.body.retval | 0]).toEqual([200, -7]);
+    expect((await session.get(`/v1/fds/${queue.fd}`)).body.entries).toBe(4);
+  });
+
+  it("a position of a ring buffer that was asked for is the one at the commit", async () => {
+    const session = await newSession();
+    const array = await map(session, "array", 1);
+    const ring = await map(session, "ringbuf", 4096, { key_size: 0, value_size: 0 });
+    const text = `${lookup(array.fd, 0)}
+      r6 = r0
+      r1 = map[fd:${ring.fd}]
+      r2 = 3
+      call ringbuf_query
+      *(u64 *)(r6 +0) = r0${OUT}`;
+    const { fd } = await asm(session, text);
+    const record = async () => {
+      await session.post(`/v1/fds/${ring.fd}/records`, { records: ["str:one"] });
+    };
+    await record();
+    expect((await between(session, fd, record)).status).toBe(200);
+    expect(await u64(session, array.fd, "u32:0")).toBe(32);
+  });
+});
+
+it("a full ring buffer is the program's to know, at once", async () => {
+  const session = await newSession();
+  const drops = await map(session, "array", 1);
+  const ring = await map(session, "ringbuf", 4096, { key_size: 0, value_size: 0 });
+  const text = `
+    *(u64 *)(r10 -8) = 1
+    r1 = map[fd:${ring.fd}]
+    r2 = r10
+    r2 += -8
+    r3 = 8
+    r4 = 0
+    call ringbuf_output
+    if r0 == 0 goto out${update(drops.fd, 0)}${OUT}`;
+  const { fd } = await asm(session, text);
+  await run(session, fd, { repeat: 255 });
+  expect(await u64(session, drops.fd, "u32:0")).toBe(0);
+  await run(session, fd);
+  expect(await u64(session, drops.fd, "u32:0")).toBe(1);
+});
+
+describe("what a program only names", () => {
+  it.each([
+    ["an array of 5,000", "array", { max_entries: 5000 }],
+    ["an array of 4 MiB values", "array", { max_entries: 3, value_size: 4_194_296 }],
+    ["an empty queue of 100 KB values", "queue", { key_size: 0, value_size: 100_000 }],
+    ["a hash", "hash", {}],
+  ])("%s is no part of what a run has to see", async (_claim, type, sizes) => {
+    const session = await newSession();
+    const named = await map(session, type, 8, sizes);
+    const { fd } = await asm(session, `r1 = map[fd:${named.fd}]${END}`);
+    expect((await run(session, fd)).retval).toBe(0);
+  });
+});
+
+describe("a run that walks a hash", () => {
+  /** From key to key through the values, as far as they lead. */
+  const walk = (fd: number) => `
+    *(u32 *)(r10 -4) = 0
+    r6 = 0
+  again:
+    r1 = map[fd:${fd}]
+    r2 = r10
+    r2 += -4
+    call map_lookup_elem
+    if r0 == 0 goto done
+    r1 = *(u64 *)(r0 +0)
+    *(u32 *)(r10 -4) = r1
+    r6 += 1
+    if r6 < 300 goto again
+  done:
+    r0 = r6
+    exit`;
+
+  it("of 300 elements, key after key, is shown it whole before long", async () => {
+    const session = await newSession();
+    const hash = await map(session, "hash", 400);
+    const keys = Array.from({ length: 300 }, (_, n) => `u32:${n}`);
+    const values = keys.map((_, n) => `u64:${n + 1}`);
+    await session.post(`/v1/fds/${hash.fd}/batch`, { op: "update", keys, values });
+    expect((await run(session, (await asm(session, walk(hash.fd))).fd)).retval).toBe(300);
+  });
+});
+
+/** Updates of so many keys, from 0 on. */
+const updates = (fd: number, count: number) => `
+      r6 = 0
+    again:
+      *(u32 *)(r10 -4) = r6
+      *(u64 *)(r10 -16) = 1
+      r1 = map[fd:${fd}]
+      r2 = r10
+      r2 += -4
+      r3 = r10
+      r3 += -16
+      r4 = 0
+      call map_update_elem
+      r6 += 1
+      if r6 < ${count} goto again${END}`;
+
+it.each(["lru_hash", "lru_percpu_hash"])(
+  "a run evicts from an %s as its steps would",
+  async (type) => {
+    const session = await newSession();
+    const [one, many] = [await map(session, type, 16), await map(session, type, 16)];
+    const text = `
+      r6 = 0
+    again:
+      *(u32 *)(r10 -4) = r6
+      *(u64 *)(r10 -16) = 1
+      r1 = map[fd:${many.fd}]
+      r2 = r10
+      r2 += -4
+      r3 = r10
+      r3 += -16
+      r4 = 0
+      call map_update_elem
+      r1 = r6
+      r1 &= 7
+      *(u32 *)(r10 -4) = r1
+      r1 = map[fd:${many.fd}]
+      r2 = r10
+      r2 += -4
+      call map_lookup_elem
+      r6 += 1
+      if r6 < 40 goto again${END}`;
+    const value = type === "lru_hash" ? "u64:1" : "u64:1+u64:0";
+    for (let n = 0; n < 40; n++) {
+      await session.put(`/v1/fds/${one.fd}/elements/u32:${n}`, { value });
+      await session.get(`/v1/fds/${one.fd}/elements/u32:${n & 7}?touch=true`);
+    }
+    await run(session, (await asm(session, text)).fd);
+    const keys = async (fd: number) => {
+      const { elements } = (await session.get(`/v1/fds/${fd}/elements`)).body;
+      return elements.map(({ key }: { key: string }) => key);
+    };
+    expect(await keys(many.fd)).toEqual(await keys(one.fd));
+    const { evictions } = (await session.get(`/v1/fds/${one.fd}`)).body;
+    expect(evictions).toBeGreaterThan(0);
+    expect((await session.get(`/v1/fds/${many.fd}`)).body.evictions).toBe(evictions);
+  },
+);
+
+describe("a run that looks at more of one map than is compared element by element", () => {
+  /** One more than the sum of 1,500 elements, written to another map. */
+  const sums = (from: number, to: number) => `
+      r6 = 0
+      r7 = 1
+    again:
+      *(u32 *)(r10 -4) = r6
+      r1 = map[fd:${from}]
+      r2 = r10
+      r2 += -4
+      call map_lookup_elem
+      if r0 == 0 goto out
+      r1 = *(u64 *)(r0 +0)
+      r7 += r1
+      r6 += 1
+      if r6 < 1500 goto again
+      ${lookup(to, 0)}
+      *(u64 *)(r0 +0) = r7${OUT}`;
+
+  it("takes effect as if alone", async () => {
+    const session = await newSession();
+    const many = await map(session, "array", 1500);
+    const total = await map(session, "array", 1);
+    const { fd } = await asm(session, sums(many.fd, total.fd));
+    const add = async () => {
+      await session.put(`/v1/fds/${many.fd}/elements/u32:1499`, { value: "u64:7" });
+    };
+    expect((await between(session, fd, add)).status).toBe(200);
+    expect(await u64(session, total.fd, "u32:0")).toBe(8);
+  });
+});
+
+describe("a run is E2BIG", () => {
+  it("when an LRU map would be refilled too often, and changes none", async () => {
+    const session = await newSession();
+    const lru = await map(session, "lru_hash", 4);
+    await run(session, (await asm(session, updates(lru.fd, 20))).fd);
+    const { evictions, revision } = (await session.get(`/v1/fds/${lru.fd}`)).body;
+    const problem = await refused(session, (await asm(session, updates(lru.fd, 100))).fd);
+    expect([problem.errno, problem.detail]).toEqual([
+      "E2BIG",
+      "a run looks at 4096 elements and changes 1024; larger or slower ones count for more",
+    ]);
+    expect((await session.get(`/v1/fds/${lru.fd}`)).body).toMatchObject({ evictions, revision });
+  });
+
+  it("when it changes more elements than one script may, and changes none", async () => {
+    const session = await newSession();
+    const hash = await map(session, "hash", 4000);
+    const problem = await refused(session, (await asm(session, updates(hash.fd, 1500))).fd);
+    expect([problem.errno, problem.detail]).toEqual([
+      "E2BIG",
+      "a run changes at most 1024 elements and 1048576 bytes",
+    ]);
+    expect((await session.get(`/v1/fds/${hash.fd}`)).body.entries).toBe(0);
+  });
+
+  it("never for what an earlier run of the program came to", async () => {
+    const session = await newSession();
+    const hash = await map(session, "hash", 6000);
+    const choice = await map(session, "array", 1);
+    const text = `${lookup(choice.fd, 0)}
+      r1 = *(u64 *)(r0 +0)
+      if r1 == 0 goto out
+      ${walkOf(hash.fd)}${OUT}`;
+    const { fd } = await asm(session, text);
+    const fill = async (from: number, to: number) => {
+      const keys = Array.from({ length: to - from }, (_, n) => `u32:${from + n}`);
+      await session.post(`/v1/fds/${hash.fd}/batch`, {
+        op: "update",
+        keys,
+        values: keys.map((_, n) => `u64:${from + n + 1}`),
+      });
+    };
+    await fill(0, 3900);
+    await session.put(`/v1/fds/${choice.fd}/elements/u32:0`, { value: "u64:1" });
+    expect((await run(session, fd)).retval).toBe(0);
+    await fill(3900, 4200);
+    await session.put(`/v1/fds/${choice.fd}/elements/u32:0`, { value: "u64:0" });
+    expect((await run(session, fd)).retval).toBe(0);
+  });
+});
+
+/** Twenty keys, one after the other. */
+function walkOf(fd: number): string {
+  return `
+      *(u32 *)(r10 -4) = 0
+      r6 = 0
+    again:
+      r1 = map[fd:${fd}]
+      r2 = r10
+      r2 += -4
+      call map_lookup_elem
+      if r0 == 0 goto out
+      r1 = *(u64 *)(r0 +0)
+      *(u32 *)(r10 -4) = r1
+      r6 += 1
+      if r6 < 20 goto again`;
+}
+
+it("a width of trace_printk is no more than a line", async () => {
+  const session = await newSession();
+  const bytes = Buffer.from("%999999999d\0");
+  const words = [0, 4, 8].map((at) => `*(u32 *)(r10 ${at - 16}) = ${bytes.readInt32LE(at)}`);
+  const text = `${words.join("\n")}
+    r1 = r10
+    r1 += -16
+    r2 = 12
+    r3 = 5
+    call trace_printk${END}`;
+  const { trace } = await run(session, (await asm(session, text)).fd);
+  expect(trace[0]?.length).toBe(1023);
+});
+
+it("one who runs much is not in another's way", async () => {
+  const [one, two] = [await newSession(), await newSession()];
+  const busy = await asm(one, `r6 = 0\nagain:\nr6 += 1\nif r6 < 5000 goto again${END}`);
+  const quick = await asm(two, returns(1));
+  await run(two, quick.fd);
+  let over = 0;
+  const many = Array.from({ length: 40 }, async () => {
+    await run(one, busy.fd, { repeat: 2000 });
+    over += 1;
+  });
+  await run(two, quick.fd);
+  expect(over).toBeLessThan(40);
+  await Promise.all(many);
+}, 60_000);

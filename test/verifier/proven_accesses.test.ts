@@ -1,0 +1,132 @@
+import { describe, expect, it } from "vitest";
+import { check, type MapFacts, type Options, verify } from "../../domain/verifier/verifier.ts";
+
+/** Accesses that are proven in bounds, so that none has to be checked when the program runs. */
+
+function insn(code: number, dst = 0, src = 0, off = 0, imm = 0): string {
+  const out = Buffer.alloc(8);
+  out.writeUInt8(code, 0);
+  out.writeUInt8((src << 4) | dst, 1);
+  out.writeInt16LE(off, 2);
+  out.writeInt32LE(imm, 4);
+  return out.toString("hex");
+}
+
+const EXIT = insn(0x95);
+const R0 = insn(0xb7);
+const MAP = insn(0x18, 1, 1) + insn(0);
+const LOOKUP = [
+  insn(0x62, 10, 0, -4),
+  insn(0xbf, 2, 10),
+  insn(0x07, 2, 0, 0, -4),
+  MAP,
+  insn(0x85, 0, 0, 0, 1),
+];
+
+const ARRAY: MapFacts = {
+  map_type: "array",
+  key_size: 4,
+  value_size: 64,
+  max_entries: 4,
+  map_flags: 0,
+};
+const HASH: MapFacts = { ...ARRAY, map_type: "hash" };
+
+function reported(map: MapFacts, parts: string[], options: Options = {}) {
+  const insns = Buffer.from(parts.join(""), "hex");
+  const given = { progType: "xdp", ...options };
+  const { refs } = check(insns, given);
+  return verify(
+    insns,
+    refs.map(() => map),
+    given,
+  );
+}
+
+/** The accesses that are proven, of a program that is accepted. */
+function proven(map: MapFacts, ...parts: string[]): number[] {
+  const { refusal, safe } = reported(map, parts);
+  expect(refusal).toBeNull();
+  return [...safe.keys()].filter((at) => safe[at] === 1);
+}
+
+describe("proven are", () => {
+  it("a field of the context and a slot of the stack", () => {
+    expect(proven(HASH, insn(0x61, 2, 1, 12), insn(0x7b, 10, 2, -8), R0, EXIT)).toEqual([0, 1]);
+  });
+
+  it("a value of a map, once it is not NULL", () => {
+    const code = [...LOOKUP, insn(0x15, 0, 0, 1), insn(0x79, 1, 0, 56), R0, EXIT];
+    expect(proven(HASH, ...code)).toEqual([0, 7]);
+  });
+
+  it("an element of an array by a constant index, with no check for NULL", () => {
+    expect(proven(ARRAY, ...LOOKUP, insn(0x79, 0, 0, 56), EXIT)).toEqual([0, 6]);
+  });
+
+  it("an index that was masked, as far as the mask goes", () => {
+    const index = [insn(0x61, 7, 1, 12), insn(0x57, 7, 0, 0, 31)];
+    const use = [insn(0x15, 0, 0, 2), insn(0x0f, 0, 7), insn(0x71, 1, 0, 32), R0, EXIT];
+    expect(proven(HASH, ...index, ...LOOKUP, ...use)).toEqual([0, 2, 10]);
+  });
+
+  it("bytes of the packet that were compared with its end", () => {
+    const ends = [insn(0x61, 2, 1), insn(0x61, 3, 1, 4), insn(0xbf, 4, 2), insn(0x07, 4, 0, 0, 14)];
+    const use = [R0, insn(0x2d, 4, 3, 1), insn(0x71, 0, 2, 13), EXIT];
+    expect(proven(HASH, ...ends, ...use)).toEqual([0, 1, 6]);
+  });
+
+  it("every round of a loop", () => {
+    const loop = [insn(0xbf, 2, 10), insn(0x07, 2, 0, 0, -64), insn(0xb7, 1)];
+    const body = [insn(0x72, 2, 0, 0, 5), insn(0x07, 2, 0, 0, 1), insn(0x07, 1, 0, 0, 1)];
+    const end = [insn(0xa5, 1, 0, -4, 64), R0, EXIT];
+    expect(proven(HASH, ...loop, ...body, ...end)).toEqual([3]);
+  });
+});
+
+describe("not proven is", () => {
+  it("what follows a loop that was not gone through to its end", () => {
+    const random = insn(0x85, 0, 0, 0, 7);
+    const loop = [insn(0xb7, 6), random, insn(0x15, 0, 0, 3), insn(0x07, 6, 0, 0, 1)];
+    const end = [insn(0xa5, 6, 0, -4, 10_000), R0, insn(0x7a, 10, 0, -8), R0, EXIT];
+    const limits = { complexity: 4_000 };
+    const { refusal, safe } = reported(HASH, [...loop, ...end], { limits });
+    expect([refusal, safe.includes(1)]).toEqual([null, false]);
+  });
+
+  it("the context of a program type that is not known here", () => {
+    const { refusal, safe } = reported(HASH, [insn(0x61, 0, 1, 12), EXIT], { progType: "kprobe" });
+    expect([refusal, [...safe]]).toEqual([null, [0, 0]]);
+  });
+
+  it("an access that no path comes to", () => {
+    const dead = [R0, insn(0x15, 0, 0, 1), insn(0x79, 0, 10, -8), EXIT];
+    expect(proven(HASH, ...dead)).toEqual([]);
+  });
+});
+
+describe("the log of a program that is accepted", () => {
+  const code = [R0, insn(0x07, 0, 0, 0, 2), EXIT];
+  const said = (logLevel: number): string => reported(HASH, code, { logLevel }).log;
+  const closing =
+    "processed 3 insns (limit 1000000) max_states_per_insn 0 total_states 0 " +
+    "peak_states 0 mark_read 0\n";
+
+  it("is empty at level 0, the closing line at level 1", () => {
+    expect([said(0), said(1)]).toEqual(["", closing]);
+  });
+
+  it("tells of every instruction at level 2", () => {
+    const path = [
+      "0: R1=ctx() R10=fp0",
+      "0: (b7) r0 = 0                        ; R0=0",
+      "1: (07) r0 += 2                       ; R0=2",
+      "2: (95) exit",
+    ];
+    expect(said(2)).toBe(`${path.join("\n")}\n${closing}`);
+  });
+
+  it("is statistics alone at level 4", () => {
+    expect(said(4)).toBe(`stack depth 0\n${closing}`);
+  });
+});

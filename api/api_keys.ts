@@ -46,7 +46,7 @@ const SCHEMA = {
   },
 };
 
-export interface Wanted {
+export interface RequestedRights {
   namespace: string;
   uid: number;
   gid: number;
@@ -85,7 +85,7 @@ export class ApiKeys {
 }
 
 /** @throws 403 for a foreign namespace, EPERM for credentials beyond the key's. */
-export function bound(key: ApiKey, wanted: Wanted): void {
+export function bound(key: ApiKey, wanted: RequestedRights): void {
   const named = key.namespaces.some((name) =>
     name.endsWith("*") ? wanted.namespace.startsWith(name.slice(0, -1)) : wanted.namespace === name,
   );

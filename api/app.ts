@@ -2,18 +2,18 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import express, { type Express, type Request, type RequestHandler, type Response } from "express";
 import type { Caller } from "../domain/token.ts";
 import { HttpError, type OnFault, problemHandler, sendProblem } from "./errors/errors.ts";
-import { refuse } from "./errors/problem.ts";
+import { sendRawProblem } from "./errors/problem.ts";
 import { createComparison, createFastPath, type Hooks } from "./fast_path/fast_path.ts";
 import { createRouter } from "./fast_path/plain_routes.ts";
 import {
   ANONYMOUS,
   bearer,
-  type Context,
   fingerprintOf,
   type Handler,
   type HandlerRequest,
   type HandlerResponse,
   recordName,
+  type ServiceContext,
 } from "./handler.ts";
 import { handlers } from "./handlers/index.ts";
 import { assets } from "./handlers/service.ts";
@@ -24,7 +24,7 @@ import * as guard from "./middleware/request_checks.ts";
 import { createValidator, type Security, warmUp } from "./middleware/validation.ts";
 import { document, type Operation, routerPath, routes } from "./openapi/openapi.ts";
 import { createSchemas, type Schemas } from "./openapi/schemas.ts";
-import { createExplain } from "./openapi/validation_messages.ts";
+import { createValidationMessages } from "./openapi/validation_messages.ts";
 import { nextId, requestId, respond, setCommonHeaders } from "./respond.ts";
 import { noEventsToHead, sendEvents } from "./sse.ts";
 
@@ -35,7 +35,7 @@ interface Identified extends Request, Pick<RawRequest, "raw"> {
   openapi?: { pathParams: Record<string, unknown> };
 }
 
-export interface Options {
+export interface AppOptions {
   onFault: OnFault;
   /** For tests: "off" sends all requests the general path, "compared" those that both have read. */
   fastPath?: "on" | "off" | "compared";
@@ -44,7 +44,7 @@ export interface Options {
 }
 
 /** No security scheme of the document may be without its check. */
-function securityOf({ kernel }: Context): Security {
+function securityOf({ kernel }: ServiceContext): Security {
   const checks: Security = {
     session: (req: Identified) => {
       req.caller = bearer(kernel, req.headers.authorization);
@@ -81,10 +81,10 @@ function isFresh(req: Request, res: Response, { status, headers = {} }: HandlerR
 }
 
 function answer(
-  context: Context,
+  context: ServiceContext,
   { operationId }: Operation,
   handler: Handler,
-  { onFault, hooks }: Options,
+  { onFault, hooks }: AppOptions,
 ): RequestHandler {
   return async (req: Identified, res) => {
     const request = handlerRequest(req, res);
@@ -101,7 +101,11 @@ const notFound: RequestHandler = (req) => {
   throw new HttpError(404, "not-found", `no route ${req.path}`);
 };
 
-async function createApp(context: Context, options: Options, schemas: Schemas): Promise<Express> {
+async function createApp(
+  context: ServiceContext,
+  options: AppOptions,
+  schemas: Schemas,
+): Promise<Express> {
   const app = express();
   app.set("etag", false);
   app.set("x-powered-by", false);
@@ -110,7 +114,7 @@ async function createApp(context: Context, options: Options, schemas: Schemas): 
   const validator = createValidator(document, securityOf(context));
   app.use(noEventsToHead, guard.head, assets, guard.contentType);
   app.use(validator.authenticate, guard.conditions, guard.numbers, body, guard.depth);
-  app.use(validator.validate, createExplain(schemas));
+  app.use(validator.validate, createValidationMessages(schemas));
   for (const route of routes) {
     const { method, operation } = route;
     const handler = handlers[operation.operationId];
@@ -133,7 +137,7 @@ const LIMITS = {
 const MAX_CONNECTIONS = 10_000;
 
 /** @throws when the document and the handlers do not fit together. */
-export async function createService(context: Context, options: Options): Promise<Server> {
+export async function createService(context: ServiceContext, options: AppOptions): Promise<Server> {
   const { onFault, fastPath = "on", hooks = {} } = options;
   const schemas = createSchemas();
   const app = await createApp(context, options, schemas);
@@ -152,7 +156,7 @@ export async function createService(context: Context, options: Options): Promise
   };
   const listener = inOrder(listeners[fastPath]());
   const server = createServer({ ...withAppPrototypes(app), ...LIMITS }, listener);
-  server.on("clientError", (error, socket) => refuse(error, socket, nextId()));
+  server.on("clientError", (error, socket) => sendRawProblem(error, socket, nextId()));
   server.maxConnections = MAX_CONNECTIONS;
   // Compiling takes some 200 ms, which a start need not wait for.
   server.once("listening", () => void router.compile());

@@ -26,9 +26,15 @@ export const LEVELS = ["error", "info"] as const;
 const REDIS_URL = /^(unix:\/\/\/|rediss?:\/\/|redis\+cluster:\/\/.|redis\+sentinel:\/\/[^/]+\/.)/;
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|localhost|::1)$/;
 
-type Env = Record<string, string | undefined>;
+type Environment = Record<string, string | undefined>;
 
-function whole(env: Env, name: string, fallback: number, low: number, high: number): number {
+function whole(
+  env: Environment,
+  name: string,
+  fallback: number,
+  low: number,
+  high: number,
+): number {
   const text = env[name];
   if (text === undefined || text === "") return fallback;
   const value = Number(text);
@@ -38,7 +44,12 @@ function whole(env: Env, name: string, fallback: number, low: number, high: numb
   return value;
 }
 
-function oneOf<T extends string>(env: Env, name: string, values: readonly T[], fallback: T): T {
+function oneOf<T extends string>(
+  env: Environment,
+  name: string,
+  values: readonly T[],
+  fallback: T,
+): T {
   const text = env[name] || fallback;
   const found = values.find((value) => value === text);
   if (!found) throw new Error(`${name}=${text}: one of ${values.join(", ")} is wanted`);
@@ -54,7 +65,7 @@ function readKeys(file: string): ApiKeys {
 }
 
 /** @throws Error that names the variable and what it may be. */
-export function readConfig(env: Env): Config {
+export function readConfig(env: Environment): Config {
   const file = env.API_KEYS_FILE;
   const config: Config = {
     host: env.HOST || "127.0.0.1",

@@ -8,7 +8,7 @@ import type { Events } from "./sse.ts";
 
 /** What a handler gets and what it returns: a checked request in, one command, a response out. */
 
-export interface Context {
+export interface ServiceContext {
   kernel: Kernel;
   /** Undefined when none are configured: then anybody may create sessions. */
   keys: ApiKeys | undefined;
@@ -43,7 +43,10 @@ export interface HandlerResponse {
   events?: Events;
 }
 
-export type Handler = (context: Context, request: HandlerRequest) => Promise<HandlerResponse>;
+export type Handler = (
+  context: ServiceContext,
+  request: HandlerRequest,
+) => Promise<HandlerResponse>;
 
 export const ok = (body: object): HandlerResponse => ({ status: 200, body });
 export const created = (body: object): HandlerResponse => ({ status: 201, body });

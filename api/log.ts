@@ -11,4 +11,4 @@ export function createLog(threshold: Level) {
   };
 }
 
-export type Log = ReturnType<typeof createLog>;
+export type Logger = ReturnType<typeof createLog>;

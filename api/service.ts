@@ -5,7 +5,7 @@ import { Unavailable } from "../domain/errno.ts";
 import { Sweeper } from "../domain/sweeper.ts";
 import { createService } from "./app.ts";
 import type { Config } from "./config.ts";
-import type { Log } from "./log.ts";
+import type { Logger } from "./log.ts";
 
 /** One process of the service: from a connection to Redis to a stop that loses no request. */
 
@@ -21,7 +21,7 @@ export async function startService(
   config: Config,
   url: string,
   secret: Buffer,
-  log: Log,
+  log: Logger,
 ): Promise<Running> {
   const kernel = createKernel(url, secret, config.settings);
   const { redis } = kernel.script;

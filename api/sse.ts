@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { RequestHandler } from "express";
-import type { Waiter } from "../domain/redis/notifier.ts";
+import type { Subscription } from "../domain/redis/notifier.ts";
 import { type OnFault, toProblem } from "./errors/errors.ts";
 
 /** Server-sent events: written no faster than the client takes them, for as long as it is there. */
@@ -10,26 +10,26 @@ const STALL_MS = 30_000;
 const BEAT_MS = 15_000;
 
 /** @param look is called now and then while the client is slow, to renew its session. */
-export type Look = () => Promise<unknown>;
+export type EventPoll = () => Promise<unknown>;
 
 export interface Events {
-  waiter: Waiter;
+  waiter: Subscription;
   /** Sends until the waiter is closed, or throws what the last event is to tell. */
   run(out: EventStream): Promise<void>;
 }
 
 export class EventStream {
   readonly #res: ServerResponse;
-  readonly #waiter: Waiter;
+  readonly #waiter: Subscription;
   #sent = Date.now();
 
-  constructor(res: ServerResponse, waiter: Waiter) {
+  constructor(res: ServerResponse, waiter: Subscription) {
     this.#res = res;
     this.#waiter = waiter;
   }
 
   /** Resolves once the socket has taken the text, or the waiter is closed. */
-  async send(text: string, look: Look): Promise<void> {
+  async send(text: string, look: EventPoll): Promise<void> {
     const waiter = this.#waiter;
     if (waiter.closed) return;
     let taken = false;
@@ -47,7 +47,7 @@ export class EventStream {
   }
 
   /** A comment when nothing was sent for a while; answers whether it was time. */
-  async beat(look: Look): Promise<boolean> {
+  async beat(look: EventPoll): Promise<boolean> {
     if (Date.now() - this.#sent < BEAT_MS) return false;
     await this.send(":\n\n", look);
     return true;
@@ -55,7 +55,7 @@ export class EventStream {
 }
 
 /** Who has gone waits no more. */
-export function closeWith(res: ServerResponse, waiter: Waiter): void {
+export function closeWith(res: ServerResponse, waiter: Subscription): void {
   if (res.destroyed) waiter.close();
   else res.once("close", () => waiter.close());
 }

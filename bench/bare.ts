@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { ACCESS } from "../domain/redis/command_access.ts";
 import { connect } from "../domain/redis/connection.ts";
 import { bundleLua } from "../domain/redis/lua_bundle.ts";
-import { Script, type Value } from "../domain/redis/script.ts";
+import { type RedisValue, Script } from "../domain/redis/script.ts";
 
 /**
  * What the service is measured against: a node:http handler that runs the same command with the same
@@ -11,7 +11,7 @@ import { Script, type Value } from "../domain/redis/script.ts";
  * it answers to is given by the bench in BARE, since it could not find out by itself.
  */
 
-export interface Step {
+export interface BareStep {
   method: string;
   /** What the URL starts with; the rest replaces "$" in the arguments. */
   prefix: string;
@@ -29,40 +29,40 @@ export interface Bare {
   namespace: string;
   sid: string;
   hash: string;
-  steps: Step[];
+  steps: BareStep[];
 }
 
-interface Commands {
-  fcallBuffer(...args: (string | number)[]): Promise<Value[]>;
+interface BareCommands {
+  fcallBuffer(...args: (string | number)[]): Promise<RedisValue[]>;
 }
 
 const DEADLINE = 1000;
 
 const given = JSON.parse(process.env.BARE ?? "") as Bare;
 const redis = connect(given.redis, DEADLINE);
-const commands = redis as unknown as Commands;
+const commands = redis as unknown as BareCommands;
 const { functions } = bundleLua();
 const ROOT = `bpf:{${given.namespace}}:`;
 
-const SHOWN: Record<string, (values: Value[]) => string> = {
+const SHOWN: Record<string, (values: RedisValue[]) => string> = {
   hex: ([value]) => (value as Buffer).toString("hex"),
   fd: ([value]) => String(value),
   revision: (values) => String(values.at(-1)),
 };
 
-function filled(text: string): (values: Value[]) => string {
+function filled(text: string): (values: RedisValue[]) => string {
   const [before = "", name, after = ""] = text.split(/\{(hex|fd|revision)\}/);
   const show = name === undefined ? undefined : SHOWN[name];
   return show ? (values) => before + show(values) + after : () => before;
 }
 
-function prepared(step: Step) {
+function prepared(step: BareStep) {
   const name = functions[ACCESS.get(step.command) ?? "grow"];
   const head = [name, 2, ROOT, `${ROOT}meta`, step.command, given.sid, given.hash, "", ""];
   const { method, prefix, args, status } = step;
   const told = filled(step.answer);
   const parts = step.headers.map(filled);
-  const write = (res: ServerResponse, id: string, values: Value[]) => {
+  const write = (res: ServerResponse, id: string, values: RedisValue[]) => {
     const text = told(values);
     const headers = ["x-request-id", id];
     for (const part of parts) headers.push(part(values));

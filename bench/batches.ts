@@ -1,5 +1,5 @@
-import { redisBenchmark, rounds, type Sample, wrkScript } from "./load.ts";
-import { type Process, stop } from "./processes.ts";
+import { type LoadSample, redisBenchmark, rounds, wrkScript } from "./load.ts";
+import { type BenchProcess, stop } from "./processes.ts";
 import { type RedisServer, startRedis } from "./redis_servers.ts";
 import { ask, newSession, startService } from "./world.ts";
 
@@ -24,16 +24,16 @@ const WARM_UP = 3;
 const SMALL = 16;
 
 /** Operation -> size -> contender -> rounds; rates and CPU are by the element. */
-export type Batches = Record<BatchOperation, Record<number, Record<string, Sample[]>>>;
+export type Batches = Record<BatchOperation, Record<number, Record<string, LoadSample[]>>>;
 
-interface World {
+interface BatchWorld {
   redis: RedisServer;
-  service: Process;
+  service: BenchProcess;
   token: string;
 }
 
 /** A map with room for as many again, and a Redis hash like it. */
-async function furnish({ redis, service, token }: World, n: number): Promise<number> {
+async function furnish({ redis, service, token }: BatchWorld, n: number): Promise<number> {
   const map = { map_type: "hash", key_size: 8, value_size: 8, max_entries: 2 * n };
   const made = await ask(service.base, token, "POST", "/v1/maps", JSON.stringify(map));
   const { fd } = JSON.parse(made) as { fd: number };
@@ -47,14 +47,14 @@ async function furnish({ redis, service, token }: World, n: number): Promise<num
   return fd;
 }
 
-function perElement(sample: Sample, n: number): Sample {
+function perElement(sample: LoadSample, n: number): LoadSample {
   const cpu = Object.entries(sample.cpu).map(([name, us]) => [name, us / n]);
   return { ...sample, rate: sample.rate * n, cpu: Object.fromEntries(cpu) };
 }
 
 let seed = 0;
 
-async function batch(world: World, operation: string, form: string, fd: number, n: number) {
+async function batch(world: BatchWorld, operation: string, form: string, fd: number, n: number) {
   seed += 1;
   const { service, redis, token } = world;
   const sample = await wrkScript("batches.lua", {
@@ -68,7 +68,7 @@ async function batch(world: World, operation: string, form: string, fd: number, 
 }
 
 /** Small batches, for a round of big ones is too few requests for V8 to be done with their path. */
-async function warmUp(world: World, fd: number): Promise<void> {
+async function warmUp(world: BatchWorld, fd: number): Promise<void> {
   for (const operation of Object.keys(OPERATIONS)) {
     for (const form of FORMS) {
       for (let i = 0; i < WARM_UP; i++) await batch(world, operation, form, fd, SMALL);
@@ -76,7 +76,7 @@ async function warmUp(world: World, fd: number): Promise<void> {
   }
 }
 
-function pipelined({ redis }: World, command: string, n: number): Promise<Sample> {
+function pipelined({ redis }: BatchWorld, command: string, n: number): Promise<LoadSample> {
   const value = command === "HSET" ? ["value000"] : [];
   return redisBenchmark(redis.socket, [command, `plain:${n}`, "__rand_int__", ...value], {
     requests: COMMANDS,
@@ -97,7 +97,7 @@ export async function batches(say: (line: string) => void): Promise<Batches> {
     if (n === BATCHES[0]) await warmUp(world, fd);
     for (const [operation, command] of Object.entries(OPERATIONS)) {
       say(`batch ${operation} of ${n}`);
-      const contenders: Record<string, () => Promise<Sample>> = {};
+      const contenders: Record<string, () => Promise<LoadSample>> = {};
       for (const form of FORMS) {
         contenders[form] = () => batch(world, operation, form, fd, n);
       }

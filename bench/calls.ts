@@ -1,5 +1,5 @@
 import { begin, byHand, type Contender, evalshaScript, good, library } from "./contenders.ts";
-import type { Args } from "./direct.ts";
+import type { DirectArgs } from "./direct.ts";
 import { EVALSHA_COMMIT } from "./history.ts";
 import { median } from "./load.ts";
 
@@ -11,10 +11,10 @@ const KEY = "key0";
 const VALUE = "value000";
 const MAP = ["hash", 4, 8, 1000, 0, "", "0", "", "", ""];
 
-type Step = [command: string, args: (i: number) => Args];
+type CallStep = [command: string, args: (i: number) => DirectArgs];
 
 /** Operation -> what is measured, and what takes it back, which is measured, too. */
-const STEPS: Record<string, Step> = {
+const STEPS: Record<string, CallStep> = {
   lookup: ["map_lookup_elem", () => [3, KEY, 0, "", 0]],
   update: ["map_update_elem", () => [3, KEY, VALUE, 0, ""]],
   "next key": ["map_get_next_key", () => [3, KEY]],
@@ -36,7 +36,7 @@ export const HAND_PACKED = "by hand, packed fields";
 const BY_HAND = ["lookup", "update"];
 
 /** Contender -> operation -> usec a call, each round's. */
-export type Calls = Record<string, Record<string, number[]>>;
+export type CallTimes = Record<string, Record<string, number[]>>;
 
 /** A session, and a map with two elements and a pin: fd 3, /pin. */
 async function furnish(contender: Contender): Promise<void> {
@@ -47,7 +47,10 @@ async function furnish(contender: Contender): Promise<void> {
   await good(send("obj_pin", ["/pin", 3, 0]));
 }
 
-async function measure({ redis, stat, send }: Contender, [command, args]: Step): Promise<number> {
+async function measure(
+  { redis, stat, send }: Contender,
+  [command, args]: CallStep,
+): Promise<number> {
   await redis.client.config("RESETSTAT");
   for (let done = 0; done < CALLS; done += PIPELINE) {
     const some = Array.from({ length: PIPELINE }, (_, i) => good(send(command, args(done + i))));
@@ -75,7 +78,7 @@ async function contenders(say: (line: string) => void): Promise<Contenders> {
 }
 
 /** One round of all, an operation by all contenders; what one operation makes the next one takes back. */
-async function round(all: Contenders, results: Calls): Promise<void> {
+async function round(all: Contenders, results: CallTimes): Promise<void> {
   for (const [operation, step] of Object.entries(STEPS)) {
     for (const [name, contender] of Object.entries(all)) {
       const isByHand = name === HAND || name === HAND_PACKED;
@@ -87,10 +90,10 @@ async function round(all: Contenders, results: Calls): Promise<void> {
   }
 }
 
-export async function calls(say: (line: string) => void, rounds: number): Promise<Calls> {
+export async function calls(say: (line: string) => void, rounds: number): Promise<CallTimes> {
   say("what a call costs Redis");
   const all = await contenders(say);
-  const results: Calls = {};
+  const results: CallTimes = {};
   await round(all, {}); // warms up
   for (let i = 0; i < rounds; i++) await round(all, results);
   for (const redis of new Set(Object.values(all).map((one) => one.redis))) await redis.stop();
@@ -98,7 +101,7 @@ export async function calls(say: (line: string) => void, rounds: number): Promis
 }
 
 /** The median over rounds of the ratio within a round; NaN without one of the two. */
-export function callRatio(results: Calls, operation: string, of: string, to: string): number {
+export function callRatio(results: CallTimes, operation: string, of: string, to: string): number {
   const [above = [], below = []] = [results[of]?.[operation], results[to]?.[operation]];
   return median(above.map((value, i) => value / (below[i] ?? Number.NaN)));
 }

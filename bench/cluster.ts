@@ -1,7 +1,7 @@
 import { rootOf } from "./direct.ts";
-import { rounds, type Sample, wrk } from "./load.ts";
-import { furnish, type Operation, operations } from "./operations.ts";
-import { type Process, stop } from "./processes.ts";
+import { type LoadSample, rounds, wrk } from "./load.ts";
+import { type BenchOperation, furnish, operations } from "./operations.ts";
+import { type BenchProcess, stop } from "./processes.ts";
 import { type RedisServer, startCluster, startTcpRedis } from "./redis_servers.ts";
 import { newSession, startService } from "./world.ts";
 
@@ -17,14 +17,14 @@ const OPERATIONS = ["lookup", "update", "obj_get + close"];
 const ROUNDS = 6;
 
 /** Operation -> contender -> rounds. */
-export type Clusters = Record<string, Record<string, Sample[]>>;
+export type Clusters = Record<string, Record<string, LoadSample[]>>;
 
 interface Side {
-  service: Process;
+  service: BenchProcess;
   servers: RedisServer[];
   /** A session in each namespace, separated by commas. */
   tokens: string;
-  list: Operation[];
+  list: BenchOperation[];
 }
 
 /** Names of which each master has as many. */

@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ACCESS } from "../domain/redis/command_access.ts";
 import { bundleLua } from "../domain/redis/lua_bundle.ts";
-import type { Value } from "../domain/redis/script.ts";
-import { type Args, rootOf } from "./direct.ts";
+import type { RedisValue } from "../domain/redis/script.ts";
+import { type DirectArgs, rootOf } from "./direct.ts";
 import { checkOut } from "./history.ts";
 import { type RedisServer, startRedis } from "./redis_servers.ts";
 
@@ -13,7 +13,7 @@ import { type RedisServer, startRedis } from "./redis_servers.ts";
  */
 
 /** Sends one command for the session of the bench. */
-export type Send = (command: string, args: Args) => Promise<Value[]>;
+export type Send = (command: string, args: DirectArgs) => Promise<RedisValue[]>;
 
 export interface Contender {
   redis: RedisServer;
@@ -23,8 +23,8 @@ export interface Contender {
 }
 
 interface Raw {
-  fcallBuffer(...args: Args): Promise<Value[]>;
-  evalshaBuffer(...args: Args): Promise<Value[]>;
+  fcallBuffer(...args: DirectArgs): Promise<RedisValue[]>;
+  evalshaBuffer(...args: DirectArgs): Promise<RedisValue[]>;
 }
 
 export const ROOT = rootOf("calls");
@@ -85,7 +85,7 @@ export async function byHand({ redis }: Contender, layout: "plain" | "packed"): 
 }
 
 /** @throws when the command is refused. */
-export async function good(call: Promise<Value[]>): Promise<Value[]> {
+export async function good(call: Promise<RedisValue[]>): Promise<RedisValue[]> {
   const [status, ...values] = await call;
   if (String(status) > "+") throw new Error(`${status} ${values[0]}`);
   return values;

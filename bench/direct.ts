@@ -1,12 +1,12 @@
 import { ACCESS } from "../domain/redis/command_access.ts";
 import { bundleLua } from "../domain/redis/lua_bundle.ts";
-import type { Value } from "../domain/redis/script.ts";
+import type { RedisValue } from "../domain/redis/script.ts";
 import type { RedisServer } from "./redis_servers.ts";
 import { callerOf } from "./world.ts";
 
 /** Commands of the library sent straight to Redis, and what they take by Redis' own count. */
 
-export type Args = (string | number | Buffer)[];
+export type DirectArgs = (string | number | Buffer)[];
 
 /** Whose commands, and where. */
 export interface Direct {
@@ -15,8 +15,8 @@ export interface Direct {
   namespace: string;
 }
 
-interface Commands {
-  fcallBuffer(...args: Args): Promise<Value[]>;
+interface DirectCommands {
+  fcallBuffer(...args: DirectArgs): Promise<RedisValue[]>;
 }
 
 const PIPELINE = 100;
@@ -25,7 +25,7 @@ const { functions } = bundleLua();
 export const rootOf = (namespace: string) => `bpf:{${namespace}}:`;
 
 /** What FCALL is given before a command's own arguments. */
-export function head({ token, namespace }: Omit<Direct, "redis">, command: string): Args {
+export function head({ token, namespace }: Omit<Direct, "redis">, command: string): DirectArgs {
   const { sid, hash } = callerOf(token);
   const root = rootOf(namespace);
   return [
@@ -46,14 +46,14 @@ export async function usec(
   direct: Direct,
   command: string,
   calls: number,
-  argsOf: (i: number) => Args,
+  argsOf: (i: number) => DirectArgs,
 ): Promise<number> {
   const { client } = direct.redis;
   const first = head(direct, command);
   await client.config("RESETSTAT");
   for (let done = 0; done < calls; done += PIPELINE) {
     const some = Array.from({ length: PIPELINE }, (_, i) =>
-      (client as unknown as Commands).fcallBuffer(...first, ...argsOf(done + i)),
+      (client as unknown as DirectCommands).fcallBuffer(...first, ...argsOf(done + i)),
     );
     for (const [status, detail] of await Promise.all(some)) {
       if (String(status) > "+") throw new Error(`${command}: ${status} ${detail}`);

@@ -1,18 +1,18 @@
 import type { Engine } from "./exec_engines.ts";
 import { execHttp } from "./exec_http.ts";
 import { kernel, ubpf } from "./exec_jits.ts";
-import { type Load, load } from "./exec_load.ts";
+import { type LoadTimes, load } from "./exec_load.ts";
 import { type Speeds, speed } from "./exec_speed.ts";
-import type { Sample } from "./load.ts";
+import type { LoadSample } from "./load.ts";
 
 /** Programs that run: their speed, what loading them takes, and what a run costs over HTTP. */
 
 export interface Exec {
   /** Program -> engines. */
   speeds: Record<string, Speeds>;
-  load: Load[];
+  load: LoadTimes[];
   /** Operation -> rounds. */
-  http: Record<string, Sample[]>;
+  http: Record<string, LoadSample[]>;
 }
 
 export async function exec(say: (line: string) => void): Promise<Exec> {

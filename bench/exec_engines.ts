@@ -1,8 +1,8 @@
 import { assemble } from "../domain/asm/assembler.ts";
-import type { Unit } from "../domain/compiler/abi.ts";
+import type { CompilationUnit } from "../domain/compiler/abi.ts";
 import type { Job, MapView } from "../domain/runtime/job.ts";
 import type { Machine } from "../domain/runtime/machine.ts";
-import type { Program } from "./exec_program.ts";
+import type { BenchProgram } from "./exec_program.ts";
 import { packet } from "./exec_programs.ts";
 
 /** Who can run a program, and the two that run it in this process: the service's machine, native JavaScript. */
@@ -21,7 +21,7 @@ export interface Engine {
   /** Why it cannot run any program. */
   missing?: string;
   /** A text says why it cannot run this one. */
-  open(program: Program): Promise<Runnable | string>;
+  open(program: BenchProgram): Promise<Runnable | string>;
   close?(): Promise<void>;
 }
 
@@ -29,12 +29,12 @@ const SCHED_CLS = "sched_cls";
 /** Of the verifier. */
 export const OPTIONS = { progType: SCHED_CLS, gplCompatible: true };
 
-export async function unitOf({ asm, map }: Program): Promise<Unit> {
+export async function unitOf({ asm, map }: BenchProgram): Promise<CompilationUnit> {
   const { insns } = await assemble(asm, "");
   return { insns, maps: map ? [map] : [], prog_type: SCHED_CLS };
 }
 
-function viewOf(map: NonNullable<Program["map"]>): MapView {
+function viewOf(map: NonNullable<BenchProgram["map"]>): MapView {
   const { max_entries: entries, value_size } = map;
   const view = { id: 1, ...map, entries, whole: true };
   if (map.map_type === "array") {
@@ -50,7 +50,7 @@ function viewOf(map: NonNullable<Program["map"]>): MapView {
 
 /** The service's own, without HTTP and Redis; duration is what a test run answers. */
 export function service(name: string, machine: Machine): Engine {
-  const open = async (program: Program): Promise<Runnable> => {
+  const open = async (program: BenchProgram): Promise<Runnable> => {
     const unit = await unitOf(program);
     const job: Omit<Job, "repeat"> = {
       programs: [{ id: 1, key: program.name, unit, maps: unit.maps.map(() => 1) }],

@@ -1,4 +1,4 @@
-import { type HttpRequest, rounds, type Sample, wrk } from "./load.ts";
+import { type HttpRequest, type LoadSample, rounds, wrk } from "./load.ts";
 import { furnish, KEY } from "./operations.ts";
 import { stop } from "./processes.ts";
 import { startRedis } from "./redis_servers.ts";
@@ -31,17 +31,17 @@ out:
   r0 = 0
   exit`;
 
-interface Place {
+interface ExecPlace {
   base: string;
   token: string;
 }
 
-async function made({ base, token }: Place, path: string, body: object): Promise<number> {
+async function made({ base, token }: ExecPlace, path: string, body: object): Promise<number> {
   return (JSON.parse(await ask(base, token, "POST", path, json(body))) as { fd: number }).fd;
 }
 
 /** What is asked: name -> method, path and body. */
-async function requests(place: Place) {
+async function requests(place: ExecPlace) {
   const { base, token } = place;
   const map = await furnish(base, token);
   const empty = await made(place, "/v1/progs", { asm: "r0 = 0\nexit" });
@@ -61,18 +61,21 @@ async function requests(place: Place) {
 }
 
 /** Starts every thread that there may be, which takes longer than a round. */
-async function warmUp({ base, token }: Place, { method, path, body }: HttpRequest): Promise<void> {
+async function warmUp(
+  { base, token }: ExecPlace,
+  { method, path, body }: HttpRequest,
+): Promise<void> {
   const asked = () => ask(base, token, method, path, body);
   await Promise.all(Array.from({ length: 64 }, asked));
 }
 
-export async function execHttp(say: (line: string) => void): Promise<Record<string, Sample[]>> {
+export async function execHttp(say: (line: string) => void): Promise<Record<string, LoadSample[]>> {
   const redis = await startRedis("exec");
   const service = await startService(redis);
   const place = { base: service.base, token: await newSession(service.base, NAMESPACE) };
   const watched = { server: service.pid, redis: redis.pid };
   say("runs over HTTP");
-  const contenders: Record<string, () => Promise<Sample>> = {};
+  const contenders: Record<string, () => Promise<LoadSample>> = {};
   for (const [name, request] of Object.entries(await requests(place))) {
     await warmUp(place, request);
     contenders[name] = () => wrk({ ...place, requests: [request], seconds: 1, watched });

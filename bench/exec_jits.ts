@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { assemble } from "../domain/asm/assembler.ts";
 import { type Engine, type Runnable, unitOf } from "./exec_engines.ts";
-import type { Program } from "./exec_program.ts";
+import type { BenchProgram } from "./exec_program.ts";
 import { packet } from "./exec_programs.ts";
 
 /** JITs of others, each told what to do in a process of its own. */
 
-type Told = { error?: string; fd: number; us: number; retval: number; ns: number };
+type JitReply = { error?: string; fd: number; us: number; retval: number; ns: number };
 
 /** A program that answers lines of JSON with lines of JSON. */
 class Teller {
@@ -23,10 +23,10 @@ class Teller {
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
   }
 
-  async ask(asked: object): Promise<Told> {
+  async ask(asked: object): Promise<JitReply> {
     this.#child.stdin.write(`${JSON.stringify(asked)}\n`);
     const { value } = await this.#lines.next();
-    return JSON.parse(value ?? `{"error":"it does not run"}`) as Told;
+    return JSON.parse(value ?? `{"error":"it does not run"}`) as JitReply;
   }
 
   async close(): Promise<void> {
@@ -42,15 +42,15 @@ const EMPTY = "b7000000000000009500000000000000";
 const data = Buffer.from(packet).toString("hex");
 
 /** How long the kernel takes to load a program, in µs; a text when it does not. */
-export type Loads = (program: Program) => Promise<number | string>;
+export type Loads = (program: BenchProgram) => Promise<number | string>;
 
 export async function kernel(): Promise<{ engine: Engine; loads: Loads }> {
   const teller = new Teller("python3", [join(import.meta.dirname, "kernel_jit.py")]);
-  const load = (insns: Uint8Array, map: Program["map"]) => {
+  const load = (insns: Uint8Array, map: BenchProgram["map"]) => {
     const named = map ? [map.map_type, map.max_entries] : null;
     return teller.ask({ load: Buffer.from(insns).toString("hex"), map: named });
   };
-  const open = async (program: Program): Promise<Runnable | string> => {
+  const open = async (program: BenchProgram): Promise<Runnable | string> => {
     const { insns } = await unitOf(program);
     let { fd, error } = await load(insns, program.map);
     if (error !== undefined) return `refused: ${error}`;
@@ -91,7 +91,7 @@ once:
 
 export async function ubpf(): Promise<Engine> {
   const teller = new Teller("python3", [join(import.meta.dirname, "ubpf_jit.py")]);
-  const open = async ({ asm, map }: Program): Promise<Runnable | string> => {
+  const open = async ({ asm, map }: BenchProgram): Promise<Runnable | string> => {
     if (map) return "it has no maps";
     const { insns } = await assemble(repeated(asm), "");
     const { fd, error } = await teller.ask({ load: insns.toString("hex") });

@@ -3,7 +3,7 @@ import { codeKey } from "../domain/transaction/program_cache.ts";
 import { check, tag, verify } from "../domain/verifier/verifier.ts";
 import { OPTIONS, unitOf } from "./exec_engines.ts";
 import type { Loads } from "./exec_jits.ts";
-import type { Program, Shape } from "./exec_program.ts";
+import type { BenchProgram, ProgramShape } from "./exec_program.ts";
 import { median } from "./load.ts";
 
 /** What loading a program takes: judging it, compiling it, making the module. */
@@ -16,7 +16,7 @@ const TAKEN = 3000;
 const WARM_UP = 100_000;
 
 /** µs of a program of so many instructions, medians of the rounds. */
-export interface Load {
+export interface LoadTimes {
   insns: number;
   verify: number;
   compile: number;
@@ -27,7 +27,7 @@ export interface Load {
 }
 
 const ELEMENTS = 64;
-const map: Shape = {
+const map: ProgramShape = {
   ...{ map_type: "array", key_size: 4, value_size: 8, max_entries: ELEMENTS, map_flags: 0 },
 };
 
@@ -65,7 +65,7 @@ const lengthOf = (lines: readonly string[]): number =>
   lines.length + lines.filter((line) => line.includes("map[")).length;
 
 /** A program of just so many instructions. */
-function program(insns: number): Program {
+function program(insns: number): BenchProgram {
   const lines = ["r6 = r1", "r7 = 0"];
   const last = ["out: r0 = r7", "exit"];
   const room = () => insns - lengthOf(lines) - last.length;
@@ -87,7 +87,7 @@ function unlike(wasm: Uint8Array): Uint8Array<ArrayBuffer> {
 
 type Times = Record<"verify" | "compile" | "module" | "all", number>;
 
-async function timed(of: Program): Promise<() => Times> {
+async function timed(of: BenchProgram): Promise<() => Times> {
   const unit = await unitOf(of);
   const insns = Buffer.from(unit.insns);
   return () => {
@@ -112,7 +112,7 @@ async function timed(of: Program): Promise<() => Times> {
   };
 }
 
-async function one(insns: number, loads: Loads): Promise<Load> {
+async function one(insns: number, loads: Loads): Promise<LoadTimes> {
   const own = program(insns);
   const again = await timed(own);
   const kernel: (number | string)[] = [];
@@ -131,8 +131,8 @@ async function one(insns: number, loads: Loads): Promise<Load> {
   };
 }
 
-export async function load(loads: Loads): Promise<Load[]> {
-  const measured: Load[] = [];
+export async function load(loads: Loads): Promise<LoadTimes[]> {
+  const measured: LoadTimes[] = [];
   const usual = await timed(program(1000));
   for (let done = 0; done < WARM_UP; done += 1000) usual();
   for (const insns of SIZES) measured.push(await one(insns, loads));

@@ -1,6 +1,6 @@
 /** A program that is measured. */
 
-export interface Shape {
+export interface ProgramShape {
   map_type: "array" | "hash";
   key_size: 4;
   value_size: 8;
@@ -8,12 +8,12 @@ export interface Shape {
   map_flags: 0;
 }
 
-export interface Program {
+export interface BenchProgram {
   name: string;
   /** Of type sched_cls; its map goes by index 0. */
   asm: string;
   /** With max_entries elements, keys from 0 on, all 0. */
-  map?: Shape;
+  map?: ProgramShape;
   /** The same work on native numbers, answering the same u32, on a state of its own. */
   native(packet: Uint8Array): () => number;
 }

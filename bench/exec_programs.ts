@@ -1,4 +1,4 @@
-import { type Program, TIMES } from "./exec_program.ts";
+import { type BenchProgram, TIMES } from "./exec_program.ts";
 import { array, hash } from "./exec_programs_maps.ts";
 
 /**
@@ -12,7 +12,7 @@ const PACKET = 1500;
 /** Bytes that are all different from their neighbours. */
 export const packet = Uint8Array.from({ length: PACKET }, (_, i) => (i * 7 + (i >> 8)) & 0xff);
 
-const fib: Program = {
+const fib: BenchProgram = {
   name: `fib, ${FIB} iterations`,
   asm: `
   r0 = 0
@@ -37,7 +37,7 @@ next:
   },
 };
 
-const checksum: Program = {
+const checksum: BenchProgram = {
   name: `checksum of ${PACKET} bytes`,
   asm: `
   r2 = *(u32 *)(r1 +76)
@@ -76,7 +76,7 @@ out:
   },
 };
 
-const primes = (limit: number): Program => ({
+const primes = (limit: number): BenchProgram => ({
   name: `primes up to ${limit}`,
   asm: `
   r0 = 0
@@ -113,7 +113,7 @@ const SLOTS = 8;
 const slots = Array.from({ length: SLOTS }, (_, i) => `*(u64 *)(r10 -${8 * (i + 1)})`);
 const lines = (line: (slot: string) => string) => slots.map(line).join("\n  ");
 
-const stack: Program = {
+const stack: BenchProgram = {
   name: `stack, ${TIMES} read-modify-writes of ${SLOTS} slots`,
   asm: `
   ${lines((slot) => `${slot} = 0`)}
@@ -137,7 +137,7 @@ next:
   },
 };
 
-const calls: Program = {
+const calls: BenchProgram = {
   name: `calls, ${TIMES} of a subprogram`,
   asm: `
   r6 = ${TIMES}
@@ -163,7 +163,7 @@ sum:
   },
 };
 
-export const programs: readonly Program[] = [
+export const programs: readonly BenchProgram[] = [
   fib,
   checksum,
   primes(300),

@@ -1,4 +1,4 @@
-import { type Program, type Shape, TIMES } from "./exec_program.ts";
+import { type BenchProgram, type ProgramShape, TIMES } from "./exec_program.ts";
 
 /** Programs that look elements up. */
 
@@ -31,11 +31,11 @@ none:
   r0 = 0
   exit`;
 
-const shape = (map_type: Shape["map_type"]): Shape => ({
+const shape = (map_type: ProgramShape["map_type"]): ProgramShape => ({
   ...{ map_type, key_size: 4, value_size: 8, max_entries: ELEMENTS, map_flags: 0 },
 });
 
-export const array: Program = {
+export const array: BenchProgram = {
   name: `array, ${TIMES} lookups and lock adds`,
   asm: lookups("r1 = 1\n  lock *(u64 *)(r0 +0) += r1"),
   map: shape("array"),
@@ -51,7 +51,7 @@ export const array: Program = {
   },
 };
 
-export const hash: Program = {
+export const hash: BenchProgram = {
   name: `hash, ${TIMES} lookups and adds`,
   asm: lookups("r1 = *(u64 *)(r0 +0)\n  r1 += 1\n  *(u64 *)(r0 +0) = r1"),
   map: shape("hash"),

@@ -1,7 +1,7 @@
-import type { Options } from "../domain/compiler/compile.ts";
+import type { CompileOptions } from "../domain/compiler/compile.ts";
 import { Machine } from "../domain/runtime/machine.ts";
 import { type Engine, native, type Runnable, service } from "./exec_engines.ts";
-import type { Program } from "./exec_program.ts";
+import type { BenchProgram } from "./exec_program.ts";
 import { programs } from "./exec_programs.ts";
 
 /** How fast programs run: every engine once a round, all of them on the same work. */
@@ -12,7 +12,7 @@ export const EXACT = "service, every access checked";
 /** Engine -> ns of a run, round by round; a text says why there is none. */
 export type Speeds = Record<string, number[] | string>;
 
-const Checked = Machine as new (options?: Options) => Machine;
+const Checked = Machine as new (options?: CompileOptions) => Machine;
 
 const ROUNDS = 11;
 /** Rounds that are not counted: V8 compiles again what runs long. */
@@ -21,7 +21,7 @@ const WARM_UP = 2;
 const TAKES = 5;
 const MEASURED = 3;
 
-interface Contender extends Runnable {
+interface SpeedContender extends Runnable {
   name: string;
   times: number;
   measured: number[];
@@ -34,23 +34,26 @@ async function often({ run }: Runnable): Promise<number> {
 }
 
 /** @throws unless all return the same. */
-async function compare(program: Program, contenders: readonly Contender[]): Promise<void> {
+async function compare(
+  program: BenchProgram,
+  contenders: readonly SpeedContender[],
+): Promise<void> {
   const answers = await Promise.all(contenders.map(async ({ first }) => first()));
   if (new Set(answers).size === 1) return;
   const told = contenders.map(({ name }, i) => `${name}: ${answers[i]}`);
   throw new Error(`${program.name} returns ${told.join(", ")}`);
 }
 
-async function best({ run, again, times }: Contender): Promise<number> {
+async function best({ run, again, times }: SpeedContender): Promise<number> {
   await again?.();
   let least = Number.POSITIVE_INFINITY;
   for (let i = 0; i < TAKES; i++) least = Math.min(least, await run(times));
   return least;
 }
 
-async function race(program: Program, engines: readonly Engine[]): Promise<Speeds> {
+async function race(program: BenchProgram, engines: readonly Engine[]): Promise<Speeds> {
   const speeds: Speeds = {};
-  const contenders: Contender[] = [];
+  const contenders: SpeedContender[] = [];
   for (const { name, missing, open } of engines) {
     const opened = missing ?? (await open(program));
     const measured: number[] = [];

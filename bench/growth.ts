@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Args, fillUp, usec } from "./direct.ts";
-import { type HttpRequest, median, rounds, type Sample, wrk } from "./load.ts";
-import { type Process, stop } from "./processes.ts";
+import { type DirectArgs, fillUp, usec } from "./direct.ts";
+import { type HttpRequest, type LoadSample, median, rounds, wrk } from "./load.ts";
+import { type BenchProcess, stop } from "./processes.ts";
 import { type RedisServer, startRedis } from "./redis_servers.ts";
 import { ask, newSession, startService } from "./world.ts";
 
@@ -17,11 +17,11 @@ const ROUNDS = 7;
 const HTTP_ROUNDS = 3;
 const CALLS = 3000;
 
-interface Place {
+interface GrowthPlace {
   n: number;
   namespace: string;
   redis: RedisServer;
-  service: Process;
+  service: BenchProcess;
   token: string;
   fd: number;
 }
@@ -30,7 +30,7 @@ export interface Growth {
   /** Command -> usec per call by Redis' own count, each size's rounds. */
   redis: Record<string, number[][]>;
   /** Operation -> samples of each size. */
-  http: Record<string, Sample[][]>;
+  http: Record<string, LoadSample[][]>;
   /** MB that Redis held at the largest size. */
   memory: number;
 }
@@ -44,7 +44,7 @@ function keyOf(i: number): Buffer {
 const json = JSON.stringify;
 
 /** One of each by the service's own commands, the rest as copies of it. */
-async function fill(place: Omit<Place, "fd">): Promise<number> {
+async function fill(place: Omit<GrowthPlace, "fd">): Promise<number> {
   const { n, service, token } = place;
   const map = { map_type: "hash", key_size: 4, value_size: 8, max_entries: 2 * n };
   const made = JSON.parse(await ask(service.base, token, "POST", "/v1/maps", json(map)));
@@ -67,7 +67,7 @@ async function fill(place: Omit<Place, "fd">): Promise<number> {
 }
 
 /** @throws unless the service reads what was filled in, as its own. */
-async function check({ n, service, token, fd }: Place): Promise<void> {
+async function check({ n, service, token, fd }: GrowthPlace): Promise<void> {
   const get = async (path: string) => JSON.parse(await ask(service.base, token, "GET", path));
   const last = n - 1;
   const { value } = await get(`/v1/fds/${fd}/elements/${keyOf(last).toString("hex")}`);
@@ -81,7 +81,7 @@ async function check({ n, service, token, fd }: Place): Promise<void> {
     throw new Error(`the filled namespace of ${n} is not right`);
 }
 
-async function build(n: number): Promise<Place> {
+async function build(n: number): Promise<GrowthPlace> {
   const redis = await startRedis(`growth-${n}`);
   const service = await startService(redis);
   const token = await newSession(service.base, NAMESPACE);
@@ -94,11 +94,12 @@ async function build(n: number): Promise<Place> {
 let fresh = 0;
 
 /** Each command over and over; what one opens or pins the next one closes or unlinks. */
-async function round(place: Place): Promise<Record<string, number>> {
+async function round(place: GrowthPlace): Promise<Record<string, number>> {
   const { n, fd } = place;
   const random = () => Math.floor(Math.random() * n);
   const base = ++fresh;
-  const of = (command: string, argsOf: (i: number) => Args) => usec(place, command, CALLS, argsOf);
+  const of = (command: string, argsOf: (i: number) => DirectArgs) =>
+    usec(place, command, CALLS, argsOf);
   const lookup = await of("map_lookup_elem", () => [fd, keyOf(random()), 0, "", 0]);
   const pin = await of("obj_pin", (i) => [`/d/n${base}-${i}`, fd, 0]);
   const unlink = await of("unlink", (i) => [`/d/n${base}-${i}`]);
@@ -122,7 +123,7 @@ function httpRequests(fd: number): Record<string, HttpRequest[]> {
   };
 }
 
-async function overHttp(places: Place[]): Promise<Growth["http"]> {
+async function overHttp(places: GrowthPlace[]): Promise<Growth["http"]> {
   const http: Growth["http"] = {};
   for (const name of Object.keys(httpRequests(0))) {
     const contenders = places.map((place) => {
@@ -138,7 +139,7 @@ async function overHttp(places: Place[]): Promise<Growth["http"]> {
 }
 
 export async function growth(say: (line: string) => void): Promise<Growth> {
-  const places: Place[] = [];
+  const places: GrowthPlace[] = [];
   try {
     for (const n of SIZES) {
       say(`filling a namespace with ${n} elements, pins and sessions`);

@@ -1,8 +1,8 @@
-import type { Step } from "./bare.ts";
+import type { BareStep } from "./bare.ts";
 import { head } from "./direct.ts";
-import { CONNECTIONS, redisBenchmark, rounds, type Sample, wrk, wrkScript } from "./load.ts";
-import { furnish, KEY, type Operation, operations, VALUE } from "./operations.ts";
-import { type Process, stop } from "./processes.ts";
+import { CONNECTIONS, type LoadSample, redisBenchmark, rounds, wrk, wrkScript } from "./load.ts";
+import { type BenchOperation, furnish, KEY, operations, VALUE } from "./operations.ts";
+import { type BenchProcess, stop } from "./processes.ts";
 import { type RedisServer, startRedis } from "./redis_servers.ts";
 import { callerOf, newSession, startBare, startService, startWebdis } from "./world.ts";
 
@@ -18,7 +18,7 @@ const NAMESPACE = "bench";
 const BENCHMARK_REQUESTS = { 1: 15_000, 16: 30_000 };
 
 /** Contender -> rounds. */
-export type Results = Record<string, Sample[]>;
+export type Results = Record<string, LoadSample[]>;
 
 export interface Http {
   redisVersion: string;
@@ -34,18 +34,18 @@ export interface Http {
 const FULL = { quick: false, elements: 4, others: 5, warmUp: 2 };
 const QUICK = { quick: true, elements: 3, others: 3, warmUp: 1 };
 
-interface World {
+interface HttpWorld {
   redis: RedisServer;
-  service: Process;
-  bare: Process;
+  service: BenchProcess;
+  bare: BenchProcess;
   /** Undefined when it does not start, and in a quick run. */
-  workers: Process | undefined;
-  webdis: Process | undefined;
+  workers: BenchProcess | undefined;
+  webdis: BenchProcess | undefined;
   token: string;
-  list: Operation[];
+  list: BenchOperation[];
 }
 
-async function begin(quick: boolean): Promise<World> {
+async function begin(quick: boolean): Promise<HttpWorld> {
   const redis = await startRedis("http");
   const service = await startService(redis);
   const workers = quick
@@ -55,28 +55,28 @@ async function begin(quick: boolean): Promise<World> {
   const fd = await furnish(service.base, token);
   const list = await operations(service.base, token, fd);
   const { sid, hash } = callerOf(token);
-  const steps: Step[] = list.flatMap((operation) => operation.steps);
+  const steps: BareStep[] = list.flatMap((operation) => operation.steps);
   const bare = await startBare({ redis: redis.url, namespace: NAMESPACE, sid, hash, steps });
   const webdis = quick ? undefined : await startWebdis(redis);
   return { redis, service, workers, bare, webdis, token, list };
 }
 
-function load({ redis, token }: World, to: Process) {
+function load({ redis, token }: HttpWorld, to: BenchProcess) {
   return { base: to.base, token, seconds: 1, watched: { server: to.pid, redis: redis.pid } };
 }
 
-const http = (world: World, to: Process, { requests }: Operation) => {
+const http = (world: HttpWorld, to: BenchProcess, { requests }: BenchOperation) => {
   return () => wrk({ ...load(world, to), requests });
 };
 
 /** The service and the bare handler. */
-const both = (world: World, operation: Operation) => ({
+const both = (world: HttpWorld, operation: BenchOperation) => ({
   [SERVICE]: http(world, world.service, operation),
   [BARE]: http(world, world.bare, operation),
 });
 
 /** FCALL with the arguments that the service sends. */
-function fcall({ redis, token }: World, { steps }: Operation) {
+function fcall({ redis, token }: HttpWorld, { steps }: BenchOperation) {
   const [{ command, args } = { command: "", args: [] }] = steps;
   const first = head({ token, namespace: NAMESPACE }, command) as (string | number)[];
   const words = ["fcall", ...first, ...args];
@@ -89,7 +89,10 @@ function fcall({ redis, token }: World, { steps }: Operation) {
 }
 
 /** Contenders beside the service and the bare handler. */
-function further(world: World, operation: Operation): Record<string, () => Promise<Sample>> {
+function further(
+  world: HttpWorld,
+  operation: BenchOperation,
+): Record<string, () => Promise<LoadSample>> {
   const { workers, webdis } = world;
   const direct = fcall(world, operation);
   const path = operation.name === "lookup" ? `/GET/${KEY}` : `/SET/${KEY}/${VALUE}`;
@@ -104,16 +107,16 @@ function further(world: World, operation: Operation): Record<string, () => Promi
   };
 }
 
-function pipelined(world: World): Promise<Results> {
+function pipelined(world: HttpWorld): Promise<Results> {
   const path = world.list.find(({ name }) => name === "lookup")?.requests[0]?.path ?? "";
-  const of = (to: Process) => () => {
+  const of = (to: BenchProcess) => () => {
     const args = [world.token, path, DEPTH];
     return wrkScript("pipelined.lua", { ...load(world, to), connections: CONNECTIONS, args });
   };
   return rounds(FULL.elements, { [SERVICE]: of(world.service), [BARE]: of(world.bare) });
 }
 
-async function end({ redis, service, workers, bare, webdis }: World): Promise<void> {
+async function end({ redis, service, workers, bare, webdis }: HttpWorld): Promise<void> {
   for (const one of [service, workers, bare, webdis]) if (one) await stop(one);
   await redis.stop();
 }

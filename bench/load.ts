@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 
 /** Load on loopback by wrk or redis-benchmark, and what it cost each process in CPU time. */
 
-export interface Sample {
+export interface LoadSample {
   /** Requests a second. */
   rate: number;
   p50: number;
@@ -23,7 +23,7 @@ export interface HttpRequest {
 /** Name -> a process of the thing measured. */
 export type Watched = Record<string, number>;
 
-export interface Load {
+export interface HttpLoad {
   base: string;
   /** One, or several with commas between them, which take turns. */
   token: string;
@@ -80,7 +80,7 @@ export interface Scripted {
   watched: Watched;
 }
 
-export function wrk(load: Load): Promise<Sample> {
+export function wrk(load: HttpLoad): Promise<LoadSample> {
   const [first, second = { method: "", path: "" }] = load.requests;
   if (!first) throw new Error("nothing to ask");
   seed += 1;
@@ -94,7 +94,7 @@ export function wrk(load: Load): Promise<Sample> {
 const LUA_PATH = join(import.meta.dirname, "?.lua");
 
 /** @throws when any answer was not a success: a bench must not measure refusals. */
-export async function wrkScript(script: string, load: Scripted): Promise<Sample> {
+export async function wrkScript(script: string, load: Scripted): Promise<LoadSample> {
   const { base, seconds, connections, watched } = load;
   const file = join(import.meta.dirname, script);
   const args = ["-t1", `-c${connections}`, `-d${seconds}s`, "-s", file, base, "--"];
@@ -115,7 +115,7 @@ export async function redisBenchmark(
   socket: string,
   command: (string | number)[],
   options: { requests: number; pipeline: number; keyspace?: number; watched: Watched },
-): Promise<Sample> {
+): Promise<LoadSample> {
   const { requests, pipeline, keyspace, watched } = options;
   const args = ["-s", socket, "-c", CONNECTIONS, "-P", pipeline, "-n", requests, "--csv"];
   if (keyspace !== undefined) args.push("-r", keyspace);
@@ -138,8 +138,8 @@ export function median(values: number[]): number {
   return sorted.length % 2 === 1 ? high : ((sorted[half - 1] ?? high) + high) / 2;
 }
 
-export function medianSample(samples: Sample[]): Sample {
-  const of = (pick: (sample: Sample) => number) => median(samples.map(pick));
+export function medianSample(samples: LoadSample[]): LoadSample {
+  const of = (pick: (sample: LoadSample) => number) => median(samples.map(pick));
   const names = Object.keys(samples[0]?.cpu ?? {});
   return {
     rate: of((s) => s.rate),
@@ -155,11 +155,11 @@ const WARM_UP = 2;
 /** Alternating rounds: every contender once a round, so that a noisy moment hits all alike. */
 export async function rounds(
   count: number,
-  contenders: Record<string, () => Promise<Sample>>,
+  contenders: Record<string, () => Promise<LoadSample>>,
   warmUp = WARM_UP,
-): Promise<Record<string, Sample[]>> {
+): Promise<Record<string, LoadSample[]>> {
   const names = Object.keys(contenders);
-  const results = Object.fromEntries(names.map((name): [string, Sample[]] => [name, []]));
+  const results = Object.fromEntries(names.map((name): [string, LoadSample[]] => [name, []]));
   for (let round = -warmUp; round < count; round++) {
     for (const [name, measure] of Object.entries(contenders)) {
       const sample = await measure();

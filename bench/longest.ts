@@ -1,7 +1,7 @@
 import { PAGE_INSNS, STEP_PAGES } from "../domain/redis/records.ts";
-import type { Value } from "../domain/redis/script.ts";
+import type { RedisValue } from "../domain/redis/script.ts";
 import { begin, type Contender, good, library, ROOT } from "./contenders.ts";
-import type { Args } from "./direct.ts";
+import type { DirectArgs } from "./direct.ts";
 
 /**
  * The longest calls that the limits allow, in usec by Redis' own count: while a call runs, Redis does
@@ -29,10 +29,10 @@ const LRU_ENTRIES = 600;
 /** As many nodes as the kernel makes free at once: so many updates are one or more whole turns. */
 const REFILL = 128;
 
-type Call = (command: string, ...args: Args) => Promise<void>;
+type LongestCall = (command: string, ...args: DirectArgs) => Promise<void>;
 
 interface Bench {
-  call: Call;
+  call: LongestCall;
   /** Makes a map and returns its fd. */
   map(type: string, key: number, value: number, entries: number, flags?: number): Promise<number>;
   /** Repeats something; returns the calls of each repetition. */
@@ -43,7 +43,7 @@ type LogEntry = [id: number, time: number, usec: number, words: string[]];
 
 function benchOf({ redis, send }: Contender): Bench {
   const { client } = redis;
-  const call: Call = async (command, ...args) => void (await good(send(command, args)));
+  const call: LongestCall = async (command, ...args) => void (await good(send(command, args)));
   return {
     call,
     map: async (type, key, value, entries, flags = 0) => {
@@ -79,7 +79,7 @@ function longProgram() {
 /** It is sent and read in steps, as domain/commands/prog.ts and domain/commands/run.ts do. */
 async function program({ call, repeat }: Bench, { redis, send }: Contender): Promise<Longest[]> {
   const { pages, attr, verdict } = longProgram();
-  const loaded: Value[][] = [];
+  const loaded: RedisValue[][] = [];
   const loading = await repeat(async () => {
     await call("prog_admit", attr, INSNS);
     await call("prog_resolve", attr, INSNS, verdict);

@@ -1,20 +1,20 @@
-import type { Step } from "./bare.ts";
+import type { BareStep } from "./bare.ts";
 import type { HttpRequest } from "./load.ts";
 import { ask, tell } from "./world.ts";
 
 /** The operations measured: how they are asked over HTTP, and which command of the library each is. */
 
-export interface Operation {
+export interface BenchOperation {
   name: string;
   requests: HttpRequest[];
   /** What the bare handler runs and answers for them. */
-  steps: Step[];
+  steps: BareStep[];
 }
 
-type Args = (string | number)[];
-interface Shape extends HttpRequest {
+type OperationArgs = (string | number)[];
+interface RequestShape extends HttpRequest {
   command: string;
-  args: Args;
+  args: OperationArgs;
   status: number;
 }
 
@@ -28,17 +28,17 @@ const post = (
   path: string,
   body: object | undefined,
   command: string,
-  args: Args,
+  args: OperationArgs,
   status: number,
 ) => ({ method: "POST", path, ...(body && { body: JSON.stringify(body) }), command, args, status });
-const get = (path: string, command: string, args: Args) => ({
+const get = (path: string, command: string, args: OperationArgs) => ({
   method: "GET",
   path,
   command,
   args,
   status: 200,
 });
-const put = (path: string, body: object, command: string, args: Args, status: number) => ({
+const put = (path: string, body: object, command: string, args: OperationArgs, status: number) => ({
   method: "PUT",
   path,
   body: JSON.stringify(body),
@@ -46,7 +46,7 @@ const put = (path: string, body: object, command: string, args: Args, status: nu
   args,
   status,
 });
-const del = (path: string, command: string, args: Args) => ({
+const del = (path: string, command: string, args: OperationArgs) => ({
   method: "DELETE",
   path,
   command,
@@ -58,7 +58,7 @@ const del = (path: string, command: string, args: Args) => ({
 const TELLING = { etag: '"{hex}"', "bpf-map-revision": "{revision}" };
 
 /** Name -> requests. `{fd}` and `{n}` come last in a path: the bare handler takes them from there. */
-function shapes(fd: number): Record<string, Shape[]> {
+function shapes(fd: number): Record<string, RequestShape[]> {
   const element = `/v1/fds/${fd}/elements/${hex(KEY)}`;
   const value = { value: hex(VALUE) };
   const mapArgs = ["hash", 4, 8, 1000, 0, "", "0", "", "", ""];
@@ -97,11 +97,15 @@ export async function furnish(base: string, token: string): Promise<number> {
 }
 
 /** Each asked once of the service: what it answers is what the bare handler answers. */
-export async function operations(base: string, token: string, fd: number): Promise<Operation[]> {
-  const list: Operation[] = [];
+export async function operations(
+  base: string,
+  token: string,
+  fd: number,
+): Promise<BenchOperation[]> {
+  const list: BenchOperation[] = [];
   for (const [name, requests] of Object.entries(shapes(fd))) {
     let opened = "";
-    const steps: Step[] = [];
+    const steps: BareStep[] = [];
     for (const { method, path, body, command, args, status } of requests) {
       const prefix = path.replace(/\{\w+\}$/, "");
       const asked = path.replace("{fd}", opened).replace("{n}", "0");

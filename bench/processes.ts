@@ -7,7 +7,7 @@ import { join } from "node:path";
 
 /** Processes that the bench starts. It ends them all, and removes its temporary folder. */
 
-export interface Process {
+export interface BenchProcess {
   base: string;
   pid: number;
 }
@@ -55,7 +55,7 @@ export async function stop({ pid }: { pid: number }): Promise<void> {
 }
 
 /** @throws when it says no address in time; then it is ended. */
-export function greeted(child: ChildProcess): Promise<Process> {
+export function greeted(child: ChildProcess): Promise<BenchProcess> {
   const { pid = 0 } = child;
   return new Promise((resolve, reject) => {
     const fail = (why: string) => {

@@ -15,7 +15,7 @@ export interface RedisServer {
   stop(): Promise<void>;
 }
 
-interface Options {
+interface ServerOptions {
   /** Of a TCP port of loopback, which it has beside its unix socket. */
   port?: number;
   settings?: string[];
@@ -24,7 +24,7 @@ interface Options {
 /** Nothing is written to disk: that would measure the disk. */
 export async function startRedis(
   name: string,
-  { port = 0, settings = [] }: Options = {},
+  { port = 0, settings = [] }: ServerOptions = {},
 ): Promise<RedisServer> {
   const binary =
     spawnSync("which", ["redis-server"]).status === 0 ? "redis-server" : "valkey-server";

@@ -1,4 +1,4 @@
-import { type Calls, callRatio, HAND, HAND_PACKED, LIBRARY, SCRIPT } from "./calls.ts";
+import { type CallTimes, callRatio, HAND, HAND_PACKED, LIBRARY, SCRIPT } from "./calls.ts";
 import { EVALSHA_COMMIT } from "./history.ts";
 import { median } from "./load.ts";
 import { type Longest, type LongestCalls, longestCall } from "./longest.ts";
@@ -15,7 +15,7 @@ const LONGEST_TARGET = 5000;
 
 const least = (values: number[]) => Math.min(...values);
 
-function callTargets(calls: Calls): string[] {
+function callTargets(calls: CallTimes): string[] {
   const hand = (op: string) => callRatio(calls, op, LIBRARY, HAND);
   const before = (op: string) => callRatio(calls, op, LIBRARY, SCRIPT);
   const byHand = (op: string) => `Redis usec per ${op} / ${HAND}`;
@@ -28,7 +28,7 @@ function callTargets(calls: Calls): string[] {
   ];
 }
 
-function callTable(calls: Calls): string[] {
+function callTable(calls: CallTimes): string[] {
   const others = [SCRIPT, HAND, HAND_PACKED].filter((name) => calls[name]);
   const cell = (operation: string, name: string) => {
     const values = calls[name]?.[operation];
@@ -49,7 +49,7 @@ function longestTable({ limited, others }: LongestCalls): string[] {
   return [...head("usec", "minimum", "median"), ...lines(limited), ...lines(others), ""];
 }
 
-export function callsChapter(calls: Calls): Chapter {
+export function callsChapter(calls: CallTimes): Chapter {
   return {
     targets: callTargets(calls),
     sections: [

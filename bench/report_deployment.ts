@@ -2,7 +2,7 @@ import { CLUSTER, type Clusters, NAMESPACES, SINGLE } from "./cluster.ts";
 import { COUNTING, EMPTY } from "./exec_http.ts";
 import { EVALSHA_COMMIT } from "./history.ts";
 import { type Results, SERVICE } from "./http.ts";
-import { median, medianSample, type Sample } from "./load.ts";
+import { type LoadSample, median, medianSample } from "./load.ts";
 import { BEFORE, NOW, STARTS, type Startup } from "./startup.ts";
 import { atMost, type Chapter, digits, head, ratio, row } from "./table.ts";
 
@@ -13,21 +13,21 @@ const CLUSTER_TARGET = 1.15;
 const STARTUP_TARGET = 1.05;
 
 const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
-const all = ({ cpu }: Sample) => sum(Object.values(cpu));
-const server = ({ cpu }: Sample) => cpu.server ?? Number.NaN;
-const servers = (sample: Sample) => all(sample) - server(sample);
+const all = ({ cpu }: LoadSample) => sum(Object.values(cpu));
+const server = ({ cpu }: LoadSample) => cpu.server ?? Number.NaN;
+const servers = (sample: LoadSample) => all(sample) - server(sample);
 
-function clusterRatio(results: Results, pick: (sample: Sample) => number): number {
+function clusterRatio(results: Results, pick: (sample: LoadSample) => number): number {
   return ratio(results[CLUSTER] ?? [], results[SINGLE] ?? [], pick);
 }
 
 function clusterTable(measured: Clusters): string[] {
   const lines = Object.entries(measured).map(([operation, results]) => {
-    const cell = (pick: (sample: Sample) => number) => {
+    const cell = (pick: (sample: LoadSample) => number) => {
       const of = (name: string) => digits(median((results[name] ?? []).map(pick)));
       return `x${digits(clusterRatio(results, pick))} (${of(CLUSTER)} / ${of(SINGLE)})`;
     };
-    return row(operation, ...[all, server, servers, (s: Sample) => s.rate].map(cell));
+    return row(operation, ...[all, server, servers, (s: LoadSample) => s.rate].map(cell));
   });
   const columns = ["CPU µs", "of the service", "of Redis", "requests/s"];
   return [...head(`${CLUSTER} / ${SINGLE}`, ...columns), ...lines, ""];

@@ -2,9 +2,9 @@ import type { Exec } from "./exec.ts";
 import { NATIVE } from "./exec_engines.ts";
 import { EMPTY, LOOKUP } from "./exec_http.ts";
 import { KERNEL, UBPF } from "./exec_jits.ts";
-import type { Load } from "./exec_load.ts";
+import type { LoadTimes } from "./exec_load.ts";
 import { EXACT, FACTS, type Speeds } from "./exec_speed.ts";
-import { median, medianSample, type Sample } from "./load.ts";
+import { type LoadSample, median, medianSample } from "./load.ts";
 import { atLeast, atMost, type Chapter, digits, head, ratio, row } from "./table.ts";
 
 /** The part of bench/RESULTS.md on programs that run. */
@@ -13,7 +13,7 @@ const JIT_TARGET = 3;
 const LOAD_TARGET = 1000;
 const HTTP_TARGET = 0.7;
 
-const rate = (sample: Sample) => sample.rate;
+const rate = (sample: LoadSample) => sample.rate;
 
 /** Of a program: each round's ns to those of another engine in that round; none when one did not run. */
 function ratios(speeds: Speeds, of: string, to: string): number[] {
@@ -31,9 +31,9 @@ function jitTargets({ speeds }: Exec): string[] {
   });
 }
 
-const perHundred = ({ all, insns }: Load): number => (100 * all) / Math.max(insns, 100);
+const perHundred = ({ all, insns }: LoadTimes): number => (100 * all) / Math.max(insns, 100);
 
-function loadTarget(load: Load): string {
+function loadTarget(load: LoadTimes): string {
   const figure = perHundred(load);
   const what = `µs per 100 instructions, loading ${load.insns}`;
   const verdict = figure < LOAD_TARGET ? "met" : "missed";

@@ -1,12 +1,12 @@
 import { type Growth, growthRatio, SIZES } from "./growth.ts";
-import { median, type Sample } from "./load.ts";
+import { type LoadSample, median } from "./load.ts";
 import { atMost, type Chapter, digits, head, power, row } from "./table.ts";
 
 /** The part of bench/RESULTS.md on how cost grows with a namespace. */
 
 const GROWTH_TARGET = 1.25;
 
-const server = (sample: Sample) => sample.cpu.server ?? Number.NaN;
+const server = (sample: LoadSample) => sample.cpu.server ?? Number.NaN;
 
 function growthTable({ redis, http }: Growth): string[] {
   const columns = SIZES.flatMap((n, at) =>
@@ -20,7 +20,7 @@ function growthTable({ redis, http }: Growth): string[] {
         return at === 0 ? [value] : [value, `x${growthRatio(sizes, at).toFixed(2)}`];
       }),
     );
-  const pick = (sizes: Sample[][], of: (sample: Sample) => number) =>
+  const pick = (sizes: LoadSample[][], of: (sample: LoadSample) => number) =>
     sizes.map((samples) => samples.map(of));
   return [
     ...head("Redis, usec per call", ...columns),

@@ -1,5 +1,5 @@
 import { BARE, DEPTH, type Http, type Results, SERVICE, WORKERS } from "./http.ts";
-import { medianSample, type Sample } from "./load.ts";
+import { type LoadSample, medianSample } from "./load.ts";
 import { atMost, type Chapter, digits, head, ratio, row } from "./table.ts";
 
 /** The part of bench/RESULTS.md on operations over HTTP beside the bare handler. */
@@ -7,15 +7,16 @@ import { atMost, type Chapter, digits, head, ratio, row } from "./table.ts";
 const ELEMENT_TARGET = 1.35;
 const OTHER_TARGET = 2.2;
 
-const server = (sample: Sample) => sample.cpu.server ?? Number.NaN;
-const redis = (sample: Sample) => sample.cpu.redis ?? Number.NaN;
+const server = (sample: LoadSample) => sample.cpu.server ?? Number.NaN;
+const redis = (sample: LoadSample) => sample.cpu.redis ?? Number.NaN;
 const cpuRatio = (results: Results) => ratio(results[SERVICE] ?? [], results[BARE] ?? [], server);
 
 function elementTable(name: string, results: Results): string[] {
   const bare = results[BARE] ?? [];
   const lines = Object.entries(results).map(([contender, samples]) => {
     const { rate, p50, p99, cpu } = medianSample(samples);
-    const times = (pick: (sample: Sample) => number) => `x${digits(ratio(samples, bare, pick))}`;
+    const times = (pick: (sample: LoadSample) => number) =>
+      `x${digits(ratio(samples, bare, pick))}`;
     return row(
       contender,
       `${times((s) => s.rate)} (${digits(rate)})`,
@@ -35,7 +36,7 @@ function otherTable(others: Record<string, Results>): string[] {
   const lines = Object.entries(others).map(([name, results]) => {
     const service = results[SERVICE] ?? [];
     const bare = results[BARE] ?? [];
-    const of = (pick: (sample: Sample) => number) => `x${digits(ratio(service, bare, pick))}`;
+    const of = (pick: (sample: LoadSample) => number) => `x${digits(ratio(service, bare, pick))}`;
     const { cpu } = medianSample(service);
     return row(
       name,
@@ -54,9 +55,9 @@ function otherTable(others: Record<string, Results>): string[] {
 function pipelinedSection(results: Results): string[] {
   const bare = results[BARE] ?? [];
   const lines = Object.entries(results).map(([contender, samples]) => {
-    const cell = (pick: (sample: Sample) => number) =>
+    const cell = (pick: (sample: LoadSample) => number) =>
       `x${digits(ratio(samples, bare, pick))} (${digits(pick(medianSample(samples)))})`;
-    return row(contender, ...[(s: Sample) => s.rate, server, redis].map(cell));
+    return row(contender, ...[(s: LoadSample) => s.rate, server, redis].map(cell));
   });
   const columns = ["requests/s", "its CPU µs/request", "Redis CPU µs/request"];
   return [

@@ -1,6 +1,6 @@
 import { BATCH_CONNECTIONS, BATCHES, type Batches, OPERATIONS, PIPELINED } from "./batches.ts";
 import { growthRatio } from "./growth.ts";
-import { median, medianSample, type Sample } from "./load.ts";
+import { type LoadSample, median, medianSample } from "./load.ts";
 import { atLeast, atMost, type Chapter, digits, head, power, ratio, row } from "./table.ts";
 import { CAPACITIES, PREFIXES, type Types } from "./types.ts";
 
@@ -12,8 +12,8 @@ const LRU_TARGET = 1.5;
 /** What the target of batches is held against: octets are what big batches are sent in. */
 const BEST = "octets";
 
-const rate = (sample: Sample) => sample.rate;
-const cpu = (sample: Sample) => (sample.cpu.server ?? 0) + (sample.cpu.redis ?? 0);
+const rate = (sample: LoadSample) => sample.rate;
+const cpu = (sample: LoadSample) => (sample.cpu.server ?? 0) + (sample.cpu.redis ?? 0);
 
 function batchTargets(batches: Batches): string[] {
   return Object.entries(batches).flatMap(([operation, sizes]) =>
@@ -74,7 +74,7 @@ const columns = (sizes: number[]) =>
   sizes.flatMap((n, at) => (at === 0 ? [power(n)] : [power(n), `${power(n)} ratio`]));
 
 function typeTables({ lpm, lru, hash }: Types): string[] {
-  const pick = (of: (sample: Sample) => number) => lpm.http.map((samples) => samples.map(of));
+  const pick = (of: (sample: LoadSample) => number) => lpm.http.map((samples) => samples.map(of));
   return [
     ...head("LPM lookup, by prefixes", ...columns(PREFIXES)),
     bySize("Redis, usec per call", lpm.calls),

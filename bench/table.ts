@@ -1,4 +1,4 @@
-import { median, type Sample } from "./load.ts";
+import { type LoadSample, median } from "./load.ts";
 
 /** Rows of Markdown, and the ratios in them: medians over rounds of the ratio within a round. */
 
@@ -30,6 +30,10 @@ export const atMost = (what: string, limit: number, figure: number) =>
 export const atLeast = (what: string, limit: number, figure: number) =>
   target(what, "at least", limit, figure, figure >= limit);
 
-export function ratio(of: Sample[], to: Sample[], pick: (sample: Sample) => number): number {
-  return median(of.map((sample, i) => pick(sample) / pick(to[i] as Sample)));
+export function ratio(
+  of: LoadSample[],
+  to: LoadSample[],
+  pick: (sample: LoadSample) => number,
+): number {
+  return median(of.map((sample, i) => pick(sample) / pick(to[i] as LoadSample)));
 }

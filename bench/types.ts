@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Direct, fillUp, usec } from "./direct.ts";
-import { rounds, type Sample, wrk } from "./load.ts";
-import { type Process, stop } from "./processes.ts";
+import { type LoadSample, rounds, wrk } from "./load.ts";
+import { type BenchProcess, stop } from "./processes.ts";
 import { startRedis } from "./redis_servers.ts";
 import { ask, newSession, startService } from "./world.ts";
 
@@ -20,18 +20,18 @@ export interface Types {
   lpm: {
     /** Usec per lookup by Redis' own count, each size's rounds. */
     calls: number[][];
-    http: Sample[][];
+    http: LoadSample[][];
   };
   /** Usec per update of a new key: full LRU hashes of each capacity, and a hash that has room. */
   lru: number[][];
   hash: number[];
 }
 
-interface Place extends Direct {
-  service: Process;
+interface TypePlace extends Direct {
+  service: BenchProcess;
 }
 
-interface Made {
+interface MadeMap {
   fd: number;
   id: number;
   n: number;
@@ -40,12 +40,12 @@ interface Made {
 const fillScript = readFileSync(join(import.meta.dirname, "fill.lua"), "utf8");
 const json = JSON.stringify;
 
-async function request(place: Place, method: string, path: string, body?: object) {
+async function request(place: TypePlace, method: string, path: string, body?: object) {
   const text = await ask(place.service.base, place.token, method, path, body && json(body));
   return text === "" ? {} : JSON.parse(text);
 }
 
-async function make(place: Place, n: number, attr: object): Promise<Made> {
+async function make(place: TypePlace, n: number, attr: object): Promise<MadeMap> {
   const map = { key_size: 8, value_size: VALUE.length, ...attr };
   return { ...(await request(place, "POST", "/v1/maps", map)), n };
 }
@@ -56,7 +56,7 @@ function expect(right: boolean, what: string): void {
 }
 
 /** Prefixes of IPv4, 8 to 32 bits long, and the default route, so that every address is found. */
-async function trie(place: Place, n: number): Promise<Made> {
+async function trie(place: TypePlace, n: number): Promise<MadeMap> {
   const made = await make(place, n, { map_type: "lpm_trie", map_flags: 1, max_entries: 2 * n });
   const path = `/v1/fds/${made.fd}`;
   await request(place, "PUT", `${path}/elements/u32:0+ip4:0.0.0.0`, { value: `str:${VALUE}` });
@@ -78,7 +78,7 @@ function address(): Buffer {
   return key;
 }
 
-async function overHttp(place: Place, tries: Made[]): Promise<Sample[][]> {
+async function overHttp(place: TypePlace, tries: MadeMap[]): Promise<LoadSample[][]> {
   const { service, redis, token } = place;
   const watched = { server: service.pid, redis: redis.pid };
   const load = { base: service.base, token, elements: 2 ** 32, seconds: 1, watched };
@@ -90,8 +90,8 @@ async function overHttp(place: Place, tries: Made[]): Promise<Sample[][]> {
   return tries.map(({ n }) => results[n] ?? []);
 }
 
-async function lpm(place: Place): Promise<Types["lpm"]> {
-  const tries: Made[] = [];
+async function lpm(place: TypePlace): Promise<Types["lpm"]> {
+  const tries: MadeMap[] = [];
   for (const n of PREFIXES) tries.push(await trie(place, n));
   const measured: number[][] = tries.map(() => []);
   for (let i = 0; i <= ROUNDS; i++) {
@@ -105,7 +105,7 @@ async function lpm(place: Place): Promise<Types["lpm"]> {
   return { calls: measured, http };
 }
 
-async function full(place: Place, n: number): Promise<Made> {
+async function full(place: TypePlace, n: number): Promise<MadeMap> {
   const made = await make(place, n, { map_type: "lru_hash", max_entries: n });
   await fillUp(place, fillScript, "recent", n, [made.id], 0);
   const path = `/v1/fds/${made.fd}`;
@@ -123,14 +123,18 @@ function newKey(): Buffer {
 }
 
 /** @throws unless it stays full, every update but the last few having evicted. */
-async function checkEvictions(place: Place, { fd, n }: Made, updates: number): Promise<void> {
+async function checkEvictions(
+  place: TypePlace,
+  { fd, n }: MadeMap,
+  updates: number,
+): Promise<void> {
   const { entries, evictions } = await request(place, "GET", `/v1/fds/${fd}`);
   expect(entries <= n && entries > n - 256, `entries of the LRU hash of ${n}: ${entries}`);
   expect(evictions >= updates - 256, `evictions of the LRU hash of ${n}: ${evictions}`);
 }
 
-async function lru(place: Place): Promise<Pick<Types, "lru" | "hash">> {
-  const maps: Made[] = [];
+async function lru(place: TypePlace): Promise<Pick<Types, "lru" | "hash">> {
+  const maps: MadeMap[] = [];
   for (const n of CAPACITIES) maps.push(await full(place, n));
   const room = { map_type: "hash", max_entries: 10 * CALLS * (ROUNDS + 1) };
   maps.push(await make(place, 0, room));

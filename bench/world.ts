@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Caller, Tokens } from "../domain/token.ts";
 import type { Bare } from "./bare.ts";
-import { folder, freePorts, greeted, type Process, START_MS, start } from "./processes.ts";
+import { type BenchProcess, folder, freePorts, greeted, START_MS, start } from "./processes.ts";
 import type { RedisServer } from "./redis_servers.ts";
 
 /** Services, bare handlers and webdis, and requests of the bench's own. */
@@ -22,19 +22,19 @@ interface ServiceOptions {
 export function startService(
   { url }: { url: string },
   { workers = 1, ...options }: ServiceOptions = {},
-): Promise<Process> {
+): Promise<BenchProcess> {
   const settings = { REDIS_URL: url, PORT: "0", TOKEN_SECRET: SECRET, LOG_LEVEL: "error" };
   const env = { ...settings, WORKERS: String(workers) };
   return greeted(start(process.execPath, [...nodeArgs, "api/server.ts"], { env, ...options }));
 }
 
-export function startBare(bare: Bare): Promise<Process> {
+export function startBare(bare: Bare): Promise<BenchProcess> {
   const env = { BARE: JSON.stringify(bare) };
   return greeted(start(process.execPath, [...nodeArgs, "bench/bare.ts"], { env }));
 }
 
 /** webdis on the same Redis by its unix socket, as many threads as the service has: one. */
-export async function startWebdis(redis: RedisServer): Promise<Process> {
+export async function startWebdis(redis: RedisServer): Promise<BenchProcess> {
   const [port = 0] = await freePorts(1);
   const file = join(folder, "webdis.json");
   const settings = {

@@ -8,9 +8,9 @@ import { ringCommands } from "./commands/ring.ts";
 import { runCommands } from "./commands/run.ts";
 import { sessionCommands } from "./commands/session.ts";
 import { elfCommands } from "./loader/elf_load.ts";
-import { type Begin, type Call, type Run, unrecorded } from "./redis/command.ts";
+import { type Call, type RunCommand, type RunFirstHalf, unrecorded } from "./redis/command.ts";
 import { connect } from "./redis/connection.ts";
-import { Wake } from "./redis/notifier.ts";
+import { Notifier } from "./redis/notifier.ts";
 import { Script } from "./redis/script.ts";
 import { Pool } from "./runtime/pool/pool.ts";
 import { Tokens } from "./token.ts";
@@ -25,7 +25,7 @@ import { Runner } from "./transaction/runner.ts";
 export type { Call } from "./redis/command.ts";
 
 /** What commands tell a sweeper: each a namespace. */
-export interface Hints {
+export interface KernelEvents {
   /** Freeing is left to go on with at once. */
   onWorkLeft(namespace: string): void;
   onSession(namespace: string): void;
@@ -64,10 +64,10 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
   const { deadline, cpus, threads, runLimit, budget, insns, complexity } = settings;
   const script = new Script(connect(url, deadline), deadline);
   const tokens = new Tokens(secret);
-  const hints: Hints = { onWorkLeft: () => {}, onSession: () => {} };
+  const hints: KernelEvents = { onWorkLeft: () => {}, onSession: () => {} };
   const pool = new Pool({ threads, timeLimit: runLimit });
 
-  const begin: Begin = (call: Call, command, ...args) => {
+  const begin: RunFirstHalf = (call: Call, command, ...args) => {
     const { namespace, sid, hash, record, fingerprint } = call;
     const who = [sid, hash, record, fingerprint] as const;
     return script.run(namespace, command, who, args, call.writes).then((answer) => {
@@ -75,7 +75,7 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
       return answer;
     });
   };
-  const run: Run = (...command) => begin(...command).then(({ values }) => values);
+  const run: RunCommand = (...command) => begin(...command).then(({ values }) => values);
 
   /** A sweeper's turn. `allowance`: ms that may pass until anybody's next one. */
   async function sweep(namespace: string, allowance: number) {
@@ -109,7 +109,7 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
     sweep,
     warm: () => pool.warm(),
     disconnect,
-    wake: new Wake(script.redis),
+    wake: new Notifier(script.redis),
     ...commands,
     ...elfCommands(commands, (call) => commands.sessionGet(unrecorded(call))),
   };

@@ -37,11 +37,11 @@ export function isErrno(name: string): name is ErrnoName {
 }
 
 /** What an errno comes with. `pointer` names the field when one is to blame. */
-export interface More {
+export interface ErrnoOptions {
   log?: string;
   pointer?: string;
   /** What the kernel tells beside an errno: a batch's count, and what it read until then. */
-  told?: Record<string, unknown>;
+  extensions?: Record<string, unknown>;
 }
 
 /** The last line of a verifier's log that is about the program, not about the check. */
@@ -55,14 +55,14 @@ export class Errno extends Error {
   readonly code: ErrnoName;
   readonly log: string | undefined;
   readonly pointer: string | undefined;
-  readonly told: Record<string, unknown> | undefined;
+  readonly extensions: Record<string, unknown> | undefined;
 
-  constructor(code: ErrnoName, detail: string, more: More = {}) {
+  constructor(code: ErrnoName, detail: string, more: ErrnoOptions = {}) {
     super(detail);
     this.code = code;
     this.log = more.log;
     this.pointer = more.pointer;
-    this.told = more.told;
+    this.extensions = more.extensions;
   }
 }
 

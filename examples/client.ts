@@ -1,19 +1,23 @@
 /** A client small enough to copy: a session is a process, its methods are bpf(2) commands and system calls. */
 
-export type MapInfo = { map_type: string; refcnt: number; usercnt: number; entries: number };
-export type ProgInfo = { refcnt: number };
+export type MapReply = { map_type: string; refcnt: number; usercnt: number; entries: number };
+export type ProgReply = { refcnt: number };
 /** Bytes as a typed literal ("u32:0"), or what the slot of a program array is to hold. */
-export type Value = string | { fd: number };
-export type Made = { fd: number; id: number };
+export type ElementReplyValue = string | { fd: number };
+export type CreatedReply = { fd: number; id: number };
 /** A map or a program of an object. */
-export type Part = Made & { name: string; reused?: true };
+export type Part = CreatedReply & { name: string; reused?: true };
 /** The context is that of a classifier, struct __sk_buff; programs are ids, in the order of the tail calls. */
-export type Run = { retval: number; ctx_out: { mark: number; cb: number[] }; programs: number[] };
-type Problem = { status: number; errno?: string; detail: string; reason?: string };
+export type TestRunReply = {
+  retval: number;
+  ctx_out: { mark: number; cb: number[] };
+  programs: number[];
+};
+type ProblemReply = { status: number; errno?: string; detail: string; reason?: string };
 
 export class BpfError extends Error {
-  readonly problem: Problem;
-  constructor(problem: Problem) {
+  readonly problem: ProblemReply;
+  constructor(problem: ProblemReply) {
     super(`${problem.errno ?? problem.status}: ${problem.detail}`);
     this.problem = problem;
   }
@@ -54,11 +58,11 @@ export function session(base: string, token: string) {
         object,
       ),
     run: (path: string, packet: Buffer) =>
-      call<Run>("POST", "/v1/run", { path, data_in: packet.toString("hex"), ctx_in: {} }),
-    mapCreate: (attr: object) => call<Made>("POST", "/v1/maps", attr),
-    open: (path: string) => call<Made>("POST", "/v1/fds", { path }),
+      call<TestRunReply>("POST", "/v1/run", { path, data_in: packet.toString("hex"), ctx_in: {} }),
+    mapCreate: (attr: object) => call<CreatedReply>("POST", "/v1/maps", attr),
+    open: (path: string) => call<CreatedReply>("POST", "/v1/fds", { path }),
     close: (fd: number) => call("DELETE", `/v1/fds/${fd}`),
-    update: (fd: number, key: string, value: Value) =>
+    update: (fd: number, key: string, value: ElementReplyValue) =>
       call("PUT", `/v1/fds/${fd}/elements/${key}`, { value }),
     lookup: <T>(fd: number, key: string) => element<T>(fd, key, ""),
     /** By the types of a map's keys and values. */
@@ -69,8 +73,12 @@ export function session(base: string, token: string) {
   };
 }
 
-export type Session = ReturnType<typeof session>;
-export async function newSession(base: string, asked: object, apiKey?: string): Promise<Session> {
+export type DemoSession = ReturnType<typeof session>;
+export async function newSession(
+  base: string,
+  asked: object,
+  apiKey?: string,
+): Promise<DemoSession> {
   const who = apiKey ? { "x-api-key": apiKey } : undefined;
   const { token } = await send<{ token: string }>("POST", `${base}/v1/sessions`, who ?? {}, asked);
   return session(base, token);

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { newSession, type Session } from "./client.ts";
+import { type DemoSession, newSession } from "./client.ts";
 import { Stage } from "./fixture.ts";
 import { startService } from "./own_service.ts";
 import { Claims } from "./report.ts";
@@ -21,7 +21,7 @@ interface Left {
   names: string[];
 }
 
-async function whatIsLeft(observer: Session): Promise<Left> {
+async function whatIsLeft(observer: DemoSession): Promise<Left> {
   const get = <T>(path: string) => observer.call<T>("GET", path);
   const { sessions } = await get<{ sessions: { label: string }[] }>("/v1/sessions");
   const { maps } = await get<{ maps: unknown[] }>("/v1/maps");
@@ -34,7 +34,7 @@ const isEmpty = ({ sessions, maps, progs, names }: Left) =>
   sessions.length === 1 && maps.length + progs.length + names.length === 0;
 
 /** @throws when somebody else is there: the demo ends all sessions of its namespace. */
-async function enter(url: string, namespace: string): Promise<Session> {
+async function enter(url: string, namespace: string): Promise<DemoSession> {
   const asked = { namespace, label: "observer" };
   const observer = await newSession(url, asked, process.env.BPF_API_KEY);
   if (isEmpty(await whatIsLeft(observer))) return observer;

@@ -1,14 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Child } from "./child.ts";
-import { BpfError, type MapInfo, type ProgInfo, type Session, session } from "./client.ts";
+import { BpfError, type DemoSession, type MapReply, type ProgReply, session } from "./client.ts";
 import type { Claims } from "./report.ts";
-import { FILTERS, type Ids, PACKETS, type Protocol, route } from "./tc.ts";
+import { FILTERS, PACKETS, type ProgramIds, type Protocol, route } from "./tc.ts";
 
 /** Where the scenes play: one namespace, the processes in it, and an observer that holds nothing. */
 
 const PATIENCE_MS = 30_000;
 
-const mapInWords = ({ refcnt, usercnt, map_type, entries }: MapInfo) =>
+const mapInWords = ({ refcnt, usercnt, map_type, entries }: MapReply) =>
   `refcnt ${refcnt}, usercnt ${usercnt}${map_type === "prog_array" ? `, filled ${entries}` : ""}`;
 
 /** `undefined` for an object that no longer exists. */
@@ -18,13 +18,13 @@ function unlessGone(error: unknown): undefined {
 }
 
 export class Stage {
-  readonly observer: Session;
+  readonly observer: DemoSession;
   readonly claims: Claims;
   readonly #env: Record<string, string>;
   readonly #children: Child[] = [];
   #cleared = false;
 
-  constructor(observer: Session, claims: Claims, url: string, namespace: string) {
+  constructor(observer: DemoSession, claims: Claims, url: string, namespace: string) {
     this.observer = observer;
     this.claims = claims;
     this.#env = { BPF_URL: url, BPF_NAMESPACE: namespace };
@@ -38,7 +38,7 @@ export class Stage {
   }
 
   /** Another process' session, known by its token. */
-  as(token: string): Session {
+  as(token: string): DemoSession {
     return session(this.#env.BPF_URL ?? "", token);
   }
 
@@ -50,13 +50,13 @@ export class Stage {
 
   /** @param counts of a map, as "refcnt 1, usercnt 1" with ", filled 1" for a program array, or "gone". */
   async map(name: string, id: number, counts: string): Promise<void> {
-    const info = await this.observer.call<MapInfo>("GET", `/v1/maps/${id}`).catch(unlessGone);
+    const info = await this.observer.call<MapReply>("GET", `/v1/maps/${id}`).catch(unlessGone);
     this.#same(name, info ? mapInWords(info) : "gone", counts);
   }
 
   /** @param counts of a program: "refcnt 1" or "gone". */
   async prog(name: string, id: number, counts: string): Promise<void> {
-    const info = await this.observer.call<ProgInfo>("GET", `/v1/progs/${id}`).catch(unlessGone);
+    const info = await this.observer.call<ProgReply>("GET", `/v1/progs/${id}`).catch(unlessGone);
     this.#same(name, info ? `refcnt ${info.refcnt}` : "gone", counts);
   }
 
@@ -69,7 +69,7 @@ export class Stage {
   }
 
   /** Sends a packet through ingress and claims where it goes, and what it gets there. */
-  async packet(ids: Ids, protocol: Protocol, goes: string, gets: number): Promise<void> {
+  async packet(ids: ProgramIds, protocol: Protocol, goes: string, gets: number): Promise<void> {
     const { retval, programs } = await this.observer.run(`${FILTERS}/ingress`, PACKETS[protocol]);
     const got = `${route(ids, programs)}, retval ${retval}`;
     this.#same(`${protocol} packet`, got, `${goes}, retval ${gets}`);

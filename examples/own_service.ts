@@ -7,14 +7,14 @@ import { createInterface } from "node:readline";
 
 /** A service of the demo's own, on a free port and a data folder that goes with it. */
 
-export interface Service {
+export interface OwnService {
   url: string;
   stop(): Promise<void>;
 }
 
 const ROOT = join(import.meta.dirname, "..");
 
-export async function startService(): Promise<Service> {
+export async function startService(): Promise<OwnService> {
   const data = mkdtempSync(join(tmpdir(), "bpf-demo-"));
   const { HOST: _host, API_KEYS_FILE: _keys, ...rest } = process.env;
   const child = spawn(process.execPath, ["--import", "tsx", "api/server.ts"], {

@@ -1,23 +1,23 @@
 import type { BpfError } from "./client.ts";
 import type { Stage } from "./fixture.ts";
 import { heading, say } from "./report.ts";
-import type { Ids } from "./tc.ts";
+import type { ProgramIds } from "./tc.ts";
 
 /**
  * Kernel commit b2197755b2, "bpf: add support for persistent maps/progs": what is pinned outlives the
  * process that made it.
  */
 
-interface Made {
+interface PinnedObjects {
   token: string;
   scratch: number;
-  ids: Ids;
+  ids: ProgramIds;
 }
 
-async function load(stage: Stage): Promise<Made> {
+async function load(stage: Stage): Promise<PinnedObjects> {
   heading("1. A loader posts two object files, pins what is in them, and dies");
   const loader = stage.start("loader");
-  const made = await loader.hear<Made>("made");
+  const made = await loader.hear<PinnedObjects>("made");
   const { maps } = made.ids;
   await stage.map("map_sh (fd, pin, 2 filters)", maps.map_sh, "refcnt 4, usercnt 2");
   await stage.map(
@@ -32,7 +32,7 @@ async function load(stage: Stage): Promise<Made> {
   return made;
 }
 
-async function expire(stage: Stage, { token, scratch, ids }: Made): Promise<void> {
+async function expire(stage: Stage, { token, scratch, ids }: PinnedObjects): Promise<void> {
   const died = Date.now();
   await stage.untilEnded("loader");
   const seconds = ((Date.now() - died) / 1000).toFixed(1);
@@ -53,7 +53,7 @@ async function expire(stage: Stage, { token, scratch, ids }: Made): Promise<void
   await stage.prog("allow (pin, slot)", ids.progs.allow, "refcnt 2");
 }
 
-export async function pinsOutliveTheirMaker(stage: Stage): Promise<Ids> {
+export async function pinsOutliveTheirMaker(stage: Stage): Promise<ProgramIds> {
   const made = await load(stage);
   await expire(stage, made);
   return made.ids;

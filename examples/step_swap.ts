@@ -3,12 +3,12 @@ import type { Stage } from "./fixture.ts";
 import { type Claims, heading, say } from "./report.ts";
 import {
   type Counter,
+  type ForwardOutcome,
   GLOBALS,
-  type Ids,
-  type Outcome,
   PACKETS,
+  type PacketCounts,
+  type ProgramIds,
   route,
-  type Tally,
   TC_ACT_OK,
   TC_ACT_SHOT,
   TORN,
@@ -22,7 +22,7 @@ const POLICIES = ["allow", "classify_1 > verdict_1", "classify_2 > verdict_2"];
 const CHAINS = `${GLOBALS}/chains`;
 
 /** Waits until packets of each worker go to this policy. */
-async function untilMet(ids: Ids, workers: Child[], policy: string): Promise<void> {
+async function untilMet(ids: ProgramIds, workers: Child[], policy: string): Promise<void> {
   for (const [i, worker] of workers.entries()) {
     const wanted = `${DIRECTIONS[i]} > ${policy}`;
     while (route(ids, await worker.hear<number[]>("met")) !== wanted);
@@ -31,16 +31,16 @@ async function untilMet(ids: Ids, workers: Child[], policy: string): Promise<voi
 }
 
 /** The second chain passes IPv4 only, everything else passes all. */
-function isRight({ protocol, retval, mark, stamp }: Outcome, generation: number): boolean {
+function isRight({ protocol, retval, mark, stamp }: ForwardOutcome, generation: number): boolean {
   const passes = generation < 2 || protocol === "ipv4";
   const verdict = passes ? TC_ACT_OK : TC_ACT_SHOT;
   return retval === verdict && mark === generation && stamp === generation;
 }
 
-const sum = (tallies: Tally[]) => tallies.reduce((all, { packets }) => all + packets, 0);
+const sum = (tallies: PacketCounts[]) => tallies.reduce((all, { packets }) => all + packets, 0);
 
 /** Claims that each policy had packets, each packet one policy, and what that gives. */
-export function judge(claims: Claims, ids: Ids, who: string, tallies: Tally[]): void {
+export function judge(claims: Claims, ids: ProgramIds, who: string, tallies: PacketCounts[]): void {
   const by = POLICIES.map((policy) =>
     tallies.filter(({ programs }) => route(ids, programs) === `${who} > ${policy}`),
   );
@@ -52,7 +52,12 @@ export function judge(claims: Claims, ids: Ids, who: string, tallies: Tally[]): 
   claims.claim(`${who}: each has the verdict and the mark of its own chain, none is torn`, right);
 }
 
-async function swap(stage: Stage, ids: Ids, workers: Child[], control: Child): Promise<void> {
+async function swap(
+  stage: Stage,
+  ids: ProgramIds,
+  workers: Child[],
+  control: Child,
+): Promise<void> {
   heading("3. A control process swaps the policy, a chain of two programs, under their load");
   const { maps } = ids;
   await stage.map(
@@ -69,11 +74,11 @@ async function swap(stage: Stage, ids: Ids, workers: Child[], control: Child): P
   await stage.map("jmp_tc", maps.jmp_tc, "refcnt 6, usercnt 2, filled 3");
 }
 
-async function account(stage: Stage, ids: Ids, workers: Child[]): Promise<Tally[][]> {
+async function account(stage: Stage, ids: ProgramIds, workers: Child[]): Promise<PacketCounts[][]> {
   for (const worker of workers) worker.tell("stop");
-  const all: Tally[][] = [];
+  const all: PacketCounts[][] = [];
   for (const [i, worker] of workers.entries()) {
-    const tallies = await worker.hear<Tally[]>("tallies");
+    const tallies = await worker.hear<PacketCounts[]>("tallies");
     judge(stage.claims, ids, DIRECTIONS[i] ?? "", tallies);
     all.push(tallies);
   }
@@ -85,12 +90,12 @@ async function account(stage: Stage, ids: Ids, workers: Child[]): Promise<Tally[
   return all;
 }
 
-const counter = (tallies: Tally[]): Counter => ({
+const counter = (tallies: PacketCounts[]): Counter => ({
   packets: sum(tallies),
   bytes: tallies.reduce((all, of) => all + of.packets * PACKETS[of.protocol].length, 0),
 });
 
-async function share(stage: Stage, workers: Child[], tallies: Tally[][]): Promise<void> {
+async function share(stage: Stage, workers: Child[], tallies: PacketCounts[][]): Promise<void> {
   heading("4. They share counters, read as JSON by the types that the object file has of them");
   const wanted = tallies.map(counter);
   for (const [i, worker] of workers.entries()) {
@@ -106,7 +111,7 @@ async function share(stage: Stage, workers: Child[], tallies: Tally[][]): Promis
   stage.claims.claim(`map_sh counts ${both} packets in both directions`, both === all);
 }
 
-async function tear(stage: Stage, ids: Ids, control: Child): Promise<void> {
+async function tear(stage: Stage, ids: ProgramIds, control: Child): Promise<void> {
   heading("5. The check can fail: a chain torn on purpose");
   control.tell("tear");
   await control.hear("torn");
@@ -119,7 +124,7 @@ async function tear(stage: Stage, ids: Ids, control: Child): Promise<void> {
 }
 
 /** @returns the control process, which has an fd on jmp_tc. */
-export async function swapUnderLoad(stage: Stage, ids: Ids): Promise<Child> {
+export async function swapUnderLoad(stage: Stage, ids: ProgramIds): Promise<Child> {
   heading("2. An ingress and an egress process send packets through the pinned programs");
   const workers = DIRECTIONS.map((who) => stage.start("worker", who));
   const control = stage.start("control");

@@ -1,7 +1,7 @@
 import type { Child } from "./child.ts";
 import type { Stage } from "./fixture.ts";
 import { heading, say } from "./report.ts";
-import { FILTERS, GLOBALS, type Ids, POLICIES, TC_ACT_OK, TC_ACT_SHOT } from "./tc.ts";
+import { FILTERS, GLOBALS, POLICIES, type ProgramIds, TC_ACT_OK, TC_ACT_SHOT } from "./tc.ts";
 
 /**
  * Kernel commit c9da161c65, "bpf: fix clearing on persistent program array maps": only the last user
@@ -10,7 +10,7 @@ import { FILTERS, GLOBALS, type Ids, POLICIES, TC_ACT_OK, TC_ACT_SHOT } from "./
 
 const CHAIN = "ingress > classify_2 > verdict_2";
 
-async function closeFlushesNothing(stage: Stage, ids: Ids): Promise<void> {
+async function closeFlushesNothing(stage: Stage, ids: ProgramIds): Promise<void> {
   heading("6. Closing an fd of a pinned program array flushes nothing");
   const { maps, progs } = ids;
   const before = "refcnt 6, usercnt 2, filled 3";
@@ -31,7 +31,7 @@ async function unlink({ observer }: Stage, path: string): Promise<void> {
   say("observer", "unlink", path);
 }
 
-async function flush(stage: Stage, ids: Ids, control: Child): Promise<void> {
+async function flush(stage: Stage, ids: ProgramIds, control: Child): Promise<void> {
   heading("7. The last user's going flushes it, though programs hold it still");
   const { maps, progs } = ids;
   await unlink(stage, POLICIES);
@@ -52,7 +52,7 @@ async function flush(stage: Stage, ids: Ids, control: Child): Promise<void> {
   await stage.packet(ids, "ipv6", "ingress", TC_ACT_OK);
 }
 
-async function free(stage: Stage, { maps, progs }: Ids): Promise<void> {
+async function free(stage: Stage, { maps, progs }: ProgramIds): Promise<void> {
   heading("8. The filters go, and with them what only they held");
   await unlink(stage, FILTERS);
   await stage.prog("ingress", progs.ingress, "gone");
@@ -64,7 +64,7 @@ async function free(stage: Stage, { maps, progs }: Ids): Promise<void> {
 
 export async function onlyTheLastUserFlushes(
   stage: Stage,
-  ids: Ids,
+  ids: ProgramIds,
   control: Child,
 ): Promise<void> {
   await closeFlushesNothing(stage, ids);

@@ -30,7 +30,7 @@ export interface Counter {
 }
 
 /** What became of a packet; programs are the ids of those that it went through. */
-export interface Outcome {
+export interface ForwardOutcome {
   protocol: Protocol;
   retval: number;
   mark: number;
@@ -39,12 +39,12 @@ export interface Outcome {
 }
 
 /** Outcomes alike are told once. */
-export interface Tally extends Outcome {
+export interface PacketCounts extends ForwardOutcome {
   packets: number;
 }
 
 /** Of bpf/filter.c and bpf/policy.c. */
-export interface Ids {
+export interface ProgramIds {
   maps: Record<"jmp_tc" | "map_sh" | "counters" | "chains", number>;
   progs: Record<
     | ("ingress" | "egress" | "allow" | "deny")
@@ -54,7 +54,7 @@ export interface Ids {
 }
 
 /** Names of programs, as "ingress > allow". */
-export function route({ progs }: Ids, programs: readonly number[]): string {
+export function route({ progs }: ProgramIds, programs: readonly number[]): string {
   const nameOf = (id: number) => Object.entries(progs).find(([, own]) => own === id)?.[0] ?? id;
   return programs.map(nameOf).join(" > ");
 }

@@ -1,6 +1,13 @@
 import { join, leave, order, tell } from "./participant.ts";
 import { say } from "./report.ts";
-import { type Counter, FILTERS, GLOBALS, type Outcome, PACKETS, type Protocol } from "./tc.ts";
+import {
+  type Counter,
+  FILTERS,
+  type ForwardOutcome,
+  GLOBALS,
+  PACKETS,
+  type Protocol,
+} from "./tc.ts";
 
 /** The ingress or the egress side: sends packets through its pinned program and reads the shared counters. */
 
@@ -11,7 +18,7 @@ const path = `${FILTERS}/${who}`;
 const counters = await worker.open(`${GLOBALS}/counters`);
 say(who, "BPF_OBJ_GET", `${GLOBALS}/counters: fd ${counters.fd}`);
 
-async function packet(protocol: Protocol): Promise<Outcome> {
+async function packet(protocol: Protocol): Promise<ForwardOutcome> {
   const { retval, ctx_out, programs } = await worker.run(path, PACKETS[protocol]);
   return { protocol, retval, mark: ctx_out.mark, stamp: ctx_out.cb[0] ?? -1, programs };
 }

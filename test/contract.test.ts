@@ -158,13 +158,13 @@ interface Example {
   example?: unknown;
   examples?: object;
 }
-interface Told extends Operation {
+interface DescribedOperation extends Operation {
   summary?: string;
   description?: string;
 }
 const told = ({ example, examples }: Example) => example !== undefined || examples !== undefined;
 
-it.each(operations.map((o) => [o.operationId, o as Told] as const))(
+it.each(operations.map((o) => [o.operationId, o as DescribedOperation] as const))(
   "%s has summary, description, examples, x-errnos",
   (_id, operation) => {
     expect(operation.summary).toMatch(/\w/);

@@ -9,7 +9,7 @@ import {
   SessionEnded,
   Unavailable,
 } from "../../domain/errno.ts";
-import { type Fault, ofErrno, type Problem, plain } from "./problem.ts";
+import { ofErrno, type Problem, type ProblemSource, problem } from "./problem.ts";
 
 /** Every failure as a problem: what the domain refuses, what the libraries refuse, what HTTP does. */
 
@@ -39,7 +39,7 @@ interface LibraryError {
 const NAME_MAX = 100;
 
 /** The detail says which field it is about, by its name. */
-function blamed(problem: Problem, [first, ...more]: [Fault, ...Fault[]]): Problem {
+function blamed(problem: Problem, [first, ...more]: [ProblemSource, ...ProblemSource[]]): Problem {
   const name = first.pointer.replace(/^\/((body|query|params|headers)\/)?/, "");
   const field = name.slice(0, NAME_MAX);
   return { ...problem, detail: `${field}: ${first.detail}`, errors: [first, ...more] };
@@ -48,25 +48,25 @@ function blamed(problem: Problem, [first, ...more]: [Fault, ...Fault[]]): Proble
 function ofDomain(error: Error, method: string): Problem | undefined {
   if (error instanceof Errno) {
     const problem = ofErrno(error.code, error.message);
-    const { log, pointer, told } = error;
+    const { log, pointer, extensions } = error;
     if (log !== undefined) problem.log = log;
     return {
       ...(pointer ? blamed(problem, [{ pointer, detail: error.message }]) : problem),
-      ...told,
+      ...extensions,
     };
   }
-  if (error instanceof BadToken) return plain(401, "unauthorized", error.message);
-  if (error instanceof KeyReused) return plain(422, "idempotency-key-reused", error.message);
-  if (error instanceof Unavailable) return plain(503, "unavailable", error.message);
-  if (error instanceof HttpError) return plain(error.status, error.problem, error.message);
+  if (error instanceof BadToken) return problem(401, "unauthorized", error.message);
+  if (error instanceof KeyReused) return problem(422, "idempotency-key-reused", error.message);
+  if (error instanceof Unavailable) return problem(503, "unavailable", error.message);
+  if (error instanceof HttpError) return problem(error.status, error.problem, error.message);
   if (error instanceof OutcomeUnknown) {
     const name = method === "GET" ? "unavailable" : "outcome-unknown";
-    return plain(503, name, error.message);
+    return problem(503, name, error.message);
   }
   if (error instanceof SessionEnded) {
-    const problem = plain(410, "session-ended", error.message);
+    const ended = problem(410, "session-ended", error.message);
     const reason = error.reason ? { reason: error.reason } : {};
-    return { ...problem, errno: "ESRCH", errno_code: ERRNO.ESRCH, ...reason };
+    return { ...ended, errno: "ESRCH", errno_code: ERRNO.ESRCH, ...reason };
   }
   return undefined;
 }
@@ -83,7 +83,7 @@ const BY_STATUS: Record<number, string> = {
 const PLACE = /^\/(body|query|params|headers)(\/|$)/;
 
 /** A body that is no JSON has no path, a malformed URL is its own, an empty name loses it. */
-function faults(error: LibraryError): Fault[] {
+function faults(error: LibraryError): ProblemSource[] {
   if (error.type !== undefined) return [{ pointer: "/body", detail: error.message }];
   return (error.errors ?? []).map(({ path, message }) => {
     const pointer = PLACE.test(path) ? path : path === "" ? "/body" : "/params";
@@ -105,11 +105,11 @@ function ofLibrary(error: LibraryError): Problem {
     return blamed(ofErrno("EINVAL", detail), [{ pointer: "/body", detail }]);
   }
   const name = BY_STATUS[status];
-  if (name) return plain(status, name, detailOf(error));
-  if (status < 400 || status >= 500) return plain(500, "fault", "see the service's log");
-  const problem = ofErrno("EINVAL", error.message);
+  if (name) return problem(status, name, detailOf(error));
+  if (status < 400 || status >= 500) return problem(500, "fault", "see the service's log");
+  const refused = ofErrno("EINVAL", error.message);
   const [first, ...more] = faults(error);
-  return first ? blamed(problem, [first, ...more]) : problem;
+  return first ? blamed(refused, [first, ...more]) : refused;
 }
 
 export function toProblem(error: Error, method: string): Problem {

@@ -35,7 +35,7 @@ export const STATUS: Record<ErrnoName, number> = {
   EPROTO: 400,
 };
 
-export interface Fault {
+export interface ProblemSource {
   pointer: string;
   detail: string;
 }
@@ -49,7 +49,7 @@ export interface Problem {
   errno_code?: number;
   reason?: string;
   log?: string;
-  errors?: Fault[];
+  errors?: ProblemSource[];
 }
 
 const TITLES: Record<string, string> = {
@@ -69,7 +69,7 @@ const TITLES: Record<string, string> = {
   malformed: "Not well-formed HTTP",
 };
 
-export function plain(status: number, name: string, detail: string): Problem {
+export function problem(status: number, name: string, detail: string): Problem {
   return { type: `urn:bpf:problem:${name}`, title: TITLES[name] ?? name, status, detail };
 }
 
@@ -91,14 +91,18 @@ const REFUSED_BY_NODE: Record<string, [number, string]> = {
 };
 
 /** What node:http refuses before there is a request: the same form, by hand. */
-export function refuse(error: NodeJS.ErrnoException, socket: Duplex, request_id: string): void {
+export function sendRawProblem(
+  error: NodeJS.ErrnoException,
+  socket: Duplex,
+  request_id: string,
+): void {
   if (!socket.writable || error.code === "ECONNRESET") {
     socket.destroy();
     return;
   }
   const [status, name] = REFUSED_BY_NODE[error.code ?? ""] ?? [400, "malformed"];
-  const problem = plain(status, name, "the request is no HTTP that this service takes");
-  const text = JSON.stringify({ ...problem, request_id });
+  const sent = problem(status, name, "the request is no HTTP that this service takes");
+  const text = JSON.stringify({ ...sent, request_id });
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/problem+json\r\n` +
       `content-length: ${Buffer.byteLength(text)}\r\nx-request-id: ${request_id}\r\n` +

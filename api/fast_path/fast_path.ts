@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Context, HandlerRequest, HandlerResponse } from "../handler.ts";
+import type { HandlerRequest, HandlerResponse, ServiceContext } from "../handler.ts";
 import { hasOctets, parseJson, readBody } from "../middleware/body.ts";
 import { isTooDeep } from "../middleware/request_checks.ts";
 import { requestId, respond, setCommonHeaders } from "../respond.ts";
@@ -11,7 +11,7 @@ import type { Router } from "./plain_routes.ts";
  * the general path, through Express and express-openapi-validator, which judge what is wrong.
  */
 
-type Listener = (req: IncomingMessage, res: ServerResponse) => void;
+type RequestHandler = (req: IncomingMessage, res: ServerResponse) => void;
 type SendError = (error: Error, req: IncomingMessage, res: ServerResponse) => void;
 
 /** For tests: called with what each path makes of a request. What they throw is a fault. */
@@ -34,9 +34,13 @@ function withJson(plain: PlainRequest, octets: Buffer): PlainRequest | undefined
   return !isTooDeep(request.body) && route.validators().body?.(request.body) ? plain : undefined;
 }
 
-type Done = (req: IncomingMessage, res: ServerResponse, plain: PlainRequest | undefined) => void;
+type FastReply = (
+  req: IncomingMessage,
+  res: ServerResponse,
+  plain: PlainRequest | undefined,
+) => void;
 
-function read(requests: PlainRequests, done: Done): Listener {
+function read(requests: PlainRequests, done: FastReply): RequestHandler {
   return (req, res) => {
     const plain = requests.read(req, res);
     if (plain === undefined || !hasBody(req)) return done(req, res, plain);
@@ -50,12 +54,12 @@ function read(requests: PlainRequests, done: Done): Listener {
 
 export interface Paths {
   find: Router["find"];
-  general: Listener;
+  general: RequestHandler;
   sendError: SendError;
   hooks: Hooks;
 }
 
-export function createFastPath(context: Context, paths: Paths): Listener {
+export function createFastPath(context: ServiceContext, paths: Paths): RequestHandler {
   const { general, sendError, hooks } = paths;
 
   async function run(req: IncomingMessage, res: ServerResponse, { route, request }: PlainRequest) {
@@ -77,7 +81,10 @@ export function createFastPath(context: Context, paths: Paths): Listener {
 }
 
 /** For tests: every request goes the general path, after the fast one has read it. */
-export function createComparison(context: Context, { find, general, hooks }: Paths): Listener {
+export function createComparison(
+  context: ServiceContext,
+  { find, general, hooks }: Paths,
+): RequestHandler {
   return read(new PlainRequests(context.kernel, find), (req, res, plain) => {
     hooks.onFastRequest?.(req, plain?.request);
     general(req, res);

@@ -12,11 +12,11 @@ import {
   wantsOctets,
 } from "../handler.ts";
 import { parseBytes } from "./bytes.ts";
-import { type Form, formOf, shown, type ValueBody } from "./value_codec.ts";
+import { formOf, shown, type ValueBody, type ValueForm } from "./value_codec.ts";
 
 /** Many elements a request: in JSON, or as octets, in which key and value take turns. */
 
-interface Body {
+interface BatchBody {
   op: "lookup" | "lookup_and_delete" | "update" | "delete";
   keys?: unknown[];
   values?: ValueBody[];
@@ -36,7 +36,7 @@ function same(list: Buffer[], pointer: string): Buffer[] {
   throw einval(`${list[other]?.length} bytes, the first has ${size}`, `${pointer}/${other}`);
 }
 
-function toRead({ count = COUNT, cursor, elem_flags = 0, flags = 0 }: Body): BatchRead {
+function toRead({ count = COUNT, cursor, elem_flags = 0, flags = 0 }: BatchBody): BatchRead {
   const from = cursor === undefined ? undefined : parseBytes(cursor, "/body/cursor");
   return { cursor: from, count, elem_flags, flags };
 }
@@ -55,7 +55,11 @@ function hexAtOnce(keys: unknown[], values: ValueBody[]): [Buffer, number] | und
 }
 
 /** One by one, for then an error tells which. */
-function oneByOne(form: Form, keys: unknown[], values: ValueBody[]): [Buffer, number | undefined] {
+function oneByOne(
+  form: ValueForm,
+  keys: unknown[],
+  values: ValueBody[],
+): [Buffer, number | undefined] {
   const parts = same(
     keys.map((key, i) => form.keyBody(key, `/body/keys/${i}`)),
     "/body/keys",
@@ -68,7 +72,7 @@ function oneByOne(form: Form, keys: unknown[], values: ValueBody[]): [Buffer, nu
   return [Buffer.concat(pairs), parts[0]?.length];
 }
 
-function toWrite(form: Form, body: Body): BatchWrite {
+function toWrite(form: ValueForm, body: BatchBody): BatchWrite {
   const { op, keys: given = [], values: with_ = [], elem_flags = 0 } = body;
   const count = body.count ?? given.length;
   const few = op === "update" ? Math.min(given.length, with_.length) : given.length;
@@ -81,14 +85,14 @@ function toWrite(form: Form, body: Body): BatchWrite {
 }
 
 /** What an octet-stream body cannot say is in the query. */
-function bodyOf(request: HandlerRequest): Body {
-  if (!Buffer.isBuffer(request.body)) return request.body as Body;
-  const op = query<Body["op"] | undefined>(request, "op");
+function bodyOf(request: HandlerRequest): BatchBody {
+  if (!Buffer.isBuffer(request.body)) return request.body as BatchBody;
+  const op = query<BatchBody["op"] | undefined>(request, "op");
   if (op !== "update" && op !== "delete") throw einval("op is update or delete", "/query/op");
   return { op, count: query(request, "count"), elem_flags: query(request, "elem_flags") };
 }
 
-function writeOf(form: Form, request: HandlerRequest, body: Body): BatchWrite {
+function writeOf(form: ValueForm, request: HandlerRequest, body: BatchBody): BatchWrite {
   if (!Buffer.isBuffer(request.body)) return toWrite(form, body);
   const { count, elem_flags = 0 } = body;
   if (count === undefined) throw einval("how many elements the body has", "/query/count");
@@ -114,7 +118,7 @@ function hexOf({ elements, key_size }: Batch, size: number) {
   return { keys, values };
 }
 
-function shownAs(form: Form, { elements, key_size, ids }: Batch, size: number) {
+function shownAs(form: ValueForm, { elements, key_size, ids }: Batch, size: number) {
   const keys: unknown[] = [];
   const values: unknown[] = [];
   for (let at = 0; at < elements.length; at += size) {
@@ -124,14 +128,14 @@ function shownAs(form: Form, { elements, key_size, ids }: Batch, size: number) {
   return { keys, values };
 }
 
-function tell(form: Form, batch: Batch): HandlerResponse {
+function tell(form: ValueForm, batch: Batch): HandlerResponse {
   const { elements, count, cursor, ids, failure } = batch;
   const size = count > 0 ? elements.length / count : 0;
   const plain = form.encoding === "hex" && !ids;
   const read = plain ? hexOf(batch, size) : shownAs(form, batch, size);
-  const told = { count, ...read, ...(cursor ? { cursor: cursor.toString("hex") } : {}) };
-  if (failure) throw new Errno(failure.code, failure.message, { told });
-  return ok(told);
+  const extensions = { count, ...read, ...(cursor ? { cursor: cursor.toString("hex") } : {}) };
+  if (failure) throw new Errno(failure.code, failure.message, { extensions });
+  return ok(extensions);
 }
 
 const mapBatch: Handler = async (context, request) => {

@@ -1,4 +1,4 @@
-import type { Page } from "../../domain/commands/elem.ts";
+import type { ElementPage } from "../../domain/commands/elem.ts";
 import { einval } from "../../domain/errno.ts";
 import {
   done,
@@ -14,11 +14,11 @@ import {
 } from "../handler.ts";
 import { parseBytes } from "./bytes.ts";
 import { etag, ifMatch } from "./etag.ts";
-import { type Form, formOf, shown, type ValueBody } from "./value_codec.ts";
+import { formOf, shown, type ValueBody, type ValueForm } from "./value_codec.ts";
 
 /** Elements of maps: read, written, deleted, walked. */
 
-function keyOf(form: Form, request: HandlerRequest): Buffer {
+function keyOf(form: ValueForm, request: HandlerRequest): Buffer {
   return form.key(request.params.key as string, "/params/key");
 }
 
@@ -59,7 +59,7 @@ const mapUpdateElem: Handler = async (context, request) => {
   return { ...done, headers: revisionHeader(revision) };
 };
 
-function decoded(form: Form, body: { value: ValueBody; flags?: number }) {
+function decoded(form: ValueForm, body: { value: ValueBody; flags?: number }) {
   return { value: form.value(body.value, "/body/value"), flags: body.flags ?? 0 };
 }
 
@@ -97,7 +97,7 @@ const mapGetNextKey: Handler = async (context, request) => {
   return ok({ key: form.showKey(next) });
 };
 
-function elements(form: Form, page: Page) {
+function elements(form: ValueForm, page: ElementPage) {
   form.checkRoom(page.elements.length);
   return page.elements.map(({ key, value }) => ({
     key: form.showKey(key),

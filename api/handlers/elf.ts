@@ -7,7 +7,7 @@ import { parsePath } from "./paths.ts";
 /** Object files. */
 
 /** The query of a body of octets; of one in JSON, fields beside the object. */
-interface Fields {
+interface FormFields {
   name?: string;
   pin_root?: string;
   pin_progs?: string;
@@ -15,7 +15,7 @@ interface Fields {
   log_level?: number;
 }
 
-interface Body extends Fields {
+interface ElfBody extends FormFields {
   object: string;
   max_entries?: Record<string, number>;
 }
@@ -28,14 +28,14 @@ function objectOf(text: string): Buffer {
   return parseBytes(HEX.test(text) ? text : `b64:${text.replace(/^b64:/, "")}`, "/body/object");
 }
 
-function fieldsOf(request: HandlerRequest): Fields & { max_entries?: Record<string, number> } {
+function fieldsOf(request: HandlerRequest): FormFields & { max_entries?: Record<string, number> } {
   const inQuery = FIELDS.filter((field) => query(request, field) !== undefined);
   const [first] = inQuery;
   if (Buffer.isBuffer(request.body)) {
     return Object.fromEntries(inQuery.map((field) => [field, query(request, field)]));
   }
   if (first) throw einval("beside a body in JSON it is a field of that", `/query/${first}`);
-  return request.body as Body;
+  return request.body as ElfBody;
 }
 
 function optionsOf(request: HandlerRequest): ElfOptions {
@@ -54,7 +54,7 @@ function optionsOf(request: HandlerRequest): ElfOptions {
 const elfLoad: Handler = async ({ kernel }, request) => {
   const object = Buffer.isBuffer(request.body)
     ? request.body
-    : objectOf((request.body as Body).object);
+    : objectOf((request.body as ElfBody).object);
   return created(await kernel.elfLoad(request.call, object, optionsOf(request)));
 };
 

@@ -3,7 +3,7 @@ import { parsePath } from "./paths.ts";
 
 /** File descriptors: opened, shown, closed, doubled, passed on. */
 
-type Open =
+type FdOpenBody =
   | { path: string; file_flags?: number }
   | { map_id: number; open_flags?: number }
   | { prog_id: number };
@@ -12,7 +12,7 @@ const fdList: Handler = async ({ kernel }, request) =>
   ok(await kernel.fdList(request.call, query(request, "start_fd"), query(request, "limit")));
 
 const fdOpen: Handler = async ({ kernel }, request) => {
-  const body = request.body as Open;
+  const body = request.body as FdOpenBody;
   if ("path" in body) {
     const path = parsePath(body.path, "/body/path");
     return created(await kernel.objGet(request.call, path, body.file_flags ?? 0));

@@ -3,13 +3,13 @@ import { parsePath } from "./paths.ts";
 
 /** The bpffs tree: pins, directories, links. */
 
-type Put =
+type FsPutBody =
   | { type: "pin"; fd: number; file_flags?: number }
   | { type: "directory"; mode?: string }
   | { type: "symlink"; target: string }
   | { type: "link"; from: string };
 
-interface Attributes {
+interface FsAttributesBody {
   mode?: string;
   uid?: number;
   gid?: number;
@@ -32,7 +32,7 @@ const fsStat: Handler = async ({ kernel }, request) =>
   );
 
 const fsPut: Handler = async ({ kernel }, request) => {
-  const body = request.body as Put;
+  const body = request.body as FsPutBody;
   switch (body.type) {
     case "pin":
       return created(
@@ -52,7 +52,7 @@ const fsPut: Handler = async ({ kernel }, request) => {
 };
 
 const fsSet: Handler = async ({ kernel }, request) => {
-  const { mode, ...owner } = request.body as Attributes;
+  const { mode, ...owner } = request.body as FsAttributesBody;
   const attributes = mode === undefined ? owner : { ...owner, mode: octal(mode) };
   return ok(await kernel.setattr(request.call, path(request), attributes));
 };

@@ -1,4 +1,4 @@
-import { lines, listing, type Page } from "../../domain/asm/listing.ts";
+import { type ListingPage, lines, listing } from "../../domain/asm/listing.ts";
 import { type Handler, type HandlerResponse, ok, pathNumber, query } from "../handler.ts";
 
 /** The instructions of programs, for people and for programs. */
@@ -6,7 +6,11 @@ import { type Handler, type HandlerResponse, ok, pathNumber, query } from "../ha
 const PLAIN = "text/plain; charset=utf-8";
 
 /** A text has no place for `next`: it is in the Link header, as RFC 8288 has it. */
-function plain(text: string, { next }: Page, url: (start: number) => string): HandlerResponse {
+function plain(
+  text: string,
+  { next }: ListingPage,
+  url: (start: number) => string,
+): HandlerResponse {
   const headers = next === undefined ? {} : { link: `<${url(next)}>; rel="next"` };
   return { status: 200, bytes: Buffer.from(text), type: PLAIN, headers };
 }

@@ -3,7 +3,7 @@ import { created, done, type Handler, ok, pathNumber, query } from "../handler.t
 
 /** Maps as objects: created, listed, frozen. */
 
-interface Create {
+interface MapCreateBody {
   map_type: string | number;
   key_size: number;
   value_size: number;
@@ -16,7 +16,7 @@ interface Create {
 }
 
 const mapCreate: Handler = async ({ kernel }, request) => {
-  const body = request.body as Create;
+  const body = request.body as MapCreateBody;
   return created(
     await kernel.mapCreate(request.call, {
       map_type: String(body.map_type),

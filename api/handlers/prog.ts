@@ -1,12 +1,12 @@
 import { assemble } from "../../domain/asm/assembler.ts";
 import { einval } from "../../domain/errno.ts";
-import type { Program } from "../../domain/verifier/precheck.ts";
+import type { LoadedInsns } from "../../domain/verifier/precheck.ts";
 import { created, done, type Handler, ok, pathNumber, query } from "../handler.ts";
 import { parseBytes } from "./bytes.ts";
 
 /** Programs: loaded, listed, bound to maps. */
 
-interface Load {
+interface ProgLoadBody {
   prog_type: string | number;
   insns?: string;
   asm?: string | string[];
@@ -34,7 +34,7 @@ function instructions(text: string): Buffer {
 }
 
 /** From one of the two forms. @throws EINVAL */
-function program({ insns, asm }: Load): Program | Promise<Program> {
+function program({ insns, asm }: ProgLoadBody): LoadedInsns | Promise<LoadedInsns> {
   if (insns === undefined && asm === undefined) {
     throw einval("the program is wanted, as insns or as asm", "/body/insns");
   }
@@ -44,7 +44,7 @@ function program({ insns, asm }: Load): Program | Promise<Program> {
 }
 
 const progLoad: Handler = async ({ kernel }, request) => {
-  const body = request.body as Load;
+  const body = request.body as ProgLoadBody;
   const attr = {
     prog_type: String(body.prog_type),
     license: body.license,

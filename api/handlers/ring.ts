@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { RingPage } from "../../domain/commands/ring.ts";
 import { Errno } from "../../domain/errno.ts";
-import type { Waiter, Wake } from "../../domain/redis/notifier.ts";
+import type { Notifier, Subscription } from "../../domain/redis/notifier.ts";
 import {
   created,
   type Handler,
@@ -19,7 +19,7 @@ import { parseBytes } from "./bytes.ts";
 type Encoding = "hex" | "base64";
 
 /** One more page, from a position on. */
-type Read = (position: number | undefined, limit?: number) => Promise<RingPage>;
+type RingReadQuery = (position: number | undefined, limit?: number) => Promise<RingPage>;
 
 function recordsOf(request: HandlerRequest): { records: Buffer[]; flags: number } {
   if (Buffer.isBuffer(request.body))
@@ -38,7 +38,7 @@ function show({ records, position, missed, dropped }: RingPage, encoding: Encodi
 }
 
 /** Reads the ring that was read first: its fd may be closed, and the number be another's. */
-function follow(first: RingPage, fd: number, read: Read): Read {
+function follow(first: RingPage, fd: number, read: RingReadQuery): RingReadQuery {
   return async (position, limit) => {
     const page = await read(position, limit);
     if (page.channel !== first.channel) throw new Errno("EBADF", `fd ${fd} was closed`);
@@ -47,7 +47,13 @@ function follow(first: RingPage, fd: number, read: Read): Read {
 }
 
 /** Waits until there is a record, the time is up, or the client has gone. */
-async function poll(first: RingPage, wake: Wake, ms: number, res: ServerResponse, read: Read) {
+async function poll(
+  first: RingPage,
+  wake: Notifier,
+  ms: number,
+  res: ServerResponse,
+  read: RingReadQuery,
+) {
   const waiter = wake.open(first.channel);
   closeWith(res, waiter);
   let page = first;
@@ -84,9 +90,9 @@ function eventsOf(page: RingPage, dropped: number, encoding: Encoding): string {
 function stream(
   first: RingPage,
   from: number | undefined,
-  waiter: Waiter,
+  waiter: Subscription,
   encoding: Encoding,
-  read: Read,
+  read: RingReadQuery,
 ): Events {
   return {
     waiter,

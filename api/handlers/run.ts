@@ -1,6 +1,6 @@
 import { Errno } from "../../domain/errno.ts";
 import type { Seed } from "../../domain/runtime/job.ts";
-import type { Fields } from "../../domain/transaction/context_fields.ts";
+import type { ContextFields } from "../../domain/transaction/context_fields.ts";
 import type { RunResult } from "../../domain/transaction/result.ts";
 import type { RunAttr } from "../../domain/transaction/runner.ts";
 import { type Handler, ok, pathNumber, query } from "../handler.ts";
@@ -11,7 +11,7 @@ import { parseBytes } from "./bytes.ts";
 /** As the document has it, defaults filled in. */
 interface RunBody {
   data_in?: string;
-  ctx_in?: string | Fields;
+  ctx_in?: string | ContextFields;
   repeat: number;
   data_size_out: number;
   flags: number;
@@ -47,7 +47,7 @@ function runAnswer(
   };
   if (!cut) return run;
   const detail = `the packet has ${size} bytes, data_size_out is ${room}`;
-  throw new Errno("ENOSPC", detail, { told: { run } });
+  throw new Errno("ENOSPC", detail, { extensions: { run } });
 }
 
 const progTestRun: Handler = async ({ kernel }, request) => {

@@ -2,7 +2,6 @@ import { CAPABILITIES } from "../../domain/commands/session.ts";
 import { Errno } from "../../domain/errno.ts";
 import { bound } from "../api_keys.ts";
 import {
-  type Context,
   created,
   done,
   type Handler,
@@ -10,11 +9,12 @@ import {
   pathNumber,
   query,
   recordName,
+  type ServiceContext,
 } from "../handler.ts";
 
 /** Sessions: processes that are made, renewed, forked, changed and ended. */
 
-interface Create {
+interface SessionCreateBody {
   namespace?: string;
   label?: string;
   ttl_ms?: number;
@@ -27,7 +27,7 @@ interface Create {
   cpus?: number;
 }
 
-interface Changes {
+interface SessionChangesBody {
   uid?: number;
   gid?: number;
   groups?: number[];
@@ -53,8 +53,8 @@ function capabilities(asked: string[] | undefined, uid: number, most: string[] |
   return most === "all" ? ("*" as const) : most;
 }
 
-const sessionCreate: Handler = async (context: Context, request) => {
-  const body = (request.body ?? {}) as Create;
+const sessionCreate: Handler = async (context: ServiceContext, request) => {
+  const body = (request.body ?? {}) as SessionCreateBody;
   const key = context.keys?.find(request.headers["x-api-key"] as string | undefined);
   const uid = body.uid ?? key?.uid ?? 0;
   const namespace = body.namespace ?? "default";
@@ -79,7 +79,7 @@ const sessionGet: Handler = async ({ kernel }, request) =>
   ok(await kernel.sessionGet(request.call));
 
 const sessionSet: Handler = async ({ kernel }, request) => {
-  const { umask: mask, ...body } = request.body as Changes;
+  const { umask: mask, ...body } = request.body as SessionChangesBody;
   const changes = mask === undefined ? body : { ...body, umask: umask(mask) };
   return ok(await kernel.sessionSet(request.call, changes));
 };

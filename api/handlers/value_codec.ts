@@ -6,7 +6,7 @@ import { encode } from "../../domain/schema/encode.ts";
 import { jsonLength } from "../../domain/schema/limits.ts";
 import type { Json } from "../../domain/schema/scalar.ts";
 import type { Type } from "../../domain/schema/type.ts";
-import { type Context, type HandlerRequest, pathNumber } from "../handler.ts";
+import { type HandlerRequest, pathNumber, type ServiceContext } from "../handler.ts";
 import { fdBytes, parseBytes } from "./bytes.ts";
 
 /** How keys and values are written in requests and answers: `?format=` names the form of answers. */
@@ -14,7 +14,7 @@ import { fdBytes, parseBytes } from "./bytes.ts";
 /** A value in a body: bytes as text, the fd of an object for a slot, or JSON by the map's schema. */
 export type ValueBody = unknown;
 
-export interface Form {
+export interface ValueForm {
   /** Of bytes in answers; undefined where they are JSON by the map's schema. */
   encoding?: "hex" | "base64";
   /** A key in a path or query. */
@@ -49,7 +49,7 @@ function bytesOnly(body: unknown, pointer: string): Buffer {
   return parseBytes(body, pointer);
 }
 
-function plain(encoding: "hex" | "base64"): Form {
+function plain(encoding: "hex" | "base64"): ValueForm {
   const show = (bytes: Buffer) => bytes.toString(encoding);
   const checkRoom = () => {};
   const texts = { checkRoom, key: parseBytes, keyBody: bytesOnly, valueText: parseBytes };
@@ -95,7 +95,7 @@ function jsonIn(text: string): Json | undefined {
 }
 
 /** What the schema leaves out is as with hex. */
-function jsonForm(info: MapInfo): Form {
+function jsonForm(info: MapInfo): ValueForm {
   const { key, value } = info.schema ?? {};
   const { hex } = FORMS;
   return {
@@ -126,7 +126,7 @@ function jsonForm(info: MapInfo): Form {
 }
 
 /** As bpftool does it: the map's info first. @throws EBADF, EINVAL */
-async function formOfMap(kernel: Kernel, call: Call, fd: number): Promise<Form> {
+async function formOfMap(kernel: Kernel, call: Call, fd: number): Promise<ValueForm> {
   const info = await kernel.objGetInfoByFd(call, fd).catch((error: Error) => {
     const closed = error instanceof Errno && error.code === "EBADFD";
     throw closed ? new Errno("EBADF", error.message) : error;
@@ -137,13 +137,16 @@ async function formOfMap(kernel: Kernel, call: Call, fd: number): Promise<Form> 
 }
 
 /** The form of answers: for JSON the map's schema tells it, which is a command of its own. */
-export function formOf({ kernel }: Context, request: HandlerRequest): Form | Promise<Form> {
+export function formOf(
+  { kernel }: ServiceContext,
+  request: HandlerRequest,
+): ValueForm | Promise<ValueForm> {
   const { format = "hex" } = request.query as { format?: keyof typeof FORMS | "json" };
   if (format !== "json") return FORMS[format];
   return formOfMap(kernel, request.call, pathNumber(request, "fd"));
 }
 
 /** {id} for what is in a slot of an array of objects. */
-export function shown(form: Form, value: Buffer, isId: boolean): unknown {
+export function shown(form: ValueForm, value: Buffer, isId: boolean): unknown {
   return isId ? { id: value.readUInt32LE() } : form.showValue(value);
 }

@@ -15,7 +15,7 @@ function requestConstructor(app: Express): typeof IncomingMessage {
   return AppRequest as unknown as typeof IncomingMessage;
 }
 
-type Fields = Record<string, unknown>;
+type PrototypeFields = Record<string, unknown>;
 
 /**
  * V8 makes room in an object for as many fields as its constructor's text assigns, even where they are
@@ -23,7 +23,11 @@ type Fields = Record<string, unknown>;
  */
 function responseConstructor(app: Express): typeof ServerResponse {
   const construct = ServerResponse as unknown as (...args: unknown[]) => void;
-  function AppResponse(this: ServerResponse & Fields, req: IncomingMessage, options: object) {
+  function AppResponse(
+    this: ServerResponse & PrototypeFields,
+    req: IncomingMessage,
+    options: object,
+  ) {
     construct.call(this, req, options);
     if (req !== undefined) return;
     this.field0 = undefined;

@@ -20,7 +20,7 @@ function readOn(socket: Socket): void {
   socket.emit("drain");
 }
 
-interface Connection {
+interface PipelinedConnection {
   waiting: number;
   /** Unsafe requests without a complete response. */
   unsafe: number;
@@ -28,16 +28,16 @@ interface Connection {
 
 const isSafe = ({ method }: IncomingMessage) => method === "GET" || method === "HEAD";
 
-type Listener = (req: IncomingMessage, res: ServerResponse) => void;
+type RequestListener = (req: IncomingMessage, res: ServerResponse) => void;
 
 /**
  * Calls `listener` when no earlier request of the connection conflicts. Safe requests conflict with
  * unsafe ones only, so a run of GETs goes on at once.
  */
-export function inOrder(listener: Listener): Listener {
-  const connections = new WeakMap<Socket, Connection>();
+export function inOrder(listener: RequestListener): RequestListener {
+  const connections = new WeakMap<Socket, PipelinedConnection>();
 
-  function stateOf(socket: Socket): Connection {
+  function stateOf(socket: Socket): PipelinedConnection {
     const known = connections.get(socket);
     if (known) return known;
     const connection = { waiting: 0, unsafe: 0 };
@@ -50,7 +50,7 @@ export function inOrder(listener: Listener): Listener {
   }
 
   /** Node gives a response the socket when all earlier ones are finished; never after a disconnect. */
-  function wait(connection: Connection, req: IncomingMessage, res: ServerResponse): void {
+  function wait(connection: PipelinedConnection, req: IncomingMessage, res: ServerResponse): void {
     const { socket } = req;
     connection.waiting += 1;
     if (connection.waiting >= MAX_WAITING) stopReading(socket);

@@ -4,7 +4,7 @@ import type express from "express";
 import type { Request, RequestHandler, Response } from "express";
 import type { OpenAPIV3 } from "express-openapi-validator/dist/framework/types.js";
 import { type Document, routes } from "../openapi/openapi.ts";
-import { shape } from "../openapi/trim_document.ts";
+import { trimDocument } from "../openapi/trim_document.ts";
 
 /**
  * express-openapi-validator over the whole document: its matchers compiled once, all its validators
@@ -58,7 +58,7 @@ const UNTIL_BODY = 3;
 
 export function createValidator(document: Document, security: Security): Validator {
   const handlers = middleware({
-    apiSpec: shape(document) as unknown as OpenAPIV3.DocumentV3_1,
+    apiSpec: trimDocument(document) as unknown as OpenAPIV3.DocumentV3_1,
     validateApiSpec: false,
     validateRequests: true,
     validateResponses: false,

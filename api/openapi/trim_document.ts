@@ -26,6 +26,6 @@ function trimmed(value: unknown, named: boolean): unknown {
   );
 }
 
-export function shape(document: Document): Document {
+export function trimDocument(document: Document): Document {
   return trimmed(document, false) as Document;
 }

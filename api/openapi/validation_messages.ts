@@ -9,12 +9,12 @@ import { escapePointer, type Schemas } from "./schemas.ts";
  * was given: a refused body is looked at once more, by a validator that keeps that.
  */
 
-interface Schema {
+interface JsonSchema {
   $ref?: string;
   type?: string;
   const?: unknown;
   required?: string[];
-  properties?: Record<string, Schema>;
+  properties?: Record<string, JsonSchema>;
 }
 
 /** As the validator has it: where, and what is wrong there. */
@@ -23,7 +23,7 @@ interface Mismatch {
   message: string;
 }
 
-interface Refused {
+interface ValidatorError {
   status?: number;
   errors?: Mismatch[];
 }
@@ -50,7 +50,7 @@ function shown(value: unknown): string {
   return Array.isArray(value) ? "an array" : "an object";
 }
 
-function isOf({ type }: Schema, value: unknown): boolean {
+function isOf({ type }: JsonSchema, value: unknown): boolean {
   if (type === "integer") return Number.isInteger(value);
   if (type === "object") return isObject(value);
   return type === "array" ? Array.isArray(value) : typeof value === type;
@@ -68,7 +68,7 @@ function sentence({ keyword, instancePath: path, ...error }: ErrorObject): Misma
   switch (keyword) {
     case "additionalProperties": {
       const name = String(params.additionalProperty);
-      const known = Object.keys((error.parentSchema as Schema).properties ?? {});
+      const known = Object.keys((error.parentSchema as JsonSchema).properties ?? {});
       const near = didYouMean(name, known) || `: there are ${known.join(", ")}`;
       return { path: `${path}/${escapePointer(name)}`, message: `is no field here${near}` };
     }
@@ -95,7 +95,7 @@ const isUnion = ({ keyword, params }: ErrorObject) =>
 function endsOf(errors: readonly ErrorObject[], at: number): number[] {
   const ends: number[] = [];
   let end = at - 1;
-  for (const _ of (errors[at] as ErrorObject).schema as Schema[]) {
+  for (const _ of (errors[at] as ErrorObject).schema as JsonSchema[]) {
     ends.unshift(end);
     end = startOf(errors, end) - 1;
   }
@@ -108,21 +108,21 @@ function startOf(errors: readonly ErrorObject[], end: number): number {
   return startOf(errors, first);
 }
 
-const named = ({ $ref, ...schema }: Schema): Schema =>
+const named = ({ $ref, ...schema }: JsonSchema): JsonSchema =>
   $ref === undefined
     ? schema
-    : (document.components.schemas[$ref.split("/").at(-1) ?? ""] as Schema);
+    : (document.components.schemas[$ref.split("/").at(-1) ?? ""] as JsonSchema);
 
 /** The property whose constant tells the branches apart, if there is one. */
-function tagOf(branches: readonly Schema[]): string | undefined {
+function tagOf(branches: readonly JsonSchema[]): string | undefined {
   const isTag = (name: string) =>
     branches.every(({ properties }) => properties?.[name]?.const !== undefined);
   return Object.keys(branches[0]?.properties ?? {}).find(isTag);
 }
 
 /** The branch that was meant, or what is wrong with the choice itself. */
-function choice(branches: readonly Schema[], data: unknown): number | string {
-  const fitting = [...branches.keys()].filter((i) => isOf(branches[i] as Schema, data));
+function choice(branches: readonly JsonSchema[], data: unknown): number | string {
+  const fitting = [...branches.keys()].filter((i) => isOf(branches[i] as JsonSchema, data));
   if (fitting.length === 0) {
     const kinds = new Set(branches.map(({ type }) => KINDS[type ?? ""]));
     return `must be ${[...kinds].join(" or ")}, not ${shown(data)}`;
@@ -138,7 +138,7 @@ function explained(errors: readonly ErrorObject[], at: number): Mismatch {
   const error = errors[at] as ErrorObject;
   if (!isUnion(error)) return sentence(error);
   const { instancePath: path, data } = error;
-  const branches = (error.schema as Schema[]).map(named);
+  const branches = (error.schema as JsonSchema[]).map(named);
   const ends = endsOf(errors, at);
   const tag = tagOf(branches);
   if (tag !== undefined && isObject(data)) {
@@ -174,8 +174,8 @@ function parameterMismatch({ path, message }: Mismatch, { openapi }: Matched): M
 
 const isOfBody = ({ path }: Mismatch) => /^\/body(\/|$)/.test(path);
 
-export function createExplain(schemas: Schemas): ErrorRequestHandler {
-  return (error: Refused, req: Matched, _res, next) => {
+export function createValidationMessages(schemas: Schemas): ErrorRequestHandler {
+  return (error: ValidatorError, req: Matched, _res, next) => {
     const { status, errors } = error;
     if (status === 400 && errors) {
       const rest = errors.filter((mismatch) => !isOfBody(mismatch));

@@ -4,10 +4,17 @@ import { setImmediate } from "node:timers/promises";
 import { didYouMean } from "../did_you_mean.ts";
 import { einval } from "../errno.ts";
 import * as bpf from "../isa/insn.ts";
-import type { Program } from "../verifier/precheck.ts";
-import { type Form, GRAMMAR, type Node } from "./grammar.ts";
-import { Fault, quote, type Token, tokenAt } from "./lexer.ts";
-import { aim, type Draft, fill, HELPER_NAMES, helperOf, isShort } from "./operand.ts";
+import type { LoadedInsns } from "../verifier/precheck.ts";
+import { GRAMMAR, type Syntax, type SyntaxNode } from "./grammar.ts";
+import { type AsmToken, quote, SyntaxFault, tokenAt } from "./lexer.ts";
+import {
+  fillOperands,
+  HELPER_NAMES,
+  helperOf,
+  type InsnDraft,
+  isShort,
+  setBranchOffset,
+} from "./operand.ts";
 
 /** Before an instruction: labels, its number, its opcode. */
 const LABEL = /[ \t]*([A-Za-z_][\w.]*)[ \t]*:/y;
@@ -26,14 +33,14 @@ const OPERANDS: Readonly<Record<string, string>> = {
 
 /** What names something that may come later. */
 interface Naming {
-  draft: Draft;
+  draft: InsnDraft;
   /** The instruction's number. */
   at: number;
   line: number;
 }
 
-interface State {
-  drafts: Draft[];
+interface AssemblerState {
+  drafts: InsnDraft[];
   /** How many of 8 bytes there are. */
   count: number;
   labels: Map<string, number>;
@@ -42,7 +49,7 @@ interface State {
 }
 
 /** Which edges a token may take, the closest first. A 32-bit operation has the lower half of an rN. */
-function edgesOf({ kind, text }: Token): readonly string[] {
+function edgesOf({ kind, text }: AsmToken): readonly string[] {
   switch (kind) {
     case "r":
       return [" r", " w"];
@@ -60,7 +67,7 @@ function edgesOf({ kind, text }: Token): readonly string[] {
 /** As many are told of what may stand somewhere. */
 const WANTED_MAX = 8;
 
-function wantedAt(node: Node): string {
+function wantedAt(node: SyntaxNode): string {
   if (node === GRAMMAR) return "an instruction";
   const edges = [...node.next.keys()].map((edge) => OPERANDS[edge] ?? `"${edge}"`);
   const wanted = edges.sort((one, other) => Number(/^"/.test(one)) - Number(/^"/.test(other)));
@@ -69,63 +76,67 @@ function wantedAt(node: Node): string {
   return wanted.join(", ").replace(/, ([^,]+)$/, " or $1");
 }
 
-function unexpected(node: Node, { kind, text, at }: Token): Fault {
+function unexpected(node: SyntaxNode, { kind, text, at }: AsmToken): SyntaxFault {
   const words = [...node.next.keys()].filter((edge) => !edge.startsWith(" "));
   const meant = /^[RW](10|\d)$/.test(text) ? [text.toLowerCase()] : words;
   const found = kind === "end" ? "the end of the line" : quote(text) + didYouMean(text, meant);
-  return new Fault(at, `expected ${wantedAt(node)}, found ${found}`);
+  return new SyntaxFault(at, `expected ${wantedAt(node)}, found ${found}`);
 }
 
 /** A mov and a ld_imm64 look alike: the opcode tells, else it is the mov if that holds the number. */
-function choose({ forms }: Node, opcode: number | undefined, operands: readonly Token[]): Form {
-  const [one, another] = forms as [Form, ...Form[]];
+function choose(
+  { forms }: SyntaxNode,
+  opcode: number | undefined,
+  operands: readonly AsmToken[],
+): Syntax {
+  const [one, another] = forms as [Syntax, ...Syntax[]];
   if (another === undefined) return one;
-  const likely = isShort(operands[1] as Token) ? MOV_IMM : bpf.LD_IMM64;
+  const likely = isShort(operands[1] as AsmToken) ? MOV_IMM : bpf.LD_IMM64;
   const wanted = opcode === bpf.LD_IMM64 || opcode === MOV_IMM ? opcode : likely;
   return one.base.code === wanted ? one : another;
 }
 
 /** Null for a line without an instruction. */
-function parse(line: string, from: number, opcode: number | undefined): Draft | null {
-  const operands: Token[] = [];
+function parse(line: string, from: number, opcode: number | undefined): InsnDraft | null {
+  const operands: AsmToken[] = [];
   let node = GRAMMAR;
   let token = tokenAt(line, from);
   if (token.kind === "end" && opcode === undefined) return null;
   for (; token.kind !== "end"; token = tokenAt(line, token.end)) {
     const edge = edgesOf(token).find((name) => node.next.has(name));
     if (edge === undefined) throw unexpected(node, token);
-    node = node.next.get(edge) as Node;
+    node = node.next.get(edge) as SyntaxNode;
     if (edge.startsWith(" ")) operands.push(token);
   }
   if (node.forms.length === 0) throw unexpected(node, token);
-  return fill(choose(node, opcode, operands), operands);
+  return fillOperands(choose(node, opcode, operands), operands);
 }
 
 /** Takes the labels. @returns where they end. */
-function labels(line: string, state: State): number {
+function labels(line: string, state: AssemblerState): number {
   let end = 0;
   LABEL.lastIndex = 0;
   for (let found = LABEL.exec(line); found !== null; found = LABEL.exec(line)) {
     const [, name = ""] = found;
-    if (state.labels.has(name)) throw new Fault(end, `the label ${quote(name)} stands twice`);
+    if (state.labels.has(name)) throw new SyntaxFault(end, `the label ${quote(name)} stands twice`);
     state.labels.set(name, state.count);
     end = LABEL.lastIndex;
   }
   return end;
 }
 
-function assembleLine(line: string, number: number, state: State): void {
+function assembleLine(line: string, number: number, state: AssemblerState): void {
   const start = labels(line, state);
   PREFIX.lastIndex = start;
   const [, at, digits] = PREFIX.exec(line) ?? [];
   if (at !== undefined && Number(at) !== state.count) {
-    throw new Fault(start, `this is instruction ${state.count}, not ${quote(at)}`);
+    throw new SyntaxFault(start, `this is instruction ${state.count}, not ${quote(at)}`);
   }
   const opcode = digits === undefined ? undefined : Number.parseInt(digits, 16);
   const draft = parse(line, PREFIX.lastIndex, opcode);
   if (draft === null) return;
   if (opcode !== undefined && opcode !== draft.code) {
-    throw new Fault(start, `this has opcode ${hex(draft.code)}, not ${hex(opcode)}`);
+    throw new SyntaxFault(start, `this has opcode ${hex(draft.code)}, not ${hex(opcode)}`);
   }
   state.drafts.push(draft);
   if (draft.byId) state.byId.add(state.count);
@@ -135,24 +146,24 @@ function assembleLine(line: string, number: number, state: State): void {
 
 /** A label wins over a helper of the same name. */
 function resolve({ draft, at }: Naming, labels: ReadonlyMap<string, number>): void {
-  const token = draft.name as Token;
+  const token = draft.name as AsmToken;
   const label = labels.get(token.text);
   const isHelper = bpf.isHelperCall(draft);
   if (label !== undefined) {
     if (isHelper) draft.src = bpf.PSEUDO_CALL;
-    aim(draft, label - at - 1, token);
+    setBranchOffset(draft, label - at - 1, token);
     return;
   }
   const id = isHelper ? helperOf(token) : undefined;
   if (id === undefined) {
     const what = isHelper ? "no label and no helper" : "no label";
     const near = didYouMean(token.text, [...labels.keys(), ...(isHelper ? HELPER_NAMES : [])]);
-    throw new Fault(token.at, `${quote(token.text)} is ${what}${near}`);
+    throw new SyntaxFault(token.at, `${quote(token.text)} is ${what}${near}`);
   }
   draft.imm = id;
 }
 
-function encode({ drafts, count }: State): Buffer {
+function encode({ drafts, count }: AssemblerState): Buffer {
   const out = Buffer.alloc(count * bpf.SIZE);
   const view = new DataView(out.buffer, out.byteOffset);
   let at = 0;
@@ -179,8 +190,14 @@ const SLICE = 1000;
  * @param pointer of the text in the request.
  * @throws EINVAL with line and column, both from 1, and what was expected there.
  */
-export async function assemble(text: string, pointer: string): Promise<Program> {
-  const state: State = { drafts: [], count: 0, labels: new Map(), namings: [], byId: new Set() };
+export async function assemble(text: string, pointer: string): Promise<LoadedInsns> {
+  const state: AssemblerState = {
+    drafts: [],
+    count: 0,
+    labels: new Map(),
+    namings: [],
+    byId: new Set(),
+  };
   let line = 0;
   try {
     for (let start = 0; start <= text.length; ) {
@@ -195,7 +212,7 @@ export async function assemble(text: string, pointer: string): Promise<Program> 
       resolve(naming, state.labels);
     }
   } catch (error) {
-    if (!(error instanceof Fault)) throw error;
+    if (!(error instanceof SyntaxFault)) throw error;
     throw einval(`line ${line}, column ${error.at + 1}: ${error.message}`, pointer);
   }
   return { insns: encode(state), byId: state.byId };

@@ -5,27 +5,27 @@
 import { constant, disasm } from "../isa/disasm.ts";
 import type { Insn } from "../isa/insn.ts";
 import * as bpf from "../isa/insn.ts";
-import { numberOf, type Token, tokenAt } from "./lexer.ts";
+import { type AsmToken, numberOf, tokenAt } from "./lexer.ts";
 
 /** Where an operand goes; `target` is off or imm by the opcode, `wide` both imms of a ld_imm64. */
-export type Field = "dst" | "src" | "off" | "imm" | "next" | "wide" | "target" | "helper";
+export type SyntaxField = "dst" | "src" | "off" | "imm" | "next" | "wide" | "target" | "helper";
 
 /** A number is one that the notation always has there. */
-export type Hole = Field | number;
+export type Operand = SyntaxField | number;
 
-export interface Form {
+export interface Syntax {
   /** What no operand sets. */
   readonly base: Insn;
-  readonly holes: readonly Hole[];
+  readonly holes: readonly Operand[];
   /** Its map goes by id. */
   readonly byId: boolean;
 }
 
-export interface Node {
+export interface SyntaxNode {
   /** By the text of a literal, or by a blank and what kind of operand goes there. */
-  readonly next: Map<string, Node>;
+  readonly next: Map<string, SyntaxNode>;
   /** What may end here: more than one only where the constant of a ld_imm64 looks like a mov's. */
-  readonly forms: Form[];
+  readonly forms: Syntax[];
 }
 
 /** How maps and functions are told: maps by their `noun`, an fd or an id (bpftool's print_imm). */
@@ -51,7 +51,7 @@ export function constantBy(noun: "fd" | "id") {
 
 const MARKS = { dst: 1, src: 2, off: 291, imm: 70001 };
 const NEXT = 90001;
-const FIELDS = new Map<number, Field>([
+const FIELDS = new Map<number, SyntaxField>([
   [MARKS.off, "off"],
   [MARKS.imm, "imm"],
   [NEXT, "next"],
@@ -93,7 +93,7 @@ function variants(insn: Insn): Fixed[] {
 }
 
 /** The edge that a token of the notation makes, and what goes there if it is an operand. */
-function edgeOf(token: Token, base: Insn): [edge: string, hole?: Hole] {
+function edgeOf(token: AsmToken, base: Insn): [edge: string, hole?: Operand] {
   const { kind, text } = token;
   if (text.startsWith("unknown#")) return [" helper", "helper"];
   if (kind === "literal") return [text];
@@ -104,9 +104,9 @@ function edgeOf(token: Token, base: Insn): [edge: string, hole?: Hole] {
   return [` ${kind}`, value === MARKS.dst ? "dst" : value === MARKS.src ? "src" : value];
 }
 
-function add(root: Node, text: string, base: Insn, byId = false): void {
+function add(root: SyntaxNode, text: string, base: Insn, byId = false): void {
   let node = root;
-  const holes: Hole[] = [];
+  const holes: Operand[] = [];
   for (let token = tokenAt(text, 0); token.kind !== "end"; token = tokenAt(text, token.end)) {
     const [edge, hole] = edgeOf(token, base);
     if (hole !== undefined) holes.push(hole);
@@ -117,8 +117,8 @@ function add(root: Node, text: string, base: Insn, byId = false): void {
   node.forms.push({ base, holes, byId });
 }
 
-function grammar(): Node {
-  const root: Node = { next: new Map(), forms: [] };
+function grammar(): SyntaxNode {
+  const root: SyntaxNode = { next: new Map(), forms: [] };
   const none = { dst: 0, src: 0, off: 0, imm: 0 };
   const second = { code: 0, ...none, imm: NEXT };
   const [byFd, byId] = [constantBy("fd"), constantBy("id")];

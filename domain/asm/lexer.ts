@@ -1,10 +1,10 @@
 // A line of assembly as tokens.
 
-export type Kind = "r" | "w" | "number" | "place" | "literal" | "end";
+export type TokenKind = "r" | "w" | "number" | "place" | "literal" | "end";
 
-export interface Token {
+export interface AsmToken {
   /** A 64-bit or 32-bit register, a number, `pc+N`, a word or sign that stands for itself, or what ends the line. */
-  readonly kind: Kind;
+  readonly kind: TokenKind;
   readonly text: string;
   /** Where in the line, from 0. */
   readonly at: number;
@@ -12,7 +12,7 @@ export interface Token {
 }
 
 /** What is wrong with a line, and where in it, from 0. */
-export class Fault extends Error {
+export class SyntaxFault extends Error {
   readonly at: number;
 
   constructor(at: number, message: string) {
@@ -25,7 +25,7 @@ export class Fault extends Error {
  * One pattern a kind, in the order in which they are tried. None begins with what may be blank, so that
  * none is tried twice at a place.
  */
-const PATTERNS: readonly [Kind, RegExp][] = [
+const PATTERNS: readonly [TokenKind, RegExp][] = [
   ["r", /r(?:10|\d)(?!\w)/],
   ["w", /w(?:10|\d)(?!\w)/],
   // With its sign; that of skb[r1 + -5] has a plus before it.
@@ -42,18 +42,18 @@ const TOKEN = new RegExp(
 );
 
 /** The next token from `from` on, blanks and comments skipped. @throws Fault */
-export function tokenAt(line: string, from: number): Token {
+export function tokenAt(line: string, from: number): AsmToken {
   TOKEN.lastIndex = from;
   const found = TOKEN.exec(line);
   if (found === null) {
     const at = from + line.slice(from).search(/[^ \t\r]/);
-    throw new Fault(at, `${quote(line[at])} is no part of an instruction`);
+    throw new SyntaxFault(at, `${quote(line[at])} is no part of an instruction`);
   }
   let group = 1;
   while (found[group] === undefined) group++;
   const text = found[group] as string;
   const end = TOKEN.lastIndex;
-  return { kind: KINDS[group - 1] as Kind, text, at: end - text.length, end };
+  return { kind: KINDS[group - 1] as TokenKind, text, at: end - text.length, end };
 }
 
 const QUOTED = 40;
@@ -66,7 +66,7 @@ export function quote(text: string | undefined): string {
 const NUMBER = /^(?:pc[ \t]*)?(?:\+[ \t]*(?=[+-]))?([+-]?)[ \t]*(0x[\da-fA-F]+|\d+)$/;
 
 /** Of a number or a place; inexact above 2^53. */
-export function numberOf({ text }: Token): number {
+export function numberOf({ text }: AsmToken): number {
   const [, sign, digits] = NUMBER.exec(text) ?? [];
   return sign === "-" ? -Number(digits) : Number(digits);
 }
@@ -74,7 +74,7 @@ export function numberOf({ text }: Token): number {
 const DIGITS64 = 20;
 
 /** All bits of a number; undefined when it has more than 64. */
-export function bitsOf({ text }: Token): bigint | undefined {
+export function bitsOf({ text }: AsmToken): bigint | undefined {
   const [, sign, digits = ""] = NUMBER.exec(text) ?? [];
   if (digits.length > DIGITS64) return undefined;
   return sign === "-" ? -BigInt(digits) : BigInt(digits);

@@ -6,7 +6,7 @@ import * as bpf from "../isa/insn.ts";
 import { constantBy } from "./grammar.ts";
 
 /** A part of a program, from an instruction to an instruction. */
-export interface Page {
+export interface ListingPage {
   /** Of the whole program, in instructions of 8 bytes. */
   insn_cnt: number;
   /** The number of the first instruction here. */
@@ -19,7 +19,7 @@ export interface Page {
   next?: number;
 }
 
-export interface Line {
+export interface ListingLine {
   index: number;
   /** Hex, 16 digits; 32 of a ld_imm64. */
   insn: string;
@@ -44,7 +44,7 @@ function targetOf(insn: bpf.Insn, at: number): number | undefined {
   return bpf.target(insn, at);
 }
 
-function line(page: Page, prog: readonly bpf.Insn[], at: number): Line {
+function line(page: ListingPage, prog: readonly bpf.Insn[], at: number): ListingLine {
   const insn = prog[at] as bpf.Insn;
   const index = page.start + at;
   const size = (insn.code === bpf.LD_IMM64 ? 2 : 1) * bpf.SIZE;
@@ -60,9 +60,9 @@ function line(page: Page, prog: readonly bpf.Insn[], at: number): Line {
 }
 
 /** A ld_imm64 is one line, but counts for two. */
-export function lines(page: Page): Line[] {
+export function lines(page: ListingPage): ListingLine[] {
   const prog = bpf.decode(page.insns);
-  const out: Line[] = [];
+  const out: ListingLine[] = [];
   for (let at = 0; at < prog.length; at++) {
     out.push(line(page, prog, at));
     if (prog[at]?.code === bpf.LD_IMM64) at++;
@@ -71,7 +71,7 @@ export function lines(page: Page): Line[] {
 }
 
 /** What bpftool prints, and the names of maps in comments. */
-export function listing(page: Page): string {
+export function listing(page: ListingPage): string {
   const rows = lines(page).map(({ index, text, map_name }) => {
     const row = `${String(index).padStart(4)}: ${text}`;
     return map_name ? `${row}  // ${map_name}\n` : `${row}\n`;
@@ -84,9 +84,9 @@ export function listing(page: Page): string {
  * than `limit`, to complete a ld_imm64. Undefined when it starts in the middle of one.
  */
 export function pageOf(
-  stored: Pick<Page, "insn_cnt" | "start" | "names"> & { insns: Buffer; limit: number },
+  stored: Pick<ListingPage, "insn_cnt" | "start" | "names"> & { insns: Buffer; limit: number },
   ids: readonly number[],
-): Page | undefined {
+): ListingPage | undefined {
   const { insn_cnt, start, names, limit } = stored;
   const insns = Buffer.from(stored.insns);
   const all = bpf.decode(insns);

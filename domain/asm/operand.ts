@@ -3,11 +3,11 @@
 import { helperName, isHelper } from "../isa/helpers.ts";
 import type { Insn } from "../isa/insn.ts";
 import * as bpf from "../isa/insn.ts";
-import type { Field, Form } from "./grammar.ts";
-import { bitsOf, Fault, numberOf, quote, type Token } from "./lexer.ts";
+import type { Syntax, SyntaxField } from "./grammar.ts";
+import { type AsmToken, bitsOf, numberOf, quote, SyntaxFault } from "./lexer.ts";
 
 /** An instruction being put together. */
-export interface Draft {
+export interface InsnDraft {
   code: number;
   dst: number;
   src: number;
@@ -16,7 +16,7 @@ export interface Draft {
   /** The imm of a ld_imm64's second half. */
   next: number;
   /** A label or a helper that is to be looked up. */
-  name: Token | undefined;
+  name: AsmToken | undefined;
   /** Its map goes by id. */
   byId: boolean;
 }
@@ -27,19 +27,22 @@ const U32 = [0, 0xffff_ffff] as const;
 const BITS32 = [I32[0], U32[1]] as const;
 const [LOW64, HIGH64] = [-(2n ** 63n), 2n ** 64n - 1n];
 
-type Range = readonly [low: number, high: number];
+type OperandRange = readonly [low: number, high: number];
 
-const outside = ({ at, text }: Token, low: number | bigint, high: number | bigint): Fault =>
-  new Fault(at, `${quote(text)} is not between ${low} and ${high}`);
+const outside = (
+  { at, text }: AsmToken,
+  low: number | bigint,
+  high: number | bigint,
+): SyntaxFault => new SyntaxFault(at, `${quote(text)} is not between ${low} and ${high}`);
 
-function within(token: Token, [low, high]: Range): number {
+function within(token: AsmToken, [low, high]: OperandRange): number {
   const value = numberOf(token);
   if (value < low || value > high) throw outside(token, low, high);
   return value;
 }
 
 /** With 64 bits imm is extended with its sign, so that only in a jump, which prints it as hex, 0xffffffff is -1. */
-function immRange(insn: Insn, token: Token): Range {
+function immRange(insn: Insn, token: AsmToken): OperandRange {
   const kind = bpf.classOf(insn);
   if (insn.code === bpf.LD_IMM64) return U32;
   if (kind === bpf.JMP) return /^0x/.test(token.text) ? BITS32 : I32;
@@ -52,11 +55,11 @@ const isFar = (insn: Insn): boolean =>
   insn.code === bpf.LD_IMM64 || insn.code === (bpf.JMP32 | bpf.JA) || bpf.isCall(insn);
 
 /** Sets the way to a target, counted from the next instruction. */
-export function aim(draft: Draft, way: number, token: Token): void {
+export function setBranchOffset(draft: InsnDraft, way: number, token: AsmToken): void {
   const far = isFar(draft);
   const [low, high] = far ? I32 : I16;
   if (way < low || way > high) {
-    throw new Fault(
+    throw new SyntaxFault(
       token.at,
       `${quote(token.text)} is ${way} instructions away, not within ${high}`,
     );
@@ -72,31 +75,31 @@ for (let id = 0; isHelper(id); id++) {
 export const HELPER_NAMES: readonly string[] = [...HELPERS.keys()];
 
 /** Of NAME or NAME#N; undefined when no helper has the name. */
-export function helperOf(token: Token): number | undefined {
+export function helperOf(token: AsmToken): number | undefined {
   const [name = "", number] = token.text.split("#");
   const known = HELPERS.get(name);
   if (number === undefined || known === Number(number)) return known;
   if (name === "unknown") return within({ ...token, text: number }, BITS32) | 0;
   if (known === undefined) return undefined;
-  throw new Fault(token.at, `${name} is helper ${known}, not ${number}`);
+  throw new SyntaxFault(token.at, `${name} is helper ${known}, not ${number}`);
 }
 
-function register(draft: Draft, field: "dst" | "src", token: Token, first: boolean): void {
+function register(draft: InsnDraft, field: "dst" | "src", token: AsmToken, first: boolean): void {
   const number = Number(token.text.slice(1));
   if (!first && draft[field] !== number) {
-    throw new Fault(token.at, `expected the same register as before, found ${token.text}`);
+    throw new SyntaxFault(token.at, `expected the same register as before, found ${token.text}`);
   }
   draft[field] = number;
 }
 
-function wide(draft: Draft, token: Token): void {
+function wide(draft: InsnDraft, token: AsmToken): void {
   const bits = bitsOf(token);
   if (bits === undefined || bits < LOW64 || bits > HIGH64) throw outside(token, LOW64, HIGH64);
   draft.imm = Number(BigInt.asIntN(32, bits));
   draft.next = Number(BigInt.asIntN(32, bits >> 32n));
 }
 
-function set(draft: Draft, field: Field, token: Token, first: boolean): void {
+function set(draft: InsnDraft, field: SyntaxField, token: AsmToken, first: boolean): void {
   switch (field) {
     case "dst":
     case "src":
@@ -117,20 +120,23 @@ function set(draft: Draft, field: Field, token: Token, first: boolean): void {
     case "target":
     case "helper":
       if (token.kind === "literal") draft.name = token;
-      else if (field === "target") aim(draft, within(token, I32), token);
+      else if (field === "target") setBranchOffset(draft, within(token, I32), token);
       else draft.imm = within(token, BITS32) | 0;
   }
 }
 
 /** @throws Fault */
-export function fill({ base, holes, byId }: Form, operands: readonly Token[]): Draft {
+export function fillOperands(
+  { base, holes, byId }: Syntax,
+  operands: readonly AsmToken[],
+): InsnDraft {
   const { code, dst, src, off, imm } = base;
-  const draft: Draft = { code, dst, src, off, imm, next: 0, name: undefined, byId };
+  const draft: InsnDraft = { code, dst, src, off, imm, next: 0, name: undefined, byId };
   for (const [i, hole] of holes.entries()) {
-    const token = operands[i] as Token;
+    const token = operands[i] as AsmToken;
     if (typeof hole !== "number") set(draft, hole, token, holes.indexOf(hole) === i);
     else if (Number(token.text.replace(/^[rw]/, "")) !== hole) {
-      throw new Fault(
+      throw new SyntaxFault(
         token.at,
         `expected ${token.kind === "number" ? "" : token.kind}${hole}, found ${token.text}`,
       );
@@ -140,7 +146,7 @@ export function fill({ base, holes, byId }: Form, operands: readonly Token[]): D
 }
 
 /** Whether a mov takes the number. */
-export function isShort(token: Token): boolean {
+export function isShort(token: AsmToken): boolean {
   const value = numberOf(token);
   return value >= I32[0] && value <= I32[1];
 }

@@ -1,6 +1,14 @@
 import { Errno, isErrno } from "../errno.ts";
-import { bytes, type Call, number, padded, type Run, text, unrecorded } from "../redis/command.ts";
-import type { Argument, Value } from "../redis/script.ts";
+import {
+  bytes,
+  type Call,
+  number,
+  padded,
+  type RunCommand,
+  text,
+  unrecorded,
+} from "../redis/command.ts";
+import type { Argument, RedisValue } from "../redis/script.ts";
 
 /**
  * The four batch commands: many elements a call, moved in steps of one script each. As in the kernel
@@ -47,17 +55,17 @@ export interface Batch {
   failure?: Errno;
 }
 
-type Step = (call: Call, ...args: Argument[]) => Promise<Value[]>;
+type BatchStep = (call: Call, ...args: Argument[]) => Promise<RedisValue[]>;
 
 /** One batch on its way from step to step. */
 class Steps {
   readonly #first: Call;
   readonly #asked: number;
-  readonly #step: Step;
+  readonly #step: BatchStep;
   #n = 0;
   count = 0;
 
-  constructor(first: Call, asked: number, step: Step) {
+  constructor(first: Call, asked: number, step: BatchStep) {
     this.#first = first;
     this.#asked = asked;
     this.#step = step;
@@ -75,13 +83,13 @@ class Steps {
   }
 
   /** @throws Errno that tells the count: before the first element Linux leaves it as it was. */
-  async take(...args: Argument[]): Promise<Value[]> {
+  async take(...args: Argument[]): Promise<RedisValue[]> {
     try {
       return await this.#step(this.#call(), ...args);
     } catch (error) {
       if (!(error instanceof Errno)) throw error;
-      const told = { count: this.#n === 1 ? this.#asked : this.count };
-      throw new Errno(error.code, error.message, { told });
+      const extensions = { count: this.#n === 1 ? this.#asked : this.count };
+      throw new Errno(error.code, error.message, { extensions });
     }
   }
 }
@@ -92,7 +100,7 @@ async function attempt(
   asked: BatchRead,
   from: Buffer,
   most: number,
-): Promise<Value[] | Errno> {
+): Promise<RedisValue[] | Errno> {
   const limit = Math.min(most, asked.count - steps.count);
   const how = [asked.elem_flags, asked.flags, steps.begun ? 0 : 1];
   try {
@@ -104,7 +112,7 @@ async function attempt(
 }
 
 /** Elements in one piece; of large values that are partly unwritten Redis answers the parts. */
-function elementsOf(reply: Value | undefined): Buffer {
+function elementsOf(reply: RedisValue | undefined): Buffer {
   if (!Array.isArray(reply)) return bytes(reply);
   const [size, ...parts] = reply;
   return Buffer.concat(
@@ -112,7 +120,7 @@ function elementsOf(reply: Value | undefined): Buffer {
   );
 }
 
-async function read(first: Call, asked: BatchRead, step: Step, most = STEP): Promise<Batch> {
+async function read(first: Call, asked: BatchRead, step: BatchStep, most = STEP): Promise<Batch> {
   const steps = new Steps(first, asked.count, step);
   const batch: Batch = { count: 0, elements: NONE, key_size: 0, cursor: undefined, ids: false };
   const parts: Buffer[] = [];
@@ -140,7 +148,7 @@ async function read(first: Call, asked: BatchRead, step: Step, most = STEP): Pro
   }
 }
 
-async function write(first: Call, asked: BatchWrite, step: Step): Promise<{ count: number }> {
+async function write(first: Call, asked: BatchWrite, step: BatchStep): Promise<{ count: number }> {
   const { elements, count, there, key_size, elem_flags } = asked;
   const steps = new Steps(first, count, step);
   // Uneven elements are sent as none at all, for the kernel's other checks come first.
@@ -152,17 +160,17 @@ async function write(first: Call, asked: BatchWrite, step: Step): Promise<{ coun
     const [did, errno, detail] = await steps.take(part, some, key_size ?? "", elem_flags);
     steps.count += number(did);
     const code = text(errno);
-    if (isErrno(code)) throw new Errno(code, text(detail), { told: { count: steps.count } });
+    if (isErrno(code)) throw new Errno(code, text(detail), { extensions: { count: steps.count } });
     // The type's own step is shorter: no more is sent than it takes.
     most = Math.min(most, Math.max(1, number(did)));
   } while (steps.count < there);
   if (there === count) return { count };
   throw new Errno("EFAULT", `${there} elements are given, count is ${count}`, {
-    told: { count: there },
+    extensions: { count: there },
   });
 }
 
-export function batchCommands(run: Run) {
+export function batchCommands(run: RunCommand) {
   return {
     /** A read needs no record. */
     mapLookupBatch: (first: Call, fd: number, asked: BatchRead) =>

@@ -1,17 +1,17 @@
-import { bytes, type Call, number, padded, pairs, type Run } from "../redis/command.ts";
-import type { Value } from "../redis/script.ts";
+import { bytes, type Call, number, padded, pairs, type RunCommand } from "../redis/command.ts";
+import type { RedisValue } from "../redis/script.ts";
 
 /** Elements of maps. Keys and values are bytes as the kernel takes them; an empty key is none. */
 
 const NONE = Buffer.alloc(0);
 
-export interface Element {
+export interface ElementReply {
   key: Buffer;
   value: Buffer;
 }
 
-export interface Page {
-  elements: Element[];
+export interface ElementPage {
+  elements: ElementReply[];
   /** Where the next page starts, if there is one. */
   cursor: Buffer | undefined;
   /** The values are ids of objects. */
@@ -21,14 +21,14 @@ export interface Page {
 }
 
 /** What a lookup may come with: `value` for a Bloom filter, `touch` to count as use of the element. */
-export interface Asked {
+export interface LookupReply {
   flags: number;
   value?: Buffer | undefined;
   touch?: boolean;
 }
 
-function page([elements, rest, ids, revision, size]: Value[]): Page {
-  const show = (value: Value) => padded(bytes(value), number(size));
+function page([elements, rest, ids, revision, size]: RedisValue[]): ElementPage {
+  const show = (value: RedisValue) => padded(bytes(value), number(size));
   return {
     elements: pairs(elements).map(([key, value]) => ({ key: bytes(key), value: show(value) })),
     cursor: (rest as Buffer | null) ?? undefined,
@@ -37,9 +37,9 @@ function page([elements, rest, ids, revision, size]: Value[]): Page {
   };
 }
 
-export function elemCommands(run: Run) {
+export function elemCommands(run: RunCommand) {
   return {
-    async mapLookupElem(call: Call, fd: number, key: Buffer, { flags, value, touch }: Asked) {
+    async mapLookupElem(call: Call, fd: number, key: Buffer, { flags, value, touch }: LookupReply) {
       const more = [value ?? NONE, touch ? 1 : 0];
       // To be looked at as a program looks moves an element of an LRU map.
       const as = touch ? { ...call, writes: true } : call;
@@ -53,7 +53,7 @@ export function elemCommands(run: Run) {
     async mapUpdateElem(
       call: Call,
       fd: number,
-      { key, value }: Element,
+      { key, value }: ElementReply,
       flags: number,
       match: string,
     ) {

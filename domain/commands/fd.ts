@@ -1,5 +1,5 @@
-import { type Call, list, next, number, type Run, text } from "../redis/command.ts";
-import type { Value } from "../redis/script.ts";
+import { type Call, list, next, number, type RunCommand, text } from "../redis/command.ts";
+import type { RedisValue } from "../redis/script.ts";
 import { mapInfo, progInfo } from "./info.ts";
 
 /** File descriptors: opened, shown, closed, doubled, passed on. */
@@ -10,13 +10,13 @@ export interface Opened {
   id: number;
 }
 
-const opened = ([fd, kind, id]: Value[]): Opened => ({
+const opened = ([fd, kind, id]: RedisValue[]): Opened => ({
   fd: number(fd),
   kind: text(kind),
   id: number(id),
 });
 
-export function fdCommands(run: Run) {
+export function fdCommands(run: RunCommand) {
   return {
     async fdList(call: Call, start: number, limit: number) {
       const [flat, more] = await run(call, "fd_list", start, limit);

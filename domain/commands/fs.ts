@@ -6,10 +6,10 @@ import {
   octal,
   optional,
   pairs,
-  type Run,
+  type RunCommand,
   text,
 } from "../redis/command.ts";
-import type { Value } from "../redis/script.ts";
+import type { RedisValue } from "../redis/script.ts";
 
 /** The bpffs tree: pins, directories, links. Modes are numbers here, octal text in what is told. */
 
@@ -27,13 +27,13 @@ export interface StatOptions {
   limit: number;
 }
 
-export interface Attributes {
+export interface NodeAttributes {
   mode?: number;
   uid?: number;
   gid?: number;
 }
 
-function nodeInfo(value: Value[]): NodeInfo {
+function nodeInfo(value: RedisValue[]): NodeInfo {
   const [kind, mode, uid, gid, nlink, ino, object] = value;
   const common = {
     mode: octal(text(mode)),
@@ -49,15 +49,15 @@ function nodeInfo(value: Value[]): NodeInfo {
 }
 
 /** As ls(1) sorts in the C locale. */
-function entriesOf(page: Value | undefined) {
+function entriesOf(page: RedisValue | undefined) {
   return pairs(page)
     .map(([name, type]) => ({ name: bytes(name), type: text(type) }))
     .sort((a, b) => a.name.compare(b.name))
     .map(({ name, type }) => ({ name: name.toString(), type }));
 }
 
-export function fsCommands(run: Run) {
-  const told = async (answer: Promise<Value[]>) => nodeInfo(await answer);
+export function fsCommands(run: RunCommand) {
+  const told = async (answer: Promise<RedisValue[]>) => nodeInfo(await answer);
   return {
     objPin: (call: Call, path: string, fd: number, flags: number) =>
       told(run(call, "obj_pin", path, fd, flags)),
@@ -80,7 +80,7 @@ export function fsCommands(run: Run) {
       return { ...info, entries: entriesOf(page), ...(more === null ? {} : { next: text(more) }) };
     },
 
-    setattr: (call: Call, path: string, { mode, uid, gid }: Attributes) =>
+    setattr: (call: Call, path: string, { mode, uid, gid }: NodeAttributes) =>
       told(run(call, "setattr", path, ...[mode, uid, gid].map(optional))),
 
     unlink: (call: Call, path: string) => run(call, "unlink", path),

@@ -1,6 +1,6 @@
 import { list, number, record, text, time } from "../redis/command.ts";
 import { MAP_INFO, PROG_INFO } from "../redis/records.ts";
-import type { Value } from "../redis/script.ts";
+import type { RedisValue } from "../redis/script.ts";
 import { parseSchema, type Schema } from "../schema/schema.ts";
 
 /** What is told of maps and programs, in the kernel's field names. Sizes are bytes. */
@@ -48,7 +48,7 @@ export interface ProgInfo {
   refcnt: number;
 }
 
-export interface Holders {
+export interface ObjectHolders {
   files: { file: number; session: number; references: number }[];
   inodes: number[];
   progs: number[];
@@ -57,7 +57,7 @@ export interface Holders {
   truncated?: boolean;
 }
 
-export function mapInfo(id: number, value: Value | undefined): MapInfo {
+export function mapInfo(id: number, value: RedisValue | undefined): MapInfo {
   const map = record(MAP_INFO, list(value));
   return {
     kind: "map",
@@ -81,7 +81,7 @@ export function mapInfo(id: number, value: Value | undefined): MapInfo {
   };
 }
 
-export function progInfo(id: number, value: Value | undefined): ProgInfo {
+export function progInfo(id: number, value: RedisValue | undefined): ProgInfo {
   const fields = list(value);
   const prog = record(PROG_INFO, fields);
   return {
@@ -102,15 +102,18 @@ export function progInfo(id: number, value: Value | undefined): ProgInfo {
 }
 
 /** A page of infos, each with its id before it. */
-export function infos<T>(page: Value | undefined, info: (id: number, fields?: Value) => T): T[] {
+export function infos<T>(
+  page: RedisValue | undefined,
+  info: (id: number, fields?: RedisValue) => T,
+): T[] {
   return list(page).map((row) => {
     const [id, fields] = list(row);
     return info(number(id), fields);
   });
 }
 
-export function holders(rows: Value | undefined, truncated: boolean): Holders {
-  const held: Holders = { files: [], inodes: [], progs: [], slots: [] };
+export function holders(rows: RedisValue | undefined, truncated: boolean): ObjectHolders {
+  const held: ObjectHolders = { files: [], inodes: [], progs: [], slots: [] };
   for (const row of list(rows)) {
     const [holder, count, session, references] = list(row);
     const [noun, n] = text(holder).split(":");

@@ -1,5 +1,5 @@
 import { readSchema } from "../reader.ts";
-import { type Call, next, number, optional, type Run } from "../redis/command.ts";
+import { type Call, next, number, optional, type RunCommand } from "../redis/command.ts";
 import { MAP_CREATE } from "../redis/records.ts";
 import type { SchemaAttr } from "../schema/schema.ts";
 import { holders, infos, mapInfo } from "./info.ts";
@@ -19,7 +19,7 @@ export interface MapAttr {
   schema?: SchemaAttr | undefined;
 }
 
-export function mapCommands(run: Run) {
+export function mapCommands(run: RunCommand) {
   return {
     async mapCreate(call: Call, a: MapAttr) {
       const read = a.schema && (await readSchema(a.schema, a.key_size, a.value_size));

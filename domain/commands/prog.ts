@@ -3,19 +3,19 @@ import { pageOf } from "../asm/listing.ts";
 import { Errno, einval, Stale } from "../errno.ts";
 import { SIZE as INSN_BYTES } from "../isa/insn.ts";
 import {
-  type Begin,
   bytes,
   type Call,
   next,
   number,
   pairs,
-  type Run,
+  type RunCommand,
+  type RunFirstHalf,
   text,
   unrecorded,
 } from "../redis/command.ts";
 import { PAGE_INSNS, STEP_PAGES } from "../redis/records.ts";
-import type { Value } from "../redis/script.ts";
-import type { Program } from "../verifier/precheck.ts";
+import type { RedisValue } from "../redis/script.ts";
+import type { LoadedInsns } from "../verifier/precheck.ts";
 import type { Limits } from "../verifier/verifier.ts";
 import { holders, infos, progInfo } from "./info.ts";
 import { type Prepared, type ProgAttr, prepareLoad } from "./prog_load.ts";
@@ -34,7 +34,7 @@ const STEP_BYTES = STEP_PAGES * PAGE_BYTES;
  *
  * @returns the arguments of prog_load.
  */
-async function sentAhead(run: Run, call: Call, prepared: Prepared, draft: string) {
+async function sentAhead(run: RunCommand, call: Call, prepared: Prepared, draft: string) {
   const { insns, attr, verdict, unit } = prepared;
   const count = insns.length / INSN_BYTES;
   // Of a program that is refused, only the verdict is looked at.
@@ -53,15 +53,19 @@ async function sentAhead(run: Run, call: Call, prepared: Prepared, draft: string
 
 /** @param onLoad is told of each program that was accepted. */
 export function progCommands(
-  run: Run,
-  begin: Begin,
+  run: RunCommand,
+  begin: RunFirstHalf,
   limits: Partial<Limits>,
   onLoad: (unit: NonNullable<Prepared["unit"]>) => void,
 ) {
   return {
     /** @returns the log, too: of an accepted program what Linux says at its log level. */
-    async progLoad(call: Call, attr: ProgAttr, program: Program) {
-      const told = ([fd, id, log]: Value[]) => ({ fd: number(fd), id: number(id), log: text(log) });
+    async progLoad(call: Call, attr: ProgAttr, program: LoadedInsns) {
+      const told = ([fd, id, log]: RedisValue[]) => ({
+        fd: number(fd),
+        id: number(id),
+        log: text(log),
+      });
       const draft = randomBytes(12).toString("hex");
       for (let tries = 1; ; tries++) {
         const prepared = await prepareLoad(begin, call, attr, program, limits);

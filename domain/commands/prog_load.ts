@@ -1,14 +1,14 @@
 import { constantBy } from "../asm/grammar.ts";
-import type { Unit } from "../compiler/abi.ts";
+import type { CompilationUnit } from "../compiler/abi.ts";
 import { Errno, reasonOf } from "../errno.ts";
 import { disasm } from "../isa/disasm.ts";
 import { decode, type Insn, SIZE } from "../isa/insn.ts";
-import { type Begin, type Call, list, number, record, text } from "../redis/command.ts";
+import { type Call, list, number, type RunFirstHalf, record, text } from "../redis/command.ts";
 import { INNER_MAP, PROG_MAP } from "../redis/records.ts";
-import type { Value } from "../redis/script.ts";
-import { locksOf } from "../transaction/map_snapshot.ts";
-import type { Program } from "../verifier/precheck.ts";
-import type { Limits, MapFacts, Options, Refusal } from "../verifier/verifier.ts";
+import type { RedisValue } from "../redis/script.ts";
+import { lockOffsets } from "../transaction/map_snapshot.ts";
+import type { LoadedInsns } from "../verifier/precheck.ts";
+import type { Limits, MapFacts, Refusal, VerifierOptions } from "../verifier/verifier.ts";
 import { examine, isLong, shapeOf } from "../verifier/worker.ts";
 
 /**
@@ -38,12 +38,12 @@ function shape(words: readonly string[], max_entries: number, btf: boolean): Map
   return {
     ...{ map_type, max_entries, btf },
     ...{ key_size: Number(key_size), value_size: Number(value_size), map_flags: Number(map_flags) },
-    ...(locks ? locksOf(locks) : {}),
+    ...(locks ? lockOffsets(locks) : {}),
   };
 }
 
 /** A row of prog_resolve: what the registers' check has to know of a map. */
-function facts(row: Value): MapFacts {
+function facts(row: RedisValue): MapFacts {
   const values = list(row);
   const map = record(PROG_MAP, values);
   const { map_type, key_size, value_size, map_flags, locks } = map;
@@ -58,7 +58,7 @@ function facts(row: Value): MapFacts {
 }
 
 /** A refusal with its detail: the instruction, where it is one, and the last line of the log. */
-function detailed(refusal: Refusal | null, { insns, byId }: Program, at?: number) {
+function detailed(refusal: Refusal | null, { insns, byId }: LoadedInsns, at?: number) {
   if (refusal === null) return null;
   const reason = reasonOf(refusal.log);
   if (at === undefined) return { ...refusal, detail: reason };
@@ -76,21 +76,21 @@ export interface Prepared {
   insns: Buffer;
   verdict: string;
   /** The program as it is compiled, unless it is refused. */
-  unit?: Unit;
+  unit?: CompilationUnit;
 }
 
 function optionsOf(
   { prog_type, log_level, prog_flags, func_info = false }: Omit<ProgAttr, "fd_array">,
   fdArray: readonly number[] | undefined,
   limits: Partial<Limits>,
-): Options {
+): VerifierOptions {
   const told = { progType: prog_type, logLevel: log_level, progFlags: prog_flags, limits };
   const more = fdArray ? { fdArrayLength: fdArray.length } : {};
   return { ...told, funcInfo: func_info, ...more };
 }
 
 /** What shapeOf() says, with the details of its refusals. @throws ENOMEM, EAGAIN */
-async function judged(prog: Program, options: Options, fdArray: readonly number[]) {
+async function judged(prog: LoadedInsns, options: VerifierOptions, fdArray: readonly number[]) {
   const { places, indexed, at, ...verdict } = await shapeOf(prog, options, fdArray);
   if (verdict.refs.length > FDS_MAX)
     throw new Errno("ENOMEM", `more than ${FDS_MAX} maps in insns`);
@@ -102,12 +102,12 @@ async function judged(prog: Program, options: Options, fdArray: readonly number[
 
 /** @returns what prog_load takes, or its first answer when the request is a repeat. */
 export async function prepareLoad(
-  begin: Begin,
+  begin: RunFirstHalf,
   call: Call,
   { fd_array, ...attr }: ProgAttr,
-  prog: Program,
+  prog: LoadedInsns,
   limits: Partial<Limits>,
-): Promise<Prepared | { remembered: Value[] }> {
+): Promise<Prepared | { remembered: RedisValue[] }> {
   const { insns } = prog;
   const options = optionsOf(attr, fd_array, limits);
   const count = insns.length / SIZE;

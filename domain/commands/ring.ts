@@ -1,5 +1,13 @@
 import { Errno, isErrno } from "../errno.ts";
-import { bytes, type Call, number, optional, pairs, type Run, text } from "../redis/command.ts";
+import {
+  bytes,
+  type Call,
+  number,
+  optional,
+  pairs,
+  type RunCommand,
+  text,
+} from "../redis/command.ts";
 
 /** Ring buffers: records in order. A position counts the bytes before it, of all times. */
 
@@ -21,14 +29,14 @@ export interface RingPage {
   channel: string;
 }
 
-export function ringCommands(run: Run) {
+export function ringCommands(run: RunCommand) {
   return {
     /** @throws EAGAIN at the first record that finds no room, with the count of those before it. */
     async ringOutput(call: Call, fd: number, records: Buffer[], flags: number) {
       const reply = await run(call, "ring_output", fd, flags, ...records);
       const [position, accepted, errno, detail] = reply;
       const [code, count] = [text(errno), number(accepted)];
-      if (isErrno(code)) throw new Errno(code, text(detail), { told: { count } });
+      if (isErrno(code)) throw new Errno(code, text(detail), { extensions: { count } });
       return { position: number(position), accepted: count };
     },
 

@@ -1,6 +1,13 @@
-import { type Begin, bytes, type Call, list, type Run, unrecorded } from "../redis/command.ts";
+import {
+  bytes,
+  type Call,
+  list,
+  type RunCommand,
+  type RunFirstHalf,
+  unrecorded,
+} from "../redis/command.ts";
 import { RUN_PROG, STEP_PAGES } from "../redis/records.ts";
-import type { Value } from "../redis/script.ts";
+import type { RedisValue } from "../redis/script.ts";
 import type { RunAttr, Runner } from "../transaction/runner.ts";
 
 /** Programs that run. `begin` shows a run what it works on; the runner does the rest. */
@@ -9,7 +16,7 @@ import type { RunAttr, Runner } from "../transaction/runner.ts";
 const [INSNS, ID] = [RUN_PROG.length, RUN_PROG.length + 1];
 
 /** The instructions of a program, step by step; null when it is gone meanwhile. */
-async function longInsns(run: Run, call: Call, row: Value[]): Promise<Buffer | null> {
+async function longInsns(run: RunCommand, call: Call, row: RedisValue[]): Promise<Buffer | null> {
   const [load_time = null] = row;
   const parts: Buffer[] = [];
   for (let page = 0; ; page += STEP_PAGES) {
@@ -21,9 +28,9 @@ async function longInsns(run: Run, call: Call, row: Value[]): Promise<Buffer | n
   }
 }
 
-export function runCommands(begin: Begin, run: Run, runner: Runner) {
+export function runCommands(begin: RunFirstHalf, run: RunCommand, runner: Runner) {
   /** What a run is shown, with the instructions that one script does not answer. */
-  async function whole(call: Call, shown: ReturnType<Begin>): ReturnType<Begin> {
+  async function whole(call: Call, shown: ReturnType<RunFirstHalf>): ReturnType<RunFirstHalf> {
     const answer = await shown;
     const programs = answer.remembered ? [] : list(answer.values[2]);
     for (const [i, row] of programs.entries()) {

@@ -6,13 +6,13 @@ import {
   number,
   octal,
   optional,
-  type Run,
+  type RunCommand,
   record,
   text,
   time,
 } from "../redis/command.ts";
 import { CRED, SESSION_INFO } from "../redis/records.ts";
-import type { Argument, Value } from "../redis/script.ts";
+import type { Argument, RedisValue } from "../redis/script.ts";
 import type { Tokens } from "../token.ts";
 
 /** Sessions: processes that are made, forked, renewed, changed and ended. Times are ms. */
@@ -31,7 +31,9 @@ export interface Credentials {
   cpus?: number | undefined;
 }
 
-export type Changes = Partial<Pick<Credentials, "uid" | "gid" | "groups" | "umask" | "ttl_ms">>;
+export type SessionChanges = Partial<
+  Pick<Credentials, "uid" | "gid" | "groups" | "umask" | "ttl_ms">
+>;
 
 export interface SessionInfo {
   id: number;
@@ -66,7 +68,7 @@ function words(between: string): string[] {
   return between.split(",").filter(Boolean);
 }
 
-function sessionInfo(namespace: string, value: Value | undefined): SessionInfo {
+function sessionInfo(namespace: string, value: RedisValue | undefined): SessionInfo {
   const session = record(SESSION_INFO, list(value));
   const caps = text(session.caps);
   return {
@@ -93,7 +95,7 @@ function sessionInfo(namespace: string, value: Value | undefined): SessionInfo {
  * @param cpus of a new namespace, unless its first session says otherwise.
  */
 export function sessionCommands(
-  run: Run,
+  run: RunCommand,
   tokens: Tokens,
   onSession: (namespace: string) => void,
   cpus: number,
@@ -128,7 +130,7 @@ export function sessionCommands(
       return sessionInfo(call.namespace, (await run(call, "session_get"))[0]);
     },
 
-    async sessionSet(call: Call, c: Changes) {
+    async sessionSet(call: Call, c: SessionChanges) {
       const groups = c.groups ? commas(c.groups) : "";
       const changes = [c.uid, c.gid].map(optional);
       const more = [c.umask, c.ttl_ms].map(optional);

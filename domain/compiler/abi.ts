@@ -44,7 +44,7 @@ export const strideOf = ({ value_size }: { value_size: number }): number =>
  * What a program is compiled from. In insns a map is its place in `maps`: imm of a ld_imm64 with src 1,
  * or 2 with an offset into its only value in the second imm.
  */
-export interface Unit {
+export interface CompilationUnit {
   insns: Uint8Array;
   maps: readonly MapShape[];
   prog_type: string;
@@ -75,7 +75,7 @@ export interface Unit {
  * Instructions are paid for from `fuel` at function entry and on jumps back; with too little left it
  * becomes -1 and the program traps. A handle of a function is its subprogram's number + 1.
  */
-export interface Compiled {
+export interface CompiledCode {
   wasm: Uint8Array<ArrayBuffer>;
   /** Offsets in the wasm bytes, ascending, and the instruction of each, by turns. */
   places: Uint32Array;

@@ -1,22 +1,22 @@
 // The door of the compiler: eBPF v1 to v4 becomes a WebAssembly module. abi.ts says what the two agree on.
 
 import { decode, type Insn } from "../isa/insn.ts";
-import { type Compiled, HELPERS, type Unit } from "./abi.ts";
-import { callsOf } from "./analysis/call_analysis.ts";
+import { type CompilationUnit, type CompiledCode, HELPERS } from "./abi.ts";
+import { analyseCalls } from "./analysis/call_analysis.ts";
 import { type Graph, graphOf } from "./analysis/graph.ts";
-import { survey } from "./analysis/scan.ts";
-import type { Body } from "./emit/emit_context.ts";
+import { scan } from "./analysis/scan.ts";
+import type { EmitContext } from "./emit/emit_context.ts";
 import { jumpsBack } from "./emit/fuel.ts";
 import { writeFunction } from "./emit/function.ts";
-import { link } from "./imports.ts";
+import { planImports } from "./imports.ts";
 import { writeModule } from "./module.ts";
-import { Places } from "./source_map.ts";
-import { Code } from "./wasm/wasm_writer.ts";
+import { SourceMap } from "./source_map.ts";
+import { WasmWriter } from "./wasm/wasm_writer.ts";
 
 export { TooLarge } from "./wasm/v8_limits.ts";
 
 /** For tests and measurements: what is otherwise decided by itself. */
-export interface Options {
+export interface CompileOptions {
   /** Of all memory accesses; otherwise of each by `safe`. */
   checks?: "exact" | "flat";
   /** No structured control flow. */
@@ -28,7 +28,7 @@ const bytesFor = (insns: number): number => 4096 + 40 * insns;
 
 const NONE = new Uint8Array(0);
 
-function flatOf(safe: Uint8Array, checks: Options["checks"]): Uint8Array | undefined {
+function flatOf(safe: Uint8Array, checks: CompileOptions["checks"]): Uint8Array | undefined {
   if (checks === "flat") return undefined;
   return checks === "exact" ? NONE : safe;
 }
@@ -38,21 +38,25 @@ function flatOf(safe: Uint8Array, checks: Options["checks"]): Uint8Array | undef
  * instruction i to be in bounds. TooLarge: V8 does not take what it becomes. RangeError: it was not
  * accepted.
  */
-export function compile(unit: Unit, safe: Uint8Array = NONE, options: Options = {}): Compiled {
+export function compile(
+  unit: CompilationUnit,
+  safe: Uint8Array = NONE,
+  options: CompileOptions = {},
+): CompiledCode {
   const { buffer, byteOffset, byteLength } = unit.insns;
   const prog: readonly Insn[] = decode(Buffer.from(buffer, byteOffset, byteLength));
-  const code = new Code(bytesFor(prog.length));
-  const places = new Places();
-  const found = survey(prog);
+  const code = new WasmWriter(bytesFor(prog.length));
+  const places = new SourceMap();
+  const found = scan(prog);
   const { starts } = found;
   const graphs = starts.map((start, i) => graphOf(prog, start, starts[i + 1] ?? prog.length));
-  const calls = callsOf(prog, graphs, found.helpers, unit.maps);
-  const links = link(found, calls.adds);
+  const calls = analyseCalls(prog, graphs, found.helpers, unit.maps);
+  const links = planImports(found, calls.adds);
   const flat = flatOf(safe, options.checks);
   writeModule(code, links, unit.maps.length, (i) => {
     const graph = graphs[i] as Graph;
     const metered = jumpsBack(graph);
-    const body: Body = { code, prog, unit, links, places, calls, flat, metered };
+    const body: EmitContext = { code, prog, unit, links, places, calls, flat, metered };
     writeFunction(body, graph, options.dispatch === true);
   });
   return {

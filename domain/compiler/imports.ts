@@ -2,7 +2,7 @@
 
 import * as bpf from "../isa/insn.ts";
 import { ADD_LOOKUP, HELPERS, type Signature } from "./abi.ts";
-import type { Survey } from "./analysis/scan.ts";
+import type { Scan } from "./analysis/scan.ts";
 
 /** bpf_tail_call() and LD_ABS as imports. */
 const TAIL_CALL: Signature = { args: "iib", ret: "i" };
@@ -13,7 +13,7 @@ export interface Import {
   readonly signature: Signature;
 }
 
-export interface Links extends Survey {
+export interface Imports extends Scan {
   readonly imports: readonly Import[];
   /** Index of each function, by name of the import or first instruction of the subprogram. */
   readonly functions: ReadonlyMap<string | number, number>;
@@ -33,10 +33,10 @@ export const globals = {
 };
 
 /** A handle of a function is its subprogram's number + 1. */
-export const handleOf = ({ starts }: Survey, start: number): number => starts.indexOf(start) + 1;
+export const handleOf = ({ starts }: Scan, start: number): number => starts.indexOf(start) + 1;
 
 /** `adds`: some lookups are only added to. */
-export function link(survey: Survey, adds: boolean): Links {
+export function planImports(survey: Scan, adds: boolean): Imports {
   const imports: Import[] = [];
   if (adds) imports.push({ name: "add_lookup", signature: ADD_LOOKUP });
   if (survey.skbLoads) imports.push({ name: "skb_load", signature: SKB_LOAD });

@@ -3,9 +3,9 @@
 import type { Signature } from "./abi.ts";
 import { MEMORY_PAGES } from "./abi.ts";
 import { SHARED_TABLE, SUBPROGRAM } from "./emit/call.ts";
-import { globals, handleOf, type Links } from "./imports.ts";
+import { globals, handleOf, type Imports } from "./imports.ts";
 import * as wasm from "./wasm/wasm.ts";
-import type { Code } from "./wasm/wasm_writer.ts";
+import type { WasmWriter } from "./wasm/wasm_writer.ts";
 
 const { KIND, SECTION } = wasm;
 /** Bytes of an entry of a section, at most, names included. */
@@ -22,7 +22,7 @@ const CALLBACK = 1;
 
 const RESULTS = { i: [wasm.I32], p: [wasm.I32], l: [wasm.I64], v: [] } as const;
 
-function section(code: Code, id: number, count: number, entry: (i: number) => void): void {
+function section(code: WasmWriter, id: number, count: number, entry: (i: number) => void): void {
   if (count === 0) return;
   code.room(ENTRY);
   code.op(id);
@@ -35,7 +35,11 @@ function section(code: Code, id: number, count: number, entry: (i: number) => vo
   code.close(begun);
 }
 
-function functionType(code: Code, params: readonly number[], results: readonly number[]): void {
+function functionType(
+  code: WasmWriter,
+  params: readonly number[],
+  results: readonly number[],
+): void {
   code.op(wasm.FUNC);
   for (const types of [params, results]) {
     code.u32(types.length);
@@ -43,13 +47,13 @@ function functionType(code: Code, params: readonly number[], results: readonly n
   }
 }
 
-function helperType(code: Code, { args, ret }: Signature): void {
+function helperType(code: WasmWriter, { args, ret }: Signature): void {
   const params = [...args].map((kind) => (kind === "l" ? wasm.I64 : wasm.I32));
   functionType(code, params, RESULTS[ret]);
 }
 
 /** Each import has a type of its own, after those of subprograms and of `callback`. */
-function types(code: Code, { imports }: Links): void {
+function types(code: WasmWriter, { imports }: Imports): void {
   section(code, SECTION.type, imports.length + 2, (i) => {
     const signature = imports[i - 2]?.signature;
     if (signature !== undefined) helperType(code, signature);
@@ -57,13 +61,13 @@ function types(code: Code, { imports }: Links): void {
   });
 }
 
-function importHead(code: Code, name: string, kind: number): void {
+function importHead(code: WasmWriter, name: string, kind: number): void {
   code.name(EXTERNS);
   code.name(name);
   code.op(kind);
 }
 
-function imports(code: Code, { imports, chains }: Links): void {
+function imports(code: WasmWriter, { imports, chains }: Imports): void {
   const shared = [
     () => {
       importHead(code, "memory", KIND.memory);
@@ -96,9 +100,9 @@ function imports(code: Code, { imports, chains }: Links): void {
 }
 
 /** Functions whose handles are taken are in a table of the module's own, each at its handle. */
-const ownTable = ({ chains }: Links): number => (chains ? SHARED_TABLE + 1 : SHARED_TABLE);
+const ownTable = ({ chains }: Imports): number => (chains ? SHARED_TABLE + 1 : SHARED_TABLE);
 
-function declarations(code: Code, links: Links, maps: number): void {
+function declarations(code: WasmWriter, links: Imports, maps: number): void {
   const calledBack = links.taken.size > 0;
   const { length } = links.starts;
   section(code, SECTION.function, length + (calledBack ? 1 : 0), (i) => {
@@ -117,7 +121,7 @@ function declarations(code: Code, links: Links, maps: number): void {
   });
 }
 
-function exports(code: Code, links: Links, maps: number): void {
+function exports(code: WasmWriter, links: Imports, maps: number): void {
   const entries: [name: string, kind: number, index: number][] = [
     ["main", KIND.func, links.functions.get(0) as number],
   ];
@@ -135,7 +139,7 @@ function exports(code: Code, links: Links, maps: number): void {
   });
 }
 
-function elements(code: Code, links: Links): void {
+function elements(code: WasmWriter, links: Imports): void {
   const taken = [...links.taken];
   section(code, SECTION.element, taken.length, (i) => {
     const start = taken[i] as number;
@@ -150,7 +154,7 @@ function elements(code: Code, links: Links): void {
 }
 
 /** callback(handle, r1..r5, sb) */
-function callByHandle(code: Code, links: Links): void {
+function callByHandle(code: WasmWriter, links: Imports): void {
   code.room(ENTRY);
   const begun = code.begin();
   code.u32(0);
@@ -164,8 +168,8 @@ function callByHandle(code: Code, links: Links): void {
 
 /** Writes a module; `body` writes the function of the subprogram with this number. */
 export function writeModule(
-  code: Code,
-  links: Links,
+  code: WasmWriter,
+  links: Imports,
   maps: number,
   body: (i: number) => void,
 ): void {

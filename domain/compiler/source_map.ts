@@ -1,5 +1,5 @@
 /** Which instruction the bytes of a module are of, so that a trap's place can be told. */
-export class Places {
+export class SourceMap {
   private pairs = new Uint32Array(256);
   private used = 0;
 

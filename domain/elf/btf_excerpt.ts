@@ -8,7 +8,7 @@ import { MAX_NAME } from "../schema/limits.ts";
 import type { SchemaAttr } from "../schema/schema.ts";
 import type { Section } from "./elf_file.ts";
 import type { ObjectBtf } from "./object_btf.ts";
-import { tooMuch } from "./object_errors.ts";
+import { tooBig } from "./object_errors.ts";
 
 const HEADER = 24;
 /** Of one map, about as much as a stored schema may have. */
@@ -50,7 +50,7 @@ function words(btf: ObjectBtf, id: number, section: Section | undefined): [numbe
     case KIND.DATASEC:
       if (section) return variables(btf, id, section);
   }
-  throw tooMuch(`.BTF: kind ${kind} is no data`);
+  throw tooBig(`.BTF: kind ${kind} is no data`);
 }
 
 function variables(btf: ObjectBtf, id: number, section: Section): [number, Word[]] {
@@ -104,12 +104,12 @@ class Excerpt {
   #pay(bytes: number): void {
     this.#bytes += bytes;
     this.#budget.left -= bytes;
-    if (this.#bytes > MAX_BYTES || this.#budget.left < 0) throw tooMuch(".BTF: too much for a map");
+    if (this.#bytes > MAX_BYTES || this.#budget.left < 0) throw tooBig(".BTF: too much for a map");
   }
 
   /** The name comes before the info, in words as in bytes. */
   #type(id: number, section: Section | undefined): Uint32Array {
-    if (this.#btf.type(id).vlen > MAX_VLEN) throw tooMuch(`.BTF: type ${id} is too long`);
+    if (this.#btf.type(id).vlen > MAX_VLEN) throw tooBig(`.BTF: type ${id} is too long`);
     const [info, [name = 0, ...rest]] = words(this.#btf, id, section);
     this.#pay(4 * (rest.length + 2));
     const plain = (word: Word) => {

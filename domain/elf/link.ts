@@ -5,7 +5,7 @@
 
 import { type ElfFile, type ElfSymbol, type Section, STB, STT } from "./elf_file.ts";
 import { type Func, INSN, TEXT } from "./func.ts";
-import { malformed, tooMuch, unsupported } from "./object_errors.ts";
+import { malformed, tooBig, unsupported } from "./object_errors.ts";
 
 /** Where the object's maps are. */
 export interface MapPlaces {
@@ -42,7 +42,7 @@ function labelOf(elf: ElfFile, { name, section }: ElfSymbol): string {
 }
 
 /** One program on its way. */
-class Program {
+class LinkedProgram {
   readonly #linker: Linker;
   readonly #parts: Buffer[] = [];
   readonly #starts = new Map<Func, number>();
@@ -62,7 +62,7 @@ class Program {
   #append(func: Func): void {
     const { section, start, count } = func;
     const at = this.#count;
-    if (this.#starts.size === MAX_FUNCS) throw tooMuch(`more than ${MAX_FUNCS} subprograms`);
+    if (this.#starts.size === MAX_FUNCS) throw tooBig(`more than ${MAX_FUNCS} subprograms`);
     this.#linker.pay(count);
     this.#starts.set(func, at);
     this.#count += count;
@@ -140,12 +140,12 @@ export class Linker {
 
   /** @throws EINVAL, E2BIG, EOPNOTSUPP with the program's name */
   link(main: Func): Linked {
-    return new Program(this).link(main);
+    return new LinkedProgram(this).link(main);
   }
 
   pay(count: number): void {
     this.#left -= count;
-    if (this.#left < 0) throw tooMuch(`more than ${MAX_INSNS} instructions in all programs`);
+    if (this.#left < 0) throw tooBig(`more than ${MAX_INSNS} instructions in all programs`);
   }
 
   isText(section: number): boolean {

@@ -2,8 +2,8 @@
 
 import { type BtfType, KIND } from "../schema/btf_blob.ts";
 import type { Section } from "./elf_file.ts";
-import type { Member, ObjectBtf } from "./object_btf.ts";
-import { malformed, tooMuch, unsupported } from "./object_errors.ts";
+import type { BtfMember, ObjectBtf } from "./object_btf.ts";
+import { malformed, tooBig, unsupported } from "./object_errors.ts";
 import { entriesOf, MAPS_OF_MAPS, MAX_MAPS, mapType, PROG_ARRAY } from "./plan.ts";
 
 export interface BtfMapDef {
@@ -68,7 +68,7 @@ class Definition {
     return malformed(`map '${this.#name}': ${detail}`);
   }
 
-  #field(member: Member, last: boolean): void {
+  #field(member: BtfMember, last: boolean): void {
     switch (member.name) {
       case "type":
         this.def.map_type = mapType(this.#number(member));
@@ -101,7 +101,7 @@ class Definition {
   }
 
   /** A number n is written int (*name)[n]. */
-  #number({ name, type }: Member): number {
+  #number({ name, type }: BtfMember): number {
     const [, pointer] = this.#btf.plain(type);
     const array = pointer.kind === KIND.PTR ? this.#btf.type(pointer.size) : pointer;
     if (pointer.kind === KIND.PTR && array.kind === KIND.ARRAY) return this.#btf.u32(array.at + 8);
@@ -109,7 +109,7 @@ class Definition {
   }
 
   /** A bigger one is the only constant of an enum. */
-  #long(member: Member): bigint {
+  #long(member: BtfMember): bigint {
     const [, { kind, vlen, at }] = this.#btf.plain(member.type);
     if (vlen === 1 && kind === KIND.ENUM)
       return BigInt.asUintN(64, BigInt(this.#btf.u32(at + 4) | 0));
@@ -125,7 +125,7 @@ class Definition {
     this.def[field] = size;
   }
 
-  #typed(field: "key" | "value", { type }: Member): void {
+  #typed(field: "key" | "value", { type }: BtfMember): void {
     const pointer = this.#btf.type(type);
     if (pointer.kind !== KIND.PTR) throw this.#fault(`${field} spec is not PTR`);
     this.#size(`${field}_size`, this.#btf.sizeOf(pointer.size));
@@ -139,7 +139,7 @@ class Definition {
   }
 
   /** Of programs or maps: `__array(values, ...)`, to whose type pointers point. */
-  #values(member: Member, last: boolean): void {
+  #values(member: BtfMember, last: boolean): void {
     const { map_type } = this.def;
     const ofMaps = MAPS_OF_MAPS.includes(map_type);
     const about = `map '${this.#name}'`;
@@ -158,7 +158,7 @@ class Definition {
       this.def.inner = new Definition(this.#btf, `${this.#name}.inner`, true).read(struct);
   }
 
-  #element({ type }: Member): BtfType {
+  #element({ type }: BtfMember): BtfType {
     const array = this.#btf.type(type);
     const open = array.kind === KIND.ARRAY && this.#btf.u32(array.at + 8) === 0;
     if (!open) throw this.#fault("values is not a zero-sized array");
@@ -172,7 +172,7 @@ class Definition {
 export function btfMaps(btf: ObjectBtf, section: Section): BtfMap[] {
   const id = btf.datasec(section.name);
   if (id === undefined) throw malformed(`DATASEC '${section.name}' not found`);
-  if (btf.type(id).vlen > MAX_MAPS) throw tooMuch(`more than ${MAX_MAPS} maps`);
+  if (btf.type(id).vlen > MAX_MAPS) throw tooBig(`more than ${MAX_MAPS} maps`);
   return btf.variables(id, section).map(({ name, type, offset, size, global }) => {
     if (!global) throw unsupported(`map '${name}': unsupported map linkage static`);
     const [, struct] = btf.plain(type);

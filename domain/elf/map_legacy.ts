@@ -4,7 +4,7 @@
  */
 
 import { type ElfFile, type ElfSymbol, type Section, STB, STT } from "./elf_file.ts";
-import { malformed, tooMuch } from "./object_errors.ts";
+import { malformed, tooBig } from "./object_errors.ts";
 import { mapType } from "./plan.ts";
 
 export interface LegacyMap {
@@ -37,7 +37,7 @@ export function legacyMaps(elf: ElfFile, section: Section): LegacyMap[] {
   const symbols = elf.symbols
     .filter((symbol) => symbol.section === section.index && isMap(symbol))
     .sort((a, b) => a.value - b.value);
-  if (symbols.length > MAX_MAPS) throw tooMuch(`section ${section.name}: ${symbols.length} maps`);
+  if (symbols.length > MAX_MAPS) throw tooBig(`section ${section.name}: ${symbols.length} maps`);
   const size = section.data.length / symbols.length;
   if (symbols.length === 0 || size % 4 > 0 || symbols.some(({ value }, i) => value !== i * size)) {
     throw malformed(`section ${section.name}: maps of different sizes`);

@@ -11,17 +11,17 @@ import { type BtfMap, btfMaps } from "./map_btf.ts";
 import { type DataMap, dataMaps } from "./map_data.ts";
 import { type LegacyMap, legacyMaps, PIN_GLOBAL_NS, PIN_OBJECT_NS } from "./map_legacy.ts";
 import type { ObjectBtf } from "./object_btf.ts";
-import { malformed, tooMuch } from "./object_errors.ts";
+import { malformed, tooBig } from "./object_errors.ts";
 import {
-  cut,
   entriesOf,
   join,
   MAPS_OF_MAPS,
   MAX_MAPS,
   type MapPlan,
-  type Options,
   PERF_EVENT_ARRAY,
+  type PlanOptions,
   PROG_ARRAY,
+  truncateName,
 } from "./plan.ts";
 
 export const LEGACY = "maps";
@@ -42,11 +42,11 @@ export class ObjectMaps {
   readonly at = new Map<string, number>();
   readonly data = new Map<number, number>();
   readonly #btf: ObjectBtf | undefined;
-  readonly #options: Options;
+  readonly #options: PlanOptions;
   readonly #file: Buffer;
   readonly #budget = { left: MAX_SCHEMAS };
 
-  constructor(file: Buffer, elf: ElfFile, btf: ObjectBtf | undefined, options: Options) {
+  constructor(file: Buffer, elf: ElfFile, btf: ObjectBtf | undefined, options: PlanOptions) {
     this.#btf = btf;
     this.#options = options;
     this.#file = file;
@@ -69,7 +69,7 @@ export class ObjectMaps {
   }
 
   #push(plan: MapPlan): number {
-    if (this.plans.length === MAX_MAPS) throw tooMuch(`more than ${MAX_MAPS} maps`);
+    if (this.plans.length === MAX_MAPS) throw tooBig(`more than ${MAX_MAPS} maps`);
     return this.plans.push(plan) - 1;
   }
 
@@ -105,7 +105,7 @@ export class ObjectMaps {
     const shape = { map_type, key_size, value_size, max_entries, map_flags };
     const [key = 0, value = 0] = this.#annotated(name);
     return {
-      ...{ ...PLAIN, ...shape, name, map_name: cut(name), frozen: false, slots: [] },
+      ...{ ...PLAIN, ...shape, name, map_name: truncateName(name), frozen: false, slots: [] },
       schema: this.#schema(key, value),
       pin: this.#legacyPin(map),
     };
@@ -134,7 +134,7 @@ export class ObjectMaps {
     const slots = map_type === PROG_ARRAY || MAPS_OF_MAPS.includes(map_type);
     return {
       ...{ map_type, key_size, value_size, max_entries, map_flags, map_extra, numa_node },
-      ...{ name, map_name: cut(name), inner, data: undefined, frozen: false, slots: [] },
+      ...{ name, map_name: truncateName(name), inner, data: undefined, frozen: false, slots: [] },
       schema: this.#schema(key, slots ? 0 : value),
       pin: pinned ? join(this.#options.pin_root, name) : undefined,
     };

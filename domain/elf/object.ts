@@ -9,7 +9,7 @@ import { Linker } from "./link.ts";
 import { ObjectMaps } from "./maps.ts";
 import { ObjectBtf } from "./object_btf.ts";
 import { malformed, unsupported } from "./object_errors.ts";
-import type { Options, Plan, ProgPlan } from "./plan.ts";
+import type { ObjectPlan, PlanOptions, ProgPlan } from "./plan.ts";
 import { type SectionType, typeNamed, typeOf } from "./section.ts";
 import { fillDefined, fillLegacy, programs, tailOf } from "./slots.ts";
 
@@ -59,7 +59,7 @@ class ObjectFile {
   readonly #maps: ObjectMaps;
   readonly #ext: BtfExt | undefined;
 
-  constructor(file: Buffer, options: Options) {
+  constructor(file: Buffer, options: PlanOptions) {
     const elf = new ElfFile(file);
     const ops = elf.sections.find(({ name, size }) => STRUCT_OPS.test(name) && size > 0);
     if (ops) throw unsupported(`section '${ops.name}': struct_ops are the kernel's own`);
@@ -70,7 +70,7 @@ class ObjectFile {
     this.#maps = new ObjectMaps(file, elf, btf, options);
   }
 
-  plan({ prog_type }: Options): Plan {
+  plan({ prog_type }: PlanOptions): ObjectPlan {
     const maps = this.#maps;
     const all = functions(this.#elf);
     const mains = programs(all);
@@ -96,7 +96,7 @@ class ObjectFile {
 }
 
 /** @throws EINVAL for a file that is no object; EOPNOTSUPP, E2BIG */
-export function planOf(file: Buffer, options: Options): Plan {
+export function planOf(file: Buffer, options: PlanOptions): ObjectPlan {
   try {
     return new ObjectFile(file, options).plan(options);
   } catch (error) {

@@ -5,7 +5,7 @@ import type { ElfFile, ElfSymbol, Section } from "./elf_file.ts";
 import { HIDDEN, STB, STT } from "./elf_file.ts";
 import { malformed } from "./object_errors.ts";
 
-export interface Member {
+export interface BtfMember {
   readonly name: string;
   readonly type: number;
   readonly bit: number;
@@ -109,7 +109,7 @@ export class ObjectBtf {
     throw malformed(`.BTF: type ${id} is larger than 4 GiB`);
   }
 
-  members({ at, vlen, flag }: BtfType): Member[] {
+  members({ at, vlen, flag }: BtfType): BtfMember[] {
     return Array.from({ length: vlen }, (_, i) => {
       const place = this.u32(at + i * 12 + 8);
       const name = this.string(this.u32(at + i * 12));

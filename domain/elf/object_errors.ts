@@ -12,6 +12,6 @@ export function unsupported(detail: string): Errno {
   return new Errno("EOPNOTSUPP", detail);
 }
 
-export function tooMuch(detail: string): Errno {
+export function tooBig(detail: string): Errno {
   return new Errno("E2BIG", detail);
 }

@@ -2,7 +2,7 @@
 
 import type { SchemaAttr } from "../schema/schema.ts";
 
-export interface MapShape {
+export interface PlannedShape {
   /** The kernel's name of the type, or its number where it has none. */
   map_type: string;
   key_size: number;
@@ -13,7 +13,7 @@ export interface MapShape {
   map_extra: string;
 }
 
-export interface MapPlan extends MapShape {
+export interface MapPlan extends PlannedShape {
   /** In the object, in full. */
   name: string;
   /** For the kernel: at most 15 characters. */
@@ -23,7 +23,7 @@ export interface MapPlan extends MapShape {
   /** Where it is pinned, and found again. */
   pin: string | undefined;
   /** Of a map of maps: what its maps are like, another map of the object by its place or one made for it. */
-  inner: number | MapShape | undefined;
+  inner: number | PlannedShape | undefined;
   /** Of its only element; undefined: zeros. */
   data: Buffer | undefined;
   frozen: boolean;
@@ -44,13 +44,13 @@ export interface ProgPlan {
   func_info: boolean;
 }
 
-export interface Plan {
+export interface ObjectPlan {
   license: string;
   maps: MapPlan[];
   progs: ProgPlan[];
 }
 
-export interface Options {
+export interface PlanOptions {
   /** Of the object, for the names of its data maps. */
   name: string;
   /** Where maps are pinned by name. */
@@ -85,7 +85,7 @@ export function mapType(number: number): string {
 const NAME_MAX = 15;
 
 /** bpf_obj_name_cpy() takes no more. */
-export function cut(name: string): string {
+export function truncateName(name: string): string {
   return name.slice(0, NAME_MAX);
 }
 

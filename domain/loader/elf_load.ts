@@ -1,8 +1,15 @@
-import { cut, join, type Options, type Plan, PROG_ARRAY, type ProgPlan } from "../elf/plan.ts";
+import {
+  join,
+  type ObjectPlan,
+  type PlanOptions,
+  PROG_ARRAY,
+  type ProgPlan,
+  truncateName,
+} from "../elf/plan.ts";
 import { Errno } from "../errno.ts";
 import { readObject } from "../reader.ts";
 import type { Call } from "../redis/command.ts";
-import { blame, type Commands, Journal, unless } from "./journal.ts";
+import { Journal, type LoaderCommands, undefinedOnErrno, withName } from "./journal.ts";
 import { type LoadedMap, MapLoader, u32 } from "./map_loader.ts";
 import { Pins } from "./pins.ts";
 
@@ -11,7 +18,7 @@ import { Pins } from "./pins.ts";
  * nothing: what a load that failed has made is undone.
  */
 
-export interface ElfOptions extends Omit<Options, "cpus"> {
+export interface ElfOptions extends Omit<PlanOptions, "cpus"> {
   /** A directory in which each program is pinned by its name, as bpftool's loadall does. */
   pin_progs?: string | undefined;
   log_level: number;
@@ -27,7 +34,7 @@ export interface LoadedProg {
   log: string;
 }
 
-export interface Loaded {
+export interface LoadedObject {
   license: string;
   maps: LoadedMap[];
   progs: LoadedProg[];
@@ -35,21 +42,21 @@ export interface Loaded {
 
 const INSN = 8;
 
-class Load {
+class ObjectLoad {
   readonly #journal: Journal;
   readonly #pins: Pins;
-  readonly #plan: Plan;
+  readonly #plan: ObjectPlan;
   readonly #options: ElfOptions;
   #maps: readonly LoadedMap[] = [];
 
-  constructor(kernel: Commands, call: Call, plan: Plan, options: ElfOptions) {
+  constructor(kernel: LoaderCommands, call: Call, plan: ObjectPlan, options: ElfOptions) {
     this.#journal = new Journal(kernel, call);
     this.#pins = new Pins(this.#journal);
     this.#plan = plan;
     this.#options = options;
   }
 
-  async run(): Promise<Loaded> {
+  async run(): Promise<LoadedObject> {
     try {
       return await this.#load();
     } catch (error) {
@@ -58,13 +65,13 @@ class Load {
     }
   }
 
-  async #load(): Promise<Loaded> {
+  async #load(): Promise<LoadedObject> {
     const { license } = this.#plan;
     const maps = await new MapLoader(this.#journal, this.#pins, this.#plan.maps).load();
     this.#maps = maps;
     const progs: LoadedProg[] = [];
     for (const plan of this.#plan.progs) {
-      progs.push(await blame(`prog '${plan.name}'`, () => this.#prog(plan)));
+      progs.push(await withName(`prog '${plan.name}'`, () => this.#prog(plan)));
     }
     // Others see what comes now: nothing that may fail is left for later.
     await this.#fillArrays(progs);
@@ -89,7 +96,7 @@ class Load {
     const { prog_type, prog_flags, expected_attach_type, func_info } = plan;
     const attr = {
       ...{ prog_type, prog_flags, expected_attach_type, func_info },
-      ...{ license: this.#plan.license, prog_name: cut(plan.name), fd_array: undefined },
+      ...{ license: this.#plan.license, prog_name: truncateName(plan.name), fd_array: undefined },
     };
     const load = (level: number) =>
       this.#journal.open((call) =>
@@ -128,7 +135,7 @@ class Load {
       if (plan.map_type !== PROG_ARRAY) continue;
       const map = this.#maps[i] as LoadedMap;
       for (const { index, of } of plan.slots) {
-        await blame(`map '${plan.name}', slot ${index}`, async () => {
+        await withName(`map '${plan.name}', slot ${index}`, async () => {
           if (map.reused) held.push(...(await this.#keepSlot(map.fd, index)));
           await this.#setSlot(this.#journal.call(), map.fd, index, progs[of]?.fd ?? 0);
         });
@@ -154,7 +161,7 @@ class Load {
   async #keepSlot(fd: number, index: number): Promise<number[]> {
     const { kernel } = this.#journal;
     const key = u32(index);
-    const found = await unless(
+    const found = await undefinedOnErrno(
       "ENOENT",
       kernel.mapLookupElem(this.#journal.call(), fd, key, { flags: 0 }),
     );
@@ -163,7 +170,7 @@ class Load {
       return [];
     }
     const id = found.value.readUInt32LE();
-    const prog = await unless(
+    const prog = await undefinedOnErrno(
       "EPERM",
       this.#journal.open((call) => kernel.progGetFdById(call, id)),
     );
@@ -177,13 +184,16 @@ class Load {
  * @param kernel the commands that this one is made of.
  * @param session throws for one that has ended: an object is read for nobody else.
  */
-export function elfCommands(kernel: Commands, session: (call: Call) => Promise<{ cpus: number }>) {
+export function elfCommands(
+  kernel: LoaderCommands,
+  session: (call: Call) => Promise<{ cpus: number }>,
+) {
   return {
     /** @throws EINVAL, EOPNOTSUPP, E2BIG for the object; what its commands give, with the name of a map or program */
-    async elfLoad(call: Call, object: Buffer, options: ElfOptions): Promise<Loaded> {
+    async elfLoad(call: Call, object: Buffer, options: ElfOptions): Promise<LoadedObject> {
       const { cpus } = await session(call);
       const plan = await readObject(object, { ...options, cpus });
-      return new Load(kernel, call, plan, options).run();
+      return new ObjectLoad(kernel, call, plan, options).run();
     },
   };
 }

@@ -12,7 +12,7 @@ import { Errno, OutcomeUnknown, Unavailable } from "../errno.ts";
 import type { Call } from "../redis/command.ts";
 
 /** The commands that loading is made of. */
-export type Commands = ReturnType<typeof mapCommands> &
+export type LoaderCommands = ReturnType<typeof mapCommands> &
   ReturnType<typeof elemCommands> &
   ReturnType<typeof progCommands> &
   ReturnType<typeof fdCommands> &
@@ -23,14 +23,14 @@ const BARE: StatOptions = { follow: false, entries: false, cursor: "", limit: 1 
 type Undo = (call: () => Call) => Promise<unknown>;
 
 export class Journal {
-  readonly kernel: Commands;
+  readonly kernel: LoaderCommands;
   readonly #first: Call;
   readonly #undo: Undo[] = [];
   readonly #fds = new Map<number, Undo>();
   #done = 0;
   #undone = 0;
 
-  constructor(kernel: Commands, first: Call) {
+  constructor(kernel: LoaderCommands, first: Call) {
     this.kernel = kernel;
     this.#first = first;
   }
@@ -104,7 +104,7 @@ export class Journal {
 }
 
 /** Undefined for the one errno that is expected. */
-export async function unless<T>(code: string, work: Promise<T>): Promise<T | undefined> {
+export async function undefinedOnErrno<T>(code: string, work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
   } catch (error) {
@@ -114,7 +114,7 @@ export async function unless<T>(code: string, work: Promise<T>): Promise<T | und
 }
 
 /** What is refused is told with its name. */
-export async function blame<T>(what: string, work: () => Promise<T>): Promise<T> {
+export async function withName<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

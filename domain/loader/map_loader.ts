@@ -1,10 +1,16 @@
 /** The maps of a plan, made or found pinned (bpf_object__create_maps() of libbpf.c). */
 
 import type { MapInfo } from "../commands/info.ts";
-import { cut, DEVMAPS, MAPS_OF_MAPS, type MapPlan, type MapShape } from "../elf/plan.ts";
+import {
+  DEVMAPS,
+  MAPS_OF_MAPS,
+  type MapPlan,
+  type PlannedShape,
+  truncateName,
+} from "../elf/plan.ts";
 import { Errno } from "../errno.ts";
 import { BPF_F_NUMA_NODE, BPF_F_RDONLY_PROG } from "../isa/uapi.ts";
-import { blame, type Journal, unless } from "./journal.ts";
+import { type Journal, undefinedOnErrno, withName } from "./journal.ts";
 import type { Pins } from "./pins.ts";
 
 export interface LoadedMap {
@@ -57,10 +63,10 @@ export class MapLoader {
   async load(): Promise<LoadedMap[]> {
     const later = this.#plans.filter(({ inner }) => typeof inner === "number");
     for (const plan of [...this.#plans.filter((each) => !later.includes(each)), ...later]) {
-      const map = await blame(`map '${plan.name}'`, () => this.#map(plan));
+      const map = await withName(`map '${plan.name}'`, () => this.#map(plan));
       this.#loaded.set(plan, map);
     }
-    for (const plan of this.#plans) await blame(`map '${plan.name}'`, () => this.#fill(plan));
+    for (const plan of this.#plans) await withName(`map '${plan.name}'`, () => this.#fill(plan));
     return this.#plans.map((plan) => this.#of(plan));
   }
 
@@ -83,7 +89,7 @@ export class MapLoader {
   /** bpf_object__reuse_map(); undefined when nothing is pinned there. */
   async #reuse(plan: MapPlan, pin: string): Promise<LoadedMap | undefined> {
     const { kernel } = this.#journal;
-    const found = await unless(
+    const found = await undefinedOnErrno(
       "ENOENT",
       this.#journal.open((call) => kernel.objGet(call, pin, 0)),
     );
@@ -98,7 +104,7 @@ export class MapLoader {
   async #makeAt(plan: MapPlan, pin: string): Promise<LoadedMap | undefined> {
     const map = await this.#make(plan);
     const pinned = this.#pins.pin(pin, map.fd).then(() => true);
-    if (await unless("EEXIST", pinned)) return { ...map, pinned: pin };
+    if (await undefinedOnErrno("EEXIST", pinned)) return { ...map, pinned: pin };
     await this.#journal.close(map.fd);
     return undefined;
   }
@@ -123,12 +129,12 @@ export class MapLoader {
   /** The fd of a map that those in a map of maps are like. */
   async #template({ name, inner }: MapPlan): Promise<number | undefined> {
     if (typeof inner === "number") return this.#of(this.#plans[inner]).fd;
-    return inner && (await this.#create(inner, cut(`${name}.inner`), undefined, {})).fd;
+    return inner && (await this.#create(inner, truncateName(`${name}.inner`), undefined, {})).fd;
   }
 
   /** Without a schema when one is refused, as libbpf tries again without BTF. */
   async #create(
-    shape: MapShape,
+    shape: PlannedShape,
     map_name: string,
     inner_map_fd: number | undefined,
     { schema }: Partial<MapPlan>,

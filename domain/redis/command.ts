@@ -1,5 +1,5 @@
 import type { Caller } from "../token.ts";
-import type { Argument, Value } from "./script.ts";
+import type { Argument, RedisValue } from "./script.ts";
 
 /** What the commands of every noun share: who calls, how a command is run, what comes back. */
 
@@ -15,28 +15,32 @@ export interface Call extends Caller {
 export const unrecorded = (call: Call): Call => ({ ...call, record: "", fingerprint: "" });
 
 /** Runs a command of domain/lua; rejects with an Errno or another failure of errno.ts. */
-export type Run = (call: Call, command: string, ...args: Argument[]) => Promise<Value[]>;
-
-/** The first of two commands; the second has the record. `remembered`: that one's first answer. */
-export type Begin = (
+export type RunCommand = (
   call: Call,
   command: string,
   ...args: Argument[]
-) => Promise<{ values: Value[]; remembered: boolean }>;
+) => Promise<RedisValue[]>;
 
-export function text(value: Value | undefined): string {
+/** The first of two commands; the second has the record. `remembered`: that one's first answer. */
+export type RunFirstHalf = (
+  call: Call,
+  command: string,
+  ...args: Argument[]
+) => Promise<{ values: RedisValue[]; remembered: boolean }>;
+
+export function text(value: RedisValue | undefined): string {
   return value === null || value === undefined ? "" : value.toString();
 }
 
-export function number(value: Value | undefined): number {
+export function number(value: RedisValue | undefined): number {
   return typeof value === "number" ? value : Number(text(value));
 }
 
-export function list(value: Value | undefined): Value[] {
+export function list(value: RedisValue | undefined): RedisValue[] {
   return Array.isArray(value) ? value : [];
 }
 
-export function bytes(value: Value | undefined): Buffer {
+export function bytes(value: RedisValue | undefined): Buffer {
   return value as Buffer;
 }
 
@@ -46,7 +50,7 @@ export function padded(value: Buffer, size: number): Buffer {
 }
 
 /** Pairs of a reply in which two kinds of values take turns. */
-export function pairs(value: Value | undefined): [Value, Value][] {
+export function pairs(value: RedisValue | undefined): [RedisValue, RedisValue][] {
   const flat = list(value);
   return Array.from({ length: flat.length / 2 }, (_, i) => [
     flat[2 * i] ?? null,
@@ -54,11 +58,11 @@ export function pairs(value: Value | undefined): [Value, Value][] {
   ]);
 }
 
-export function time(value: Value | undefined): string {
+export function time(value: RedisValue | undefined): string {
   return new Date(number(value)).toISOString();
 }
 
-export function octal(mode: Value | string | undefined): string {
+export function octal(mode: RedisValue | string | undefined): string {
   return Number(mode ?? 0)
     .toString(8)
     .padStart(4, "0");
@@ -67,14 +71,14 @@ export function octal(mode: Value | string | undefined): string {
 /** A reply that lists the values of these fields, by their names. */
 export function record<Field extends string>(
   fields: readonly Field[],
-  values: readonly Value[],
-): Record<Field, Value | undefined> {
+  values: readonly RedisValue[],
+): Record<Field, RedisValue | undefined> {
   const entries = fields.map((field, i) => [field, values[i]] as const);
-  return Object.fromEntries(entries) as Record<Field, Value | undefined>;
+  return Object.fromEntries(entries) as Record<Field, RedisValue | undefined>;
 }
 
 /** Where the next page starts, if there is one. */
-export function next(value: Value | undefined): { next?: number } {
+export function next(value: RedisValue | undefined): { next?: number } {
   return value === null || value === undefined ? {} : { next: number(value) };
 }
 

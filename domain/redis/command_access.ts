@@ -1,4 +1,4 @@
-import type { Access } from "./lua_bundle.ts";
+import type { CommandAccess } from "./lua_bundle.ts";
 
 /** What each command of domain/lua does to Redis' memory; what is not listed may let it grow. */
 
@@ -17,7 +17,7 @@ const FREE = [
   ...["refused", "ring_read", "rmdir", "session_renew", "sweep", "unlink", "unlink_tree"],
 ];
 
-export const ACCESS: ReadonlyMap<string, Access> = new Map([
+export const ACCESS: ReadonlyMap<string, CommandAccess> = new Map([
   ...READ.map((command) => [command, "read"] as const),
   ...FREE.map((command) => [command, "free"] as const),
 ]);

@@ -13,12 +13,12 @@ import * as records from "./records.ts";
 const LUA = join(import.meta.dirname, "../lua");
 
 /** How Redis is told to treat a call: it may grow, it frees or renews, it only reads. */
-export type Access = "grow" | "free" | "read";
+export type CommandAccess = "grow" | "free" | "read";
 
 export interface LuaBundle {
   /** bpf_<hash of the text>; so two versions of the service do not touch each other's. */
   name: string;
-  functions: Record<Access, string>;
+  functions: Record<CommandAccess, string>;
   /** For FUNCTION LOAD. */
   library: string;
   /** The same as a script, for a Redis that is too full to load a library. */
@@ -86,7 +86,7 @@ const BEFORE = [
 ];
 
 /** KEYS and ARGV are globals of a script and the arguments of a function. */
-const after = (functions: Record<Access, string>) => [
+const after = (functions: Record<CommandAccess, string>) => [
   "end",
   "local complete = false",
   "local function enter(keys, args, writes)",

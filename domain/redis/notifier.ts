@@ -9,14 +9,14 @@ import { type Connection, connectSubscriber } from "./connection.ts";
 const WAITERS = 1000;
 
 /** One who waits; open until closed by himself, or by the end of the service. */
-export class Waiter {
+export class Subscription {
   closed = false;
-  readonly #wake: Wake;
+  readonly #wake: Notifier;
   readonly #channel: string;
   #woken = false;
   #resume: () => void = () => {};
 
-  constructor(wake: Wake, channel: string) {
+  constructor(wake: Notifier, channel: string) {
     this.#wake = wake;
     this.#channel = channel;
   }
@@ -54,12 +54,12 @@ export class Waiter {
 }
 
 interface Channel {
-  waiters: Set<Waiter>;
+  waiters: Set<Subscription>;
   /** Redis has confirmed it: from now on messages come. */
   heard: boolean;
 }
 
-export class Wake {
+export class Notifier {
   /** Shorter than the shortest life of a session, for to look is to renew. */
   period = 1000;
   readonly #redis: Connection;
@@ -76,8 +76,8 @@ export class Wake {
    * A waiter that is woken by messages of the channel, and as soon as they can come: so who reads, opens
    * and sleeps has missed nothing. @throws EAGAIN
    */
-  open(name: string): Waiter {
-    const waiter = new Waiter(this, name);
+  open(name: string): Subscription {
+    const waiter = new Subscription(this, name);
     if (this.#stopped) {
       waiter.closed = true;
       return waiter;
@@ -94,7 +94,7 @@ export class Wake {
     return waiter;
   }
 
-  leave(name: string, waiter: Waiter): void {
+  leave(name: string, waiter: Subscription): void {
     this.#count -= 1;
     const channel = this.#channels.get(name);
     channel?.waiters.delete(waiter);

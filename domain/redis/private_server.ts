@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
-type Log = (line: string) => void;
+type LogFile = (line: string) => void;
 type Mark = { pid: number; start: string }; // a pid alone may by now be somebody else's
 
 const SETTINGS =
@@ -39,7 +39,7 @@ exit "$code"`;
 /** `url` is the socket's path, as ioredis and `redis-cli -s` take it; all paths are absolute. */
 export async function startPrivateRedis(options: {
   dir: string;
-  log?: Log;
+  log?: LogFile;
   /** The server has ended though nobody stopped it. */
   onEnd?: () => void;
 }): Promise<{ url: string; pid: number; stop(): Promise<void> }> {
@@ -155,7 +155,7 @@ function ask(path: string, line: string): Promise<string | undefined> {
 }
 
 /** A killed service's server is just being stopped by its supervisor, unless that was killed too. */
-async function stopLeftover(pidFile: string, log: Log): Promise<void> {
+async function stopLeftover(pidFile: string, log: LogFile): Promise<void> {
   const text = fs.existsSync(pidFile) ? fs.readFileSync(pidFile, "utf8") : "";
   const [, pid = "", start = ""] = /^{"pid":(\d+),"start":"(.+)"}$/.exec(text) ?? [];
   const server = { pid: Number(pid), start };
@@ -193,7 +193,7 @@ function mark(pid: number): Mark | undefined {
   }
 }
 
-async function waitUntilReady(socket: string, child: ChildProcess, log: Log): Promise<void> {
+async function waitUntilReady(socket: string, child: ChildProcess, log: LogFile): Promise<void> {
   let loading = false;
   for (let end = Date.now() + START_MS; Date.now() < end; await delay(loading ? 50 : 5)) {
     if (child.exitCode !== null) throw new Error("the private Redis does not start");

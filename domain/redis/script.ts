@@ -5,21 +5,21 @@ import { ACCESS } from "./command_access.ts";
 import { type Connection, connected, READY_MS, refreshSlots } from "./connection.ts";
 import { FULL, fromRejection, fromReply, isMissing, isMoved } from "./failures.ts";
 import { Library } from "./library.ts";
-import { type Access, bundle } from "./lua_bundle.ts";
+import { bundle, type CommandAccess } from "./lua_bundle.ts";
 
 /**
  * Runs the commands of domain/lua, which are functions of a library of Redis: one call, one round trip.
  * A call is sent once more only where Redis, or the function itself, has said that nothing was done.
  */
 
-export type Value = Buffer | number | null | Value[];
+export type RedisValue = Buffer | number | null | RedisValue[];
 export type Argument = string | number | Buffer;
 
 /** What ioredis makes of a command's name, with replies as buffers; its types lack it. */
-interface Commands {
-  fcallBuffer(name: string, keys: 2, ...args: Argument[]): Promise<Value[]>;
-  evalshaBuffer(sha: string, keys: 2, ...args: Argument[]): Promise<Value[]>;
-  evalBuffer(text: string, keys: 2, ...args: Argument[]): Promise<Value[]>;
+interface CommandMethods {
+  fcallBuffer(name: string, keys: 2, ...args: Argument[]): Promise<RedisValue[]>;
+  evalshaBuffer(sha: string, keys: 2, ...args: Argument[]): Promise<RedisValue[]>;
+  evalBuffer(text: string, keys: 2, ...args: Argument[]): Promise<RedisValue[]>;
 }
 
 const sha = createHash("sha1").update(bundle.script).digest("hex");
@@ -27,8 +27,8 @@ const sha = createHash("sha1").update(bundle.script).digest("hex");
 /** How often a call meets a Redis without the library before it gives up. */
 const LOADS = 3;
 
-export interface Answer {
-  values: Value[];
+export interface CommandReply {
+  values: RedisValue[];
   /** The namespace has freeing left for a sweeper. */
   workLeft: boolean;
   /** The first answer to a request that was repeated. */
@@ -39,11 +39,11 @@ export interface Answer {
 export type Who = readonly [sid: string, hash: string, record: string, fingerprint: string];
 
 /** The first value of a reply; most are empty. */
-const codeOf = ([status]: Value[]) =>
+const codeOf = ([status]: RedisValue[]) =>
   (status as Buffer | undefined)?.length === 0 ? "" : String(status);
 
 /** @throws what the command raised. */
-function toAnswer(reply: Value[]): Answer {
+function toAnswer(reply: RedisValue[]): CommandReply {
   const code = codeOf(reply);
   const values = reply.slice(1);
   if (code === "" || code === "+" || code === "=") {
@@ -62,14 +62,14 @@ function short(arg: Buffer): Argument {
 export class Script {
   readonly redis: Connection;
   readonly library: Library;
-  readonly #commands: Commands;
+  readonly #commands: CommandMethods;
   readonly #deadline: number;
 
   /** @param deadline ms after which a call is settled whatever the client library does. */
   constructor(redis: Connection, deadline: number) {
     this.redis = redis;
     this.library = new Library(redis, bundle);
-    this.#commands = redis as unknown as Commands;
+    this.#commands = redis as unknown as CommandMethods;
     this.#deadline = deadline;
   }
 
@@ -100,7 +100,7 @@ export class Script {
     who: Who,
     args: Argument[],
     writes = who[2] !== "",
-  ): Promise<Answer> {
+  ): Promise<CommandReply> {
     const root = `bpf:{${namespace}}:`;
     const words: Argument[] = [root, `${root}meta`, command, ...who];
     for (const arg of args) words.push(typeof arg === "object" ? short(arg) : arg);
@@ -109,24 +109,24 @@ export class Script {
   }
 
   /** What comes after the deadline is dropped: the caller has been told, and nothing is sent for it again. */
-  #send(access: Access, words: Argument[]): Promise<Answer> {
+  #send(access: CommandAccess, words: Argument[]): Promise<CommandReply> {
     return this.#inTime(this.#fcall(access, words)).then(
       (reply) => this.#answer(reply, words),
       (error: Error) => this.#recover(error, access, words),
     );
   }
 
-  #fcall(access: Access, words: Argument[]): Promise<Value[]> {
+  #fcall(access: CommandAccess, words: Argument[]): Promise<RedisValue[]> {
     return this.#commands.fcallBuffer(bundle.functions[access], 2, ...words);
   }
 
   /** @throws what the command raised. */
-  #answer(reply: Value[], words: Argument[]): Answer | Promise<Answer> {
+  #answer(reply: RedisValue[], words: Argument[]): CommandReply | Promise<CommandReply> {
     return codeOf(reply) === "WRITES" ? this.#send("free", words) : toAnswer(reply);
   }
 
   /** What was refused before anything was done, and may be done all the same. @throws the error else */
-  async #recover(error: Error, access: Access, words: Argument[]): Promise<Answer> {
+  async #recover(error: Error, access: CommandAccess, words: Argument[]): Promise<CommandReply> {
     if (isMissing(error)) return this.#answer(await this.#afterLoading(access, words), words);
     if (isMoved(error)) return this.#answer(await this.#afterRefresh(access, words), words);
     const isFull = error instanceof Errno && error.message === FULL;
@@ -139,13 +139,13 @@ export class Script {
   }
 
   /** A call that met a master which does not have the namespace any more, and did nothing. */
-  async #afterRefresh(access: Access, words: Argument[]): Promise<Value[]> {
+  async #afterRefresh(access: CommandAccess, words: Argument[]): Promise<RedisValue[]> {
     await this.#inTime(refreshSlots(this.redis)).catch(() => {});
     return this.#inTime(this.#fcall(access, words));
   }
 
   /** A call that found no library, and did nothing. */
-  async #afterLoading(access: Access, words: Argument[]): Promise<Value[]> {
+  async #afterLoading(access: CommandAccess, words: Argument[]): Promise<RedisValue[]> {
     for (let tries = 0; tries < LOADS; tries++) {
       if (!this.library.isFull) await this.#load();
       if (this.library.isFull) return this.#asScript(access, words);
@@ -168,7 +168,7 @@ export class Script {
   }
 
   /** On a Redis too full for the library: what frees must run, for there to be room again. */
-  async #asScript(access: Access, words: Argument[]): Promise<Value[]> {
+  async #asScript(access: CommandAccess, words: Argument[]): Promise<RedisValue[]> {
     if (access === "grow") throw new Errno("ENOMEM", FULL);
     try {
       return await this.#inTime(this.#commands.evalshaBuffer(sha, 2, ...words));

@@ -13,16 +13,16 @@ import {
   SHADOW_WRITE,
   TOP,
 } from "../compiler/abi.ts";
-import { Fault, Refused } from "./fault.ts";
+import { InputRefused, RunFailure } from "./fault.ts";
 
-export interface Access {
+export interface ArenaAccess {
   read: boolean;
   write: boolean;
 }
 
-export const NONE: Access = { read: false, write: false };
-export const READ: Access = { read: true, write: false };
-export const READ_WRITE: Access = { read: true, write: true };
+export const NONE: ArenaAccess = { read: false, write: false };
+export const READ: ArenaAccess = { read: true, write: false };
+export const READ_WRITE: ArenaAccess = { read: true, write: true };
 
 const STACK_BYTES = MAX_FRAMES * FRAME_BYTES;
 const FLOOR = TOP - STACK_BYTES;
@@ -44,7 +44,7 @@ export class Arena {
   private free = new Map<number, number[]>();
 
   constructor() {
-    this.expose(FLOOR, STACK_BYTES, READ_WRITE);
+    this.setAccess(FLOOR, STACK_BYTES, READ_WRITE);
   }
 
   /** A program begins with the frame that ends at `sb`: it has as many frames as any other. */
@@ -52,7 +52,7 @@ export class Arena {
     const { value: floor } = this.floor;
     const next = sb - STACK_BYTES;
     if (next >= floor) return;
-    this.expose(next, floor - next, READ_WRITE);
+    this.setAccess(next, floor - next, READ_WRITE);
     this.floor.value = next;
   }
 
@@ -68,28 +68,32 @@ export class Arena {
     const at = this.top;
     if (at + room > ARENA_END) {
       const most = (ARENA_END - ARENA) >>> 20;
-      throw new Refused("ENOMEM", "", `what the run has looked at takes more than ${most} MiB`);
+      throw new InputRefused(
+        "ENOMEM",
+        "",
+        `what the run has looked at takes more than ${most} MiB`,
+      );
     }
     this.top = at + room;
     return at;
   }
 
-  place(data: Uint8Array, access: Access): number {
+  place(data: Uint8Array, access: ArenaAccess): number {
     const at = this.reserve(data.length);
     this.bytes.set(data, at);
-    this.expose(at, data.length, access);
+    this.setAccess(at, data.length, access);
     return at;
   }
 
   /** Makes `size` bytes from a multiple of 8 on accessible in this way, and no others of the last 8. */
-  expose(at: number, size: number, { read, write }: Access): void {
+  setAccess(at: number, size: number, { read, write }: ArenaAccess): void {
     this.paint(SHADOW_READ, at, size, read);
     this.paint(SHADOW_WRITE, at, size, write);
   }
 
   /** The same for `count` regions, each `stride` bytes from the one before. */
-  exposeAll(at: number, count: number, stride: number, size: number, access: Access): void {
-    this.expose(at, size, access);
+  exposeAll(at: number, count: number, stride: number, size: number, access: ArenaAccess): void {
+    this.setAccess(at, size, access);
     const first = at >>> 3;
     const whole = (count * stride) >>> 3;
     for (const shadow of [SHADOW_READ, SHADOW_WRITE]) {
@@ -113,17 +117,17 @@ export class Arena {
   }
 
   /** The region stays readable until the repetition ends. */
-  retire(at: number, size: number): void {
+  deferFree(at: number, size: number): void {
     this.retired.push({ at, size });
   }
 
   /** A repetition has ended. */
-  settle(): void {
+  reclaim(): void {
     if (this.retired.length === 0) return;
     for (const { at, size } of this.retired) {
       const room = round8(size) + 8;
       this.bytes.fill(0, at, at + room);
-      this.expose(at, room, NONE);
+      this.setAccess(at, room, NONE);
       const list = this.free.get(room);
       if (list === undefined) this.free.set(room, [at]);
       else list.push(at);
@@ -172,16 +176,16 @@ export class Arena {
   reset(): void {
     const { value: floor } = this.floor;
     this.bytes.fill(0, floor, TOP);
-    if (floor !== FLOOR) this.expose(floor, FLOOR - floor, NONE);
+    if (floor !== FLOOR) this.setAccess(floor, FLOOR - floor, NONE);
     this.floor.value = FLOOR;
     this.bytes.fill(0, ARENA, this.top);
-    this.expose(ARENA, this.top - ARENA, NONE);
+    this.setAccess(ARENA, this.top - ARENA, NONE);
     this.top = ARENA;
     this.retired = [];
     this.free.clear();
   }
 }
 
-function outside(verb: string, at: number, size: number): Fault {
-  return new Fault("memory", `${size} bytes at 0x${at.toString(16)} cannot be ${verb}`);
+function outside(verb: string, at: number, size: number): RunFailure {
+  return new RunFailure("memory", `${size} bytes at 0x${at.toString(16)} cannot be ${verb}`);
 }

@@ -1,35 +1,35 @@
 // Ways in which a run ends before its program does. All are thrown, through the program's frames.
 
-import type { Faulted, Need, Outcome } from "./job.ts";
+import type { Miss, RunFault, RunOutcome } from "./job.ts";
 
 /** The program did what Linux would not have let it do. */
-export class Fault extends Error {
-  readonly reason: Faulted["reason"];
+export class RunFailure extends Error {
+  readonly reason: RunFault["reason"];
 
-  constructor(reason: Faulted["reason"], detail: string) {
+  constructor(reason: RunFault["reason"], detail: string) {
     super(detail);
     this.reason = reason;
   }
 }
 
 /** The run has to see more. */
-export class Missing extends Error {
-  readonly needs: Need[];
+export class MissingData extends Error {
+  readonly needs: Miss[];
 
-  constructor(...needs: Need[]) {
+  constructor(...needs: Miss[]) {
     super("not fetched");
     this.needs = needs;
   }
 }
 
-type Refusal = Extract<Outcome, { kind: "refused" }>;
+type InputRefusedOutcome = Extract<RunOutcome, { kind: "refused" }>;
 
 /** The input is refused; `field` is the job's. */
-export class Refused extends Error {
-  readonly errno: Refusal["errno"];
+export class InputRefused extends Error {
+  readonly errno: InputRefusedOutcome["errno"];
   readonly field: string;
 
-  constructor(errno: Refusal["errno"], field: string, detail: string) {
+  constructor(errno: InputRefusedOutcome["errno"], field: string, detail: string) {
     super(detail);
     this.errno = errno;
     this.field = field;

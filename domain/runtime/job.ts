@@ -1,7 +1,7 @@
 // What a run is given and what it answers. A run has no effect: it is a function of its job, and says
 // what it read and what it wants changed, which the commit compares and does in one script.
 
-import type { Unit } from "../compiler/abi.ts";
+import type { CompilationUnit } from "../compiler/abi.ts";
 
 /** A map as a run sees it: a part of it, as of one moment. Keys and values are bytes. */
 export interface MapView {
@@ -38,7 +38,7 @@ export interface ProgramView {
   /** Of its code: the same for the same instructions, maps' shapes and type. */
   key: string;
   /** Left out when the thread has compiled it before. */
-  unit?: Unit;
+  unit?: CompilationUnit;
   /** Ids of its maps, by their places in the unit. */
   maps: readonly number[];
 }
@@ -68,7 +68,7 @@ export interface Job {
 }
 
 /** What the run has to see before it can go on; it starts again from the beginning. */
-export type Need =
+export type Miss =
   | { map: number; key: Uint8Array }
   /** All elements. */
   | { map: number; whole: true }
@@ -78,7 +78,7 @@ export type Need =
   | { inner: number };
 
 /** What must still be so at the commit. `matched` is the prefix that a key of a trie leads to. */
-export type Read =
+export type ReadSetEntry =
   | { map: number; key: Uint8Array; value: Uint8Array | null; matched?: Uint8Array }
   /** Only whether the element is there; of a trie, the prefix itself. */
   | { map: number; key: Uint8Array; present: boolean }
@@ -90,7 +90,7 @@ export type Read =
   | { map: number; unchanged: true };
 
 /** What the commit does, in this order. */
-export type Op =
+export type WriteSetEntry =
   | { op: "update"; map: number; key: Uint8Array; value: Uint8Array; flags: number }
   /** The value of an element that is there was written through its pointer; all of it. */
   | { op: "write"; map: number; key: Uint8Array; value: Uint8Array }
@@ -103,7 +103,7 @@ export type Op =
   | { op: "pop"; map: number }
   | { op: "output"; map: number; data: Uint8Array; flags: number };
 
-export interface Done {
+export interface RunDone {
   kind: "done";
   /** u32 */
   retval: number;
@@ -112,8 +112,8 @@ export interface Done {
   ctx: Uint8Array | undefined;
   /** ns per repetition. */
   duration: number;
-  reads: Read[];
-  ops: Op[];
+  reads: ReadSetEntry[];
+  ops: WriteSetEntry[];
   /** Lines of bpf_trace_printk(). */
   trace: string[];
   /** Programs run, by id, in order: the first and those tail-called, of the last repetition. */
@@ -121,7 +121,7 @@ export interface Done {
 }
 
 /** What Linux would have found at load, and what it would never have found. */
-export interface Faulted {
+export interface RunFault {
   kind: "fault";
   reason: "memory" | "budget" | "stack" | "lock";
   /** The program it happened in, and its instruction. */
@@ -131,10 +131,10 @@ export interface Faulted {
   detail: string;
 }
 
-export type Outcome =
-  | Done
-  | Faulted
-  | { kind: "need"; needs: Need[] }
+export type RunOutcome =
+  | RunDone
+  | RunFault
+  | { kind: "need"; needs: Miss[] }
   /** The input is refused, as the kernel's test run does. */
   | {
       kind: "refused";

@@ -1,24 +1,24 @@
 // Runs jobs, one after the other: a memory, a table of programs, and their fuel.
 // Invariant: what a run leaves in the memory is gone before the next one.
 
-import { MAX_FRAMES, TAIL_CALLS, TOP, type Unit } from "../compiler/abi.ts";
-import type { Options } from "../compiler/compile.ts";
+import { type CompilationUnit, MAX_FRAMES, TAIL_CALLS, TOP } from "../compiler/abi.ts";
+import type { CompileOptions } from "../compiler/compile.ts";
 import { Arena } from "./arena.ts";
-import { Fault, Missing, Refused } from "./fault.ts";
+import { InputRefused, MissingData, RunFailure } from "./fault.ts";
 import type { Helpers, Host } from "./helpers/helper.ts";
 import { helpersOf } from "./helpers/helpers.ts";
 import { forEach } from "./helpers/map.ts";
-import type { Done, Faulted, Job, Outcome, ProgramView } from "./job.ts";
-import { type Instance, Program } from "./program.ts";
+import type { Job, ProgramView, RunDone, RunFault, RunOutcome } from "./job.ts";
+import { CompiledProgram, type Instance } from "./program.ts";
 import { Run } from "./run.ts";
 
 const FOR_EACH = 164;
 /** Of the innermost frame of a program in a stack trace: the module's name, and the offset in it. */
 const FRAME = /wasm:\/\/wasm\/(p\d+)-[0-9a-f]+:wasm-function\[\d+\]:0x([0-9a-f]+)/;
 
-interface Loaded {
-  unit: Unit;
-  program?: Program;
+interface LoadedCode {
+  unit: CompilationUnit;
+  program?: CompiledProgram;
   instances: Instance[];
 }
 
@@ -26,7 +26,7 @@ export class Machine implements Host {
   readonly arena = new Arena();
   private readonly table = new WebAssembly.Table({ element: "anyfunc", initial: 0 });
   private readonly fuel = new WebAssembly.Global({ value: "i64", mutable: true }, 0n);
-  private readonly loaded = new Map<string, Loaded>();
+  private readonly loaded = new Map<string, LoadedCode>();
   private readonly freeSlots: number[] = [];
   private readonly helpers: Helpers = helpersOf(this);
   private current: Run | undefined;
@@ -34,10 +34,10 @@ export class Machine implements Host {
   private readonly entered = new Map<number, Instance>();
   private chain: number[] = [];
   private tailCalls = 0;
-  private readonly options: Options;
+  private readonly options: CompileOptions;
 
   /** @param options of the compiler, for measurements. */
-  constructor(options: Options = {}) {
+  constructor(options: CompileOptions = {}) {
     this.options = options;
   }
 
@@ -47,12 +47,12 @@ export class Machine implements Host {
   }
 
   /** Compiles a program; whoever runs it can then leave its unit out. @throws TooLarge */
-  prepare(key: string, unit: Unit): void {
+  prepare(key: string, unit: CompilationUnit): void {
     this.load(key, unit);
     this.instance(key, 0);
   }
 
-  private load(key: string, unit: Unit | undefined): void {
+  private load(key: string, unit: CompilationUnit | undefined): void {
     if (unit !== undefined && !this.loaded.has(key)) this.loaded.set(key, { unit, instances: [] });
   }
 
@@ -68,7 +68,7 @@ export class Machine implements Host {
   private instance(key: string, n: number): Instance {
     const loaded = this.loaded.get(key);
     if (loaded === undefined) throw new TypeError(`no program ${key} was given`);
-    loaded.program ??= new Program(loaded.unit, this.options);
+    loaded.program ??= new CompiledProgram(loaded.unit, this.options);
     const found = loaded.instances[n];
     if (found !== undefined) return found;
     const made: Instance = loaded.program.instance(this.imports(loaded.program, () => made));
@@ -78,12 +78,12 @@ export class Machine implements Host {
     return made;
   }
 
-  private imports({ helpers }: Program, self: () => Instance): Record<string, unknown> {
+  private imports({ helpers }: CompiledProgram, self: () => Instance): Record<string, unknown> {
     const { arena, table, fuel } = this;
     const calls = Object.fromEntries(helpers.map((number) => [`h${number}`, this.helpers[number]]));
     calls[`h${FOR_EACH}`] = forEach(this, () => {
       const { callback } = self();
-      if (callback === undefined) throw new Fault("memory", "the program has no callback");
+      if (callback === undefined) throw new RunFailure("memory", "the program has no callback");
       return callback;
     });
     return {
@@ -117,13 +117,13 @@ export class Machine implements Host {
     const found = this.entered.get(id);
     if (found !== undefined) return found;
     const view = this.run.job.programs.find((program) => program.id === id);
-    if (view === undefined) throw new Missing({ program: id });
+    if (view === undefined) throw new MissingData({ program: id });
     this.load(view.key, view.unit);
-    const instance = this.instance(view.key, this.twins(view));
+    const instance = this.instance(view.key, this.countInstances(view));
     const { direct, adds } = instance.program;
     for (const [i, map] of view.maps.entries()) {
       const bound = this.run.map(this.run.handleOf(map));
-      bound.spread(direct.has(i));
+      bound.materialize(direct.has(i));
       instance.bind(i, bound);
     }
     this.run.adds(adds);
@@ -132,7 +132,7 @@ export class Machine implements Host {
   }
 
   /** Programs of the run with the same code: each has maps of its own. */
-  private twins({ key }: ProgramView): number {
+  private countInstances({ key }: ProgramView): number {
     let count = 0;
     for (const { program } of this.entered.values()) {
       if (program === this.loaded.get(key)?.program) count++;
@@ -141,7 +141,7 @@ export class Machine implements Host {
   }
 
   /** @throws TooLarge for a program that cannot be compiled. */
-  execute(job: Job): Outcome {
+  execute(job: Job): RunOutcome {
     try {
       for (const { key, unit } of job.programs) this.load(key, unit);
       this.current = new Run(this.arena, job);
@@ -155,7 +155,7 @@ export class Machine implements Host {
     }
   }
 
-  private repeat({ programs, repeat, budget }: Job): Pick<Done, "retval" | "duration"> {
+  private repeat({ programs, repeat, budget }: Job): Pick<RunDone, "retval" | "duration"> {
     const [first] = programs;
     if (first === undefined) throw new TypeError("a job without a program");
     const { main } = this.enter(first.id);
@@ -167,35 +167,35 @@ export class Machine implements Host {
       this.tailCalls = 0;
       this.chain = [first.id];
       r0 = main(ctx, 0n, 0n, 0n, 0n, TOP);
-      this.arena.settle();
+      this.arena.reclaim();
     }
     const duration = Math.round(((performance.now() - begun) * 1e6) / times);
     return { retval: Number(BigInt.asUintN(32, r0)), duration };
   }
 
-  private finish(run: Pick<Done, "retval" | "duration">): Done {
+  private finish(run: Pick<RunDone, "retval" | "duration">): RunDone {
     return { kind: "done", ...run, ...this.run.finish(), chain: this.chain };
   }
 
-  private failed(error: unknown): Outcome {
-    if (error instanceof Missing) return { kind: "need", needs: error.needs };
-    if (error instanceof Refused) {
+  private failed(error: unknown): RunOutcome {
+    if (error instanceof MissingData) return { kind: "need", needs: error.needs };
+    if (error instanceof InputRefused) {
       const { errno, field, message: detail } = error;
       return { kind: "refused", errno, field, detail };
     }
-    const trapped = error instanceof WebAssembly.RuntimeError || error instanceof Fault;
+    const trapped = error instanceof WebAssembly.RuntimeError || error instanceof RunFailure;
     if (!trapped) throw error;
     return this.fault(error);
   }
 
-  private fault(error: Error): Faulted {
+  private fault(error: Error): RunFault {
     const [, name, offset] = FRAME.exec(error.stack ?? "") ?? [];
     const last = this.chain.at(-1) ?? 0;
     const program =
       this.chain.findLast((id) => this.entered.get(id)?.program.name === name) ?? last;
     const place = this.entered.get(program)?.program.at(Number.parseInt(offset ?? "0", 16));
     const at = { kind: "fault", program, pc: place?.pc ?? 0 } as const;
-    if (error instanceof Fault) return { ...at, reason: error.reason, detail: error.message };
+    if (error instanceof RunFailure) return { ...at, reason: error.reason, detail: error.message };
     if (this.fuel.value === -1n) {
       return { ...at, reason: "budget", detail: `more than ${this.run.job.budget} instructions` };
     }

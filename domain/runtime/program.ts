@@ -1,23 +1,23 @@
 // A program as a machine keeps it: compiled once, with as many instances as a run needs of the same code.
 
-import type { Unit } from "../compiler/abi.ts";
-import { compile, type Options } from "../compiler/compile.ts";
+import type { CompilationUnit } from "../compiler/abi.ts";
+import { type CompileOptions, compile } from "../compiler/compile.ts";
 import * as bpf from "../isa/insn.ts";
 import { decode, type Insn, LD_IMM64, PSEUDO_MAP_VALUE } from "../isa/insn.ts";
-import type { Callback } from "./helpers/helper.ts";
+import type { ProgramCallback } from "./helpers/helper.ts";
 import type { AddSize } from "./maps/layout.ts";
 import type { RunMap } from "./maps/map.ts";
-import { safeOf } from "./proven_accesses.ts";
+import { provenAccesses } from "./proven_accesses.ts";
 
 /** Atomic additions without fetch: of 8 bytes, of 4. */
 const XADD: Readonly<Record<number, AddSize>> = { 219: 8, 195: 4 };
 
-export type Main = (...args: [...r: bigint[], sb: number]) => bigint;
+export type ProgramEntry = (...args: [...r: bigint[], sb: number]) => bigint;
 
 /** Its names in stack traces. */
 let serial = 0;
 
-export class Program {
+export class CompiledProgram {
   readonly name = `p${serial++}`;
   readonly helpers: readonly number[];
   /** Maps whose only value's address is taken, by their places. */
@@ -29,8 +29,8 @@ export class Program {
   private readonly places: Uint32Array;
   private readonly starts = new Set([0]);
 
-  constructor(unit: Unit, options: Options = {}) {
-    const { wasm, places, helpers } = compile(unit, safeOf(unit), options);
+  constructor(unit: CompilationUnit, options: CompileOptions = {}) {
+    const { wasm, places, helpers } = compile(unit, provenAccesses(unit), options);
     this.module = new WebAssembly.Module(named(wasm, this.name));
     this.places = places;
     this.helpers = helpers;
@@ -66,17 +66,17 @@ export class Program {
 }
 
 export class Instance {
-  readonly program: Program;
-  readonly main: Main;
-  readonly callback: Callback | undefined;
+  readonly program: CompiledProgram;
+  readonly main: ProgramEntry;
+  readonly callback: ProgramCallback | undefined;
   /** Its place in the machine's table. */
   slot = -1;
   private readonly globals: { handle: Global; base: Global; seen: Global }[];
 
-  constructor(program: Program, { exports }: WebAssembly.Instance) {
+  constructor(program: CompiledProgram, { exports }: WebAssembly.Instance) {
     this.program = program;
-    this.main = exports.main as Main;
-    this.callback = exports.callback as Callback | undefined;
+    this.main = exports.main as ProgramEntry;
+    this.callback = exports.callback as ProgramCallback | undefined;
     this.globals = Array.from({ length: program.maps }, (_, i) => ({
       handle: exports[`map${i}`] as Global,
       base: exports[`base${i}`] as Global,
@@ -85,12 +85,12 @@ export class Instance {
   }
 
   /** Tells it its map number i. */
-  bind(i: number, { handle, base, seen }: RunMap): void {
+  bind(i: number, { handle, base, accessFlags }: RunMap): void {
     const globals = this.globals[i];
     if (globals === undefined) return;
     globals.handle.value = handle;
     globals.base.value = base;
-    globals.seen.value = seen;
+    globals.seen.value = accessFlags;
   }
 }
 

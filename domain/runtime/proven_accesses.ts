@@ -1,13 +1,18 @@
 // What the verifier has proved of memory accesses.
 
-import type { Unit } from "../compiler/abi.ts";
+import type { CompilationUnit } from "../compiler/abi.ts";
 import { check, verify } from "../verifier/verifier.ts";
 
 /** What longer paths might prove is not worth a run's wait. */
 const COMPLEXITY = 65_536;
 
 /** For each instruction 1 where its access needs no exact check; undefined: nothing is proved. */
-export function safeOf({ insns, maps, prog_type, func_info }: Unit): Uint8Array | undefined {
+export function provenAccesses({
+  insns,
+  maps,
+  prog_type,
+  func_info,
+}: CompilationUnit): Uint8Array | undefined {
   const bytes = Buffer.from(insns.buffer, insns.byteOffset, insns.length);
   const limits = { complexity: COMPLEXITY };
   const options = {

@@ -1,12 +1,12 @@
 // One run: what its helpers and its program reach.
 
 import type { Arena } from "./arena.ts";
-import type { Context } from "./contexts/context.ts";
+import type { RunInput } from "./contexts/context.ts";
 import { openContext } from "./contexts/prog_types.ts";
-import { Fault, Missing, Refused } from "./fault.ts";
-import type { Done, Job, MapView, Op, Read } from "./job.ts";
+import { InputRefused, MissingData, RunFailure } from "./fault.ts";
+import type { Job, MapView, ReadSetEntry, RunDone, WriteSetEntry } from "./job.ts";
 import type { AddSize } from "./maps/layout.ts";
-import type { Effects, RunMap, Surroundings } from "./maps/map.ts";
+import type { Effects, RunContext, RunMap } from "./maps/map.ts";
 import { openMap } from "./maps/map_types.ts";
 import { Ringbuf } from "./maps/types/ringbuf.ts";
 
@@ -16,10 +16,10 @@ const HANDLES = 0x1000;
 const BYTES_MAX = 64 << 20;
 const ITEM_BYTES = 256;
 
-export class Run implements Surroundings {
+export class Run implements RunContext {
   readonly arena: Arena;
   readonly job: Job;
-  readonly context: Context;
+  readonly context: RunInput;
   readonly cpu: number;
   readonly time: bigint;
   readonly trace: string[] = [];
@@ -47,7 +47,7 @@ export class Run implements Surroundings {
     const view = this.views.get(id);
     if (found !== undefined || view === undefined) return found;
     if (this.cpu >= (view.cpus ?? Number.POSITIVE_INFINITY)) {
-      throw new Refused("EINVAL", "seed", `there is no CPU ${this.cpu}`);
+      throw new InputRefused("EINVAL", "seed", `there is no CPU ${this.cpu}`);
     }
     const map = openMap(this, view, HANDLES + this.maps.length);
     this.opened.set(id, map);
@@ -57,20 +57,24 @@ export class Run implements Surroundings {
 
   handleOf(id: number): number {
     const map = this.byId(id);
-    if (map === undefined) throw new Missing({ inner: id });
+    if (map === undefined) throw new MissingData({ inner: id });
     return map.handle;
   }
 
   map(handle: number): RunMap {
     const map = this.maps[handle - HANDLES];
-    if (map === undefined) throw new Fault("memory", "a helper was given no map");
+    if (map === undefined) throw new RunFailure("memory", "a helper was given no map");
     return map;
   }
 
   charge(bytes: number): void {
     this.charged += bytes + ITEM_BYTES;
     if (this.charged <= BYTES_MAX) return;
-    throw new Refused("ENOMEM", "", `what the run keeps takes more than ${BYTES_MAX >>> 20} MiB`);
+    throw new InputRefused(
+      "ENOMEM",
+      "",
+      `what the run keeps takes more than ${BYTES_MAX >>> 20} MiB`,
+    );
   }
 
   release(bytes: number): void {
@@ -97,7 +101,7 @@ export class Run implements Surroundings {
   }
 
   /** What the run saw and wants. */
-  finish(): Pick<Done, "data" | "ctx" | "reads" | "ops" | "trace"> {
+  finish(): Pick<RunDone, "data" | "ctx" | "reads" | "ops" | "trace"> {
     const effects: Effects = { reads: [], ops: [], addSize: this.added ?? 0 };
     for (const map of this.maps) map.finish(effects);
     const { reads, ops } = effects;
@@ -109,7 +113,7 @@ export class Run implements Surroundings {
 }
 
 /** Fetched bytes are parts of larger memory, which would be sent along with them. */
-function own(item: Read | Op): void {
+function own(item: ReadSetEntry | WriteSetEntry): void {
   if ("key" in item) item.key = Uint8Array.from(item.key);
   if ("value" in item && item.value) item.value = Uint8Array.from(item.value);
   if ("matched" in item && item.matched) item.matched = Uint8Array.from(item.matched);

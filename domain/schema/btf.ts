@@ -4,8 +4,8 @@ import { BtfBlob, type BtfType, KIND } from "./btf_blob.ts";
 import { badWidth, bitfield } from "./c/layout.ts";
 import { POINTER } from "./c/names.ts";
 import { MAX_NODES, SchemaError } from "./limits.ts";
-import { veil } from "./spin_lock.ts";
-import { isRecord, type Member, type Type } from "./type.ts";
+import { opaqueAlias } from "./spin_lock.ts";
+import { isRecord, type RecordMember, type Type } from "./type.ts";
 import { arrayOf, asLock, enumOf, LOCK, MemberCheck, named, record } from "./type_builders.ts";
 
 const SIGNED = 1;
@@ -70,7 +70,7 @@ export class Btf {
   }
 
   #build(id: number, btf: BtfType, steps: number): Type {
-    if (MODIFIERS.includes(btf.kind)) return veil(this.type(btf.size, steps));
+    if (MODIFIERS.includes(btf.kind)) return opaqueAlias(this.type(btf.size, steps));
     if (btf.kind === KIND.STRUCT || btf.kind === KIND.UNION) return this.#record(id, btf, steps);
     if (btf.kind === KIND.TYPEDEF) {
       const type = this.type(btf.size, steps);
@@ -134,7 +134,7 @@ export class Btf {
 
   #record(id: number, btf: BtfType, steps: number): Type {
     const check = new MemberCheck();
-    const members: Member[] = [];
+    const members: RecordMember[] = [];
     let end = 0;
     for (let i = 0; i < btf.vlen; i++) {
       const at = btf.at + i * 12;
@@ -154,7 +154,7 @@ export class Btf {
   }
 
   /** `first`: the bit behind the member before. */
-  #member(btf: BtfType, at: number, type: Type, first: number): Member {
+  #member(btf: BtfType, at: number, type: Type, first: number): RecordMember {
     const name = this.#blob.name(this.#blob.u32(at));
     const place = this.#blob.u32(at + 8);
     const bit = btf.flag ? place & 0xffffff : place;
@@ -170,6 +170,6 @@ export class Btf {
 }
 
 /** The bit behind a member. */
-function endOf({ offset, bits, type }: Member): number {
+function endOf({ offset, bits, type }: RecordMember): number {
   return offset * 8 + (bits ? bits.shift + bits.width : type.size * 8);
 }

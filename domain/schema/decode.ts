@@ -6,7 +6,7 @@ import {
   type ArrayType,
   isInteger,
   isRecord,
-  type Member,
+  type RecordMember,
   type RecordType,
   type Type,
 } from "./type.ts";
@@ -59,7 +59,7 @@ function getMembers(type: RecordType, bytes: Buffer, at: number, into: JsonObjec
   }
 }
 
-function getMember({ type, bits }: Member, bytes: Buffer, at: number): Json {
+function getMember({ type, bits }: RecordMember, bytes: Buffer, at: number): Json {
   if (!bits || !isInteger(type)) return get(type, bytes, at);
   return show(type, loadBits(bytes, at, bits, type.signed));
 }

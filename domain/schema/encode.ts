@@ -1,13 +1,13 @@
 /** JSON to bytes. Padding is zero; every member but locks is given, of a union exactly one. */
 
 import { einval } from "../errno.ts";
-import { integer, type Json, Misfit, store, storeBits, storeFloat } from "./scalar.ts";
+import { integer, type Json, store, storeBits, storeFloat, ValueError } from "./scalar.ts";
 import {
   type ArrayType,
   isInteger,
   isRecord,
-  type Member,
   memberNames,
+  type RecordMember,
   type RecordType,
   type Type,
 } from "./type.ts";
@@ -25,7 +25,7 @@ export function encode(type: Type, json: Json, pointer: string): Buffer {
   try {
     put(type, json, bytes, 0);
   } catch (error) {
-    throw error instanceof Misfit ? einval(error.message, pointer + error.path) : error;
+    throw error instanceof ValueError ? einval(error.message, pointer + error.path) : error;
   }
   return bytes;
 }
@@ -37,7 +37,9 @@ function step(name: string | number): string {
 }
 
 function under(name: string | number, error: unknown): unknown {
-  return error instanceof Misfit ? new Misfit(error.message, step(name) + error.path) : error;
+  return error instanceof ValueError
+    ? new ValueError(error.message, step(name) + error.path)
+    : error;
 }
 
 function put(type: Type, json: Json, bytes: Buffer, at: number): void {
@@ -57,8 +59,9 @@ function putArray({ element, count }: ArrayType, json: Json, bytes: Buffer, at: 
     putString(json, count, bytes, at);
     return;
   }
-  if (!Array.isArray(json)) throw new Misfit(isText ? "not a string or an array" : "not an array");
-  if (json.length !== count) throw new Misfit(`${json.length} elements, not ${count}`);
+  if (!Array.isArray(json))
+    throw new ValueError(isText ? "not a string or an array" : "not an array");
+  if (json.length !== count) throw new ValueError(`${json.length} elements, not ${count}`);
   for (const [i, each] of json.entries()) {
     try {
       put(element, each, bytes, at + i * element.size);
@@ -69,10 +72,10 @@ function putArray({ element, count }: ArrayType, json: Json, bytes: Buffer, at: 
 }
 
 function putString(text: string, most: number, bytes: Buffer, at: number): void {
-  if (text.includes("\0")) throw new Misfit("a NUL would end it: write an array of numbers");
-  if (!text.isWellFormed()) throw new Misfit("half a surrogate pair");
+  if (text.includes("\0")) throw new ValueError("a NUL would end it: write an array of numbers");
+  if (!text.isWellFormed()) throw new ValueError("half a surrogate pair");
   const length = Buffer.byteLength(text);
-  if (length > most) throw new Misfit(`${length} bytes, more than ${most}`);
+  if (length > most) throw new ValueError(`${length} bytes, more than ${most}`);
   bytes.write(text, at, "utf8");
 }
 
@@ -86,11 +89,11 @@ function namesOf(type: RecordType): ReadonlySet<string> {
 
 function putRecord(type: RecordType, json: Json, bytes: Buffer, at: number): void {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    throw new Misfit("not an object");
+    throw new ValueError("not an object");
   }
   const names = namesOf(type);
   const unknown = Object.keys(json).find((name) => !names.has(name));
-  if (unknown !== undefined) throw new Misfit("the type has no such member", step(unknown));
+  if (unknown !== undefined) throw new ValueError("the type has no such member", step(unknown));
   putMembers(type, json, bytes, at);
 }
 
@@ -103,14 +106,14 @@ function putMembers(type: RecordType, json: JsonObject, bytes: Buffer, at: numbe
 }
 
 function putMember(
-  { name, type, bits }: Member,
+  { name, type, bits }: RecordMember,
   json: JsonObject,
   bytes: Buffer,
   at: number,
 ): void {
   const given = Object.hasOwn(json, name) ? json[name] : undefined;
   if (given === undefined && type.kind === "struct" && type.lock) return;
-  if (given === undefined) throw new Misfit(`${name} is missing`);
+  if (given === undefined) throw new ValueError(`${name} is missing`);
   try {
     if (!bits || !isInteger(type)) put(type, given, bytes, at);
     else storeBits(bytes, at, bits, integer(type, bits.width, given));
@@ -119,15 +122,15 @@ function putMember(
   }
 }
 
-const isGiven = (member: Member, json: JsonObject): boolean =>
+const isGiven = (member: RecordMember, json: JsonObject): boolean =>
   member.name === "" && isRecord(member.type)
     ? member.type.members.some((inner) => isGiven(inner, json))
     : Object.hasOwn(json, member.name);
 
 /** The one member that is given; a union without members has none. */
-function chosen(type: RecordType, json: JsonObject): readonly Member[] {
+function chosen(type: RecordType, json: JsonObject): readonly RecordMember[] {
   const given = type.members.filter((member) => isGiven(member, json));
   if (given.length === 1 || type.members.length === 0) return given;
   const names = [...memberNames(type)].slice(0, 8).join(", ");
-  throw new Misfit(`a union takes one of ${names}; ${given.length} are given`);
+  throw new ValueError(`a union takes one of ${names}; ${given.length} are given`);
 }

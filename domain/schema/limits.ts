@@ -34,12 +34,12 @@ const FLOAT_DIGITS = 26;
 
 /** A byte takes up to six characters of a string, as \u0001. */
 const element = (type: ArrayType): number =>
-  type.element.kind === "char" ? 6 : weigh(type.element).json + 1;
+  type.element.kind === "char" ? 6 : typeCost(type.element).json + 1;
 
 function weighRecord(type: RecordType): Weight {
   let [nodes, depth, json] = [1, 0, 2];
   for (const member of type.members) {
-    const inner = weigh(member.type);
+    const inner = typeCost(member.type);
     nodes += inner.nodes;
     depth = Math.max(depth, inner.depth);
     json += member.name.length + 4 + inner.json;
@@ -53,7 +53,7 @@ function weighNew(type: Type): Weight {
     case "union":
       return weighRecord(type);
     case "array": {
-      const inner = weigh(type.element);
+      const inner = typeCost(type.element);
       const json = 2 + type.count * element(type);
       return { nodes: inner.nodes + 1, depth: inner.depth + 1, json };
     }
@@ -70,7 +70,7 @@ function weighNew(type: Type): Weight {
   }
 }
 
-export function weigh(type: Type): Weight {
+export function typeCost(type: Type): Weight {
   const known = weights.get(type);
   if (known) return known;
   const weight = weighNew(type);
@@ -80,7 +80,7 @@ export function weigh(type: Type): Weight {
 
 /** The most characters that a value of this type can take as JSON. */
 export function jsonLength(type: Type): number {
-  return weigh(type).json;
+  return typeCost(type).json;
 }
 
 export function checkNodes(nodes: number): void {
@@ -88,7 +88,7 @@ export function checkNodes(nodes: number): void {
 }
 
 export function bounded<T extends Type>(type: T): T {
-  const { nodes, depth, json } = weigh(type);
+  const { nodes, depth, json } = typeCost(type);
   checkNodes(nodes);
   if (depth > MAX_DEPTH) throw new SchemaError(`nested deeper than ${MAX_DEPTH}`);
   if (type.size > MAX_SIZE) throw new SchemaError(`larger than ${MAX_SIZE} bytes`);

@@ -5,7 +5,7 @@ import { type Enum, type Float, type Integer, jsonInteger } from "./type.ts";
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
 /** A value that its type has no room for. Its path is put together on the way out, where it is known. */
-export class Misfit extends Error {
+export class ValueError extends Error {
   readonly path: string;
 
   constructor(detail: string, path = "") {
@@ -14,9 +14,9 @@ export class Misfit extends Error {
   }
 }
 
-type Range = readonly [low: number | bigint, high: number | bigint];
+type ScalarRange = readonly [low: number | bigint, high: number | bigint];
 
-function range(width: number, signed: boolean): Range {
+function range(width: number, signed: boolean): ScalarRange {
   const all = 2n ** BigInt(width);
   const [low, high] = signed ? [-all / 2n, all / 2n - 1n] : [0n, all - 1n];
   return width <= 32 ? [Number(low), Number(high)] : [low, high];
@@ -73,15 +73,15 @@ export function storeBits(bytes: Buffer, at: number, bits: Bits, value: number |
   }
 }
 
-interface Constants {
+interface BitConstants {
   readonly byName: ReadonlyMap<string, bigint>;
   readonly byValue: ReadonlyMap<bigint, string>;
 }
 
-const tables = new WeakMap<Enum, Constants>();
+const tables = new WeakMap<Enum, BitConstants>();
 
 /** Of two names for a value the first is shown. */
-function constantsOf(type: Enum): Constants {
+function constantsOf(type: Enum): BitConstants {
   const known = tables.get(type);
   if (known) return known;
   const pairs = type.constants.map(([name, value]) => [name, BigInt(value)] as const);
@@ -99,10 +99,11 @@ export function show(type: Integer | Enum, value: number | bigint): Json {
 
 function whole(json: Json): number | bigint {
   if (typeof json === "string" && (DECIMAL.test(json) || HEX.test(json))) return BigInt(json);
-  if (typeof json !== "number") throw new Misfit("not a number, a decimal string or a 0x string");
-  if (!Number.isInteger(json)) throw new Misfit("not a whole number");
+  if (typeof json !== "number")
+    throw new ValueError("not a number, a decimal string or a 0x string");
+  if (!Number.isInteger(json)) throw new ValueError("not a whole number");
   if (Number.isSafeInteger(json)) return json;
-  throw new Misfit("beyond 2^53 JSON has no exact numbers: write it as a string");
+  throw new ValueError("beyond 2^53 JSON has no exact numbers: write it as a string");
 }
 
 function meant(type: Integer | Enum, json: Json): number | bigint {
@@ -110,14 +111,14 @@ function meant(type: Integer | Enum, json: Json): number | bigint {
   if (type.kind !== "enum" || typeof json !== "string") return whole(json);
   const value = constantsOf(type).byName.get(json);
   if (value !== undefined || /^[-\d]/.test(json)) return value ?? whole(json);
-  throw new Misfit(`the enum has no constant ${JSON.stringify(json.slice(0, 60))}`);
+  throw new ValueError(`the enum has no constant ${JSON.stringify(json.slice(0, 60))}`);
 }
 
 /** What to store for it in `width` bits. @throws Misfit */
 export function integer(type: Integer | Enum, width: number, json: Json): number | bigint {
   const value = meant(type, json);
   const [low, high] = RANGES[type.signed ? "signed" : "unsigned"][width] ?? [0, 0];
-  if (value < low || value > high) throw new Misfit(`not between ${low} and ${high}`);
+  if (value < low || value > high) throw new ValueError(`not between ${low} and ${high}`);
   return value;
 }
 
@@ -131,12 +132,12 @@ export function showFloat(type: Float, bytes: Buffer, at: number): Json {
 export function storeFloat(type: Float, json: Json, bytes: Buffer, at: number): void {
   if (typeof json === "string" && HEX.test(json)) {
     const bits = BigInt(json);
-    if (BigInt.asUintN(type.size * 8, bits) !== bits) throw new Misfit("too many bits");
+    if (BigInt.asUintN(type.size * 8, bits) !== bits) throw new ValueError("too many bits");
     store(bytes, at, type.size, bits);
     return;
   }
-  if (typeof json !== "number") throw new Misfit("not a number, nor its bits as a 0x string");
+  if (typeof json !== "number") throw new ValueError("not a number, nor its bits as a 0x string");
   if (type.size === 8) bytes.writeDoubleLE(json, at);
   else if (Number.isFinite(Math.fround(json))) bytes.writeFloatLE(json, at);
-  else throw new Misfit("too large for a float");
+  else throw new ValueError("too large for a float");
 }

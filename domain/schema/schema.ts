@@ -83,7 +83,7 @@ class Sources {
   }
 }
 
-export interface Compiled {
+export interface CompiledSchema {
   /** In its stored form, for parseSchema. */
   readonly stored: string;
   /** Offsets of the locks in a value; programs take the last one. */
@@ -99,7 +99,7 @@ export function compileSchema(
   key_size: number,
   value_size: number,
   pointer = "/body/schema",
-): Compiled {
+): CompiledSchema {
   const sources = new Sources(given, pointer);
   const key = sources.type("key", key_size);
   const value = sources.type("value", value_size);

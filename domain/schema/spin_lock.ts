@@ -4,7 +4,7 @@
  */
 
 import { SchemaError } from "./limits.ts";
-import type { Member, RecordType, Type } from "./type.ts";
+import type { RecordMember, RecordType, Type } from "./type.ts";
 
 /** sizeof and alignment of a lock. */
 const SIZE = 4;
@@ -16,7 +16,7 @@ const known = new WeakMap<Type, readonly number[] | SchemaError>();
 /** The same type by another name, which is not looked through but for the value itself. */
 const veiled = new WeakMap<Type, Type>();
 
-export function veil(type: Type): Type {
+export function opaqueAlias(type: Type): Type {
   if (type.kind !== "struct" && type.kind !== "array") return type;
   const { lock: _, ...copy } = { lock: undefined, ...type };
   veiled.set(copy, type);
@@ -42,7 +42,7 @@ function within(element: Type, count: number, offset: number): number[] {
 }
 
 /** btf_find_struct_field() @throws SchemaError */
-function find(members: readonly Member[]): number[] {
+function find(members: readonly RecordMember[]): number[] {
   const found: number[] = [];
   let seen = false;
   for (const { type, offset, bits } of members) {
@@ -57,7 +57,7 @@ function find(members: readonly Member[]): number[] {
   return found;
 }
 
-function attempt(members: readonly Member[]): number[] | SchemaError {
+function attempt(members: readonly RecordMember[]): number[] | SchemaError {
   try {
     return find(members);
   } catch (error) {
@@ -67,7 +67,7 @@ function attempt(members: readonly Member[]): number[] | SchemaError {
 }
 
 /** Linux does not load BTF of a struct that is at fault and has a lock of its own. @throws SchemaError */
-export function keepLocks(type: RecordType): void {
+export function recordLockOffsets(type: RecordType): void {
   const found = attempt(type.members);
   known.set(type, found);
   if (!type.members.some((member) => isLock(member.type))) return;

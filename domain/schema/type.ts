@@ -31,7 +31,7 @@ export interface ArrayType {
 }
 
 /** `shift` counts from the lowest bit of the byte at `offset`. */
-export interface Member {
+export interface RecordMember {
   readonly name: string;
   readonly offset: number;
   readonly bits?: { readonly shift: number; readonly width: number };
@@ -42,7 +42,7 @@ export interface Member {
 export interface RecordType {
   readonly kind: "struct" | "union";
   readonly size: number;
-  readonly members: readonly Member[];
+  readonly members: readonly RecordMember[];
   /** struct bpf_spin_lock. */
   readonly lock?: true;
 }

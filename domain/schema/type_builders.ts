@@ -1,15 +1,15 @@
 /** Types as they are built, from C or from BTF: none comes to be that is beyond the limits. */
 
-import { bounded, checkNodes, SchemaError, weigh } from "./limits.ts";
-import { keepLocks, veil } from "./spin_lock.ts";
+import { bounded, checkNodes, SchemaError, typeCost } from "./limits.ts";
+import { opaqueAlias, recordLockOffsets } from "./spin_lock.ts";
 import {
   type ArrayType,
   type Enum,
   type Integer,
   isRecord,
   jsonInteger,
-  type Member,
   memberNames,
+  type RecordMember,
   type RecordType,
   type Type,
 } from "./type.ts";
@@ -25,10 +25,10 @@ export function arrayOf(element: Type, count: number): ArrayType {
 export function record(
   kind: RecordType["kind"],
   size: number,
-  members: readonly Member[],
+  members: readonly RecordMember[],
 ): RecordType {
   const type = bounded<RecordType>({ kind, size, members });
-  if (kind === "struct") keepLocks(type);
+  if (kind === "struct") recordLockOffsets(type);
   return type;
 }
 
@@ -54,7 +54,8 @@ export function enumOf(
 /** The one word about byte order that C and BTF have is the name of a typedef. */
 export function named(typedef: string, type: Type): Type {
   const network = /^(?:__)?be(16|32|64)$/.exec(typedef);
-  if (!network || type.kind !== "int" || type.size * 8 !== Number(network[1])) return veil(type);
+  if (!network || type.kind !== "int" || type.size * 8 !== Number(network[1]))
+    return opaqueAlias(type);
   return { ...type, order: "network" };
 }
 
@@ -64,7 +65,7 @@ export class MemberCheck {
   #nodes = 1;
 
   take(name: string, type: Type): void {
-    this.#nodes += weigh(type).nodes;
+    this.#nodes += typeCost(type).nodes;
     checkNodes(this.#nodes);
     for (const each of name === "" && isRecord(type) ? memberNames(type) : [name]) {
       if (this.#names.has(each)) throw new SchemaError(`two members are named ${each}`);

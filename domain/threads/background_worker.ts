@@ -1,16 +1,16 @@
 import { parentPort, type Worker, workerData } from "node:worker_threads";
-import { Errno, type More } from "../errno.ts";
+import { Errno, type ErrnoOptions } from "../errno.ts";
 import { workerThread } from "./worker_thread.ts";
 
 /** Work that would hold up the event loop, in a thread of its own. */
 
-type Told<T> =
+type RequestOutcome<T> =
   | { value: T }
-  | { errno: Errno["code"]; detail: string; more: More }
+  | { errno: Errno["code"]; detail: string; more: ErrnoOptions }
   | { error: string };
 
 /** ms; Linux takes about one second for its million instructions. */
-const LIMIT = 10_000;
+const TIMEOUT_MS = 10_000;
 /** Pieces that wait for a thread; Linux, too, answers EAGAIN, and clients come again. */
 const WAITING_MAX = 64;
 
@@ -18,7 +18,7 @@ const WAITING_MAX = 64;
  * A thread costs nothing until its first piece of work, and never keeps the process alive.
  * Invariant: one piece at a time, in the order in which they came.
  */
-export class Aside<Asked> {
+export class BackgroundWorker<Asked> {
   readonly #url: string;
   #thread: Worker | undefined;
   #last: Promise<unknown> = Promise.resolve();
@@ -30,7 +30,7 @@ export class Aside<Asked> {
   }
 
   /** Resolves to undefined when it takes too long. @throws EAGAIN: too many are waiting. */
-  ask<T>(asked: Asked): Promise<T | undefined> {
+  request<T>(asked: Asked): Promise<T | undefined> {
     if (this.#waiting >= WAITING_MAX) {
       throw new Errno("EAGAIN", `${WAITING_MAX} requests are waiting for a thread`);
     }
@@ -56,7 +56,7 @@ export class Aside<Asked> {
         over();
         reject(error);
       };
-      const done = (told: Told<T>) => {
+      const done = (told: RequestOutcome<T>) => {
         over();
         if ("value" in told) resolve(told.value);
         else if ("errno" in told) reject(new Errno(told.errno, told.detail, told.more));
@@ -67,14 +67,14 @@ export class Aside<Asked> {
         over();
         void worker.terminate();
         resolve(undefined);
-      }, LIMIT);
+      }, TIMEOUT_MS);
       worker.once("message", done).once("error", fail);
       worker.postMessage(asked);
     });
   }
 }
 
-function told<T>(work: () => T): Told<T> {
+function outcomeOf<T>(work: () => T): RequestOutcome<T> {
   try {
     return { value: work() };
   } catch (error) {
@@ -89,7 +89,9 @@ function told<T>(work: () => T): Told<T> {
 }
 
 /** In the thread of this module, and nowhere else. */
-export function serves<Asked>(url: string, answer: (asked: Asked) => unknown): void {
+export function serveRequests<Asked>(url: string, answer: (asked: Asked) => unknown): void {
   if (workerData !== url) return;
-  parentPort?.on("message", (asked: Asked) => parentPort?.postMessage(told(() => answer(asked))));
+  parentPort?.on("message", (asked: Asked) =>
+    parentPort?.postMessage(outcomeOf(() => answer(asked))),
+  );
 }

@@ -1,10 +1,10 @@
 import { type Packed, pack } from "../redis/msgpack.ts";
-import type { Op, Read } from "../runtime/job.ts";
-import type { Seen } from "./map_snapshot.ts";
+import type { ReadSetEntry, WriteSetEntry } from "../runtime/job.ts";
+import type { MapSnapshot } from "./map_snapshot.ts";
 
 /** What a run read and did, as domain/lua/test_run/run_commit.lua takes it. */
 
-function packedRead(read: Read, maps: ReadonlyMap<number, Seen>): Packed {
+function packedRead(read: ReadSetEntry, maps: ReadonlyMap<number, MapSnapshot>): Packed {
   if ("full" in read) return [read.map, "full"];
   if ("producer" in read) return [read.map, "positions", read.producer, read.consumer];
   if ("unchanged" in read) return [read.map, "unchanged", maps.get(read.map)?.revision ?? 0];
@@ -19,7 +19,7 @@ function numbers(delta: bigint, size: number): Buffer {
   return out.subarray(0, size);
 }
 
-function packedOp(op: Op): Packed {
+function packedOp(op: WriteSetEntry): Packed {
   switch (op.op) {
     case "update":
       return [op.map, op.op, op.key, op.value, op.flags];
@@ -41,9 +41,9 @@ function packedOp(op: Op): Packed {
 
 /** What run_commit.lua compares and does. */
 export function packCommit(
-  reads: readonly Read[],
-  ops: readonly Op[],
-  maps: ReadonlyMap<number, Seen>,
+  reads: readonly ReadSetEntry[],
+  ops: readonly WriteSetEntry[],
+  maps: ReadonlyMap<number, MapSnapshot>,
 ): Buffer {
   return pack([reads.map((read) => packedRead(read, maps)), ops.map(packedOp)]);
 }

@@ -3,11 +3,11 @@ import { einval } from "../errno.ts";
 /** Contexts by the names of their fields (linux/bpf.h): those that a caller may set and gets back. */
 
 /** Offset, bytes, and for an array how many of them. */
-type Field = readonly [offset: number, size: 4 | 8, count?: number];
+type ContextField = readonly [offset: number, size: 4 | 8, count?: number];
 
 interface Struct {
   bytes: number;
-  fields: Readonly<Record<string, Field>>;
+  fields: Readonly<Record<string, ContextField>>;
 }
 
 const SK_BUFF: Struct = {
@@ -41,9 +41,14 @@ const XDP_MD: Struct = {
 const structOf = (progType: string): Struct => (progType === "xdp" ? XDP_MD : SK_BUFF);
 
 export type FieldValue = number | string | number[];
-export type Fields = Record<string, FieldValue>;
+export type ContextFields = Record<string, FieldValue>;
 
-function put(into: Buffer, [offset, size, count]: Field, value: FieldValue, pointer: string): void {
+function put(
+  into: Buffer,
+  [offset, size, count]: ContextField,
+  value: FieldValue,
+  pointer: string,
+): void {
   const items = Array.isArray(value) ? value : [value];
   if (Array.isArray(value) !== (count !== undefined) || items.length > (count ?? 1)) {
     throw einval(
@@ -61,7 +66,7 @@ function put(into: Buffer, [offset, size, count]: Field, value: FieldValue, poin
 }
 
 /** @param packet its bytes: where data ends unless told otherwise. @throws EINVAL with the field. */
-export function contextBytes(progType: string, given: Fields, packet: number): Buffer {
+export function contextBytes(progType: string, given: ContextFields, packet: number): Buffer {
   const { bytes, fields } = structOf(progType);
   const context = Buffer.alloc(bytes);
   if (fields.data_end) context.writeUInt32LE(packet, fields.data_end[0]);
@@ -75,7 +80,7 @@ export function contextBytes(progType: string, given: Fields, packet: number): B
 }
 
 /** Fields of 8 bytes are decimal digits. */
-export function contextFields(progType: string, context: Uint8Array): Fields {
+export function contextFields(progType: string, context: Uint8Array): ContextFields {
   const { fields } = structOf(progType);
   const from = Buffer.from(context.buffer, context.byteOffset, context.length);
   return Object.fromEntries(

@@ -3,7 +3,7 @@ import { Errno } from "../errno.ts";
 import { disasm } from "../isa/disasm.ts";
 import { helperName } from "../isa/helpers.ts";
 import { decode, type Insn, isHelperCall } from "../isa/insn.ts";
-import type { Faulted, ProgramView } from "../runtime/job.ts";
+import type { ProgramView, RunFault } from "../runtime/job.ts";
 
 /** How a run that cannot go on is told. */
 
@@ -26,7 +26,7 @@ const isMissing = (insn: Insn | undefined): insn is Insn =>
   !COMPILED_IN.includes(insn.imm);
 
 /** What Linux would have found at load, or refused as too long: with the instruction and its text. */
-export function faultOf(fault: Faulted, programs: readonly ProgramView[]): Errno {
+export function faultOf(fault: RunFault, programs: readonly ProgramView[]): Errno {
   const { reason, program, pc, detail } = fault;
   const found = programs.find(({ id }) => id === program);
   const [insn, second] = at(found, pc);
@@ -36,8 +36,10 @@ export function faultOf(fault: Faulted, programs: readonly ProgramView[]): Errno
   if (isMissing(insn)) {
     const why = `${helperName(insn.imm)} is not run by this service`;
     return new Errno("ENOTSUPP", `${place}: ${why}`, {
-      told: { fault: { reason: "helper", ...told } },
+      extensions: { fault: { reason: "helper", ...told } },
     });
   }
-  return new Errno(ERRNO[reason], `${place}: ${detail}`, { told: { fault: { reason, ...told } } });
+  return new Errno(ERRNO[reason], `${place}: ${detail}`, {
+    extensions: { fault: { reason, ...told } },
+  });
 }

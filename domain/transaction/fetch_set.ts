@@ -1,9 +1,12 @@
 import { type Packed, pack } from "../redis/msgpack.ts";
-import type { Need, Read } from "../runtime/job.ts";
+import type { Miss, ReadSetEntry } from "../runtime/job.ts";
 
 /** What a run asks to see, as domain/lua/test_run/test_run.lua takes it. */
 
-type Wanted = { mode: "keys"; keys: Keys } | { mode: "whole" } | { mode: "front"; count: number };
+type FetchMode =
+  | { mode: "keys"; keys: Keys }
+  | { mode: "whole" }
+  | { mode: "front"; count: number };
 
 /** Elements of a queue that are shown unasked. */
 const FRONT = 16;
@@ -13,12 +16,12 @@ const REMEMBERED = 32;
 type Keys = Map<string, Uint8Array>;
 
 /** What is wanted of a map of which the last run has read nothing. */
-function unasked({ mode }: Wanted): Wanted {
+function unasked({ mode }: FetchMode): FetchMode {
   return mode === "front" ? { mode, count: FRONT } : { mode: "keys", keys: new Map() };
 }
 
 /** The first keys read, map by map. */
-function keysOf(reads: readonly Read[]): Map<number, Keys> {
+function keysOf(reads: readonly ReadSetEntry[]): Map<number, Keys> {
   const maps = new Map<number, Keys>();
   for (const read of reads) {
     if (!("key" in read)) continue;
@@ -30,9 +33,9 @@ function keysOf(reads: readonly Read[]): Map<number, Keys> {
 }
 
 /** The programs and the parts of maps that a run came to, of which the next run sees all at once. */
-export class Sight {
+export class FetchSet {
   readonly programs = new Set<number>();
-  readonly #maps = new Map<number, Wanted>();
+  readonly #maps = new Map<number, FetchMode>();
 
   /** Grows at every need, so that a run starts again only if it sees more. */
   size = 0;
@@ -49,7 +52,7 @@ export class Sight {
     this.programs.add(id);
   }
 
-  add(need: Need): void {
+  add(need: Miss): void {
     if ("program" in need) this.program(need.program);
     else if ("inner" in need) this.map(need.inner, "");
     else this.#grow(need.map, need);
@@ -71,8 +74,8 @@ export class Sight {
   }
 
   /** Of the same program, for a run of its own; with just what `reads` has, if given. */
-  copy(reads?: readonly Read[]): Sight {
-    const copy = new Sight();
+  copy(reads?: readonly ReadSetEntry[]): FetchSet {
+    const copy = new FetchSet();
     for (const id of this.programs) copy.programs.add(id);
     const keys = reads && keysOf(reads);
     const read = new Set(reads?.map(({ map }) => map));

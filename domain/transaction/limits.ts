@@ -1,6 +1,6 @@
 import { Errno } from "../errno.ts";
-import type { Need, Read } from "../runtime/job.ts";
-import type { Seen } from "./map_snapshot.ts";
+import type { Miss, ReadSetEntry } from "../runtime/job.ts";
+import type { MapSnapshot } from "./map_snapshot.ts";
 
 /** What one script may show a run, and what a run may change by one. */
 
@@ -11,7 +11,7 @@ const OPS_MAX = 1024;
 const COMMIT_BYTES = 1 << 20;
 
 /** Instead of one more key of a map that is not too large, all of it. */
-export function widened(need: Need, maps: ReadonlyMap<number, Seen>): Need {
+export function widened(need: Miss, maps: ReadonlyMap<number, MapSnapshot>): Miss {
   const view = "key" in need ? maps.get(need.map)?.view : undefined;
   if (!view || view.entries > WHOLE_ELEMENTS) return need;
   const bytes = view.entries * (view.key_size + view.value_size * (view.cpus ?? 1));
@@ -22,7 +22,7 @@ export function widened(need: Need, maps: ReadonlyMap<number, Seen>): Need {
 const READS_EACH = 1024;
 
 /** Reads as the commit compares them: each, or their maps. */
-export function compared(reads: readonly Read[]): readonly Read[] {
+export function compared(reads: readonly ReadSetEntry[]): readonly ReadSetEntry[] {
   const counts = new Map<number, number>();
   for (const { map } of reads) counts.set(map, (counts.get(map) ?? 0) + 1);
   const many = [...counts.keys()].filter((map) => (counts.get(map) ?? 0) > READS_EACH);

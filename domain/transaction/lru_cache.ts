@@ -1,5 +1,5 @@
 /** A map that forgets what was not asked for longest, by a weight of each entry. */
-export class Lru<V> {
+export class LruCache<V> {
   readonly #entries = new Map<string, { value: V; weight: number }>();
   readonly #limit: number;
   #weight = 0;

@@ -1,14 +1,14 @@
 import { bytes, list, number, record, text } from "../redis/command.ts";
 import { RUN_MAP } from "../redis/records.ts";
-import type { Value } from "../redis/script.ts";
+import type { RedisValue } from "../redis/script.ts";
 import type { MapView } from "../runtime/job.ts";
 
 /** Maps as domain/lua/test_run/run_snapshot.lua shows them. */
 
-type Element = MapView["elements"][number];
+type SnapshotElement = MapView["elements"][number];
 const NO_KEY = Buffer.alloc(0);
 
-function elements(type: string, whole: boolean, items: Value[]): Element[] {
+function elements(type: string, whole: boolean, items: RedisValue[]): SnapshotElement[] {
   if (type === "queue" || type === "stack") {
     return items.map((value) => ({ key: NO_KEY, value: bytes(value) }));
   }
@@ -20,16 +20,16 @@ function elements(type: string, whole: boolean, items: Value[]): Element[] {
   });
 }
 
-export interface Seen {
+export interface MapSnapshot {
   view: MapView;
   revision: number;
 }
 
 /** Offsets, as a map's record has them. */
-export const locksOf = (text: string) => ({ locks: text.split(",").map(Number) });
+export const lockOffsets = (text: string) => ({ locks: text.split(",").map(Number) });
 
 /** A map by RUN_MAP; bytes: of a value on all CPUs. */
-export function attributes(row: Value | undefined) {
+export function decodeMapAttributes(row: RedisValue | undefined) {
   const map = record(RUN_MAP, list(row));
   const map_type = text(map.type);
   const value_size = number(map.value_size);
@@ -42,13 +42,13 @@ export function attributes(row: Value | undefined) {
     max_entries: number(map.max_entries),
     map_flags: number(map.flags),
     ...(map_type.includes("percpu") ? { cpus: bytes / (Math.ceil(value_size / 8) * 8) } : {}),
-    ...(map.locks ? locksOf(text(map.locks)) : {}),
+    ...(map.locks ? lockOffsets(text(map.locks)) : {}),
     bytes,
   };
 }
 
 /** All values of an array, with the zeros at its end that were never written. */
-function image(stored: Buffer, length: number): Uint8Array {
+function fullArray(stored: Buffer, length: number): Uint8Array {
   if (stored.length === length) return stored;
   const all = new Uint8Array(length);
   all.set(stored);
@@ -56,10 +56,10 @@ function image(stored: Buffer, length: number): Uint8Array {
 }
 
 /** undefined for a map that is gone. */
-export function seen(row: Value): Seen | undefined {
+export function decodeMapSnapshot(row: RedisValue): MapSnapshot | undefined {
   if (row === null) return undefined;
   const [about, revision, entries, positions, whole, shown] = list(row);
-  const { bytes: size, ...attr } = attributes(about);
+  const { bytes: size, ...attr } = decodeMapAttributes(about);
   const [producer, consumer] = list(positions).map(number);
   const known = {
     ...attr,
@@ -68,7 +68,7 @@ export function seen(row: Value): Seen | undefined {
     ...(producer === undefined ? {} : { producer, consumer: consumer ?? 0 }),
   };
   const view = Buffer.isBuffer(shown)
-    ? { ...known, elements: [], bytes: image(shown, size * attr.max_entries) }
+    ? { ...known, elements: [], bytes: fullArray(shown, size * attr.max_entries) }
     : { ...known, elements: elements(attr.map_type, whole === 1, list(shown)) };
   return { view, revision: number(revision) };
 }

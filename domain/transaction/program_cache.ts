@@ -1,18 +1,18 @@
 import { createHash } from "node:crypto";
-import type { MapShape, Unit } from "../compiler/abi.ts";
+import type { CompilationUnit, MapShape } from "../compiler/abi.ts";
 import { bytes, list, number, record, text } from "../redis/command.ts";
 import { RUN_PROG } from "../redis/records.ts";
-import type { Value } from "../redis/script.ts";
+import type { RedisValue } from "../redis/script.ts";
 import type { ProgramView } from "../runtime/job.ts";
-import { Lru } from "./lru_cache.ts";
-import { attributes } from "./map_snapshot.ts";
+import { LruCache } from "./lru_cache.ts";
+import { decodeMapAttributes } from "./map_snapshot.ts";
 
 /** Programs that this process has seen. They never change, so that each is read from Redis once. */
 
 interface Known {
   loaded: string;
   type: string;
-  view: ProgramView & { unit: Unit };
+  view: ProgramView & { unit: CompilationUnit };
   /** Of each of its maps the id and the type. */
   maps: { id: number; type: string }[];
 }
@@ -20,7 +20,7 @@ interface Known {
 const BYTES_MAX = 64 << 20;
 
 /** The same for the same code, however often it was loaded. */
-export function codeKey({ insns, maps, prog_type, func_info }: Unit): string {
+export function codeKey({ insns, maps, prog_type, func_info }: CompilationUnit): string {
   const shapes = maps.map(
     ({ map_type, key_size, value_size, max_entries, map_flags, locks = [] }) =>
       [map_type, key_size, value_size, max_entries, map_flags, ...locks].join(" "),
@@ -30,8 +30,8 @@ export function codeKey({ insns, maps, prog_type, func_info }: Unit): string {
   return hash.digest("base64url");
 }
 
-export class Programs {
-  readonly #known = new Lru<Known>(BYTES_MAX);
+export class ProgramCache {
+  readonly #known = new LruCache<Known>(BYTES_MAX);
 
   get(namespace: string, id: number): Known | undefined {
     return this.#known.get(`${namespace} ${id}`);
@@ -43,10 +43,10 @@ export class Programs {
   }
 
   /** @param row of test_run.lua: the fields of RUN_PROG, then the instructions. */
-  keep(namespace: string, id: number, row: Value): Known {
+  keep(namespace: string, id: number, row: RedisValue): Known {
     const values = list(row);
     const { load_time, prog_type, func_info, maps: rows } = record(RUN_PROG, values);
-    const all = list(rows).map(attributes);
+    const all = list(rows).map(decodeMapAttributes);
     const maps: MapShape[] = all;
     const unit = {
       ...{ insns: bytes(values[RUN_PROG.length]), maps, prog_type: text(prog_type) },

@@ -1,6 +1,6 @@
-import { Errno, type ErrnoName, type More } from "../errno.ts";
-import type { Done, Seed } from "../runtime/job.ts";
-import { contextFields, type Fields } from "./context_fields.ts";
+import { Errno, type ErrnoName, type ErrnoOptions } from "../errno.ts";
+import type { RunDone, Seed } from "../runtime/job.ts";
+import { type ContextFields, contextFields } from "./context_fields.ts";
 
 /** What a run answers, and the record of an Idempotency-Key keeps. */
 
@@ -8,7 +8,7 @@ import { contextFields, type Fields } from "./context_fields.ts";
 export interface RunResult {
   retval: number;
   data: string;
-  ctx: string | Fields | undefined;
+  ctx: string | ContextFields | undefined;
   /** ns per repetition. */
   duration: number;
   seed: Seed;
@@ -21,10 +21,10 @@ export interface RunResult {
 interface Failed {
   errno: ErrnoName;
   detail: string;
-  more: More;
+  more: ErrnoOptions;
 }
 
-export type Answer = RunResult | Failed;
+export type KeptResult = RunResult | Failed;
 
 function hex(data: Uint8Array): string {
   return Buffer.from(data.buffer, data.byteOffset, data.length).toString("hex");
@@ -35,8 +35,8 @@ const line = (text: string): string => text.replace(/\n$/, "");
 
 /** @param given the context: told as it was given, as bytes or by its fields. */
 export function result(
-  done: Done,
-  given: Buffer | Fields | undefined,
+  done: RunDone,
+  given: Buffer | ContextFields | undefined,
   seed: Seed,
   type: string,
 ): RunResult {
@@ -54,13 +54,13 @@ export function result(
   };
 }
 
-export function failed({ code, message, pointer, told }: Errno): Failed {
-  const more = { ...(pointer && { pointer }), ...(told && { told }) };
+export function failed({ code, message, pointer, extensions }: Errno): Failed {
+  const more = { ...(pointer && { pointer }), ...(extensions && { extensions }) };
   return { errno: code, detail: message, more };
 }
 
 /** @throws the Errno that the answer is. */
-export function revive(answer: Answer): RunResult {
+export function fromKept(answer: KeptResult): RunResult {
   if ("errno" in answer) throw new Errno(answer.errno, answer.detail, answer.more);
   return answer;
 }

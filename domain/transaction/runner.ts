@@ -1,14 +1,19 @@
 import { randomInt } from "node:crypto";
 import { Errno, einval, Stale } from "../errno.ts";
-import { type Call, type Run, text } from "../redis/command.ts";
-import type { Done, Job, Seed } from "../runtime/job.ts";
+import { type Call, type RunCommand, text } from "../redis/command.ts";
+import type { Job, RunDone, Seed } from "../runtime/job.ts";
 import { Busy, type Pool, TimeLimit, TooLarge } from "../runtime/pool/pool.ts";
 import { packCommit } from "./commit.ts";
-import { contextBytes, type Fields } from "./context_fields.ts";
+import { type ContextFields, contextBytes } from "./context_fields.ts";
 import { faultOf } from "./fault.ts";
 import { checkSize, compared, widened } from "./limits.ts";
-import { type Answer, failed, type RunResult, result, revive } from "./result.ts";
-import { type Look, type Looking, Looks, type Snapshot } from "./snapshot_reader.ts";
+import { failed, fromKept, type KeptResult, type RunResult, result } from "./result.ts";
+import {
+  type FetchSnapshot,
+  type Snapshot,
+  SnapshotReader,
+  type SnapshotRequest,
+} from "./snapshot_reader.ts";
 
 /**
  * Runs programs. A run sees what one script showed it, works on it in a thread, and takes effect by a
@@ -20,28 +25,28 @@ import { type Look, type Looking, Looks, type Snapshot } from "./snapshot_reader
 export interface RunAttr {
   data: Buffer | undefined;
   /** The struct's bytes, or fields of it by name. */
-  ctx: Buffer | Fields | undefined;
+  ctx: Buffer | ContextFields | undefined;
   repeat: number;
   flags: number;
   seed: Partial<Seed>;
 }
 
 /** Runs that lost to others so often take turns with those of the same program, in this process. */
-const EAGER = 3;
+const OPTIMISTIC_TRIES = 3;
 /** ms, in which a run that takes turns is tried again. */
-const PATIENCE = 10_000;
+const RETRY_MS = 10_000;
 /** How often a run may start again because it came to something new. */
-const SIGHTS = 64;
+const MAX_REFETCHES = 64;
 /** After so many times maps that are not too large are shown whole. */
-const NARROW = 8;
+const KEY_REFETCHES = 8;
 const U32 = 0x1_0000_0000;
 
 /** Commits nothing. */
 const NOTHING = packCommit([], [], new Map());
 
-interface Attempt {
+interface RunAttempt {
   call: Call;
-  looking: Looking;
+  looking: SnapshotRequest;
   attr: RunAttr;
   seed: Seed;
 }
@@ -54,21 +59,21 @@ function seedOf({ time_ns, random, cpu }: Partial<Seed>): Seed {
 /** What the pool says instead of an outcome. */
 function fromPool(error: Error): never {
   if (error instanceof TimeLimit)
-    throw new Errno("E2BIG", error.message, { told: { fault: { reason: "time" } } });
+    throw new Errno("E2BIG", error.message, { extensions: { fault: { reason: "time" } } });
   if (error instanceof Busy) throw new Errno("EAGAIN", error.message);
   if (error instanceof TooLarge) throw new Errno("E2BIG", error.message);
   throw error;
 }
 
 export class Runner {
-  readonly #run: Run;
+  readonly #run: RunCommand;
   readonly #pool: Pool;
   readonly #budget: number;
-  readonly #looks = new Looks();
+  readonly #looks = new SnapshotReader();
   readonly #turns = new Map<string, Promise<unknown>>();
 
   /** @param budget instructions that one repetition may take. */
-  constructor(run: Run, pool: Pool, budget: number) {
+  constructor(run: RunCommand, pool: Pool, budget: number) {
     this.#run = run;
     this.#pool = pool;
     this.#budget = budget;
@@ -78,7 +83,7 @@ export class Runner {
    * @param place names the caller and the fd or path.
    * @throws EFAULT, E2BIG with the instruction; EAGAIN when others change faster than it can run.
    */
-  async run(call: Call, place: string, look: Look, attr: RunAttr): Promise<RunResult> {
+  async run(call: Call, place: string, look: FetchSnapshot, attr: RunAttr): Promise<RunResult> {
     try {
       return await this.#untilDone(call, place, look, attr);
     } catch (error) {
@@ -87,19 +92,24 @@ export class Runner {
     }
   }
 
-  async #untilDone(call: Call, place: string, look: Look, attr: RunAttr): Promise<RunResult> {
+  async #untilDone(
+    call: Call,
+    place: string,
+    look: FetchSnapshot,
+    attr: RunAttr,
+  ): Promise<RunResult> {
     const looking = this.#looks.begin(call.namespace, place, look);
     const attempt = { call, looking, attr, seed: seedOf(attr.seed) };
-    for (let tries = 0; tries < EAGER; tries++) {
+    for (let tries = 0; tries < OPTIMISTIC_TRIES; tries++) {
       const done = await this.#attempt(attempt);
       if (done) return done;
     }
     return this.#inTurn(`${call.namespace} ${looking.program}`, async () => {
-      for (const end = performance.now() + PATIENCE; performance.now() < end; ) {
+      for (const end = performance.now() + RETRY_MS; performance.now() < end; ) {
         const done = await this.#attempt(attempt);
         if (done) return done;
       }
-      throw new Errno("EAGAIN", `for ${PATIENCE} ms what the run reads has changed under it`);
+      throw new Errno("EAGAIN", `for ${RETRY_MS} ms what the run reads has changed under it`);
     });
   }
 
@@ -119,11 +129,11 @@ export class Runner {
   }
 
   /** undefined when what was read has changed meanwhile. */
-  async #attempt(attempt: Attempt): Promise<RunResult | undefined> {
+  async #attempt(attempt: RunAttempt): Promise<RunResult | undefined> {
     const { looking } = attempt;
-    for (let sights = 0; sights < SIGHTS; sights++) {
+    for (let sights = 0; sights < MAX_REFETCHES; sights++) {
       const shown = await this.#looks.look(looking);
-      if ("remembered" in shown) return revive(JSON.parse(text(shown.remembered[0])));
+      if ("remembered" in shown) return fromKept(JSON.parse(text(shown.remembered[0])));
       if (attempt.attr.flags !== 0) throw einval(`flags ${attempt.attr.flags}`, "/body/flags");
       const outcome = await this.#pool.run(this.#job(attempt, shown)).catch(fromPool);
       if (outcome.kind === "fault") throw faultOf(outcome, shown.programs);
@@ -135,16 +145,19 @@ export class Runner {
         this.#looks.remember(looking, outcome);
         return this.#commit(attempt, shown, outcome);
       }
-      const before = looking.sight.size;
+      const before = looking.fetchSet.size;
       for (const need of outcome.needs) {
-        looking.sight.add(sights < NARROW ? need : widened(need, shown.maps));
+        looking.fetchSet.add(sights < KEY_REFETCHES ? need : widened(need, shown.maps));
       }
-      if (looking.sight.size === before) throw new Error("a run asks for what it was shown");
+      if (looking.fetchSet.size === before) throw new Error("a run asks for what it was shown");
     }
-    throw new Errno("E2BIG", `the run came ${SIGHTS} times to elements that it had not been shown`);
+    throw new Errno(
+      "E2BIG",
+      `the run came ${MAX_REFETCHES} times to elements that it had not been shown`,
+    );
   }
 
-  #job({ call, attr, seed }: Attempt, { programs, maps, type }: Snapshot): Job {
+  #job({ call, attr, seed }: RunAttempt, { programs, maps, type }: Snapshot): Job {
     const { data, repeat } = attr;
     const fields = attr.ctx !== undefined && !Buffer.isBuffer(attr.ctx) ? attr.ctx : undefined;
     const ctx = fields
@@ -155,7 +168,7 @@ export class Runner {
     return { owner: call.namespace, programs, maps: views, prog_type: type, ...given };
   }
 
-  async #commit(attempt: Attempt, { maps, type }: Snapshot, done: Done) {
+  async #commit(attempt: RunAttempt, { maps, type }: Snapshot, done: RunDone) {
     const { call } = attempt;
     const answer = result(done, attempt.attr.ctx, attempt.seed, type);
     if (done.ops.length === 0 && call.record === "") return answer;
@@ -171,9 +184,9 @@ export class Runner {
   }
 
   /** Commits. With an Idempotency-Key the answer is that of the first run to come to one. */
-  async #answer(call: Call, commit: Buffer, answer: Answer): Promise<RunResult> {
+  async #answer(call: Call, commit: Buffer, answer: KeptResult): Promise<RunResult> {
     const kept = call.record === "" ? "" : JSON.stringify(answer);
     const [first] = await this.#run(call, "run_commit", commit, kept);
-    return revive(kept === "" ? answer : JSON.parse(text(first)));
+    return fromKept(kept === "" ? answer : JSON.parse(text(first)));
   }
 }

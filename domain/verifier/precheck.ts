@@ -1,10 +1,10 @@
 // What PROG_LOAD takes from a program before it knows its maps: what its shape is refused for, the fds it
 // names, and its instructions with places in their list instead.
 
-import type { MapRef, Options, Verdict } from "./verdict.ts";
+import type { MapRef, Verdict, VerifierOptions } from "./verdict.ts";
 import { check, relocate, tag } from "./verifier.ts";
 
-export interface Program {
+export interface LoadedInsns {
   insns: Buffer;
   /** The instructions that name their map by its id, where others have an fd. */
   byId?: ReadonlySet<number>;
@@ -28,7 +28,7 @@ export interface Judged extends Pick<Verdict, "before" | "during" | "at"> {
 }
 
 /** What is asked of a map comes in the order of the instructions. */
-function distinct(found: readonly MapRef[], fdArray: readonly number[], byId: Program["byId"]) {
+function distinct(found: readonly MapRef[], fdArray: readonly number[], byId: LoadedInsns["byId"]) {
   const first = new Map<string, number>();
   const furthest = new Map<string, number>();
   const refs: Ref[] = [];
@@ -47,8 +47,8 @@ function distinct(found: readonly MapRef[], fdArray: readonly number[], byId: Pr
 }
 
 export function judge(
-  { insns, byId }: Program,
-  options: Options,
+  { insns, byId }: LoadedInsns,
+  options: VerifierOptions,
   fdArray: readonly number[],
 ): Judged {
   const { refs: found, ...verdict } = check(insns, options);

@@ -2,10 +2,17 @@
 
 import type { MapShape } from "../compiler/abi.ts";
 
-export type Errno = "E2BIG" | "EACCES" | "EFAULT" | "EINVAL" | "ENOENT" | "ENOTSUPP" | "EPROTO";
+export type RefusalErrno =
+  | "E2BIG"
+  | "EACCES"
+  | "EFAULT"
+  | "EINVAL"
+  | "ENOENT"
+  | "ENOTSUPP"
+  | "EPROTO";
 
 export interface Refusal {
-  readonly errno: Errno;
+  readonly errno: RefusalErrno;
   /** The kernel's log, without its closing newline; empty where the kernel says nothing. */
   readonly log: string;
 }
@@ -66,7 +73,7 @@ export interface Limits {
 
 export const LIMITS: Limits = { insns: 1_000_000, complexity: 1_000_000 };
 
-export interface Options {
+export interface VerifierOptions {
   /** Name of the program type, e.g. "xdp"; without it no check depends on the type. */
   readonly progType?: string;
   /** The licence is one of those that may call GPL-only helpers. */
@@ -93,6 +100,6 @@ export function einval(log: string): Refusal {
   return { errno: "EINVAL", log };
 }
 
-export function refuse(errno: Errno, log: string): Refusal {
+export function refuse(errno: RefusalErrno, log: string): Refusal {
   return { errno, log };
 }

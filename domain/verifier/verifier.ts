@@ -9,28 +9,28 @@ import { cfg } from "./program/cfg.ts";
 import { resolve } from "./program/resolve.ts";
 import { stackDepth } from "./program/stack_depth.ts";
 import { structure } from "./program/structure.ts";
-import { Env } from "./state/env.ts";
-import { Log } from "./state/log.ts";
+import { VerifierEnv } from "./state/env.ts";
+import { VerifierLog } from "./state/log.ts";
 import {
   einval,
   LIMITS,
   type MapFacts,
   type MapRef,
-  type Options,
   type Refusal,
   type Report,
   type Verdict,
+  type VerifierOptions,
 } from "./verdict.ts";
 
 export type {
-  Errno,
   Limits,
   MapFacts,
   MapRef,
-  Options,
   Refusal,
+  RefusalErrno,
   Report,
   Verdict,
+  VerifierOptions,
 } from "./verdict.ts";
 
 const TAG_BYTES = 8;
@@ -39,7 +39,7 @@ const PATH = 1 | 2;
 const EVERYTHING = 2;
 const STATS = 4;
 
-export function check(insns: Buffer, options: Options = {}): Verdict {
+export function check(insns: Buffer, options: VerifierOptions = {}): Verdict {
   const prog = bpf.decode(insns);
   const { refusal: before } = structure(prog, options);
   if (before !== null) return { before, refs: [], during: null };
@@ -49,29 +49,33 @@ export function check(insns: Buffer, options: Options = {}): Verdict {
 
 type Maps = ReadonlyMap<number, MapFacts>;
 
-interface Attempt extends Explored {
-  readonly env: Env;
+interface VerificationAttempt extends Explored {
+  readonly env: VerifierEnv;
 }
 
 /** do_check() */
-function explore(env: Env, patience: number): Attempt {
+function explore(env: VerifierEnv, patience: number): VerificationAttempt {
   return { env, ...new Explorer(env, patience).run() };
 }
 
 /** What Linux looks at once it is through. */
-function afterwards(env: Env, starts: readonly number[]): Refusal | null {
+function afterwards(env: VerifierEnv, starts: readonly number[]): Refusal | null {
   const deep = stackDepth(env.prog, starts, env.stackDepths, env.options.progType);
   if (deep !== null || !env.callsMissing) return deep;
   return einval("invalid kernel function call not eliminated in verifier pass");
 }
 
-function namedMaps(prog: readonly Insn[], maps: readonly MapFacts[], options: Options): Maps {
+function namedMaps(
+  prog: readonly Insn[],
+  maps: readonly MapFacts[],
+  options: VerifierOptions,
+): Maps {
   const { refs } = resolve(prog, options);
   return new Map(refs.map((ref, i) => [ref.insn, maps[i] as MapFacts]));
 }
 
 /** print_verification_stats() */
-function closing({ env, verified }: Attempt): string {
+function closing({ env, verified }: VerificationAttempt): string {
   const { limits, logLevel = 0 } = env.options;
   const depths = [...env.stackDepths.values()].join("+");
   const stats = (logLevel & STATS) !== 0 ? `stack depth ${depths || 0}\n` : "";
@@ -81,13 +85,13 @@ function closing({ env, verified }: Attempt): string {
 }
 
 /** The same again, told as it goes. */
-function retold({ env }: Attempt): string {
-  const log = new Log(env.options.logLevel ?? 0);
-  explore(new Env(env.prog, env.maps, env.options, log), Number.POSITIVE_INFINITY);
+function retold({ env }: VerificationAttempt): string {
+  const log = new VerifierLog(env.options.logLevel ?? 0);
+  explore(new VerifierEnv(env.prog, env.maps, env.options, log), Number.POSITIVE_INFINITY);
   return log.toString();
 }
 
-function refusedReport(attempt: Attempt, found: Refusal): Report {
+function refusedReport(attempt: VerificationAttempt, found: Refusal): Report {
   const { env, verified, refusal } = attempt;
   const safe = new Uint8Array(env.prog.length);
   const place = refusal === null ? {} : { at: attempt.at };
@@ -98,7 +102,7 @@ function refusedReport(attempt: Attempt, found: Refusal): Report {
   return { refusal: { errno: found.errno, log }, ...place, log: "", safe, verified };
 }
 
-function acceptedReport(attempt: Attempt): Report {
+function acceptedReport(attempt: VerificationAttempt): Report {
   const { env, verified, whole } = attempt;
   const level = env.options.logLevel ?? 0;
   const path = (level & EVERYTHING) !== 0 ? retold(attempt) : "";
@@ -111,7 +115,7 @@ function acceptedReport(attempt: Attempt): Report {
 export function attempt(
   insns: Buffer,
   maps: readonly MapFacts[],
-  options: Options,
+  options: VerifierOptions,
   patience: number,
 ): Report | null {
   const prog = bpf.decode(insns);
@@ -119,7 +123,7 @@ export function attempt(
   if (shape !== null) {
     return { refusal: shape, log: "", safe: new Uint8Array(prog.length), verified: 0 };
   }
-  const env = new Env(prog, namedMaps(prog, maps, options), options, null);
+  const env = new VerifierEnv(prog, namedMaps(prog, maps, options), options, null);
   const made = explore(env, patience);
   if (made.isGivenUp) return null;
   const { starts } = structure(prog, options);
@@ -131,7 +135,11 @@ export function attempt(
  * What follows once maps are known: maps[i] is the one that refs[i] of check() names. What takes too long
  * to follow to its end is accepted, with no access proven.
  */
-export function verify(insns: Buffer, maps: readonly MapFacts[], options: Options = {}): Report {
+export function verify(
+  insns: Buffer,
+  maps: readonly MapFacts[],
+  options: VerifierOptions = {},
+): Report {
   return attempt(insns, maps, options, Number.POSITIVE_INFINITY) as Report;
 }
 

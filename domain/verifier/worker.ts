@@ -2,13 +2,13 @@
 
 import { Errno } from "../errno.ts";
 import { SIZE } from "../isa/insn.ts";
-import { Aside, serves } from "../threads/background_worker.ts";
-import { type Judged, judge, type Program } from "./precheck.ts";
-import type { MapFacts, Options, Report } from "./verdict.ts";
+import { BackgroundWorker, serveRequests } from "../threads/background_worker.ts";
+import { type Judged, judge, type LoadedInsns } from "./precheck.ts";
+import type { MapFacts, Report, VerifierOptions } from "./verdict.ts";
 import { attempt, verify } from "./verifier.ts";
 
 /** About a program's shape, or its registers: places[i] is the place in maps of what its i-th reference names. */
-type Asked = { insns: Uint8Array; options: Options } & (
+type Asked = { insns: Uint8Array; options: VerifierOptions } & (
   | { fdArray: readonly number[]; byId?: ReadonlySet<number> }
   | { maps: readonly MapFacts[]; places: Uint32Array }
 );
@@ -20,30 +20,30 @@ const BYTES_AT_ONCE = SIZE * 512;
 /** Instructions gone through. */
 const PATIENCE_AT_ONCE = 2_048;
 
-const thread = new Aside<Asked>(import.meta.url);
+const thread = new BackgroundWorker<Asked>(import.meta.url);
 
 const named = (maps: readonly MapFacts[], places: Uint32Array): MapFacts[] =>
   Array.from(places, (place) => maps[place] as MapFacts);
 
-serves(import.meta.url, ({ insns: bytes, options, ...asked }: Asked): Judged | Report => {
+serveRequests(import.meta.url, ({ insns: bytes, options, ...asked }: Asked): Judged | Report => {
   const insns = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if ("fdArray" in asked) return judge({ insns, ...asked }, options, asked.fdArray);
   return verify(insns, named(asked.maps, asked.places), options);
 });
 
 /** Whether its shape alone takes the thread. */
-export function isLong({ insns }: Program): boolean {
+export function isLong({ insns }: LoadedInsns): boolean {
   return insns.length > SHAPE_AT_ONCE;
 }
 
 /** @returns what judge() says of a program. @throws EAGAIN */
 export async function shapeOf(
-  prog: Program,
-  options: Options,
+  prog: LoadedInsns,
+  options: VerifierOptions,
   fdArray: readonly number[],
 ): Promise<Judged> {
   if (!isLong(prog)) return judge(prog, options, fdArray);
-  const judged = await thread.ask<Judged>({ ...prog, options, fdArray });
+  const judged = await thread.request<Judged>({ ...prog, options, fdArray });
   if (judged) return judged;
   throw new Errno("EAGAIN", "looking through the program took too long");
 }
@@ -58,12 +58,12 @@ const unknown = (insns: Buffer): Report => ({
 export function examine(
   insns: Buffer,
   maps: readonly MapFacts[],
-  options: Options,
+  options: VerifierOptions,
   places: Uint32Array = new Uint32Array(),
 ): Report | Promise<Report> {
   const isShort = insns.length <= BYTES_AT_ONCE;
   const report = isShort ? attempt(insns, named(maps, places), options, PATIENCE_AT_ONCE) : null;
   if (report !== null) return report;
   const asked = { insns, maps, options, places };
-  return thread.ask<Report>(asked).then((told) => told ?? unknown(insns));
+  return thread.request<Report>(asked).then((told) => told ?? unknown(insns));
 }

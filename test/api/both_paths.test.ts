@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { type Route, routes } from "../../api/openapi/openapi.ts";
 import { type RawAnswer, raw } from "../support/raw.ts";
 import { examples, partsOf, type Variant, variantsOf } from "../support/request_variants.ts";
-import { type Session, type TestService, testService } from "../support/service.ts";
+import { type TestService, type TestSession, testService } from "../support/service.ts";
 
 /**
  * The fast path answers what the general path answers: the same requests, right and wrong, go to two
@@ -27,7 +27,7 @@ const EXIT = "b7000000000000009500000000000000";
  * fd 3 a hash, 4 an array, 5 a program array with a program, 6 that program, 7 the hash read-only,
  * 8 a ring buffer with a record, 9 a queue, 10 a hash with a schema; the hash is pinned at /x.
  */
-async function world(service: TestService): Promise<Session> {
+async function world(service: TestService): Promise<TestSession> {
   const session = await service.session(service.namespace());
   for (const map_type of ["hash", "array", "prog_array"]) {
     await session.post("/v1/maps", { map_type, ...SIZES });
@@ -69,7 +69,7 @@ async function endCreated(service: TestService, { text }: RawAnswer): Promise<vo
   if (token) await raw(service.base, "DELETE", "/v1/session", headers);
 }
 
-function send(service: TestService, { token }: Session, method: string, variant: Variant) {
+function send(service: TestService, { token }: TestSession, method: string, variant: Variant) {
   const { path, headers, body } = variant;
   const usual: Record<string, string> = {
     authorization: `Bearer ${token}`,
@@ -82,7 +82,7 @@ function send(service: TestService, { token }: Session, method: string, variant:
 /** What a refused or a half-done request could have changed. */
 const LOOKS = ["/v1/fds", "/v1/fds/3/elements", "/v1/fds/4/elements", "/v1/fds/5/elements"];
 
-async function seen(session: Session) {
+async function seen(session: TestSession) {
   const paths = [...LOOKS, "/v1/fs?path=/", "/v1/fds/3", "/v1/fds/8/records?position=0"];
   const answers = await Promise.all(paths.map((path) => session.get(path)));
   return answers.map(({ status, body }) => [status, status < 400 ? body : body.errno]);

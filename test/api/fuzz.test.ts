@@ -5,12 +5,12 @@ import { type Route, routes } from "../../api/openapi/openapi.ts";
 import {
   dump,
   expectProblem,
-  type Problem,
   type RawAnswer,
+  type RawProblem,
   raw,
   schemaAt,
 } from "../support/raw.ts";
-import { type Session, testService } from "../support/service.ts";
+import { type TestSession, testService } from "../support/service.ts";
 import { type Shot, shots, WORDS } from "../support/shots.ts";
 
 /**
@@ -31,14 +31,14 @@ const service = await testService();
 
 // The world it happens in
 
-interface World {
+interface ShotWorld {
   namespace: string;
-  session: Session;
+  session: TestSession;
   state: string;
 }
 
 /** fd 3 a hash with an element, fd 4 a program array, fd 5 a program; /pin, /dir. */
-async function world(namespace: string): Promise<World> {
+async function world(namespace: string): Promise<ShotWorld> {
   const session = await service.session(namespace, {
     uid: 1000,
     capabilities: ["CAP_BPF", "CAP_NET_ADMIN"],
@@ -56,7 +56,7 @@ async function world(namespace: string): Promise<World> {
 /** What the document's text tells of every operation: too large, another type, an encoding. */
 const ANYWHERE = ["413", "415"];
 
-function judge({ operation }: Route, answer: RawAnswer, about: string): Problem {
+function judge({ operation }: Route, answer: RawAnswer, about: string): RawProblem {
   const problem = expectProblem(answer, about);
   const { errno, errors = [] } = problem;
   // Refused by node:http, before any operation is known.
@@ -70,7 +70,7 @@ function judge({ operation }: Route, answer: RawAnswer, about: string): Problem 
   return problem;
 }
 
-async function fire(at: World, { method }: Route, { url, headers, body }: Shot) {
+async function fire(at: ShotWorld, { method }: Route, { url, headers, body }: Shot) {
   const usual: Record<string, string> = { authorization: `Bearer ${at.session.token}` };
   if (body) usual["content-type"] = "application/json";
   const given = Object.entries(headers).filter(
@@ -167,7 +167,7 @@ const PROGRAM = "b7000000000000009500000000000000";
 const MAP = { key_size: 4, value_size: 4, max_entries: 8 };
 
 /** Every string that a client can send and that reaches a script. */
-const FIELDS: Record<string, (s: Session, word: string) => Promise<unknown>> = {
+const FIELDS: Record<string, (s: TestSession, word: string) => Promise<unknown>> = {
   "fork label": (s, word) => s.post("/v1/session/fork", { label: word }),
   map_name: (s, word) => s.post("/v1/maps", { ...MAP, map_name: word }),
   prog_name: (s, word) => s.post("/v1/progs", { insns: PROGRAM, prog_name: word }),

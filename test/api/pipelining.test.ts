@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { type Session, testService } from "../support/service.ts";
+import { type TestSession, testService } from "../support/service.ts";
 
 /** Requests pipelined on one connection: RFC 9112, section 9.3.2. */
 
@@ -25,7 +25,7 @@ const put = (n: number, path = KEY): Sent => ({
 });
 const hex = (n: number) => Buffer.from(Uint32Array.of(n).buffer).toString("hex");
 
-function text({ token }: Session, { method, path, body = "" }: Sent, more = ""): string {
+function text({ token }: TestSession, { method, path, body = "" }: Sent, more = ""): string {
   const head = `${method} ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n${more}`;
   const about = `content-type: application/json\r\ncontent-length: ${body.length}\r\n`;
   return `${head}${body ? about : ""}\r\n${body}`;
@@ -40,7 +40,7 @@ async function open(): Promise<Socket> {
 }
 
 /** All requests in one write; the statuses and bodies in the order in which they arrive. */
-async function pipelined(session: Session, requests: Sent[], more = ""): Promise<string[]> {
+async function pipelined(session: TestSession, requests: Sent[], more = ""): Promise<string[]> {
   const socket = await open();
   let answer = "";
   socket.on("data", (chunk) => {
@@ -57,7 +57,7 @@ async function pipelined(session: Session, requests: Sent[], more = ""): Promise
   });
 }
 
-async function world(): Promise<Session> {
+async function world(): Promise<TestSession> {
   const session = await service.session(service.namespace());
   await session.post("/v1/maps", MAP);
   return session;

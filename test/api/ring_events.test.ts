@@ -15,7 +15,7 @@ import {
   RINGBUF,
   ringWorld,
 } from "../support/ring_world.ts";
-import { Session, testService } from "../support/service.ts";
+import { TestSession, testService } from "../support/service.ts";
 
 /** Records as server-sent events: resumed, slowed down by their reader, ended by what ends them. */
 
@@ -134,7 +134,7 @@ describe("a slow reader", () => {
   const record = (n: number) => `u32:${n}+hex:${"5a".repeat(RECORD - 4)}`;
 
   /** A stream that nobody reads yet, from both sides. */
-  async function stalled(session: Session) {
+  async function stalled(session: TestSession) {
     const accepted = once(service.server, "connection") as Promise<[Socket]>;
     const client = connect(Number(new URL(service.base).port), "127.0.0.1");
     client.pause();
@@ -147,7 +147,7 @@ describe("a slow reader", () => {
   }
 
   /** Produces until the stream's consumer stands still and nothing finds room any more. */
-  async function produce(session: Session, socket: Socket): Promise<number> {
+  async function produce(session: TestSession, socket: Socket): Promise<number> {
     let sent = 0;
     for (let refused = 0; refused < 20; ) {
       const records = Array.from({ length: 60 }, (_, i) => record(sent + i));
@@ -204,11 +204,11 @@ describe("a stop", () => {
     const url = inject("redisUrl");
     const running = await startService(config, url, Buffer.alloc(32, 8), () => {});
     const base = `http://127.0.0.1:${running.address.port}`;
-    const { body } = await new Session(base, { session: { id: 0 }, token: "" }).post(
+    const { body } = await new TestSession(base, { session: { id: 0 }, token: "" }).post(
       "/v1/sessions",
       { namespace: service.namespace(), ttl_ms: HOUR },
     );
-    const session = new Session(base, body);
+    const session = new TestSession(base, body);
     await session.post("/v1/maps", { ...RINGBUF, max_entries: 2 ** 24 });
     const stream = await events(session);
     const waiting = session.get(LONG);

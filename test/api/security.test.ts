@@ -8,7 +8,7 @@ import { readConfig } from "../../api/config.ts";
 import { type Route, routes } from "../../api/openapi/openapi.ts";
 import { startService } from "../../api/service.ts";
 import { dump, example, expectProblem, pathOf, type RawAnswer, raw } from "../support/raw.ts";
-import { Client, Session, testService } from "../support/service.ts";
+import { Client, TestSession, testService } from "../support/service.ts";
 
 /** Who is not allowed gets nothing: no answer, no change, no memory, and no word of what there is. */
 
@@ -94,7 +94,7 @@ it("a token with any one character changed is denied", async () => {
   }
 });
 
-async function ended(how: "exited" | "killed" | "expired"): Promise<Session> {
+async function ended(how: "exited" | "killed" | "expired"): Promise<TestSession> {
   const namespace = service.namespace();
   const observer = await service.session(namespace);
   const session = await service.session(namespace, how === "expired" ? { ttl_ms: 1000 } : {});
@@ -157,7 +157,7 @@ it("neither token nor secret is in Redis, with an Idempotency-Key neither", asyn
   const namespace = service.namespace();
   const key = { "idempotency-key": "once" };
   const create = await new Client(service.base).post("/v1/sessions", { namespace }, key);
-  const first = new Session(service.base, create.body);
+  const first = new TestSession(service.base, create.body);
   const again = await new Client(service.base).post("/v1/sessions", { namespace }, key);
   expect(again.body.token).toBe(first.token);
   const child = first.as((await first.post("/v1/session/fork", {}, key)).body);
@@ -181,7 +181,7 @@ it("no token is in the log or in an answer, also when the service is at fault", 
   const base = `http://127.0.0.1:${running.address.port}`;
   const namespace = service.namespace();
   const { body } = await new Client(base).post("/v1/sessions", { namespace });
-  const session = new Session(base, body);
+  const session = new TestSession(base, body);
   const { fd, id } = (await session.post("/v1/maps", MAP)).body;
   const map = `bpf:{${namespace}}:map:${id}`;
   const { redis } = service.kernel.script;
@@ -291,7 +291,7 @@ it("a tenant's session cannot raise itself afterwards", async () => {
     namespace: guarded.namespace(),
     capabilities: ["CAP_BPF"],
   });
-  const session = new Session(guarded.base, body);
+  const session = new TestSession(guarded.base, body);
   for (const change of [{ uid: 0 }, { gid: 0 }, { groups: [0] }]) {
     expect((await session.patch("/v1/session", change)).body.errno).toBe("EPERM");
   }

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Client, Session } from "../support/service.ts";
+import { Client, TestSession } from "../support/service.ts";
 
 /** The program itself: refuses wrong settings, greets, stops in order, and leaves nothing behind. */
 
@@ -31,7 +31,7 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-interface Program {
+interface ServerProgram {
   child: ChildProcess;
   base: string;
   greeting: string;
@@ -44,7 +44,7 @@ const environment = (more: object) => {
   return { ...rest, PORT: "0", DATA_DIR: dir, LOG_LEVEL: "error", ...more };
 };
 
-async function start(more: object = {}): Promise<Program> {
+async function start(more: object = {}): Promise<ServerProgram> {
   const child = spawn(process.execPath, ["--import", "tsx", "api/server.ts"], {
     cwd: ROOT,
     env: environment(more),
@@ -61,8 +61,8 @@ async function start(more: object = {}): Promise<Program> {
   return { child, base, greeting, exited };
 }
 
-async function session(base: string): Promise<Session> {
-  return new Session(base, (await new Client(base).post("/v1/sessions")).body);
+async function session(base: string): Promise<TestSession> {
+  return new TestSession(base, (await new Client(base).post("/v1/sessions")).body);
 }
 
 /** Of the private Redis; undefined once it has ended in order. */
@@ -185,7 +185,7 @@ describe("SIGTERM", () => {
 });
 
 /** A request whose body comes in two halves. */
-function begin(base: string, { token }: Session) {
+function begin(base: string, { token }: TestSession) {
   const body = JSON.stringify(HASH);
   const socket = connect(Number(new URL(base).port), "127.0.0.1");
   let text = "";
@@ -210,7 +210,10 @@ describe("a private Redis that dies", () => {
     process.kill(Number(redisPid()), "SIGKILL");
     expect(await first.exited).toBe(1);
     const second = await start();
-    const again = new Session(second.base, { session: { id: root.id }, token: String(root.token) });
+    const again = new TestSession(second.base, {
+      session: { id: root.id },
+      token: String(root.token),
+    });
     expect((await again.get("/v1/fds/3")).body.map_type).toBe("hash");
   });
 });
@@ -228,7 +231,10 @@ describe("kill -9", () => {
     await vi.waitFor(() => expect(isAlive(pid)).toBe(false), WAIT);
 
     const second = await start();
-    const again = new Session(second.base, { session: { id: root.id }, token: String(root.token) });
+    const again = new TestSession(second.base, {
+      session: { id: root.id },
+      token: String(root.token),
+    });
     expect((await again.get("/v1/fds/3/elements/u32:1")).body.value).toBe("01020304");
     expect((await again.get("/v1/maps/1")).body).toMatchObject({ refcnt: 2, usercnt: 2 });
   });
@@ -259,10 +265,10 @@ function isWorker(pid: number): boolean {
 }
 
 /** A connection of its own each: undici's pool may sit on the killed worker's. */
-const get = (root: Session) => root.get("/v1/fds/3", { connection: "close" });
+const get = (root: TestSession) => root.get("/v1/fds/3", { connection: "close" });
 
 /** Two in each turn of the event loop, so that some come while a worker dies. */
-async function connections(root: Session): Promise<(number | "reset")[]> {
+async function connections(root: TestSession): Promise<(number | "reset")[]> {
   const status = () =>
     get(root).then(
       ({ status }) => status,
@@ -276,7 +282,7 @@ async function connections(root: Session): Promise<(number | "reset")[]> {
   return Promise.all(begun);
 }
 
-async function statuses(root: Session): Promise<number[]> {
+async function statuses(root: TestSession): Promise<number[]> {
   const answers = await Promise.all(Array.from({ length: 20 }, () => get(root)));
   return [...new Set(answers.map(({ status }) => status))];
 }

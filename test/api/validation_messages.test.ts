@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { nearest } from "../../domain/did_you_mean.ts";
-import { type Session, testService } from "../support/service.ts";
+import { type TestSession, testService } from "../support/service.ts";
 
 /** A person who got a field wrong is told which, and what would be right, in one sentence. */
 
@@ -91,7 +91,7 @@ const BODIES: Row[] = [
 ];
 
 describe("the detail names the field, and says what would be right", () => {
-  let session: Session;
+  let session: TestSession;
 
   it.each(BODIES)("%s %j", async (request, body, pointer, says) => {
     session = await service.session(service.namespace());

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Session, testService } from "../support/service.ts";
+import { type TestSession, testService } from "../support/service.ts";
 
 /** `?format=` over every operation on elements: hex, base64, and JSON by the map's schema. */
 
@@ -9,7 +9,7 @@ const STATS = "struct { __u64 packets, bytes; }";
 const SIZES = { key_size: 8, value_size: 16, max_entries: 4 };
 const SCHEMA = { key: FLOW, value: STATS };
 
-async function make(attr: object): Promise<Session> {
+async function make(attr: object): Promise<TestSession> {
   const session = await service.session(service.namespace());
   const made = await session.post("/v1/maps", attr);
   expect(made.status, JSON.stringify(made.body)).toBe(201);

@@ -1,18 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { type Answer, type Session, testService } from "../support/service.ts";
+import { type TestReply, type TestSession, testService } from "../support/service.ts";
 
 /** Programs as text: loaded from assembly, and shown as they were loaded. */
 
 const service = await testService();
 const newSession = () => service.session(service.namespace());
 
-async function map(session: Session, map_type: string, map_name: string, more: object = {}) {
+async function map(session: TestSession, map_type: string, map_name: string, more: object = {}) {
   const sizes = { key_size: 4, value_size: 8, max_entries: 1 };
   const { body } = await session.post("/v1/maps", { map_type, map_name, ...sizes, ...more });
   return body as { fd: number; id: number };
 }
 
-async function load(session: Session, asm: string, more: object = {}) {
+async function load(session: TestSession, asm: string, more: object = {}) {
   const { status, body } = await session.post("/v1/progs", {
     ...{ prog_type: "socket_filter", license: "GPL", asm, ...more },
   });
@@ -20,11 +20,11 @@ async function load(session: Session, asm: string, more: object = {}) {
   return body as { fd: number; id: number };
 }
 
-const show = (session: Session, id: number, query = "") =>
+const show = (session: TestSession, id: number, query = "") =>
   session.get(`/v1/progs/${id}/instructions${query}`);
-const text = async (session: Session, id: number, query = "") =>
+const text = async (session: TestSession, id: number, query = "") =>
   String((await show(session, id, `?format=text${query}`)).body);
-const raw = async (session: Session, id: number, query = "") =>
+const raw = async (session: TestSession, id: number, query = "") =>
   String((await show(session, id, `?format=raw${query}`)).body).trimEnd();
 
 /** What bpftool printed of this program, loaded into Linux 6.18, less the symbol that its JIT gave the callee. */
@@ -140,11 +140,11 @@ describe("a listing", () => {
 });
 
 const LONG = 2500;
-const long = (session: Session) => load(session, `${"r1 = 1 ll\n".repeat(LONG)}r0 = 0\nexit`);
+const long = (session: TestSession) => load(session, `${"r1 = 1 ll\n".repeat(LONG)}r0 = 0\nexit`);
 
 /** All pages, each the next of the one before. */
-async function pages(session: Session, id: number, limit: number) {
-  const found: Answer["body"][] = [];
+async function pages(session: TestSession, id: number, limit: number) {
+  const found: TestReply["body"][] = [];
   for (let start: number | undefined = 0; start !== undefined; start = found.at(-1).next) {
     found.push((await show(session, id, `?start=${start}&limit=${limit}`)).body);
   }
@@ -170,7 +170,7 @@ describe("pages", () => {
     let listing = "";
     for (let page = 0; path !== undefined; page++) {
       expect(page).toBeLessThan(10);
-      const answer: Answer = await session.get(path);
+      const answer: TestReply = await session.get(path);
       listing += answer.body;
       path = /^<([^>]+)>; rel="next"$/.exec(answer.headers.get("link") ?? "")?.[1];
     }
@@ -195,7 +195,7 @@ describe("pages", () => {
   });
 });
 
-async function wholeRaw(session: Session, id: number): Promise<string> {
+async function wholeRaw(session: TestSession, id: number): Promise<string> {
   const { body } = await session.get(`/v1/progs/${id}`);
   const whole = await raw(session, id, "&limit=10000");
   expect(whole).toHaveLength(body.insn_cnt * 16);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { differences } from "../support/invariants/invariants.ts";
 import { readNamespace } from "../support/invariants/read.ts";
 import { naming } from "../support/model/map_calls.ts";
-import { type Session, testService } from "../support/service.ts";
+import { type TestSession, testService } from "../support/service.ts";
 
 /** Who holds what, and that a call that fails leaves it so. Quotes are of the project's kernel notes. */
 
@@ -13,26 +13,30 @@ const HASH = { map_type: "hash", key_size: 4, value_size: 4, max_entries: 2 };
 const ARRAY = { map_type: "prog_array", key_size: 4, value_size: 4, max_entries: 2 };
 const KEY = "00000000";
 
-type Request = [method: string, path: string, body?: unknown];
+type LifecycleRequest = [method: string, path: string, body?: unknown];
 
 const at = (path: string) => `/v1/fs?path=${encodeURIComponent(path)}`;
-const pin = (path: string, fd: number): Request => ["PUT", at(path), { type: "pin", fd }];
-const get = (path: string, file_flags = 0): Request => ["POST", "/v1/fds", { path, file_flags }];
-const load = (fds: number[], more = {}): Request => [
+const pin = (path: string, fd: number): LifecycleRequest => ["PUT", at(path), { type: "pin", fd }];
+const get = (path: string, file_flags = 0): LifecycleRequest => [
+  "POST",
+  "/v1/fds",
+  { path, file_flags },
+];
+const load = (fds: number[], more = {}): LifecycleRequest => [
   "POST",
   "/v1/progs",
   { insns: naming(fds), ...more },
 ];
-const create = (attr: object): Request => ["POST", "/v1/maps", attr];
-const fill = (fd: number, prog: number, flags = 0, key = KEY): Request => [
+const create = (attr: object): LifecycleRequest => ["POST", "/v1/maps", attr];
+const fill = (fd: number, prog: number, flags = 0, key = KEY): LifecycleRequest => [
   "PUT",
   `/v1/fds/${fd}/elements/${key}`,
   { value: { fd: prog }, flags },
 ];
-const close = (fd: number): Request => ["DELETE", `/v1/fds/${fd}`];
+const close = (fd: number): LifecycleRequest => ["DELETE", `/v1/fds/${fd}`];
 
 /** The answer's body; the call must succeed. */
-async function done(session: Session, request: Request) {
+async function done(session: TestSession, request: LifecycleRequest) {
   const { status, body } = await session.send(...request);
   expect(
     status,
@@ -41,7 +45,7 @@ async function done(session: Session, request: Request) {
   return body;
 }
 
-const errnoOf = async (session: Session, request: Request) =>
+const errnoOf = async (session: TestSession, request: LifecycleRequest) =>
   (await session.send(...request)).body?.errno ?? "ok";
 
 /** All that is stored, without the counters that never go back. */
@@ -49,7 +53,7 @@ async function state(namespace: string) {
   return { ...(await readNamespace(redis, namespace)), meta: {} };
 }
 
-async function counts(session: Session, id = 1) {
+async function counts(session: TestSession, id = 1) {
   const { status, body } = await session.get(`/v1/maps/${id}`);
   return status === 200 ? [body.refcnt, body.usercnt, body.entries] : body.errno;
 }
@@ -69,7 +73,7 @@ async function fullTable() {
   return { namespace, session };
 }
 
-const FAILS: [claim: string, errno: string, request: Request][] = [
+const FAILS: [claim: string, errno: string, request: LifecycleRequest][] = [
   ["MAP_CREATE without a free fd", "EMFILE", create(HASH)],
   ["PROG_LOAD without a free fd", "EMFILE", load([5])],
   ["OBJ_GET without a free fd", "EMFILE", get("/a")],
@@ -287,7 +291,7 @@ describe("who holds a map", () => {
 });
 
 describe("the last user of a program array", () => {
-  const ENDS: [how: string, request: (session: Session) => Request][] = [
+  const ENDS: [how: string, request: (session: TestSession) => LifecycleRequest][] = [
     ["unlink", () => ["DELETE", at("/a")]],
     ["rename over it", () => ["POST", "/v1/rename", { from: "/h", to: "/a" }]],
     ["rm -r", () => ["DELETE", `${at("/a")}&recursive=true`]],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { makeSubject, outcome, Subject } from "../support/map_subject.ts";
 import { KINDS, type MapKind } from "../support/map_types.ts";
-import { type Session, testService } from "../support/service.ts";
+import { type TestSession, testService } from "../support/service.ts";
 
 /** Maps read while other sessions write: what stays is shown once, and a moment is a moment. */
 
@@ -157,7 +157,7 @@ it("of many that write by If-Match, each counts once", async () => {
   const map = await makeSubject(service, kind);
   const path = map.element(0);
   await map.session.put(path, { value: "00000000" });
-  async function add(session: Session): Promise<void> {
+  async function add(session: TestSession): Promise<void> {
     for (;;) {
       const { body, headers } = await session.get(path);
       const next = Buffer.alloc(4);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { callOf, create, SEED, u32 } from "../support/map_subject.ts";
-import { type Session, testService } from "../support/service.ts";
+import { type TestSession, testService } from "../support/service.ts";
 
 /** What maps cost and hold: a filter's errors, an array's memory, references of maps in maps. */
 
@@ -19,7 +19,7 @@ describe("a Bloom filter", () => {
 
   /** Of values that none was pushed of; `salt` makes filters of the same size differ. */
   async function measure(
-    session: Session,
+    session: TestSession,
     entries: number,
     hashes: number,
     asked: number,

@@ -3,19 +3,30 @@ import { describe, expect, it } from "vitest";
 import { LpmModel, lengthOf } from "../support/map_model/lpm.ts";
 import { LruModel } from "../support/map_model/lru.ts";
 import { ArrayModel, HashModel, QueueModel } from "../support/map_model/plain.ts";
-import { type Model, playAll, type Step, steps, type Target } from "../support/map_model/step.ts";
+import {
+  type MapModel,
+  type MapStep,
+  playAll,
+  steps,
+  type Target,
+} from "../support/map_model/step.ts";
 import { callOf, create, randomNumbers, SEED, u32 } from "../support/map_subject.ts";
-import { type Session, testService } from "../support/service.ts";
+import { type TestSession, testService } from "../support/service.ts";
 
 /** Random calls on one map of each type answer as a naive model of it does. */
 
-const OPS: Step["op"][] = ["update", "update", "update", "delete", "take", "lookup"];
+const OPS: MapStep["op"][] = ["update", "update", "update", "delete", "take", "lookup"];
 const service = await testService();
 const { kernel } = service;
 process.stdout.write(`models: MAP_SEED=${SEED}\n`);
 
 /** Plays the steps on both; afterwards elements and counts are the same, too. */
-async function agree(session: Session, target: Target, model: Model, all: Step[]): Promise<void> {
+async function agree(
+  session: TestSession,
+  target: Target,
+  model: MapModel,
+  all: MapStep[],
+): Promise<void> {
   const wanted = all.map((step) => model.apply(step));
   expect(await playAll(target, all)).toEqual(wanted);
   const { fd } = target;
@@ -38,18 +49,18 @@ async function agree(session: Session, target: Target, model: Model, all: Step[]
   ]);
 }
 
-interface Case {
+interface ModelCase {
   attr: object;
-  model: () => Model;
+  model: () => MapModel;
   keyless?: boolean;
   valueBytes?: number;
 }
 
 /** @param cases by the number of elements that fit. */
 async function holds(
-  cases: (max: number) => Case,
+  cases: (max: number) => ModelCase,
   sizes: number[],
-  ops: Step["op"][],
+  ops: MapStep["op"][],
   runs: number,
 ) {
   const session = await service.session(service.namespace());
@@ -185,7 +196,7 @@ describe("LRU, by Linux' lists", () => {
       const fd = await create(session, { map_type: "lru_hash", max_entries: 2 });
       const put = (n: number) => session.put(`/v1/fds/${fd}/elements/u32:${n}`, { value: u32(n) });
       const model = new LruModel(2, false);
-      const told = (op: Step["op"], key: number) =>
+      const told = (op: MapStep["op"], key: number) =>
         model.apply({ op, key, value: u32(key), flags: 0 });
       for (const n of [1, 2])
         expect([(await put(n)).status, told("update", n)]).toEqual([204, "ok"]);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Session, testService } from "../support/service.ts";
+import { type TestSession, testService } from "../support/service.ts";
 
 /** How a program names its maps (kernel/bpf/verifier.c resolve_pseudo_ldimm64). */
 
@@ -19,14 +19,14 @@ function load(source: number, first: number, second = 0): string {
 const fd = (n: number) => load(1, n);
 const value = (n: number, offset: number) => load(2, n, offset);
 
-async function array(session: Session, max_entries: number): Promise<number> {
+async function array(session: TestSession, max_entries: number): Promise<number> {
   const { body } = await session.post("/v1/maps", {
     ...{ map_type: "array", key_size: 4, value_size: 4, max_entries },
   });
   return body.fd;
 }
 
-const progLoad = (session: Session, insns: string, more: object = {}) =>
+const progLoad = (session: TestSession, insns: string, more: object = {}) =>
   session.post("/v1/progs", { insns: insns + EXIT, ...more });
 
 it("a long program is not looked through for one who may not load any", async () => {

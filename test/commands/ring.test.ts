@@ -1,17 +1,17 @@
 import { expect, it } from "vitest";
 import { AT, makeRing, opened, SIZE, span } from "../support/ring_world.ts";
-import { type Session, testService } from "../support/service.ts";
+import { type TestSession, testService } from "../support/service.ts";
 
 /** Ring buffers as data: room, positions, order, what is lost, who may. ring_wait.test.ts has waiting. */
 
 const service = await testService();
 const ringbuf = (size = SIZE) => makeRing(service, size);
 const zeros = (bytes: number) => "00".repeat(bytes);
-const read = async (s: Session, query = "") => (await s.get(`${AT}?${query}`)).body;
+const read = async (s: TestSession, query = "") => (await s.get(`${AT}?${query}`)).body;
 const data = (body: { records: { data: string }[] }) => body.records.map((record) => record.data);
 
 /** Puts one record after the other until one is refused; answers how many were taken. */
-async function fill(session: Session, bytes: number): Promise<number> {
+async function fill(session: TestSession, bytes: number): Promise<number> {
   const records = new Array<string>(600).fill(zeros(bytes));
   const { status, body } = await session.post(AT, { records });
   expect([status, body.errno]).toEqual([409, "EAGAIN"]);

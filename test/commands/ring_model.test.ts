@@ -15,7 +15,7 @@ interface Kept {
   data: string;
 }
 
-class Model {
+class RingModel {
   producer = 0;
   consumer = 0;
   dropped = 0;
@@ -73,7 +73,7 @@ it("any outputs and readings answer as a model of positions does", async () => {
     async (commands) => {
       const session = await ringbuf();
       const watcher = await opened(session, 8);
-      const model = new Model();
+      const model = new RingModel();
       for (const [n, command] of commands.entries()) {
         if (Array.isArray(command)) {
           const records = command.map((size) => Buffer.alloc(size, n).toString("hex"));

@@ -1,16 +1,16 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { compile, type Options } from "../../domain/compiler/compile.ts";
+import { type CompileOptions, compile } from "../../domain/compiler/compile.ts";
 import { Endless, interpret, Trap } from "../support/interpreter/interpreter.ts";
-import { type Ended, type Loaded, Machine, TOP } from "../support/interpreter/machine.ts";
+import { type Ended, type LoadedModule, TestMachine, TOP } from "../support/interpreter/machine.ts";
 import { DATA } from "../support/random_program/insns.ts";
 import { MAPS, randomProgram } from "../support/random_program/random_program.ts";
 import {
   ARRAY_AT,
   DATA_AT,
   fill,
+  RandomMaps,
   REGIONS,
   SEEN_AT,
-  Surroundings,
   WINDOW_AT,
   WINDOW_END,
 } from "../support/random_program/world.ts";
@@ -25,13 +25,13 @@ const COUNT = Number(process.env.FUZZ_COUNT ?? 2000);
 const WINDOW = WINDOW_END - WINDOW_AT;
 const BATCH = 100;
 
-const WAYS: Record<string, Options> = {
+const WAYS: Record<string, CompileOptions> = {
   exact: { checks: "exact" },
   dispatched: { checks: "exact", dispatch: true },
   flat: { checks: "flat" },
 };
 
-const machine = new Machine();
+const machine = new TestMachine();
 const oracle = Buffer.alloc(WINDOW);
 let untouched = Buffer.alloc(0);
 
@@ -42,7 +42,7 @@ function programsOf(seed: number): Buffer[] {
 
 function interpreted(programs: readonly Buffer[], seed: number): Ended | undefined {
   fill(oracle, WINDOW_AT, seed);
-  const world = new Surroundings(programs, oracle, WINDOW_AT);
+  const world = new RandomMaps(programs, oracle, WINDOW_AT);
   try {
     const args = [BigInt(DATA_AT), BigInt(DATA)];
     return { kind: "done", r0: interpret(programs[0] as Buffer, world, args, BigInt(TOP)) };
@@ -53,7 +53,12 @@ function interpreted(programs: readonly Buffer[], seed: number): Ended | undefin
   }
 }
 
-function load(code: Buffer, options: Options, seed: number, surroundings: Surroundings): Loaded {
+function load(
+  code: Buffer,
+  options: CompileOptions,
+  seed: number,
+  surroundings: RandomMaps,
+): LoadedModule {
   const compiled = compile({ insns: code, maps: MAPS, prog_type: "xdp" }, undefined, options);
   expect(WebAssembly.validate(compiled.wasm), "valid").toBe(true);
   const loaded = machine.load(compiled, surroundings.imports());
@@ -68,12 +73,12 @@ function load(code: Buffer, options: Options, seed: number, surroundings: Surrou
   return loaded;
 }
 
-function run(programs: readonly Buffer[], options: Options, seed: number): Ended {
+function run(programs: readonly Buffer[], options: CompileOptions, seed: number): Ended {
   fill(machine.bytes, 0, seed);
-  const surroundings = new Surroundings(programs, machine.bytes, 0);
+  const surroundings = new RandomMaps(programs, machine.bytes, 0);
   const loaded = programs.map((code) => load(code, options, seed, surroundings));
   for (const [i, { main }] of loaded.entries()) machine.table.set(i, main);
-  return machine.run(loaded[0] as Loaded, BigInt(DATA_AT), BigInt(DATA));
+  return machine.run(loaded[0] as LoadedModule, BigInt(DATA_AT), BigInt(DATA));
 }
 
 /** Programs that ran, and those of them that faulted. */

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { MapShape } from "../../domain/compiler/abi.ts";
-import { type Loaded, STACK_REGION } from "../support/interpreter/machine.ts";
+import { type LoadedModule, STACK_REGION } from "../support/interpreter/machine.ts";
 import { DATA_AT, done, fault, load, machine } from "../support/interpreter/subject.ts";
 import { insn, wide } from "../support/random_program/insns.ts";
 
@@ -30,7 +30,7 @@ const lookup = (map: number, key: number): Buffer =>
 describe("a lookup in an array", () => {
   const calls: unknown[][] = [];
   const h1 = (...args: unknown[]): number => calls.push(args);
-  const program = (code: Buffer, base: number, type = "array"): Loaded => {
+  const program = (code: Buffer, base: number, type = "array"): LoadedModule => {
     const loaded = load(code, {}, [shape(type)], { h1 });
     const globals = { map0: 0x40, base0: base, seen0: SEEN };
     for (const [name, value] of Object.entries(globals)) {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { ARENA_END, LOW, SHADOW_READ } from "../../domain/compiler/abi.ts";
-import type { Options } from "../../domain/compiler/compile.ts";
+import type { CompileOptions } from "../../domain/compiler/compile.ts";
 import { type Ended, type Region, STACK_REGION, TOP } from "../support/interpreter/machine.ts";
 import { DATA_AT, done, fault, load, machine } from "../support/interpreter/subject.ts";
 import { insn } from "../support/random_program/insns.ts";
@@ -43,7 +43,7 @@ const access = (code: number, off = 0): Buffer =>
     EXIT,
   ]);
 
-const run = (code: Buffer, options: Options, r1: bigint): Ended =>
+const run = (code: Buffer, options: CompileOptions, r1: bigint): Ended =>
   machine.run(load(code, options), r1);
 
 describe("exact checks", () => {

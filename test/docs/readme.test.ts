@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Program, startProgram } from "../support/program.ts";
+import { type ServiceProgram, startProgram } from "../support/program.ts";
 
 /** Every command of the README runs, in its order and in one shell, and prints what it says. */
 
@@ -22,7 +22,7 @@ const blocks: Block[] = [...README.matchAll(BLOCK)]
   .filter(({ commands }) => commands.trim() !== "npm start");
 
 describe("README", () => {
-  let program: Program;
+  let program: ServiceProgram;
   let printed: string[] = [];
 
   beforeAll(async () => {

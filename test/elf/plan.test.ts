@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { planOf } from "../../domain/elf/object.ts";
-import { type MapPlan, mapType, type Options, type ProgPlan } from "../../domain/elf/plan.ts";
+import { type MapPlan, mapType, type PlanOptions, type ProgPlan } from "../../domain/elf/plan.ts";
 
 /**
  * What is made of objects built by clang (test/elf/objects/build.sh), against what libbpf 1.1 made of them on
@@ -12,7 +12,7 @@ import { type MapPlan, mapType, type Options, type ProgPlan } from "../../domain
 const FOLDER = join(import.meta.dirname, "objects");
 const read = (name: string) => readFileSync(join(FOLDER, name));
 
-function plan(name: string, options: Partial<Options> = {}) {
+function plan(name: string, options: Partial<PlanOptions> = {}) {
   return planOf(read(`${name}.o`), { name, pin_root: "/", cpus: 2, ...options });
 }
 

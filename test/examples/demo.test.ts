@@ -6,16 +6,16 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { newSession } from "../../examples/client.ts";
-import { type Service, startService } from "../../examples/own_service.ts";
+import { type OwnService, startService } from "../../examples/own_service.ts";
 import { Claims } from "../../examples/report.ts";
 import { judge } from "../../examples/step_swap.ts";
-import type { Ids, Tally } from "../../examples/tc.ts";
+import type { PacketCounts, ProgramIds } from "../../examples/tc.ts";
 
 /** `npm run demo` as a user runs it, and that a claim that does not hold makes it fail. */
 
 const ROOT = join(import.meta.dirname, "../..");
 const LIMIT_MS = 120_000;
-let service: Service;
+let service: OwnService;
 let folder: string;
 
 beforeAll(async () => {
@@ -98,19 +98,23 @@ test("one broken claim among others makes the exit code 1 and is named", () => {
 
 const PROGS = { ingress: 1, egress: 2, allow: 3, deny: 4 };
 const CHAINS = { classify_1: 5, verdict_1: 6, classify_2: 7, verdict_2: 8 };
-const IDS: Ids = {
+const IDS: ProgramIds = {
   maps: { jmp_tc: 1, map_sh: 2, counters: 3, chains: 4 },
   progs: { ...PROGS, ...CHAINS },
 };
 
-const tally = (programs: number[], generation: number, more: Partial<Tally> = {}): Tally => ({
+const tally = (
+  programs: number[],
+  generation: number,
+  more: Partial<PacketCounts> = {},
+): PacketCounts => ({
   ...{ protocol: "ipv4", retval: 0, mark: generation, stamp: generation, programs, packets: 9 },
   ...more,
 });
 const whole = [tally([1, 3], 0), tally([1, 5, 6], 1), tally([1, 7, 8], 2)];
 const dropped = tally([1, 7, 8], 2, { protocol: "ipv6", retval: 2 });
 
-function verdict(tallies: Tally[]): number {
+function verdict(tallies: PacketCounts[]): number {
   const made = new Claims(() => {});
   judge(made, IDS, "ingress", tallies);
   return made.summary().exitCode;

@@ -1,9 +1,9 @@
-import type { Session, TestService } from "../support/service.ts";
+import type { TestService, TestSession } from "../support/service.ts";
 import { actions } from "./trace_actions.ts";
 
 /** Replays what a real Linux answered, step by step, over HTTP. */
 
-export interface Step {
+export interface TraceStep {
   op: string;
   proc?: string;
   fd?: string;
@@ -13,17 +13,17 @@ export interface Step {
   relocs?: { insn: number; fd: string }[];
   as?: string;
   obj?: string;
-  result: Result;
+  result: TraceResult;
   // biome-ignore lint/suspicious/noExplicitAny: the other fields are plain arguments
   [field: string]: any;
 }
 
 export interface Trace {
   name: string;
-  steps: Step[];
+  steps: TraceStep[];
 }
 
-export interface Result {
+export interface TraceResult {
   ok?: Record<string, unknown>;
   errno?: string;
   /** What a batch did before it failed. */
@@ -32,23 +32,26 @@ export interface Result {
   values?: unknown[];
 }
 
-export type Outcome = { agrees: true } | { agrees: false; got: Result } | { skipped: string };
+export type TraceOutcome =
+  | { agrees: true }
+  | { agrees: false; got: TraceResult }
+  | { skipped: string };
 
 /** An object with the name that the trace gives it. */
-export interface Named {
+export interface NamedTrace {
   name: string;
   kind: string;
   id: number;
   type: string;
 }
 
-interface Bound {
+interface TraceBound {
   fd: number;
-  object: Named | undefined;
+  object: NamedTrace | undefined;
 }
 
 /** A symbol that was never bound is a bad fd. */
-const ABSENT: Bound = { fd: 999, object: undefined };
+const ABSENT: TraceBound = { fd: 999, object: undefined };
 
 /** Maps whose key is a null pointer. */
 const KEYLESS = /^(queue|stack|bloom_filter|ringbuf)$/;
@@ -56,9 +59,9 @@ const KEYLESS = /^(queue|stack|bloom_filter|ringbuf)$/;
 export class Player {
   readonly #service: TestService;
   readonly #namespace: string;
-  readonly #sessions = new Map<string, Session>();
-  readonly #bound = new Map<string, Bound>();
-  readonly objects: Named[] = [];
+  readonly #sessions = new Map<string, TestSession>();
+  readonly #bound = new Map<string, TraceBound>();
+  readonly objects: NamedTrace[] = [];
   /** Where batches go on, by the names that a trace gives them. */
   readonly cursors = new Map<string, string>();
 
@@ -67,7 +70,7 @@ export class Player {
     this.#namespace = namespace;
   }
 
-  async session(proc: string): Promise<Session> {
+  async session(proc: string): Promise<TestSession> {
     let session = this.#sessions.get(proc);
     if (!session) {
       session = await this.#service.session(this.#namespace, { label: proc });
@@ -80,7 +83,7 @@ export class Player {
     return this.#sessions.has(proc);
   }
 
-  symbol(proc: string, symbol: string | undefined): Bound {
+  symbol(proc: string, symbol: string | undefined): TraceBound {
     return this.#bound.get(`${proc} ${symbol}`) ?? ABSENT;
   }
 
@@ -100,11 +103,11 @@ export class Player {
     return KEYLESS.test(this.symbol(proc, symbol).object?.type ?? "");
   }
 
-  named(kind: string, id: number): Named | undefined {
+  named(kind: string, id: number): NamedTrace | undefined {
     return this.objects.findLast((object) => object.kind === kind && object.id === id);
   }
 
-  fork(proc: string, child: string, session: Session): void {
+  fork(proc: string, child: string, session: TestSession): void {
     this.#sessions.set(child, session);
     for (const [key, bound] of [...this.#bound]) {
       const [owner, symbol] = key.split(" ");
@@ -119,7 +122,7 @@ export class Player {
     }
   }
 
-  async play(step: Step): Promise<Outcome> {
+  async play(step: TraceStep): Promise<TraceOutcome> {
     const skipped = this.#skip(step);
     if (skipped) return { skipped };
     const act = actions[step.op];
@@ -129,7 +132,7 @@ export class Player {
   }
 
   /** Why this step is not compared, or undefined. */
-  #skip({ op, proc = "", fd, key }: Step): string | undefined {
+  #skip({ op, proc = "", fd, key }: TraceStep): string | undefined {
     if (op === "creat") return "creat has no meaning over HTTP";
     const pointer = key === null && op !== "next_key" && !this.keyless(proc, fd);
     return pointer ? "a null key has no meaning over HTTP where there are keys" : undefined;

@@ -1,12 +1,15 @@
-import type { Answer } from "../support/service.ts";
-import type { Player, Result, Step } from "./trace.ts";
+import type { TestReply } from "../support/service.ts";
+import type { Player, TraceResult, TraceStep } from "./trace.ts";
 
 /** What each op of a trace is over HTTP, and its answer in the trace's terms. */
-type Action = (player: Player, step: Step, proc: string) => Promise<Result>;
+type Action = (player: Player, step: TraceStep, proc: string) => Promise<TraceResult>;
 
 const NOTHING = () => ({});
 
-function result(answer: Answer, ok: (body: Answer["body"]) => Record<string, unknown>): Result {
+function result(
+  answer: TestReply,
+  ok: (body: TestReply["body"]) => Record<string, unknown>,
+): TraceResult {
   if (answer.status < 300) return { ok: ok(answer.body) };
   return { errno: answer.body.errno ?? `HTTP ${answer.status}` };
 }
@@ -15,7 +18,7 @@ const query = (path: string) => `/v1/fs?path=${encodeURIComponent(path)}`;
 const octal = (mode: number) => mode.toString(8).padStart(4, "0");
 const TYPES: Record<string, string> = { directory: "dir", map: "file", prog: "file" };
 
-function value(player: Player, proc: string, given: Step["value"]) {
+function value(player: Player, proc: string, given: TraceStep["value"]) {
   if (typeof given !== "object") return given;
   const { fd } = player.symbol(proc, given.fd);
   return given.target === undefined ? { fd } : `${given.target}+u32:${fd}`;
@@ -25,7 +28,7 @@ function value(player: Player, proc: string, given: Step["value"]) {
 const TARGETS = /^(devmap|devmap_hash|cpumap)$/;
 
 /** A slot's value is told by the name of its object. */
-function element(player: Player, step: Step, proc: string, shown: string | { id: number }) {
+function element(player: Player, step: TraceStep, proc: string, shown: string | { id: number }) {
   const { object } = player.symbol(proc, step.fd);
   if (typeof shown === "string") {
     if (!TARGETS.test(object?.type ?? "") || shown.length !== 16) return { value: shown };
@@ -36,12 +39,12 @@ function element(player: Player, step: Step, proc: string, shown: string | { id:
   return { obj: player.named(kind, shown.id)?.name };
 }
 
-function fdPath(player: Player, step: Step, proc: string): string {
+function fdPath(player: Player, step: TraceStep, proc: string): string {
   return `/v1/fds/${player.symbol(proc, step.fd).fd}`;
 }
 
 /** Without a key: an empty literal, which is how a null pointer is written. */
-function elements(player: Player, step: Step, proc: string): string {
+function elements(player: Player, step: TraceStep, proc: string): string {
   return `${fdPath(player, step, proc)}/elements/${step.key ?? "hex:"}`;
 }
 
@@ -53,7 +56,7 @@ function batch(op: string): Action {
     const session = await player.session(proc);
     const body = {
       ...{ op, keys, count, elem_flags, flags, cursor: from ?? undefined },
-      values: values?.map((given: Step["value"]) => value(player, proc, given)),
+      values: values?.map((given: TraceStep["value"]) => value(player, proc, given)),
     };
     const answer = await session.post(`${fdPath(player, step, proc)}/batch`, body);
     const told = read(player, step, proc, answer.body);
@@ -63,7 +66,7 @@ function batch(op: string): Action {
 }
 
 /** What a batch read; a hash's elements in any order. */
-function read(player: Player, step: Step, proc: string, body: Answer["body"]) {
+function read(player: Player, step: TraceStep, proc: string, body: TestReply["body"]) {
   if (!body.keys) return { count: body.count };
   const rows: [string, object][] = body.keys.map((key: string, i: number) => [
     key,
@@ -76,7 +79,7 @@ function read(player: Player, step: Step, proc: string, body: Answer["body"]) {
 }
 
 /** BPF_PSEUDO_MAP_FD: src_reg 1, and the fd as the immediate. */
-function relocated(player: Player, step: Step, proc: string): string {
+function relocated(player: Player, step: TraceStep, proc: string): string {
   const insns = Buffer.from(step.insns, "hex");
   for (const { insn, fd } of step.relocs ?? []) {
     insns[insn * 8 + 1] = ((insns[insn * 8 + 1] ?? 0) & 15) | 16;
@@ -85,7 +88,12 @@ function relocated(player: Player, step: Step, proc: string): string {
   return insns.toString("hex");
 }
 
-async function open(player: Player, step: Step, proc: string, body: object): Promise<Result> {
+async function open(
+  player: Player,
+  step: TraceStep,
+  proc: string,
+  body: object,
+): Promise<TraceResult> {
   const session = await player.session(proc);
   return result(await session.post("/v1/fds", body), ({ fd, kind, id }) => ({
     obj: player.bind(proc, step.as, fd, kind, id),
@@ -112,7 +120,9 @@ function batches(op: string): Action {
 }
 
 /** A step that sends one request and is answered by nothing but success. */
-function plain(request: (step: Step, player: Player, proc: string) => [string, string, unknown?]) {
+function plain(
+  request: (step: TraceStep, player: Player, proc: string) => [string, string, unknown?],
+) {
   const action: Action = async (player, step, proc) => {
     const [method, path, body] = request(step, player, proc);
     const session = await player.session(proc);
@@ -121,10 +131,10 @@ function plain(request: (step: Step, player: Player, proc: string) => [string, s
   return action;
 }
 
-const put = (body: (step: Step, player: Player, proc: string) => object): Action =>
+const put = (body: (step: TraceStep, player: Player, proc: string) => object): Action =>
   plain((step, player, proc) => ["PUT", query(step.path), body(step, player, proc)]);
 
-function schema({ btf, key_type, value_type }: Step): object {
+function schema({ btf, key_type, value_type }: TraceStep): object {
   const ids = { btf_key_type_id: key_type, btf_value_type_id: value_type };
   return btf === undefined ? {} : { schema: { btf, ...ids } };
 }

@@ -9,7 +9,7 @@ import { check, type MapFacts, type Refusal, verify } from "../../domain/verifie
  * programs: what Linux accepts is accepted, what it refuses is refused alike.
  */
 
-interface Verdict {
+interface RecordedVerdict {
   name: string;
   prog_type: number;
   license: string;
@@ -24,7 +24,9 @@ interface Verdict {
 
 const verdicts = ["verifier-verdicts.json", "verifier-locks.json"].flatMap(
   (file) =>
-    JSON.parse(readFileSync(join(import.meta.dirname, "traces", file), "utf8")) as Verdict[],
+    JSON.parse(
+      readFileSync(join(import.meta.dirname, "traces", file), "utf8"),
+    ) as RecordedVerdict[],
 );
 
 const TYPES: Record<number, string> = { 3: "sched_cls", 6: "xdp", 8: "cgroup_skb" };
@@ -41,7 +43,7 @@ const ELSEWHERE = [
 /** Its log was cut in the middle, being longer than the buffer. */
 const LONG = "bad: loop of 10^7";
 
-function mapOf({ maps, value }: Verdict): MapFacts {
+function mapOf({ maps, value }: RecordedVerdict): MapFacts {
   const [type = 0, key_size = 0, value_size = 0, max_entries = 0, map_flags = 0] = (maps ?? "")
     .split(",")
     .map(Number);
@@ -51,7 +53,7 @@ function mapOf({ maps, value }: Verdict): MapFacts {
   return { ...shape, name: "locks", btf: true, ...(locks.length > 0 ? { locks } : {}) };
 }
 
-function judged(verdict: Verdict): Refusal | null {
+function judged(verdict: RecordedVerdict): Refusal | null {
   const { name, prog_type, license, prog } = verdict;
   const insns = Buffer.from(prog, "hex");
   const progType = TYPES[prog_type];

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { type Session, testService } from "../support/service.ts";
+import { type TestSession, testService } from "../support/service.ts";
 
 /** Object files over HTTP: what a session has afterwards, and what it has not when a load failed. */
 
@@ -11,25 +11,26 @@ const object = (name: string) =>
 
 const root = () => service.session(service.namespace());
 
-const load = (session: Session, name: string, query = "") =>
+const load = (session: TestSession, name: string, query = "") =>
   session.post(`/v1/elf?name=${name}${query}`, object(name));
 
-async function loaded(session: Session, name: string, query = "") {
+async function loaded(session: TestSession, name: string, query = "") {
   const { status, body } = await load(session, name, query);
   expect(status, JSON.stringify(body)).toBe(201);
   return body;
 }
 
-interface Named {
+interface NamedObject {
   name: string;
   fd: number;
   id: number;
 }
 
-const named = (list: Named[], name: string) => list.find((each) => each.name === name) as Named;
+const named = (list: NamedObject[], name: string) =>
+  list.find((each) => each.name === name) as NamedObject;
 
 /** Everything that a load could leave. */
-async function everything(session: Session) {
+async function everything(session: TestSession) {
   const paths = ["/v1/maps", "/v1/progs", "/v1/fds", "/v1/fs?path=/"];
   const answers = await Promise.all(paths.map((path) => session.get(path)));
   return answers.map(({ body }) => body);
@@ -119,14 +120,14 @@ describe("programs", () => {
 
   it("with callbacks and tail calls in subprograms load by the object's func_info", async () => {
     const { progs } = await loaded(await root(), "callback");
-    expect(progs.map(({ name }: Named) => name)).toEqual(["sum", "jump"]);
+    expect(progs.map(({ name }: NamedObject) => name)).toEqual(["sum", "jump"]);
   });
 
   it("are pinned by name in a directory that is made", async () => {
     const session = await root();
     const { progs } = await loaded(session, "nested", "&pin_progs=/a/b");
     const { body } = await session.get("/v1/fs?path=/a/b");
-    expect(body.entries.map(({ name }: Named) => name)).toEqual(["entry", "one", "two"]);
+    expect(body.entries.map(({ name }: NamedObject) => name)).toEqual(["entry", "one", "two"]);
     const opened = await session.post("/v1/fds", { path: "/a/b/two" });
     expect(opened.body).toMatchObject({ kind: "prog", id: named(progs, "two").id });
   });

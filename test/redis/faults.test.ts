@@ -6,7 +6,7 @@ import { readConfig } from "../../api/config.ts";
 import { startService } from "../../api/service.ts";
 import { startPrivateRedis } from "../../domain/redis/private_server.ts";
 import { FaultProxy } from "../support/proxy.ts";
-import { type Answer, Client, Session, testService } from "../support/service.ts";
+import { Client, type TestReply, TestSession, testService } from "../support/service.ts";
 
 /** What a client sees when Redis or the way to it fails: done once, not done, or told that it is unknown. */
 
@@ -38,20 +38,23 @@ function random(): () => number {
   };
 }
 
-async function session(namespace: string, more: object = {}): Promise<Session> {
+async function session(namespace: string, more: object = {}): Promise<TestSession> {
   const { body, status } = await new Client(base).post("/v1/sessions", {
     ...{ namespace, ttl_ms: 3_600_000, nofile: 4096 },
     ...more,
   });
   expect(status, JSON.stringify(body)).toBe(201);
-  return new Session(base, body);
+  return new TestSession(base, body);
 }
 
-const problem = (answer: Answer) => String(answer.body.type ?? "").replace("urn:bpf:problem:", "");
+const problem = (answer: TestReply) =>
+  String(answer.body.type ?? "").replace("urn:bpf:problem:", "");
 const ready = async () => (await new Client(base).get("/readyz")).status;
 
 /** Sends until the answer is not 503; how many answers it took. */
-async function insist(send: () => Promise<Answer>): Promise<{ answer: Answer; tries: number }> {
+async function insist(
+  send: () => Promise<TestReply>,
+): Promise<{ answer: TestReply; tries: number }> {
   for (let tries = 1; ; tries++) {
     const answer = await send();
     if (answer.status !== 503) return { answer, tries };
@@ -62,7 +65,7 @@ async function insist(send: () => Promise<Answer>): Promise<{ answer: Answer; tr
   }
 }
 
-async function mapNames(session: Session): Promise<Map<string, number[]>> {
+async function mapNames(session: TestSession): Promise<Map<string, number[]>> {
   const names = new Map<string, number[]>();
   for (let start = 0; ; ) {
     const { body } = await session.get(`/v1/maps?limit=1000&start_id=${start}`);
@@ -100,7 +103,7 @@ describe.each(["onReply", "onRequest"] as const)("one in 20 lost (%s)", (how) =>
   it("600 creations: each is done at most once, and each lost one answers 503 outcome-unknown", async () => {
     const root = await session(direct.namespace());
     const lost = losing("faulty_", how);
-    const answers = new Map<string, Answer>();
+    const answers = new Map<string, TestReply>();
     for (let i = 0; i < 600; i++) {
       const answer = await root.post("/v1/maps", { ...HASH, map_name: `faulty_${i}` });
       answers.set(`faulty_${i}`, answer);
@@ -159,7 +162,7 @@ describe("Idempotency-Key", () => {
       const { answer } = await insist(() => client.post("/v1/sessions", body, headers));
       const again = await insist(() => client.post("/v1/sessions", body, headers));
       expect(again.answer.body).toEqual(answer.body);
-      const own = await insist(() => new Session(base, answer.body).get("/v1/session"));
+      const own = await insist(() => new TestSession(base, answer.body).get("/v1/session"));
       expect(own.answer.body.label).toBe(`s${i}`);
       labels.push(`s${i}`);
     }
@@ -286,7 +289,7 @@ describe("Redis at its maxmemory", () => {
     try {
       const client = new Client(`http://127.0.0.1:${full.address.port}`);
       const start = async (more = {}) =>
-        new Session(client.base, (await client.post("/v1/sessions", more)).body);
+        new TestSession(client.base, (await client.post("/v1/sessions", more)).body);
       const [root, other] = [await start({ ttl_ms: 1000 }), await start()];
       for (let i = 0; i < 3; i++) await root.post("/v1/maps", HASH);
       await root.put("/v1/fs?path=/pin", { type: "pin", fd: 3 });

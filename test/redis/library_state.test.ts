@@ -3,14 +3,14 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { ACCESS } from "../../domain/redis/command_access.ts";
 import { connect, connected } from "../../domain/redis/connection.ts";
 import { bundleLua, type LuaBundle } from "../../domain/redis/lua_bundle.ts";
-import { type Argument, commandNames, type Value } from "../../domain/redis/script.ts";
+import { type Argument, commandNames, type RedisValue } from "../../domain/redis/script.ts";
 import { born, CALLS, NOBODY, TOKEN } from "../support/library_calls.ts";
 
 /** Modules are made once and live on between calls: what is of one call is never seen by the next. */
 
 const redis = connect(inject("redisUrl"), 10_000);
 const commands = redis as unknown as {
-  fcallBuffer(name: string, keys: 2, ...args: Argument[]): Promise<Value[]>;
+  fcallBuffer(name: string, keys: 2, ...args: Argument[]): Promise<RedisValue[]>;
 };
 
 /**
@@ -72,7 +72,7 @@ async function call(
   who: readonly Argument[],
   command: string,
   args: readonly Argument[],
-): Promise<Value[]> {
+): Promise<RedisValue[]> {
   const root = `bpf:{${namespace}}:`;
   const name = bundle.functions[ACCESS.get(command) ?? "grow"];
   return commands.fcallBuffer(name, 2, root, `${root}meta`, command, ...who, ...args);
@@ -82,7 +82,7 @@ const SELF = ["1", TOKEN, "", ""];
 const whoOf = (command: string) => (command === "sweep" ? NOBODY : SELF);
 
 /** As text, without moments and the namespace's name: they are all that may differ. */
-function shown(reply: Value | undefined): string {
+function shown(reply: RedisValue | undefined): string {
   if (Array.isArray(reply)) return `[${reply.map(shown).join()}]`;
   return String(reply).replaceAll(/\b1\d{12}\b|\{state-[-\d]+\}/g, "*");
 }
@@ -128,7 +128,7 @@ async function otherSpace(): Promise<string> {
   return namespace;
 }
 
-const failed = (reply: Value[]) => !["", "+", "="].includes(String(reply[0]));
+const failed = (reply: RedisValue[]) => !["", "+", "="].includes(String(reply[0]));
 
 describe.each(commandNames())("after %s has failed", (command) => {
   it("with wrong arguments, a wrong token, or an unknown layout, every command answers as ever", async () => {
@@ -144,7 +144,7 @@ describe.each(commandNames())("after %s has failed", (command) => {
     let failures = 0;
     let turn = 0;
     const after = await replies(async () => {
-      const reply = await (wrong[turn++ % wrong.length] as () => Promise<Value[]>)();
+      const reply = await (wrong[turn++ % wrong.length] as () => Promise<RedisValue[]>)();
       if (failed(reply)) failures += 1;
     });
     expect(after).toEqual(clean);

@@ -67,14 +67,14 @@ async function gone(pid: number): Promise<number> {
   return performance.now() - begin;
 }
 
-interface Service {
+interface PrivateService {
   child: ChildProcess;
   url: string;
   pid: number;
 }
 
 /** A service of its own process that has started the private Redis of `dir`. */
-async function startService(): Promise<Service> {
+async function startService(): Promise<PrivateService> {
   const module = join(import.meta.dirname, "../../domain/redis/private_server.ts");
   const script = join(dir, "service.mjs");
   writeFileSync(

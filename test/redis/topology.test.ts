@@ -9,7 +9,7 @@ import { readConfig } from "../../api/config.ts";
 import { startService } from "../../api/service.ts";
 import { createKernel } from "../../domain/bpf.ts";
 import { Unavailable } from "../../domain/errno.ts";
-import { Client, Session } from "../support/service.ts";
+import { Client, TestSession } from "../support/service.ts";
 
 /** The same service on a Redis Cluster of three masters, and behind a Sentinel. */
 
@@ -59,7 +59,7 @@ async function story(base: string, namespace: string): Promise<void> {
   const start = async (ttl_ms: number) => {
     const { status, body } = await client.post("/v1/sessions", { namespace, ttl_ms });
     expect(status, JSON.stringify(body)).toBe(201);
-    return new Session(base, body);
+    return new TestSession(base, body);
   };
   const [observer, loader] = [await start(600_000), await start(1000)];
   expect((await loader.post("/v1/maps", ARRAY)).body).toEqual({ fd: 3, id: 1 });
@@ -83,7 +83,7 @@ async function swept(base: string, count: () => number): Promise<void> {
   const before = count();
   for (const namespace of NAMESPACES) {
     const { body } = await new Client(base).post("/v1/sessions", { namespace, ttl_ms: 1000 });
-    await new Session(base, body).post("/v1/maps", ARRAY);
+    await new TestSession(base, body).post("/v1/maps", ARRAY);
   }
   expect(count()).toBeGreaterThan(before);
   await vi.waitFor(() => expect(count()).toBe(before), WAIT);

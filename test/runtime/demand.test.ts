@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
-import type { Done, Job, MapView, Need, Op } from "../../domain/runtime/job.ts";
+import type { Job, MapView, Miss, RunDone, WriteSetEntry } from "../../domain/runtime/job.ts";
 import { generator, identity, sample, TYPES } from "../support/runtime_programs.ts";
 import { jobOf, machine, toHex } from "../support/runtime_world.ts";
 
 /** A run that is shown only what it asks for ends as one that sees its map as a whole. */
 
-type Element = MapView["elements"][number];
+type DemandElement = MapView["elements"][number];
 
 /** trie_lookup_elem() over a list. */
-function longestMatch(elements: Element[], key: Uint8Array): Element | undefined {
+function longestMatch(elements: DemandElement[], key: Uint8Array): DemandElement | undefined {
   const asked = Buffer.from(key).readUInt32LE(0);
   const matches = elements.filter((element) => {
     const bytes = Buffer.from(element.key);
@@ -16,11 +16,11 @@ function longestMatch(elements: Element[], key: Uint8Array): Element | undefined
     const cut = Buffer.concat([bytes.subarray(0, 4), Buffer.from(key).subarray(4)]);
     return length <= asked && identity("lpm_trie", cut) === identity("lpm_trie", bytes);
   });
-  const length = (element: Element) => Buffer.from(element.key).readUInt32LE(0);
+  const length = (element: DemandElement) => Buffer.from(element.key).readUInt32LE(0);
   return matches.sort((a, b) => length(b) - length(a))[0];
 }
 
-function shown(all: MapView, need: Need, sofar: MapView): MapView {
+function shown(all: MapView, need: Miss, sofar: MapView): MapView {
   if ("whole" in need) return all;
   if ("front" in need) return { ...sofar, elements: all.elements.slice(0, need.front) };
   if (!("key" in need)) throw new Error("a map's part is wanted");
@@ -34,7 +34,7 @@ function shown(all: MapView, need: Need, sofar: MapView): MapView {
   return { ...sofar, elements: [...sofar.elements, element] };
 }
 
-function onDemand(job: Job): Done {
+function onDemand(job: Job): RunDone {
   const all = job.maps[0] as MapView;
   let view: MapView = { ...all, whole: false, elements: [] };
   for (let tries = 0; tries < 30; tries++) {
@@ -47,7 +47,7 @@ function onDemand(job: Job): Done {
 }
 
 /** The map as it is after the commit. */
-function committed({ map_type, elements, max_entries }: MapView, ops: Op[]): string[] {
+function committed({ map_type, elements, max_entries }: MapView, ops: WriteSetEntry[]): string[] {
   const table = new Map(elements.map(({ key, value }) => [identity(map_type, key), value]));
   const list = elements.map(({ value }) => value);
   if (map_type === "stack") list.reverse();
@@ -66,7 +66,7 @@ function committed({ map_type, elements, max_entries }: MapView, ops: Op[]): str
 }
 
 /** Every read, held against the map that the run was shown. */
-function holds(view: MapView, reads: Done["reads"]): boolean {
+function holds(view: MapView, reads: RunDone["reads"]): boolean {
   const find = (key: Uint8Array) =>
     view.elements.find(
       (element) => identity(view.map_type, element.key) === identity(view.map_type, key),

@@ -8,9 +8,9 @@ import {
   needs,
   pairs,
   run,
+  type TestMapView,
   told,
   u32,
-  type View,
 } from "../support/runtime_world.ts";
 
 /** A machine: programs that call each other, and what no run may do or leave behind. */
@@ -18,7 +18,7 @@ import {
 const tailCall = (index: number | string) => `r2 = map[fd:0]
   r3 = ${index}
   call bpf_tail_call#12`;
-const slots = (values: Record<number, number | null>, rest = {}): View[] => [
+const slots = (values: Record<number, number | null>, rest = {}): TestMapView[] => [
   { map_type: "prog_array", elements: pairs(values), ...rest },
 ];
 const EXIT = "\n exit";
@@ -130,7 +130,7 @@ describe("tail calls", () => {
       ${tailCall(0)}
       r0 = 0
       exit`.replace("goto pc+5", "goto pc+8");
-    const maps: View[] = [
+    const maps: TestMapView[] = [
       ...slots({ 0: 7 }),
       { map_type: "array", max_entries: 1, bytes: u32(10) },
     ];
@@ -174,7 +174,7 @@ describe("a fault", () => {
     ["the shadow", "r1 = 0x2200000"],
     ["the end of the memory", "r1 = 0x2ffffff"],
   ])("is what %s gives", async (_, where) => {
-    const maps: View[] = [{ map_type: "hash" }];
+    const maps: TestMapView[] = [{ map_type: "hash" }];
     for (const access of [
       "r0 = *(u8 *)(r1 +0)",
       "*(u8 *)(r1 +0) = 1",
@@ -200,7 +200,7 @@ describe("a fault", () => {
         { key: u32(1), value: new Uint8Array(map_type === "percpu_array" ? 16 : 5) },
       ];
       const cpus = map_type === "percpu_array" ? { cpus: 2 } : {};
-      const maps: View[] = [{ map_type, value_size: 5, elements, ...cpus }];
+      const maps: TestMapView[] = [{ map_type, value_size: 5, elements, ...cpus }];
       expect(await answer(access(4), { maps })).toBe(0);
       for (const [off, size] of [
         [5, 8],
@@ -218,7 +218,7 @@ describe("a fault", () => {
 
   it("is a write to a map that programs may only read, and a read of one they may only write", async () => {
     const access = (text: string, map_flags: number) => {
-      const maps: View[] = [{ map_type: "array", max_entries: 1, map_flags, bytes: u32(5) }];
+      const maps: TestMapView[] = [{ map_type: "array", max_entries: 1, map_flags, bytes: u32(5) }];
       return { text: `r1 = map[fd:0][0]+0\nr0 = 0\n${text}\nexit`, maps };
     };
     const [load, store] = ["r0 = *(u32 *)(r1 +0)", "*(u32 *)(r1 +0) = 1"];
@@ -243,7 +243,9 @@ describe("a fault", () => {
   });
 
   it("is a record that was reserved and forgotten, or submitted twice", async () => {
-    const maps: View[] = [{ map_type: "ringbuf", key_size: 0, value_size: 0, max_entries: 4096 }];
+    const maps: TestMapView[] = [
+      { map_type: "ringbuf", key_size: 0, value_size: 0, max_entries: 4096 },
+    ];
     const reserve = "r1 = map[fd:0]\nr2 = 8\nr3 = 0\ncall bpf_ringbuf_reserve#131\n";
     const submit = "r1 = r6\nr2 = 0\ncall bpf_ringbuf_submit#132\n";
     expect(await fault(`${reserve}r0 = 0\nexit`, { maps })).toMatchObject({ reason: "memory" });
@@ -292,7 +294,7 @@ describe("between runs", () => {
     const own = new Machine();
     const shadowed = () => Buffer.from(own.arena.bytes.subarray(0x220_0000));
     const before = shadowed();
-    const maps: View[] = [
+    const maps: TestMapView[] = [
       { map_type: "hash", elements: pairs({ 1: 0x41414141 }) },
       {
         map_type: "array",

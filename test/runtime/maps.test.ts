@@ -6,11 +6,11 @@ import {
   needs,
   pairs,
   run,
+  type TestMapView,
   toHex,
   told,
   u32,
   u64,
-  type View,
 } from "../support/runtime_world.ts";
 
 /** Maps in a run: what helpers answer, as the kernel's do, and what the commit has to compare and do. */
@@ -44,7 +44,7 @@ const READ = `
 const ERRNO = { ENOENT: -2, E2BIG: -7, EAGAIN: -11, EEXIST: -17, EINVAL: -22, ENOSPC: -28 };
 
 /** Reads and ops in short. */
-async function effects(text: string, maps: View[], setting = {}) {
+async function effects(text: string, maps: TestMapView[], setting = {}) {
   const { reads, ops } = await run(text, { maps, ...setting });
   const short = (part: object) =>
     Object.values(part)
@@ -54,9 +54,11 @@ async function effects(text: string, maps: View[], setting = {}) {
   return { reads: reads.map(short), ops: ops.map(short) };
 }
 
-const table = (map_type: string, values: Record<number, number | null>, rest = {}): View[] => [
-  { map_type, elements: pairs(values), ...rest },
-];
+const table = (
+  map_type: string,
+  values: Record<number, number | null>,
+  rest = {},
+): TestMapView[] => [{ map_type, elements: pairs(values), ...rest }];
 
 describe("a hash table", () => {
   const two = table("hash", { 1: 10, 2: 20 });
@@ -163,7 +165,7 @@ describe("numbers that are only added to", () => {
     ${more}
     r0 = 0
     exit`;
-  const wide = (map_type: string): View[] => [
+  const wide = (map_type: string): TestMapView[] => [
     { map_type, value_size: 8, elements: [{ key: u32(1), value: u64(40n) }] },
   ];
 
@@ -226,7 +228,9 @@ describe("an array", () => {
   });
 
   it("of one element can be reached directly, and is then compared", async () => {
-    const one: View[] = [{ map_type: "array", max_entries: 1, value_size: 8, bytes: u64(5n) }];
+    const one: TestMapView[] = [
+      { map_type: "array", max_entries: 1, value_size: 8, bytes: u64(5n) },
+    ];
     const text = `r1 = map[fd:0][0]+4
       *(u32 *)(r1 +0) = 3
       r0 = *(u32 *)(r1 -4)
@@ -236,14 +240,16 @@ describe("an array", () => {
       reads: ["1 00000000 0500000000000000"],
       ops: ["write 1 00000000 0500000003000000"],
     });
-    const absent: View[] = [{ map_type: "array", max_entries: 1, value_size: 8, whole: false }];
+    const absent: TestMapView[] = [
+      { map_type: "array", max_entries: 1, value_size: 8, whole: false },
+    ];
     expect(await needs(text, { maps: absent })).toEqual([{ map: 1, key: "00000000" }]);
   });
 });
 
 describe("maps of each CPU", () => {
   const parts = (...numbers: bigint[]) => [{ key: u32(1), value: u64(...numbers) }];
-  const view = (map_type: string): View[] => [
+  const view = (map_type: string): TestMapView[] => [
     { map_type, value_size: 4, cpus: 2, elements: parts(7n, 8n) },
   ];
   const other = `${at(1)}
@@ -298,7 +304,7 @@ describe("an LRU map", () => {
 });
 
 describe("a trie", () => {
-  const trie = (elements: MapView["elements"], rest = {}): View[] => [
+  const trie = (elements: MapView["elements"], rest = {}): TestMapView[] => [
     { map_type: "lpm_trie", key_size: 8, value_size: 4, elements, ...rest },
   ];
   const prefix = (length: number, address: string) => Buffer.concat([u32(length), hex(address)]);
@@ -372,7 +378,7 @@ describe("a trie", () => {
 });
 
 describe("queues and stacks", () => {
-  const queue = (map_type: string, values: number[], rest = {}): View[] => [
+  const queue = (map_type: string, values: number[], rest = {}): TestMapView[] => [
     {
       ...{ map_type, key_size: 0, entries: values.length },
       elements: values.map((number) => ({ key: u32(), value: u32(number) })),
@@ -437,7 +443,7 @@ describe("queues and stacks", () => {
 });
 
 describe("a Bloom filter", () => {
-  const filter = (values: Record<number, number | null>, rest = {}): View[] => [
+  const filter = (values: Record<number, number | null>, rest = {}): TestMapView[] => [
     { map_type: "bloom_filter", key_size: 0, elements: pairs(values), whole: false, ...rest },
   ];
   const call = (helper: string, number: number) => `
@@ -464,7 +470,7 @@ describe("a Bloom filter", () => {
 });
 
 describe("a ring buffer", () => {
-  const ring = (rest = {}): View[] => [
+  const ring = (rest = {}): TestMapView[] => [
     { map_type: "ringbuf", key_size: 0, value_size: 0, max_entries: 4096, ...rest },
   ];
   const output = (size: number, flags = 0) => `
@@ -526,7 +532,7 @@ describe("a ring buffer", () => {
 });
 
 describe("a map of maps", () => {
-  const inner: View = { id: 7, map_type: "hash", elements: pairs({ 1: 10 }) };
+  const inner: TestMapView = { id: 7, map_type: "hash", elements: pairs({ 1: 10 }) };
   const nested = `${lookup(2)}
     if r0 == 0 goto pc+6
     r1 = r0
@@ -541,12 +547,12 @@ describe("a map of maps", () => {
     exit`;
 
   it.each(["array_of_maps", "hash_of_maps"])("%s leads to the inner one", async (map_type) => {
-    const outer: View = { map_type, elements: [{ key: u32(2), value: u32(7) }] };
+    const outer: TestMapView = { map_type, elements: [{ key: u32(2), value: u32(7) }] };
     expect(await answer(nested, { maps: [outer, inner] })).toBe(10);
     expect(await needs(nested, { maps: [outer] })).toEqual([{ inner: 7 }]);
-    const empty: View = { map_type, elements: [] };
+    const empty: TestMapView = { map_type, elements: [] };
     expect(await answer(nested, { maps: [empty, inner] })).toBe(-1);
-    const part: View = { map_type, elements: [], whole: false };
+    const part: TestMapView = { map_type, elements: [], whole: false };
     expect(await needs(nested, { maps: [part] })).toEqual([{ map: 1, key: "02000000" }]);
     const { reads } = await effects(nested, [outer, inner]);
     expect(reads).toEqual(["1 02000000 07000000", "7 01000000 0a000000"]);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { create, outcome, u32 } from "../support/map_subject.ts";
 import { asm, FRAME, refused, returns, run } from "../support/run_world.ts";
-import { type Session, testService } from "../support/service.ts";
+import { type TestSession, testService } from "../support/service.ts";
 
 /** Where packets are sent by maps, and what is told to perf events; what Linux answers is in the traces. */
 
@@ -14,13 +14,13 @@ const XDP_CPUMAP = 35;
 const [ABORTED, DROP, PASS, REDIRECT] = [0, 1, 2, 4];
 const BROADCAST = 8;
 
-const make = (session: Session, map_type: string, more: object = {}) =>
+const make = (session: TestSession, map_type: string, more: object = {}) =>
   create(session, { map_type, ...more });
 
-const inSlots = (session: Session, expected_attach_type: number, text = returns(PASS)) =>
+const inSlots = (session: TestSession, expected_attach_type: number, text = returns(PASS)) =>
   asm(session, text, { prog_type: "xdp", expected_attach_type });
 
-async function put(session: Session, fd: number, key: string, value: string) {
+async function put(session: TestSession, fd: number, key: string, value: string) {
   return outcome(await session.put(`/v1/fds/${fd}/elements/${key}`, { value }));
 }
 
@@ -41,14 +41,14 @@ const output = (fd: number, flags: string, size = 8) => `
   call perf_event_output
   exit`;
 
-async function runXdp(session: Session, text: string, more: object = {}): Promise<number> {
+async function runXdp(session: TestSession, text: string, more: object = {}): Promise<number> {
   const { fd } = await asm(session, text, { prog_type: "xdp" });
   const { retval } = await run(session, fd, more);
   await session.del(`/v1/fds/${fd}`);
   return retval;
 }
 
-async function freed(session: Session): Promise<void> {
+async function freed(session: TestSession): Promise<void> {
   const { namespace } = (await session.get("/v1/session")).body;
   while ((await service.kernel.sweep(namespace, 60_000)).workLeft);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Done, Job } from "../../domain/runtime/job.ts";
+import type { Job, RunDone } from "../../domain/runtime/job.ts";
 import { Pool } from "../../domain/runtime/pool/pool.ts";
 import { ShortRuns } from "../../domain/runtime/pool/short_runs.ts";
 import { FRAME, jobOf, pairs, told } from "../support/runtime_world.ts";
@@ -74,17 +74,17 @@ describe("a short program", () => {
   it.each(SHORT)("that does %s has the outcome of a thread", async (_what, make) => {
     const job = await make();
     expect(short.accepts(job)).toBe(true);
-    const { duration: _, ...here } = short.run(job) as Done;
+    const { duration: _, ...here } = short.run(job) as RunDone;
     // A new pool has no machine of its own yet: its first job goes to a thread.
     const pool = new Pool({ threads: 1, timeLimit: 20_000 });
-    const { duration: __, ...there } = (await pool.run(await make())) as Done;
+    const { duration: __, ...there } = (await pool.run(await make())) as RunDone;
     pool.close();
     expect(told(here)).toEqual(told(there));
   });
 
   it("keeps its outcome when another one runs after it", async () => {
     const [, write] = SHORT[4] as (typeof SHORT)[number];
-    const first = short.run(await write()) as Done;
+    const first = short.run(await write()) as RunDone;
     const before = told(first);
     short.run(await jobOf("r0 = 0\nexit", { prog_type: "xdp", data: Buffer.alloc(60, 0xff) }));
     expect(told(first)).toEqual(before);

@@ -128,7 +128,7 @@ describe("BTF names the types of its C source", () => {
 });
 
 /** A blob written by hand, as no compiler would. Every type is named by its kind and its id. */
-class Draft {
+class BlobDraft {
   readonly #types: Buffer[] = [];
   #strings = "\0";
 
@@ -169,8 +169,8 @@ class Draft {
   }
 }
 
-function refusal(draft: (draft: Draft) => number): string {
-  const d = new Draft();
+function refusal(draft: (draft: BlobDraft) => number): string {
+  const d = new BlobDraft();
   const id = draft(d);
   try {
     new Btf(d.build()).type(id);
@@ -183,7 +183,7 @@ function refusal(draft: (draft: Draft) => number): string {
 
 describe("hostile BTF is refused", () => {
   it("what is well made by hand is read", () => {
-    const d = new Draft();
+    const d = new BlobDraft();
     const tagged = d.add(18, d.int());
     d.add(17, tagged, { words: [0] });
     d.add(13, 0, { vlen: 2, words: [0, 0, 0, tagged] });
@@ -207,7 +207,7 @@ describe("hostile BTF is refused", () => {
     expect(new Btf(d.build()).type(id)).toEqual({ kind: "struct", size: 8, members });
   });
 
-  it.each<[string, (d: Draft) => number, string]>([
+  it.each<[string, (d: BlobDraft) => number, string]>([
     ["itself as a member", (d) => d.record(4, 4, [["a", 1, 0]]), "holds itself"],
     ["a typedef of itself", (d) => d.add(8, 1), "holds itself"],
     ["an array of itself", (d) => d.add(3, 0, { words: [1, 1, 1] }), "holds itself"],
@@ -284,7 +284,7 @@ describe("hostile BTF is refused", () => {
   });
 
   it("structs that double at each level cost no more than the limit", () => {
-    const doubling = (d: Draft): number => {
+    const doubling = (d: BlobDraft): number => {
       let id = d.int(1);
       for (let size = 2; size <= 2 ** 20; size *= 2) {
         id = d.record(4, size, [

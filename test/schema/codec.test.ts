@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Errno } from "../../domain/errno.ts";
-import { badWidth, type Field, layOut } from "../../domain/schema/c/layout.ts";
+import { badWidth, type LaidOutField, layOut } from "../../domain/schema/c/layout.ts";
 import { parseC } from "../../domain/schema/c/parser.ts";
 import { decode } from "../../domain/schema/decode.ts";
 import { encode } from "../../domain/schema/encode.ts";
@@ -221,14 +221,14 @@ const LEAVES: readonly Type[] = [
 ];
 
 /** A type before its members have names: those differ everywhere, so that unnamed records can be. */
-type Shape =
+type CodecShape =
   | { leaf: Type }
-  | { element: Shape; count: number }
+  | { element: CodecShape; count: number }
   | { kind: RecordType["kind"]; packed: boolean; members: MemberShape[] };
-type MemberShape = { shape: Shape; unnamed: boolean; width: number };
+type MemberShape = { shape: CodecShape; unnamed: boolean; width: number };
 
-function shapes(kinds: readonly RecordType["kind"][]): fc.Arbitrary<Shape> {
-  return fc.letrec<{ shape: Shape; member: MemberShape }>((tie) => ({
+function shapes(kinds: readonly RecordType["kind"][]): fc.Arbitrary<CodecShape> {
+  return fc.letrec<{ shape: CodecShape; member: MemberShape }>((tie) => ({
     shape: fc.oneof(
       { depthSize: "small", withCrossShrink: true },
       fc.constantFrom(...LEAVES).map((leaf) => ({ leaf })),
@@ -247,7 +247,7 @@ function shapes(kinds: readonly RecordType["kind"][]): fc.Arbitrary<Shape> {
   })).shape;
 }
 
-function field({ shape, unnamed, width }: MemberShape, name: () => string): Field {
+function field({ shape, unnamed, width }: MemberShape, name: () => string): LaidOutField {
   const type = build(shape, name);
   const bare = unnamed && isRecord(type) && [...memberNames(type)].length > 0;
   const own = {
@@ -259,7 +259,7 @@ function field({ shape, unnamed, width }: MemberShape, name: () => string): Fiel
   return badWidth(type, width) === undefined ? { ...own, width } : own;
 }
 
-function build(shape: Shape, name: () => string): Type {
+function build(shape: CodecShape, name: () => string): Type {
   if ("leaf" in shape) return shape.leaf;
   if ("element" in shape) return arrayOf(build(shape.element, name), shape.count);
   const fields = shape.members.map((member) => field(member, name));

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { parseC } from "../../domain/schema/c/parser.ts";
-import { isRecord, type Member, type Type } from "../../domain/schema/type.ts";
+import { isRecord, type RecordMember, type Type } from "../../domain/schema/type.ts";
 
 /**
  * Offsets of x86-64. The right column is gcc 12.2's, and clang 14 says the same: sizeof, offsetof, and
@@ -97,7 +97,7 @@ const LAYOUTS = [
   ["struct t { u32 prefixlen; u8 data[16]; }", "20: prefixlen@0 data@4"],
 ] as const;
 
-function place({ offset, bits }: Member, base: number): string {
+function place({ offset, bits }: RecordMember, base: number): string {
   return bits ? `${base + offset}.${bits.shift}+${bits.width}` : `${base + offset}`;
 }
 

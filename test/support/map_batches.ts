@@ -1,11 +1,11 @@
 import { expect } from "vitest";
 import { outcome, u32 } from "./map_subject.ts";
-import type { Answer, Session, TestService } from "./service.ts";
+import type { TestReply, TestService, TestSession } from "./service.ts";
 
 /** A map behind an fd, and batches on it. */
 
-export interface Made {
-  session: Session;
+export interface BatchMap {
+  session: TestSession;
   id: number;
   path: string;
 }
@@ -15,7 +15,7 @@ export async function make(
   service: TestService,
   map_type: string,
   more: object = {},
-): Promise<Made> {
+): Promise<BatchMap> {
   const session = await service.session(service.namespace());
   const sizes = { key_size: 4, value_size: 4, max_entries: 10_000 };
   const { status, body } = await session.post("/v1/maps", { map_type, ...sizes, ...more });
@@ -23,14 +23,17 @@ export async function make(
   return { session, id: body.id, path: `/v1/fds/${body.fd}` };
 }
 
-export const batch = ({ session, path }: Made, body: object, headers?: Record<string, string>) =>
-  session.post(`${path}/batch`, body, headers);
+export const batch = (
+  { session, path }: BatchMap,
+  body: object,
+  headers?: Record<string, string>,
+) => session.post(`${path}/batch`, body, headers);
 
-export const info = async ({ session, path }: Made) => (await session.get(path)).body;
+export const info = async ({ session, path }: BatchMap) => (await session.get(path)).body;
 
 export const numbers = (count: number, from = 0) =>
   Array.from({ length: count }, (_, i) => from + i);
 
 export const keysOf = (count: number, from = 0) => numbers(count, from).map(u32);
 
-export const told = (answer: Answer) => [outcome(answer), answer.body.count];
+export const told = (answer: TestReply) => [outcome(answer), answer.body.count];

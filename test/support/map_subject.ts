@@ -1,7 +1,7 @@
 import { expect } from "vitest";
-import type { MapKind, Outcome } from "./map_types.ts";
+import type { MapKind, TypeOutcome } from "./map_types.ts";
 import { naming } from "./model/map_calls.ts";
-import type { Answer, Session, TestService } from "./service.ts";
+import type { TestReply, TestService, TestSession } from "./service.ts";
 
 /** A map of any type behind an fd, with elements by number: number n has a key and a value of its own. */
 
@@ -16,7 +16,7 @@ export const u32 = (n: number): string => {
   return bytes.toString("hex");
 };
 
-export function outcome({ status, body }: Answer): Outcome {
+export function outcome({ status, body }: TestReply): TypeOutcome {
   return status < 300 ? "ok" : body.errno;
 }
 
@@ -26,14 +26,14 @@ interface Held {
 }
 
 export class Subject {
-  readonly session: Session;
+  readonly session: TestSession;
   readonly kind: MapKind;
   readonly fd: number;
   readonly id: number;
   readonly cpus: number;
   readonly objects: Held[];
 
-  constructor(session: Session, kind: MapKind, made: Held, cpus: number, objects: Held[]) {
+  constructor(session: TestSession, kind: MapKind, made: Held, cpus: number, objects: Held[]) {
     this.session = session;
     this.kind = kind;
     this.fd = made.fd;
@@ -80,35 +80,35 @@ export class Subject {
   }
 
   /** @param as the number whose value it gets. */
-  update(n: number, flags = 0, as = n, headers?: Record<string, string>): Promise<Answer> {
+  update(n: number, flags = 0, as = n, headers?: Record<string, string>): Promise<TestReply> {
     const body = { value: this.value(as), flags };
     if (this.kind.keyed) return this.session.put(this.element(n), body, headers);
     return this.session.post(`${this.path}/push`, body, headers);
   }
 
-  lookup(n: number): Promise<Answer> {
+  lookup(n: number): Promise<TestReply> {
     if (this.kind.keyed) return this.session.get(this.element(n));
     const asked = this.kind.map_type === "bloom_filter" ? `?value=${this.value(n)}` : "";
     return this.session.get(`${this.path}/peek${asked}`);
   }
 
-  delete(n: number, headers?: Record<string, string>): Promise<Answer> {
+  delete(n: number, headers?: Record<string, string>): Promise<TestReply> {
     return this.session.del(this.element(n), headers);
   }
 
-  take(n: number): Promise<Answer> {
+  take(n: number): Promise<TestReply> {
     return this.session.post(this.kind.keyed ? `${this.element(n)}/take` : `${this.path}/pop`);
   }
 
-  next(key?: string): Promise<Answer> {
+  next(key?: string): Promise<TestReply> {
     return this.session.get(`${this.path}/next-key${key === undefined ? "" : `?key=${key}`}`);
   }
 
-  dump(query = ""): Promise<Answer> {
+  dump(query = ""): Promise<TestReply> {
     return this.session.get(`${this.path}/elements?${query}`);
   }
 
-  batch(body: object, headers?: Record<string, string>): Promise<Answer> {
+  batch(body: object, headers?: Record<string, string>): Promise<TestReply> {
     return this.session.post(`${this.path}/batch`, body, headers);
   }
 
@@ -145,7 +145,7 @@ export class Subject {
 const ofType = ({ attach }: MapKind) =>
   attach ? { prog_type: "xdp", expected_attach_type: attach } : {};
 
-async function makeObjects(session: Session, kind: MapKind): Promise<Held[]> {
+async function makeObjects(session: TestSession, kind: MapKind): Promise<Held[]> {
   const { holds } = kind;
   const objects: Held[] = [];
   for (let n = 0; holds && n < OBJECTS; n++) {
@@ -194,14 +194,14 @@ export function randomNumbers(seed: number): (below: number) => number {
 }
 
 /** A session's calls at the door of the domain. */
-export const callOf = ({ kernel }: TestService, session: Session) => ({
+export const callOf = ({ kernel }: TestService, session: TestSession) => ({
   ...kernel.tokens.read(session.token ?? ""),
   record: "",
   fingerprint: "",
 });
 
 /** A small map, unless told otherwise; its fd. */
-export async function create(session: Session, attr: object): Promise<number> {
+export async function create(session: TestSession, attr: object): Promise<number> {
   const sizes = { key_size: 4, value_size: 4, max_entries: 8 };
   const { status, body } = await session.post("/v1/maps", { ...sizes, ...attr });
   expect(status, JSON.stringify(body)).toBe(201);

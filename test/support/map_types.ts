@@ -2,11 +2,11 @@ import type { ErrnoName } from "../../domain/errno.ts";
 
 /** Every map type and where it differs from the others, as data for one behavioural suite. */
 
-export type Outcome = "ok" | ErrnoName;
+export type TypeOutcome = "ok" | ErrnoName;
 
 /** By flags: BPF_ANY, BPF_NOEXIST, BPF_EXIST, 3, BPF_F_LOCK. */
-type ByFlags = [Outcome, Outcome, Outcome, Outcome, Outcome];
-type Attributes = Record<string, number>;
+type ByFlags = [TypeOutcome, TypeOutcome, TypeOutcome, TypeOutcome, TypeOutcome];
+type TypeAttributes = Record<string, number>;
 
 export interface MapKind {
   map_type: string;
@@ -26,37 +26,42 @@ export interface MapKind {
   /** Flags that it has without being asked. */
   adds?: number;
   cpus?: number;
-  refused: [Attributes, Outcome][];
-  taken: Attributes[];
+  refused: [TypeAttributes, TypeOutcome][];
+  taken: TypeAttributes[];
   /** Of an element that is there, is not there, and has no room or an index past the end. */
   update: { fresh: ByFlags; present: ByFlags; beyond: ByFlags };
-  delete: { present: Outcome; fresh: Outcome; beyond: Outcome };
-  take: { present: Outcome; fresh: Outcome };
-  lookup: { present: Outcome; fresh: Outcome; beyond: Outcome };
+  delete: { present: TypeOutcome; fresh: TypeOutcome; beyond: TypeOutcome };
+  take: { present: TypeOutcome; fresh: TypeOutcome };
+  lookup: { present: TypeOutcome; fresh: TypeOutcome; beyond: TypeOutcome };
   /** "keys": those there are; "indices": all there can be. */
   walk: "keys" | "indices" | ErrnoName;
-  dump: Outcome;
+  dump: TypeOutcome;
   /** What goes to make room: in an LRU map any other, in a queue or stack the oldest with BPF_EXIST. */
   evicts?: "lru" | "oldest";
-  batch: { lookup: Outcome; lookup_and_delete: Outcome; update: Outcome; delete: Outcome };
+  batch: {
+    lookup: TypeOutcome;
+    lookup_and_delete: TypeOutcome;
+    update: TypeOutcome;
+    delete: TypeOutcome;
+  };
   /** Elements are lost with the last user, though a program still holds the map. */
   flushed: boolean;
 }
 
-const ZEROS: [Attributes, Outcome][] = [
+const ZEROS: [TypeAttributes, TypeOutcome][] = [
   [{ key_size: 0 }, "EINVAL"],
   [{ value_size: 0 }, "EINVAL"],
   [{ max_entries: 0 }, "EINVAL"],
 ];
-const FLAGS: [Attributes, Outcome][] = [
+const FLAGS: [TypeAttributes, TypeOutcome][] = [
   [{ map_flags: 8 + 16 }, "EINVAL"],
   [{ map_flags: 2 ** 31 }, "EINVAL"],
   [{ map_flags: 0x800 }, "EINVAL"],
 ];
-const EXTRA: [Attributes, Outcome] = [{ map_extra: 1 }, "EINVAL"];
-const BOTH_PROG: [Attributes, Outcome] = [{ map_flags: 0x180 }, "EINVAL"];
+const EXTRA: [TypeAttributes, TypeOutcome] = [{ map_extra: 1 }, "EINVAL"];
+const BOTH_PROG: [TypeAttributes, TypeOutcome] = [{ map_flags: 0x180 }, "EINVAL"];
 const einval = (...flags: number[]) =>
-  flags.map((map_flags): [Attributes, Outcome] => [{ map_flags }, "EINVAL"]);
+  flags.map((map_flags): [TypeAttributes, TypeOutcome] => [{ map_flags }, "EINVAL"]);
 
 const BATCHES = { lookup: "ok", lookup_and_delete: "ok", update: "ok", delete: "ok" } as const;
 const SOME = { ...BATCHES, lookup_and_delete: "ENOTSUPP", delete: "ENOTSUPP" } as const;
@@ -208,7 +213,7 @@ const devmap: MapKind = {
   ...{ map_type: "devmap", value_size: 8, holds: "prog", target: 1, attach: 33, adds: 0x80 },
   refused: [
     ...[...ZEROS, ...FLAGS, EXTRA, BOTH_PROG, ...einval(1, 2, 64, 0x80, 0x100, 0x400, 0x1000)],
-    ...[2, 5, 12].map((value_size): [Attributes, Outcome] => [{ value_size }, "EINVAL"]),
+    ...[2, 5, 12].map((value_size): [TypeAttributes, TypeOutcome] => [{ value_size }, "EINVAL"]),
     [{ key_size: 8 }, "EINVAL"],
   ],
   taken: [{ map_flags: 4 }, { value_size: 4 }, { max_entries: 2 ** 31 }],
@@ -297,7 +302,10 @@ const ringbuf: MapKind = {
   ...{ map_type: "ringbuf", value_size: 0, max_entries: 4096 },
   refused: [
     ...[EXTRA, ...einval(8, 16, 0x80, 1)],
-    ...[0, 4095, 2048, 12288].map((n): [Attributes, Outcome] => [{ max_entries: n }, "EINVAL"]),
+    ...[0, 4095, 2048, 12288].map((n): [TypeAttributes, TypeOutcome] => [
+      { max_entries: n },
+      "EINVAL",
+    ]),
     [{ key_size: 4 }, "EINVAL"],
     [{ value_size: 4 }, "EINVAL"],
   ],

@@ -6,7 +6,7 @@ import { join } from "node:path";
 
 /** The program itself as a child process, as `npm start` runs it, in a data folder of its own. */
 
-export interface Program {
+export interface ServiceProgram {
   base: string;
   child: ChildProcess;
   dir: string;
@@ -16,7 +16,7 @@ export interface Program {
 
 const ROOT = join(import.meta.dirname, "../..");
 
-export async function startProgram(env: Record<string, string> = {}): Promise<Program> {
+export async function startProgram(env: Record<string, string> = {}): Promise<ServiceProgram> {
   const dir = env.DATA_DIR ?? mkdtempSync(join(tmpdir(), "bpf-program-"));
   const child = spawn(process.execPath, ["--import", "tsx", "api/server.ts"], {
     cwd: ROOT,

@@ -11,13 +11,13 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
  * "cut": the bytes and the connection are gone. "swallow": nothing passes this connection any more,
  * and nobody is told. A number: passes after so many ms.
  */
-export type Fault = "pass" | "cut" | "swallow" | number;
+export type ProxyFault = "pass" | "cut" | "swallow" | number;
 
 export class FaultProxy {
   /** What becomes of bytes for Redis. */
-  onRequest: (bytes: string) => Fault = () => "pass";
+  onRequest: (bytes: string) => ProxyFault = () => "pass";
   /** What becomes of bytes from Redis; `request` is what was last sent there. */
-  onReply: (request: string) => Fault = () => "pass";
+  onReply: (request: string) => ProxyFault = () => "pass";
   /** New connections are refused. */
   away = false;
   /** How often anything but "pass" was said; a test of faults without one proves nothing. */
@@ -77,7 +77,13 @@ export class FaultProxy {
     });
   }
 
-  #pass(state: { silent: boolean }, fault: Fault, bytes: Buffer, client: Socket, to: Socket): void {
+  #pass(
+    state: { silent: boolean },
+    fault: ProxyFault,
+    bytes: Buffer,
+    client: Socket,
+    to: Socket,
+  ): void {
     if (state.silent) return;
     if (fault !== "pass") this.hits += 1;
     if (fault === "cut") client.destroy();

@@ -56,7 +56,7 @@ export function schemaAt(pointer: string) {
 
 const isProblem = schemaAt("/components/schemas/Problem");
 
-export interface Problem {
+export interface RawProblem {
   type: string;
   status: number;
   detail: string;
@@ -67,9 +67,9 @@ export interface Problem {
 }
 
 /** RFC 9457: "The 'status' member, if present, is only advisory; [it] conveys the HTTP status code". */
-export function expectProblem(answer: RawAnswer, about: string): Problem {
+export function expectProblem(answer: RawAnswer, about: string): RawProblem {
   expect(answer.headers["content-type"], about).toBe("application/problem+json");
-  const problem = JSON.parse(answer.text) as Problem;
+  const problem = JSON.parse(answer.text) as RawProblem;
   expect(isProblem(problem), `${about} ${answer.text} ${ajv.errorsText(isProblem.errors)}`).toBe(
     true,
   );

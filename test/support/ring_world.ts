@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, vi } from "vitest";
-import type { Session, TestService } from "./service.ts";
+import type { TestService, TestSession } from "./service.ts";
 import { readLife, shiftClock } from "./stored.ts";
 
 /** A ring buffer that is waited for: its world, and the client's side of its events. */
@@ -10,7 +10,7 @@ export const AT = "/v1/fds/3/records";
 export const LONG = `${AT}?wait_ms=30000`;
 export const HOUR = 3_600_000;
 
-export async function put(session: Session, records: string[], flags = 0): Promise<void> {
+export async function put(session: TestSession, records: string[], flags = 0): Promise<void> {
   expect((await session.post(AT, { records, flags })).status).toBe(201);
 }
 
@@ -18,7 +18,7 @@ export async function put(session: Session, records: string[], flags = 0): Promi
 export const span = (bytes: number) => 8 + Math.ceil(bytes / 8) * 8;
 
 /** A session whose fd 3 is a ring buffer, pinned as /ring. */
-export async function makeRing(service: TestService, max_entries: number): Promise<Session> {
+export async function makeRing(service: TestService, max_entries: number): Promise<TestSession> {
   const session = await service.session(service.namespace());
   expect((await session.post("/v1/maps", { ...RINGBUF, max_entries })).body.fd).toBe(3);
   await session.put("/v1/fs?path=/ring", { type: "pin", fd: 3 });
@@ -26,7 +26,7 @@ export async function makeRing(service: TestService, max_entries: number): Promi
 }
 
 /** A child whose only fd, 3, is the same ring buffer with other access. */
-export async function opened(session: Session, file_flags: number): Promise<Session> {
+export async function opened(session: TestSession, file_flags: number): Promise<TestSession> {
   const child = session.as((await session.post("/v1/session/fork")).body);
   await child.del("/v1/fds/3");
   expect((await child.post("/v1/fds", { path: "/ring", file_flags })).body.fd).toBe(3);
@@ -41,7 +41,7 @@ export function ringWorld(service: TestService, ...others: TestService[]) {
   };
   beforeEach(() => look(HOUR));
 
-  const pin = (session: Session) => session.put("/v1/fs?path=/ring", { type: "pin", fd: 3 });
+  const pin = (session: TestSession) => session.put("/v1/fs?path=/ring", { type: "pin", fd: 3 });
 
   return {
     lookOften: () => look(50),
@@ -56,7 +56,7 @@ export function ringWorld(service: TestService, ...others: TestService[]) {
     },
 
     /** Another session whose fd 3 is the ring buffer, too. */
-    async another(namespace: string, at = service, more: object = {}): Promise<Session> {
+    async another(namespace: string, at = service, more: object = {}): Promise<TestSession> {
       const session = await at.session(namespace, more);
       expect((await session.post("/v1/fds", { path: "/ring" })).body.fd).toBe(3);
       return session;
@@ -69,7 +69,7 @@ export function ringWorld(service: TestService, ...others: TestService[]) {
     },
 
     /** Three times the life of a second goes by on the namespace's clock, as fast as it is renewed. */
-    async outlive(namespace: string, { id }: Session): Promise<void> {
+    async outlive(namespace: string, { id }: TestSession): Promise<void> {
       const deadline = async () => Number((await readLife(redis, namespace, id)).deadline);
       for (let step = 0; step < 6; step++) {
         const before = await deadline();
@@ -98,7 +98,7 @@ export function closeEvents(): void {
 }
 
 /** Reads events as a browser does; done when the stream has ended in order. */
-export async function events({ base, token }: Session, path = AT, id?: string) {
+export async function events({ base, token }: TestSession, path = AT, id?: string) {
   const controller = new AbortController();
   streams.push(controller);
   const resumed = id === undefined ? {} : { "last-event-id": id };

@@ -1,12 +1,12 @@
 import { expect } from "vitest";
-import type { Answer, Session } from "./service.ts";
+import type { TestReply, TestSession } from "./service.ts";
 
 /** Programs written out, for tests that run them. */
 
 /** An Ethernet frame with nothing in it. */
 export const FRAME = "00".repeat(14);
 
-export interface Ran {
+export interface TestRun {
   retval: number;
   data_out: string;
   data_size_out: number;
@@ -16,28 +16,32 @@ export interface Ran {
   programs: number[];
 }
 
-async function made(answer: Promise<Answer>): Promise<{ fd: number; id: number }> {
+async function made(answer: Promise<TestReply>): Promise<{ fd: number; id: number }> {
   const { status, body } = await answer;
   expect(status, JSON.stringify(body)).toBe(201);
   return body;
 }
 
-export const asm = (session: Session, text: string, more: object = {}) =>
+export const asm = (session: TestSession, text: string, more: object = {}) =>
   made(session.post("/v1/progs", { asm: text, ...more }));
 
-export const map = (session: Session, map_type: string, max_entries: number, more: object = {}) =>
-  made(session.post("/v1/maps", { map_type, key_size: 4, value_size: 8, max_entries, ...more }));
+export const map = (
+  session: TestSession,
+  map_type: string,
+  max_entries: number,
+  more: object = {},
+) => made(session.post("/v1/maps", { map_type, key_size: 4, value_size: 8, max_entries, ...more }));
 
-export async function run(session: Session, fd: number, more: object = {}): Promise<Ran> {
+export async function run(session: TestSession, fd: number, more: object = {}): Promise<TestRun> {
   const answer = await session.post(`/v1/fds/${fd}/test-run`, { data_in: FRAME, ...more });
   expect(answer.status, JSON.stringify(answer.body)).toBe(200);
   return answer.body;
 }
 
-export const refused = async (session: Session, fd: number, more: object = {}) =>
+export const refused = async (session: TestSession, fd: number, more: object = {}) =>
   (await session.post(`/v1/fds/${fd}/test-run`, { data_in: FRAME, ...more })).body;
 
-export async function u64(session: Session, fd: number, key: string): Promise<number> {
+export async function u64(session: TestSession, fd: number, key: string): Promise<number> {
   const { body } = await session.get(`/v1/fds/${fd}/elements/${key}`);
   return Number(Buffer.from(body.value, "hex").readBigUInt64LE());
 }

@@ -1,5 +1,5 @@
 import type { MapView } from "../../domain/runtime/job.ts";
-import { u32, type View } from "./runtime_world.ts";
+import { type TestMapView, u32 } from "./runtime_world.ts";
 
 /** Random programs over one map, in which every answer of a helper tells in the return value. */
 
@@ -21,12 +21,12 @@ const VALUE = 8;
 const TELL = "r9 *= 31\nr9 += r0\n";
 const STEPS = 12;
 
-export interface Sample {
-  map: View;
+export interface RandomRun {
+  map: TestMapView;
   text: string;
 }
 
-class Writer {
+class ListingWriter {
   text = "r9 = 7\n";
   private labels = 0;
   private readonly type: string;
@@ -113,8 +113,8 @@ export function identity(map_type: string, key: Uint8Array): string {
   return `${length}:${BigInt(bytes.readUInt32BE(4)) >> BigInt(32 - length)}`;
 }
 
-export function sample(map_type: string, random: Random): Sample {
-  const writer = new Writer(map_type, random);
+export function sample(map_type: string, random: Random): RandomRun {
+  const writer = new ListingWriter(map_type, random);
   const percpu = map_type.includes("percpu");
   const value = () => Buffer.from(Array.from({ length: percpu ? 16 : VALUE }, () => random(256)));
   const elements = new Map<string, MapView["elements"][number]>();

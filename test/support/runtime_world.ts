@@ -1,12 +1,12 @@
 import { assemble } from "../../domain/asm/assembler.ts";
-import type { Unit } from "../../domain/compiler/abi.ts";
-import type { Done, Faulted, Job, MapView, Outcome } from "../../domain/runtime/job.ts";
+import type { CompilationUnit } from "../../domain/compiler/abi.ts";
+import type { Job, MapView, RunDone, RunFault, RunOutcome } from "../../domain/runtime/job.ts";
 import { Machine } from "../../domain/runtime/machine.ts";
 import { codeKey } from "../../domain/transaction/program_cache.ts";
 
 /** Jobs made by hand, with programs as text, and a machine of their own to run them on. */
 
-export type View = Partial<MapView> & Pick<MapView, "map_type">;
+export type TestMapView = Partial<MapView> & Pick<MapView, "map_type">;
 
 export const hex = (text: string): Buffer => Buffer.from(text.replaceAll(" ", ""), "hex");
 export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
@@ -40,7 +40,7 @@ export const pairs = (values: Record<number, number | null>): MapView["elements"
   }));
 
 /** By default a map of keys and values of 4 bytes, empty, all of it fetched. */
-export function view(map: View): MapView {
+export function view(map: TestMapView): MapView {
   const elements = map.elements ?? [];
   const entries = elements.filter(({ value }) => value !== null).length;
   return {
@@ -58,12 +58,12 @@ export const FRAME = hex(
 );
 
 export interface Setting extends Partial<Omit<Job, "programs" | "maps">> {
-  maps?: View[];
+  maps?: TestMapView[];
   /** Programs that the first can come to, by id, with the same maps. */
   others?: Record<number, string>;
 }
 
-async function unitOf(text: string, maps: MapView[], prog_type: string): Promise<Unit> {
+async function unitOf(text: string, maps: MapView[], prog_type: string): Promise<CompilationUnit> {
   const { insns } = await assemble(text, "");
   return { insns, maps, prog_type };
 }
@@ -93,20 +93,20 @@ export async function jobOf(text: string, setting: Setting = {}): Promise<Job> {
 
 export const machine = new Machine();
 
-export async function outcome(text: string, setting?: Setting): Promise<Outcome> {
+export async function outcome(text: string, setting?: Setting): Promise<RunOutcome> {
   return machine.execute(await jobOf(text, setting));
 }
 
-function failed(outcome: Outcome): never {
+function failed(outcome: RunOutcome): never {
   throw new Error(`the run ended otherwise: ${JSON.stringify(outcome)}`);
 }
 
-export async function run(text: string, setting?: Setting): Promise<Done> {
+export async function run(text: string, setting?: Setting): Promise<RunDone> {
   const ended = await outcome(text, setting);
   return ended.kind === "done" ? ended : failed(ended);
 }
 
-export async function fault(text: string, setting?: Setting): Promise<Faulted> {
+export async function fault(text: string, setting?: Setting): Promise<RunFault> {
   const ended = await outcome(text, setting);
   return ended.kind === "fault" ? ended : failed(ended);
 }

@@ -4,7 +4,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, expect, inject } from "vitest";
 import type { ApiKeys } from "../../api/api_keys.ts";
-import { createService, type Options } from "../../api/app.ts";
+import { type AppOptions, createService } from "../../api/app.ts";
 import type { Hooks } from "../../api/fast_path/fast_path.ts";
 import { createKernel, type Kernel, type Settings } from "../../domain/bpf.ts";
 import { checkResponse, comparingHooks } from "./hooks.ts";
@@ -17,7 +17,7 @@ import { unpackInode } from "./stored.ts";
  * may be left: else the test fails.
  */
 
-export interface Answer {
+export interface TestReply {
   status: number;
   // biome-ignore lint/suspicious/noExplicitAny: an answer is what a test says it is
   body: any;
@@ -45,7 +45,7 @@ export class Client {
     const response = await fetch(this.base + path, init);
     const bytes = Buffer.from(await response.arrayBuffer());
     const json = response.headers.get("content-type")?.includes("json");
-    const answer: Answer = {
+    const answer: TestReply = {
       status: response.status,
       body: json ? JSON.parse(bytes.toString()) : bytes,
       headers: response.headers,
@@ -74,11 +74,11 @@ export interface TestService {
   /** A namespace nobody has used, cleaned and checked after the test. */
   namespace(): string;
   /** A session, of root unless told otherwise. */
-  session(namespace: string, more?: object): Promise<Session>;
+  session(namespace: string, more?: object): Promise<TestSession>;
 }
 
 /** A client with a session's token. */
-export class Session extends Client {
+export class TestSession extends Client {
   readonly id: number;
 
   constructor(base: string, created: { session: { id: number }; token: string }) {
@@ -86,8 +86,8 @@ export class Session extends Client {
     this.id = created.session.id;
   }
 
-  as(created: { session: { id: number }; token: string }): Session {
-    return new Session(this.base, created);
+  as(created: { session: { id: number }; token: string }): TestSession {
+    return new TestSession(this.base, created);
   }
 }
 
@@ -112,7 +112,7 @@ function createHooks(compared: boolean, faults: Error[]) {
 export async function testService(
   keys?: ApiKeys,
   settings: Partial<Settings> = {},
-  fastPath: NonNullable<Options["fastPath"]> = COMPARED ? "compared" : "on",
+  fastPath: NonNullable<AppOptions["fastPath"]> = COMPARED ? "compared" : "on",
 ): Promise<TestService> {
   const kernel = createKernel(inject("redisUrl"), randomBytes(32), settings);
   await kernel.script.ready();
@@ -158,7 +158,7 @@ export async function testService(
         ...more,
       });
       expect(status, JSON.stringify(body)).toBe(201);
-      return new Session(base, body);
+      return new TestSession(base, body);
     },
   };
 }

@@ -11,16 +11,16 @@ export const WORDS = [
   "CLUSTERDOWN",
 ];
 
-interface Schema {
+interface ShotSchema {
   $ref?: string;
   type?: string;
   const?: unknown;
   enum?: unknown[];
-  properties?: Record<string, Schema>;
+  properties?: Record<string, ShotSchema>;
   required?: string[];
-  items?: Schema;
-  oneOf?: Schema[];
-  anyOf?: Schema[];
+  items?: ShotSchema;
+  oneOf?: ShotSchema[];
+  anyOf?: ShotSchema[];
   minimum?: number;
   maximum?: number;
   default?: unknown;
@@ -49,7 +49,7 @@ const odd = fc.oneof(
 );
 const STRINGS = ["/a", "/", "u32:1", "01000000", "0755", "CAP_BPF", "hash", "tcp", "GPL", "", "é"];
 
-function fitting(schema: Schema): fc.Arbitrary<string> {
+function fitting(schema: ShotSchema): fc.Arbitrary<string> {
   const s = resolve(schema);
   const choices = s.oneOf ?? s.anyOf;
   if (choices) return fc.oneof(...choices.map(fitting));
@@ -75,7 +75,7 @@ function fitting(schema: Schema): fc.Arbitrary<string> {
 const EXTRA = ["__proto__", "constructor", "prototype", "extra", "", "toString", "fd "];
 
 /** @param strays the chance in ten of a property that is not in the schema. */
-function object(s: Schema, of: (schema: Schema) => fc.Arbitrary<string>, strays: number) {
+function object(s: ShotSchema, of: (schema: ShotSchema) => fc.Arbitrary<string>, strays: number) {
   const names = Object.keys(s.properties ?? {});
   const fields = names.map((name) => {
     const chance = s.required?.includes(name) ? 9 : 4;
@@ -96,7 +96,7 @@ function object(s: Schema, of: (schema: Schema) => fc.Arbitrary<string>, strays:
 }
 
 /** About half of all values do not fit. */
-function broken(schema: Schema): fc.Arbitrary<string> {
+function broken(schema: ShotSchema): fc.Arbitrary<string> {
   const s = resolve(schema);
   const choices = s.oneOf ?? s.anyOf;
   if (choices) return fc.oneof(...choices.map(broken));
@@ -153,7 +153,7 @@ const PATHS = [
 ];
 
 function text({ name, in: place, ...given }: Parameter): fc.Arbitrary<string> {
-  const schema = resolve((given as { schema: Schema }).schema);
+  const schema = resolve((given as { schema: ShotSchema }).schema);
   const texts = name === "path" ? PATHS : TEXTS;
   if (name === "fd") return fc.constantFrom(...FD, ...FD, ...NUMBERS, "__proto__");
   if (schema.type === "integer") return fc.constantFrom("0", "1", "2", ...NUMBERS);
@@ -234,7 +234,7 @@ const BROKEN_JSON = [
 ];
 
 function content({ requestBody }: Operation): fc.Arbitrary<Buffer | undefined> {
-  const schema = (requestBody?.content["application/json"] as { schema?: Schema })?.schema;
+  const schema = (requestBody?.content["application/json"] as { schema?: ShotSchema })?.schema;
   const junk = fc.oneof(
     fc.constantFrom(...BROKEN_JSON).map((json) => Buffer.from(json)),
     fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),

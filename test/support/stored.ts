@@ -1,25 +1,25 @@
 import { CRED, MAP_ATTR } from "../../domain/redis/records.ts";
-import type { Fields, RedisClient } from "./invariants/read.ts";
+import type { RecordFields, RedisClient } from "./invariants/read.ts";
 
 /** What the Lua packs into one field, as tests read and change it: see domain/redis/records.ts. */
 
-const named = (fields: readonly string[], words: readonly string[]): Fields =>
+const named = (fields: readonly string[], words: readonly string[]): RecordFields =>
   Object.fromEntries(fields.map((field, i) => [field, words[i] ?? ""]));
 
 /** The field `life` of a session: two doubles and the hash of its token. */
-export function unpackLife(life: Buffer): Fields {
+export function unpackLife(life: Buffer): RecordFields {
   const token = life.subarray(16, life.indexOf(0, 16)).toString();
   return { deadline: String(life.readDoubleLE(0)), ttl: String(life.readDoubleLE(8)), token };
 }
 
-export const unpackCred = (cred: string): Fields => named(CRED, cred.split(" "));
+export const unpackCred = (cred: string): RecordFields => named(CRED, cred.split(" "));
 
-export function unpackAttr(attr: string): Fields {
+export function unpackAttr(attr: string): RecordFields {
   const fields = named(MAP_ATTR, attr.split(" "));
   return Object.fromEntries(Object.entries(fields).filter(([, word]) => word !== "-"));
 }
 
-export function unpackInode(text: string): Fields {
+export function unpackInode(text: string): RecordFields {
   const [kind = "", mode = "", uid = "", gid = "", nlink = "", ...object] = text.split(" ");
   return { kind, mode, uid, gid, nlink, object: object.join(" ") };
 }

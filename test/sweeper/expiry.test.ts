@@ -7,7 +7,7 @@ import { type Running, startService } from "../../api/service.ts";
 import { type Call, createKernel, type Kernel } from "../../domain/bpf.ts";
 import { startPrivateRedis } from "../../domain/redis/private_server.ts";
 import { differences } from "../support/invariants/invariants.ts";
-import { Client, Session, testService } from "../support/service.ts";
+import { Client, TestSession, testService } from "../support/service.ts";
 import { readClock, shiftClock } from "../support/stored.ts";
 
 /** Sessions end in time, never before it, by one path, and an outage ends none. */
@@ -29,7 +29,7 @@ async function outage(namespace: string, ms: number): Promise<void> {
   await shiftClock(redis, namespace, { skew: ms });
 }
 
-async function reason(session: Session): Promise<unknown> {
+async function reason(session: TestSession): Promise<unknown> {
   const { status, body } = await session.get("/v1/session");
   return [status, body.errno, body.reason];
 }
@@ -67,7 +67,7 @@ describe("ttl_ms", () => {
 
 describe("renewal", () => {
   // DESIGN 3: "Any request made with the session's token renews it".
-  it.each<[string, (session: Session) => Promise<unknown>]>([
+  it.each<[string, (session: TestSession) => Promise<unknown>]>([
     ["a read", (s) => s.get("/v1/fds/3/elements/u32:1")],
     ["a write", (s) => s.put("/v1/fds/3/elements/u32:1", { value: "00000000" })],
     ["a request that fails", (s) => s.del("/v1/fds/77")],
@@ -121,7 +121,7 @@ describe("the two promises", () => {
     expect(await reason(session)).toEqual([410, "ESRCH", "expired"]);
   });
 
-  it.each<[string, (o: Session, id: number) => Promise<{ status: number }>, number]>([
+  it.each<[string, (o: TestSession, id: number) => Promise<{ status: number }>, number]>([
     ["a look at the map by id", (o) => o.get("/v1/maps/1"), 404],
     ["opening it by id", (o) => o.post("/v1/fds", { map_id: 1 }), 404],
     ["a kill", (o, id) => o.del(`/v1/sessions/${id}`), 404],
@@ -140,13 +140,16 @@ describe("the two promises", () => {
 });
 
 describe("exit, kill and expiry", () => {
-  const ENDS: [string, (s: Session, observer: Session, namespace: string) => Promise<unknown>][] = [
+  const ENDS: [
+    string,
+    (s: TestSession, observer: TestSession, namespace: string) => Promise<unknown>,
+  ][] = [
     ["exited", (s) => s.del("/v1/session")],
     ["killed", (s, observer) => observer.del(`/v1/sessions/${s.id}`)],
     ["expired", (_s, _o, namespace) => pass(namespace, 5000)],
   ];
 
-  async function world(namespace: string): Promise<[Session, Session]> {
+  async function world(namespace: string): Promise<[TestSession, TestSession]> {
     const observer = await service.session(namespace);
     const s = await service.session(namespace, { ttl_ms: 1000 });
     await s.post("/v1/maps", ARRAY); // fd 3: flushed, as the pin of it is unlinked below
@@ -163,7 +166,7 @@ describe("exit, kill and expiry", () => {
     return [observer, s];
   }
 
-  async function state(observer: Session, namespace: string): Promise<unknown> {
+  async function state(observer: TestSession, namespace: string): Promise<unknown> {
     const root = `bpf:{${namespace}}:`;
     await observer.get("/v1/session");
     const keys = (await redis.keys(`${root}*`)).map((key) => key.slice(root.length));
@@ -273,7 +276,7 @@ describe("with a Redis of its own", () => {
   it("a Redis that stands still for longer than the ttl ends no session", async () => {
     const client = new Client(`http://127.0.0.1:${running.address.port}`);
     const created = await client.post("/v1/sessions", { namespace: "outage", ttl_ms: 1000 });
-    const session = new Session(client.base, created.body);
+    const session = new TestSession(client.base, created.body);
     // The first sweep of a namespace tells how long sweepers may be silent.
     await vi.waitFor(async () => expect(await allowance(server.url, "outage")).toBe(1250), 5000);
     process.kill(server.pid, "SIGSTOP");
@@ -287,7 +290,7 @@ describe("with a Redis of its own", () => {
     expect((await back()).status).toBe(200);
     const observer = await client.post("/v1/sessions", { namespace: "outage", ttl_ms: 60_000 });
     const count = async () =>
-      (await new Session(client.base, observer.body).get("/v1/sessions")).body.sessions.length;
+      (await new TestSession(client.base, observer.body).get("/v1/sessions")).body.sessions.length;
     await vi.waitFor(async () => expect(await count()).toBe(1), { timeout: 5000, interval: 50 });
     expect(await reason(session)).toEqual([410, "ESRCH", "expired"]);
   });

@@ -12,7 +12,7 @@ import {
   tailCall,
   u64,
 } from "../support/run_world.ts";
-import { type Session, testService } from "../support/service.ts";
+import { type TestSession, testService } from "../support/service.ts";
 
 /** Runs are serializable: as if one after the other, whoever runs and swaps meanwhile. */
 
@@ -84,7 +84,7 @@ const CHANGES = 10_000;
 const GENERATIONS = 4;
 
 /** Slot 0 goes on in slot 1 or 2 by turns, and the answer is 100 times its generation plus the other's. */
-async function chain(session: Session, array: number, generation: number) {
+async function chain(session: TestSession, array: number, generation: number) {
   const slot = 1 + (generation % 2);
   const first = `
     *(u32 *)(r1 +48) = ${generation}

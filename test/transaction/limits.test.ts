@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { asm, FRAME, lookup, map, OUT, refused, returns, run, u64 } from "../support/run_world.ts";
-import { type Session, testService } from "../support/service.ts";
+import { type TestSession, testService } from "../support/service.ts";
 
 /** What a run may see and change, and that it is all or nothing when others come between. */
 
@@ -30,7 +30,7 @@ const push = (fd: number, flags = 0) => `
 const END = "\nr0 = 0\nexit";
 
 /** Does something each time a run of this kernel has been shown its maps, before it commits. */
-async function between(session: Session, fd: number, interfere: () => Promise<void>) {
+async function between(session: TestSession, fd: number, interfere: () => Promise<void>) {
   const { script } = service.kernel;
   const whole = script.run.bind(script);
   let over = false;

@@ -1,5 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { check, type MapFacts, type Options, verify } from "../../domain/verifier/verifier.ts";
+import {
+  check,
+  type MapFacts,
+  type VerifierOptions,
+  verify,
+} from "../../domain/verifier/verifier.ts";
 
 /** Accesses that are proven in bounds, so that none has to be checked when the program runs. */
 
@@ -32,7 +37,7 @@ const ARRAY: MapFacts = {
 };
 const HASH: MapFacts = { ...ARRAY, map_type: "hash" };
 
-function reported(map: MapFacts, parts: string[], options: Options = {}) {
+function reported(map: MapFacts, parts: string[], options: VerifierOptions = {}) {
   const insns = Buffer.from(parts.join(""), "hex");
   const given = { progType: "xdp", ...options };
   const { refs } = check(insns, given);

@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { assemble } from "../../domain/asm/assembler.ts";
-import { safeOf } from "../../domain/runtime/proven_accesses.ts";
+import { provenAccesses } from "../../domain/runtime/proven_accesses.ts";
 import { compileSchema } from "../../domain/schema/schema.ts";
 import { asm, lookup, map, OUT, run } from "../support/run_world.ts";
-import { type Session, testService } from "../support/service.ts";
+import { type TestSession, testService } from "../support/service.ts";
 
 /**
  * struct bpf_spin_lock in the values of maps. What Linux says of maps is in the trace locks.json, what of
@@ -22,7 +22,7 @@ const F_LOCK = 4;
 const HIDDEN = "ffffffffffffffff00000000ffffffff";
 
 const element = (fd: number, key = 0) => `/v1/fds/${fd}/elements/u32:${key}`;
-const bytes = async (session: Session, fd: number) =>
+const bytes = async (session: TestSession, fd: number) =>
   (await session.get(element(fd))).body.value as string;
 
 /** Takes the lock of R6, does this, and lets it go. */
@@ -315,7 +315,7 @@ it("leaves accesses under a lock as proven as others", async () => {
     if r0 == 0 goto out\n r6 = r0 ${locked("r7 = *(u64 *)(r6 +0)")} ${OUT}`;
   const { insns } = await assemble(text, "/body/asm");
   const shape = { map_type: "hash", key_size: 4, value_size: 16, max_entries: 4, map_flags: 0 };
-  const safe = safeOf({ insns, maps: [{ ...shape, locks: [8] }], prog_type: "sched_cls" });
+  const safe = provenAccesses({ insns, maps: [{ ...shape, locks: [8] }], prog_type: "sched_cls" });
   const load = insns.indexOf(Buffer.from("7967000000000000", "hex")) / 8;
   expect(safe?.[load]).toBe(1);
 });

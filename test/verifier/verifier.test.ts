@@ -5,9 +5,9 @@ import { describe, expect, it } from "vitest";
 import {
   check,
   type MapFacts,
-  type Options,
   relocate,
   tag,
+  type VerifierOptions,
   verify,
 } from "../../domain/verifier/verifier.ts";
 
@@ -27,7 +27,7 @@ const call = (imm: number): string => insn(0x85, 0, 1, 0, imm);
 const ldImm64 = (src: number, imm: number, next = 0, dst = 1): string =>
   insn(0x18, dst, src, 0, imm) + insn(0, 0, 0, 0, next);
 
-type Row = [name: string, insns: Buffer, errno: string, log: string, options?: Options];
+type Row = [name: string, insns: Buffer, errno: string, log: string, options?: VerifierOptions];
 
 const HASH: MapFacts = {
   map_type: "hash",
@@ -38,7 +38,7 @@ const HASH: MapFacts = {
 };
 
 /** Of a program whose maps are all the same hash. */
-const verified = (insns: Buffer, options: Options = {}) =>
+const verified = (insns: Buffer, options: VerifierOptions = {}) =>
   verify(
     insns,
     check(insns, options).refs.map(() => HASH),
@@ -320,7 +320,7 @@ describe("then the instructions as they are come to", () => {
 });
 
 describe("what Linux accepts", () => {
-  const good: [name: string, insns: Buffer, options?: Options][] = [
+  const good: [name: string, insns: Buffer, options?: VerifierOptions][] = [
     ["return 0", program(R0, EXIT)],
     ["a call of a subprogram", program(call(1), EXIT, R0, EXIT)],
     ["eight frames", program(...Array.from({ length: 7 }, () => call(1) + EXIT), R0, EXIT)],

@@ -16,7 +16,7 @@ const MIXED = 1;
  * A register holds the pointer of a group of lookups: twice the group's number, or that and MIXED. Where
  * pointers of two groups come together, they are one.
  */
-export class Adds implements Lattice {
+export class AddOnlyLookups implements Lattice {
   readonly frame = UNKNOWN;
   private readonly numbers = new Map<number, number>();
   /** By group: the one it has become part of, itself when none. */

@@ -3,31 +3,31 @@
 import type { Insn } from "../../isa/insn.ts";
 import { LOOKUP, LOOP } from "../../isa/opcodes.ts";
 import type { MapShape } from "../abi.ts";
-import { Adds } from "./add_only_lookups.ts";
-import { Constants, type Facts } from "./constant_propagation.ts";
-import { flow } from "./dataflow.ts";
+import { AddOnlyLookups } from "./add_only_lookups.ts";
+import { ConstantPropagation, type RegisterFacts } from "./constant_propagation.ts";
+import { dataflow } from "./dataflow.ts";
 import type { Graph } from "./graph.ts";
 
-const NOTHING: Facts = {};
+const NOTHING: RegisterFacts = {};
 /** Maps whose values can be added to without a look at them. */
 const ADDED_TYPES: ReadonlySet<string> = new Set(["array", "hash", "percpu_array", "percpu_hash"]);
 
-export class Calls {
-  private readonly known = new Map<number, Facts>();
+export class CallAnalysis {
+  private readonly known = new Map<number, RegisterFacts>();
   /** Some lookup is only added to. */
   adds = false;
 
-  of(at: number): Facts {
+  of(at: number): RegisterFacts {
     return this.known.get(at) ?? NOTHING;
   }
 
   /** Takes in what is found in one subprogram. */
   study(prog: readonly Insn[], graph: Graph, maps: readonly MapShape[]): void {
-    const constants = new Constants();
-    if (!flow(prog, graph, constants)) return;
+    const constants = new ConstantPropagation();
+    if (!dataflow(prog, graph, constants)) return;
     for (const [at, facts] of constants.facts) this.known.set(at, facts);
-    const adds = new Adds();
-    if (!flow(prog, graph, adds)) return;
+    const adds = new AddOnlyLookups();
+    if (!dataflow(prog, graph, adds)) return;
     for (const [at, end] of adds.lookups()) {
       const facts = this.of(at);
       const shape = facts.map === undefined ? undefined : maps[facts.map];
@@ -39,13 +39,13 @@ export class Calls {
   }
 }
 
-export function callsOf(
+export function analyseCalls(
   prog: readonly Insn[],
   graphs: readonly Graph[],
   helpers: ReadonlySet<number>,
   maps: readonly MapShape[],
-): Calls {
-  const calls = new Calls();
+): CallAnalysis {
+  const calls = new CallAnalysis();
   if (!helpers.has(LOOKUP) && !helpers.has(LOOP)) return calls;
   for (const graph of graphs) calls.study(prog, graph, maps);
   return calls;

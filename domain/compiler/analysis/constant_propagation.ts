@@ -7,7 +7,7 @@ import { FRAME_BYTES } from "../abi.ts";
 import { forget, isCopy, type Lattice, UNKNOWN } from "./dataflow.ts";
 
 /** Each is known for certain, or left out. */
-export interface Facts {
+export interface RegisterFacts {
   /** The map that r1 holds, by its place in the unit. */
   readonly map?: number;
   /** Distance of r2 from the frame pointer. */
@@ -29,10 +29,10 @@ const made = (kind: number, which: number): number => (which << KIND_BITS) | kin
 const kindOf = (value: number): number => value & KIND_MASK;
 const whichOf = (value: number): number => value >> KIND_BITS;
 
-export class Constants implements Lattice {
+export class ConstantPropagation implements Lattice {
   readonly frame = made(FRAME, 0);
   /** By instruction of a lookup or loop. */
-  readonly facts = new Map<number, Facts>();
+  readonly facts = new Map<number, RegisterFacts>();
 
   meet(): number {
     return UNKNOWN;

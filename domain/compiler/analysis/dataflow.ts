@@ -42,7 +42,7 @@ export function forget(state: Int32Array, insn: Insn): void {
 export const isCopy = (insn: Insn): boolean =>
   insn.code === (bpf.ALU64 | MOV | X) && insn.off === 0;
 
-class Flow {
+class Dataflow {
   private readonly prog: readonly Insn[];
   private readonly graph: Graph;
   private readonly lattice: Lattice;
@@ -120,6 +120,6 @@ class Flow {
 }
 
 /** False: it was given up, and what the lattice has seen means nothing. */
-export function flow(prog: readonly Insn[], graph: Graph, lattice: Lattice): boolean {
-  return new Flow(prog, graph, lattice).run();
+export function dataflow(prog: readonly Insn[], graph: Graph, lattice: Lattice): boolean {
+  return new Dataflow(prog, graph, lattice).run();
 }

@@ -5,7 +5,7 @@
 
 import type { Graph } from "./graph.ts";
 
-class Tree {
+class DominatorTree {
   readonly parent: Int32Array;
   private readonly depth: Int32Array;
   private readonly jump: Int32Array;
@@ -58,7 +58,7 @@ class Tree {
 
 /** By rank, the rank of the immediate dominator; null when the graph is irreducible. */
 export function dominators({ order, rank, next, taken }: Graph): Int32Array | null {
-  const tree = new Tree(order.length);
+  const tree = new DominatorTree(order.length);
   const edge = (from: number, block: number): boolean => {
     if (block < 0) return true;
     const to = rank[block] as number;

@@ -3,7 +3,7 @@
 import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
 
-export interface Survey {
+export interface Scan {
   /** First instruction of every subprogram, ascending. */
   readonly starts: readonly number[];
   /** Those whose handles are taken. */
@@ -14,7 +14,7 @@ export interface Survey {
   readonly skbLoads: boolean;
 }
 
-export function survey(prog: readonly Insn[]): Survey {
+export function scan(prog: readonly Insn[]): Scan {
   const starts = new Set([0]);
   const taken = new Set<number>();
   const helpers = new Set<number>();

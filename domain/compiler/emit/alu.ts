@@ -4,15 +4,15 @@ import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
 import { ADD, BYTES, DIV, MOD, MOV, NEG } from "../../isa/opcodes.ts";
 import * as wasm from "../wasm/wasm.ts";
-import type { Code } from "../wasm/wasm_writer.ts";
+import type { WasmWriter } from "../wasm/wasm_writer.ts";
 import { assign, half, register } from "./emit_context.ts";
 
 interface Width {
   /** Of the plain operations, by op >> 4; 0: not one. */
   readonly plain: Uint8Array;
   readonly type: number;
-  readonly get: (code: Code, reg: number) => void;
-  readonly constant: (code: Code, value: number) => void;
+  readonly get: (code: WasmWriter, reg: number) => void;
+  readonly constant: (code: WasmWriter, value: number) => void;
   readonly eqz: number;
   readonly le_u: number;
   readonly extend8: number;
@@ -64,13 +64,13 @@ const NARROW: Width = {
   rem: [wasm.I32_REM_U, wasm.I32_REM_S],
 };
 
-function operand(code: Code, w: Width, insn: Insn): void {
+function operand(code: WasmWriter, w: Width, insn: Insn): void {
   if (bpf.isX(insn)) w.get(code, insn.src);
   else w.constant(code, insn.imm);
 }
 
 /** By 0: x / 0 = 0, x % 0 = x; the least number by -1: itself, and 0. WebAssembly would trap. */
-function divide(code: Code, w: Width, insn: Insn): void {
+function divide(code: WasmWriter, w: Width, insn: Insn): void {
   const signed = insn.off === 1 ? 1 : 0;
   const rem = bpf.opOf(insn) === MOD;
   if (signed === 1 && !rem) {
@@ -95,13 +95,13 @@ function divide(code: Code, w: Width, insn: Insn): void {
   code.op(wasm.END);
 }
 
-function product(code: Code, w: Width, insn: Insn): void {
+function product(code: WasmWriter, w: Width, insn: Insn): void {
   w.get(code, insn.dst);
   operand(code, w, insn);
   code.op(w.mul);
 }
 
-function quotient(code: Code, w: Width, insn: Insn): void {
+function quotient(code: WasmWriter, w: Width, insn: Insn): void {
   if (bpf.isX(insn) || insn.imm === 0 || insn.imm === -1) divide(code, w, insn);
   else {
     w.get(code, insn.dst);
@@ -111,7 +111,7 @@ function quotient(code: Code, w: Width, insn: Insn): void {
 }
 
 /** MOV, and MOVSX by its off. */
-function move(code: Code, w: Width, insn: Insn): void {
+function move(code: WasmWriter, w: Width, insn: Insn): void {
   operand(code, w, insn);
   if (!bpf.isX(insn) || insn.off === 0) return;
   if (insn.off === 8) code.op(w.extend8);
@@ -120,7 +120,7 @@ function move(code: Code, w: Width, insn: Insn): void {
 }
 
 /** Leaves the result of an operation that depends on nothing but op, dst and operand. */
-function result(code: Code, w: Width, insn: Insn, op: number): void {
+function result(code: WasmWriter, w: Width, insn: Insn, op: number): void {
   if (op === NEG) {
     w.constant(code, 0);
     w.get(code, insn.dst);
@@ -133,7 +133,7 @@ function result(code: Code, w: Width, insn: Insn, op: number): void {
 }
 
 /** Writes an instruction of a known code in class ALU or ALU64. */
-export function alu(code: Code, insn: Insn): void {
+export function alu(code: WasmWriter, insn: Insn): void {
   const w = bpf.classOf(insn) === bpf.ALU64 ? WIDE : NARROW;
   const op = bpf.opOf(insn);
   if (op === BYTES) reorder(code, insn);
@@ -147,7 +147,7 @@ export function alu(code: Code, insn: Insn): void {
 }
 
 /** Exchanges neighbours of `bits` bits; `low` has ones in each second of them. */
-function exchange(code: Code, reg: number, bits: number, low: number): void {
+function exchange(code: WasmWriter, reg: number, bits: number, low: number): void {
   register(code, reg);
   code.wide(low, low);
   code.op(wasm.I64_AND);
@@ -161,7 +161,7 @@ function exchange(code: Code, reg: number, bits: number, low: number): void {
   code.op(wasm.I64_OR);
 }
 
-function swap(code: Code, reg: number, bits: number): void {
+function swap(code: WasmWriter, reg: number, bits: number): void {
   exchange(code, reg, 8, 0x00ff00ff);
   if (bits > 16) {
     assign(code, reg);
@@ -174,7 +174,7 @@ function swap(code: Code, reg: number, bits: number): void {
 }
 
 /** Leaves le, be or bswap of the low 16, 32 or 64 bits; the rest is cleared. */
-function reorder(code: Code, insn: Insn): void {
+function reorder(code: WasmWriter, insn: Insn): void {
   const { dst, imm } = insn;
   if (imm !== 16 && imm !== 32 && imm !== 64) code.op(wasm.UNREACHABLE);
   if (bpf.classOf(insn) === bpf.ALU64 || bpf.isX(insn)) swap(code, dst, imm);

@@ -3,7 +3,7 @@
 import { bytesOf, type Insn } from "../../isa/insn.ts";
 import * as isa from "../../isa/opcodes.ts";
 import * as wasm from "../wasm/wasm.ts";
-import { ADDRESS, assign, type Body, R0, register, VALUE } from "./emit_context.ts";
+import { ADDRESS, assign, type EmitContext, R0, register, VALUE } from "./emit_context.ts";
 import { address, loadOf, READ, storeOf, WRITE } from "./memory.ts";
 
 const OPERATION: Readonly<Record<number, number>> = {
@@ -14,7 +14,7 @@ const OPERATION: Readonly<Record<number, number>> = {
 };
 
 /** Puts the new value, left on the stack by `result`, where the old one (VALUE) was. */
-function replace(body: Body, insn: Insn, at: number, result: () => void): void {
+function replace(body: EmitContext, insn: Insn, at: number, result: () => void): void {
   const { code } = body;
   const access = { reg: insn.dst, off: insn.off, size: bytesOf(insn), how: READ | WRITE };
   const offset = address(body, access, at);
@@ -26,7 +26,7 @@ function replace(body: Body, insn: Insn, at: number, result: () => void): void {
   code.memory(storeOf(insn), offset);
 }
 
-function compareExchange(body: Body, insn: Insn, at: number): void {
+function compareExchange(body: EmitContext, insn: Insn, at: number): void {
   const { code } = body;
   replace(body, insn, at, () => {
     register(code, insn.src);
@@ -45,7 +45,7 @@ function compareExchange(body: Body, insn: Insn, at: number): void {
 }
 
 /** An operation of OPERATION, or for any other the exchange. */
-function modify(body: Body, insn: Insn, at: number): void {
+function modify(body: EmitContext, insn: Insn, at: number): void {
   const { code } = body;
   const operation = OPERATION[insn.imm & ~isa.FETCH];
   replace(body, insn, at, () => {
@@ -58,14 +58,14 @@ function modify(body: Body, insn: Insn, at: number): void {
   assign(code, insn.src);
 }
 
-function acquire(body: Body, insn: Insn, at: number): void {
+function acquire(body: EmitContext, insn: Insn, at: number): void {
   const access = { reg: insn.src, off: insn.off, size: bytesOf(insn), how: READ };
   const offset = address(body, access, at);
   body.code.memory(loadOf(insn), offset);
   assign(body.code, insn.dst);
 }
 
-function release(body: Body, insn: Insn, at: number): void {
+function release(body: EmitContext, insn: Insn, at: number): void {
   const access = { reg: insn.dst, off: insn.off, size: bytesOf(insn), how: WRITE };
   const offset = address(body, access, at);
   register(body.code, insn.src);
@@ -73,7 +73,7 @@ function release(body: Body, insn: Insn, at: number): void {
 }
 
 /** Writes it; a load and a store of any size, the others of 4 or 8 bytes. */
-export function atomic(body: Body, insn: Insn, at: number): void {
+export function atomic(body: EmitContext, insn: Insn, at: number): void {
   const { imm } = insn;
   const known = imm === isa.XCHG || OPERATION[imm & ~isa.FETCH] !== undefined;
   if (imm === isa.LOAD_ACQUIRE) acquire(body, insn, at);

@@ -4,7 +4,7 @@ import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
 import { JSET } from "../../isa/opcodes.ts";
 import * as wasm from "../wasm/wasm.ts";
-import type { Code } from "../wasm/wasm_writer.ts";
+import type { WasmWriter } from "../wasm/wasm_writer.ts";
 import { half, register, TURNS } from "./emit_context.ts";
 
 /** The comparison of 64 bits by op >> 4; that of 32 bits is `NARROW` less. */
@@ -15,7 +15,7 @@ COMPARE.set([wasm.I64_LT_U, wasm.I64_LE_U, wasm.I64_LT_S, wasm.I64_LE_S], 0xa);
 const NARROW = wasm.I64_EQ - wasm.I32_EQ;
 
 /** may_goto: BPF_MAX_LOOPS times in all it is not taken. */
-function mayGoto(code: Code): void {
+function mayGoto(code: WasmWriter): void {
   code.get(TURNS);
   code.i32(1);
   code.op(wasm.I32_SUB);
@@ -24,7 +24,7 @@ function mayGoto(code: Code): void {
   code.op(wasm.I32_LT_S);
 }
 
-function wide(code: Code, insn: Insn, op: number): void {
+function wide(code: WasmWriter, insn: Insn, op: number): void {
   register(code, insn.dst);
   if (bpf.isX(insn)) register(code, insn.src);
   else code.i64(insn.imm);
@@ -35,7 +35,7 @@ function wide(code: Code, insn: Insn, op: number): void {
   } else code.op(COMPARE[op >> 4] as number);
 }
 
-function narrow(code: Code, insn: Insn, op: number): void {
+function narrow(code: WasmWriter, insn: Insn, op: number): void {
   half(code, insn.dst);
   if (bpf.isX(insn)) half(code, insn.src);
   else code.i32(insn.imm);
@@ -45,7 +45,7 @@ function narrow(code: Code, insn: Insn, op: number): void {
 
 export const isMayGoto = (insn: Insn): boolean => insn.code === (bpf.JMP | bpf.JCOND);
 
-export function condition(code: Code, insn: Insn): void {
+export function condition(code: WasmWriter, insn: Insn): void {
   const op = bpf.opOf(insn);
   if (isMayGoto(insn)) mayGoto(code);
   else if (bpf.classOf(insn) === bpf.JMP) wide(code, insn, op);

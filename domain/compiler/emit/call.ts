@@ -4,7 +4,7 @@ import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
 import { LOOKUP, LOOP } from "../../isa/opcodes.ts";
 import * as wasm from "../wasm/wasm.ts";
-import { BOTTOM, type Body, half, OTHER, R0, REACH, register, SB } from "./emit_context.ts";
+import { BOTTOM, type EmitContext, half, OTHER, R0, REACH, register, SB } from "./emit_context.ts";
 import { handFuel, takeFuel } from "./fuel.ts";
 import { helper } from "./helper_call.ts";
 import { lookup } from "./lookup.ts";
@@ -17,7 +17,7 @@ const MAX_LOOPS = 1 << 23;
 export const SUBPROGRAM = 0;
 export const SHARED_TABLE = 0;
 
-function pseudoCall(body: Body, insn: Insn, at: number): void {
+function pseudoCall(body: EmitContext, insn: Insn, at: number): void {
   const { code, links } = body;
   handFuel(body);
   for (let reg = 1; reg <= 5; reg++) register(code, reg);
@@ -28,7 +28,7 @@ function pseudoCall(body: Body, insn: Insn, at: number): void {
 }
 
 /** bpf_tail_call(): on a hit the other program's r0 is this one's, its frame lies over this one. */
-function tailCall(body: Body): void {
+function tailCall(body: EmitContext): void {
   const { code, links } = body;
   half(code, 2);
   half(code, 3);
@@ -50,7 +50,7 @@ function tailCall(body: Body): void {
 }
 
 /** Calls the function whose handle is in r2 with OTHER, the count of rounds, and r3. Leaves its answer. */
-function round(body: Body, callback: number | undefined): void {
+function round(body: EmitContext, callback: number | undefined): void {
   const { code, links } = body;
   if (callback === undefined) half(code, 2);
   code.get(OTHER);
@@ -62,7 +62,7 @@ function round(body: Body, callback: number | undefined): void {
 }
 
 /** Rounds until the callback answers other than 0 or r1 are done; leaves how many. */
-function rounds(body: Body, callback: number | undefined): void {
+function rounds(body: EmitContext, callback: number | undefined): void {
   const { code } = body;
   code.i64(0);
   code.set(OTHER);
@@ -85,7 +85,7 @@ function rounds(body: Body, callback: number | undefined): void {
 }
 
 /** bpf_loop(), counting in 64 bits as where the kernel inlines it. */
-function loop(body: Body, callback: number | undefined): void {
+function loop(body: EmitContext, callback: number | undefined): void {
   const { code } = body;
   handFuel(body);
   register(code, 4);
@@ -106,7 +106,7 @@ function loop(body: Body, callback: number | undefined): void {
   takeFuel(body);
 }
 
-export function call(body: Body, insn: Insn, at: number): void {
+export function call(body: EmitContext, insn: Insn, at: number): void {
   const { imm } = insn;
   if (bpf.isPseudoCall(insn)) pseudoCall(body, insn, at);
   else if (!bpf.isHelperCall(insn)) body.code.op(wasm.UNREACHABLE);

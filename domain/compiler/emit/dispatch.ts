@@ -6,14 +6,14 @@ import type { Graph } from "../analysis/graph.ts";
 import { MAX_BR_TABLE, TooLarge } from "../wasm/v8_limits.ts";
 import * as wasm from "../wasm/wasm.ts";
 import { condition } from "./branch.ts";
-import { type Body, CASE } from "./emit_context.ts";
+import { CASE, type EmitContext } from "./emit_context.ts";
 import { payJump } from "./fuel.ts";
 import { leave, straight } from "./insn.ts";
 
 const ROOM = 128;
 
 class Dispatch {
-  private readonly body: Body;
+  private readonly body: EmitContext;
   private readonly graph: Graph;
   /** Blocks that are jumped to, in program order. */
   private readonly boxes: readonly number[];
@@ -25,7 +25,7 @@ class Dispatch {
   /** Boxes that are behind. */
   private passed = 0;
 
-  constructor(body: Body, graph: Graph) {
+  constructor(body: EmitContext, graph: Graph) {
     this.body = body;
     this.graph = graph;
     const { aimed, back } = targets(graph);
@@ -127,6 +127,6 @@ function inverse(list: readonly number[], size: number): Int32Array {
   return out;
 }
 
-export function dispatched(body: Body, graph: Graph): void {
+export function dispatched(body: EmitContext, graph: Graph): void {
   new Dispatch(body, graph).write();
 }

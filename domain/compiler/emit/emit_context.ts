@@ -1,12 +1,12 @@
 // What the writers of instructions share while a subprogram's function is written.
 
 import type { Insn } from "../../isa/insn.ts";
-import type { Unit } from "../abi.ts";
-import type { Calls } from "../analysis/call_analysis.ts";
-import type { Links } from "../imports.ts";
-import type { Places } from "../source_map.ts";
+import type { CompilationUnit } from "../abi.ts";
+import type { CallAnalysis } from "../analysis/call_analysis.ts";
+import type { Imports } from "../imports.ts";
+import type { SourceMap } from "../source_map.ts";
 import * as wasm from "../wasm/wasm.ts";
-import type { Code } from "../wasm/wasm_writer.ts";
+import type { WasmWriter } from "../wasm/wasm_writer.ts";
 
 /** Locals. r1 to r5 and the frame pointer are the parameters. */
 export const R0 = 6;
@@ -33,29 +33,29 @@ export const LOCALS = [
   [3, wasm.I64],
 ] as const;
 
-export interface Body {
-  readonly code: Code;
+export interface EmitContext {
+  readonly code: WasmWriter;
   readonly prog: readonly Insn[];
-  readonly unit: Unit;
-  readonly links: Links;
-  readonly calls: Calls;
-  readonly places: Places;
+  readonly unit: CompilationUnit;
+  readonly links: Imports;
+  readonly calls: CallAnalysis;
+  readonly places: SourceMap;
   /** Instructions whose memory access needs no look at the shadow; undefined: all. */
   readonly flat: Uint8Array | undefined;
   /** Fuel is in a local while the function runs: it jumps back. */
   readonly metered: boolean;
 }
 
-export function register(code: Code, reg: number): void {
+export function register(code: WasmWriter, reg: number): void {
   code.get(REGISTER[reg] as number);
 }
 
 /** The low half of a register. */
-export function half(code: Code, reg: number): void {
+export function half(code: WasmWriter, reg: number): void {
   code.get(REGISTER[reg] as number);
   code.op(wasm.I32_WRAP_I64);
 }
 
-export function assign(code: Code, reg: number): void {
+export function assign(code: WasmWriter, reg: number): void {
   code.set(REGISTER[reg] as number);
 }

@@ -5,8 +5,8 @@
 import type { Graph } from "../analysis/graph.ts";
 import { globals } from "../imports.ts";
 import * as wasm from "../wasm/wasm.ts";
-import type { Code } from "../wasm/wasm_writer.ts";
-import { type Body, FUEL, VALUE } from "./emit_context.ts";
+import type { WasmWriter } from "../wasm/wasm_writer.ts";
+import { type EmitContext, FUEL, VALUE } from "./emit_context.ts";
 
 /** A jump goes back, in program order. */
 export function jumpsBack({ first, last, next, taken, order }: Graph): boolean {
@@ -20,7 +20,7 @@ export function jumpsBack({ first, last, next, taken, order }: Graph): boolean {
 }
 
 /** Traps when what is left, on the stack, is too little; -1 tells the host why. */
-function check(code: Code): void {
+function check(code: WasmWriter): void {
   code.i64(0);
   code.op(wasm.I64_LT_S);
   code.open(wasm.IF);
@@ -31,7 +31,7 @@ function check(code: Code): void {
 }
 
 /** Pays for `count` instructions where a function begins. */
-export function payEntry({ code, metered }: Body, count: number): void {
+export function payEntry({ code, metered }: EmitContext, count: number): void {
   code.with(wasm.GLOBAL_GET, globals.fuel);
   code.i64(count);
   code.op(wasm.I64_SUB);
@@ -44,7 +44,12 @@ export function payEntry({ code, metered }: Body, count: number): void {
 }
 
 /** Pays for a jump from the end of a block, if it goes back. */
-export function payJump({ code, places }: Body, graph: Graph, block: number, target: number): void {
+export function payJump(
+  { code, places }: EmitContext,
+  graph: Graph,
+  block: number,
+  target: number,
+): void {
   const at = graph.last[block] as number;
   const distance = at + 1 - (graph.first[target] as number);
   if (distance <= 0) return;
@@ -57,14 +62,14 @@ export function payJump({ code, places }: Body, graph: Graph, block: number, tar
 }
 
 /** Before others take from it. */
-export function handFuel({ code, metered }: Body): void {
+export function handFuel({ code, metered }: EmitContext): void {
   if (!metered) return;
   code.get(FUEL);
   code.with(wasm.GLOBAL_SET, globals.fuel);
 }
 
 /** After others have taken from it. */
-export function takeFuel({ code, metered }: Body): void {
+export function takeFuel({ code, metered }: EmitContext): void {
   if (!metered) return;
   code.with(wasm.GLOBAL_GET, globals.fuel);
   code.set(FUEL);

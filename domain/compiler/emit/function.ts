@@ -9,7 +9,7 @@ import { MAX_FUNCTION_BYTES, TooLarge } from "../wasm/v8_limits.ts";
 import * as wasm from "../wasm/wasm.ts";
 import { isMayGoto } from "./branch.ts";
 import { dispatched } from "./dispatch.ts";
-import { BOTTOM, type Body, LOCALS, REGISTER, SB, TURNS } from "./emit_context.ts";
+import { BOTTOM, type EmitContext, LOCALS, REGISTER, SB, TURNS } from "./emit_context.ts";
 import { payEntry } from "./fuel.ts";
 import { structured } from "./structured.ts";
 
@@ -23,7 +23,7 @@ function mayGoes(prog: readonly Insn[], { last }: Graph): boolean {
 }
 
 /** Frame pointers, and what all instructions of the subprogram cost once. */
-function enter(body: Body, graph: Graph): void {
+function enter(body: EmitContext, graph: Graph): void {
   const { code } = body;
   const start = graph.first[0] as number;
   body.places.mark(code.at, start);
@@ -44,7 +44,7 @@ function enter(body: Body, graph: Graph): void {
 }
 
 /** Writes it into the code section. TooLarge: V8 would not take it. */
-export function writeFunction(body: Body, graph: Graph, dispatch: boolean): void {
+export function writeFunction(body: EmitContext, graph: Graph, dispatch: boolean): void {
   const { code } = body;
   code.room(ROOM);
   const begun = code.begin();

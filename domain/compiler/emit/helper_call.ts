@@ -4,11 +4,11 @@ import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
 import { HELPERS, type Signature } from "../abi.ts";
 import * as wasm from "../wasm/wasm.ts";
-import { type Body, half, R0, register, SB, VALUE } from "./emit_context.ts";
+import { type EmitContext, half, R0, register, SB, VALUE } from "./emit_context.ts";
 import { handFuel, takeFuel } from "./fuel.ts";
 
 /** Leaves what an import answers, as r0 will hold it. */
-export function invoke(body: Body, name: string, signature: Signature | undefined): void {
+export function invoke(body: EmitContext, name: string, signature: Signature | undefined): void {
   const { code, links } = body;
   const { args, ret } = signature as Signature;
   for (let i = 0; i < args.length; i++) {
@@ -23,7 +23,7 @@ export function invoke(body: Body, name: string, signature: Signature | undefine
 }
 
 /** One that cannot run traps. */
-export function helper(body: Body, { imm }: Insn): void {
+export function helper(body: EmitContext, { imm }: Insn): void {
   const signature = HELPERS[imm];
   if (signature === undefined) body.code.op(wasm.UNREACHABLE);
   else {
@@ -36,7 +36,7 @@ export function helper(body: Body, { imm }: Insn): void {
 }
 
 /** LD_ABS and LD_IND: with what is not there the function ends with 0. */
-export function skbLoad(body: Body, insn: Insn, size: number): void {
+export function skbLoad(body: EmitContext, insn: Insn, size: number): void {
   const { code, links } = body;
   code.i32(insn.imm);
   if (bpf.modeOf(insn) === bpf.IND) {

@@ -8,7 +8,7 @@ import * as wasm from "../wasm/wasm.ts";
 import { alu } from "./alu.ts";
 import { atomic } from "./atomic.ts";
 import { call } from "./call.ts";
-import { assign, type Body, R0 } from "./emit_context.ts";
+import { assign, type EmitContext, R0 } from "./emit_context.ts";
 import { handFuel } from "./fuel.ts";
 import { skbLoad } from "./helper_call.ts";
 import { load, store } from "./memory.ts";
@@ -17,7 +17,7 @@ import { load, store } from "./memory.ts";
 const ROOM = 1024;
 
 /** Address of a map's handle, or of a byte of its only value. */
-function mapConstant({ code, unit }: Body, { src, imm }: Insn, offset: number): void {
+function mapConstant({ code, unit }: EmitContext, { src, imm }: Insn, offset: number): void {
   if (imm < 0 || imm >= unit.maps.length) {
     throw new RangeError(`ld_imm64 of map ${imm} of ${unit.maps.length}`);
   }
@@ -29,7 +29,7 @@ function mapConstant({ code, unit }: Body, { src, imm }: Insn, offset: number): 
   code.op(wasm.I64_ADD);
 }
 
-function wideConstant(body: Body, insn: Insn, at: number): void {
+function wideConstant(body: EmitContext, insn: Insn, at: number): void {
   const { code, prog, links } = body;
   const { src, imm } = insn;
   const high = prog[at + 1]?.imm ?? 0;
@@ -40,7 +40,7 @@ function wideConstant(body: Body, insn: Insn, at: number): void {
   assign(code, insn.dst);
 }
 
-function known(body: Body, insn: Insn, at: number): void {
+function known(body: EmitContext, insn: Insn, at: number): void {
   const kind = bpf.classOf(insn);
   if (kind === bpf.ALU || kind === bpf.ALU64) alu(body.code, insn);
   else if (kind === bpf.LDX) load(body, insn, at);
@@ -55,7 +55,7 @@ function known(body: Body, insn: Insn, at: number): void {
 const mayTrap = (insn: Insn): boolean => (insn.code & bpf.ALU) === 0 || bpf.isJump(insn);
 
 /** Writes what a block does before it is left. What the verifier would have refused traps. */
-export function straight(body: Body, graph: Graph, block: number): void {
+export function straight(body: EmitContext, graph: Graph, block: number): void {
   const { code, prog, places } = body;
   const last = graph.last[block] as number;
   for (let at = graph.first[block] as number; at <= last; at++) {
@@ -70,7 +70,7 @@ export function straight(body: Body, graph: Graph, block: number): void {
 }
 
 /** The end of a block that nothing follows. */
-export function leave(body: Body, graph: Graph, block: number): void {
+export function leave(body: EmitContext, graph: Graph, block: number): void {
   const { code, prog } = body;
   const exits = bpf.isExit(prog[graph.last[block] as number] as Insn);
   if (!exits) code.op(wasm.UNREACHABLE);

@@ -2,15 +2,15 @@
 
 import { LOOKUP } from "../../isa/opcodes.ts";
 import { HELPERS, type MapShape, strideOf } from "../abi.ts";
-import type { Facts } from "../analysis/constant_propagation.ts";
+import type { RegisterFacts } from "../analysis/constant_propagation.ts";
 import { globals } from "../imports.ts";
 import * as wasm from "../wasm/wasm.ts";
-import { ADDRESS, type Body, R0, REACH } from "./emit_context.ts";
+import { ADDRESS, type EmitContext, R0, REACH } from "./emit_context.ts";
 import { invoke } from "./helper_call.ts";
 import { address, READ } from "./memory.ts";
 
 /** Leaves the value's address, its byte of `seen` marked; or 0. The index is in REACH. */
-function element({ code }: Body, map: number, shape: MapShape): void {
+function element({ code }: EmitContext, map: number, shape: MapShape): void {
   code.get(REACH);
   code.i32(shape.max_entries);
   code.op(wasm.I32_LT_U);
@@ -35,7 +35,7 @@ function element({ code }: Body, map: number, shape: MapShape): void {
   code.op(wasm.END);
 }
 
-function inlined(body: Body, at: number, map: number, shape: MapShape, key?: number): void {
+function inlined(body: EmitContext, at: number, map: number, shape: MapShape, key?: number): void {
   const { code } = body;
   const place = key === undefined ? { reg: 2, off: 0 } : { reg: 10, off: key };
   code.with(wasm.GLOBAL_GET, globals.base(map));
@@ -48,7 +48,7 @@ function inlined(body: Body, at: number, map: number, shape: MapShape, key?: num
   code.op(wasm.END);
 }
 
-export function lookup(body: Body, at: number, { map, key, added }: Facts): void {
+export function lookup(body: EmitContext, at: number, { map, key, added }: RegisterFacts): void {
   const shape = map === undefined ? undefined : body.unit.maps[map];
   if (added) invoke(body, "add_lookup", HELPERS[LOOKUP]);
   else if (map === undefined || shape?.map_type !== "array") {

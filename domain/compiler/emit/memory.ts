@@ -5,12 +5,12 @@ import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
 import { ARENA_END, FRAME_BYTES, LOW, SHADOW_READ, SHADOW_WRITE } from "../abi.ts";
 import * as wasm from "../wasm/wasm.ts";
-import type { Code } from "../wasm/wasm_writer.ts";
+import type { WasmWriter } from "../wasm/wasm_writer.ts";
 import {
   ADDRESS,
   assign,
   BOTTOM,
-  type Body,
+  type EmitContext,
   GRANULE,
   REACH,
   register,
@@ -20,7 +20,7 @@ import {
 export const READ = 1;
 export const WRITE = 2;
 
-export interface Access {
+export interface MemoryAccess {
   readonly reg: number;
   readonly off: number;
   readonly size: number;
@@ -35,7 +35,7 @@ const STORES = [wasm.I64_STORE32, wasm.I64_STORE16, wasm.I64_STORE8, wasm.I64_ST
 export const loadOf = (insn: Insn): number => LOADS[bpf.sizeOf(insn)] as number;
 export const storeOf = (insn: Insn): number => STORES[bpf.sizeOf(insn)] as number;
 
-function shadowAt(code: Code, shadow: number, next: number): void {
+function shadowAt(code: WasmWriter, shadow: number, next: number): void {
   code.get(ADDRESS);
   code.i32(3);
   code.op(wasm.I32_SHR_U);
@@ -43,7 +43,7 @@ function shadowAt(code: Code, shadow: number, next: number): void {
 }
 
 /** What is left of an access behind its granule, all of which is good, lies within the next one's part. */
-function beyond(code: Code, shadow: number): void {
+function beyond(code: WasmWriter, shadow: number): void {
   code.open(wasm.IF);
   code.get(GRANULE);
   code.i32(8);
@@ -59,7 +59,7 @@ function beyond(code: Code, shadow: number): void {
 }
 
 /** The access reaches REACH bytes from the start of its granule; the shadow says how many are good. */
-function shadowed(code: Code, shadow: number, size: number): void {
+function shadowed(code: WasmWriter, shadow: number, size: number): void {
   code.get(ADDRESS);
   code.i32(7);
   code.op(wasm.I32_AND);
@@ -77,7 +77,7 @@ function shadowed(code: Code, shadow: number, size: number): void {
  * Leaves the checked address on the stack, as i32, and returns the constant offset that still has to be
  * added to it.
  */
-export function address({ code, flat }: Body, access: Access, at: number): number {
+export function address({ code, flat }: EmitContext, access: MemoryAccess, at: number): number {
   const { reg, off, size, how } = access;
   if (reg === 10 && off >= -FRAME_BYTES && off + size <= 0) {
     code.get(BOTTOM);
@@ -100,7 +100,7 @@ export function address({ code, flat }: Body, access: Access, at: number): numbe
   return LOW;
 }
 
-export function load(body: Body, insn: Insn, at: number): void {
+export function load(body: EmitContext, insn: Insn, at: number): void {
   const access = { reg: insn.src, off: insn.off, size: bpf.bytesOf(insn), how: READ };
   const offset = address(body, access, at);
   const loads = bpf.modeOf(insn) === bpf.MEMSX ? SIGNED_LOADS : LOADS;
@@ -108,7 +108,7 @@ export function load(body: Body, insn: Insn, at: number): void {
   assign(body.code, insn.dst);
 }
 
-export function store(body: Body, insn: Insn, at: number): void {
+export function store(body: EmitContext, insn: Insn, at: number): void {
   const access = { reg: insn.dst, off: insn.off, size: bpf.bytesOf(insn), how: WRITE };
   const offset = address(body, access, at);
   if (bpf.classOf(insn) === bpf.ST) body.code.i64(insn.imm);

@@ -6,7 +6,7 @@
 import type { Graph } from "../analysis/graph.ts";
 import * as wasm from "../wasm/wasm.ts";
 import { condition } from "./branch.ts";
-import type { Body } from "./emit_context.ts";
+import type { EmitContext } from "./emit_context.ts";
 import { payJump } from "./fuel.ts";
 import { leave, straight } from "./insn.ts";
 
@@ -15,8 +15,8 @@ const ROOM = 128;
 /** On the stack of what is to be written, among ranks: the end of what is open. */
 const CLOSE = -1;
 
-class Structure {
-  private readonly body: Body;
+class StructuredEmitter {
+  private readonly body: EmitContext;
   private readonly graph: Graph;
   /** By rank: reached by a conditional jump or more than once, going forward. */
   private readonly boxed: Uint8Array;
@@ -30,7 +30,7 @@ class Structure {
   private readonly pending: number[] = [0];
   private depth = 0;
 
-  constructor(body: Body, graph: Graph, idom: Int32Array) {
+  constructor(body: EmitContext, graph: Graph, idom: Int32Array) {
     const count = graph.order.length;
     this.body = body;
     this.graph = graph;
@@ -145,6 +145,6 @@ class Structure {
   }
 }
 
-export function structured(body: Body, graph: Graph, idom: Int32Array): void {
-  new Structure(body, graph, idom).write();
+export function structured(body: EmitContext, graph: Graph, idom: Int32Array): void {
+  new StructuredEmitter(body, graph, idom).write();
 }

@@ -5,7 +5,7 @@ import * as wasm from "./wasm.ts";
 /** Bytes of a LEB128 number that is written before its value is known. */
 const PADDED = 5;
 
-export class Code {
+export class WasmWriter {
   bytes: Uint8Array<ArrayBuffer>;
   at = 0;
 

@@ -1,9 +1,9 @@
 // What a program is given as r1, of whatever type it is.
 
 import type { Arena } from "../arena.ts";
-import { Refused } from "../fault.ts";
+import { InputRefused } from "../fault.ts";
 
-export interface Context {
+export interface RunInput {
   /** Its address. */
   readonly at: number;
   /** Bytes of the packet that the program sees. */
@@ -22,7 +22,7 @@ export function given(ctx: Uint8Array | undefined, size: number): Buffer {
   const whole = Buffer.alloc(size);
   if (ctx === undefined) return whole;
   if (ctx.subarray(size).some((byte) => byte !== 0)) {
-    throw new Refused("E2BIG", "ctx_in", `beyond its ${size} bytes the context is not zero`);
+    throw new InputRefused("E2BIG", "ctx_in", `beyond its ${size} bytes the context is not zero`);
   }
   whole.set(ctx.subarray(0, size));
   return whole;
@@ -32,14 +32,14 @@ export function given(ctx: Uint8Array | undefined, size: number): Buffer {
 export function packetOf(data: Uint8Array | undefined, most: number): Uint8Array {
   const size = data?.length ?? 0;
   if (data === undefined || size < ETH_HLEN) {
-    throw new Refused(
+    throw new InputRefused(
       "EINVAL",
       "data_in",
       `${size} bytes are no Ethernet frame: at least ${ETH_HLEN}`,
     );
   }
   if (size > most) {
-    throw new Refused("EINVAL", "data_in", `${size} bytes are too many: at most ${most}`);
+    throw new InputRefused("EINVAL", "data_in", `${size} bytes are too many: at most ${most}`);
   }
   return data;
 }

@@ -4,15 +4,15 @@
 
 import { type Arena, NONE, READ_WRITE, round8 } from "../arena.ts";
 
-interface Place {
+interface PacketPlace {
   at: number;
   room: number;
 }
 
 export class Packet {
   private readonly arena: Arena;
-  private here: Place = { at: 0, room: 0 };
-  private there: Place = { at: 0, room: 0 };
+  private here: PacketPlace = { at: 0, room: 0 };
+  private there: PacketPlace = { at: 0, room: 0 };
   size = 0;
 
   constructor(arena: Arena, bytes: Uint8Array) {
@@ -35,8 +35,8 @@ export class Packet {
       to.at = this.arena.reserve(to.room);
     }
     this.arena.bytes.set(bytes, to.at);
-    this.arena.expose(to.at, bytes.length, READ_WRITE);
-    if (left.at !== 0) this.arena.expose(left.at, left.room, NONE);
+    this.arena.setAccess(to.at, bytes.length, READ_WRITE);
+    if (left.at !== 0) this.arena.setAccess(left.at, left.room, NONE);
     [this.here, this.there, this.size] = [to, left, bytes.length];
   }
 

@@ -2,7 +2,7 @@
 
 import type { Arena } from "../arena.ts";
 import type { Job } from "../job.ts";
-import type { Context } from "./context.ts";
+import type { RunInput } from "./context.ts";
 import { Skb, type SkbTraits } from "./skb.ts";
 import { SK_BUFF } from "./skb_input.ts";
 import { Xdp } from "./xdp.ts";
@@ -46,14 +46,14 @@ const LWT: SkbTraits = {
   writable: [MARK, PRIORITY, CB],
 };
 
-type Open = (arena: Arena, job: Job) => Context;
+type OpenContext = (arena: Arena, job: Job) => RunInput;
 
 const skb =
-  (traits: SkbTraits): Open =>
+  (traits: SkbTraits): OpenContext =>
   (arena, { data, ctx }) =>
     new Skb(arena, traits, data, ctx);
 
-const TYPES: Readonly<Record<string, Open>> = {
+const TYPES: Readonly<Record<string, OpenContext>> = {
   sched_cls: skb(TC),
   sched_act: skb(TC),
   socket_filter: skb(SOCKET_FILTER),
@@ -65,7 +65,7 @@ const TYPES: Readonly<Record<string, Open>> = {
 };
 
 /** @throws Refused; TypeError for a type that cannot run. */
-export function openContext(arena: Arena, job: Job): Context {
+export function openContext(arena: Arena, job: Job): RunInput {
   const open = TYPES[job.prog_type];
   if (open === undefined) throw new TypeError(`programs of type ${job.prog_type} cannot run`);
   return open(arena, job);

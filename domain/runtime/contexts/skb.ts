@@ -1,7 +1,7 @@
 // A packet as struct sk_buff, and struct __sk_buff as programs see it.
 
 import { type Arena, READ } from "../arena.ts";
-import { type Context, ETH_HLEN, setFields } from "./context.ts";
+import { ETH_HLEN, type RunInput, setFields } from "./context.ts";
 import { fnv1a, isVlan, swap16 } from "./ether.ts";
 import { Packet } from "./packet.ts";
 import {
@@ -34,7 +34,7 @@ const SKF_LL_OFF = -0x200000;
 
 const VLAN_HLEN = 4;
 
-export class Skb implements Context {
+export class Skb implements RunInput {
   readonly at: number;
   readonly packet: Packet;
   /** Of the VLAN tag beside the packet; ETH_P_*, host order. */

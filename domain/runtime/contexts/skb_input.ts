@@ -1,7 +1,7 @@
 // What Linux takes from the caller for a __sk_buff (net/bpf/test_run.c, bpf_prog_test_run_skb()).
 
 import type { Arena } from "../arena.ts";
-import { Refused } from "../fault.ts";
+import { InputRefused } from "../fault.ts";
 import { ETH_HLEN, given, packetOf, setFields } from "./context.ts";
 
 /** struct __sk_buff, by offset. */
@@ -86,7 +86,7 @@ function pktTypeOf(frame: Buffer): number {
 }
 
 function refuse(detail: string): never {
-  throw new Refused("EINVAL", "ctx_in", detail);
+  throw new InputRefused("EINVAL", "ctx_in", detail);
 }
 
 function checkPassed(fields: Buffer): void {
@@ -114,11 +114,12 @@ export function skbInput(data: Uint8Array | undefined, ctx: Uint8Array | undefin
   const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const fields = given(ctx, SK_BUFF.SIZE);
   const ifindex = fields.readUInt32LE(SK_BUFF.ifindex);
-  if (ifindex > LOOPBACK) throw new Refused("ENODEV", "ctx_in", `there is no interface ${ifindex}`);
+  if (ifindex > LOOPBACK)
+    throw new InputRefused("ENODEV", "ctx_in", `there is no interface ${ifindex}`);
   const protocol = protocolOf(frame);
   if (frame.length - ETH_HLEN < (L3_BYTES[protocol] ?? 0)) {
     const type = protocol.toString(16).padStart(4, "0");
-    throw new Refused("EINVAL", "data_in", `too short for a header of protocol 0x${type}`);
+    throw new InputRefused("EINVAL", "data_in", `too short for a header of protocol 0x${type}`);
   }
   if (ctx !== undefined) convert(fields, l2 ? frame.length : frame.length - ETH_HLEN);
   fields.writeUInt32LE(LOOPBACK, SK_BUFF.ifindex);

@@ -3,8 +3,8 @@
 // reach.
 
 import { type Arena, READ } from "../arena.ts";
-import { Refused } from "../fault.ts";
-import { type Context, ETH_HLEN, given, packetOf, setFields } from "./context.ts";
+import { InputRefused } from "../fault.ts";
+import { ETH_HLEN, given, packetOf, type RunInput, setFields } from "./context.ts";
 import { Packet } from "./packet.ts";
 
 const MD = {
@@ -25,7 +25,7 @@ const XDP_DATA_MAX = PAGE - HEADROOM - TAILROOM + 17 * PAGE;
 const LOOPBACK = 1;
 
 function refuse(detail: string): never {
-  throw new Refused("EINVAL", "ctx_in", detail);
+  throw new InputRefused("EINVAL", "ctx_in", detail);
 }
 
 /** xdp_convert_md_to_buff(); how much of the data is before the packet, and how much in the page. */
@@ -40,12 +40,13 @@ function layout(fields: Buffer, given: boolean, size: number) {
   }
   if (read(MD.SIZE - 4) !== 0) refuse("egress_ifindex is not 0");
   if (ingress === 0 && queue !== 0) refuse("rx_queue_index without ingress_ifindex");
-  if (ingress > LOOPBACK) throw new Refused("ENODEV", "ctx_in", `there is no interface ${ingress}`);
+  if (ingress > LOOPBACK)
+    throw new InputRefused("ENODEV", "ctx_in", `there is no interface ${ingress}`);
   if (queue !== 0) refuse(`the interface has no receive queue ${queue}`);
   return { meta, linear: Math.min(end, PAGE - HEADROOM - TAILROOM + meta) };
 }
 
-export class Xdp implements Context {
+export class Xdp implements RunInput {
   readonly at: number;
   private readonly arena: Arena;
   private readonly fields: Buffer;
@@ -60,7 +61,7 @@ export class Xdp implements Context {
     this.fields = given(ctx, MD.SIZE);
     const bytes = packetOf(data, Number.POSITIVE_INFINITY);
     if (bytes.length > XDP_DATA_MAX) {
-      throw new Refused("ENOMEM", "data_in", `${bytes.length} bytes: at most ${XDP_DATA_MAX}`);
+      throw new InputRefused("ENOMEM", "data_in", `${bytes.length} bytes: at most ${XDP_DATA_MAX}`);
     }
     this.arena = arena;
     const { meta, linear } = layout(this.fields, ctx !== undefined, bytes.length);

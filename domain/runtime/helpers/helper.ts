@@ -13,4 +13,4 @@ type Helper = (...args: never[]) => unknown;
 export type Helpers = Record<number, Helper>;
 
 /** A function of a program: its handle, r1 to r5, the frame pointer. */
-export type Callback = (fn: number, ...rest: [...r: bigint[], sb: number]) => bigint;
+export type ProgramCallback = (fn: number, ...rest: [...r: bigint[], sb: number]) => bigint;

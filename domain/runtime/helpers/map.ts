@@ -4,7 +4,7 @@ import { FRAME_BYTES } from "../../compiler/abi.ts";
 import { ERRNO } from "../../errno.ts";
 import { NONE, READ, round8 } from "../arena.ts";
 import type { RunMap } from "../maps/map.ts";
-import type { Callback, Helpers, Host } from "./helper.ts";
+import type { Helpers, Host, ProgramCallback } from "./helper.ts";
 
 function keyed(host: Host, handle: number, key: number): RunMap {
   const map = host.run.map(handle);
@@ -60,21 +60,21 @@ export const mapHelpers = (host: Host): Helpers => ({
 });
 
 /** bpf_for_each_map_elem(), of a program with this callback. */
-export function forEach(host: Host, callback: () => Callback) {
+export function forEach(host: Host, callback: () => ProgramCallback) {
   return (handle: number, fn: number, ctx: number, flags: bigint, sb: number): number => {
     if (flags !== 0n) return -ERRNO.EINVAL;
     const map = host.run.map(handle);
     const { arena } = host;
     const size = map.view.key_size;
     const key = arena.reserve(size);
-    arena.expose(key, size, READ);
+    arena.setAccess(key, size, READ);
     const [r1, r2, r4] = [BigInt(map.handle), BigInt(key), BigInt(ctx >>> 0)];
     const shown = map.each((bytes, value) => {
       arena.bytes.set(bytes, key);
       return callback()(fn, r1, r2, BigInt(value), r4, 0n, sb - FRAME_BYTES) !== 0n;
     });
-    arena.expose(key, round8(size), NONE);
-    arena.retire(key, size);
+    arena.setAccess(key, round8(size), NONE);
+    arena.deferFree(key, size);
     return shown;
   };
 }

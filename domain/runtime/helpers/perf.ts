@@ -1,7 +1,7 @@
 // bpf_perf_event_output() of programs on packets (net/core/filter.c).
 
 import { ERRNO } from "../../errno.ts";
-import { Fault } from "../fault.ts";
+import { RunFailure } from "../fault.ts";
 import { PerfEventArray } from "../maps/types/perf_event_array.ts";
 import type { Helpers, Host } from "./helper.ts";
 
@@ -15,7 +15,7 @@ export const perfHelpers = (host: Host): Helpers => ({
     host.arena.readable(data >>> 0, size >>> 0);
     const map = host.run.map(handle);
     if (!(map instanceof PerfEventArray)) {
-      throw new Fault("memory", "a helper for perf events was given another map");
+      throw new RunFailure("memory", "a helper for perf events was given another map");
     }
     const given = BigInt.asUintN(64, flags);
     if ((given & ~FLAGS) !== 0n) return -ERRNO.EINVAL;

@@ -1,6 +1,6 @@
 // Helpers on ring buffers (kernel/bpf/ringbuf.c).
 
-import { Fault } from "../fault.ts";
+import { RunFailure } from "../fault.ts";
 import { Ringbuf } from "../maps/types/ringbuf.ts";
 import type { Helpers, Host } from "./helper.ts";
 
@@ -8,11 +8,11 @@ export function ringbufHelpers(host: Host): Helpers {
   const ring = (handle: number): Ringbuf => {
     const map = host.run.map(handle);
     if (map instanceof Ringbuf) return map;
-    throw new Fault("memory", "a helper for ring buffers was given another map");
+    throw new RunFailure("memory", "a helper for ring buffers was given another map");
   };
   const commit = (sample: number, flags: bigint, keep: boolean): void => {
     const done = host.run.rings.some((map) => map.commit(sample >>> 0, Number(flags & 3n), keep));
-    if (!done) throw new Fault("memory", "this is no reserved record");
+    if (!done) throw new RunFailure("memory", "this is no reserved record");
   };
   return {
     // bpf_ringbuf_output()

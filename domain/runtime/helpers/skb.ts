@@ -4,7 +4,7 @@ import { ERRNO } from "../../errno.ts";
 import { isVlan, swap16 } from "../contexts/ether.ts";
 import { Skb } from "../contexts/skb.ts";
 import { Xdp } from "../contexts/xdp.ts";
-import { Fault } from "../fault.ts";
+import { RunFailure } from "../fault.ts";
 import type { Helpers, Host } from "./helper.ts";
 import { csumReplace, csumReplaceTransport } from "./skb_csum.ts";
 
@@ -25,7 +25,7 @@ const XDP_REDIRECT = 4;
 function skbOf(host: Host): Skb {
   const { context } = host.run;
   if (context instanceof Skb) return context;
-  throw new Fault("memory", "a helper was given no struct sk_buff");
+  throw new RunFailure("memory", "a helper was given no struct sk_buff");
 }
 
 function bytesHelpers(host: Host): Helpers {

@@ -35,10 +35,14 @@ function change(sum: number, size: bigint, from: bigint, to: bigint): number | u
   return replaced(sum, Number(BigInt.asUintN(bits, from)), Number(BigInt.asUintN(bits, to)));
 }
 
-type Args = [offset: number, from: bigint, to: bigint, flags: bigint];
+type CsumArgs = [offset: number, from: bigint, to: bigint, flags: bigint];
 
 /** bpf_l3_csum_replace() */
-export function csumReplace(arena: Arena, skb: Skb, ...[offset, from, to, flags]: Args): number {
+export function csumReplace(
+  arena: Arena,
+  skb: Skb,
+  ...[offset, from, to, flags]: CsumArgs
+): number {
   if ((flags & ~HDR_FIELD_MASK) !== 0n) return -EINVAL;
   const at = sumAt(skb, offset);
   if (at === 0) return -EFAULT;
@@ -52,7 +56,7 @@ export function csumReplace(arena: Arena, skb: Skb, ...[offset, from, to, flags]
 export function csumReplaceTransport(
   arena: Arena,
   skb: Skb,
-  ...[offset, from, to, flags]: Args
+  ...[offset, from, to, flags]: CsumArgs
 ): number {
   const known = HDR_FIELD_MASK | PSEUDO_HDR | MARK_MANGLED_0 | MARK_ENFORCE | IPV6;
   if ((flags & ~known) !== 0n) return -EINVAL;

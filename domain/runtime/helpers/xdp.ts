@@ -2,7 +2,7 @@
 
 import { ERRNO } from "../../errno.ts";
 import { Xdp } from "../contexts/xdp.ts";
-import { Fault } from "../fault.ts";
+import { RunFailure } from "../fault.ts";
 import type { Helpers, Host } from "./helper.ts";
 
 const { EFAULT, EINVAL } = ERRNO;
@@ -13,7 +13,7 @@ export function xdpHelpers(host: Host): Helpers {
   const xdp = (): Xdp => {
     const { context } = host.run;
     if (context instanceof Xdp) return context;
-    throw new Fault("memory", "a helper was given no struct xdp_buff");
+    throw new RunFailure("memory", "a helper was given no struct xdp_buff");
   };
   const far = (offset: number, size: number) => offset >>> 0 > OFFSET_MAX || size > OFFSET_MAX;
   return {

@@ -3,17 +3,17 @@
 
 import { ERRNO } from "../../errno.ts";
 import { BPF_EXIST, BPF_NOEXIST } from "../../isa/uapi.ts";
-import { Missing } from "../fault.ts";
+import { MissingData } from "../fault.ts";
 import type { MapView } from "../job.ts";
 import { buffer, type IndexKey, indexKey } from "./index_key.ts";
 import { Layout } from "./layout.ts";
-import { type Effects, RunMap, type Surroundings, unlocked } from "./map.ts";
+import { type Effects, type RunContext, RunMap, unlocked } from "./map.ts";
 import {
   ADDED,
-  type Entry,
-  newEntry,
   PRESENCE,
   readOf,
+  type TrackedElement,
+  trackElement,
   VALUE,
   writeOf,
 } from "./tracked_element.ts";
@@ -26,14 +26,14 @@ export interface Fetched {
 export abstract class Htab extends RunMap {
   protected readonly layout: Layout;
   /** Those that the run has come to. */
-  protected readonly entries = new Map<IndexKey, Entry>();
+  protected readonly entries = new Map<IndexKey, TrackedElement>();
   private index: Map<IndexKey, Fetched> | undefined;
   /** Elements, those counted as new of which it is not known whether they were there. */
   private count: number;
   private refused: "full" | "unchanged" | undefined;
   private iterated = false;
 
-  constructor(run: Surroundings, view: MapView, handle: number) {
+  constructor(run: RunContext, view: MapView, handle: number) {
     super(run, view, handle);
     this.layout = new Layout(this.arena, view);
     this.count = view.entries;
@@ -56,35 +56,35 @@ export abstract class Htab extends RunMap {
     return indexKey(bytes, at, this.view.key_size);
   }
 
-  protected entry(key: number): Entry {
+  protected entry(key: number): TrackedElement {
     const k = this.keyOf(this.arena.bytes, key);
     return this.entries.get(k) ?? this.open(k, () => this.arena.copy(key, this.view.key_size));
   }
 
-  protected open(k: IndexKey, key: () => Uint8Array): Entry {
+  protected open(k: IndexKey, key: () => Uint8Array): TrackedElement {
     const found = this.fetched.get(k);
     const absent = this.view.whole ? null : undefined;
-    const entry = newEntry(found?.key ?? key(), found === undefined ? absent : found.value);
+    const entry = trackElement(found?.key ?? key(), found === undefined ? absent : found.value);
     this.entries.set(k, entry);
     this.run.charge(entry.key.length);
     return entry;
   }
 
   /** @throws Missing when it is not known whether the element is there. */
-  protected known(entry: Entry): boolean {
-    if (entry.present === undefined) throw new Missing({ map: this.view.id, key: entry.key });
+  protected known(entry: TrackedElement): boolean {
+    if (entry.present === undefined) throw new MissingData({ map: this.view.id, key: entry.key });
     return entry.present;
   }
 
   /** Looks at the element in this way: whether it is there. */
-  protected look(entry: Entry, how: number): boolean {
+  protected look(entry: TrackedElement, how: number): boolean {
     const present = this.known(entry);
     if (!entry.replaced) entry.looks |= how;
     return present;
   }
 
   /** Looks at the element in this way: where its value is, 0 when it is not there. */
-  protected find(entry: Entry, how: number): number {
+  protected find(entry: TrackedElement, how: number): number {
     if (!this.look(entry, how)) return 0;
     if (entry.at === 0) entry.at = this.layout.place(entry.fetched as Uint8Array);
     return entry.at;
@@ -96,7 +96,7 @@ export abstract class Htab extends RunMap {
   }
 
   /** An element was looked up. */
-  protected used(_entry: Entry): void {}
+  protected used(_entry: TrackedElement): void {}
 
   override lookup(key: number): number {
     const entry = this.entry(key);
@@ -124,7 +124,7 @@ export abstract class Htab extends RunMap {
       ({ fetched, present }) => fetched === undefined && present !== undefined,
     );
     if (unknown.length > 0) {
-      throw new Missing(...unknown.map(({ key }) => ({ map: this.view.id, key })));
+      throw new MissingData(...unknown.map(({ key }) => ({ map: this.view.id, key })));
     }
     if (this.refused !== "unchanged") {
       const before = this.count === this.view.entries && !this.changed();
@@ -161,7 +161,7 @@ export abstract class Htab extends RunMap {
   }
 
   /** Gives the element a value; `present` is still as it was. `inPlace`: what is there keeps its place. */
-  protected abstract store(entry: Entry, value: number, inPlace: boolean): void;
+  protected abstract store(entry: TrackedElement, value: number, inPlace: boolean): void;
 
   override delete(key: number): number {
     const entry = this.entry(key);
@@ -170,7 +170,7 @@ export abstract class Htab extends RunMap {
     return 0;
   }
 
-  protected remove(entry: Entry): void {
+  protected remove(entry: TrackedElement): void {
     if (entry.at !== 0) this.layout.retire(entry.at);
     entry.at = 0;
     entry.present = false;
@@ -179,7 +179,7 @@ export abstract class Htab extends RunMap {
   }
 
   override each(visit: (key: Uint8Array, value: number) => boolean): number {
-    if (!this.view.whole) throw new Missing({ map: this.view.id, whole: true });
+    if (!this.view.whole) throw new MissingData({ map: this.view.id, whole: true });
     this.iterated = true;
     for (const [k, { key }] of this.fetched) if (!this.entries.has(k)) this.open(k, () => key);
     let shown = 0;
@@ -203,7 +203,7 @@ export abstract class Htab extends RunMap {
     this.changes(effects);
   }
 
-  protected reads(entry: Entry, effects: Effects): void {
+  protected reads(entry: TrackedElement, effects: Effects): void {
     readOf(this.view.id, entry, effects);
   }
 
@@ -221,7 +221,7 @@ export abstract class Htab extends RunMap {
   }
 
   /** The key that an element is kept under. */
-  protected stored({ key }: Entry): Uint8Array {
+  protected stored({ key }: TrackedElement): Uint8Array {
     return key;
   }
 }

@@ -2,8 +2,8 @@
 
 import { strideOf } from "../../compiler/abi.ts";
 import { BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG } from "../../isa/uapi.ts";
-import { type Access, type Arena, round8 } from "../arena.ts";
-import type { MapView, Op } from "../job.ts";
+import { type Arena, type ArenaAccess, round8 } from "../arena.ts";
+import type { MapView, WriteSetEntry } from "../job.ts";
 
 /** Size of the numbers that a run adds to values without reading them; 0 when there are several. */
 export type AddSize = 0 | 4 | 8;
@@ -14,7 +14,7 @@ export class Layout {
   /** From a part to the next in memory, and as fetched. */
   readonly stride: number;
   readonly pitch: number;
-  readonly access: Access;
+  readonly access: ArenaAccess;
   private readonly arena: Arena;
 
   constructor(arena: Arena, view: MapView) {
@@ -49,7 +49,7 @@ export class Layout {
   fill(at: number, value?: Uint8Array): void {
     for (let part = 0; part < this.parts; part++) {
       const from = part * this.pitch;
-      this.arena.expose(at + part * this.stride, this.size, this.access);
+      this.arena.setAccess(at + part * this.stride, this.size, this.access);
       if (value !== undefined) {
         this.arena.bytes.set(value.subarray(from, from + this.pitch), at + part * this.stride);
       }
@@ -69,7 +69,7 @@ export class Layout {
   }
 
   retire(at: number): void {
-    this.arena.retire(at, this.extent);
+    this.arena.deferFree(at, this.extent);
   }
 
   /** The value as it would be fetched. */
@@ -94,7 +94,7 @@ export class Layout {
   /** What was added to the value, number by number; undefined when it is not sums that differ. */
   added(map: number, key: Uint8Array, at: number, value: Uint8Array, size: AddSize) {
     if (size === 0) return undefined;
-    const ops: Op[] = [];
+    const ops: WriteSetEntry[] = [];
     for (let part = 0; part < this.parts; part++) {
       const whole = this.size - (this.size % size);
       for (let within = 0; within < whole; within += size) {

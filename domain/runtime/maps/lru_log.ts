@@ -2,24 +2,24 @@
 // Of updates and deletions of an element only the last is kept; a lookup marks an element once between
 // two updates.
 
-import type { Op } from "../job.ts";
+import type { WriteSetEntry } from "../job.ts";
 import type { Layout } from "./layout.ts";
-import type { Entry } from "./tracked_element.ts";
+import type { TrackedElement } from "./tracked_element.ts";
 
 /** Beyond so many steps only the last mark of an element is kept. */
 const STEPS = 4096;
 
-interface Step {
+interface LruStep {
   op: "update" | "delete" | "touch";
-  entry: Entry;
+  entry: TrackedElement;
 }
 
-export class Lru {
-  private readonly steps = new Set<Step>();
-  private readonly stored = new Map<Entry, Step>();
-  private readonly touched = new Map<Entry, Step>();
+export class LruLog {
+  private readonly steps = new Set<LruStep>();
+  private readonly stored = new Map<TrackedElement, LruStep>();
+  private readonly touched = new Map<TrackedElement, LruStep>();
 
-  touch(entry: Entry): void {
+  touch(entry: TrackedElement): void {
     const last = this.touched.get(entry);
     if (last !== undefined) {
       if (this.recent.has(entry)) return;
@@ -30,22 +30,22 @@ export class Lru {
   }
 
   /** Marked since the last update. */
-  private recent = new Set<Entry>();
+  private recent = new Set<TrackedElement>();
 
-  change(op: "update" | "delete", entry: Entry): void {
+  change(op: "update" | "delete", entry: TrackedElement): void {
     const last = this.stored.get(entry);
     if (last !== undefined) this.steps.delete(last);
     this.stored.set(entry, this.add({ op, entry }));
     if (this.recent.size > 0) this.recent = new Set();
   }
 
-  private add(step: Step): Step {
+  private add(step: LruStep): LruStep {
     this.steps.add(step);
     return step;
   }
 
-  ops(map: number, layout: Layout): Op[] {
-    return [...this.steps].flatMap(({ op, entry }): Op[] => {
+  ops(map: number, layout: Layout): WriteSetEntry[] {
+    return [...this.steps].flatMap(({ op, entry }): WriteSetEntry[] => {
       const { key, at, fetched } = entry;
       if (op === "update") return [{ op, map, key, value: layout.read(at), flags: 0 }];
       if (op === "delete" && fetched === null) return [];

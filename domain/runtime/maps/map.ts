@@ -5,11 +5,11 @@
 import { ERRNO } from "../../errno.ts";
 import { BPF_F_LOCK } from "../../isa/uapi.ts";
 import type { Arena } from "../arena.ts";
-import type { MapView, Op, Read } from "../job.ts";
+import type { MapView, ReadSetEntry, WriteSetEntry } from "../job.ts";
 import type { AddSize } from "./layout.ts";
 
 /** What a map may know of the run it is in. */
-export interface Surroundings {
+export interface RunContext {
   readonly arena: Arena;
   readonly cpu: number;
   /** Counts what the run keeps beside the arena. @throws Refused ENOMEM */
@@ -20,8 +20,8 @@ export interface Surroundings {
 }
 
 export interface Effects {
-  reads: Read[];
-  ops: Op[];
+  reads: ReadSetEntry[];
+  ops: WriteSetEntry[];
   addSize: AddSize;
 }
 
@@ -34,13 +34,13 @@ export function unlocked(flags: number): [flags: number, locked: boolean] {
 export abstract class RunMap {
   readonly handle: number;
   readonly view: MapView;
-  protected readonly run: Surroundings;
+  protected readonly run: RunContext;
   protected readonly arena: Arena;
   /** Of an array whose values are all in memory: where, and a byte per element for inlined lookups. */
   base = 0;
-  seen = 0;
+  accessFlags = 0;
 
-  constructor(run: Surroundings, view: MapView, handle: number) {
+  constructor(run: RunContext, view: MapView, handle: number) {
     this.run = run;
     this.arena = run.arena;
     this.view = view;
@@ -48,7 +48,7 @@ export abstract class RunMap {
   }
 
   /** All values into memory where that is possible. `direct`: the program takes its address. */
-  spread(_direct: boolean): void {}
+  materialize(_direct: boolean): void {}
 
   lookup(_key: number): number {
     return 0;

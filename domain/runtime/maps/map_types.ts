@@ -1,7 +1,7 @@
 // The types of maps, each in a file of its own.
 
 import type { MapView } from "../job.ts";
-import type { RunMap, Surroundings } from "./map.ts";
+import type { RunContext, RunMap } from "./map.ts";
 import { ArrayMap } from "./types/array.ts";
 import { ArrayOfMaps } from "./types/array_of_maps.ts";
 import { BloomFilter } from "./types/bloom_filter.ts";
@@ -16,13 +16,13 @@ import { PercpuArray } from "./types/percpu_array.ts";
 import { PercpuHash } from "./types/percpu_hash.ts";
 import { PerfEventArray } from "./types/perf_event_array.ts";
 import { ProgArray } from "./types/prog_array.ts";
-import { Queue } from "./types/queue.ts";
+import { QueueMap } from "./types/queue.ts";
 import { Ringbuf } from "./types/ringbuf.ts";
-import { Stack } from "./types/stack.ts";
+import { StackMap } from "./types/stack.ts";
 
-type Kind = new (run: Surroundings, view: MapView, handle: number) => RunMap;
+type MapConstructor = new (run: RunContext, view: MapView, handle: number) => RunMap;
 
-const KINDS: Readonly<Record<string, Kind>> = {
+const KINDS: Readonly<Record<string, MapConstructor>> = {
   array: ArrayMap,
   array_of_maps: ArrayOfMaps,
   bloom_filter: BloomFilter,
@@ -38,12 +38,12 @@ const KINDS: Readonly<Record<string, Kind>> = {
   percpu_hash: PercpuHash,
   perf_event_array: PerfEventArray,
   prog_array: ProgArray,
-  queue: Queue,
+  queue: QueueMap,
   ringbuf: Ringbuf,
-  stack: Stack,
+  stack: StackMap,
 };
 
-export function openMap(run: Surroundings, view: MapView, handle: number): RunMap {
+export function openMap(run: RunContext, view: MapView, handle: number): RunMap {
   const Type = KINDS[view.map_type];
   if (Type === undefined) throw new TypeError(`no map of type ${view.map_type} can be in a run`);
   return new Type(run, view, handle);

@@ -1,20 +1,20 @@
 // Maps whose values programs cannot change: of objects, a value being an id of 4 bytes, or of where packets go.
 
-import { Missing } from "../fault.ts";
+import { MissingData } from "../fault.ts";
 import type { MapView } from "../job.ts";
 import { buffer, type IndexKey, indexKey } from "./index_key.ts";
-import { type Effects, RunMap, type Surroundings } from "./map.ts";
+import { type Effects, type RunContext, RunMap } from "./map.ts";
 
-interface Slot {
+interface ObjectSlot {
   key: Uint8Array;
   value: Uint8Array | null;
 }
 
-export abstract class Slots extends RunMap {
-  private readonly index = new Map<IndexKey, Slot>();
-  private readonly asked = new Set<Slot>();
+export abstract class ObjectMap extends RunMap {
+  private readonly index = new Map<IndexKey, ObjectSlot>();
+  private readonly asked = new Set<ObjectSlot>();
 
-  constructor(run: Surroundings, view: MapView, handle: number) {
+  constructor(run: RunContext, view: MapView, handle: number) {
     super(run, view, handle);
     for (const slot of view.elements) {
       this.index.set(indexKey(buffer(slot.key), 0, view.key_size), slot);
@@ -34,9 +34,9 @@ export abstract class Slots extends RunMap {
     return value === null ? null : buffer(value).readUInt32LE(0);
   }
 
-  private absent(k: IndexKey, bytes: Buffer): Slot {
+  private absent(k: IndexKey, bytes: Buffer): ObjectSlot {
     const key = Uint8Array.from(bytes);
-    if (!this.view.whole) throw new Missing({ map: this.view.id, key });
+    if (!this.view.whole) throw new MissingData({ map: this.view.id, key });
     this.run.charge(key.length);
     const slot = { key, value: null };
     this.index.set(k, slot);

@@ -3,11 +3,11 @@
 
 import { ERRNO } from "../../errno.ts";
 import { BPF_EXIST, BPF_NOEXIST } from "../../isa/uapi.ts";
-import { Missing } from "../fault.ts";
-import type { Op } from "../job.ts";
+import { MissingData } from "../fault.ts";
+import type { WriteSetEntry } from "../job.ts";
 import { type Effects, RunMap } from "./map.ts";
 
-type Push = Extract<Op, { op: "push" }>;
+type Push = Extract<WriteSetEntry, { op: "push" }>;
 
 /** So many are shown unasked, where they are small. */
 const UNASKED = 16;
@@ -18,7 +18,7 @@ export abstract class QueueStack extends RunMap {
   private dropped = 0;
   /** Pushed and not popped again, in this order. */
   protected readonly pushed: Push[] = [];
-  private readonly log = new Set<Op>();
+  private readonly log = new Set<WriteSetEntry>();
   private refused = false;
   private looked = false;
   private discarding = false;
@@ -66,7 +66,7 @@ export abstract class QueueStack extends RunMap {
     if (this.left === 0) return this.pushed[0]?.value;
     const value = this.view.elements[this.taken]?.value;
     if (value) return value;
-    throw new Missing({ map: this.view.id, front: UNASKED + 2 * (this.taken + 1) });
+    throw new MissingData({ map: this.view.id, front: UNASKED + 2 * (this.taken + 1) });
   }
 
   override peek(value: number): number {

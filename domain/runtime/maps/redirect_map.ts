@@ -1,7 +1,7 @@
 // Maps that bpf_redirect_map() goes by (__bpf_xdp_redirect_map() in include/linux/filter.h).
 
 import { Layout } from "./layout.ts";
-import { Slots } from "./object_map.ts";
+import { ObjectMap } from "./object_map.ts";
 
 /** Bits that are the answer on a miss. */
 const ACTION_MASK = 3n;
@@ -10,7 +10,7 @@ export const BPF_F_EXCLUDE_INGRESS = 16n;
 const XDP_ABORTED = 0;
 const XDP_REDIRECT = 4;
 
-export abstract class Redirect extends Slots {
+export abstract class RedirectMap extends ObjectMap {
   /** Beside the action. */
   protected abstract readonly flagMask: bigint;
   private readonly places = new Map<Uint8Array, number>();

@@ -8,7 +8,7 @@ export const VALUE = 1;
 export const ADDED = 2;
 export const PRESENCE = 4;
 
-export interface Entry {
+export interface TrackedElement {
   readonly key: Uint8Array;
   /** null: it was not there; undefined: not known. */
   readonly fetched: Uint8Array | null | undefined;
@@ -21,13 +21,16 @@ export interface Entry {
   looks: number;
 }
 
-export function newEntry(key: Uint8Array, fetched: Uint8Array | null | undefined): Entry {
+export function trackElement(
+  key: Uint8Array,
+  fetched: Uint8Array | null | undefined,
+): TrackedElement {
   const present = fetched === undefined ? undefined : fetched !== null;
   return { key, fetched, present, at: 0, replaced: false, looks: 0 };
 }
 
 /** What the commit has to find unchanged. */
-export function readOf(map: number, entry: Entry, effects: Effects): void {
+export function readOf(map: number, entry: TrackedElement, effects: Effects): void {
   const { key, fetched, looks } = entry;
   if (looks === 0 || fetched === undefined) return;
   if (fetched === null) effects.reads.push({ map, key, value: null });
@@ -36,7 +39,12 @@ export function readOf(map: number, entry: Entry, effects: Effects): void {
 }
 
 /** The fetched value as this run has changed it through pointers, if it has. */
-export function writeOf(map: number, entry: Entry, layout: Layout, effects: Effects): void {
+export function writeOf(
+  map: number,
+  entry: TrackedElement,
+  layout: Layout,
+  effects: Effects,
+): void {
   const { key, at, fetched } = entry;
   if (at === 0 || entry.replaced || !entry.present || !fetched) return;
   if ((entry.looks & VALUE) === 0) {

@@ -1,6 +1,6 @@
 // What waits, owner by owner in turns, so that one who asks for much is not in everybody's way.
 
-export class Queue<T> {
+export class FairQueue<T> {
   /** The first is whose turn it is. */
   readonly #lists = new Map<string, T[]>();
   #length = 0;

@@ -1,14 +1,14 @@
 // Threads that run programs, so that neither a long nor a hostile one stops the service. They are
 // started when there is something to do, the first one ahead, and never keep the process alive.
 
-import type { Unit } from "../../compiler/abi.ts";
+import type { CompilationUnit } from "../../compiler/abi.ts";
 import { TooLarge } from "../../compiler/wasm/v8_limits.ts";
-import type { Job, Outcome } from "../job.ts";
-import { Queue } from "./fair_queue.ts";
+import type { Job, RunOutcome } from "../job.ts";
+import { FairQueue } from "./fair_queue.ts";
 import { ShortRuns } from "./short_runs.ts";
 import { type Task, Thread } from "./thread.ts";
 import { unpackOutcome } from "./wire_format.ts";
-import type { Told } from "./worker.ts";
+import type { WorkerReply } from "./worker.ts";
 
 export { TooLarge } from "../../compiler/wasm/v8_limits.ts";
 export { TimeLimit } from "./thread.ts";
@@ -35,7 +35,7 @@ export class Pool {
   private readonly options: Required<PoolOptions>;
   private readonly threads = new Set<Thread>();
   private readonly idle: Thread[] = [];
-  private readonly queue = new Queue<Task>();
+  private readonly queue = new FairQueue<Task>();
   private readonly short = new ShortRuns();
   private starting = 0;
   private closed = false;
@@ -45,10 +45,10 @@ export class Pool {
   }
 
   /** @throws Busy, TimeLimit; TooLarge for a program that cannot be compiled. */
-  run(job: Job): Promise<Outcome> {
+  run(job: Job): Promise<RunOutcome> {
     if (this.short.accepts(job)) return Promise.resolve(job).then((short) => this.short.run(short));
     return new Promise((resolve, reject) => {
-      const done = (told: Told): void => {
+      const done = (told: WorkerReply): void => {
         if ("outcome" in told) resolve(unpackOutcome(told.outcome));
         else if ("tooLarge" in told) reject(new TooLarge(told.tooLarge));
         else reject(new Error("error" in told ? told.error : "a thread did not run its job"));
@@ -58,7 +58,7 @@ export class Pool {
   }
 
   /** Has a program compiled, so that its first run need not wait for that. */
-  prepare(program: { key: string; unit: Unit }): void {
+  prepare(program: { key: string; unit: CompilationUnit }): void {
     const limit = this.options.timeLimit;
     if (this.queue.of(NOBODY) >= this.options.waiting) return;
     this.add(NOBODY, { prepare: program, limit, done: () => {}, failed: () => {} });

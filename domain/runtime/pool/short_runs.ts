@@ -1,7 +1,7 @@
-import type { Unit } from "../../compiler/abi.ts";
+import type { CompilationUnit } from "../../compiler/abi.ts";
 import { helperName } from "../../isa/helpers.ts";
 import { decode, type Insn, isCall, isHelperCall, isJump, target } from "../../isa/insn.ts";
-import type { Job, MapView, Need, Outcome } from "../job.ts";
+import type { Job, MapView, Miss, RunOutcome } from "../job.ts";
 import type { Machine } from "../machine.ts";
 
 /**
@@ -21,7 +21,7 @@ const HELPERS: ReadonlySet<string> = new Set([
   ...["bpf_get_prandom_u32", "bpf_get_smp_processor_id", "bpf_redirect"],
 ]);
 
-function isShort({ insns }: Unit): boolean {
+function isShort({ insns }: CompilationUnit): boolean {
   const bytes = Buffer.from(insns.buffer, insns.byteOffset, insns.length);
   const decoded = decode(bytes);
   return decoded.length <= INSNS_MAX && decoded.every(takesLittle);
@@ -36,11 +36,11 @@ function bytesOf({ elements, bytes, key_size, value_size, cpus = 1 }: MapView): 
   return elements.length * (key_size + value_size * cpus) + (bytes?.length ?? 0);
 }
 
-const copyOf = (need: Need): Need =>
+const copyOf = (need: Miss): Miss =>
   "key" in need ? { ...need, key: Uint8Array.from(need.key) } : need;
 
 /** What lies in the machine's memory, which the next run overwrites, is copied. */
-function detached(outcome: Outcome): Outcome {
+function detached(outcome: RunOutcome): RunOutcome {
   if (outcome.kind === "need") return { kind: "need", needs: outcome.needs.map(copyOf) };
   if (outcome.kind !== "done") return outcome;
   const { data, ctx } = outcome;
@@ -69,7 +69,7 @@ export class ShortRuns {
     return bytes <= BYTES_MAX;
   }
 
-  #learn(key: string, unit: Unit | undefined): boolean {
+  #learn(key: string, unit: CompilationUnit | undefined): boolean {
     if (unit === undefined || this.#compiled >= PROGRAMS_MAX) return false;
     const short = isShort(unit);
     if (short) this.#compiled += 1;
@@ -79,7 +79,7 @@ export class ShortRuns {
   }
 
   /** @throws TooLarge for a program that cannot be compiled. */
-  run(job: Job): Outcome {
+  run(job: Job): RunOutcome {
     if (this.#machine === undefined) throw new TypeError("the machine is not loaded");
     return detached(this.#machine.execute(job));
   }

@@ -1,10 +1,10 @@
 // A thread of the pool: what it does, and which programs it has.
 
-import type { Unit } from "../../compiler/abi.ts";
+import type { CompilationUnit } from "../../compiler/abi.ts";
 import { workerThread } from "../../threads/worker_thread.ts";
 import type { Job } from "../job.ts";
 import { type PackedJob, packJob } from "./wire_format.ts";
-import type { Asked, Coded, Told } from "./worker.ts";
+import type { CodeUnit, WorkerReply, WorkerRequest } from "./worker.ts";
 
 const WORKER = new URL("./worker.ts", import.meta.url).href;
 
@@ -23,10 +23,10 @@ const LIMITS = { maxOldGenerationSizeMb: 512 };
 /** Something for a thread to do; a job, or a program to compile. */
 export interface Task {
   job?: Job;
-  prepare?: Coded;
+  prepare?: CodeUnit;
   /** ms, without what compiling takes. */
   limit: number;
-  done(told: Told): void;
+  done(told: WorkerReply): void;
   failed(error: Error): void;
 }
 
@@ -56,7 +56,7 @@ export class Thread {
       this.task = undefined;
       gone(this, error);
     };
-    this.worker.on("message", (told: Told) => {
+    this.worker.on("message", (told: WorkerReply) => {
       if (this.closing) return;
       clearTimeout(this.timer);
       const { task, next, coding } = this;
@@ -83,7 +83,7 @@ export class Thread {
   start(task: Task): void {
     this.task = task;
     const { job, prepare, limit } = task;
-    const coded: Coded[] = prepare ? [prepare] : [];
+    const coded: CodeUnit[] = prepare ? [prepare] : [];
     for (const { key, unit } of job?.programs ?? []) {
       if (unit !== undefined && !this.has(key)) coded.push({ key, unit });
       this.keep(key, unit);
@@ -94,13 +94,13 @@ export class Thread {
       this.send({ job: packed }, limit);
       return;
     }
-    const used = new Set((job?.programs ?? [prepare as Coded]).map(({ key }) => key));
+    const used = new Set((job?.programs ?? [prepare as CodeUnit]).map(({ key }) => key));
     this.next = packed;
     this.coding = coded.map(({ key }) => key);
     this.send({ forget: this.overflow(used), prepare: coded }, COMPILING * limit);
   }
 
-  private send(asked: Asked, limit: number): void {
+  private send(asked: WorkerRequest, limit: number): void {
     this.worker.postMessage(asked);
     this.timer = setTimeout(() => this.late(limit), limit);
     this.timer.unref();
@@ -112,7 +112,7 @@ export class Thread {
     this.close();
   }
 
-  private keep(key: string, unit: Unit | undefined): void {
+  private keep(key: string, unit: CompilationUnit | undefined): void {
     const size = this.programs.get(key) ?? unit?.insns.length;
     if (size === undefined) return;
     if (!this.programs.delete(key)) {

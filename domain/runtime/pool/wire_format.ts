@@ -1,7 +1,7 @@
 // Jobs and what comes of them, as threads send them to each other: tuples, for a clone spends more on
 // the names of properties than on what they hold; and bytes on their own, for it takes all of their buffer.
 
-import type { Done, Job, MapView, Outcome, ProgramView, Seed } from "../job.ts";
+import type { Job, MapView, ProgramView, RunDone, RunOutcome, Seed } from "../job.ts";
 
 /** Bytes that share their memory with nothing else. */
 const own = (bytes: Uint8Array): Uint8Array =>
@@ -54,20 +54,20 @@ type PackedDone = readonly [
   data: Uint8Array,
   ctx: Uint8Array | undefined,
   duration: number,
-  reads: Done["reads"],
-  ops: Done["ops"],
+  reads: RunDone["reads"],
+  ops: RunDone["ops"],
   trace: string[],
   chain: number[],
 ];
-export type PackedOutcome = PackedDone | Exclude<Outcome, Done>;
+export type PackedOutcome = PackedDone | Exclude<RunOutcome, RunDone>;
 
-export function packOutcome(outcome: Outcome): PackedOutcome {
+export function packOutcome(outcome: RunOutcome): PackedOutcome {
   if (outcome.kind !== "done") return outcome;
   const { retval, data, ctx, duration, reads, ops, trace, chain } = outcome;
   return [retval, data, ctx, duration, reads, ops, trace, chain];
 }
 
-export function unpackOutcome(packed: PackedOutcome): Outcome {
+export function unpackOutcome(packed: PackedOutcome): RunOutcome {
   if ("kind" in packed) return packed;
   const [retval, data, ctx, duration, reads, ops, trace, chain] = packed;
   return { kind: "done", retval, data, ctx, duration, reads, ops, trace, chain };

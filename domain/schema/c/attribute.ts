@@ -1,16 +1,16 @@
 /** packed and aligned(n), as gcc and clang spell them and as the kernel's headers do. */
 
 import { count } from "./constant.ts";
-import type { Attributes } from "./layout.ts";
-import type { Tokens } from "./tokens.ts";
+import type { FieldAttributes } from "./layout.ts";
+import type { CTokens } from "./tokens.ts";
 
 const MAX_ALIGN = 4096;
 /** What every struct of vmlinux.h carries says nothing about the layout. */
 const HARMLESS = "preserve_access_index";
 
-type Constants = ReadonlyMap<string, bigint>;
+type EnumConstants = ReadonlyMap<string, bigint>;
 
-function alignment(tokens: Tokens, constants: Constants): number {
+function alignment(tokens: CTokens, constants: EnumConstants): number {
   tokens.expect("(");
   const token = tokens.next;
   const align = count(tokens, constants, [1, MAX_ALIGN]);
@@ -19,7 +19,7 @@ function alignment(tokens: Tokens, constants: Constants): number {
   return align;
 }
 
-function list(tokens: Tokens, constants: Constants, found: Attributes): void {
+function list(tokens: CTokens, constants: EnumConstants, found: FieldAttributes): void {
   tokens.expect("(");
   tokens.expect("(");
   do {
@@ -36,7 +36,11 @@ function list(tokens: Tokens, constants: Constants, found: Attributes): void {
 }
 
 /** Adds to `found` those that come next, if any do. */
-export function attributes(tokens: Tokens, constants: Constants, found: Attributes): Attributes {
+export function attributes(
+  tokens: CTokens,
+  constants: EnumConstants,
+  found: FieldAttributes,
+): FieldAttributes {
   for (;;) {
     if (tokens.accept("__packed")) found.packed = true;
     else if (tokens.accept("__aligned")) found.align = alignment(tokens, constants);

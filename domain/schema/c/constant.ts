@@ -1,6 +1,6 @@
 /** The constants that array lengths, bit widths and enums are written with. */
 
-import type { Token, Tokens } from "./tokens.ts";
+import type { CToken, CTokens } from "./tokens.ts";
 
 const INTEGER = /^(?:0x([0-9a-f]+)|0b([01]+)|(0[0-7]*)|([1-9]\d*))(?:u|l|ul|lu|ll|ull|llu)?$/i;
 const LOW = -(1n << 63n);
@@ -14,7 +14,7 @@ function literal(text: string): bigint | undefined {
   return decimal ? BigInt(decimal) : undefined;
 }
 
-function term(tokens: Tokens, constants: ReadonlyMap<string, bigint>): bigint {
+function term(tokens: CTokens, constants: ReadonlyMap<string, bigint>): bigint {
   const sign = tokens.accept("-") ? -1n : 1n;
   const { kind, text } = tokens.next;
   const value = kind === "number" ? literal(text) : constants.get(text);
@@ -23,13 +23,13 @@ function term(tokens: Tokens, constants: ReadonlyMap<string, bigint>): bigint {
   return sign * value;
 }
 
-function checked(tokens: Tokens, at: Token, value: bigint): bigint {
+function checked(tokens: CTokens, at: CToken, value: bigint): bigint {
   if (value < LOW || value > HIGH) throw tokens.fault(at, "not within 64 bits");
   return value;
 }
 
 /** A number or a constant, or one shifted by another; in parentheses or not. */
-export function constant(tokens: Tokens, constants: ReadonlyMap<string, bigint>): bigint {
+export function constant(tokens: CTokens, constants: ReadonlyMap<string, bigint>): bigint {
   const first = tokens.next;
   const open = tokens.accept("(");
   let value = checked(tokens, first, term(tokens, constants));
@@ -45,7 +45,7 @@ export function constant(tokens: Tokens, constants: ReadonlyMap<string, bigint>)
 
 /** As `constant`, between `low` and `high`. */
 export function count(
-  tokens: Tokens,
+  tokens: CTokens,
   constants: ReadonlyMap<string, bigint>,
   [low, high]: readonly [number, number],
 ): number {

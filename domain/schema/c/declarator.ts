@@ -5,7 +5,7 @@ import { arrayOf } from "../type_builders.ts";
 import { count } from "./constant.ts";
 import type { Aligned } from "./layout.ts";
 import { builtinType, isWord, POINTER } from "./names.ts";
-import type { Token, Tokens } from "./tokens.ts";
+import type { CToken, CTokens } from "./tokens.ts";
 
 const QUALIFIERS = new Set(["const", "volatile", "restrict", "__restrict"]);
 /** "unsigned long long int" has four. */
@@ -13,7 +13,7 @@ const MAX_WORDS = 4;
 
 /** `aligned` is missing where a type is only named: enough to point at, not to have one. */
 export interface Base {
-  readonly token: Token;
+  readonly token: CToken;
   readonly aligned: Aligned | undefined;
   readonly missing?: string;
   /** A record without a tag: as a member it needs no name. */
@@ -24,19 +24,19 @@ export interface Declared extends Aligned {
   readonly name: string;
 }
 
-export function complete(tokens: Tokens, base: Base): Aligned {
+export function complete(tokens: CTokens, base: Base): Aligned {
   if (base.aligned) return base.aligned;
   throw tokens.fault(base.token, base.missing ?? "no type");
 }
 
 /** Whether there are any. */
-export function qualifiers(tokens: Tokens): boolean {
+export function qualifiers(tokens: CTokens): boolean {
   let any = false;
   for (; QUALIFIERS.has(tokens.next.text); any = true) tokens.take();
   return any;
 }
 
-export function basicType(tokens: Tokens): Base {
+export function basicType(tokens: CTokens): Base {
   const token = tokens.next;
   const words: string[] = [];
   while (isWord(tokens.next.text) && words.length < MAX_WORDS) {
@@ -47,7 +47,7 @@ export function basicType(tokens: Tokens): Base {
   return { token, aligned: builtinType(words), missing: `no type is called ${words.join(" ")}` };
 }
 
-function lengths(tokens: Tokens, constants: ReadonlyMap<string, bigint>): number[] {
+function lengths(tokens: CTokens, constants: ReadonlyMap<string, bigint>): number[] {
   const found: number[] = [];
   while (tokens.accept("[")) {
     found.push(count(tokens, constants, [0, MAX_SIZE]));
@@ -57,7 +57,7 @@ function lengths(tokens: Tokens, constants: ReadonlyMap<string, bigint>): number
 }
 
 export function declarator(
-  tokens: Tokens,
+  tokens: CTokens,
   constants: ReadonlyMap<string, bigint>,
   base: Base,
 ): Declared {

@@ -4,7 +4,7 @@ import { MAX_NODES, SchemaError } from "../limits.ts";
 import { enumOf } from "../type_builders.ts";
 import { constant } from "./constant.ts";
 import { type Aligned, natural } from "./layout.ts";
-import type { Tokens } from "./tokens.ts";
+import type { CTokens } from "./tokens.ts";
 
 const bits = (value: bigint, signed: boolean): number =>
   value < 0n ? (-value - 1n).toString(2).length + 1 : value.toString(2).length + Number(signed);
@@ -19,7 +19,7 @@ function sizeOf(values: readonly bigint[], signed: boolean, packed: boolean): nu
 
 /** Declares the constants; the enum itself waits for the attributes behind its "}". */
 export function enumerate(
-  tokens: Tokens,
+  tokens: CTokens,
   constants: Map<string, bigint>,
 ): (packed: boolean) => Aligned {
   const own: (readonly [string, bigint])[] = [];

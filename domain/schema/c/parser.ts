@@ -10,25 +10,31 @@
  */
 
 import { MAX_DEPTH } from "../limits.ts";
-import { veil } from "../spin_lock.ts";
+import { opaqueAlias } from "../spin_lock.ts";
 import type { RecordType, Type } from "../type.ts";
 import { asLock, LOCK, MemberCheck, named } from "../type_builders.ts";
 import { attributes } from "./attribute.ts";
 import { count } from "./constant.ts";
 import { type Base, basicType, complete, declarator, qualifiers } from "./declarator.ts";
 import { enumerate } from "./enum.ts";
-import { type Aligned, type Attributes, badWidth, type Field, layOut } from "./layout.ts";
+import {
+  type Aligned,
+  badWidth,
+  type FieldAttributes,
+  type LaidOutField,
+  layOut,
+} from "./layout.ts";
 import { builtinTag, builtinTypedef, isWord } from "./names.ts";
 import { Scope } from "./scope.ts";
-import { type Token, Tokens } from "./tokens.ts";
+import { type CToken, CTokens } from "./tokens.ts";
 
 class Parser {
-  readonly #tokens: Tokens;
+  readonly #tokens: CTokens;
   readonly #scope: Scope;
   #depth = 0;
 
   constructor(text: string, scope: Scope) {
-    this.#tokens = new Tokens(text);
+    this.#tokens = new CTokens(text);
     this.#scope = scope;
   }
 
@@ -64,7 +70,7 @@ class Parser {
     return last;
   }
 
-  #declare<T>(names: Map<string, T>, token: Token, name: string, value: T): void {
+  #declare<T>(names: Map<string, T>, token: CToken, name: string, value: T): void {
     if (name === "") throw this.#tokens.fault(token, "expected a name to declare");
     if (names.has(name)) throw this.#tokens.fault(token, `${name} is declared twice`);
     names.set(name, value);
@@ -76,10 +82,10 @@ class Parser {
     const base = this.#named(token) ?? basicType(this.#tokens);
     const { aligned } = base;
     if (!qualifiers(this.#tokens) && !isQualified) return base;
-    return { ...base, aligned: aligned && { ...aligned, type: veil(aligned.type) } };
+    return { ...base, aligned: aligned && { ...aligned, type: opaqueAlias(aligned.type) } };
   }
 
-  #named(token: Token): Base | undefined {
+  #named(token: CToken): Base | undefined {
     const { text } = token;
     if (text === "struct" || text === "union") return this.#record(this.#tokens.take(), text);
     if (text === "enum") return this.#enum(this.#tokens.take());
@@ -94,9 +100,9 @@ class Parser {
   }
 
   #tagged(
-    token: Token,
+    token: CToken,
     keyword: string,
-    body: (attributes: Attributes, name: string) => Aligned,
+    body: (attributes: FieldAttributes, name: string) => Aligned,
   ): Base {
     const attributes = this.#attributes();
     const tag = this.#tokens.acceptName();
@@ -111,7 +117,7 @@ class Parser {
     return { token, aligned, anonymous: !tag && keyword !== "enum" };
   }
 
-  #record(token: Token, keyword: RecordType["kind"]): Base {
+  #record(token: CToken, keyword: RecordType["kind"]): Base {
     return this.#tagged(token, keyword, (attributes, name) => {
       if (++this.#depth > MAX_DEPTH)
         throw this.#tokens.fault(token, `nested deeper than ${MAX_DEPTH}`);
@@ -123,7 +129,7 @@ class Parser {
     });
   }
 
-  #enum(token: Token): Base {
+  #enum(token: CToken): Base {
     return this.#tagged(token, "enum", (attributes) => {
       const build = enumerate(this.#tokens, this.#scope.constants);
       const { packed = false } = this.#attributes(attributes);
@@ -131,10 +137,10 @@ class Parser {
     });
   }
 
-  #fields(): Field[] {
-    const fields: Field[] = [];
+  #fields(): LaidOutField[] {
+    const fields: LaidOutField[] = [];
     const check = new MemberCheck();
-    const keep = (token: Token, field: Field) => {
+    const keep = (token: CToken, field: LaidOutField) => {
       const padding = field.name === "" && field.width !== undefined;
       if (!padding) this.#tokens.blame(token, () => check.take(field.name, field.type));
       fields.push(field);
@@ -153,7 +159,7 @@ class Parser {
     return fields;
   }
 
-  #field(base: Base): Field {
+  #field(base: Base): LaidOutField {
     const { name, type, align } = declarator(this.#tokens, this.#scope.constants, base);
     const token = this.#tokens.next;
     if (!this.#tokens.accept(":")) {
@@ -166,7 +172,7 @@ class Parser {
     return { name, type, align, width, attributes: {} };
   }
 
-  #attributes(found: Attributes = {}): Attributes {
+  #attributes(found: FieldAttributes = {}): FieldAttributes {
     return attributes(this.#tokens, this.#scope.constants, found);
   }
 }

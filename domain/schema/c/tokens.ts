@@ -2,7 +2,7 @@
 
 import { MAX_NAME, SchemaError } from "../limits.ts";
 
-export interface Token {
+export interface CToken {
   readonly kind: "name" | "number" | "mark" | "end";
   readonly text: string;
   readonly at: number;
@@ -18,10 +18,10 @@ const KEYWORDS = new Set([
   ...["_Bool", "__int128", "sizeof", "__attribute__", "__packed", "__aligned"],
 ]);
 
-export class Tokens {
+export class CTokens {
   readonly #text: string;
   #at = 0;
-  #next: Token;
+  #next: CToken;
 
   constructor(text: string) {
     if (Buffer.byteLength(text) > MAX_TEXT) throw new SchemaError(`longer than ${MAX_TEXT} bytes`);
@@ -29,7 +29,7 @@ export class Tokens {
     this.#next = this.#read();
   }
 
-  get next(): Token {
+  get next(): CToken {
     return this.#next;
   }
 
@@ -37,7 +37,7 @@ export class Tokens {
     return this.#next.kind === "end";
   }
 
-  take(): Token {
+  take(): CToken {
     const token = this.#next;
     this.#next = this.#read();
     return token;
@@ -54,7 +54,7 @@ export class Tokens {
   }
 
   /** The name that comes next, unless it is one of C's own words. */
-  acceptName(): Token | undefined {
+  acceptName(): CToken | undefined {
     const { kind, text } = this.#next;
     return kind === "name" && !KEYWORDS.has(text) ? this.take() : undefined;
   }
@@ -64,7 +64,7 @@ export class Tokens {
     return this.fault(this.#next, `expected ${wanted}, found ${found}`);
   }
 
-  fault(token: Pick<Token, "at">, message: string, code?: SchemaError["code"]): SchemaError {
+  fault(token: Pick<CToken, "at">, message: string, code?: SchemaError["code"]): SchemaError {
     const before = this.#text.slice(0, token.at);
     const line = before.split("\n").length;
     const column = token.at - before.lastIndexOf("\n");
@@ -72,7 +72,7 @@ export class Tokens {
   }
 
   /** What `build` refuses is the fault of this token. */
-  blame<T>(token: Token, build: () => T): T {
+  blame<T>(token: CToken, build: () => T): T {
     try {
       return build();
     } catch (error) {
@@ -81,7 +81,7 @@ export class Tokens {
     }
   }
 
-  #read(): Token {
+  #read(): CToken {
     this.#skip();
     const at = this.#at;
     if (at === this.#text.length) return { kind: "end", text: "", at };

@@ -8,11 +8,11 @@ import { abandon } from "../insns/exit.ts";
 import { fault } from "../insns/insn_checks.ts";
 import { step } from "../insns/step.ts";
 import type { Effect } from "../program/liveness.ts";
-import type { Env } from "../state/env.ts";
-import { clobberStacks, copy, makeFrame, type State, top } from "../state/state.ts";
-import { ANY, Fault, value } from "../state/value.ts";
+import type { VerifierEnv } from "../state/env.ts";
+import { clobberStacks, copy, makeFrame, top, type VerifierState } from "../state/state.ts";
+import { ANY, Refused, value } from "../state/value.ts";
 import { LIMITS, type Refusal, refuse } from "../verdict.ts";
-import { Visited } from "./pruning.ts";
+import { PruningPoints } from "./pruning.ts";
 
 /** Ways left to be followed later. */
 const BRANCHES_OPEN = 8192;
@@ -31,17 +31,17 @@ export interface Explored {
 }
 
 interface Pending {
-  readonly state: State;
+  readonly state: VerifierState;
   readonly from: number;
   readonly logged: number;
 }
 
 export class Explorer {
-  private readonly env: Env;
+  private readonly env: VerifierEnv;
   private readonly limit: number;
   private readonly patience: number;
   private readonly effects: readonly Effect[];
-  private readonly visited: Visited;
+  private readonly visited: PruningPoints;
   private readonly pending: Pending[] = [];
   private verified = 0;
   private at = 0;
@@ -50,19 +50,19 @@ export class Explorer {
   private isOverwhelmed = false;
 
   /** @param patience instructions after which it is given up. */
-  constructor(env: Env, patience: number) {
+  constructor(env: VerifierEnv, patience: number) {
     this.env = env;
     this.limit = env.options.limits?.complexity ?? LIMITS.complexity;
     this.patience = patience;
     this.effects = env.effects;
-    this.visited = new Visited(env);
+    this.visited = new PruningPoints(env);
   }
 
   run(): Explored {
     const { env } = this;
     const frame = makeFrame(0, -1, 0);
     frame.regs[1] = value("ctx");
-    const state: State = { at: 0, frames: [frame], refs: [], certain: true, parent: null };
+    const state: VerifierState = { at: 0, frames: [frame], refs: [], certain: true, parent: null };
     env.log?.start(state);
     this.pending.push({ state, from: -1, logged: 0 });
     for (let next = this.pending.pop(); next !== undefined; next = this.pending.pop()) {
@@ -83,7 +83,7 @@ export class Explorer {
     return this.isOverwhelmed || this.verified > Math.min(limit, this.patience);
   }
 
-  private follow(state: State): Refusal | null {
+  private follow(state: VerifierState): Refusal | null {
     for (;;) {
       this.verified += 1;
       this.at = state.at;
@@ -101,12 +101,12 @@ export class Explorer {
   }
 
   /** BPF_COMPLEXITY_LIMIT_INSNS, where nothing that Linux does can have made the path shorter. */
-  private tooLarge(state: State): Refusal | null {
+  private tooLarge(state: VerifierState): Refusal | null {
     if (this.branched || !state.certain || this.verified <= this.limit) return null;
     return refuse("E2BIG", `BPF program is too large. Processed ${this.verified} insn`);
   }
 
-  private step(state: State): Refusal | "end" | null {
+  private step(state: VerifierState): Refusal | "end" | null {
     const { env } = this;
     const at = state.at;
     const insn = env.prog[at] as Insn;
@@ -126,7 +126,7 @@ export class Explorer {
       env.log?.after(state);
       return null;
     } catch (found) {
-      if (!(found instanceof Fault)) throw found;
+      if (!(found instanceof Refused)) throw found;
       if (state.certain && found.certain) return refuse(found.errno, found.message);
       return this.goOn(state, insn, at);
     }
@@ -137,7 +137,7 @@ export class Explorer {
     return bpf.isCall(insn) ? 0b11_1111 : reads | writes;
   }
 
-  private precheck(state: State, insn: Insn, at: number): void {
+  private precheck(state: VerifierState, insn: Insn, at: number): void {
     const { regs } = top(state);
     let unwritten = 0;
     const { reads } = this.effects[at] as Effect;
@@ -147,12 +147,12 @@ export class Explorer {
     }
     if (unwritten === 0 && this.env.isClean(at)) return;
     const refusal = fault(insn, this.env.options, unwritten);
-    if (refusal !== null) throw new Fault(refusal.errno, refusal.log);
+    if (refusal !== null) throw new Refused(refusal.errno, refusal.log);
     if (unwritten === 0) this.env.markClean(at);
   }
 
   /** Linux may have found nothing wrong, and then knows a result that is not known here. */
-  private goOn(state: State, insn: Insn, at: number): Refusal | "end" | null {
+  private goOn(state: VerifierState, insn: Insn, at: number): Refusal | "end" | null {
     const isFlow = bpf.isJump(insn) && !bpf.isHelperCall(insn) && !bpf.isKfuncCall(insn);
     if (isFlow) return this.goAnyWay(state, insn, at);
     const { regs } = top(state);
@@ -165,7 +165,7 @@ export class Explorer {
     return null;
   }
 
-  private goAnyWay(state: State, insn: Insn, at: number): Refusal | "end" | null {
+  private goAnyWay(state: VerifierState, insn: Insn, at: number): Refusal | "end" | null {
     if (bpf.isPseudoCall(insn)) return "end";
     if (bpf.isExit(insn)) return abandon(state) ? null : "end";
     const there = copy(state);
@@ -175,7 +175,7 @@ export class Explorer {
   }
 
   /** BPF_COMPLEXITY_LIMIT_JMP_SEQ: on the first path Linux has as many branches left open. */
-  private leaveOpen(state: State, from: number): Refusal | null {
+  private leaveOpen(state: VerifierState, from: number): Refusal | null {
     this.branched = true;
     this.visited.branch(state);
     this.pending.push({ state, from, logged: this.env.log?.end ?? 0 });

@@ -3,9 +3,9 @@
 
 import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
-import type { Env } from "../state/env.ts";
+import type { VerifierEnv } from "../state/env.ts";
 import { showWhole } from "../state/log.ts";
-import { type Checkpoint, copy, type State, visit } from "../state/state.ts";
+import { type Checkpoint, copy, type VerifierState, visit } from "../state/state.ts";
 import { type Refusal, refuse } from "../verdict.ts";
 import { coversState, equalStates, pass } from "./states_equal.ts";
 
@@ -15,15 +15,15 @@ const KEPT = 12;
 const INSNS_APART = 8;
 const JUMPS_APART = 2;
 
-export class Visited {
-  private readonly env: Env;
+export class PruningPoints {
+  private readonly env: VerifierEnv;
   private readonly joins: Uint8Array;
   private readonly seen = new Map<number, Checkpoint[]>();
   /** The one that is at hand counts, too. */
   private insnsSince = 1;
   private jumpsSince = 0;
 
-  constructor(env: Env) {
+  constructor(env: VerifierEnv) {
     this.env = env;
     this.joins = new Uint8Array(env.prog.length);
     for (const [at, insn] of env.prog.entries()) this.mark(insn, at);
@@ -45,19 +45,19 @@ export class Visited {
   }
 
   /** A path branched off. */
-  branch(state: State): void {
+  branch(state: VerifierState): void {
     if (state.parent !== null) state.parent.paths += 1;
   }
 
   /** A path is at its end. */
-  end(state: State): void {
+  end(state: VerifierState): void {
     for (let point = state.parent; point !== null; point = point.parent) {
       point.paths -= 1;
       if (point.paths > 0) return;
     }
   }
 
-  private liveOf(state: State): number[] {
+  private liveOf(state: VerifierState): number[] {
     const last = state.frames.length - 1;
     return state.frames.map((_, i) =>
       i === last
@@ -66,7 +66,7 @@ export class Visited {
     );
   }
 
-  meet(state: State): Refusal | "seen" | null {
+  meet(state: VerifierState): Refusal | "seen" | null {
     if (this.joins[state.at] === 0) return null;
     const points = this.seen.get(state.at) ?? [];
     const live = this.liveOf(state);
@@ -85,7 +85,7 @@ export class Visited {
     return null;
   }
 
-  private keep(state: State, points: Checkpoint[]): void {
+  private keep(state: VerifierState, points: Checkpoint[]): void {
     const point: Checkpoint = { state: copy(state), parent: state.parent, paths: 1 };
     visit(state, ({ origin }) => {
       origin.isKept = true;
@@ -99,7 +99,7 @@ export class Visited {
     this.seen.set(state.at, points);
   }
 
-  private endless(before: State, state: State): Refusal {
+  private endless(before: VerifierState, state: VerifierState): Refusal {
     const states = `cur state:${showWhole(state)}\nold state:${showWhole(before)}`;
     return refuse("EINVAL", `infinite loop detected at insn ${state.at}\n${states}`);
   }

@@ -3,11 +3,11 @@
 
 import type { Range } from "../scalar/range.ts";
 import * as tnum from "../scalar/tnum.ts";
-import { EMPTY, type Frame, isSpill, type Slot, type State } from "../state/state.ts";
-import { isPacket, isScalar, NONE, type Value } from "../state/value.ts";
+import { EMPTY, type Frame, isSpill, type StackSlot, type VerifierState } from "../state/state.ts";
+import { isPacket, isScalar, NONE, type RegisterValue } from "../state/value.ts";
 
 /** Ids of the earlier state and those that stand for them in the later one. */
-class Ids {
+class IdPairs {
   private readonly pairs = new Map<number, number>();
   /** Numbers count as well that do not matter. */
   readonly isStrict: boolean;
@@ -42,14 +42,14 @@ function includes(a: Range, b: Range): boolean {
 }
 
 /** A number without copies stands for one with: nothing was learned of these together. */
-function sameLink(before: Value, after: Value, ids: Ids): boolean {
+function sameLink(before: RegisterValue, after: RegisterValue, ids: IdPairs): boolean {
   if (before.id === 0) return true;
   return before.linked === after.linked && sameOff(before, after) && ids.match(before.id, after.id);
 }
 
-const sameOff = (before: Value, after: Value): boolean => before.off === after.off;
+const sameOff = (before: RegisterValue, after: RegisterValue): boolean => before.off === after.off;
 
-function covers(before: Value, after: Value, ids: Ids): boolean {
+function covers(before: RegisterValue, after: RegisterValue, ids: IdPairs): boolean {
   if (before === after && before.id === 0) return true;
   if (before.kind === "none") return true;
   if (before.kind === "any") return !after.exact;
@@ -63,10 +63,10 @@ function covers(before: Value, after: Value, ids: Ids): boolean {
   return size && place && ids.match(before.id, after.id) && ids.match(before.ref, after.ref);
 }
 
-const samePacket = (before: Value, after: Value): boolean =>
+const samePacket = (before: RegisterValue, after: RegisterValue): boolean =>
   before.size === after.size || (before.size >= 0 && before.size <= after.size);
 
-function coversSlot(before: Slot, after: Slot, ids: Ids): boolean {
+function coversSlot(before: StackSlot, after: StackSlot, ids: IdPairs): boolean {
   if (before === after && before.spilled.id === 0) return true;
   if (before.spilled.kind === "any") return true;
   if (after.spilled.kind === "any") return before.types === "????????";
@@ -81,7 +81,7 @@ function coversSlot(before: Slot, after: Slot, ids: Ids): boolean {
   return isSpill(after) && covers(before.spilled, after.spilled, ids);
 }
 
-function coversFrame(before: Frame, after: Frame, live: number, ids: Ids): boolean {
+function coversFrame(before: Frame, after: Frame, live: number, ids: IdPairs): boolean {
   if (before.start !== after.start || before.site !== after.site) return false;
   if (before.isCallback !== after.isCallback) return false;
   for (let reg = 0; reg < 10; reg++) {
@@ -99,15 +99,15 @@ function coversFrame(before: Frame, after: Frame, live: number, ids: Ids): boole
  * @param isStrict numbers count that do not matter so far, for they may turn out to.
  */
 export function coversState(
-  before: State,
-  after: State,
+  before: VerifierState,
+  after: VerifierState,
   live: readonly number[],
   isStrict: boolean,
 ): boolean {
   if (before.frames.length !== after.frames.length) return false;
   if (before.refs.length !== after.refs.length) return false;
   if (after.certain && !before.certain) return false;
-  const ids = new Ids(isStrict);
+  const ids = new IdPairs(isStrict);
   for (const [i, { id, lock }] of before.refs.entries()) {
     const ref = after.refs[i];
     if (ref?.lock !== lock || !ids.match(id, ref?.id ?? 0)) return false;
@@ -118,13 +118,13 @@ export function coversState(
 }
 
 /** Each allows for the other, down to the registers that are not read. */
-export function equalStates(a: State, b: State): boolean {
+export function equalStates(a: VerifierState, b: VerifierState): boolean {
   const all = a.frames.map(() => 0x3ff);
   return coversState(a, b, all, true) && coversState(b, a, all, true);
 }
 
 /** What mattered after the earlier state matters in the later one, which is followed no further. */
-export function pass(before: State, after: State): void {
+export function pass(before: VerifierState, after: VerifierState): void {
   for (const [i, { regs, stack }] of before.frames.entries()) {
     const frame = after.frames[i];
     for (const [reg, value] of regs.entries()) {

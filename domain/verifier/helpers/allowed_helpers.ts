@@ -1,7 +1,7 @@
 // Which helpers a program may call: by its type (get_func_proto of each type in Linux 6.18, for a
 // loader with all capabilities), and by its licence.
 
-import type { Options } from "../verdict.ts";
+import type { VerifierOptions } from "../verdict.ts";
 
 /** Numbers and stretches of numbers. */
 function numbers(text: string): number[] {
@@ -73,7 +73,7 @@ const ATTACHED: Readonly<Record<string, Readonly<Record<number, readonly number[
 };
 
 /** Never of a program type whose helpers are not known. */
-export function isRefused(helper: number, options: Options): boolean {
+export function isRefused(helper: number, options: VerifierOptions): boolean {
   const { progType, expectedAttachType: attach, perfmon = true } = options;
   if (!perfmon && PERFMON.has(helper)) return true;
   const more = progType === undefined ? undefined : MORE[progType];

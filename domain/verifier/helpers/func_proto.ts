@@ -32,11 +32,11 @@ export type Arg =
 
 /** i a number; e a number up to the size given, or an error; m a value of the map or NULL; R bytes of a
  * ring buffer or NULL; c a CPU's number; v nothing; ? not modelled. */
-export type Answer = "i" | "e" | "m" | "R" | "c" | "v" | "?";
+export type ReturnKind = "i" | "e" | "m" | "R" | "c" | "v" | "?";
 
 export interface Proto {
   readonly args: readonly Arg[];
-  readonly answer: Answer;
+  readonly answer: ReturnKind;
 }
 
 /** Number, answer and arguments. */
@@ -63,7 +63,7 @@ function parse(): ReadonlyMap<number, Proto> {
   for (const entry of PROTOS.trim().split(/\||\n/)) {
     const [number, ...rest] = entry.split(" ");
     const [answer, ...args] = rest.join("");
-    protos.set(Number(number), { answer: answer as Answer, args: args as Arg[] });
+    protos.set(Number(number), { answer: answer as ReturnKind, args: args as Arg[] });
   }
   return protos;
 }

@@ -8,17 +8,17 @@ import { signExtend, signExtend32 } from "../scalar/coerce.ts";
 import * as range from "../scalar/range.ts";
 import { Range } from "../scalar/range.ts";
 import * as tnum from "../scalar/tnum.ts";
-import type { Env } from "../state/env.ts";
+import type { VerifierEnv } from "../state/env.ts";
 import {
   ANY,
   constant,
   isConst,
   isPointer,
   isScalar,
+  type RegisterValue,
   scalar,
   shared,
   UNKNOWN,
-  type Value,
 } from "../state/value.ts";
 import { pointerArithmetic } from "./pointer.ts";
 
@@ -29,14 +29,14 @@ const END = 0xd0;
 const S32_MAX = 0x7fff_ffffn;
 
 const isWide = (insn: Insn): boolean => bpf.classOf(insn) === bpf.ALU64;
-const unlinked = (v: Value): Value => ({ ...v, id: 0, linked: false, off: 0 });
+const unlinked = (v: RegisterValue): RegisterValue => ({ ...v, id: 0, linked: false, off: 0 });
 
-function low32(v: Value): Value {
+function low32(v: RegisterValue): RegisterValue {
   const known = range.sync(range.zeroExtend(v.range.copy()));
   return { ...v, range: shared(known) };
 }
 
-function signExtended(wide: boolean, insn: Insn, v: Value): Value {
+function signExtended(wide: boolean, insn: Insn, v: RegisterValue): RegisterValue {
   const bytes = insn.off / 8;
   const plain = v.range.umax < 1n << BigInt(insn.off - 1);
   const known = wide ? signExtend(v.range, bytes) : signExtend32(v.range, bytes);
@@ -44,9 +44,9 @@ function signExtended(wide: boolean, insn: Insn, v: Value): Value {
 }
 
 /** A copy shares its number with the original, unless it is cut. */
-function move(env: Env, regs: Value[], insn: Insn): Value {
+function move(env: VerifierEnv, regs: RegisterValue[], insn: Insn): RegisterValue {
   const wide = isWide(insn);
-  const from = regs[insn.src] as Value;
+  const from = regs[insn.src] as RegisterValue;
   if (from.kind === "any") return ANY;
   if (!wide) secret(env, insn.src, from, "partial copy of pointer");
   else if (insn.off !== 0) secret(env, insn.src, from, "sign-extension part of pointer");
@@ -61,7 +61,7 @@ function move(env: Env, regs: Value[], insn: Insn): Value {
 }
 
 /** Byte order, on a little-endian machine: to little endian only cuts. */
-function swapped(insn: Insn, v: Value): Value {
+function swapped(insn: Insn, v: RegisterValue): RegisterValue {
   if (v.kind === "any") return ANY;
   if (!isScalar(v)) return UNKNOWN;
   const bytes = insn.imm / 8;
@@ -73,7 +73,12 @@ function swapped(insn: Insn, v: Value): Value {
 }
 
 /** BPF_ADD_CONST: a copy that a constant is added to stays linked, once. */
-function linked(insn: Insn, before: Value, by: Value, after: Value): Value {
+function linked(
+  insn: Insn,
+  before: RegisterValue,
+  by: RegisterValue,
+  after: RegisterValue,
+): RegisterValue {
   const { id } = before;
   if (id === 0 || bpf.opOf(insn) !== ADD || !isWide(insn) || !isConst(by)) return after;
   const added = by.range.bits.value;
@@ -92,7 +97,12 @@ function remembered(insn: Insn, a: Range, b: Range): Range {
   return result;
 }
 
-function binary(env: Env, insn: Insn, dst: Value, src: Value): Value {
+function binary(
+  env: VerifierEnv,
+  insn: Insn,
+  dst: RegisterValue,
+  src: RegisterValue,
+): RegisterValue {
   if (dst.kind === "any" || src.kind === "any") return ANY;
   if (isPointer(dst) || isPointer(src)) return pointerArithmetic(env, insn, dst, src);
   const exact = dst.exact && src.exact;
@@ -105,16 +115,16 @@ function binary(env: Env, insn: Insn, dst: Value, src: Value): Value {
   return linked(insn, dst, src, scalar(known, exact, dst, src));
 }
 
-function negated(insn: Insn, dst: Value): Value {
+function negated(insn: Insn, dst: RegisterValue): RegisterValue {
   if (dst.kind === "any") return ANY;
   if (!isScalar(dst)) return UNKNOWN;
   return scalar(shared(negate(isWide(insn), dst.range)), dst.exact, dst);
 }
 
 /** What the destination holds afterwards. */
-export function arithmetic(env: Env, regs: Value[], insn: Insn): Value {
+export function arithmetic(env: VerifierEnv, regs: RegisterValue[], insn: Insn): RegisterValue {
   const op = bpf.opOf(insn);
-  const dst = regs[insn.dst] as Value;
+  const dst = regs[insn.dst] as RegisterValue;
   if (op === NEG || op === END) secret(env, insn.dst, dst, "pointer arithmetic prohibited");
   if (op === NEG) return negated(insn, dst);
   if (op === END) return swapped(insn, dst);
@@ -123,6 +133,6 @@ export function arithmetic(env: Env, regs: Value[], insn: Insn): Value {
     if (bpf.isX(insn)) return move(env, regs, insn);
     return constant(isWide(insn) ? imm : BigInt.asUintN(32, imm));
   }
-  const src = bpf.isX(insn) ? (regs[insn.src] as Value) : constant(imm);
+  const src = bpf.isX(insn) ? (regs[insn.src] as RegisterValue) : constant(imm);
   return binary(env, insn, dst, src);
 }

@@ -5,10 +5,17 @@ import { isModelled, mayWritePacket } from "../memory/context.ts";
 import { kept } from "../memory/ptr_leaks.ts";
 import { aligned, isConstant, unmoved } from "../memory/region.ts";
 import * as range from "../scalar/range.ts";
-import type { Env } from "../state/env.ts";
-import { clobberStacks, type State, top } from "../state/state.ts";
-import { Fault, isNull, isPacket, isScalar, typeName, type Value } from "../state/value.ts";
-import { MEMORY_KINDS, memory, sized, type Told } from "./argument_memory.ts";
+import type { VerifierEnv } from "../state/env.ts";
+import { clobberStacks, top, type VerifierState } from "../state/state.ts";
+import {
+  isNull,
+  isPacket,
+  isScalar,
+  Refused,
+  type RegisterValue,
+  typeName,
+} from "../state/value.ts";
+import { type CallArgMeta, MEMORY_KINDS, memory, sized } from "./argument_memory.ts";
 
 const MEMORY = "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_";
 const EXPECTED: Readonly<Partial<Record<Arg, string>>> = {
@@ -27,10 +34,10 @@ const EXPECTED: Readonly<Partial<Record<Arg, string>>> = {
 const NULLABLE: ReadonlySet<Arg> = new Set<Arg>(["n", "o", "C"]);
 
 function eacces(text: string, certain = true): never {
-  throw new Fault("EACCES", text, certain);
+  throw new Refused("EACCES", text, certain);
 }
 
-function typed(arg: Arg, reg: number, value: Value): void {
+function typed(arg: Arg, reg: number, value: RegisterValue): void {
   const expected = EXPECTED[arg];
   const plain = !value.orNull || NULLABLE.has(arg);
   const good = expected === undefined ? MEMORY_KINDS.has(value.kind) : expected === value.kind;
@@ -39,7 +46,13 @@ function typed(arg: Arg, reg: number, value: Value): void {
 }
 
 /** The value of a map; a Bloom filter reads where others write. */
-function mapMemory(env: Env, state: State, reg: number, arg: Arg, told: Told): void {
+function mapMemory(
+  env: VerifierEnv,
+  state: VerifierState,
+  reg: number,
+  arg: Arg,
+  told: CallArgMeta,
+): void {
   const { map } = told;
   if (map === null) return;
   const size = arg === "k" ? map.key_size : map.value_size;
@@ -47,28 +60,35 @@ function mapMemory(env: Env, state: State, reg: number, arg: Arg, told: Told): v
   memory(env, state, reg, size, writes, false, writes ? told : null);
 }
 
-function released(value: Value, reg: number, told: Told): void {
+function released(value: RegisterValue, reg: number, told: CallArgMeta): void {
   if (value.off !== 0) {
     const what = "when passed to release func or trusted arg to kfunc";
-    throw new Fault("EINVAL", `R${reg} must have zero offset ${what}`);
+    throw new Refused("EINVAL", `R${reg} must have zero offset ${what}`);
   }
   unmoved(value, reg);
-  if (value.ref === 0) throw new Fault("EINVAL", `arg ${reg} is an unacquired reference`);
+  if (value.ref === 0) throw new Refused("EINVAL", `arg ${reg} is an unacquired reference`);
   told.released = value.ref;
 }
 
-function readable(env: Env, helper: number, value: Value): void {
+function readable(env: VerifierEnv, helper: number, value: RegisterValue): void {
   if (!isPacket(value)) return;
   const direct = mayWritePacket(env.options.progType) && !readsPacket(helper);
   if (direct) eacces("helper access to the packet is not allowed");
 }
 
-function constantString(reg: number, value: Value): void {
+function constantString(reg: number, value: RegisterValue): void {
   if (!isConstant(value)) eacces(`R${reg} does not point to a readonly map'`);
 }
 
-function checkTyped(env: Env, state: State, arg: Arg, reg: number, told: Told, before: Arg): void {
-  const value = top(state).regs[reg] as Value;
+function checkTyped(
+  env: VerifierEnv,
+  state: VerifierState,
+  arg: Arg,
+  reg: number,
+  told: CallArgMeta,
+  before: Arg,
+): void {
+  const value = top(state).regs[reg] as RegisterValue;
   if (isScalar(value) && NULLABLE.has(arg)) value.origin.mark();
   if (isNull(value) && NULLABLE.has(arg)) return;
   typed(arg, reg, value);
@@ -98,7 +118,7 @@ function checkTyped(env: Env, state: State, arg: Arg, reg: number, told: Told, b
 }
 
 /** An argument whose value is not modelled: what it would have led to, Linux alone knows. */
-function unmodelled(state: State, arg: Arg, value: Value, told: Told): void {
+function unmodelled(state: VerifierState, arg: Arg, value: RegisterValue, told: CallArgMeta): void {
   if (arg === "M") told.map = null;
   if (value.kind === "fp" || arg === "w" || arg === "V" || arg === "8") clobberStacks(state);
   if (arg === "s" || arg === "z" || arg === "q") {
@@ -108,19 +128,24 @@ function unmodelled(state: State, arg: Arg, value: Value, told: Told): void {
 }
 
 /** Registers from one on may be arguments, too. */
-function rest(state: State, first: number): void {
+function rest(state: VerifierState, first: number): void {
   const regs = top(state).regs.slice(first, 6);
   if (regs.some(({ kind }) => kind === "fp" || kind === "any")) clobberStacks(state);
 }
 
-export function checkArguments(env: Env, state: State, proto: Proto, told: Told): void {
+export function checkArguments(
+  env: VerifierEnv,
+  state: VerifierState,
+  proto: Proto,
+  told: CallArgMeta,
+): void {
   for (const [i, arg] of proto.args.entries()) {
     const reg = i + 1;
     if (arg === "+") {
       rest(state, reg);
       return;
     }
-    const value = top(state).regs[reg] as Value;
+    const value = top(state).regs[reg] as RegisterValue;
     if (value.kind === "none") eacces(`R${reg} !read_ok`);
     if (arg === "a") {
       kept(env, reg, value, "helper function");

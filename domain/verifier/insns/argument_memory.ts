@@ -6,27 +6,34 @@ import { inRegion, mapAllows } from "../memory/region.ts";
 import * as stack from "../memory/stack.ts";
 import { overwrite } from "../memory/stack_store.ts";
 import * as range from "../scalar/range.ts";
-import type { Env } from "../state/env.ts";
-import { clobberStacks, type State, top } from "../state/state.ts";
-import { Fault, isNull, isScalar, type Kind, typeName, type Value } from "../state/value.ts";
+import type { VerifierEnv } from "../state/env.ts";
+import { clobberStacks, top, type VerifierState } from "../state/state.ts";
+import {
+  isNull,
+  isScalar,
+  Refused,
+  type RegisterValue,
+  typeName,
+  type ValueKind,
+} from "../state/value.ts";
 import type { MapFacts } from "../verdict.ts";
 
 /** What a call is told by its arguments. */
-export interface Told {
+export interface CallArgMeta {
   readonly helper: number;
   map: MapFacts | null;
   /** Bytes of the stack that the helper fills: filled once all arguments are good. */
-  room: { pointer: Value; reg: number; size: number } | null;
+  room: { pointer: RegisterValue; reg: number; size: number } | null;
   /** Bytes to allocate, or the most that are written. */
   size: bigint;
   /** The reference that is handed over. */
   released: number;
   /** First instruction of the function that is called back. */
   callback: number;
-  key: Value | null;
+  key: RegisterValue | null;
 }
 
-export const MEMORY_KINDS: ReadonlySet<Kind> = new Set<Kind>([
+export const MEMORY_KINDS: ReadonlySet<ValueKind> = new Set<ValueKind>([
   "fp",
   "pkt",
   "pkt_meta",
@@ -37,16 +44,16 @@ export const MEMORY_KINDS: ReadonlySet<Kind> = new Set<Kind>([
 const FAR = 1n << 29n;
 
 function eacces(text: string, certain = true): never {
-  throw new Fault("EACCES", text, certain);
+  throw new Refused("EACCES", text, certain);
 }
 
 function onStack(
-  env: Env,
-  state: State,
+  env: VerifierEnv,
+  state: VerifierState,
   reg: number,
-  value: Value,
+  value: RegisterValue,
   size: number,
-  told: Told | null,
+  told: CallArgMeta | null,
   writes: boolean,
 ) {
   stack.inBounds(env, state, reg, value, 0, size, writes ? "write to" : "read from");
@@ -64,15 +71,15 @@ function onStack(
 
 /** check_helper_mem_access(); `told` when what is written may be left to the end of the call. */
 export function memory(
-  env: Env,
-  state: State,
+  env: VerifierEnv,
+  state: VerifierState,
   reg: number,
   size: number,
   writes: boolean,
   orZero: boolean,
-  told: Told | null,
+  told: CallArgMeta | null,
 ): void {
-  const value = top(state).regs[reg] as Value;
+  const value = top(state).regs[reg] as RegisterValue;
   if (value.kind === "any") {
     clobberStacks(state);
     return;
@@ -95,14 +102,14 @@ export function memory(
 }
 
 export function sized(
-  env: Env,
-  state: State,
+  env: VerifierEnv,
+  state: VerifierState,
   reg: number,
   arg: Arg,
   memoryArg: Arg,
-  told: Told,
+  told: CallArgMeta,
 ): void {
-  const { range: r, exact, origin } = top(state).regs[reg] as Value;
+  const { range: r, exact, origin } = top(state).regs[reg] as RegisterValue;
   origin.mark();
   told.size = r.umax;
   if (r.smin < 0n) {
@@ -123,19 +130,19 @@ export function sized(
 
 /** As certain as its size. */
 function memoryOfSize(
-  env: Env,
-  state: State,
+  env: VerifierEnv,
+  state: VerifierState,
   reg: number,
   size: number,
   writes: boolean,
   orZero: boolean,
-  told: Told | null,
+  told: CallArgMeta | null,
   exact: boolean,
 ): void {
   try {
     memory(env, state, reg, size, writes, orZero, told);
   } catch (fault) {
-    if (!(fault instanceof Fault) || exact) throw fault;
-    throw new Fault(fault.errno, fault.message, false);
+    if (!(fault instanceof Refused) || exact) throw fault;
+    throw new Refused(fault.errno, fault.message, false);
   }
 }

@@ -7,21 +7,21 @@ import { changesPacket, protoOf } from "../helpers/func_proto.ts";
 import { isCompatible, isWalked, MAP_TYPE_NUMBERS } from "../helpers/map_func_compat.ts";
 import { frameOf, span } from "../memory/stack.ts";
 import { overwrite } from "../memory/stack_store.ts";
-import type { Env } from "../state/env.ts";
-import { clobber, replace, type State, top } from "../state/state.ts";
+import type { VerifierEnv } from "../state/env.ts";
+import { clobber, replace, top, type VerifierState } from "../state/state.ts";
 import {
-  Fault,
   isNull,
   isPacket,
   isScalar,
   NONE,
+  Refused,
+  type RegisterValue,
   UNKNOWN,
-  type Value,
   value,
 } from "../state/value.ts";
 import type { MapFacts } from "../verdict.ts";
 import { checkArguments } from "./argument.ts";
-import type { Told } from "./argument_memory.ts";
+import type { CallArgMeta } from "./argument_memory.ts";
 import { isLocked, lockOrUnlock, SPIN_LOCK, SPIN_UNLOCK } from "./lock.ts";
 import { answer } from "./return_value.ts";
 
@@ -32,10 +32,10 @@ const LOOP = 181;
 const WRITERS = new Set([2, 3, 87, 88]);
 
 const einval = (text: string): never => {
-  throw new Fault("EINVAL", text);
+  throw new Refused("EINVAL", text);
 };
 
-function permitted(env: Env, helper: number): void {
+function permitted(env: VerifierEnv, helper: number): void {
   const name = `${helperName(helper)}#${helper}`;
   if (!isHelper(helper)) einval(`invalid func ${name}`);
   if (helper === UNSPEC || isRefused(helper, env.options)) {
@@ -47,7 +47,7 @@ function permitted(env: Env, helper: number): void {
 }
 
 /** check_resource_leak() */
-export function unleaked(state: State, what: string): void {
+export function unleaked(state: VerifierState, what: string): void {
   if (state.refs.length === 0) return;
   if (isLocked(state)) einval(`${what} cannot be used inside bpf_spin_lock-ed region`);
   const open = state.refs.map(
@@ -57,10 +57,10 @@ export function unleaked(state: State, what: string): void {
 }
 
 /** record_func_map() and record_func_key() */
-function recorded(told: Told): void {
+function recorded(told: CallArgMeta): void {
   const { helper, map } = told;
   if (map !== null && WRITERS.has(helper) && (map.map_flags & BPF_F_RDONLY_PROG) !== 0) {
-    throw new Fault("EACCES", "write into map forbidden");
+    throw new Refused("EACCES", "write into map forbidden");
   }
   if (helper === TAIL_CALL && map !== null && map.map_type !== "prog_array") {
     einval("expected prog array map for tail call");
@@ -68,33 +68,40 @@ function recorded(told: Told): void {
 }
 
 /** What is got by handing it over is gone, in all copies. */
-function release(state: State, ref: number): void {
+function release(state: VerifierState, ref: number): void {
   state.refs = state.refs.filter(({ id }) => id !== ref);
   replace(state, (held) => (held.ref === ref ? UNKNOWN : held));
 }
 
 /** What a function that is called back finds in R1 to R5. */
-function callbackArguments({ helper, map }: Told, regs: readonly Value[]): Value[] | null {
-  if (helper === LOOP) return [UNKNOWN, regs[3] as Value, NONE, NONE, NONE];
+function callbackArguments(
+  { helper, map }: CallArgMeta,
+  regs: readonly RegisterValue[],
+): RegisterValue[] | null {
+  if (helper === LOOP) return [UNKNOWN, regs[3] as RegisterValue, NONE, NONE, NONE];
   if (helper !== FOR_EACH || map === null) return null;
   const parts = [value("map_ptr", { map }), value("map_key", { map }), value("map_value", { map })];
-  return [...parts, regs[3] as Value, NONE];
+  return [...parts, regs[3] as RegisterValue, NONE];
 }
 
-export interface Callback {
+export interface CallbackFunction {
   readonly start: number;
-  readonly regs: readonly Value[];
+  readonly regs: readonly RegisterValue[];
   /** It is called once at least. */
   readonly certain: boolean;
 }
 
-function callback(env: Env, told: Told, regs: readonly Value[]): Callback | null {
+function callback(
+  env: VerifierEnv,
+  told: CallArgMeta,
+  regs: readonly RegisterValue[],
+): CallbackFunction | null {
   const args = told.callback < 0 ? null : callbackArguments(told, regs);
   if (args === null) {
     env.distrust(told.helper);
     return null;
   }
-  const count = regs[1] as Value;
+  const count = regs[1] as RegisterValue;
   const isLoop = told.helper === LOOP;
   if (isLoop) count.origin.mark();
   if (isLoop && isScalar(count) && isNull(count)) return null;
@@ -108,7 +115,7 @@ function compatible(helper: number, map: MapFacts | null): void {
 }
 
 /** Fills what the helper writes to the stack, takes what is handed over. */
-function settle(env: Env, state: State, told: Told): void {
+function settle(env: VerifierEnv, state: VerifierState, told: CallArgMeta): void {
   const { room, released } = told;
   if (room !== null) {
     const [first] = span(room.pointer, 0);
@@ -119,10 +126,14 @@ function settle(env: Env, state: State, told: Told): void {
 }
 
 /** @returns the function that the helper calls back before it returns, if it is followed. */
-export function callHelper(env: Env, state: State, helper: number): Callback | null {
+export function callHelper(
+  env: VerifierEnv,
+  state: VerifierState,
+  helper: number,
+): CallbackFunction | null {
   permitted(env, helper);
   const proto = protoOf(helper, env.options.progType);
-  const told: Told = {
+  const told: CallArgMeta = {
     helper,
     map: null,
     room: null,
@@ -137,7 +148,7 @@ export function callHelper(env: Env, state: State, helper: number): Callback | n
   settle(env, state, told);
   if (helper === TAIL_CALL) unleaked(state, "tail_call");
   if (helper === FOR_EACH && told.map !== null && !isWalked(told.map)) {
-    throw new Fault("ENOTSUPP", "callback function not allowed for map");
+    throw new Refused("ENOTSUPP", "callback function not allowed for map");
   }
   const back = callback(env, told, top(state).regs);
   const result = answer(env, state, proto.answer, told);
@@ -148,6 +159,6 @@ export function callHelper(env: Env, state: State, helper: number): Callback | n
 }
 
 /** Pointers into the packet, and to its end, are numbers from here on. */
-export function forgetPackets(state: State, by: Value): void {
+export function forgetPackets(state: VerifierState, by: RegisterValue): void {
   replace(state, (held) => (isPacket(held) || held.kind === "pkt_end" ? by : held));
 }

@@ -2,7 +2,7 @@
 
 import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
-import type { Env } from "../state/env.ts";
+import type { VerifierEnv } from "../state/env.ts";
 import {
   clobber,
   clobberStacks,
@@ -10,11 +10,11 @@ import {
   depth,
   makeFrame,
   replace,
-  type State,
   top,
+  type VerifierState,
 } from "../state/state.ts";
-import { ANY, Fault, isScalar, NONE, type Value } from "../state/value.ts";
-import { type Callback, callHelper, forgetPackets } from "./call.ts";
+import { ANY, isScalar, NONE, Refused, type RegisterValue } from "../state/value.ts";
+import { type CallbackFunction, callHelper, forgetPackets } from "./call.ts";
 import { isLocked } from "./lock.ts";
 
 const MAX_FRAMES = 8;
@@ -23,7 +23,7 @@ const MAX_FRAMES = 8;
  * A function that BTF describes may be a global one, which Linux checks by itself: what its pointers
  * point to, the BTF says.
  */
-function isFollowed(env: Env, regs: readonly Value[], start: number): boolean {
+function isFollowed(env: VerifierEnv, regs: readonly RegisterValue[], start: number): boolean {
   const { funcInfo, globalFuncs } = env.options;
   if (funcInfo !== true || globalFuncs?.includes(start) === false) return true;
   const read = env.live[start] ?? 0;
@@ -34,24 +34,24 @@ function isFollowed(env: Env, regs: readonly Value[], start: number): boolean {
 }
 
 /** A global function may sleep. Which ones are, the BTF says, if there is any. */
-function mayEnter({ options }: Env, state: State, start: number): void {
+function mayEnter({ options }: VerifierEnv, state: VerifierState, start: number): void {
   if (options.funcInfo !== true) return;
   state.certain &&= options.globalFuncs !== undefined;
   if (options.globalFuncs?.includes(start) !== true) return;
   const text = "global function calls are not allowed while holding a lock";
-  throw new Fault("EINVAL", `${text},\nuse static function instead`);
+  throw new Refused("EINVAL", `${text},\nuse static function instead`);
 }
 
 /** No deeper than Linux goes; recursion always is. */
-export function enter(env: Env, state: State, insn: Insn): void {
+export function enter(env: VerifierEnv, state: VerifierState, insn: Insn): void {
   const level = depth(state) + 1;
   if (level >= MAX_FRAMES) {
-    throw new Fault("E2BIG", `the call stack of ${level + 1} frames is too deep`);
+    throw new Refused("E2BIG", `the call stack of ${level + 1} frames is too deep`);
   }
   const { regs } = top(state);
   const frame = makeFrame(bpf.callee(insn, state.at), state.at, level);
   if (isLocked(state)) mayEnter(env, state, frame.start);
-  for (let reg = 1; reg <= 5; reg++) frame.regs[reg] = regs[reg] as Value;
+  for (let reg = 1; reg <= 5; reg++) frame.regs[reg] = regs[reg] as RegisterValue;
   state.certain &&= isFollowed(env, regs, frame.start);
   clobber(regs, NONE);
   state.frames.push(frame);
@@ -59,10 +59,10 @@ export function enter(env: Env, state: State, insn: Insn): void {
   env.log?.call(state);
 }
 
-function calledBack(state: State, { start, regs }: Callback): State {
+function calledBack(state: VerifierState, { start, regs }: CallbackFunction): VerifierState {
   const level = depth(state) + 1;
   if (level >= MAX_FRAMES) {
-    throw new Fault("E2BIG", `the call stack of ${level + 1} frames is too deep`);
+    throw new Refused("E2BIG", `the call stack of ${level + 1} frames is too deep`);
   }
   const frame = makeFrame(start, state.at, level, true);
   for (const [i, held] of regs.entries()) frame.regs[i + 1] = held;
@@ -74,7 +74,7 @@ function calledBack(state: State, { start, regs }: Callback): State {
 }
 
 /** What may be otherwise once a function was called back, which is not followed from call to call. */
-function blurred(state: State, shared: Value): State {
+function blurred(state: VerifierState, shared: RegisterValue): VerifierState {
   const later = copy(state);
   if (shared.kind === "fp" || shared.kind === "any") clobberStacks(later);
   forgetPackets(later, ANY);
@@ -90,9 +90,9 @@ const SHARED = 3;
  * A call of a helper. If it calls back, the state goes on as if it never had; to be followed later are
  * the first such call, any later one, and what comes after them.
  */
-export function called(env: Env, state: State, insn: Insn): State[] {
+export function called(env: VerifierEnv, state: VerifierState, insn: Insn): VerifierState[] {
   const before = copy(state);
-  const shared = top(before).regs[SHARED] as Value;
+  const shared = top(before).regs[SHARED] as RegisterValue;
   const back = callHelper(env, state, insn.imm);
   state.at += 1;
   if (back === null) return [];

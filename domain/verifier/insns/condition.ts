@@ -8,42 +8,42 @@ import { compute } from "../scalar/arith.ts";
 import { EQ, flip, NE, opposite, refine, taken } from "../scalar/branch.ts";
 import type { Range } from "../scalar/range.ts";
 import * as range from "../scalar/range.ts";
-import type { Env } from "../state/env.ts";
-import { Origin } from "../state/precision.ts";
-import { copy, replace, type State, top } from "../state/state.ts";
+import type { VerifierEnv } from "../state/env.ts";
+import { Precision } from "../state/precision.ts";
+import { copy, replace, top, type VerifierState } from "../state/state.ts";
 import {
   constant,
   isPacket,
   isPointer,
   isScalar,
-  type Kind,
   notNull,
+  type RegisterValue,
   shared,
-  type Value,
+  type ValueKind,
 } from "../state/value.ts";
 
 const isWide = (insn: Insn): boolean => bpf.classOf(insn) === bpf.JMP;
-const operand = (insn: Insn, regs: readonly Value[]): Value =>
-  bpf.isX(insn) ? (regs[insn.src] as Value) : constant(BigInt(insn.imm));
+const operand = (insn: Insn, regs: readonly RegisterValue[]): RegisterValue =>
+  bpf.isX(insn) ? (regs[insn.src] as RegisterValue) : constant(BigInt(insn.imm));
 
 /** reg_not_null() */
-const NOT_NULL: ReadonlySet<Kind> = new Set<Kind>([
+const NOT_NULL: ReadonlySet<ValueKind> = new Set<ValueKind>([
   "map_value",
   "map_key",
   "map_ptr",
   "ringbuf_mem",
 ]);
 
-const isPacketLike = (v: Value): boolean => isPacket(v) || v.kind === "pkt_end";
+const isPacketLike = (v: RegisterValue): boolean => isPacket(v) || v.kind === "pkt_end";
 
-function pointerTaken(op: number, wide: boolean, pointer: Value, other: Value) {
+function pointerTaken(op: number, wide: boolean, pointer: RegisterValue, other: RegisterValue) {
   const known = isScalar(other) && (wide ? range.isConst : range.isConst32)(other.range);
   const zero = known && (wide ? other.range.umin === 0n : other.range.umin32 === 0);
   if (!zero || pointer.orNull || !NOT_NULL.has(pointer.kind)) return undefined;
   return op === EQ ? false : op === NE ? true : undefined;
 }
 
-function decide(insn: Insn, dst: Value, src: Value): boolean | undefined {
+function decide(insn: Insn, dst: RegisterValue, src: RegisterValue): boolean | undefined {
   const wide = isWide(insn);
   const op = bpf.opOf(insn);
   if (dst.kind === "any" || src.kind === "any") return undefined;
@@ -54,7 +54,7 @@ function decide(insn: Insn, dst: Value, src: Value): boolean | undefined {
 }
 
 /** sync_linked_regs(): copies learn the same, those that were added to as much more or less. */
-function teach(state: State, known: Value): void {
+function teach(state: VerifierState, known: RegisterValue): void {
   if (known.id === 0) return;
   replace(state, (v) => {
     if (!isScalar(v) || v.id !== known.id) return v;
@@ -65,10 +65,10 @@ function teach(state: State, known: Value): void {
   });
 }
 
-const learned = (v: Value, known: Range, from: Value): Value => ({
+const learned = (v: RegisterValue, known: Range, from: RegisterValue): RegisterValue => ({
   ...v,
   range: known,
-  origin: Origin.of(v.origin, from.origin),
+  origin: Precision.of(v.origin, from.origin),
 });
 
 type Refined = readonly [op: number, a: Range, b: Range, left: Range, right: Range];
@@ -87,7 +87,13 @@ function remembered(insn: Insn, op: number, a: Range, b: Range): Refined {
 }
 
 /** reg_set_min_max(), on one of the ways. */
-function learn(state: State, insn: Insn, op: number, dst: Value, src: Value): void {
+function learn(
+  state: VerifierState,
+  insn: Insn,
+  op: number,
+  dst: RegisterValue,
+  src: RegisterValue,
+): void {
   if (!isScalar(dst) || !isScalar(src)) return;
   const { regs } = top(state);
   const [, , , left, right] = remembered(insn, op, dst.range, src.range);
@@ -102,7 +108,7 @@ function learn(state: State, insn: Insn, op: number, dst: Value, src: Value): vo
 }
 
 /** mark_ptr_or_null_regs() */
-function settleNull(state: State, pointer: Value, isNull: boolean): void {
+function settleNull(state: VerifierState, pointer: RegisterValue, isNull: boolean): void {
   if (isNull && pointer.ref !== 0 && pointer.ref === pointer.id) {
     state.refs = state.refs.filter(({ id }) => id !== pointer.ref);
   }
@@ -113,25 +119,37 @@ function settleNull(state: State, pointer: Value, isNull: boolean): void {
 }
 
 /** Two pointers that are the same: if one cannot be NULL, neither can the other. */
-function samePointers(insn: Insn, here: State, there: State, dst: Value, src: Value): void {
+function samePointers(
+  insn: Insn,
+  here: VerifierState,
+  there: VerifierState,
+  dst: RegisterValue,
+  src: RegisterValue,
+): void {
   if (!isPointer(dst) || !isPointer(src) || dst.orNull === src.orNull) return;
   const op = bpf.opOf(insn);
   if (op !== EQ && op !== NE) return;
   const { regs } = top(op === EQ ? there : here);
   const reg = dst.orNull ? insn.dst : insn.src;
-  const lifted = regs[reg] as Value;
+  const lifted = regs[reg] as RegisterValue;
   regs[reg] = { ...notNull(lifted), id: lifted.id };
 }
 
 const PROHIBITED = "pointer comparison prohibited";
-const isInPacket = (v: Value): boolean => isPacket(v) || v.kind === "pkt_end";
+const isInPacket = (v: RegisterValue): boolean => isPacket(v) || v.kind === "pkt_end";
 
-function isNullTest(insn: Insn, { orNull }: Value): boolean {
+function isNullTest(insn: Insn, { orNull }: RegisterValue): boolean {
   const isEquality = bpf.opOf(insn) === EQ || bpf.opOf(insn) === NE;
   return orNull && isEquality && isWide(insn) && !bpf.isX(insn) && insn.imm === 0;
 }
 
-function comparePointers(insn: Insn, here: State, there: State, dst: Value, src: Value): void {
+function comparePointers(
+  insn: Insn,
+  here: VerifierState,
+  there: VerifierState,
+  dst: RegisterValue,
+  src: RegisterValue,
+): void {
   const op = bpf.opOf(insn);
   if (bpf.isX(insn)) samePointers(insn, here, there, dst, src);
   if (isNullTest(insn, dst)) {
@@ -143,12 +161,12 @@ function comparePointers(insn: Insn, here: State, there: State, dst: Value, src:
 }
 
 /** Neither number nor pointer, or a number of which Linux may know more: either way may be dead. */
-const isOpen = (v: Value): boolean => v.kind === "any" || (isScalar(v) && !v.exact);
+const isOpen = (v: RegisterValue): boolean => v.kind === "any" || (isScalar(v) && !v.exact);
 
 /** What Linux learns of a number that is compared with itself is not followed. */
-function blur(state: State, reg: number): void {
+function blur(state: VerifierState, reg: number): void {
   const { regs } = top(state);
-  const value = { ...(regs[reg] as Value), exact: false };
+  const value = { ...(regs[reg] as RegisterValue), exact: false };
   regs[reg] = value;
   teach(state, value);
 }
@@ -157,9 +175,9 @@ function blur(state: State, reg: number): void {
  * Goes on where Linux does: with the next instruction, if both ways are open.
  * @returns the state at the target, when that is still to be followed.
  */
-export function jump(env: Env, state: State, insn: Insn): State | null {
+export function jump(env: VerifierEnv, state: VerifierState, insn: Insn): VerifierState | null {
   const { regs } = top(state);
-  const dst = regs[insn.dst] as Value;
+  const dst = regs[insn.dst] as RegisterValue;
   const src = operand(insn, regs);
   const target = bpf.target(insn, state.at);
   const isOfPackets = isInPacket(dst) && isInPacket(src);

@@ -3,9 +3,9 @@
 
 import { secret } from "../memory/ptr_leaks.ts";
 import * as range from "../scalar/range.ts";
-import type { Env } from "../state/env.ts";
-import { clobber, depth, type State, top } from "../state/state.ts";
-import { ANY, Fault, isScalar, typeName, type Value } from "../state/value.ts";
+import type { VerifierEnv } from "../state/env.ts";
+import { clobber, depth, top, type VerifierState } from "../state/state.ts";
+import { ANY, isScalar, Refused, type RegisterValue, typeName } from "../state/value.ts";
 import { unleaked } from "./call.ts";
 import { HELD, isLocked } from "./lock.ts";
 
@@ -40,7 +40,7 @@ function answers(type: string | undefined, attach: number | undefined): Bounds |
 }
 
 /** retval_range_within() */
-function checkBounds(r0: Value, [min, max]: Bounds, what: string): void {
+function checkBounds(r0: RegisterValue, [min, max]: Bounds, what: string): void {
   const { smin, smax } = r0.range;
   r0.origin.mark();
   if (smin >= BigInt(min) && smax <= BigInt(max)) return;
@@ -49,42 +49,42 @@ function checkBounds(r0: Value, [min, max]: Bounds, what: string): void {
   if (smax < range.S64_MAX) known.push(`smax=${smax}`);
   const has = known.length > 0 ? known.join(" ") : "unknown scalar value";
   const text = `At ${what} the register R0 has ${has} should have been in [${min}, ${max}]`;
-  throw new Fault("EINVAL", text, r0.exact);
+  throw new Refused("EINVAL", text, r0.exact);
 }
 
-function fromProgram(env: Env, state: State): void {
+function fromProgram(env: VerifierEnv, state: VerifierState): void {
   unleaked(state, "BPF_EXIT instruction in main prog");
-  const r0 = top(state).regs[0] as Value;
-  if (r0.kind === "none") throw new Fault("EACCES", "R0 !read_ok");
+  const r0 = top(state).regs[0] as RegisterValue;
+  if (r0.kind === "none") throw new Refused("EACCES", "R0 !read_ok");
   secret(env, 0, r0, "leaks addr as return value");
   const bounds = answers(env.options.progType, env.options.expectedAttachType);
   if (bounds === null || r0.kind === "any") return;
   if (!isScalar(r0)) {
     const text = `At program exit the register R0 is not a known value (${typeName(r0)})`;
-    throw new Fault("EINVAL", text);
+    throw new Refused("EINVAL", text);
   }
   checkBounds(r0, bounds, "program exit");
 }
 
-function fromCallback(r0: Value): void {
+function fromCallback(r0: RegisterValue): void {
   if (r0.kind === "any") return;
-  if (!isScalar(r0)) throw new Fault("EACCES", "R0 not a scalar value");
+  if (!isScalar(r0)) throw new Refused("EACCES", "R0 not a scalar value");
   checkBounds(r0, BOOL, "callback return");
 }
 
 /** @returns whether the path goes on, in the caller. */
-export function leave(env: Env, state: State): boolean {
+export function leave(env: VerifierEnv, state: VerifierState): boolean {
   if (depth(state) === 0) {
     fromProgram(env, state);
     return false;
   }
   const callee = top(state);
-  const r0 = callee.regs[0] as Value;
-  if (r0.kind === "fp") throw new Fault("EINVAL", "cannot return stack pointer to the caller");
+  const r0 = callee.regs[0] as RegisterValue;
+  if (r0.kind === "fp") throw new Refused("EINVAL", "cannot return stack pointer to the caller");
   if (callee.isCallback) {
     fromCallback(r0);
     // Back at the call.
-    if (isLocked(state)) throw new Fault("EINVAL", HELD);
+    if (isLocked(state)) throw new Refused("EINVAL", HELD);
     return false;
   }
   env.log?.returning(state);
@@ -96,7 +96,7 @@ export function leave(env: Env, state: State): boolean {
 }
 
 /** The same where R0 is not what Linux takes, in case it came here with another. */
-export function abandon(state: State): boolean {
+export function abandon(state: VerifierState): boolean {
   const { isCallback, site } = top(state);
   if (depth(state) === 0 || isCallback) return false;
   state.frames.pop();

@@ -3,7 +3,7 @@
 
 import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
-import { einval, type Options, type Refusal, refuse } from "../verdict.ts";
+import { einval, type Refusal, refuse, type VerifierOptions } from "../verdict.ts";
 
 const FRAME_POINTER = 10;
 const SKB_TYPES = ["socket_filter", "sched_cls", "sched_act"];
@@ -123,7 +123,7 @@ function jump(insn: Insn, unwritten: Unwritten): Refusal | null {
   return reads(dst, unwritten) ?? misused ?? (bpf.isX(insn) ? reads(src, unwritten) : null);
 }
 
-function load(insn: Insn, options: Options, unwritten: Unwritten): Refusal | null {
+function load(insn: Insn, options: VerifierOptions, unwritten: Unwritten): Refusal | null {
   if (insn.code === bpf.LD_IMM64) {
     if (insn.off !== 0) return reserved("BPF_LD_IMM64");
     const isFunc = insn.src === bpf.PSEUDO_FUNC && options.funcInfo !== true;
@@ -138,7 +138,7 @@ function load(insn: Insn, options: Options, unwritten: Unwritten): Refusal | nul
 }
 
 /** Why Linux refuses this instruction before it looks at what the registers hold. */
-export function fault(insn: Insn, options: Options, unwritten: Unwritten): Refusal | null {
+export function fault(insn: Insn, options: VerifierOptions, unwritten: Unwritten): Refusal | null {
   switch (bpf.classOf(insn)) {
     case bpf.ALU:
     case bpf.ALU64:

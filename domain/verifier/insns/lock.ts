@@ -4,8 +4,8 @@
 import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
 import * as range from "../scalar/range.ts";
-import { type Reference, type State, top } from "../state/state.ts";
-import { Fault, typeName, type Value } from "../state/value.ts";
+import { type Reference, top, type VerifierState } from "../state/state.ts";
+import { Refused, type RegisterValue, typeName } from "../state/value.ts";
 import type { MapFacts } from "../verdict.ts";
 
 export const SPIN_LOCK = 93;
@@ -13,21 +13,21 @@ export const SPIN_UNLOCK = 94;
 
 export const HELD = "function calls are not allowed while holding a lock";
 
-const held = (state: State): Reference | undefined => state.refs.find(({ lock }) => lock);
-export const isLocked = (state: State): boolean => held(state) !== undefined;
+const held = (state: VerifierState): Reference | undefined => state.refs.find(({ lock }) => lock);
+export const isLocked = (state: VerifierState): boolean => held(state) !== undefined;
 
 function einval(text: string): never {
-  throw new Fault("EINVAL", text);
+  throw new Refused("EINVAL", text);
 }
 
 /** A call of a helper or a function of the kernel. */
-export function unlockedFor(state: State, insn: Insn): void {
+export function unlockedFor(state: VerifierState, insn: Insn): void {
   if (!isLocked(state)) return;
   if (!bpf.isHelperCall(insn) || insn.imm !== SPIN_UNLOCK) einval(HELD);
 }
 
 /** The map in whose value R1 points to the lock. */
-function lockedMap({ range: r, off, map }: Value): MapFacts {
+function lockedMap({ range: r, off, map }: RegisterValue): MapFacts {
   const name = map?.name ?? "";
   if (!range.isConst(r)) {
     einval("R1 doesn't have constant offset. bpf_spin_lock has to be at the constant offset");
@@ -46,11 +46,11 @@ const isSame = (a: MapFacts, b: MapFacts): boolean =>
   a === b || (a.id !== undefined && a.id === b.id);
 
 /** R1 of bpf_spin_lock() or bpf_spin_unlock(). Where it is not known, neither is what comes after it. */
-export function lockOrUnlock(state: State, helper: number): void {
-  const pointer = top(state).regs[1] as Value;
+export function lockOrUnlock(state: VerifierState, helper: number): void {
+  const pointer = top(state).regs[1] as RegisterValue;
   const { kind, orNull, exact } = pointer;
   if (kind !== "any" && (kind !== "map_value" || orNull)) {
-    throw new Fault("EACCES", `R1 type=${typeName(pointer)} expected=map_value, ptr_`);
+    throw new Refused("EACCES", `R1 type=${typeName(pointer)} expected=map_value, ptr_`);
   }
   state.certain &&= exact;
   if (kind === "any") return;

@@ -5,15 +5,15 @@ import * as bpf from "../../isa/insn.ts";
 import * as range from "../scalar/range.ts";
 import { Range } from "../scalar/range.ts";
 import * as tnum from "../scalar/tnum.ts";
-import type { Env } from "../state/env.ts";
+import type { VerifierEnv } from "../state/env.ts";
 import {
-  Fault,
   isPacket,
   isPointer,
+  Refused,
+  type RegisterValue,
   shared,
   typeName,
   UNKNOWN,
-  type Value,
 } from "../state/value.ts";
 
 const ADD = 0x00;
@@ -26,7 +26,7 @@ const FAR = 1n << 29n;
 const isFar = (n: bigint): boolean => n >= FAR || n <= -FAR;
 
 /** check_reg_sane_offset(): far from any overflow; why not, or null. */
-function tooFar(by: Value, kind: string): string | null {
+function tooFar(by: RegisterValue, kind: string): string | null {
   const { bits, smin } = by.range;
   if (tnum.isConst(bits) && isFar(range.s64(bits.value))) {
     return `math between ${kind} pointer and ${range.s64(bits.value)} is not allowed`;
@@ -41,30 +41,30 @@ function tooFar(by: Value, kind: string): string | null {
 }
 
 function refuse(insn: Insn, text: string): never {
-  throw new Fault("EACCES", `R${insn.dst} ${text}`);
+  throw new Refused("EACCES", `R${insn.dst} ${text}`);
 }
 
-function allowed(insn: Insn, pointer: Value, by: Value): void {
+function allowed(insn: Insn, pointer: RegisterValue, by: RegisterValue): void {
   const name = typeName(pointer);
   if (pointer.orNull) refuse(insn, `pointer arithmetic on ${name} prohibited, null-check it first`);
   if (pointer.kind !== "pkt_end" && pointer.kind !== "map_ptr") return;
   const none = range.isZero(by.range) && bpf.opOf(insn) === ADD && pointer.kind === "map_ptr";
   if (!none) {
     if (pointer.kind === "map_ptr" && !by.exact) {
-      throw new Fault("EACCES", `R${insn.dst} pointer arithmetic on ${name} prohibited`, false);
+      throw new Refused("EACCES", `R${insn.dst} pointer arithmetic on ${name} prohibited`, false);
     }
     refuse(insn, `pointer arithmetic on ${name} prohibited`);
   }
 }
 
 /** The sum of a fixed offset, while it stays an int. */
-function fixed(pointer: Value, by: bigint): Value | null {
+function fixed(pointer: RegisterValue, by: bigint): RegisterValue | null {
   const off = BigInt(pointer.off) + by;
   if (off !== BigInt.asIntN(32, off)) return null;
   return { ...pointer, off: Number(off) };
 }
 
-function add(env: Env, pointer: Value, by: Value): Value {
+function add(env: VerifierEnv, pointer: RegisterValue, by: RegisterValue): RegisterValue {
   const a = pointer.range;
   const b = by.range;
   const r = new Range();
@@ -78,7 +78,7 @@ function add(env: Env, pointer: Value, by: Value): Value {
   return isPacket(pointer) ? { ...moved, id: env.nextId(), size: 0 } : moved;
 }
 
-function subtract(env: Env, pointer: Value, by: Value): Value {
+function subtract(env: VerifierEnv, pointer: RegisterValue, by: RegisterValue): RegisterValue {
   const a = pointer.range;
   const b = by.range;
   const r = new Range();
@@ -93,7 +93,13 @@ function subtract(env: Env, pointer: Value, by: Value): Value {
   return { ...moved, id: env.nextId(), size: b.smin < 0n ? 0 : pointer.size };
 }
 
-function move(env: Env, insn: Insn, pointer: Value, by: Value, isLeft: boolean): Value {
+function move(
+  env: VerifierEnv,
+  insn: Insn,
+  pointer: RegisterValue,
+  by: RegisterValue,
+  isLeft: boolean,
+): RegisterValue {
   const op = bpf.opOf(insn);
   const sign = SIGNS[op >> 4] ?? "";
   const known = range.isConst(by.range) ? by.range.smin : null;
@@ -110,7 +116,12 @@ function move(env: Env, insn: Insn, pointer: Value, by: Value, isLeft: boolean):
 }
 
 /** What dst holds after `dst op= src`, one of the two or both being pointers. */
-export function pointerArithmetic(env: Env, insn: Insn, dst: Value, src: Value): Value {
+export function pointerArithmetic(
+  env: VerifierEnv,
+  insn: Insn,
+  dst: RegisterValue,
+  src: RegisterValue,
+): RegisterValue {
   const op = bpf.opOf(insn);
   if (isPointer(dst) && isPointer(src)) {
     if (op === SUB && env.mayLeak) return UNKNOWN;
@@ -127,10 +138,10 @@ export function pointerArithmetic(env: Env, insn: Insn, dst: Value, src: Value):
   allowed(insn, pointer, by);
   const certain = pointer.exact && by.exact;
   const before = tooFar(by, pointer.kind) ?? tooFar(pointer, pointer.kind);
-  if (before !== null) throw new Fault("EINVAL", before, certain);
+  if (before !== null) throw new Refused("EINVAL", before, certain);
   const moved = move(env, insn, pointer, by, isLeft);
   const after = tooFar(moved, pointer.kind);
-  if (after !== null) throw new Fault("EINVAL", after, certain);
+  if (after !== null) throw new Refused("EINVAL", after, certain);
   if (moved.range === pointer.range) return moved;
   return { ...moved, range: shared(range.sync(moved.range.copy().forget32())) };
 }

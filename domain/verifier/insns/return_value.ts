@@ -1,25 +1,25 @@
 // What a helper answers (the return types of check_helper_call of Linux 6.18).
 
-import type { Answer } from "../helpers/func_proto.ts";
+import type { ReturnKind } from "../helpers/func_proto.ts";
 import { constantAt } from "../memory/stack_load.ts";
 import * as range from "../scalar/range.ts";
 import { Range } from "../scalar/range.ts";
-import type { Env } from "../state/env.ts";
-import type { State } from "../state/state.ts";
-import { ANY, NONE, scalar, UNKNOWN, type Value, value } from "../state/value.ts";
-import type { Told } from "./argument_memory.ts";
+import type { VerifierEnv } from "../state/env.ts";
+import type { VerifierState } from "../state/state.ts";
+import { ANY, NONE, type RegisterValue, scalar, UNKNOWN, value } from "../state/value.ts";
+import type { CallArgMeta } from "./argument_memory.ts";
 
 const LOOKUP = 1;
 
 /** can_elide_value_nullness(): an element of an array that is there for certain. */
-function isPresent(state: State, { map, key, helper }: Told): boolean {
+function isPresent(state: VerifierState, { map, key, helper }: CallArgMeta): boolean {
   const isArray = map?.map_type === "array" || map?.map_type === "percpu_array";
   if (helper !== LOOKUP || !map || !isArray || key === null) return false;
   const index = constantAt(state, key, map.key_size);
   return index !== null && index < BigInt(map.max_entries);
 }
 
-function element(env: Env, state: State, told: Told): Value {
+function element(env: VerifierEnv, state: VerifierState, told: CallArgMeta): RegisterValue {
   const { map } = told;
   if (map === null) return ANY;
   const present = isPresent(state, told);
@@ -27,7 +27,7 @@ function element(env: Env, state: State, told: Told): Value {
   return value("map_value", { map, orNull: !present, id });
 }
 
-function reserved(env: Env, state: State, told: Told): Value {
+function reserved(env: VerifierEnv, state: VerifierState, told: CallArgMeta): RegisterValue {
   env.nextId();
   const id = env.nextId();
   state.refs = [...state.refs, { id, insn: state.at }];
@@ -36,14 +36,19 @@ function reserved(env: Env, state: State, told: Told): Value {
 
 const MAX_ERRNO = 4095;
 
-function upTo(max: bigint): Value {
+function upTo(max: bigint): RegisterValue {
   const r = new Range();
   r.signed(BigInt(-MAX_ERRNO), range.s64(max));
   r.signed32(-MAX_ERRNO, range.s32(max));
   return scalar(range.sync(r), false);
 }
 
-export function answer(env: Env, state: State, kind: Answer, told: Told): Value {
+export function answer(
+  env: VerifierEnv,
+  state: VerifierState,
+  kind: ReturnKind,
+  told: CallArgMeta,
+): RegisterValue {
   switch (kind) {
     case "i":
       return UNKNOWN;

@@ -2,23 +2,23 @@
 
 import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
-import { type Access, load as loadFrom, store as storeTo } from "../memory/access.ts";
+import { type InsnAccess, load as loadFrom, store as storeTo } from "../memory/access.ts";
 import { kept } from "../memory/ptr_leaks.ts";
 import { unmoved } from "../memory/region.ts";
 import * as range from "../scalar/range.ts";
-import type { Env } from "../state/env.ts";
-import { clobber, copy, type State, top, widen } from "../state/state.ts";
+import type { VerifierEnv } from "../state/env.ts";
+import { clobber, copy, top, type VerifierState, widen } from "../state/state.ts";
 import {
   ANY,
   constant,
-  Fault,
   fits,
   isConst,
   isScalar,
+  Refused,
+  type RegisterValue,
   scalar,
   typeName,
   UNKNOWN,
-  type Value,
   value,
 } from "../state/value.ts";
 import type { MapFacts } from "../verdict.ts";
@@ -34,7 +34,12 @@ const CMPXCHG = 0xf1;
 const LOAD_ACQ = 0x100;
 const STORE_REL = 0x110;
 
-function loadImmediate(env: Env, { regs }: { regs: Value[] }, insn: Insn, at: number): void {
+function loadImmediate(
+  env: VerifierEnv,
+  { regs }: { regs: RegisterValue[] },
+  insn: Insn,
+  at: number,
+): void {
   const high = env.prog[at + 1]?.imm ?? 0;
   const map = env.maps.get(at);
   if (insn.src === 0) {
@@ -46,19 +51,19 @@ function loadImmediate(env: Env, { regs }: { regs: Value[] }, insn: Insn, at: nu
   }
 }
 
-function mapPointer(map: MapFacts, insn: Insn, offset: number): Value {
+function mapPointer(map: MapFacts, insn: Insn, offset: number): RegisterValue {
   const isValue = insn.src === bpf.PSEUDO_MAP_VALUE || insn.src === bpf.PSEUDO_MAP_IDX_VALUE;
   return isValue ? value("map_value", { map, off: offset }) : value("map_ptr", { map });
 }
 
 /** check_ld_abs() */
-function packetLoad(env: Env, state: State): void {
+function packetLoad(env: VerifierEnv, state: VerifierState): void {
   const { regs } = top(state);
   unleaked(state, "BPF_LD_[ABS|IND]");
-  const context = regs[6] as Value;
-  if (context.kind === "none") throw new Fault("EACCES", "R6 !read_ok");
+  const context = regs[6] as RegisterValue;
+  if (context.kind === "none") throw new Refused("EACCES", "R6 !read_ok");
   if (context.kind !== "ctx" && context.kind !== "any") {
-    throw new Fault("EINVAL", "at the time of BPF_LD_ABS|IND R6 != pointer to skb");
+    throw new Refused("EINVAL", "at the time of BPF_LD_ABS|IND R6 != pointer to skb");
   }
   if (context.kind === "ctx") unmoved(context, 6);
   clobber(regs, UNKNOWN);
@@ -66,9 +71,9 @@ function packetLoad(env: Env, state: State): void {
 }
 
 /** A number spilled whole gets an id, which its copies share. */
-function spillable(env: Env, regs: Value[], insn: Insn): Value {
-  const given = regs[insn.src] as Value;
-  const base = regs[insn.dst] as Value;
+function spillable(env: VerifierEnv, regs: RegisterValue[], insn: Insn): RegisterValue {
+  const given = regs[insn.src] as RegisterValue;
+  const base = regs[insn.dst] as RegisterValue;
   if (base.kind !== "fp" || !isScalar(given) || isConst(given)) return given;
   const off = range.isConst(base.range) ? Number(base.range.smin) + base.off + insn.off : 1;
   if ((off & 7) !== 0 || !fits(given, bpf.bytesOf(insn))) return given;
@@ -77,17 +82,17 @@ function spillable(env: Env, regs: Value[], insn: Insn): Value {
   return same;
 }
 
-function notAtomic(reg: number, held: Value, what: string): void {
+function notAtomic(reg: number, held: RegisterValue, what: string): void {
   const kinds = ["ctx", "pkt", "pkt_meta", "pkt_end"];
   if (!kinds.includes(held.kind)) return;
-  throw new Fault("EACCES", `BPF_ATOMIC ${what} R${reg} ${typeName(held)} is not allowed`);
+  throw new Refused("EACCES", `BPF_ATOMIC ${what} R${reg} ${typeName(held)} is not allowed`);
 }
 
-function atomic(env: Env, state: State, insn: Insn): void {
+function atomic(env: VerifierEnv, state: VerifierState, insn: Insn): void {
   const { regs } = top(state);
   const size = bpf.bytesOf(insn);
   if (insn.imm === LOAD_ACQ) {
-    const from = regs[insn.src] as Value;
+    const from = regs[insn.src] as RegisterValue;
     const access = { reg: insn.src, off: insn.off, size, strict: true };
     regs[insn.dst] = loadFrom(env, state, access);
     notAtomic(insn.src, from, "loads from");
@@ -96,12 +101,12 @@ function atomic(env: Env, state: State, insn: Insn): void {
   const access = { reg: insn.dst, off: insn.off, size, strict: true };
   if (insn.imm === STORE_REL) {
     storeTo(env, state, access, spillable(env, regs, insn));
-    notAtomic(insn.dst, regs[insn.dst] as Value, "stores into");
+    notAtomic(insn.dst, regs[insn.dst] as RegisterValue, "stores into");
     return;
   }
   if (insn.imm === CMPXCHG) kept(env, 0, regs[0], "mem");
   kept(env, insn.src, regs[insn.src], "mem");
-  notAtomic(insn.dst, regs[insn.dst] as Value, "stores into");
+  notAtomic(insn.dst, regs[insn.dst] as RegisterValue, "stores into");
   const fetched = insn.imm === CMPXCHG ? 0 : (insn.imm & FETCH) !== 0 ? insn.src : null;
   if (fetched !== null) regs[fetched] = UNKNOWN;
   const before = loadFrom(env, state, access);
@@ -109,10 +114,10 @@ function atomic(env: Env, state: State, insn: Insn): void {
   storeTo(env, state, access, null);
 }
 
-function memory(env: Env, state: State, insn: Insn): void {
+function memory(env: VerifierEnv, state: VerifierState, insn: Insn): void {
   const { regs } = top(state);
   const kind = bpf.classOf(insn);
-  const access: Access = { reg: insn.dst, off: insn.off, size: bpf.bytesOf(insn) };
+  const access: InsnAccess = { reg: insn.dst, off: insn.off, size: bpf.bytesOf(insn) };
   if (kind === bpf.LDX) {
     const signed = bpf.modeOf(insn) === bpf.MEMSX;
     regs[insn.dst] = loadFrom(env, state, { ...access, reg: insn.src, signed });
@@ -126,7 +131,7 @@ function memory(env: Env, state: State, insn: Insn): void {
 }
 
 /** Linux takes the jump first, and later the way on, with numbers that a loop may have changed. */
-function mayGoto(state: State, insn: Insn): State[] {
+function mayGoto(state: VerifierState, insn: Insn): VerifierState[] {
   const later = copy(state);
   later.at += 1;
   widen(later, scalar(range.UNKNOWN, false));
@@ -134,7 +139,7 @@ function mayGoto(state: State, insn: Insn): State[] {
   return [later];
 }
 
-function flow(env: Env, state: State, insn: Insn): State[] | null {
+function flow(env: VerifierEnv, state: VerifierState, insn: Insn): VerifierState[] | null {
   if (bpf.isExit(insn)) return leave(env, state) ? [] : null;
   if (bpf.isGoto(insn)) {
     state.at = bpf.target(insn, state.at);
@@ -157,7 +162,7 @@ function flow(env: Env, state: State, insn: Insn): State[] | null {
 }
 
 /** @returns states to follow later, the last of them first; null at the end of the path. */
-export function step(env: Env, state: State, insn: Insn): State[] | null {
+export function step(env: VerifierEnv, state: VerifierState, insn: Insn): VerifierState[] | null {
   const kind = bpf.classOf(insn);
   if (kind === bpf.JMP || kind === bpf.JMP32) return flow(env, state, insn);
   const frame = top(state);

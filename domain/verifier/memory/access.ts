@@ -2,17 +2,17 @@
 
 import { signExtend, truncate } from "../scalar/coerce.ts";
 import * as range from "../scalar/range.ts";
-import type { Env } from "../state/env.ts";
-import { clobberStacks, type State, top } from "../state/state.ts";
+import type { VerifierEnv } from "../state/env.ts";
+import { clobberStacks, top, type VerifierState } from "../state/state.ts";
 import {
   ANY,
-  Fault,
   isScalar,
   NONE,
+  Refused,
+  type RegisterValue,
   scalar,
   typeName,
   UNKNOWN,
-  type Value,
 } from "../state/value.ts";
 import { contextField, isModelled, mayWritePacket } from "./context.ts";
 import { kept } from "./ptr_leaks.ts";
@@ -21,7 +21,7 @@ import { inBounds } from "./stack.ts";
 import { read as readStack } from "./stack_load.ts";
 import { write as writeStack } from "./stack_store.ts";
 
-export interface Access {
+export interface InsnAccess {
   readonly reg: number;
   readonly off: number;
   readonly size: number;
@@ -31,14 +31,19 @@ export interface Access {
 }
 
 function eacces(text: string): never {
-  throw new Fault("EACCES", text);
+  throw new Refused("EACCES", text);
 }
 
-function invalid(reg: number, pointer: Value): never {
+function invalid(reg: number, pointer: RegisterValue): never {
   return eacces(`R${reg} invalid mem access '${typeName(pointer)}'`);
 }
 
-function inContext(env: Env, pointer: Value, { reg, off, size }: Access, writes: boolean): Value {
+function inContext(
+  env: VerifierEnv,
+  pointer: RegisterValue,
+  { reg, off, size }: InsnAccess,
+  writes: boolean,
+): RegisterValue {
   if (!isModelled(env.options.progType)) return ANY;
   unmoved(pointer, reg);
   const field = contextField(env.options, off, size, writes);
@@ -47,21 +52,26 @@ function inContext(env: Env, pointer: Value, { reg, off, size }: Access, writes:
 }
 
 /** A load of less than 8 bytes, as it fills a register. */
-function cut(value: Value, { size, signed }: Access): Value {
+function cut(value: RegisterValue, { size, signed }: InsnAccess): RegisterValue {
   if (!isScalar(value) || size === 8) return value;
   const known = signed ? signExtend(value.range, size) : truncate(value.range, size);
   if (known === value.range) return value;
   return { ...value, range: known };
 }
 
-function inMap(pointer: Value, access: Access): Value {
+function inMap(pointer: RegisterValue, access: InsnAccess): RegisterValue {
   mapAllows(pointer, access.off, access.size, false);
   inRegion(pointer, access.reg, access.off, access.size);
   return isConstant(pointer) ? scalar(range.UNKNOWN, false) : UNKNOWN;
 }
 
 /** Past NULL checks: what is read, uncut; ANY where it is not modelled. */
-function fetch(env: Env, state: State, pointer: Value, access: Access): Value {
+function fetch(
+  env: VerifierEnv,
+  state: VerifierState,
+  pointer: RegisterValue,
+  access: InsnAccess,
+): RegisterValue {
   const { reg, off, size } = access;
   switch (pointer.kind) {
     case "any":
@@ -80,14 +90,19 @@ function fetch(env: Env, state: State, pointer: Value, access: Access): Value {
       inRegion(pointer, reg, off, size);
       return UNKNOWN;
     case "map_ptr":
-      throw new Fault("EACCES", `R${reg} invalid mem access 'map_ptr'`, false);
+      throw new Refused("EACCES", `R${reg} invalid mem access 'map_ptr'`, false);
     default:
       return invalid(reg, pointer);
   }
 }
 
 /** The pointer, once it may be followed at all; the access counts as proven when `follow` returns. */
-function guarded<T>(env: Env, state: State, access: Access, follow: (pointer: Value) => T): T {
+function guarded<T>(
+  env: VerifierEnv,
+  state: VerifierState,
+  access: InsnAccess,
+  follow: (pointer: RegisterValue) => T,
+): T {
   const pointer = top(state).regs[access.reg] ?? NONE;
   const { kind } = pointer;
   env.accessed(state.at, kind !== "any" && (kind !== "ctx" || isModelled(env.options.progType)));
@@ -97,7 +112,7 @@ function guarded<T>(env: Env, state: State, access: Access, follow: (pointer: Va
     if (pointer.orNull) invalid(reg, pointer);
     const result = follow(pointer);
     if (state.certain && kind !== "any" && !strict && env.mixes(state.at, kind === "ctx")) {
-      throw new Fault("EINVAL", "same insn cannot be used with different pointers");
+      throw new Refused("EINVAL", "same insn cannot be used with different pointers");
     }
     return result;
   } catch (fault) {
@@ -106,18 +121,24 @@ function guarded<T>(env: Env, state: State, access: Access, follow: (pointer: Va
   }
 }
 
-export const load = (env: Env, state: State, access: Access): Value =>
+export const load = (env: VerifierEnv, state: VerifierState, access: InsnAccess): RegisterValue =>
   guarded(env, state, access, (pointer) => cut(fetch(env, state, pointer, access), access));
 
 /** Where no store ever goes. */
-function closed(env: Env, { kind }: Value, reg: number): void {
+function closed(env: VerifierEnv, { kind }: RegisterValue, reg: number): void {
   if (kind === "map_key") eacces(`write to change key R${reg} not allowed`);
   if (kind === "map_ptr") eacces("only read from bpf_array is supported");
   const isPacket = kind === "pkt" || kind === "pkt_meta";
   if (isPacket && !mayWritePacket(env.options.progType)) eacces("cannot write into packet");
 }
 
-function put(env: Env, state: State, pointer: Value, access: Access, value: Value | null): void {
+function put(
+  env: VerifierEnv,
+  state: VerifierState,
+  pointer: RegisterValue,
+  access: InsnAccess,
+  value: RegisterValue | null,
+): void {
   const { reg, off, size } = access;
   closed(env, pointer, reg);
   const keep = (where: string) =>
@@ -151,6 +172,11 @@ function put(env: Env, state: State, pointer: Value, access: Access, value: Valu
 }
 
 /** `value` is null for bytes that are not known. */
-export function store(env: Env, state: State, access: Access, value: Value | null): void {
+export function store(
+  env: VerifierEnv,
+  state: VerifierState,
+  access: InsnAccess,
+  value: RegisterValue | null,
+): void {
   guarded(env, state, access, (pointer) => put(env, state, pointer, access, value));
 }

@@ -2,20 +2,25 @@
 // (is_valid_access of Linux 6.18). Contexts of other types are not modelled.
 
 import { BPF_XDP_DEVMAP } from "../../isa/uapi.ts";
-import { ANY, UNKNOWN, type Value, value } from "../state/value.ts";
-import type { Options } from "../verdict.ts";
+import { ANY, type RegisterValue, UNKNOWN, value } from "../state/value.ts";
+import type { VerifierOptions } from "../verdict.ts";
 
 /** How loads may take it: whole, in words, in parts of a word, or any way that is aligned. */
 type Cut = "whole" | "words" | "parts" | "wide";
 
-interface Field {
+interface ContextLayoutField {
   readonly start: number;
   readonly end: number;
   readonly cut: Cut;
-  readonly holds: Value;
+  readonly holds: RegisterValue;
 }
 
-const field = (start: number, size: number, cut: Cut = "parts", holds = UNKNOWN): Field => ({
+const field = (
+  start: number,
+  size: number,
+  cut: Cut = "parts",
+  holds = UNKNOWN,
+): ContextLayoutField => ({
   start,
   end: start + size,
   cut,
@@ -26,7 +31,7 @@ const PACKET = value("pkt");
 const PACKET_END = value("pkt_end");
 const PACKET_META = value("pkt_meta");
 
-const SKB: Readonly<Record<string, Field>> = {
+const SKB: Readonly<Record<string, ContextLayoutField>> = {
   len: field(0, 4),
   pkt_type: field(4, 4),
   mark: field(8, 4),
@@ -59,7 +64,7 @@ const SKB: Readonly<Record<string, Field>> = {
   hwtstamp: field(184, 8, "whole"),
 };
 
-const XDP: readonly Field[] = [
+const XDP: readonly ContextLayoutField[] = [
   field(0, 4, "whole", PACKET),
   field(4, 4, "whole", PACKET_END),
   field(8, 4, "whole", PACKET_META),
@@ -68,15 +73,16 @@ const XDP: readonly Field[] = [
 /** egress_ifindex, for programs of a device map. */
 const XDP_EGRESS = field(20, 4, "whole");
 
-interface Context {
-  readonly reads: readonly Field[];
-  readonly writes: readonly Field[];
+interface ContextLayout {
+  readonly reads: readonly ContextLayoutField[];
+  readonly writes: readonly ContextLayoutField[];
 }
 
-function skb(without: string, writes: string): Context {
+function skb(without: string, writes: string): ContextLayout {
   const absent = new Set(`flow_keys ${without}`.split(" "));
   const names = Object.keys(SKB).filter((name) => !absent.has(name));
-  const fields = (list: string[]): Field[] => list.map((name) => SKB[name] as Field);
+  const fields = (list: string[]): ContextLayoutField[] =>
+    list.map((name) => SKB[name] as ContextLayoutField);
   return { reads: fields(names), writes: fields(writes.split(" ")) };
 }
 
@@ -87,7 +93,7 @@ const LWT = skb(
   "mark priority cb",
 );
 
-const CONTEXTS: Readonly<Record<string, Context>> = {
+const CONTEXTS: Readonly<Record<string, ContextLayout>> = {
   xdp: { reads: XDP, writes: [] },
   sched_cls: SCHED,
   sched_act: SCHED,
@@ -105,7 +111,7 @@ const CONTEXTS: Readonly<Record<string, Context>> = {
     "priority tc_index",
   ),
   flow_dissector: {
-    reads: ["data", "data_end", "flow_keys"].map((name) => SKB[name] as Field),
+    reads: ["data", "data_end", "flow_keys"].map((name) => SKB[name] as ContextLayoutField),
     writes: [],
   },
 };
@@ -122,7 +128,12 @@ const READ_ONLY_PACKETS = new Set([
 export const mayWritePacket = (progType: string | undefined): boolean =>
   progType === undefined || !READ_ONLY_PACKETS.has(progType);
 
-function allows({ start, end, cut }: Field, off: number, size: number, writes: boolean): boolean {
+function allows(
+  { start, end, cut }: ContextLayoutField,
+  off: number,
+  size: number,
+  writes: boolean,
+): boolean {
   if (off < start || off + size > end || off % size !== 0) return false;
   if (cut === "wide") return true;
   if (cut === "whole") return size === end - start;
@@ -134,11 +145,11 @@ function allows({ start, end, cut }: Field, off: number, size: number, writes: b
  * that is not modelled.
  */
 export function contextField(
-  { progType, expectedAttachType }: Options,
+  { progType, expectedAttachType }: VerifierOptions,
   off: number,
   size: number,
   writes: boolean,
-): Value | null {
+): RegisterValue | null {
   const context = progType === undefined ? undefined : CONTEXTS[progType];
   if (context === undefined) return ANY;
   const isEgress = progType === "xdp" && expectedAttachType === BPF_XDP_DEVMAP && !writes;

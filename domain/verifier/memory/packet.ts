@@ -5,20 +5,21 @@ import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
 import { EQ, flip, GE, GT, LE, LT, NE } from "../scalar/branch.ts";
 import * as range from "../scalar/range.ts";
-import { replace, type State, top } from "../state/state.ts";
-import { AT_END, PAST_END, type Value } from "../state/value.ts";
+import { replace, top, type VerifierState } from "../state/state.ts";
+import { AT_END, PAST_END, type RegisterValue } from "../state/value.ts";
 
 /** MAX_PACKET_OFF */
 const FURTHEST = 0xffffn;
 
-const isStart = (v: Value): boolean => v.kind === "pkt" && v.off === 0 && range.isZero(v.range);
+const isStart = (v: RegisterValue): boolean =>
+  v.kind === "pkt" && v.off === 0 && range.isZero(v.range);
 
 /** `end` marks the end of what `at` points into. */
-const bounds = (at: Value, end: Value): boolean =>
+const bounds = (at: RegisterValue, end: RegisterValue): boolean =>
   (at.kind === "pkt" && end.kind === "pkt_end") || (at.kind === "pkt_meta" && isStart(end));
 
 /** find_good_pkt_pointers(): copies of the pointer share what is known of it. */
-function reaches(state: State, pointer: Value, isOpen: boolean): void {
+function reaches(state: VerifierState, pointer: RegisterValue, isOpen: boolean): void {
   if (pointer.off < 0 || (pointer.off === 0 && isOpen)) return;
   if (pointer.range.umax + BigInt(pointer.off) > FURTHEST) return;
   const size = pointer.off + (isOpen ? 1 : 0);
@@ -28,23 +29,23 @@ function reaches(state: State, pointer: Value, isOpen: boolean): void {
 }
 
 /** mark_pkt_end() */
-function ends(state: State, reg: number, isOpen: boolean): void {
+function ends(state: VerifierState, reg: number, isOpen: boolean): void {
   const { regs } = top(state);
-  const pointer = regs[reg] as Value;
+  const pointer = regs[reg] as RegisterValue;
   if (pointer.kind === "pkt") regs[reg] = { ...pointer, size: isOpen ? PAST_END : AT_END };
 }
 
 /** Whether a pointer is compared with an end of what it points into, in a way that tells its length. */
-export function bounded(insn: Insn, dst: Value, src: Value): boolean {
+export function bounded(insn: Insn, dst: RegisterValue, src: RegisterValue): boolean {
   if (!bpf.isX(insn) || bpf.classOf(insn) !== bpf.JMP) return false;
   return [GT, GE, LT, LE].includes(bpf.opOf(insn)) && (bounds(dst, src) || bounds(src, dst));
 }
 
 /** @param here the way on; @param there the way of the jump. */
-export function comparePackets(insn: Insn, here: State, there: State): void {
+export function comparePackets(insn: Insn, here: VerifierState, there: VerifierState): void {
   const { regs } = top(here);
-  const dst = regs[insn.dst] as Value;
-  const src = regs[insn.src] as Value;
+  const dst = regs[insn.dst] as RegisterValue;
+  const src = regs[insn.src] as RegisterValue;
   if (!bounded(insn, dst, src)) return;
   const isLeft = bounds(dst, src);
   const reg = isLeft ? insn.dst : insn.src;
@@ -60,7 +61,11 @@ export function comparePackets(insn: Insn, here: State, there: State): void {
 }
 
 /** is_pkt_ptr_branch_taken(): only of pointers that were compared before. */
-export function packetTaken(op: number, dst: Value, src: Value): boolean | undefined {
+export function packetTaken(
+  op: number,
+  dst: RegisterValue,
+  src: RegisterValue,
+): boolean | undefined {
   if (dst.kind === "pkt_end" && src.kind !== "pkt_end") return packetTaken(flip(op), src, dst);
   if (src.kind !== "pkt_end" || dst.size >= 0 || op === EQ || op === NE) return undefined;
   if (op === GT || op === LE) return dst.size === PAST_END ? op === GT : undefined;

@@ -2,26 +2,35 @@
 // bpf_verifier_env): tell what an address is, and read stack that was never written. What Linux asks
 // for against speculation besides is not asked here.
 
-import type { Env } from "../state/env.ts";
+import type { VerifierEnv } from "../state/env.ts";
 import { type Frame, isSpill } from "../state/state.ts";
-import { Fault, isPointer, type Value } from "../state/value.ts";
+import { isPointer, Refused, type RegisterValue } from "../state/value.ts";
 import { lettersOf, place, slotOf } from "./stack.ts";
 
 function eacces(text: string): never {
-  throw new Fault("EACCES", text);
+  throw new Refused("EACCES", text);
 }
 
 /** is_pointer_value(): a pointer must not go there. */
-export function secret(env: Env, reg: number, value: Value | undefined, how: string): void {
+export function secret(
+  env: VerifierEnv,
+  reg: number,
+  value: RegisterValue | undefined,
+  how: string,
+): void {
   if (value !== undefined && !env.mayLeak && isPointer(value)) eacces(`R${reg} ${how}`);
 }
 
 /** A register that is stored in memory of this kind, or handed over. */
-export const kept = (env: Env, reg: number, value: Value | undefined, where: string): void =>
-  secret(env, reg, value, `leaks addr into ${where}`);
+export const kept = (
+  env: VerifierEnv,
+  reg: number,
+  value: RegisterValue | undefined,
+  where: string,
+): void => secret(env, reg, value, `leaks addr into ${where}`);
 
 /** check_stack_read_fixed_off() */
-export function initialised(env: Env, frame: Frame, first: number, size: number): void {
+export function initialised(env: VerifierEnv, frame: Frame, first: number, size: number): void {
   if (env.mayLeak) return;
   const { types } = slotOf(frame, place(first)[0]);
   const missing = lettersOf(first, size).findIndex((letter) => types.charAt(letter) === "?");
@@ -29,7 +38,13 @@ export function initialised(env: Env, frame: Frame, first: number, size: number)
 }
 
 /** check_stack_range_initialized() of what a helper reads: no pointers, either. */
-export function readable(env: Env, frame: Frame, reg: number, first: number, size: number): void {
+export function readable(
+  env: VerifierEnv,
+  frame: Frame,
+  reg: number,
+  first: number,
+  size: number,
+): void {
   if (env.mayLeak) return;
   for (let i = 0; i < size; i++) {
     const [index, letter] = place(first + i);
@@ -41,7 +56,7 @@ export function readable(env: Env, frame: Frame, reg: number, first: number, siz
 }
 
 /** Part of a spilled pointer is not to be overwritten. */
-export function intact(env: Env, frame: Frame, first: number, size: number): void {
+export function intact(env: VerifierEnv, frame: Frame, first: number, size: number): void {
   if (env.mayLeak || size === 8) return;
   const slot = slotOf(frame, place(first)[0]);
   if (isSpill(slot) && isPointer(slot.spilled)) {

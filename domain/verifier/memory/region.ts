@@ -4,8 +4,8 @@
 import { BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG } from "../../isa/uapi.ts";
 import * as range from "../scalar/range.ts";
 import * as tnum from "../scalar/tnum.ts";
-import type { Env } from "../state/env.ts";
-import { Fault, isPacket, typeName, type Value } from "../state/value.ts";
+import type { VerifierEnv } from "../state/env.ts";
+import { isPacket, Refused, type RegisterValue, typeName } from "../state/value.ts";
 
 const FAR = 1n << 29n;
 const LOCK_BYTES = 4;
@@ -13,10 +13,16 @@ const LOCK_BYTES = 4;
 const STRICT_ALIGNMENT = 1;
 
 function eacces(text: string, certain: boolean): never {
-  throw new Fault("EACCES", text, certain);
+  throw new Refused("EACCES", text, certain);
 }
 
-function outside(pointer: Value, reg: number, off: bigint, size: number, room: number): string {
+function outside(
+  pointer: RegisterValue,
+  reg: number,
+  off: bigint,
+  size: number,
+  room: number,
+): string {
   const place = `off=${off} size=${size}`;
   switch (pointer.kind) {
     case "map_value":
@@ -38,27 +44,27 @@ function within(off: bigint, size: number, room: number): boolean {
 }
 
 /** Bytes behind a pointer that is not to a packet. */
-function roomOf(pointer: Value): number {
+function roomOf(pointer: RegisterValue): number {
   if (pointer.kind === "map_value") return pointer.map?.value_size ?? 0;
   if (pointer.kind === "map_key") return pointer.map?.key_size ?? 0;
   return pointer.size;
 }
 
-function inPacket(pointer: Value, reg: number, off: number, size: number): void {
+function inPacket(pointer: RegisterValue, reg: number, off: number, size: number): void {
   const { range: r, exact } = pointer;
   if (r.smin < 0n) {
     const hint = "either use unsigned index or do a if (index >=0) check.";
     eacces(`R${reg} min value is negative, ${hint}`, exact);
   }
   const end = `R${reg} offset is outside of the packet`;
-  if (pointer.size < 0) throw new Fault("EINVAL", end, exact);
+  if (pointer.size < 0) throw new Refused("EINVAL", end, exact);
   const at = BigInt(pointer.off + off);
   if (within(at, size, pointer.size)) return;
   eacces(`${outside(pointer, reg, at, size, pointer.size)}\n${end}`, exact);
 }
 
 /** `which` end of what the access may reach, min or max. */
-function check(pointer: Value, reg: number, at: bigint, size: number, which: string): void {
+function check(pointer: RegisterValue, reg: number, at: bigint, size: number, which: string): void {
   const room = roomOf(pointer);
   if (within(at, size, room)) return;
   const why = `R${reg} ${which} value is outside of the allowed memory range`;
@@ -66,7 +72,7 @@ function check(pointer: Value, reg: number, at: bigint, size: number, which: str
 }
 
 /** Of the value of a map, of allocated memory, of a packet. */
-export function inRegion(pointer: Value, reg: number, off: number, size: number): void {
+export function inRegion(pointer: RegisterValue, reg: number, off: number, size: number): void {
   if (isPacket(pointer)) {
     inPacket(pointer, reg, off, size);
     return;
@@ -91,7 +97,11 @@ export function inRegion(pointer: Value, reg: number, off: number, size: number)
 }
 
 /** check_map_access() */
-function apartFromLocks({ kind, map, range: r, exact }: Value, off: bigint, size: number): void {
+function apartFromLocks(
+  { kind, map, range: r, exact }: RegisterValue,
+  off: bigint,
+  size: number,
+): void {
   if (kind !== "map_value") return;
   const [first, end] = [r.smin + off, r.umax + off + BigInt(size)];
   const isTouched = (at: number) => first < at + LOCK_BYTES && BigInt(at) < end;
@@ -100,7 +110,12 @@ function apartFromLocks({ kind, map, range: r, exact }: Value, off: bigint, size
 }
 
 /** BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG. */
-export function mapAllows(pointer: Value, off: number, size: number, writes: boolean): void {
+export function mapAllows(
+  pointer: RegisterValue,
+  off: number,
+  size: number,
+  writes: boolean,
+): void {
   const { map_flags = 0, value_size = 0 } = pointer.map ?? {};
   const forbidden = map_flags & (writes ? BPF_F_RDONLY_PROG : BPF_F_WRONLY_PROG);
   if (forbidden === 0) return;
@@ -110,7 +125,7 @@ export function mapAllows(pointer: Value, off: number, size: number, writes: boo
 }
 
 /** Its values may be known to Linux when a program is loaded (bpf_map_is_rdonly). */
-export const isConstant = ({ map }: Value): boolean =>
+export const isConstant = ({ map }: RegisterValue): boolean =>
   map?.frozen === true && (map.map_flags & BPF_F_RDONLY_PROG) !== 0;
 
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
@@ -124,8 +139,8 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
 
 /** check_ptr_alignment(); a stack is always strict, other memory where the load or access asks for it. */
 export function aligned(
-  env: Env,
-  pointer: Value,
+  env: VerifierEnv,
+  pointer: RegisterValue,
   off: number,
   size: number,
   strict: boolean,
@@ -142,7 +157,7 @@ export function aligned(
 }
 
 /** check_ptr_off_reg(): a pointer as it was got, without any offset. */
-export function unmoved(pointer: Value, reg: number): void {
+export function unmoved(pointer: RegisterValue, reg: number): void {
   const { off, range: r, exact } = pointer;
   const name = typeName(pointer);
   if (off < 0) eacces(`negative offset ${name} ptr R${reg} off=${off} disallowed`, true);

@@ -2,14 +2,14 @@
 
 import * as range from "../scalar/range.ts";
 import * as tnum from "../scalar/tnum.ts";
-import type { Env } from "../state/env.ts";
-import { EMPTY, type Frame, type Slot, type State } from "../state/state.ts";
-import { Fault, type Value } from "../state/value.ts";
+import type { VerifierEnv } from "../state/env.ts";
+import { EMPTY, type Frame, type StackSlot, type VerifierState } from "../state/state.ts";
+import { Refused, type RegisterValue } from "../state/value.ts";
 
 const BYTES = 512;
 const FAR = 1n << 29n;
 
-export const slotOf = (frame: Frame, index: number): Slot => frame.stack[index] ?? EMPTY;
+export const slotOf = (frame: Frame, index: number): StackSlot => frame.stack[index] ?? EMPTY;
 export const isAligned = (off: number): boolean => (off & 7) === 0;
 
 /** Of the byte at an offset: the slot, and the letter in its types. */
@@ -18,26 +18,27 @@ export const place = (off: number): [index: number, letter: number] => [
   (-off - 1) & 7,
 ];
 
-export const frameOf = (state: State, pointer: Value): Frame => state.frames[pointer.home] as Frame;
+export const frameOf = (state: VerifierState, pointer: RegisterValue): Frame =>
+  state.frames[pointer.home] as Frame;
 
 /** Where an access through a frame pointer may begin: first and last offset. */
-export function span(pointer: Value, off: number): [first: number, last: number] {
+export function span(pointer: RegisterValue, off: number): [first: number, last: number] {
   const whole = pointer.off + off;
   return [Number(pointer.range.smin) + whole, Number(pointer.range.smax) + whole];
 }
 
 /** How far down the stack may be read (allocated_stack). */
-function written(env: Env, { stack }: Frame): number {
+function written(env: VerifierEnv, { stack }: Frame): number {
   if (env.mayLeak) return BYTES;
   return 8 * (stack.findLastIndex((slot) => slot !== undefined && slot !== EMPTY) + 1);
 }
 
 /** check_stack_access_within_bounds(); `how` is "read from" or "write to". */
 export function inBounds(
-  env: Env,
-  state: State,
+  env: VerifierEnv,
+  state: VerifierState,
   reg: number,
-  pointer: Value,
+  pointer: RegisterValue,
   off: number,
   size: number,
   how: string,
@@ -54,13 +55,13 @@ export function inBounds(
   const errno = low || !isNear ? "EACCES" : "EINVAL";
   const place = `stack R${reg}`;
   if (!isNear) {
-    throw new Fault(errno, `invalid unbounded variable-offset ${how} ${place}`, pointer.exact);
+    throw new Refused(errno, `invalid unbounded variable-offset ${how} ${place}`, pointer.exact);
   }
   const bits = tnum.show(pointer.range.bits);
   const text = fixed
     ? `invalid ${how} ${place} off=${first} size=${size}`
     : `invalid variable-offset ${how} ${place} var_off=${bits} off=${pointer.off + off} size=${size}`;
-  throw new Fault(errno, text, pointer.exact);
+  throw new Refused(errno, text, pointer.exact);
 }
 
 /** Of so many bytes from an offset on, all in one slot. */

@@ -4,25 +4,25 @@
 import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
 import * as range from "../scalar/range.ts";
-import type { Env } from "../state/env.ts";
-import { type Frame, isSpill, type State } from "../state/state.ts";
+import type { VerifierEnv } from "../state/env.ts";
+import { type Frame, isSpill, type VerifierState } from "../state/state.ts";
 import {
   ANY,
   constant,
-  Fault,
   fits,
   isConst,
   isNull,
   isScalar,
+  Refused,
+  type RegisterValue,
   scalar,
   UNKNOWN,
-  type Value,
 } from "../state/value.ts";
 import { initialised } from "./ptr_leaks.ts";
 import { frameOf, isAligned, lettersOf, place, slotOf, span } from "./stack.ts";
 
 /** mark_reg_stack_read(): zero if all bytes are. */
-function bytes(frame: Frame, first: number, end: number): Value {
+function bytes(frame: Frame, first: number, end: number): RegisterValue {
   let zero = true;
   let any = false;
   for (let off = first; off < end; off++) {
@@ -36,7 +36,7 @@ function bytes(frame: Frame, first: number, end: number): Value {
 }
 
 /** A number that was spilled with its id, so that both are known to be the same. */
-function identified(env: Env, frame: Frame, index: number): Value {
+function identified(env: VerifierEnv, frame: Frame, index: number): RegisterValue {
   const slot = slotOf(frame, index);
   if (!isScalar(slot.spilled) || isConst(slot.spilled)) return slot.spilled;
   const value = env.identify(slot.spilled);
@@ -44,10 +44,10 @@ function identified(env: Env, frame: Frame, index: number): Value {
   return value;
 }
 
-function partial(env: Env, frame: Frame, first: number, size: number): Value {
+function partial(env: VerifierEnv, frame: Frame, first: number, size: number): RegisterValue {
   const [index] = place(first);
   const { types, spilled } = slotOf(frame, index);
-  if (!isScalar(spilled)) throw new Fault("EACCES", "invalid size of register fill");
+  if (!isScalar(spilled)) throw new Refused("EACCES", "invalid size of register fill");
   const spillSize = types.length - types.indexOf("r");
   if (size <= spillSize && isAligned(first)) {
     const narrow = size === 4 && spillSize === 4 && fits(spilled, 4);
@@ -62,7 +62,13 @@ function partial(env: Env, frame: Frame, first: number, size: number): Value {
 }
 
 /** A load; a register spilled there comes back. Not yet cut to `size`. */
-export function read(env: Env, state: State, pointer: Value, off: number, size: number): Value {
+export function read(
+  env: VerifierEnv,
+  state: VerifierState,
+  pointer: RegisterValue,
+  off: number,
+  size: number,
+): RegisterValue {
   const frame = frameOf(state, pointer);
   const [first, last] = span(pointer, off);
   if (!range.isConst(pointer.range)) return bytes(frame, first, last + size);
@@ -77,7 +83,11 @@ export function read(env: Env, state: State, pointer: Value, off: number, size: 
 }
 
 /** The number that a key on the stack is known to be (get_constant_map_key). */
-export function constantAt(state: State, pointer: Value, size: number): bigint | null {
+export function constantAt(
+  state: VerifierState,
+  pointer: RegisterValue,
+  size: number,
+): bigint | null {
   if (pointer.kind !== "fp" || !range.isConst(pointer.range)) return null;
   const [first] = span(pointer, 0);
   const [index, letter] = place(first);

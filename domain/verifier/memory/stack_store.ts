@@ -1,20 +1,34 @@
 // Stores to the stack: registers spilled, bytes written (check_stack_write of Linux 6.18).
 
 import * as range from "../scalar/range.ts";
-import type { Env } from "../state/env.ts";
-import { CLOBBERED, type Frame, isSpill, type Slot, type State } from "../state/state.ts";
-import { Fault, fits, isNull, isPointer, isScalar, NONE, type Value } from "../state/value.ts";
+import type { VerifierEnv } from "../state/env.ts";
+import {
+  CLOBBERED,
+  type Frame,
+  isSpill,
+  type StackSlot,
+  type VerifierState,
+} from "../state/state.ts";
+import {
+  fits,
+  isNull,
+  isPointer,
+  isScalar,
+  NONE,
+  Refused,
+  type RegisterValue,
+} from "../state/value.ts";
 import { intact } from "./ptr_leaks.ts";
 import { frameOf, isAligned, lettersOf, place, slotOf, span } from "./stack.ts";
 
-function setTypes(slot: Slot, letters: readonly number[], type: string): string {
+function setTypes(slot: StackSlot, letters: readonly number[], type: string): string {
   const types = [...slot.types];
   for (const letter of letters) types[letter] = type;
   return types.join("");
 }
 
 /** save_register_state(): what lies above a spill of less than 8 bytes keeps its type. */
-function spill(frame: Frame, index: number, value: Value, size: number): void {
+function spill(frame: Frame, index: number, value: RegisterValue, size: number): void {
   const above = slotOf(frame, index).types.slice(0, 8 - size);
   const kept = above.replace(/[^0?]/g, "m");
   frame.stack[index] = { types: kept + "r".repeat(size), spilled: value };
@@ -31,7 +45,7 @@ function scribble(frame: Frame, off: number, size: number, type: string): void {
   };
 }
 
-function isZeroSpill({ spilled }: Slot): boolean {
+function isZeroSpill({ spilled }: StackSlot): boolean {
   return isNull(spilled);
 }
 
@@ -52,29 +66,29 @@ function scatter(frame: Frame, first: number, end: number, zero: boolean): void 
 }
 
 function spillPointer(
-  env: Env,
-  state: State,
+  env: VerifierEnv,
+  state: VerifierState,
   frame: Frame,
   off: number,
   size: number,
-  value: Value,
+  value: RegisterValue,
 ) {
-  if (size !== 8) throw new Fault("EACCES", "invalid size of register spill");
+  if (size !== 8) throw new Refused("EACCES", "invalid size of register spill");
   if (!env.isCurrent(state, frame) && value.kind === "fp") {
     const text = "cannot spill pointers to stack into stack frame of the caller";
-    throw new Fault("EINVAL", text);
+    throw new Refused("EINVAL", text);
   }
   spill(frame, place(off)[0], value, size);
 }
 
 /** A store; `value` is null for bytes that are not known. An immediate is a constant. */
 export function write(
-  env: Env,
-  state: State,
-  pointer: Value,
+  env: VerifierEnv,
+  state: VerifierState,
+  pointer: RegisterValue,
   off: number,
   size: number,
-  value: Value | null,
+  value: RegisterValue | null,
 ): void {
   const frame = frameOf(state, pointer);
   const [first, last] = span(pointer, off);

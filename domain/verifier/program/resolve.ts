@@ -3,7 +3,7 @@
 
 import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
-import { einval, type MapRef, type Options, type Refusal, refuse } from "../verdict.ts";
+import { einval, type MapRef, type Refusal, refuse, type VerifierOptions } from "../verdict.ts";
 
 export interface Resolved {
   readonly refs: readonly MapRef[];
@@ -25,7 +25,12 @@ function fdIndex(index: number, length: number | undefined): Refusal | null {
 }
 
 /** The map a ld_imm64 names, a refusal, or null when it names none. */
-function mapOf(insn: Insn, next: Insn, at: number, options: Options): MapRef | Refusal | null {
+function mapOf(
+  insn: Insn,
+  next: Insn,
+  at: number,
+  options: VerifierOptions,
+): MapRef | Refusal | null {
   const { src, imm: value } = insn;
   if (src === 0 || src === bpf.PSEUDO_FUNC) return null;
   if (src === bpf.PSEUDO_BTF_ID) return btfId(value, next.imm);
@@ -54,7 +59,7 @@ function malformed(insn: Insn): Refusal | null {
   return einval(`unknown opcode ${insn.code.toString(16).padStart(2, "0")}`);
 }
 
-export function resolve(prog: readonly Insn[], options: Options): Resolved {
+export function resolve(prog: readonly Insn[], options: VerifierOptions): Resolved {
   const refs: MapRef[] = [];
   for (let at = 0; at < prog.length; at++) {
     const insn = prog[at] as Insn;

@@ -17,7 +17,7 @@ const GET_SMP_PROCESSOR_ID = 8;
 /** With a stack of their own (bpf_enable_priv_stack). */
 const PRIVATE = new Set(["kprobe", "tracepoint", "perf_event", "raw_tracepoint"]);
 
-interface Call {
+interface CallChain {
   readonly start: number;
   /** Functions on the stack above it. */
   readonly frame: number;
@@ -61,7 +61,7 @@ interface Functions {
 
 /** What is wrong with a call by itself; or the bytes of all stacks down to its own. */
 function reach(
-  { start, frame, above }: Call,
+  { start, frame, above }: CallChain,
   { depths, tailCallers }: Functions,
 ): Refusal | number {
   if (frame >= MAX_FRAMES) {
@@ -78,7 +78,7 @@ function reach(
 
 function walk(functions: Functions): Refusal | null {
   const done = new Set<string>();
-  const pending: Call[] = [{ start: 0, frame: 0, above: 0 }];
+  const pending: CallChain[] = [{ start: 0, frame: 0, above: 0 }];
   for (let call = pending.pop(); call !== undefined; call = pending.pop()) {
     const { start, frame } = call;
     const above = reach(call, functions);

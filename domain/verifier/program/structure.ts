@@ -3,11 +3,11 @@
 
 import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
-import { einval, LIMITS, type Options, type Refusal, refuse } from "../verdict.ts";
+import { einval, LIMITS, type Refusal, refuse, type VerifierOptions } from "../verdict.ts";
 
 const MAX_SUBPROGS = 256;
 
-export interface Structure {
+export interface ProgramStructure {
   /** First instruction of every subprogram, ascending; the first is 0. */
   readonly starts: readonly number[];
   readonly refusal: Refusal | null;
@@ -35,7 +35,7 @@ function addSubprog(starts: Set<number>, at: number, count: number): Refusal | n
   return null;
 }
 
-function subprograms(prog: readonly Insn[]): Structure {
+function subprograms(prog: readonly Insn[]): ProgramStructure {
   const starts = new Set([0]);
   let refusal: Refusal | null = null;
   for (const [at, insn] of prog.entries()) {
@@ -76,7 +76,7 @@ function withoutBtf(prog: readonly Insn[], start: number, end: number): Refusal 
   return null;
 }
 
-export function structure(prog: readonly Insn[], options: Options): Structure {
+export function structure(prog: readonly Insn[], options: VerifierOptions): ProgramStructure {
   if (prog.length === 0 || prog.length > (options.limits?.insns ?? LIMITS.insns)) {
     return { starts: [0], refusal: refuse("E2BIG", "") };
   }

@@ -17,7 +17,7 @@ import {
 import { shift } from "./shift.ts";
 import * as tnum from "./tnum.ts";
 
-type Operation = (r: Range, a: Range, b: Range) => void;
+type ScalarOperation = (r: Range, a: Range, b: Range) => void;
 
 /** Sums or differences of bounds: unsigned ones may wrap both, signed ones none. */
 function bound64(r: Range, umin: bigint, umax: bigint, smin: bigint, smax: bigint): void {
@@ -38,13 +38,13 @@ function bound32(r: Range, umin: number, umax: number, smin: number, smax: numbe
   r.smax32 = kept ? smax : S32_MAX;
 }
 
-const add: Operation = (r, a, b) => {
+const add: ScalarOperation = (r, a, b) => {
   bound32(r, a.umin32 + b.umin32, a.umax32 + b.umax32, a.smin32 + b.smin32, a.smax32 + b.smax32);
   bound64(r, a.umin + b.umin, a.umax + b.umax, a.smin + b.smin, a.smax + b.smax);
   r.bits = tnum.add(a.bits, b.bits);
 };
 
-const sub: Operation = (r, a, b) => {
+const sub: ScalarOperation = (r, a, b) => {
   bound32(r, a.umin32 - b.umax32, a.umax32 - b.umin32, a.smin32 - b.smax32, a.smax32 - b.smin32);
   bound64(r, a.umin - b.umax, a.umax - b.umin, a.smin - b.smax, a.smax - b.smin);
   r.bits = tnum.sub(a.bits, b.bits);
@@ -55,7 +55,7 @@ function products(a: [bigint, bigint], b: [bigint, bigint]): [bigint, bigint] {
   return [all.reduce(least), all.reduce(most)];
 }
 
-const mul: Operation = (r, a, b) => {
+const mul: ScalarOperation = (r, a, b) => {
   const umax = a.umax * b.umax;
   r.umin = umax > U64_MAX ? 0n : a.umin * b.umin;
   r.umax = umax > U64_MAX ? U64_MAX : umax;
@@ -93,7 +93,7 @@ function known32(r: Range, value: bigint): void {
 function bitwise(
   combine: (a: tnum.Tnum, b: tnum.Tnum) => tnum.Tnum,
   bound: (r: Range, a: Range, b: Range) => void,
-): Operation {
+): ScalarOperation {
   return (r, a, b) => {
     r.bits = combine(a.bits, b.bits);
     bound(r, a, b);
@@ -126,7 +126,7 @@ const xor = bitwise(tnum.xor, (r) => {
   r.umax32 = Number(value | mask);
 });
 
-const PLAIN: Readonly<Record<number, Operation>> = {
+const PLAIN: Readonly<Record<number, ScalarOperation>> = {
   0: add,
   16: sub,
   32: mul,

@@ -91,12 +91,12 @@ export function unsigned(n: bigint): string {
 }
 
 /** Name, value, shown as signed, left out when it says nothing. */
-type Bound = [name: string, value: bigint, signed: boolean, silent: boolean];
+type RangeBound = [name: string, value: bigint, signed: boolean, silent: boolean];
 
 /** Where it is shown in hex it is of 32 bits. */
 const half = (n: number): bigint => BigInt(isSmall(BigInt(n)) ? n : n >>> 0);
 
-function bounds(r: Range): Bound[] {
+function bounds(r: Range): RangeBound[] {
   const { umin32, umax32, smin32, smax32 } = r;
   return [
     ["smin", r.smin, true, r.smin === range.S64_MIN],

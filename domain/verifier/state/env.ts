@@ -3,10 +3,10 @@
 
 import type { Insn } from "../../isa/insn.ts";
 import { type Effect, effect, liveRegisters } from "../program/liveness.ts";
-import type { MapFacts, Options } from "../verdict.ts";
-import type { Log } from "./log.ts";
-import { depth, type Frame, type State } from "./state.ts";
-import type { Value } from "./value.ts";
+import type { MapFacts, VerifierOptions } from "../verdict.ts";
+import type { VerifierLog } from "./log.ts";
+import { depth, type Frame, type VerifierState } from "./state.ts";
+import type { RegisterValue } from "./value.ts";
 
 /** Of an instruction's accesses to memory. */
 const UNSEEN = 0;
@@ -16,12 +16,12 @@ const UNSAFE = 2;
 /** Helpers that call functions of the program. */
 const CALLERS_BACK = new Set([164, 170, 180, 181, 209]);
 
-export class Env {
+export class VerifierEnv {
   readonly prog: readonly Insn[];
   /** By the first half of the ld_imm64 that names it. */
   readonly maps: ReadonlyMap<number, MapFacts>;
-  readonly options: Options;
-  readonly log: Log | null;
+  readonly options: VerifierOptions;
+  readonly log: VerifierLog | null;
   /** Of each instruction, and the registers still read from it on. */
   readonly effects: readonly Effect[];
   readonly live: Uint16Array;
@@ -38,8 +38,8 @@ export class Env {
   constructor(
     prog: readonly Insn[],
     maps: ReadonlyMap<number, MapFacts>,
-    options: Options,
-    log: Log | null,
+    options: VerifierOptions,
+    log: VerifierLog | null,
   ) {
     this.prog = prog;
     this.maps = maps;
@@ -57,7 +57,7 @@ export class Env {
   }
 
   /** A number that is known to be the same as its copies (assign_scalar_id_before_mov). */
-  identify(value: Value): Value {
+  identify(value: RegisterValue): RegisterValue {
     if (value.id !== 0 && !value.linked) return value;
     return { ...value, id: this.nextId(), linked: false, off: 0 };
   }
@@ -99,13 +99,13 @@ export class Env {
   }
 
   /** The stack of a frame reaches `bytes` down from its frame pointer. */
-  reach(state: State, frame: Frame, bytes: number): void {
+  reach(state: VerifierState, frame: Frame, bytes: number): void {
     if (!state.certain) return;
     const before = this.stackDepths.get(frame.start) ?? 0;
     if (bytes > before) this.stackDepths.set(frame.start, Math.ceil(bytes / 8) * 8);
   }
 
-  isCurrent(state: State, frame: Frame): boolean {
+  isCurrent(state: VerifierState, frame: Frame): boolean {
     return state.frames[depth(state)] === frame;
   }
 }

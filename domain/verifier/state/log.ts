@@ -3,7 +3,7 @@
 
 import { disasm } from "../../isa/disasm.ts";
 import type { Insn } from "../../isa/insn.ts";
-import { depth, EMPTY, type Frame, isSpill, type Slot, type State } from "./state.ts";
+import { depth, EMPTY, type Frame, isSpill, type StackSlot, type VerifierState } from "./state.ts";
 import { show } from "./value.ts";
 
 /** Where notes begin, and how far apart they may, in characters. */
@@ -12,7 +12,7 @@ const STEP = 8;
 /** Lines kept of a log, from its end; the front is cut off at twice as many. */
 const KEPT = 2048;
 
-function showSlot(slot: Slot, index: number, frame: number): string {
+function showSlot(slot: StackSlot, index: number, frame: number): string {
   const name = `fp${(-index - 1) * 8}=`;
   if (!isSpill(slot)) return `${name}${slot.types}`;
   return `${name}${slot.types.replace(/r+$/, "")}${show(slot.spilled, frame)}`;
@@ -21,7 +21,12 @@ function showSlot(slot: Slot, index: number, frame: number): string {
 type Filter = (index: number) => boolean;
 
 /** print_verifier_state(), of the registers and slots asked for. */
-export function showState(state: State, level: number, regs: Filter, slots: Filter): string {
+export function showState(
+  state: VerifierState,
+  level: number,
+  regs: Filter,
+  slots: Filter,
+): string {
   const frame = state.frames[level] as Frame;
   const parts = level > 0 ? [` frame${level}:`] : [];
   for (const [i, value] of frame.regs.entries()) {
@@ -41,17 +46,17 @@ export function showState(state: State, level: number, regs: Filter, slots: Filt
 
 const ALL: Filter = () => true;
 
-export const showWhole = (state: State): string => showState(state, depth(state), ALL, ALL);
+export const showWhole = (state: VerifierState): string => showState(state, depth(state), ALL, ALL);
 
-interface Line {
+interface LogLine {
   text: string;
   /** What the instruction changed, with the blanks before it. */
   note: string;
 }
 
-export class Log {
+export class VerifierLog {
   private readonly keepsAll: boolean;
-  private lines: Line[] = [];
+  private lines: LogLine[] = [];
   /** Lines cut off in front. */
   private cut = 0;
   /** Registers and slots that the instruction touched, as bits and by index. */
@@ -92,7 +97,7 @@ export class Log {
   }
 
   /** What the instruction left behind, beside it. */
-  after(state: State): void {
+  after(state: VerifierState): void {
     if (this.regs === 0 && this.slots.size === 0) return;
     const changed = showState(
       state,
@@ -119,7 +124,7 @@ export class Log {
   }
 
   /** Takes up the branch that was left open at `position`. */
-  resume(state: State, from: number, position: number): void {
+  resume(state: VerifierState, from: number, position: number): void {
     const whole = showWhole(state);
     this.forget();
     if (this.keepsAll) {
@@ -133,12 +138,12 @@ export class Log {
     if (last !== undefined) last.note = ` ${state.at}:${whole}`;
   }
 
-  start(state: State): void {
+  start(state: VerifierState): void {
     this.add(`0:${showState(state, 0, ALL, ALL)}`);
   }
 
   /** Of a function that was just entered. */
-  call(state: State): void {
+  call(state: VerifierState): void {
     this.add(`caller:\n${showState(state, depth(state) - 1, ALL, ALL)}`);
     this.add(`callee:\n${showWhole(state)}`);
     this.add(`${state.at}:${showWhole(state)}`);
@@ -146,11 +151,11 @@ export class Log {
   }
 
   /** Of a function that is about to return. */
-  returning(state: State): void {
+  returning(state: VerifierState): void {
     this.add(`returning from callee:\n${showWhole(state)}`);
   }
 
-  returned(state: State): void {
+  returned(state: VerifierState): void {
     this.add(`to caller at ${state.at}:\n${showWhole(state)}`);
     this.forget();
   }

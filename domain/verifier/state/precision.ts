@@ -2,32 +2,32 @@
 // from (mark_chain_precision of Linux, which walks the instructions back instead). Of a number that does
 // not matter, any other can take the place when states are compared.
 
-export class Origin {
+export class Precision {
   /** It decided a jump, an address or a size. */
   matters = false;
   /** States were kept that hold it. */
   isKept = false;
-  private parts: readonly Origin[];
+  private parts: readonly Precision[];
 
-  constructor(parts: readonly Origin[] = []) {
+  constructor(parts: readonly Precision[] = []) {
     this.parts = parts;
   }
 
   /** What is marked instead of it while no state holds it. */
-  private get roots(): readonly Origin[] {
+  private get roots(): readonly Precision[] {
     if (this.matters) return [];
     return this.isKept ? [this] : this.parts;
   }
 
   /** Of what is computed from these. */
-  static of(first: Origin, second = first): Origin {
-    if (first === second || second.roots.length === 0) return new Origin(first.roots);
-    if (first.roots.length === 0) return new Origin(second.roots);
-    return new Origin([...new Set([...first.roots, ...second.roots])]);
+  static of(first: Precision, second = first): Precision {
+    if (first === second || second.roots.length === 0) return new Precision(first.roots);
+    if (first.roots.length === 0) return new Precision(second.roots);
+    return new Precision([...new Set([...first.roots, ...second.roots])]);
   }
 
   mark(): void {
-    const pending: Origin[] = [this];
+    const pending: Precision[] = [this];
     for (let origin = pending.pop(); origin !== undefined; origin = pending.pop()) {
       if (origin.matters) continue;
       origin.matters = true;

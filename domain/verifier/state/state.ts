@@ -1,30 +1,30 @@
 // The state of a path through a program (struct bpf_verifier_state): frames with registers and stacks.
 
 import type { MapFacts } from "../verdict.ts";
-import type { Value } from "./value.ts";
+import type { RegisterValue } from "./value.ts";
 import { ANY, FRAME_POINTERS, isScalar, NONE } from "./value.ts";
 
 /**
  * Eight bytes of a stack. A letter for each byte, the highest address first: ? never written, m anything,
  * 0 zero, r part of the register spilled here.
  */
-export interface Slot {
+export interface StackSlot {
   readonly types: string;
-  readonly spilled: Value;
+  readonly spilled: RegisterValue;
 }
 
-export const EMPTY: Slot = { types: "????????", spilled: NONE };
+export const EMPTY: StackSlot = { types: "????????", spilled: NONE };
 /** Written by someone who is not followed. */
-export const CLOBBERED: Slot = { types: "mmmmmmmm", spilled: ANY };
+export const CLOBBERED: StackSlot = { types: "mmmmmmmm", spilled: ANY };
 export const SLOTS = 64;
 
-export const isSpill = (slot: Slot): boolean => slot.types.charAt(7) === "r";
+export const isSpill = (slot: StackSlot): boolean => slot.types.charAt(7) === "r";
 
 /** What a callback was called for, and where it goes on; answers are between 0 and 1. */
 export interface Frame {
-  readonly regs: Value[];
+  readonly regs: RegisterValue[];
   /** By distance from the frame pointer, in slots. */
-  readonly stack: Slot[];
+  readonly stack: StackSlot[];
   /** First instruction of the subprogram. */
   readonly start: number;
   /** The call. */
@@ -44,13 +44,13 @@ export interface Reference {
 /** A state met at an instruction where paths join. */
 export interface Checkpoint {
   /** Null once it is no longer compared with. */
-  state: State | null;
+  state: VerifierState | null;
   readonly parent: Checkpoint | null;
   /** Paths from here that are not at their end. */
   paths: number;
 }
 
-export interface State {
+export interface VerifierState {
   at: number;
   readonly frames: Frame[];
   refs: readonly Reference[];
@@ -59,12 +59,12 @@ export interface State {
   parent: Checkpoint | null;
 }
 
-export const top = (state: State): Frame => state.frames[state.frames.length - 1] as Frame;
-export const depth = (state: State): number => state.frames.length - 1;
+export const top = (state: VerifierState): Frame => state.frames[state.frames.length - 1] as Frame;
+export const depth = (state: VerifierState): number => state.frames.length - 1;
 
 export function makeFrame(start: number, site: number, level: number, isCallback = false): Frame {
-  const regs = new Array<Value>(10).fill(NONE);
-  regs.push(FRAME_POINTERS[level] as Value);
+  const regs = new Array<RegisterValue>(10).fill(NONE);
+  regs.push(FRAME_POINTERS[level] as RegisterValue);
   return { regs, stack: [], start, site, isCallback };
 }
 
@@ -74,13 +74,16 @@ const copyFrame = (frame: Frame): Frame => ({
   stack: frame.stack.slice(),
 });
 
-export const copy = (state: State): State => ({ ...state, frames: state.frames.map(copyFrame) });
+export const copy = (state: VerifierState): VerifierState => ({
+  ...state,
+  frames: state.frames.map(copyFrame),
+});
 
 /** Replaces values wherever they are: in all registers and spilled in all stacks. */
-export function replace(state: State, by: (value: Value) => Value): void {
+export function replace(state: VerifierState, by: (value: RegisterValue) => RegisterValue): void {
   for (const { regs, stack } of state.frames) {
     for (let reg = 0; reg < regs.length; reg++) {
-      const value = regs[reg] as Value;
+      const value = regs[reg] as RegisterValue;
       const next = by(value);
       if (next !== value) regs[reg] = next;
     }
@@ -94,7 +97,7 @@ export function replace(state: State, by: (value: Value) => Value): void {
 }
 
 /** Tells of the values in all registers and spilled in all stacks. */
-export function visit(state: State, tell: (value: Value) => void): void {
+export function visit(state: VerifierState, tell: (value: RegisterValue) => void): void {
   replace(state, (value) => {
     tell(value);
     return value;
@@ -102,20 +105,20 @@ export function visit(state: State, tell: (value: Value) => void): void {
 }
 
 /** Numbers that a loop may have changed, of which Linux knows as much as it needs to. */
-export function widen(state: State, unknown: Value): void {
+export function widen(state: VerifierState, unknown: RegisterValue): void {
   replace(state, (value) => (isScalar(value) ? unknown : value));
   state.certain = false;
 }
 
 /** Someone who is not followed may have written anywhere in the stacks. */
-export function clobberStacks(state: State): void {
+export function clobberStacks(state: VerifierState): void {
   for (const { stack } of state.frames) {
     for (let i = 0; i < SLOTS; i++) stack[i] = CLOBBERED;
   }
 }
 
 /** After a call R0 is the answer and R1 to R5 are gone. */
-export function clobber(regs: Value[], answer: Value): void {
+export function clobber(regs: RegisterValue[], answer: RegisterValue): void {
   regs[0] = answer;
   for (let reg = 1; reg <= 5; reg++) regs[reg] = NONE;
 }

@@ -3,11 +3,11 @@
 import { show as showRange, signed, unsigned } from "../scalar/coerce.ts";
 import type { Range } from "../scalar/range.ts";
 import * as range from "../scalar/range.ts";
-import type { Errno, MapFacts } from "../verdict.ts";
-import { Origin } from "./precision.ts";
+import type { MapFacts, RefusalErrno } from "../verdict.ts";
+import { Precision } from "./precision.ts";
 
 /** Kinds as the log names them; "none" was never written, "any" is all that is not modelled here. */
-export type Kind =
+export type ValueKind =
   | "none"
   | "any"
   | "scalar"
@@ -22,8 +22,8 @@ export type Kind =
   | "ringbuf_mem"
   | "func";
 
-export interface Value {
-  readonly kind: Kind;
+export interface RegisterValue {
+  readonly kind: ValueKind;
   /** The pointer may be NULL: the log says "_or_null". */
   readonly orNull: boolean;
   /** Fixed offset of a pointer; of a linked scalar how much was added since it was a copy. */
@@ -43,7 +43,7 @@ export interface Value {
   readonly size: number;
   /** Of a frame pointer the frame, of a function its first instruction. */
   readonly home: number;
-  readonly origin: Origin;
+  readonly origin: Precision;
 }
 
 /** Of a packet pointer that was found to be at the end of the packet, or past it. */
@@ -51,20 +51,20 @@ export const AT_END = -1;
 export const PAST_END = -2;
 
 /** Thrown where a program is refused at the current instruction. No Error: nobody asks where from. */
-export class Fault {
-  readonly errno: Errno;
+export class Refused {
+  readonly errno: RefusalErrno;
   readonly message: string;
   /** False where Linux may know more of a number, and so find nothing wrong. */
   readonly certain: boolean;
 
-  constructor(errno: Errno, message: string, certain = true) {
+  constructor(errno: RefusalErrno, message: string, certain = true) {
     this.errno = errno;
     this.message = message;
     this.certain = certain;
   }
 }
 
-const PLAIN: Value = {
+const PLAIN: RegisterValue = {
   kind: "scalar",
   orNull: false,
   off: 0,
@@ -76,10 +76,10 @@ const PLAIN: Value = {
   map: null,
   size: 0,
   home: 0,
-  origin: new Origin(),
+  origin: new Precision(),
 };
 
-export const value = (kind: Kind, fields: Partial<Value> = {}): Value => ({
+export const value = (kind: ValueKind, fields: Partial<RegisterValue> = {}): RegisterValue => ({
   ...PLAIN,
   ...fields,
   kind,
@@ -88,35 +88,41 @@ export const value = (kind: Kind, fields: Partial<Value> = {}): Value => ({
 export const NONE = value("none");
 export const ANY = value("any", { range: range.UNKNOWN, exact: false });
 export const UNKNOWN = value("scalar", { range: range.UNKNOWN });
-export const FRAME_POINTERS: readonly Value[] = Array.from({ length: 9 }, (_, home) =>
+export const FRAME_POINTERS: readonly RegisterValue[] = Array.from({ length: 9 }, (_, home) =>
   value("fp", { home }),
 );
 
 /** @param from what the number was computed from. */
-export function scalar(known: Range, exact: boolean, from?: Value, by?: Value): Value {
-  const origin = from === undefined ? new Origin() : Origin.of(from.origin, by?.origin);
+export function scalar(
+  known: Range,
+  exact: boolean,
+  from?: RegisterValue,
+  by?: RegisterValue,
+): RegisterValue {
+  const origin = from === undefined ? new Precision() : Precision.of(from.origin, by?.origin);
   return { ...PLAIN, range: known, exact, origin };
 }
 
-export const constant = (n: bigint): Value => scalar(range.constant(n), true);
+export const constant = (n: bigint): RegisterValue => scalar(range.constant(n), true);
 
 /** A range is shared where it is a constant. */
 export const shared = (known: Range): Range =>
   range.isConst(known) ? range.constant(known.bits.value) : known;
 
-export const isScalar = (v: Value): boolean => v.kind === "scalar";
-export const isPointer = (v: Value): boolean =>
+export const isScalar = (v: RegisterValue): boolean => v.kind === "scalar";
+export const isPointer = (v: RegisterValue): boolean =>
   v.kind !== "scalar" && v.kind !== "any" && v.kind !== "none";
-export const isPacket = (v: Value): boolean => v.kind === "pkt" || v.kind === "pkt_meta";
-export const isConst = (v: Value): boolean => isScalar(v) && range.isConst(v.range);
-export const isNull = (v: Value): boolean => isScalar(v) && range.isZero(v.range);
+export const isPacket = (v: RegisterValue): boolean => v.kind === "pkt" || v.kind === "pkt_meta";
+export const isConst = (v: RegisterValue): boolean => isScalar(v) && range.isConst(v.range);
+export const isNull = (v: RegisterValue): boolean => isScalar(v) && range.isZero(v.range);
 /** Whether its number takes so many bytes at most. */
-export const fits = (v: Value, bytes: number): boolean => v.range.umax < 1n << BigInt(bytes * 8);
+export const fits = (v: RegisterValue, bytes: number): boolean =>
+  v.range.umax < 1n << BigInt(bytes * 8);
 
-export const typeName = (v: Value): string => (v.orNull ? `${v.kind}_or_null` : v.kind);
+export const typeName = (v: RegisterValue): string => (v.orNull ? `${v.kind}_or_null` : v.kind);
 
 /** Where a lookup in a map of maps leads is known once it is not NULL; locks are told apart by ids. */
-export function notNull(v: Value): Value {
+export function notNull(v: RegisterValue): RegisterValue {
   const isOuter = v.map?.map_type === "array_of_maps" || v.map?.map_type === "hash_of_maps";
   const id = isPacket(v) || v.map?.locks ? v.id : 0;
   if (v.kind !== "map_value" || !isOuter) return { ...v, orNull: false, id };
@@ -124,7 +130,7 @@ export function notNull(v: Value): Value {
   return { ...v, kind: "map_ptr", orNull: false, id, map: v.map.inner };
 }
 
-function details(v: Value): string[] {
+function details(v: RegisterValue): string[] {
   const parts: string[] = [];
   const added = v.linked ? (v.off < 0 ? `${v.off}` : `+${v.off}`) : "";
   if (v.id !== 0) parts.push(`id=${v.id}${added}`);
@@ -142,7 +148,7 @@ function details(v: Value): string[] {
 }
 
 /** print_reg_state(). */
-export function show(v: Value, frame: number): string {
+export function show(v: RegisterValue, frame: number): string {
   if (isConst(v)) return signed(v.range.smin);
   const other = v.kind === "fp" && v.home !== frame ? `[${v.home}]` : "";
   if (v.kind === "fp" && range.isConst(v.range)) {

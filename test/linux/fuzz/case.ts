@@ -21,7 +21,7 @@ export interface CaseProgram {
   functions: readonly number[];
 }
 
-export interface Case {
+export interface FuzzCase {
   /** Type of all programs. */
   type: string;
   maps: readonly CaseMap[];
@@ -32,28 +32,28 @@ export interface Case {
   repeat: number;
 }
 
-export interface Verdict {
+export interface CaseVerdict {
   /** 0: accepted. */
   errno: number;
   log?: string;
 }
 
-export interface Ran {
+export interface CaseRun {
   retval: number;
   data: string;
   ctx?: string;
 }
 
 /** `run` is left out when the first program was refused. */
-export interface Result {
-  loads: Verdict[];
-  run?: Ran | { errno: number } | { fault: string };
+export interface CaseResult {
+  loads: CaseVerdict[];
+  run?: CaseRun | { errno: number } | { fault: string };
   /** Sorted by key, but of queues, stacks and ring buffers; null for a map that no program names. */
   maps?: (Elements | null)[];
 }
 
 /** The maps that programs name, with the maps in them. */
-export function usedMaps({ maps, programs }: Case): Set<number> {
+export function usedMaps({ maps, programs }: FuzzCase): Set<number> {
   const used = new Set<number>();
   for (const { insns } of programs) {
     const prog = decode(insns);

@@ -1,4 +1,4 @@
-import type { Case, CaseMap, Elements, Result } from "./case.ts";
+import type { CaseMap, CaseResult, Elements, FuzzCase } from "./case.ts";
 import { unpadded } from "./contents.ts";
 
 /** What kernel and service disagree on. */
@@ -10,7 +10,7 @@ export interface Difference {
   detail: string;
 }
 
-function runs({ run: kernel }: Result, { run: service }: Result): Difference | undefined {
+function runs({ run: kernel }: CaseResult, { run: service }: CaseResult): Difference | undefined {
   if (!kernel || !service) return undefined;
   const detail = `kernel ${JSON.stringify(kernel)}\nservice ${JSON.stringify(service)}`;
   if ("fault" in service)
@@ -40,7 +40,11 @@ function contents(map: CaseMap, kernel: Elements, service: Elements): string[] {
   });
 }
 
-function maps({ maps: all }: Case, kernel: Result, service: Result): Difference | undefined {
+function maps(
+  { maps: all }: FuzzCase,
+  kernel: CaseResult,
+  service: CaseResult,
+): Difference | undefined {
   for (const [place, map] of all.entries()) {
     const [one, other] = [kernel.maps?.[place], service.maps?.[place]];
     const lines = contents(map, one ?? [], other ?? []);
@@ -57,7 +61,12 @@ function maps({ maps: all }: Case, kernel: Result, service: Result): Difference 
  *
  * @param loose what they come to is not compared.
  */
-export function difference(subject: Case, kernel: Result, service: Result, loose: boolean) {
+export function difference(
+  subject: FuzzCase,
+  kernel: CaseResult,
+  service: CaseResult,
+  loose: boolean,
+) {
   for (const [place, { errno }] of kernel.loads.entries()) {
     const verdict = service.loads[place];
     if (errno === 0 && verdict?.errno !== 0) {

@@ -1,4 +1,4 @@
-import type { Op } from "../../../domain/runtime/job.ts";
+import type { WriteSetEntry } from "../../../domain/runtime/job.ts";
 import type { CaseMap, Elements } from "./case.ts";
 
 /** What maps hold, as the commit of a run changes it: the least that does so. */
@@ -66,7 +66,7 @@ function added(old: string, offset: number, size: number, delta: bigint): string
   return hex(bytes);
 }
 
-export class Contents {
+export class MapContents {
   private readonly map: CaseMap;
   private readonly elements: Table;
   /** Of a queue or stack in the order of popping; of a ring buffer the records. */
@@ -90,14 +90,14 @@ export class Contents {
   }
 
   /** @throws Error for an op that cannot be done. */
-  apply(op: Op): void {
+  apply(op: WriteSetEntry): void {
     if (op.op === "push") this.push(hex(op.value), op.flags);
     else if (op.op === "pop") this.list.shift();
     else if (op.op === "output") this.list.push(hex(op.data));
     else if (op.op !== "touch") this.change(op);
   }
 
-  private change(op: Extract<Op, { op: "update" | "delete" | "write" | "add" }>): void {
+  private change(op: Extract<WriteSetEntry, { op: "update" | "delete" | "write" | "add" }>): void {
     const key = hex(op.key);
     const id = identity(this.map, key);
     if (op.op === "update") {

@@ -80,12 +80,12 @@ export function bytes(dice: Dice, reg: number, size: number): Buffer {
   return valueAt(reg, base, at);
 }
 
-type Bound = (reg: number, from: number, high: number) => Buffer[];
+type EmitBound = (reg: number, from: number, high: number) => Buffer[];
 
 const bitsBelow = (high: number): number => Math.floor(Math.log2(high + 1));
 
 /** Ways in which compilers make a number at most `high`, as the verifier can follow them. */
-const BOUNDS: readonly Bound[] = [
+const BOUNDS: readonly EmitBound[] = [
   (reg, from, high) => [copy(reg, from), and(reg, 2 ** bitsBelow(high) - 1)],
   (reg, from, high) => [copy(reg, from), insn(0xb5, reg, 0, 1, high), mov(reg, 0)],
   (reg, from, high) => [insn(0xbc, reg, from), insn(0xb6, reg, 0, 1, high), insn(0xb4, reg)],

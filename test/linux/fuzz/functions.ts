@@ -2,7 +2,7 @@ import { isRefused } from "../../../domain/verifier/helpers/allowed_helpers.ts";
 import type { Dice } from "../../support/random_program/dice.ts";
 import { insn, wide } from "../../support/random_program/insns.ts";
 import { CONTEXT, copy, GIVEN, load, mov, put, recorded, SCRATCH, store, valueAt } from "./emit.ts";
-import { code, type Piece, type Subprogram, type Tree } from "./piece.ts";
+import { code, type Piece, type PieceTree, type Subprogram } from "./piece.ts";
 import * as calls from "./pieces/call.ts";
 import * as context from "./pieces/context.ts";
 import * as helper from "./pieces/helper.ts";
@@ -12,7 +12,7 @@ import * as number from "./pieces/number.ts";
 import * as packet from "./pieces/packet.ts";
 import * as pointer from "./pieces/pointer.ts";
 import * as queue from "./pieces/queue.ts";
-import type { Callee, Maker, Place } from "./place.ts";
+import type { Callee, InsnPlace, Maker } from "./place.ts";
 import { MEMORY, NUMBERS } from "./world.ts";
 
 /** Programs at random: functions of pieces. */
@@ -33,11 +33,11 @@ const MAKERS: readonly Maker[] = [
 
 const DEPTH = 2;
 
-function pieces(dice: Dice, place: Place, most: number, depth: number): Piece[] {
+function pieces(dice: Dice, place: InsnPlace, most: number, depth: number): Piece[] {
   return Array.from({ length: 1 + dice.below(most) }, () => piece(dice, place, depth));
 }
 
-function piece(dice: Dice, place: Place, depth: number): Piece {
+function piece(dice: Dice, place: InsnPlace, depth: number): Piece {
   for (;;) {
     const nests = depth < DEPTH && dice.oneIn(8);
     if (nests && dice.oneIn(2)) {
@@ -49,10 +49,10 @@ function piece(dice: Dice, place: Place, depth: number): Piece {
   }
 }
 
-type Kind = "main" | Callee;
+type FunctionKind = "main" | Callee;
 
 /** The context is put into the frame, and registers that the caller gave are kept. */
-const ARRIVALS: Readonly<Record<Kind, { insns: Buffer[]; keeps: number[] }>> = {
+const ARRIVALS: Readonly<Record<FunctionKind, { insns: Buffer[]; keeps: number[] }>> = {
   main: { insns: [], keeps: [] },
   given: { insns: [store(8, 10, GIVEN, 2)], keeps: [] },
   plain: { insns: [], keeps: [2, 3, 4, 5] },
@@ -63,7 +63,7 @@ const ARRIVALS: Readonly<Record<Kind, { insns: Buffer[]; keeps: number[] }>> = {
   },
 };
 
-function begin(dice: Dice, kind: Kind): Piece[] {
+function begin(dice: Dice, kind: FunctionKind): Piece[] {
   const { insns, keeps } = ARRIVALS[kind];
   const frame = Array.from({ length: SCRATCH / 8 }, (_, i) =>
     put(8, 10, -SCRATCH + 8 * i, dice.imm()),
@@ -90,23 +90,28 @@ function end(dice: Dice): Piece[] {
 }
 
 /** What a function may answer: a callback whether to go on, some programs one of two verdicts. */
-function answer(type: string, kind: Kind): Buffer {
+function answer(type: string, kind: FunctionKind): Buffer {
   const narrow = kind === "loop" || kind === "each" || type === "cgroup_skb";
   return Buffer.concat([...(narrow ? [insn(0x57, 0, 0, 0, 1)] : []), insn(0x95)]);
 }
 
-export function tree(dice: Dice, type: string): Tree {
+export function tree(dice: Dice, type: string): PieceTree {
   const described = dice.oneIn(2);
   const count = dice.oneIn(2) ? 1 : 2 + dice.below(2);
-  const rest: readonly Kind[] = described ? ["plain", "given", "loop", "each"] : ["plain", "given"];
-  const kinds = Array.from({ length: count }, (_, i): Kind => (i === 0 ? "main" : dice.from(rest)));
+  const rest: readonly FunctionKind[] = described
+    ? ["plain", "given", "loop", "each"]
+    : ["plain", "given"];
+  const kinds = Array.from(
+    { length: count },
+    (_, i): FunctionKind => (i === 0 ? "main" : dice.from(rest)),
+  );
   const may = (helper: number): boolean =>
     dice.oneIn(2000) || !isRefused(helper, { progType: type });
   const functions = kinds.map((kind, self): Subprogram => {
     const callees = kinds
       .map((other, at) => ({ function: at, kind: other as Callee }))
       .filter((callee) => callee.function > self);
-    const place: Place = {
+    const place: InsnPlace = {
       type,
       callees,
       described,

@@ -10,14 +10,14 @@
  * run. Each disagreement is told once, with the smallest case found that shows it. Exit 1 if any is.
  */
 import { parseArgs } from "node:util";
-import type { Result } from "./case.ts";
+import type { CaseResult } from "./case.ts";
 import { type Difference, difference } from "./compare.ts";
 import { caseOf, type Plan, plan } from "./generate.ts";
-import { Kernel, Unavailable } from "./kernel.ts";
+import { KernelUnavailable, LinuxKernel } from "./kernel.ts";
 import { described, helpersIn } from "./report.ts";
-import { Service } from "./service.ts";
+import { FuzzService } from "./service.ts";
 import { shrink } from "./shrink.ts";
-import { Tally } from "./tally.ts";
+import { FuzzTally } from "./tally.ts";
 
 const COUNT = 3000;
 /** Cases that are made smaller, which takes as long as hundreds of others. */
@@ -33,16 +33,16 @@ function crashed(error: unknown): Difference {
 }
 
 class Fuzz {
-  readonly tally = new Tally();
+  readonly tally = new FuzzTally();
   disagreements = 0;
   /** Of those made smaller, by kind and helpers, the seeds. */
   readonly kinds = new Map<string, number[]>();
-  private readonly kernel: Kernel;
-  private service: Service;
+  private readonly kernel: LinuxKernel;
+  private service: FuzzService;
 
-  constructor(kernel: Kernel) {
+  constructor(kernel: LinuxKernel) {
     this.kernel = kernel;
-    this.service = new Service(kernel.cpus);
+    this.service = new FuzzService(kernel.cpus);
   }
 
   /** @param whole as in Service. */
@@ -53,11 +53,11 @@ class Fuzz {
   ): Promise<Difference | undefined> {
     const subject = caseOf(given);
     const kernel = await this.kernel.run(subject);
-    let service: Result;
+    let service: CaseResult;
     try {
       service = this.service.run(subject, whole);
     } catch (error) {
-      this.service = new Service(this.kernel.cpus);
+      this.service = new FuzzService(this.kernel.cpus);
       return crashed(error);
     }
     if (counts) this.tally.count(kernel, service);
@@ -91,7 +91,7 @@ async function main(): Promise<number> {
   });
   const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
   const count = Number(values.count ?? COUNT);
-  const kernel = await Kernel.start();
+  const kernel = await LinuxKernel.start();
   console.log(`Linux ${kernel.release}, seeds ${seed} to ${seed + count - 1}`);
   const fuzz = new Fuzz(kernel);
   try {
@@ -106,7 +106,7 @@ async function main(): Promise<number> {
 }
 
 process.exitCode = await main().catch((error: unknown) => {
-  if (!(error instanceof Unavailable)) throw error;
+  if (!(error instanceof KernelUnavailable)) throw error;
   console.log(`not run: ${error.message}`);
   return 0;
 });

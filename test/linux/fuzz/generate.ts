@@ -1,17 +1,17 @@
 import { Dice } from "../../support/random_program/dice.ts";
-import type { Case } from "./case.ts";
+import type { FuzzCase } from "./case.ts";
 import { tree } from "./functions.ts";
 import { frame, skbContext, xdpContext } from "./input.ts";
 import { mutate } from "./mutate.ts";
-import { assemble, type Tree } from "./piece.ts";
+import { assemble, type PieceTree } from "./piece.ts";
 import { world } from "./world.ts";
 
 /** A case at random, from a seed. */
 
 export interface Plan {
   type: string;
-  trees: readonly Tree[];
-  world: Case["maps"];
+  trees: readonly PieceTree[];
+  world: FuzzCase["maps"];
   data: Buffer;
   ctx?: Buffer;
   repeat: number;
@@ -20,7 +20,7 @@ export interface Plan {
 }
 
 /** Slots of programs that there are not are empty. */
-export function caseOf({ type, trees, world: all, data, ctx, repeat }: Plan): Case {
+export function caseOf({ type, trees, world: all, data, ctx, repeat }: Plan): FuzzCase {
   const there = (value: string) => Buffer.from(value, "hex").readUInt32LE() < trees.length;
   const maps = all.map((map) =>
     map.map_type === "prog_array"
@@ -36,7 +36,7 @@ const TYPES = [
   ...["socket_filter", "cgroup_skb", "sched_act", "lwt_in", "lwt_out", "lwt_xmit"],
 ];
 
-function mutatedOften(dice: Dice, tree: Tree): Tree {
+function mutatedOften(dice: Dice, tree: PieceTree): PieceTree {
   let found = tree;
   for (let n = 1 + dice.below(3); n > 0; n--) found = mutate(dice, found);
   return found;

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { type Case, type Result, usedMaps } from "./case.ts";
+import { type CaseResult, type FuzzCase, usedMaps } from "./case.ts";
 
 /** The kernel of this machine, through kernel.py. */
 
 /** Why it cannot be asked. */
-export class Unavailable extends Error {}
+export class KernelUnavailable extends Error {}
 
 interface Greeting {
   /** Possible CPUs. */
@@ -14,7 +14,7 @@ interface Greeting {
   release: string;
 }
 
-export class Kernel {
+export class LinuxKernel {
   readonly cpus: number;
   readonly release: string;
   private readonly child: ChildProcess;
@@ -28,25 +28,27 @@ export class Kernel {
   }
 
   /** @throws Unavailable */
-  static async start(): Promise<Kernel> {
+  static async start(): Promise<LinuxKernel> {
     if (process.platform !== "linux" || process.arch !== "x64") {
-      throw new Unavailable(`this is ${process.platform} on ${process.arch}, not Linux on x86-64`);
+      throw new KernelUnavailable(
+        `this is ${process.platform} on ${process.arch}, not Linux on x86-64`,
+      );
     }
     const script = new URL("kernel.py", import.meta.url).pathname;
     const child = spawn("python3", [script], { stdio: ["pipe", "pipe", "inherit"] });
     const failed = new Promise<never>((_, reject) => {
-      child.once("error", ({ message }) => reject(new Unavailable(`python3: ${message}`)));
+      child.once("error", ({ message }) => reject(new KernelUnavailable(`python3: ${message}`)));
     });
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     const first = await Promise.race([lines.next(), failed]);
-    if (first.done) throw new Unavailable("python3 could not run kernel.py");
+    if (first.done) throw new KernelUnavailable("python3 could not run kernel.py");
     const greeting: Greeting | { refused: string } = JSON.parse(first.value);
-    if ("refused" in greeting) throw new Unavailable(`bpf(2): ${greeting.refused}`);
-    return new Kernel(child, lines, greeting);
+    if ("refused" in greeting) throw new KernelUnavailable(`bpf(2): ${greeting.refused}`);
+    return new LinuxKernel(child, lines, greeting);
   }
 
   /** One case at a time. */
-  async run(subject: Case): Promise<Result> {
+  async run(subject: FuzzCase): Promise<CaseResult> {
     const { data, ctx, programs } = subject;
     const used = usedMaps(subject);
     const hex = {

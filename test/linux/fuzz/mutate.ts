@@ -1,5 +1,5 @@
 import type { Dice } from "../../support/random_program/dice.ts";
-import type { Piece, Tree } from "./piece.ts";
+import type { Piece, PieceTree } from "./piece.ts";
 
 /** Changes an instruction here and there, so that a program is refused, or accepted for other reasons. */
 
@@ -36,7 +36,7 @@ function mutatedOne(dice: Dice, pieces: readonly Piece[]): readonly Piece[] {
   return pieces.with(at, mutated(dice, pieces[at] as Piece));
 }
 
-export function mutate(dice: Dice, tree: Tree): Tree {
+export function mutate(dice: Dice, tree: PieceTree): PieceTree {
   const at = dice.below(tree.functions.length);
   const functions = tree.functions.map((self, i) =>
     i === at ? { ...self, body: mutatedOne(dice, self.body) } : self,

@@ -28,20 +28,20 @@ export interface Subprogram {
 }
 
 /** The first function is the program's; `described` by BTF. */
-export interface Tree {
+export interface PieceTree {
   functions: readonly Subprogram[];
   described: boolean;
 }
 
 export const code = (...insns: Buffer[]): Piece => ({ head: Buffer.concat(insns) });
 
-interface Call {
+interface PieceCall {
   at: number;
   to: number;
 }
 
 /** Instructions of pieces from `at` on; calls are still to be linked. */
-function flat(pieces: readonly Piece[], at: number, calls: Call[]): Buffer {
+function flat(pieces: readonly Piece[], at: number, calls: PieceCall[]): Buffer {
   const parts: Buffer[] = [];
   let here = at;
   for (const piece of pieces) {
@@ -62,7 +62,7 @@ function called(pieces: readonly Piece[]): number[] {
 }
 
 /** Functions that are called, in order; the first always. */
-function reached({ functions }: Tree): number[] {
+function reached({ functions }: PieceTree): number[] {
   const found = new Set([0]);
   for (const at of found) {
     const self = functions[at] as Subprogram;
@@ -71,9 +71,9 @@ function reached({ functions }: Tree): number[] {
   return [...found].sort((a, b) => a - b);
 }
 
-export function assemble(tree: Tree): CaseProgram {
+export function assemble(tree: PieceTree): CaseProgram {
   const starts = new Map<number, number>();
-  const calls: Call[] = [];
+  const calls: PieceCall[] = [];
   const parts: Buffer[] = [];
   let at = 0;
   for (const place of reached(tree)) {
@@ -90,13 +90,13 @@ export function assemble(tree: Tree): CaseProgram {
 }
 
 /** A program that does nothing. */
-export const NOTHING: Tree = {
+export const NOTHING: PieceTree = {
   functions: [{ begin: [], body: [], end: Buffer.concat([insn(0xb7), insn(0x95)]) }],
   described: false,
 };
 
 /** The same with one thing less, each way there is; the biggest things first. */
-export function* smaller(tree: Tree): Generator<Tree> {
+export function* smaller(tree: PieceTree): Generator<PieceTree> {
   for (const [i, self] of tree.functions.entries()) {
     for (const part of ["body", "begin"] as const) {
       for (const pieces of fewer(self[part])) {

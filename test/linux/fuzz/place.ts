@@ -7,7 +7,7 @@ import type { Piece } from "./piece.ts";
 export type Callee = "plain" | "given" | "loop" | "each";
 
 /** What pieces may know of where they are. */
-export interface Place {
+export interface InsnPlace {
   type: string;
   /** Functions that may be called. */
   callees: readonly { function: number; kind: Callee }[];
@@ -22,4 +22,4 @@ export interface Place {
 }
 
 /** undefined where there is no such piece. */
-export type Maker = (dice: Dice, place: Place) => Piece | undefined;
+export type Maker = (dice: Dice, place: InsnPlace) => Piece | undefined;

@@ -1,7 +1,7 @@
 import { disasm } from "../../../domain/isa/disasm.ts";
 import { helperName } from "../../../domain/isa/helpers.ts";
 import { callee, decode, isHelperCall, LD_IMM64, PSEUDO_FUNC } from "../../../domain/isa/insn.ts";
-import { type Case, usedMaps } from "./case.ts";
+import { type FuzzCase, usedMaps } from "./case.ts";
 
 /** A case as people read it. */
 
@@ -29,12 +29,12 @@ const long = (low: number, high = 0): string =>
   `0x${((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)).toString(16)}`;
 
 /** Names of the helpers that its programs call. */
-export function helpersIn({ programs }: Case): string[] {
+export function helpersIn({ programs }: FuzzCase): string[] {
   const calls = programs.flatMap(({ insns }) => decode(insns).filter(isHelperCall));
   return [...new Set(calls.map(({ imm }) => helperName(imm)))].sort();
 }
 
-export function described(subject: Case): string {
+export function described(subject: FuzzCase): string {
   const { type, maps, programs, data, ctx, repeat } = subject;
   const used = usedMaps(subject);
   const lines = [`type ${type}, repeat ${repeat}`, `data ${data.toString("hex")}`];

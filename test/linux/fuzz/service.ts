@@ -1,11 +1,17 @@
 import { ERRNO } from "../../../domain/errno.ts";
-import type { Job, Outcome } from "../../../domain/runtime/job.ts";
+import type { Job, RunOutcome } from "../../../domain/runtime/job.ts";
 import { Machine } from "../../../domain/runtime/machine.ts";
 import type { MapFacts, Refusal } from "../../../domain/verifier/verifier.ts";
 import { check, verify } from "../../../domain/verifier/verifier.ts";
-import { type Case, type CaseMap, type CaseProgram, type Result, usedMaps } from "./case.ts";
-import { Contents } from "./contents.ts";
-import { mapId, programId, View } from "./view.ts";
+import {
+  type CaseMap,
+  type CaseProgram,
+  type CaseResult,
+  type FuzzCase,
+  usedMaps,
+} from "./case.ts";
+import { MapContents } from "./contents.ts";
+import { KernelView, mapId, programId } from "./view.ts";
 
 /** What the service makes of a case: its verifier, and its runtime without the rest around it. */
 
@@ -14,7 +20,10 @@ const BUDGET = 20_000_000;
 const SIGHTS = 200;
 
 /** As kernel.py loads it. */
-export function refusal({ type, maps }: Case, { insns, functions }: CaseProgram): Refusal | null {
+export function refusal(
+  { type, maps }: FuzzCase,
+  { insns, functions }: CaseProgram,
+): Refusal | null {
   const options = { progType: type, gplCompatible: true, expectedAttachType: 0 };
   const more = { ...options, funcInfo: functions.length > 0 };
   const { before, refs, during } = check(insns, more);
@@ -41,7 +50,7 @@ function verdict(refused: Refusal | null) {
   return refused ? { errno: ERRNO[refused.errno], log: refused.log } : { errno: 0 };
 }
 
-export class Service {
+export class FuzzService {
   private readonly machine = new Machine();
   private readonly cpus: number;
   private cases = 0;
@@ -51,7 +60,7 @@ export class Service {
   }
 
   /** @param whole each map is seen as a whole; else the run asks for what it comes to. */
-  run(subject: Case, whole: boolean): Result {
+  run(subject: FuzzCase, whole: boolean): CaseResult {
     const refused = subject.programs.map((program) => refusal(subject, program));
     const loads = refused.map(verdict);
     if (refused[0]) return { loads };
@@ -59,11 +68,15 @@ export class Service {
     return { loads, ...this.execute(subject, accepted, whole) };
   }
 
-  private execute(subject: Case, accepted: boolean[], whole: boolean): Omit<Result, "loads"> {
+  private execute(
+    subject: FuzzCase,
+    accepted: boolean[],
+    whole: boolean,
+  ): Omit<CaseResult, "loads"> {
     const used = usedMaps(subject);
     const maps = subject.maps.map((map) => withPrograms(map, accepted));
     const views = new Map(
-      maps.map((map, place) => [mapId(place), new View(map, place, this.cpus, whole)]),
+      maps.map((map, place) => [mapId(place), new KernelView(map, place, this.cpus, whole)]),
     );
     const outcome = this.attempt(subject, accepted, views);
     if (outcome.kind === "refused") return { run: { errno: ERRNO[outcome.errno] } };
@@ -75,7 +88,7 @@ export class Service {
     const { retval, data, ctx, ops, reads } = outcome;
     const wrong = reads.find((read) => !views.get(read.map)?.holds(read));
     if (wrong) return { run: { fault: `it read of map ${wrong.map - 1} what is not there` } };
-    const contents = maps.map((map, i) => (used.has(i) ? new Contents(map, this.cpus) : null));
+    const contents = maps.map((map, i) => (used.has(i) ? new MapContents(map, this.cpus) : null));
     for (const op of ops) contents[op.map - 1]?.apply(op);
     const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
     return {
@@ -84,7 +97,11 @@ export class Service {
     };
   }
 
-  private attempt(subject: Case, accepted: boolean[], views: Map<number, View>): Outcome {
+  private attempt(
+    subject: FuzzCase,
+    accepted: boolean[],
+    views: Map<number, KernelView>,
+  ): RunOutcome {
     const serial = this.cases++;
     try {
       for (let sights = 0; ; sights++) {
@@ -111,9 +128,9 @@ function withPrograms(map: CaseMap, accepted: boolean[]): CaseMap {
 }
 
 function job(
-  { type, maps, programs, data, ctx, repeat }: Case,
+  { type, maps, programs, data, ctx, repeat }: FuzzCase,
   accepted: boolean[],
-  views: Map<number, View>,
+  views: Map<number, KernelView>,
   serial: number,
 ): Job {
   const all = programs.map(({ insns, functions }, place) => ({

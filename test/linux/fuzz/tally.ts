@@ -1,4 +1,4 @@
-import type { Result } from "./case.ts";
+import type { CaseResult } from "./case.ts";
 
 /** What came of many cases. */
 
@@ -10,7 +10,7 @@ function reasonOf(log: string): string {
   return (lines.at(-1) ?? "").replace(/\d+/g, "N");
 }
 
-export class Tally {
+export class FuzzTally {
   private accepted = 0;
   private refused = 0;
   /** Of these, those that the service gives another errno. */
@@ -20,7 +20,7 @@ export class Tally {
   private runs = 0;
   private inputs = 0;
 
-  count({ loads, run }: Result, service: Result): void {
+  count({ loads, run }: CaseResult, service: CaseResult): void {
     for (const [i, { errno, log }] of loads.entries()) {
       const verdict = service.loads[i]?.errno;
       if (errno === 0) this.accepted++;

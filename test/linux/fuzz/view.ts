@@ -1,4 +1,4 @@
-import type { MapView, Need, Read } from "../../../domain/runtime/job.ts";
+import type { MapView, Miss, ReadSetEntry } from "../../../domain/runtime/job.ts";
 import type { CaseMap } from "./case.ts";
 import { initial, isArray, valueBytes } from "./contents.ts";
 
@@ -6,7 +6,7 @@ import { initial, isArray, valueBytes } from "./contents.ts";
 
 const bytes = (hex: string): Buffer => Buffer.from(hex, "hex");
 
-type Element = MapView["elements"][number];
+type ViewElement = MapView["elements"][number];
 
 /** Ids of what is in a place of the case. */
 export const mapId = (place: number): number => place + 1;
@@ -19,7 +19,7 @@ const SLOT_IDS: Readonly<Record<string, (place: number) => number>> = {
   hash_of_maps: mapId,
 };
 
-export class View {
+export class KernelView {
   private readonly map: CaseMap;
   private readonly place: number;
   private readonly cpus: number;
@@ -34,14 +34,14 @@ export class View {
     this.whole = whole;
   }
 
-  show(need: Need): void {
+  show(need: Miss): void {
     if ("key" in need) this.keys.add(Buffer.from(need.key).toString("hex"));
     if ("whole" in need) this.whole = true;
     if ("front" in need) this.front = need.front;
   }
 
   /** Elements with ids for places, as they are kept. */
-  private all(): Element[] {
+  private all(): ViewElement[] {
     const idOf = SLOT_IDS[this.map.map_type];
     return [...initial(this.map, this.cpus).values()].map(([key, value]) => {
       if (idOf === undefined) return { key: bytes(key), value: bytes(value) };
@@ -51,13 +51,13 @@ export class View {
     });
   }
 
-  private popped(): Element[] {
+  private popped(): ViewElement[] {
     const values = this.map.elements.map(([, value]) => ({ key: bytes(""), value: bytes(value) }));
     const order = this.map.map_type === "stack" ? values.reverse() : values;
     return this.whole ? order : order.slice(0, this.front);
   }
 
-  private asked(key: string): Element {
+  private asked(key: string): ViewElement {
     const { map_type, elements } = this.map;
     if (map_type === "bloom_filter") {
       const there = elements.some(([, value]) => value === key);
@@ -69,7 +69,7 @@ export class View {
   }
 
   /** Whether a commit would find what a run says that it has read. */
-  holds(read: Read): boolean {
+  holds(read: ReadSetEntry): boolean {
     if ("unchanged" in read) return true;
     if ("producer" in read) return read.producer === 0 && read.consumer === 0;
     if ("full" in read) return this.map.elements.length >= this.map.max_entries;
@@ -113,7 +113,7 @@ export class View {
 }
 
 /** The element whose prefix is the longest that the key begins with. */
-function longest(key: Buffer, elements: readonly Element[]): Element {
+function longest(key: Buffer, elements: readonly ViewElement[]): ViewElement {
   const length = (of: Uint8Array) => Buffer.from(of).readUInt32LE();
   const bit = (of: Uint8Array, n: number) => ((of[4 + (n >> 3)] as number) >> (7 - (n & 7))) & 1;
   const leads = (prefix: Uint8Array) =>

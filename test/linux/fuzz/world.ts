@@ -59,7 +59,7 @@ export const LOCKED = [
   { of: define("array", 4, 16, 3, { lock: 0 }), from: 8, size: 8 },
 ];
 
-export type World = (typeof all)[number];
+export type FuzzWorld = (typeof all)[number];
 
 /** Strings that are in TEXT, and where. */
 export const STRINGS: readonly (readonly [at: number, text: string])[] = [
@@ -71,7 +71,7 @@ export const STRINGS: readonly (readonly [at: number, text: string])[] = [
 ];
 
 /** One of a few keys, most of which are likely to be there. */
-export function keyOf(dice: Dice, { map_type, key_size, max_entries }: World): Buffer {
+export function keyOf(dice: Dice, { map_type, key_size, max_entries }: FuzzWorld): Buffer {
   const key = Buffer.alloc(key_size);
   if (map_type === "lpm_trie") {
     key.writeUInt32LE(dice.from([0, 4, 8, 9, 16, 24, 32, 33]));
@@ -90,7 +90,7 @@ export function random(dice: Dice, size: number): string {
   }).join("");
 }
 
-function elementsOf(dice: Dice, map: World, cpus: number, programs: number): Elements {
+function elementsOf(dice: Dice, map: FuzzWorld, cpus: number, programs: number): Elements {
   const { map_type } = map;
   const value = () => unlocked(map, random(dice, valueBytes({ ...map, elements: [] }, cpus)));
   const place = (n: number) => Buffer.from(Uint32Array.of(n).buffer).toString("hex");
@@ -121,7 +121,7 @@ function elementsOf(dice: Dice, map: World, cpus: number, programs: number): Ele
   return [...found.values()];
 }
 
-function isBeyond({ map_type, max_entries }: World, key: Buffer): boolean {
+function isBeyond({ map_type, max_entries }: FuzzWorld, key: Buffer): boolean {
   return map_type.includes("array") && key.readUInt32LE() >= max_entries;
 }
 

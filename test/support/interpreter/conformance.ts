@@ -2,7 +2,7 @@ import { ARENA } from "../../../domain/compiler/abi.ts";
 import { compile } from "../../../domain/compiler/compile.ts";
 import { decode, isKnown } from "../../../domain/isa/insn.ts";
 import { interpret, Trap } from "./interpreter.ts";
-import { Machine, STACK_REGION, TOP } from "./machine.ts";
+import { STACK_REGION, TestMachine, TOP } from "./machine.ts";
 import { Memory } from "./memory.ts";
 
 /** Vectors of Alan-Jowett/bpf_conformance as JSON: a program, its memory, and its r0. */
@@ -18,7 +18,7 @@ export interface Vector {
 }
 
 /** Names of vectors, by what became of them. */
-export interface Outcome {
+export interface VectorOutcome {
   passed: string[];
   /** Linux has no such instruction. */
   refused: string[];
@@ -54,7 +54,7 @@ function interpreted(code: Uint8Array, data: Uint8Array, args: readonly bigint[]
 }
 
 export class Conformance {
-  private readonly machine = new Machine();
+  private readonly machine = new TestMachine();
 
   private compiled(code: Uint8Array, data: Uint8Array, args: readonly bigint[]): string {
     this.machine.bytes.fill(0, STACK_REGION.at, ARENA);
@@ -66,8 +66,8 @@ export class Conformance {
     return ended.kind === "done" ? hex(ended.r0) : `${ended.reason} fault at ${ended.at}`;
   }
 
-  run(vectors: readonly Vector[]): Outcome {
-    const outcome: Outcome = { passed: [], refused: [], failed: [] };
+  run(vectors: readonly Vector[]): VectorOutcome {
+    const outcome: VectorOutcome = { passed: [], refused: [], failed: [] };
     for (const { name, prog, mem, expected } of vectors) {
       const code = Buffer.from(prog, "hex");
       const data = Buffer.from(mem ?? "", "hex");

@@ -1,5 +1,5 @@
 import { alu, byteOrder, exchanged, holds } from "./alu.ts";
-import { type Insn, Text } from "./text.ts";
+import { type ParsedInsn, Text } from "./text.ts";
 
 /**
  * eBPF by the text of its instruction set (RFC 9669, and what Linux adds), one instruction after the
@@ -7,7 +7,7 @@ import { type Insn, Text } from "./text.ts";
  */
 
 /** What surrounds a program. Addresses have 64 bits; what may not be accessed throws Trap. */
-export interface World {
+export interface InterpreterWorld {
   read(address: bigint, bytes: number): bigint;
   write(address: bigint, bytes: number, value: bigint): void;
   /** r0. Throws Trap for one that does not exist. */
@@ -34,12 +34,12 @@ const FRAME_BYTES = 512n;
 const MAX_LOOPS = 0x80_0000n;
 const STEPS = 200_000;
 
-class Run {
-  private readonly world: World;
+class InterpreterRun {
+  private readonly world: InterpreterWorld;
   private readonly text: Text;
   private steps = 0;
 
-  constructor(code: Uint8Array, world: World) {
+  constructor(code: Uint8Array, world: InterpreterWorld) {
     this.world = world;
     this.text = new Text(code);
   }
@@ -77,13 +77,13 @@ class Run {
     }
   }
 
-  private jumps({ code, dst, src, imm }: Insn, r: BigUint64Array): boolean {
+  private jumps({ code, dst, src, imm }: ParsedInsn, r: BigUint64Array): boolean {
     const y = (code & 8) !== 0 ? (r[src] as bigint) : BigInt(imm);
     return holds((code & 7) === 5 ? 64 : 32, code >> 4, r[dst] as bigint, y);
   }
 
   /** False: the function ends with 0. */
-  private plain(insn: Insn, at: number, r: BigUint64Array): boolean {
+  private plain(insn: ParsedInsn, at: number, r: BigUint64Array): boolean {
     const { code, dst, src, off, imm } = insn;
     const size = SIZES[((code >> 3) & 3) as 0 | 1 | 2 | 3];
     const kind = code & 7;
@@ -105,7 +105,7 @@ class Run {
     return true;
   }
 
-  private arithmetic({ code, dst, src, off, imm }: Insn, r: BigUint64Array): void {
+  private arithmetic({ code, dst, src, off, imm }: ParsedInsn, r: BigUint64Array): void {
     const x = r[dst] as bigint;
     const wide = (code & 7) === 7;
     if (code >> 4 === 0xd) r[dst] = byteOrder(imm, wide || (code & 8) !== 0, x);
@@ -115,7 +115,7 @@ class Run {
     }
   }
 
-  private constant({ src, imm }: Insn, at: number): bigint {
+  private constant({ src, imm }: ParsedInsn, at: number): bigint {
     const high = this.text.insn(at + 1).imm;
     if (src === 1) return this.world.map(imm, undefined);
     if (src === 2) return this.world.map(imm, high >>> 0);
@@ -123,7 +123,7 @@ class Run {
     return (BigInt(high) << 32n) | BigInt(imm >>> 0);
   }
 
-  private atomic({ dst, src, off, imm }: Insn, size: number, r: BigUint64Array): void {
+  private atomic({ dst, src, off, imm }: ParsedInsn, size: number, r: BigUint64Array): void {
     const place = (r[imm === 0x100 ? src : dst] as bigint) + BigInt(off);
     const operand = r[src] as bigint;
     if (imm === 0x100) r[dst] = this.world.read(place, size);
@@ -138,7 +138,7 @@ class Run {
 
   /** What the program ends with, when another takes its place. */
   private callee(
-    { src, imm }: Insn,
+    { src, imm }: ParsedInsn,
     at: number,
     r: BigUint64Array,
     below: (to: number, values: readonly bigint[]) => bigint,
@@ -151,7 +151,12 @@ class Run {
     else {
       const code = this.world.tailCall(args[1] as bigint, Number(args[2]) >>> 0);
       if (code !== undefined) {
-        return new Run(code, this.world).call(0, [args[0] as bigint], r[10] as bigint, depth);
+        return new InterpreterRun(code, this.world).call(
+          0,
+          [args[0] as bigint],
+          r[10] as bigint,
+          depth,
+        );
       }
     }
     return undefined;
@@ -175,9 +180,9 @@ class Run {
 /** r0 as the program leaves it. Throws Trap. */
 export function interpret(
   code: Uint8Array,
-  world: World,
+  world: InterpreterWorld,
   args: readonly bigint[],
   top: bigint,
 ): bigint {
-  return new Run(code, world).call(0, args, top, 1);
+  return new InterpreterRun(code, world).call(0, args, top, 1);
 }

@@ -1,6 +1,6 @@
 import {
   ARENA_END,
-  type Compiled,
+  type CompiledCode,
   FRAME_BYTES,
   MAX_FRAMES,
   MEMORY_PAGES,
@@ -31,11 +31,18 @@ export type Ended =
   /** A trap: the program, by its module's number, and the instruction. */
   | { kind: "fault"; reason: "memory" | "budget"; at: number };
 
-type Main = (r1: bigint, r2: bigint, r3: bigint, r4: bigint, r5: bigint, sb: number) => bigint;
+type ModuleEntry = (
+  r1: bigint,
+  r2: bigint,
+  r3: bigint,
+  r4: bigint,
+  r5: bigint,
+  sb: number,
+) => bigint;
 export type Imported = (...args: (number & bigint)[]) => number | bigint;
 
-export interface Loaded {
-  main: Main;
+export interface LoadedModule {
+  main: ModuleEntry;
   exports: WebAssembly.Exports;
 }
 
@@ -58,7 +65,7 @@ function placeOf(error: Error, tables: readonly Uint32Array[]): number {
   return at;
 }
 
-export class Machine {
+export class TestMachine {
   readonly memory = new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES });
   readonly bytes = new Uint8Array(this.memory.buffer);
   readonly view = new DataView(this.memory.buffer);
@@ -86,17 +93,17 @@ export class Machine {
     if (bytes % 8 !== 0) this.bytes[first + (bytes >>> 3)] = full && bytes % 8;
   }
 
-  load(compiled: Compiled, imports: Record<string, Imported> = {}): Loaded {
+  load(compiled: CompiledCode, imports: Record<string, Imported> = {}): LoadedModule {
     const module = new WebAssembly.Module(named(compiled.wasm, `p${this.tables.length}`));
     this.tables.push(compiled.places);
     const { memory, table, fuel, floor } = this;
     const { exports } = new WebAssembly.Instance(module, {
       env: { memory, table, fuel, floor, ...imports },
     });
-    return { main: exports.main as Main, exports };
+    return { main: exports.main as ModuleEntry, exports };
   }
 
-  run({ main }: Loaded, r1 = 0n, r2 = 0n, budget = BUDGET): Ended {
+  run({ main }: LoadedModule, r1 = 0n, r2 = 0n, budget = BUDGET): Ended {
     this.fuel.value = budget;
     try {
       return { kind: "done", r0: BigInt.asUintN(64, main(r1, r2, 0n, 0n, 0n, TOP)) };

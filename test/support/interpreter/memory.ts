@@ -1,8 +1,8 @@
-import { Trap, type World } from "./interpreter.ts";
+import { type InterpreterWorld, Trap } from "./interpreter.ts";
 import type { Region } from "./machine.ts";
 
 /** Memory of which only regions may be accessed, and nothing else: no helper, no map, no packet. */
-export class Memory implements World {
+export class Memory implements InterpreterWorld {
   protected readonly view: DataView;
   protected readonly base: number;
   private readonly regions: readonly Region[];

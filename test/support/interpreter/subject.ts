@@ -1,13 +1,20 @@
 import { ARENA, type MapShape } from "../../../domain/compiler/abi.ts";
-import { compile, type Options } from "../../../domain/compiler/compile.ts";
+import { type CompileOptions, compile } from "../../../domain/compiler/compile.ts";
 import { interpret, Trap } from "./interpreter.ts";
-import { type Ended, type Imported, type Loaded, Machine, STACK_REGION, TOP } from "./machine.ts";
+import {
+  type Ended,
+  type Imported,
+  type LoadedModule,
+  STACK_REGION,
+  TestMachine,
+  TOP,
+} from "./machine.ts";
 
 import { Memory } from "./memory.ts";
 
 /** A program run in each way that there is: compiled in all forms, and interpreted. */
 
-export const WAYS: Readonly<Record<string, Options>> = {
+export const WAYS: Readonly<Record<string, CompileOptions>> = {
   exact: { checks: "exact" },
   flat: { checks: "flat" },
   dispatched: { checks: "exact", dispatch: true },
@@ -18,15 +25,15 @@ export const DATA_BYTES = 64;
 
 const REGIONS = [STACK_REGION, { at: DATA_AT, bytes: DATA_BYTES, write: true }];
 
-export const machine = new Machine();
+export const machine = new TestMachine();
 
 export function load(
   code: Uint8Array,
-  options: Options = {},
+  options: CompileOptions = {},
   maps: readonly MapShape[] = [],
   imports: Record<string, Imported> = {},
   safe?: Uint8Array,
-): Loaded {
+): LoadedModule {
   const compiled = compile({ insns: code, maps, prog_type: "xdp" }, safe, options);
   if (!WebAssembly.validate(compiled.wasm)) throw new Error("not valid");
   return machine.load(compiled, imports);

@@ -1,6 +1,6 @@
 /** The instructions of a program as bytes. */
 
-export interface Insn {
+export interface ParsedInsn {
   code: number;
   dst: number;
   src: number;
@@ -17,7 +17,7 @@ export class Text {
     this.count = code.length / 8;
   }
 
-  insn(at: number): Insn {
+  insn(at: number): ParsedInsn {
     const { view } = this;
     const regs = view.getUint8(8 * at + 1);
     return {

@@ -1,11 +1,11 @@
-import { at, type Dump, type Fields } from "./read.ts";
+import { at, type Dump, type RecordFields } from "./read.ts";
 
 /** What the parts of the checker share: claims, holders, and the dump by noun and id. */
 
 export type Claim = (holds: boolean, otherwise: string) => void;
 
 /** Object ("map 3") -> holder ("file:4") -> how often. */
-export class Holders {
+export class HeldReferences {
   readonly #held = new Map<string, Map<string, number>>();
 
   add(kind: string, id: string | number, holder: string): void {
@@ -32,7 +32,7 @@ export function pending(dump: Dump, ...words: string[]): string[] | undefined {
   return workOf(dump).find((item) => words.every((word, i) => item[i] === word));
 }
 
-export function fields(dump: Dump, noun: string, id: string | number): Fields | undefined {
+export function fields(dump: Dump, noun: string, id: string | number): RecordFields | undefined {
   return dump.hashes.get(at(noun, id));
 }
 

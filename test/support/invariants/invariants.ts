@@ -1,4 +1,4 @@
-import { type Claim, fields, Holders, ids, members, pending } from "./held.ts";
+import { type Claim, fields, HeldReferences, ids, members, pending } from "./held.ts";
 import { checkMaps } from "./map.ts";
 import { at, type Dump, entry, type RedisClient, readNamespace } from "./read.ts";
 import { checkTree } from "./tree.ts";
@@ -75,7 +75,7 @@ function sharers(dump: Dump): { where: string; text: string }[] {
   return [...inTables, ...inFlight];
 }
 
-function checkFiles(dump: Dump, claim: Claim, holders: Holders): void {
+function checkFiles(dump: Dump, claim: Claim, holders: HeldReferences): void {
   const shared = new Map<string, string[]>();
   for (const { where, text } of sharers(dump)) {
     const { n } = entry(text);
@@ -94,7 +94,13 @@ function checkFiles(dump: Dump, claim: Claim, holders: Holders): void {
   }
 }
 
-function checkObject(dump: Dump, claim: Claim, holders: Holders, kind: string, id: string): void {
+function checkObject(
+  dump: Dump,
+  claim: Claim,
+  holders: HeldReferences,
+  kind: string,
+  id: string,
+): void {
   const object = fields(dump, kind, id) ?? {};
   const held = holders.of(kind, id);
   const sum = (rows: [string, number][]) => rows.reduce((total, [, count]) => total + count, 0);
@@ -123,7 +129,7 @@ function checkObject(dump: Dump, claim: Claim, holders: Holders, kind: string, i
   claim(refcnt > 0 || freed !== undefined, `${kind} ${id} is held by nobody and not freed`);
 }
 
-function checkObjects(dump: Dump, claim: Claim, holders: Holders): void {
+function checkObjects(dump: Dump, claim: Claim, holders: HeldReferences): void {
   for (const kind of ["map", "prog"]) {
     for (const id of ids(dump, kind)) checkObject(dump, claim, holders, kind, id);
     const rest = [
@@ -148,7 +154,7 @@ export async function differences(redis: RedisClient, namespace: string): Promis
   const claim: Claim = (holds, otherwise) => {
     if (!holds) found.push(otherwise);
   };
-  const holders = new Holders();
+  const holders = new HeldReferences();
   checkKeys(dump, claim);
   checkSessions(dump, claim);
   checkTables(dump, claim);

@@ -1,17 +1,30 @@
-import { type Claim, fields, type Holders, ids, members, pending, workOf } from "./held.ts";
-import { at, type Dump, type Fields } from "./read.ts";
+import { type Claim, fields, type HeldReferences, ids, members, pending, workOf } from "./held.ts";
+import { at, type Dump, type RecordFields } from "./read.ts";
 
 /** What maps hold and who, of programs and slots, holds them; each map type checks its own contents. */
 
-type Contents = (dump: Dump, claim: Claim, id: string, map: Fields, holders: Holders) => void;
+type StoredContents = (
+  dump: Dump,
+  claim: Claim,
+  id: string,
+  map: RecordFields,
+  holders: HeldReferences,
+) => void;
 
 /** Bytes of a value as the system call sees it: every CPU's, rounded up to 8. */
-function valueBytes({ value_size, cpus }: Fields): number {
+function valueBytes({ value_size, cpus }: RecordFields): number {
   return cpus ? Math.ceil(Number(value_size) / 8) * 8 * Number(cpus) : Number(value_size);
 }
 
 /** The elements and the sorted set `noun` hold the same keys, at most max_entries. */
-function sameKeys(dump: Dump, claim: Claim, id: string, map: Fields, noun: string, keys: string[]) {
+function sameKeys(
+  dump: Dump,
+  claim: Claim,
+  id: string,
+  map: RecordFields,
+  noun: string,
+  keys: string[],
+) {
   const order = members(dump, noun, id).map(([key]) => key);
   const same = order.length === keys.length && order.every((key) => keys.includes(key));
   claim(same, `${map.map_type} ${id} has ${keys.length} elements, ${order.length} in ${noun}`);
@@ -35,18 +48,18 @@ const stored = (dump: Dump, id: string) => {
   return { keys: keys.map((key) => key.toString("latin1")), sizes };
 };
 
-const hash: Contents = (dump, claim, id, map) => {
+const hash: StoredContents = (dump, claim, id, map) => {
   const { keys, sizes } = stored(dump, id);
   sameKeys(dump, claim, id, map, "keys", keys);
   sized(claim, id, keys, sizes, Number(map.key_size), valueBytes(map));
 };
 
-const lru: Contents = (dump, claim, id, map, holders) => {
+const lru: StoredContents = (dump, claim, id, map, holders) => {
   hash(dump, claim, id, map, holders);
   sameKeys(dump, claim, id, map, "lru", stored(dump, id).keys);
 };
 
-const lpm_trie: Contents = (dump, claim, id, map) => {
+const lpm_trie: StoredContents = (dump, claim, id, map) => {
   const { keys, sizes } = stored(dump, id);
   const data = Number(map.key_size) - 4;
   sameKeys(dump, claim, id, map, "keys", keys);
@@ -61,7 +74,7 @@ const lpm_trie: Contents = (dump, claim, id, map) => {
   claim(same && counted.length === lengths.size, `trie ${id} counts its lengths wrongly`);
 };
 
-const queue: Contents = (dump, claim, id, map) => {
+const queue: StoredContents = (dump, claim, id, map) => {
   const { keys, sizes } = stored(dump, id);
   const head = Number(map.head ?? 0);
   const numbers = keys.map(Number).sort((a, b) => a - b);
@@ -86,13 +99,13 @@ function paged(dump: Dump, claim: Claim, id: string, size: number, count: number
   }
 }
 
-const array: Contents = (dump, claim, id, map) =>
+const array: StoredContents = (dump, claim, id, map) =>
   paged(dump, claim, id, valueBytes(map), Number(map.max_entries));
 
-const bloom_filter: Contents = (dump, claim, id, map) =>
+const bloom_filter: StoredContents = (dump, claim, id, map) =>
   paged(dump, claim, id, 1, Number(map.bits) / 8);
 
-const prog_array: Contents = (dump, claim, id, map, holders) => {
+const prog_array: StoredContents = (dump, claim, id, map, holders) => {
   const slots = members(dump, "elem", id);
   sameKeys(
     dump,
@@ -114,7 +127,7 @@ const prog_array: Contents = (dump, claim, id, map, holders) => {
 /** redirect_map.lua: a score is a target and, times this, the id of a program. */
 const PROG = 32768;
 
-const redirect: Contents = (dump, claim, id, map, holders) => {
+const redirect: StoredContents = (dump, claim, id, map, holders) => {
   const slots = members(dump, "elem", id);
   const indices = slots.map(([index]) => index);
   sameKeys(dump, claim, id, map, "keys", indices);
@@ -129,18 +142,24 @@ const redirect: Contents = (dump, claim, id, map, holders) => {
   }
 };
 
-const indexed: Contents = (dump, claim, id, map, holders) => {
+const indexed: StoredContents = (dump, claim, id, map, holders) => {
   redirect(dump, claim, id, map, holders);
   for (const [index] of members(dump, "elem", id)) {
     claim(Number(index) < Number(map.max_entries), `map ${id} has slot ${index}`);
   }
 };
 
-const perf_event_array: Contents = (dump, claim, id) =>
+const perf_event_array: StoredContents = (dump, claim, id) =>
   claim(members(dump, "elem", id).length === 0, `perf_event_array ${id} is not empty`);
 
 /** Inner maps are all like the template. */
-function inner(dump: Dump, claim: Claim, id: string, map: Fields, holders: Holders): void {
+function inner(
+  dump: Dump,
+  claim: Claim,
+  id: string,
+  map: RecordFields,
+  holders: HeldReferences,
+): void {
   for (const [, held] of members(dump, "elem", id)) {
     holders.add("map", String(held), `slot:${id}`);
     const { map_type, key_size, value_size, map_flags, locks } = fields(dump, "map", held) ?? {};
@@ -149,7 +168,7 @@ function inner(dump: Dump, claim: Claim, id: string, map: Fields, holders: Holde
   }
 }
 
-const array_of_maps: Contents = (dump, claim, id, map, holders) => {
+const array_of_maps: StoredContents = (dump, claim, id, map, holders) => {
   inner(dump, claim, id, map, holders);
   const indices = members(dump, "elem", id).map(([index]) => index);
   sameKeys(dump, claim, id, map, "keys", indices);
@@ -158,7 +177,7 @@ const array_of_maps: Contents = (dump, claim, id, map, holders) => {
   }
 };
 
-const hash_of_maps: Contents = (dump, claim, id, map, holders) => {
+const hash_of_maps: StoredContents = (dump, claim, id, map, holders) => {
   inner(dump, claim, id, map, holders);
   const keys = members(dump, "elem", id).map(([key]) => key);
   sameKeys(dump, claim, id, map, "keys", keys);
@@ -166,7 +185,7 @@ const hash_of_maps: Contents = (dump, claim, id, map, holders) => {
 };
 
 /** Without gaps up to the producer, and no more than were not overwritten. */
-const ringbuf: Contents = (dump, claim, id, map) => {
+const ringbuf: StoredContents = (dump, claim, id, map) => {
   const { producer = 0, consumer = 0, produced = 0, consumed = 0 } = map;
   const records = dump.records.get(id) ?? [];
   const ends = records.map(([position, , size]) => position + 8 + Math.ceil(size / 8) * 8);
@@ -189,7 +208,7 @@ const ringbuf: Contents = (dump, claim, id, map) => {
 };
 
 /** A map type that is not here is a difference: whoever adds it says what lies under it. */
-const CONTENTS: Record<string, Contents> = {
+const CONTENTS: Record<string, StoredContents> = {
   ...{ hash, percpu_hash: hash, lru_hash: lru, lru_percpu_hash: lru, lpm_trie },
   ...{ array, percpu_array: array, prog_array, array_of_maps, hash_of_maps },
   ...{ queue, stack: queue, ringbuf, bloom_filter },
@@ -197,7 +216,7 @@ const CONTENTS: Record<string, Contents> = {
 };
 
 /** Slots that no array has any more, waiting to be put. */
-function checkCleared(dump: Dump, claim: Claim, holders: Holders): void {
+function checkCleared(dump: Dump, claim: Claim, holders: HeldReferences): void {
   for (const list of ids(dump, "slots")) {
     const item = workOf(dump).find(([put, , , of]) => put === "put_slots" && of === list);
     claim(item !== undefined, `slots ${list} were cleared and are put by nobody`);
@@ -209,7 +228,7 @@ function checkCleared(dump: Dump, claim: Claim, holders: Holders): void {
   }
 }
 
-function checkUsed(dump: Dump, claim: Claim, holders: Holders): void {
+function checkUsed(dump: Dump, claim: Claim, holders: HeldReferences): void {
   for (const prog of ids(dump, "used")) {
     const maps = dump.lists.get(at("used", prog)) ?? [];
     claim(new Set(maps).size === maps.length, `prog ${prog} uses a map twice: ${maps.join(", ")}`);
@@ -223,7 +242,7 @@ function checkUsed(dump: Dump, claim: Claim, holders: Holders): void {
   claim(progs === insns, `programs are ${progs}, instructions are kept of ${insns}`);
 }
 
-export function checkMaps(dump: Dump, claim: Claim, holders: Holders): void {
+export function checkMaps(dump: Dump, claim: Claim, holders: HeldReferences): void {
   checkUsed(dump, claim, holders);
   checkCleared(dump, claim, holders);
   for (const id of ids(dump, "map")) {

@@ -5,9 +5,9 @@ import { unpackAttr, unpackCred, unpackInode, unpackLife } from "../stored.ts";
 
 export type RedisClient = Kernel["script"]["redis"];
 
-export type Fields = Record<string, string>;
+export type RecordFields = Record<string, string>;
 
-export interface Entry {
+export interface StoredEntry {
   n: string;
   kind: string;
   id: string;
@@ -17,8 +17,8 @@ export interface Entry {
 export interface Dump {
   /** noun -> the ids of its keys; "" for a key without. */
   keys: Map<string, string[]>;
-  meta: Fields;
-  hashes: Map<string, Fields>;
+  meta: RecordFields;
+  hashes: Map<string, RecordFields>;
   sets: Map<string, [member: Buffer, score: number][]>;
   lists: Map<string, string[]>;
   bitmaps: Map<string, number[]>;
@@ -110,10 +110,10 @@ class Reader {
   }
 
   /** With what is packed into one field unpacked beside it. */
-  async #hash(key: string): Promise<Fields> {
+  async #hash(key: string): Promise<RecordFields> {
     const { life, ...stored } = await this.#redis.hgetallBuffer(key);
     const entries = Object.entries(stored).map(([field, value]) => [field, String(value)]);
-    const fields = Object.fromEntries(entries) as Fields;
+    const fields = Object.fromEntries(entries) as RecordFields;
     return {
       ...fields,
       ...(life ? unpackLife(life) : {}),
@@ -159,7 +159,7 @@ export function readNamespace(redis: RedisClient, namespace: string): Promise<Du
 }
 
 /** An entry of an fd table. */
-export function entry(text: string): Entry {
+export function entry(text: string): StoredEntry {
   const [n = "", kind = "", id = "", mode = ""] = text.split(":");
   return { n, kind, id, mode };
 }

@@ -1,4 +1,4 @@
-import { type Claim, fields, type Holders, ids, members } from "./held.ts";
+import { type Claim, fields, type HeldReferences, ids, members } from "./held.ts";
 import type { Dump } from "./read.ts";
 
 /** The tree's counts, recomputed from its names: a link is a name, or a subdirectory's "..". */
@@ -34,7 +34,7 @@ function checkLinks(dump: Dump, claim: Claim, ino: number, names: number): void 
   }
 }
 
-export function checkTree(dump: Dump, claim: Claim, holders: Holders): void {
+export function checkTree(dump: Dump, claim: Claim, holders: HeldReferences): void {
   const names = new Map<number, number>();
   for (const dir of ids(dump, "dir")) {
     claim(node(dump, Number(dir)) !== undefined, `directory ${dir} has entries and no inode`);

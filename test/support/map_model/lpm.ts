@@ -13,8 +13,8 @@ export function bitsOf(key: Buffer): string {
   return all.slice(0, lengthOf(key));
 }
 
-interface Node {
-  children: [Node | undefined, Node | undefined];
+interface TrieNode {
+  children: [TrieNode | undefined, TrieNode | undefined];
   prefix?: Prefix;
 }
 
@@ -45,7 +45,7 @@ export class LpmModel {
 
   /** Keys in the order of the kernel's walk: below a node, 0 before 1, before the node itself. */
   walk(): string[] {
-    const root: Node = { children: [undefined, undefined] };
+    const root: TrieNode = { children: [undefined, undefined] };
     for (const [bits, prefix] of this.prefixes) {
       let node = root;
       for (const bit of bits) {
@@ -56,7 +56,7 @@ export class LpmModel {
       node.prefix = prefix;
     }
     const keys: string[] = [];
-    const visit = (node: Node | undefined) => {
+    const visit = (node: TrieNode | undefined) => {
       if (!node) return;
       for (const child of node.children) visit(child);
       if (node.prefix) keys.push(node.prefix.key.toString("hex"));

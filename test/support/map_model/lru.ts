@@ -1,4 +1,4 @@
-import type { Model, Step } from "./step.ts";
+import type { MapModel, MapStep } from "./step.ts";
 
 /**
  * Linux' LRU of one CPU, list by list (kernel/bpf/bpf_lru_list.c): keys, the newest first. Naive: every
@@ -9,7 +9,7 @@ const TARGET = 128;
 const SCANS = 128;
 type List = number[];
 
-export class LruModel implements Model {
+export class LruModel implements MapModel {
   evictions = 0;
   failures = 0;
   readonly #values = new Map<number, string>();
@@ -129,7 +129,7 @@ export class LruModel implements Model {
     return "ok";
   }
 
-  apply({ op, key, value, flags }: Step): string {
+  apply({ op, key, value, flags }: MapStep): string {
     if (op === "update") return this.#update(key, value, flags);
     const found = this.#values.get(key);
     if (found === undefined) return "ENOENT";

@@ -1,8 +1,8 @@
-import type { Model, Step } from "./step.ts";
+import type { MapModel, MapStep } from "./step.ts";
 
 /** Naive models of the types without a rule of their own: a Map, and an array for queues and stacks. */
 
-export class HashModel implements Model {
+export class HashModel implements MapModel {
   readonly elements = new Map<number, string>();
   readonly #max: number;
   evictions = 0;
@@ -25,7 +25,7 @@ export class HashModel implements Model {
     return "ok";
   }
 
-  apply({ op, key, value, flags }: Step): string {
+  apply({ op, key, value, flags }: MapStep): string {
     if (op === "update") return this.#update(key, value, flags);
     const found = this.elements.get(key);
     if (found === undefined) return "ENOENT";
@@ -34,7 +34,7 @@ export class HashModel implements Model {
   }
 }
 
-export class ArrayModel implements Model {
+export class ArrayModel implements MapModel {
   readonly elements = new Map<number, string>();
   readonly #max: number;
   evictions = 0;
@@ -45,7 +45,7 @@ export class ArrayModel implements Model {
     for (let n = 0; n < maxEntries; n++) this.elements.set(n, "00000000");
   }
 
-  apply({ op, key, value, flags }: Step): string {
+  apply({ op, key, value, flags }: MapStep): string {
     if (op === "delete") return "EINVAL";
     if (op === "take") return "ENOTSUPP";
     if (op !== "update") return this.elements.get(key) ?? "ENOENT";
@@ -58,7 +58,7 @@ export class ArrayModel implements Model {
 }
 
 /** The oldest first. */
-export class QueueModel implements Model {
+export class QueueModel implements MapModel {
   #values: string[] = [];
   readonly #max: number;
   readonly #newestFirst: boolean;
@@ -88,7 +88,7 @@ export class QueueModel implements Model {
     return "ok";
   }
 
-  apply({ op, value, flags }: Step): string {
+  apply({ op, value, flags }: MapStep): string {
     if (op === "update") return this.#push(value, flags);
     if (op === "delete") return "EINVAL";
     const next = this.#values.at(this.#newestFirst ? -1 : 0);

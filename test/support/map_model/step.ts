@@ -5,7 +5,7 @@ import { u32 } from "../map_subject.ts";
 
 /** One call on a map with keys by number: in a model, and at the door of the domain. */
 
-export interface Step {
+export interface MapStep {
   op: "update" | "delete" | "take" | "lookup" | "touch";
   key: number;
   value: string;
@@ -13,14 +13,14 @@ export interface Step {
 }
 
 /** A naive map. apply() answers "ok", a value in hex, or an errno. */
-export interface Model {
+export interface MapModel {
   readonly elements: ReadonlyMap<number, string>;
   evictions: number;
   failures: number;
-  apply(step: Step): string;
+  apply(step: MapStep): string;
 }
 
-export function steps(keys: number, ops: Step["op"][], most: number): fc.Arbitrary<Step[]> {
+export function steps(keys: number, ops: MapStep["op"][], most: number): fc.Arbitrary<MapStep[]> {
   const step = fc.record({
     op: fc.constantFrom(...ops),
     key: fc.nat(keys - 1),
@@ -42,7 +42,7 @@ export interface Target {
   valueBytes: number;
 }
 
-async function play(target: Target, { op, key, value, flags }: Step): Promise<string> {
+async function play(target: Target, { op, key, value, flags }: MapStep): Promise<string> {
   const { kernel, call, fd } = target;
   const bytes = hex(target.key(key));
   if (op === "update") {
@@ -64,7 +64,7 @@ async function play(target: Target, { op, key, value, flags }: Step): Promise<st
 const AT_ONCE = 100;
 
 /** Some at once are sent without waiting, and run in this order, for they go over one connection. */
-export async function playAll(target: Target, all: Step[]): Promise<string[]> {
+export async function playAll(target: Target, all: MapStep[]): Promise<string[]> {
   const outcomes: string[] = [];
   for (let at = 0; at < all.length; at += AT_ONCE) {
     const some = all.slice(at, at + AT_ONCE).map((step) => play(target, step).catch(errnoOf));

@@ -1,14 +1,14 @@
-import type { BpfObject, Process } from "./state.ts";
-import type { Call, Request, World } from "./world.ts";
+import type { BpfObject, ModelProcess } from "./state.ts";
+import type { ModelCall, ModelRequest, ModelWorld } from "./world.ts";
 
 /**
  * The arguments of a random call are small numbers that choose among what there is when the call is
  * made, so that any part of a run is a run, and shrinking works.
  */
 
-export type Play = (world: World, process: Process, args: Args) => Promise<unknown>;
+export type Play = (world: ModelWorld, process: ModelProcess, args: ModelArgs) => Promise<unknown>;
 
-export interface Args {
+export interface ModelArgs {
   who: number;
   fd: number;
   other: number;
@@ -31,7 +31,7 @@ export const FOLDERS = ["/d", "/d", "/d/e", "/a"];
 export const FLAGS = [0, 0, 8, 16, 24, 1, 32, 0];
 
 /** A living process, or one that has ended. */
-export function actor(world: World, who: number): Process {
+export function actor(world: ModelWorld, who: number): ModelProcess {
   const alive = world.model.processes;
   const gone = { id: INIT, uid: 0, nofile: 0, fds: new Map(), inbox: [] };
   for (let id = 2; who < 0 && id <= world.model.state.last.session; id++) {
@@ -41,7 +41,12 @@ export function actor(world: World, who: number): Process {
 }
 
 /** An fd of the process, of the kind if it has one; else a standard stream or none at all. */
-export function pick(process: Process, n: number, kind?: BpfObject["kind"], type?: string): number {
+export function pick(
+  process: ModelProcess,
+  n: number,
+  kind?: BpfObject["kind"],
+  type?: string,
+): number {
   if (n < 0) return n === -1 ? 0 : ABSENT_FD;
   const all = [...process.fds].sort(([a], [b]) => a - b);
   const fits = all.filter(
@@ -61,7 +66,7 @@ export const fs = (name: string, more = "") => `/v1/fs?path=${encodeURIComponent
 
 /** One call of the process that chose its arguments. */
 export function simple(
-  make: (process: Process, args: Args, world: World) => [Call, Request],
+  make: (process: ModelProcess, args: ModelArgs, world: ModelWorld) => [ModelCall, ModelRequest],
 ): Play {
   return (world, process, args) => world.call(process.id, ...make(process, args, world));
 }

@@ -1,9 +1,9 @@
 import fc from "fast-check";
-import { type Args, actor, type Play } from "./choice.ts";
+import { actor, type ModelArgs, type Play } from "./choice.ts";
 import { mapCalls } from "./map_calls.ts";
 import { processCalls } from "./process_calls.ts";
 import { symlink, treeCalls } from "./tree_calls.ts";
-import type { World } from "./world.ts";
+import type { ModelWorld } from "./world.ts";
 
 /** The commands of a random run, as fast-check makes, runs and shrinks them. */
 
@@ -30,18 +30,18 @@ const choice = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(-1, -2, -3) },
 );
 
-function arguments_(to: fc.Arbitrary<string>): fc.Arbitrary<Args> {
+function arguments_(to: fc.Arbitrary<string>): fc.Arbitrary<ModelArgs> {
   const small = fc.nat(3);
   const [fd, other, id, who] = [choice, choice, choice, choice];
   return fc.record({ who, fd, other, id, key: small, flags, path, to, bits: small });
 }
 
-class Step implements fc.AsyncCommand<World, World> {
+class ModelStep implements fc.AsyncCommand<ModelWorld, ModelWorld> {
   readonly #name: string;
-  readonly #args: Args;
+  readonly #args: ModelArgs;
   readonly #play: Play;
 
-  constructor(name: string, args: Args, play: Play) {
+  constructor(name: string, args: ModelArgs, play: Play) {
     this.#name = name;
     this.#args = args;
     this.#play = play;
@@ -51,7 +51,7 @@ class Step implements fc.AsyncCommand<World, World> {
     return true;
   }
 
-  async run(world: World): Promise<void> {
+  async run(world: ModelWorld): Promise<void> {
     const process = actor(world, this.#args.who);
     const idle = process.fds.size === 0 && this.#args.who >= 0 && this.#args.bits > 0;
     const busy = idle ? world.model.processes.find(({ fds }) => fds.size > 0) : undefined;
@@ -64,7 +64,7 @@ class Step implements fc.AsyncCommand<World, World> {
 }
 
 function steps(name: string, weight: number, play: Play, to: fc.Arbitrary<string>) {
-  const arbitrary = arguments_(to).map((args) => new Step(name, args, play));
+  const arbitrary = arguments_(to).map((args) => new ModelStep(name, args, play));
   return Array.from({ length: weight }, () => arbitrary);
 }
 

@@ -1,5 +1,5 @@
 import { fgetKind } from "./process.ts";
-import { fail, type MapObject, type Process, type State } from "./state.ts";
+import { fail, type MapObject, type ModelProcess, type ModelState } from "./state.ts";
 
 /** Elements of maps in the model: each call in the kernel's order of checks. */
 
@@ -11,7 +11,7 @@ function indexKey(index: number): string {
   return key.toString("hex");
 }
 
-export function access(process: Process, fd: number, mask: number): MapObject {
+export function access(process: ModelProcess, fd: number, mask: number): MapObject {
   const { object, mode } = fgetKind(process, fd, "map");
   if ((mode & mask) !== mask) fail("EPERM");
   if ((mask & 2) !== 0 && object.frozen) fail("EPERM");
@@ -29,7 +29,13 @@ export function adopt(map: MapObject, type: string): void {
   if (map.owner !== type) fail("EINVAL");
 }
 
-function updateSlot(process: Process, map: MapObject, index: number, fd: number, flags: number) {
+function updateSlot(
+  process: ModelProcess,
+  map: MapObject,
+  index: number,
+  fd: number,
+  flags: number,
+) {
   if (flags !== 0) fail("EINVAL");
   if (index >= map.maxEntries) fail("E2BIG");
   const prog = fgetKind(process, fd, "prog").object;
@@ -61,7 +67,7 @@ function value(map: MapObject, key: string): string | { id: number } {
 }
 
 export const elems = {
-  lookup(_: State, process: Process, fd: number, key: string) {
+  lookup(_: ModelState, process: ModelProcess, fd: number, key: string) {
     const map = access(process, fd, 1);
     checkLength(key, 4);
     return { key, value: value(map, key) };
@@ -69,8 +75,8 @@ export const elems = {
 
   /** `given`: a value, or the fd of a program for a slot. */
   update(
-    _: State,
-    process: Process,
+    _: ModelState,
+    process: ModelProcess,
     fd: number,
     key: string,
     given: string | number,
@@ -87,7 +93,7 @@ export const elems = {
     return {};
   },
 
-  delete(_: State, process: Process, fd: number, key: string) {
+  delete(_: ModelState, process: ModelProcess, fd: number, key: string) {
     const map = access(process, fd, 2);
     checkLength(key, 4);
     if (map.type === "array") fail("EINVAL");
@@ -96,7 +102,7 @@ export const elems = {
     return {};
   },
 
-  take(_: State, process: Process, fd: number, key: string) {
+  take(_: ModelState, process: ModelProcess, fd: number, key: string) {
     const map = access(process, fd, 3);
     checkLength(key, 4);
     if (map.type !== "hash") fail("ENOTSUPP");
@@ -105,7 +111,7 @@ export const elems = {
     return { key, value: taken };
   },
 
-  nextKey(_: State, process: Process, fd: number, key: string | undefined) {
+  nextKey(_: ModelState, process: ModelProcess, fd: number, key: string | undefined) {
     const map = access(process, fd, 1);
     if (key !== undefined) checkLength(key, 4);
     if (map.type === "hash") {

@@ -5,15 +5,15 @@ import {
   fail,
   holders,
   type MapObject,
-  type Process,
+  type ModelProcess,
+  type ModelState,
   refcnt,
-  type State,
   usercnt,
 } from "./state.ts";
 
 /** Maps and programs in the model: made, bound, frozen, shown. */
 
-export interface MapAttr {
+export interface ModelMapAttr {
   map_type: string;
   key_size: number;
   value_size: number;
@@ -26,7 +26,7 @@ const RDONLY_WRONLY = 24;
 /** Flags that a type knows besides access modes: BPF_F_NO_PREALLOC, BPF_F_MMAPABLE, INNER_MAP. */
 const KNOWN: Record<string, number> = { hash: 1, array: 1024 | 4096, prog_array: 0 };
 
-function allocCheck(attr: MapAttr): void {
+function allocCheck(attr: ModelMapAttr): void {
   const { map_type, key_size, value_size, max_entries, map_flags } = attr;
   if ((map_flags & ~((KNOWN[map_type] ?? 0) | RDONLY_WRONLY)) !== 0) fail("EINVAL");
   if (max_entries === 0 || key_size === 0 || value_size === 0) fail("EINVAL");
@@ -39,7 +39,7 @@ function entries(map: MapObject): number {
   return map.type === "hash" ? map.elements.size : map.slots.size;
 }
 
-export function info(state: State, object: BpfObject) {
+export function info(state: ModelState, object: BpfObject) {
   const { kind, id, type } = object;
   const counted = { kind, id, refcnt: refcnt(state, object) };
   if (object.kind === "prog") {
@@ -54,7 +54,7 @@ export function info(state: State, object: BpfObject) {
 }
 
 export const maps = {
-  mapCreate(state: State, process: Process, attr: MapAttr) {
+  mapCreate(state: ModelState, process: ModelProcess, attr: ModelMapAttr) {
     const mode = accessMode(attr.map_flags & RDONLY_WRONLY);
     allocCheck(attr);
     needAdmin(process);
@@ -80,7 +80,7 @@ export const maps = {
     return { fd, id };
   },
 
-  progLoad(state: State, process: Process, type: string, fds: number[]) {
+  progLoad(state: ModelState, process: ModelProcess, type: string, fds: number[]) {
     needAdmin(process);
     const used = fds.map((fd) => fgetKind(process, fd, "map").object);
     const named = [...new Set(used)];
@@ -94,24 +94,24 @@ export const maps = {
     return { fd, id };
   },
 
-  bindMap(_: State, process: Process, fd: number, mapFd: number) {
+  bindMap(_: ModelState, process: ModelProcess, fd: number, mapFd: number) {
     const prog = fgetKind(process, fd, "prog").object;
     const map = fgetKind(process, mapFd, "map").object;
     if (!prog.maps.includes(map)) prog.maps.push(map);
     return {};
   },
 
-  freeze(_: State, process: Process, fd: number) {
+  freeze(_: ModelState, process: ModelProcess, fd: number) {
     access(process, fd, 2).frozen = true;
     return {};
   },
 
-  info(state: State, process: Process, fd: number) {
+  info(state: ModelState, process: ModelProcess, fd: number) {
     const { object, mode } = fget(process, fd, "EBADFD");
     return { ...info(state, object), fd, file_flags: [0, 8, 16, 0][mode] };
   },
 
-  objectById(state: State, process: Process, kind: "map" | "prog", id: number) {
+  objectById(state: ModelState, process: ModelProcess, kind: "map" | "prog", id: number) {
     needAdmin(process);
     const object = (kind === "map" ? state.maps : state.progs).get(id) ?? fail("ENOENT");
     return { ...info(state, object), holders: holders(state, object) };

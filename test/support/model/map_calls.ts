@@ -1,7 +1,7 @@
 import { hexKey, type Play, pick, simple } from "./choice.ts";
 import { calls } from "./model.ts";
-import type { Process } from "./state.ts";
-import type { Call, World } from "./world.ts";
+import type { ModelProcess } from "./state.ts";
+import type { ModelCall, ModelWorld } from "./world.ts";
 
 /** Random calls on maps, their elements, and programs. */
 
@@ -29,7 +29,7 @@ const VARIANTS = [
   ...[{ max_entries: 0 }, { value_size: 8 }, { map_name: "a-b" }, { map_flags: 1 }],
 ];
 
-function mapCreate(world: World, { id }: Process, n: number, variant: number) {
+function mapCreate(world: ModelWorld, { id }: ModelProcess, n: number, variant: number) {
   const common = { key_size: 4, value_size: 4, map_flags: 0, map_name: `m${n}` };
   const attr = {
     ...common,
@@ -39,14 +39,14 @@ function mapCreate(world: World, { id }: Process, n: number, variant: number) {
   return world.call(id, (s, p) => calls.mapCreate(s, p, attr), ["POST", "/v1/maps", attr]);
 }
 
-function progLoad(world: World, { id }: Process, fds: number[], type: string) {
+function progLoad(world: ModelWorld, { id }: ModelProcess, fds: number[], type: string) {
   const body = { insns: naming(fds), prog_type: type };
   return world.call(id, (s, p) => calls.progLoad(s, p, type, fds), ["POST", "/v1/progs", body]);
 }
 
 function update(
-  world: World,
-  process: Process,
+  world: ModelWorld,
+  process: ModelProcess,
   fd: number,
   key: string,
   other: number,
@@ -55,15 +55,15 @@ function update(
   const object = process.fds.get(fd)?.object;
   const slot = object?.kind === "map" && object.type === "prog_array";
   const text = String(other).padStart(8, "0");
-  const call: Call = (s, p) => calls.update(s, p, fd, key, slot ? other : text, flags);
+  const call: ModelCall = (s, p) => calls.update(s, p, fd, key, slot ? other : text, flags);
   const body = { value: slot ? { fd: other } : text, flags };
   return world.call(process.id, call, ["PUT", `/v1/fds/${fd}/elements/${key}`, body]);
 }
 
-const last = (process: Process) => Math.max(0, process.fds.size - 1);
+const last = (process: ModelProcess) => Math.max(0, process.fds.size - 1);
 
 /** A program array, a program that names it, and that program in it. */
-async function cycle(world: World, process: Process): Promise<void> {
+async function cycle(world: ModelWorld, process: ModelProcess): Promise<void> {
   await mapCreate(world, process, 0, 0);
   const array = pick(process, last(process));
   await progLoad(world, process, [array], "sched_cls");

@@ -1,7 +1,7 @@
 import { elems } from "./elem.ts";
 import { info, maps } from "./map.ts";
 import { processes } from "./process.ts";
-import { Failure, fail, newState, type Process, type State, settle } from "./state.ts";
+import { Failure, fail, type ModelProcess, type ModelState, newState, settle } from "./state.ts";
 import { tree } from "./tree.ts";
 
 /**
@@ -9,22 +9,22 @@ import { tree } from "./tree.ts";
  * after it. Model based tests compare the service with it.
  */
 
-export interface Outcome {
+export interface ModelOutcome {
   ok?: object;
   errno?: string;
 }
 
 export const calls = { ...processes, ...maps, ...elems, ...tree };
 
-export class Model {
-  readonly state: State = newState();
+export class BpfModel {
+  readonly state: ModelState = newState();
 
-  get processes(): Process[] {
+  get processes(): ModelProcess[] {
     return [...this.state.processes.values()];
   }
 
   /** A call of a process; of one that has ended it fails with ESRCH. */
-  run(pid: number, call: (state: State, process: Process) => object): Outcome {
+  run(pid: number, call: (state: ModelState, process: ModelProcess) => object): ModelOutcome {
     try {
       return { ok: call(this.state, this.state.processes.get(pid) ?? fail("ESRCH")) };
     } catch (error) {
@@ -35,7 +35,7 @@ export class Model {
     }
   }
 
-  spawn(uid: number, nofile: number): Outcome {
+  spawn(uid: number, nofile: number): ModelOutcome {
     return { ok: calls.spawn(this.state, uid, nofile) };
   }
 

@@ -1,34 +1,45 @@
-import { type BpfObject, fail, type OpenFile, type Process, type State } from "./state.ts";
+import {
+  type BpfObject,
+  fail,
+  type ModelProcess,
+  type ModelState,
+  type OpenFile,
+} from "./state.ts";
 
 /** Processes and their fd tables in the model: the lowest free fd, sharing, passing. */
 
 const STREAMS = 3;
 
-export const isRoot = (process: Process) => process.uid === 0;
+export const isRoot = (process: ModelProcess) => process.uid === 0;
 
-export function needAdmin(process: Process): void {
+export function needAdmin(process: ModelProcess): void {
   if (!isRoot(process)) fail("EPERM");
 }
 
-export function fget(process: Process, fd: number, absent = "EBADF"): OpenFile {
+export function fget(process: ModelProcess, fd: number, absent = "EBADF"): OpenFile {
   return process.fds.get(fd) ?? fail(fd < STREAMS ? "EINVAL" : absent);
 }
 
-export function fgetKind<K extends BpfObject["kind"]>(process: Process, fd: number, kind: K) {
+export function fgetKind<K extends BpfObject["kind"]>(process: ModelProcess, fd: number, kind: K) {
   const file = fget(process, fd);
   if (file.object.kind !== kind) fail("EINVAL");
   return file as OpenFile & { object: Extract<BpfObject, { kind: K }> };
 }
 
 /** RLIMIT_NOFILE: "one greater than the maximum file descriptor number". */
-export function lowest(process: Process): number {
+export function lowest(process: ModelProcess): number {
   let fd = STREAMS;
   while (process.fds.has(fd)) fd += 1;
   return fd < process.nofile ? fd : fail("EMFILE");
 }
 
 /** A new open file at the lowest free fd. */
-export function open(state: State, process: Process, object: BpfObject, mode: number): number {
+export function open(
+  state: ModelState,
+  process: ModelProcess,
+  object: BpfObject,
+  mode: number,
+): number {
   const fd = lowest(process);
   state.last.file += 1;
   process.fds.set(fd, { n: state.last.file, object, mode, opener: process.id });
@@ -49,52 +60,52 @@ function opened(fd: number, { kind, id }: BpfObject) {
 }
 
 export const processes = {
-  spawn(state: State, uid: number, nofile: number) {
+  spawn(state: ModelState, uid: number, nofile: number) {
     state.last.session += 1;
     const { session: id } = state.last;
     state.processes.set(id, { id, uid, nofile, fds: new Map(), inbox: [] });
     return { session: { id, uid, nofile } };
   },
 
-  fork(state: State, parent: Process) {
+  fork(state: ModelState, parent: ModelProcess) {
     const { session } = processes.spawn(state, parent.uid, parent.nofile);
     const child = state.processes.get(session.id);
     if (child) child.fds = new Map(parent.fds);
     return { session: { id: session.id, uid: parent.uid, fd_count: parent.fds.size } };
   },
 
-  exit(state: State, process: Process) {
+  exit(state: ModelState, process: ModelProcess) {
     state.processes.delete(process.id);
     return {};
   },
 
-  kill(state: State, process: Process, id: number) {
+  kill(state: ModelState, process: ModelProcess, id: number) {
     const victim = state.processes.get(id) ?? fail("ESRCH");
     if (victim.uid !== process.uid && !isRoot(process)) fail("EPERM");
     return processes.exit(state, victim);
   },
 
-  close(_: State, process: Process, fd: number) {
+  close(_: ModelState, process: ModelProcess, fd: number) {
     fget(process, fd);
     process.fds.delete(fd);
     return {};
   },
 
-  dup(_: State, process: Process, fd: number) {
+  dup(_: ModelState, process: ModelProcess, fd: number) {
     const file = fget(process, fd);
     const copy = lowest(process);
     process.fds.set(copy, file);
     return { fd: copy };
   },
 
-  send(state: State, process: Process, fd: number, to: number) {
+  send(state: ModelState, process: ModelProcess, fd: number, to: number) {
     const file = fget(process, fd);
     const receiver = state.processes.get(to) ?? fail("ESRCH");
     receiver.inbox.push({ from: process.id, file });
     return {};
   },
 
-  receive(_: State, process: Process) {
+  receive(_: ModelState, process: ModelProcess) {
     const message = process.inbox[0] ?? fail("EAGAIN");
     const fd = lowest(process);
     process.inbox.shift();
@@ -102,7 +113,7 @@ export const processes = {
     return { ...opened(fd, message.file.object), from: message.from };
   },
 
-  mapById(state: State, process: Process, id: number, flags: number) {
+  mapById(state: ModelState, process: ModelProcess, id: number, flags: number) {
     if ((flags & ~24) !== 0) fail("EINVAL");
     needAdmin(process);
     const mode = accessMode(flags);
@@ -110,13 +121,13 @@ export const processes = {
     return opened(open(state, process, map, mode), map);
   },
 
-  progById(state: State, process: Process, id: number) {
+  progById(state: ModelState, process: ModelProcess, id: number) {
     needAdmin(process);
     const prog = state.progs.get(id) ?? fail("ENOENT");
     return opened(open(state, process, prog, 3), prog);
   },
 
-  list(_: State, process: Process) {
+  list(_: ModelState, process: ModelProcess) {
     const rows = [...process.fds].sort(([a], [b]) => a - b);
     const fds = rows.map(([fd, { object, mode }]) => ({
       ...opened(fd, object),

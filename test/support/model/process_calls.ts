@@ -1,6 +1,6 @@
 import { actor, CROWD, FLAGS, INIT, type Play, pick, pickId, simple } from "./choice.ts";
 import { calls } from "./model.ts";
-import type { Call } from "./world.ts";
+import type { ModelCall } from "./world.ts";
 
 /** Random calls on fds, ids and processes. */
 
@@ -92,7 +92,7 @@ export const processCalls: Record<string, [weight: number, play: Play]> = {
     async (world, process, a) => {
       const id = a.other < 0 ? 77 : actor(world, a.other).id;
       if (id === INIT && process.uid === 0) return;
-      const call: Call = (s, q) => calls.kill(s, q, id);
+      const call: ModelCall = (s, q) => calls.kill(s, q, id);
       await world.call(process.id, call, ["DELETE", `/v1/sessions/${id}`]);
     },
   ],

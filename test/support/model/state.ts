@@ -52,7 +52,7 @@ export interface OpenFile {
   opener: number;
 }
 
-export interface Process {
+export interface ModelProcess {
   id: number;
   uid: number;
   nofile: number;
@@ -61,25 +61,25 @@ export interface Process {
   inbox: { from: number; file: OpenFile }[];
 }
 
-export interface Node {
+export interface ModelNode {
   ino: number;
   kind: "directory" | "symlink" | "map" | "prog";
   mode: number;
   uid: number;
-  names: Map<string, Node>;
+  names: Map<string, ModelNode>;
   object?: BpfObject;
   target?: string;
 }
 
-export interface State {
+export interface ModelState {
   last: { session: number; file: number; inode: number; map: number; prog: number };
-  processes: Map<number, Process>;
+  processes: Map<number, ModelProcess>;
   maps: Map<number, MapObject>;
   progs: Map<number, ProgObject>;
-  root: Node;
+  root: ModelNode;
 }
 
-export function newState(): State {
+export function newState(): ModelState {
   return {
     last: { session: 0, file: 0, inode: 1, map: 0, prog: 0 },
     processes: new Map(),
@@ -90,15 +90,15 @@ export function newState(): State {
 }
 
 /** Every name of the tree with its node; the root has none. */
-export function allNames(dir: Node, path = ""): [string, Node][] {
-  return [...dir.names].flatMap(([name, node]): [string, Node][] => [
+export function allNames(dir: ModelNode, path = ""): [string, ModelNode][] {
+  return [...dir.names].flatMap(([name, node]): [string, ModelNode][] => [
     [`${path}/${name}`, node],
     ...allNames(node, `${path}/${name}`),
   ]);
 }
 
 /** Every sharer of every open file: fds, and messages in flight. */
-export function allSharers(state: State): OpenFile[] {
+export function allSharers(state: ModelState): OpenFile[] {
   return [...state.processes.values()].flatMap((process) => [
     ...process.fds.values(),
     ...process.inbox.map((message) => message.file),
@@ -108,7 +108,7 @@ export function allSharers(state: State): OpenFile[] {
 const order = (a: number, b: number) => a - b;
 
 /** Who holds an object, in the service's terms. */
-export function holders(state: State, object: BpfObject) {
+export function holders(state: ModelState, object: BpfObject) {
   const sharers = allSharers(state).filter((file) => file.object === object);
   const files = [...new Set(sharers)].map((file) => ({
     file: file.n,
@@ -130,19 +130,19 @@ export function holders(state: State, object: BpfObject) {
   };
 }
 
-export function usercnt(state: State, object: BpfObject): number {
+export function usercnt(state: ModelState, object: BpfObject): number {
   const { files, inodes } = holders(state, object);
   return files.length + inodes.length;
 }
 
-export function refcnt(state: State, object: BpfObject): number {
+export function refcnt(state: ModelState, object: BpfObject): number {
   const { files, inodes, progs, slots } = holders(state, object);
   const filled = slots.reduce((sum, { count }) => sum + count, 0);
   return files.length + inodes.length + progs.length + filled;
 }
 
 /** One flush or one free; false when there is nothing to do. */
-function step(state: State): boolean {
+function step(state: ModelState): boolean {
   for (const map of state.maps.values()) {
     if (map.slots.size > 0 && usercnt(state, map) === 0) {
       map.slots.clear();
@@ -157,6 +157,6 @@ function step(state: State): boolean {
 }
 
 /** What nobody uses is emptied, what nobody holds is freed, until nothing more follows. */
-export function settle(state: State): void {
+export function settle(state: ModelState): void {
   while (step(state));
 }

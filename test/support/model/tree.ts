@@ -3,20 +3,20 @@ import {
   allNames,
   type BpfObject,
   fail,
-  type Node,
+  type ModelNode,
+  type ModelProcess,
+  type ModelState,
   type OpenFile,
-  type Process,
-  type State,
 } from "./state.ts";
 import {
   checkName,
   lookup,
   mayDelete,
   need,
-  type Place,
   parent,
   permitted,
   resolve,
+  type WalkPlace,
 } from "./walk.ts";
 
 /** The bpffs tree in the model: pins, directories, symlinks, hard links, and what removes them. */
@@ -26,13 +26,13 @@ const UMASK = 0o022;
 const all = (errno: string) => ({ "": errno, ".": errno, "..": errno });
 const RMDIR = { "": "EBUSY", ".": "EINVAL", "..": "ENOTEMPTY" };
 
-function nlink(root: Node, node: Node): number {
+function nlink(root: ModelNode, node: ModelNode): number {
   const children = [...node.names.values()];
   if (node.kind === "directory") return 2 + children.filter((c) => c.kind === "directory").length;
   return allNames(root).filter(([, named]) => named === node).length;
 }
 
-function attributes({ root }: State, node: Node) {
+function attributes({ root }: ModelState, node: ModelNode) {
   const { kind: type, uid, ino, object, target } = node;
   const mode = node.mode.toString(8).padStart(4, "0");
   const shown = { type, mode, uid, gid: uid, ino, nlink: nlink(root, node) };
@@ -41,7 +41,12 @@ function attributes({ root }: State, node: Node) {
 }
 
 /** filename_create(): EEXIST comes before any permission to write. */
-function place(process: Process, root: Node, path: string, directory: boolean): Place {
+function place(
+  process: ModelProcess,
+  root: ModelNode,
+  path: string,
+  directory: boolean,
+): WalkPlace {
   const at = parent(process, root, path);
   checkName(at, all("EEXIST"));
   if (lookup(at.dir, at.name)) fail("EEXIST");
@@ -49,25 +54,36 @@ function place(process: Process, root: Node, path: string, directory: boolean): 
   return at;
 }
 
-function add(state: State, process: Process, at: Place, node: Omit<Node, "ino" | "uid" | "names">) {
+function add(
+  state: ModelState,
+  process: ModelProcess,
+  at: WalkPlace,
+  node: Omit<ModelNode, "ino" | "uid" | "names">,
+) {
   need(process, at.dir, 3);
   state.last.inode += 1;
-  const made: Node = { ...node, ino: state.last.inode, uid: process.uid, names: new Map() };
+  const made: ModelNode = { ...node, ino: state.last.inode, uid: process.uid, names: new Map() };
   at.dir.names.set(at.name, made);
   return attributes(state, made);
 }
 
-function existing(at: Place): Node {
+function existing(at: WalkPlace): ModelNode {
   return lookup(at.dir, at.name) ?? fail("ENOENT");
 }
 
 /** fs.protected_hardlinks: a user links what it owns or may read and write. */
-function mayLink(process: Process, node: Node): void {
+function mayLink(process: ModelProcess, node: ModelNode): void {
   if (isRoot(process) || process.uid === node.uid) return;
   if (!node.object || !permitted(process, node, 6)) fail("EPERM");
 }
 
-function checkRename(process: Process, from: Place, to: Place, source: Node, target?: Node): void {
+function checkRename(
+  process: ModelProcess,
+  from: WalkPlace,
+  to: WalkPlace,
+  source: ModelNode,
+  target?: ModelNode,
+): void {
   const directory = source.kind === "directory";
   mayDelete(process, from.dir, source, directory);
   if (target) mayDelete(process, to.dir, target, directory);
@@ -78,19 +94,19 @@ function checkRename(process: Process, from: Place, to: Place, source: Node, tar
 
 const modes: Record<number, number> = { 3: 6, 1: 4, 2: 2 };
 
-function pinned({ object }: Node): BpfObject {
+function pinned({ object }: ModelNode): BpfObject {
   return object ?? fail("EACCES");
 }
 
 export const tree = {
-  pin(state: State, process: Process, path: string, fd: number, flags: number) {
+  pin(state: ModelState, process: ModelProcess, path: string, fd: number, flags: number) {
     if (flags !== 0) fail("EINVAL");
     const { object }: OpenFile = fget(process, fd, "EINVAL");
     const at = place(process, state.root, path, false);
     return add(state, process, at, { kind: object.kind, mode: 0o600 & ~UMASK, object });
   },
 
-  get(state: State, process: Process, path: string, flags: number) {
+  get(state: ModelState, process: ModelProcess, path: string, flags: number) {
     const asked = accessMode(flags);
     const node = resolve(process, state.root, path, true);
     need(process, node, modes[asked] ?? 0);
@@ -99,17 +115,17 @@ export const tree = {
     return { fd, kind: object.kind, id: object.id };
   },
 
-  mkdir(state: State, process: Process, path: string, mode: number) {
+  mkdir(state: ModelState, process: ModelProcess, path: string, mode: number) {
     const at = place(process, state.root, path, true);
     return add(state, process, at, { kind: "directory", mode: mode & ~UMASK });
   },
 
-  symlink(state: State, process: Process, path: string, target: string) {
+  symlink(state: ModelState, process: ModelProcess, path: string, target: string) {
     const at = place(process, state.root, path, false);
     return add(state, process, at, { kind: "symlink", mode: 0o777, target });
   },
 
-  link(state: State, process: Process, path: string, from: string) {
+  link(state: ModelState, process: ModelProcess, path: string, from: string) {
     const node = resolve(process, state.root, from, false);
     const at = place(process, state.root, path, false);
     mayLink(process, node);
@@ -119,7 +135,7 @@ export const tree = {
     return attributes(state, node);
   },
 
-  unlink(state: State, process: Process, path: string) {
+  unlink(state: ModelState, process: ModelProcess, path: string) {
     const at = parent(process, state.root, path);
     checkName(at, all("EISDIR"));
     const node = existing(at);
@@ -129,7 +145,7 @@ export const tree = {
     return {};
   },
 
-  rmdir(state: State, process: Process, path: string) {
+  rmdir(state: ModelState, process: ModelProcess, path: string) {
     const at = parent(process, state.root, path);
     checkName(at, RMDIR);
     const node = existing(at);
@@ -140,7 +156,7 @@ export const tree = {
   },
 
   /** rm -r, of root: permissions are for the traces to prove. */
-  unlinkTree(state: State, process: Process, path: string) {
+  unlinkTree(state: ModelState, process: ModelProcess, path: string) {
     const at = parent(process, state.root, path);
     checkName(at, RMDIR);
     existing(at);
@@ -148,7 +164,7 @@ export const tree = {
     return {};
   },
 
-  rename(state: State, process: Process, fromPath: string, toPath: string) {
+  rename(state: ModelState, process: ModelProcess, fromPath: string, toPath: string) {
     const from = parent(process, state.root, fromPath);
     const to = parent(process, state.root, toPath);
     for (const at of [from, to]) checkName(at, all("EBUSY"));
@@ -164,18 +180,18 @@ export const tree = {
     return {};
   },
 
-  chmod(state: State, process: Process, path: string, mode: number) {
+  chmod(state: ModelState, process: ModelProcess, path: string, mode: number) {
     const node = resolve(process, state.root, path, true);
     if (process.uid !== node.uid && !isRoot(process)) fail("EPERM");
     node.mode = mode;
     return attributes(state, node);
   },
 
-  lstat(state: State, process: Process, path: string) {
+  lstat(state: ModelState, process: ModelProcess, path: string) {
     return attributes(state, resolve(process, state.root, path, false));
   },
 
-  readdir(state: State, process: Process, path: string) {
+  readdir(state: ModelState, process: ModelProcess, path: string) {
     const node = resolve(process, state.root, path, true);
     if (node.kind !== "directory") return attributes(state, node);
     need(process, node, 4);

@@ -1,6 +1,6 @@
 import { FLAGS, FOLDERS, fs, type Play, pick, simple } from "./choice.ts";
 import { calls } from "./model.ts";
-import type { Call } from "./world.ts";
+import type { ModelCall } from "./world.ts";
 
 /** Random calls on the bpffs tree. */
 
@@ -57,7 +57,7 @@ export const treeCalls: Record<string, [weight: number, play: Play]> = {
     1,
     async (world, { uid, id }, { path: at }) => {
       if (uid !== 0) return;
-      const call: Call = (s, q) => calls.unlinkTree(s, q, at);
+      const call: ModelCall = (s, q) => calls.unlinkTree(s, q, at);
       await world.call(id, call, ["DELETE", fs(at, "&recursive=true")]);
     },
   ],

@@ -1,5 +1,5 @@
 import { isRoot } from "./process.ts";
-import { fail, type Node, type Process } from "./state.ts";
+import { fail, type ModelNode, type ModelProcess } from "./state.ts";
 
 /** Path walk in the model: permissions, dots, symlinks (fs/namei.c, bpf_lookup). */
 
@@ -7,18 +7,18 @@ const MAX_LINKS = 40;
 const NAME_MAX = 255;
 
 /** mask: 4 read, 2 write, 1 search. */
-export function permitted(process: Process, node: Node, mask: number): boolean {
+export function permitted(process: ModelProcess, node: ModelNode, mask: number): boolean {
   if (isRoot(process)) return true;
   // A user's only group has the number of the user.
   const shift = process.uid === node.uid ? 6 : 0;
   return ((node.mode >> shift) & mask) === mask;
 }
 
-export function need(process: Process, node: Node, mask: number): void {
+export function need(process: ModelProcess, node: ModelNode, mask: number): void {
   if (!permitted(process, node, mask)) fail("EACCES");
 }
 
-export function lookup(dir: Node, name: string): Node | undefined {
+export function lookup(dir: ModelNode, name: string): ModelNode | undefined {
   if (name.includes(".") && (dir.mode & 0o7777) !== 0) fail("EPERM");
   if (name.length > NAME_MAX) fail("ENAMETOOLONG");
   return dir.names.get(name);
@@ -26,29 +26,29 @@ export function lookup(dir: Node, name: string): Node | undefined {
 
 const split = (path: string) => path.split("/").filter(Boolean);
 
-export interface Place {
+export interface WalkPlace {
   /** The directories walked through, the last one being that of the name. */
-  trail: Node[];
-  dir: Node;
+  trail: ModelNode[];
+  dir: ModelNode;
   name: string;
   slash: boolean;
 }
 
 interface Walk {
-  trail: Node[];
+  trail: ModelNode[];
   todo: string[];
   slash: boolean;
   links: number;
 }
 
-function begin(root: Node, path: string): Walk {
+function begin(root: ModelNode, path: string): Walk {
   if (path === "") fail("ENOENT");
   return { trail: [root], todo: split(path), slash: path.endsWith("/"), links: 0 };
 }
 
-const here = (walk: Walk) => walk.trail.at(-1) as Node;
+const here = (walk: Walk) => walk.trail.at(-1) as ModelNode;
 
-function follow(walk: Walk, root: Node, target: string): void {
+function follow(walk: Walk, root: ModelNode, target: string): void {
   walk.links += 1;
   if (walk.links > MAX_LINKS) fail("ELOOP");
   if (walk.todo.length === 0 && target.endsWith("/")) walk.slash = true;
@@ -57,7 +57,12 @@ function follow(walk: Walk, root: Node, target: string): void {
 }
 
 /** One component; answers the node when the walk ends at one that is no directory. */
-function step(walk: Walk, process: Process, root: Node, followsLast: boolean): Node | undefined {
+function step(
+  walk: Walk,
+  process: ModelProcess,
+  root: ModelNode,
+  followsLast: boolean,
+): ModelNode | undefined {
   const name = walk.todo.shift() ?? "";
   const last = walk.todo.length === 0;
   need(process, here(walk), 1);
@@ -79,7 +84,12 @@ function step(walk: Walk, process: Process, root: Node, followsLast: boolean): N
   return node;
 }
 
-export function resolve(process: Process, root: Node, path: string, followsLast: boolean): Node {
+export function resolve(
+  process: ModelProcess,
+  root: ModelNode,
+  path: string,
+  followsLast: boolean,
+): ModelNode {
   const walk = begin(root, path);
   while (walk.todo.length > 0) {
     const node = step(walk, process, root, followsLast);
@@ -89,7 +99,7 @@ export function resolve(process: Process, root: Node, path: string, followsLast:
 }
 
 /** The directory of the last component, which is not looked up: it may be no name at all. */
-export function parent(process: Process, root: Node, path: string): Place {
+export function parent(process: ModelProcess, root: ModelNode, path: string): WalkPlace {
   const walk = begin(root, path);
   while (walk.todo.length > 1) step(walk, process, root, true);
   const [name = ""] = walk.todo;
@@ -98,12 +108,17 @@ export function parent(process: Process, root: Node, path: string): Place {
 }
 
 /** @param special the errno of ".", ".." and the root. */
-export function checkName({ name }: Place, special: Record<string, string>): void {
+export function checkName({ name }: WalkPlace, special: Record<string, string>): void {
   if (["", ".", ".."].includes(name)) fail(special[name] ?? "EINVAL");
 }
 
 /** may_delete(): what a name's going asks for. */
-export function mayDelete(process: Process, dir: Node, node: Node, directory: boolean): void {
+export function mayDelete(
+  process: ModelProcess,
+  dir: ModelNode,
+  node: ModelNode,
+  directory: boolean,
+): void {
   need(process, dir, 3);
   const owns = process.uid === node.uid || process.uid === dir.uid || isRoot(process);
   if ((dir.mode & 0o1000) !== 0 && !owns) fail("EPERM");

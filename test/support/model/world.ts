@@ -1,12 +1,12 @@
 import { expect } from "vitest";
-import { type Answer, Client, type Session, type TestService } from "../service.ts";
-import { calls, Model, type Outcome } from "./model.ts";
-import type { Process, State } from "./state.ts";
+import { Client, type TestReply, type TestService, type TestSession } from "../service.ts";
+import { BpfModel, calls, type ModelOutcome } from "./model.ts";
+import type { ModelProcess, ModelState } from "./state.ts";
 
 /** A model beside a namespace of the service: every call goes to both, and they answer the same. */
 
-export type Call = (state: State, process: Process) => object;
-export type Request = [method: string, path: string, body?: unknown];
+export type ModelCall = (state: ModelState, process: ModelProcess) => object;
+export type ModelRequest = [method: string, path: string, body?: unknown];
 
 /** How often each errno, or ok, was answered; over all worlds. */
 export const tally = new Map<string, number>();
@@ -14,7 +14,7 @@ export const tally = new Map<string, number>();
 const plain = (value: unknown) => JSON.parse(JSON.stringify(value ?? null));
 
 /** Of what the service answers, the fields that the model speaks of. */
-function shown(answer: Answer, expected: object | undefined): Outcome {
+function shown(answer: TestReply, expected: object | undefined): ModelOutcome {
   if (answer.status >= 300) return { errno: answer.body?.errno ?? `HTTP ${answer.status}` };
   return { ok: project(answer.body, plain(expected ?? {})) as object };
 }
@@ -38,12 +38,12 @@ function project(value: unknown, like: unknown, name = ""): unknown {
 
 const byText = (a: unknown, b: unknown) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
 
-export class World {
-  readonly model = new Model();
+export class ModelWorld {
+  readonly model = new BpfModel();
   readonly namespace: string;
   readonly log: string[] = [];
   readonly #service: TestService;
-  readonly #clients = new Map<number, Session>();
+  readonly #clients = new Map<number, TestSession>();
 
   constructor(service: TestService) {
     this.#service = service;
@@ -51,7 +51,7 @@ export class World {
   }
 
   /** A call of process `pid`, to both. */
-  async call(pid: number, call: Call, request: Request): Promise<Outcome> {
+  async call(pid: number, call: ModelCall, request: ModelRequest): Promise<ModelOutcome> {
     const client = this.#clients.get(pid) ?? new Client(this.#service.base);
     const answer = await client.send(...request);
     const expected = this.model.run(pid, call);
@@ -73,7 +73,7 @@ export class World {
     expect({ ok: { session: { id: session.id, uid, nofile } } }).toEqual(expected);
   }
 
-  client(pid: number): Session {
+  client(pid: number): TestSession {
     const client = this.#clients.get(pid);
     if (!client) throw new Error(`process ${pid} was never born`);
     return client;
@@ -101,8 +101,8 @@ export class World {
     }
   }
 
-  #compare(what: string, answer: Answer, expected: Outcome): Outcome {
-    const wanted: Outcome = expected.ok
+  #compare(what: string, answer: TestReply, expected: ModelOutcome): ModelOutcome {
+    const wanted: ModelOutcome = expected.ok
       ? { ok: project(plain(expected.ok), plain(expected.ok)) as object }
       : expected;
     const got = shown(answer, expected.ok);

@@ -17,7 +17,7 @@ const [ARRAY, HASH, PROGS] = [0, 1, 2];
 /** Helpers of all kinds of arguments and answers, without bpf_map_lookup_elem(). */
 const HELPERS = [2, 3, 5, 7, 28, 40, 41, 130, 131] as const;
 
-export interface Shape {
+export interface RandomShape {
   /** It may access what it must not. */
   wild: boolean;
   /** LD_ABS is there. */
@@ -30,7 +30,7 @@ interface Link {
   to: { block: number } | { function: number };
 }
 
-class Writer {
+class RandomWriter {
   readonly parts: Buffer[] = [];
   length = 0;
   /** First instructions of functions. */
@@ -38,11 +38,11 @@ class Writer {
   private readonly calls: Link[] = [];
   private jumps: Link[] = [];
   private readonly dice: Dice;
-  private readonly shape: Shape;
+  private readonly shape: RandomShape;
   /** Of functions. */
   private readonly count: number;
 
-  constructor(dice: Dice, shape: Shape, count: number) {
+  constructor(dice: Dice, shape: RandomShape, count: number) {
     this.dice = dice;
     this.shape = shape;
     this.count = count;
@@ -180,10 +180,10 @@ class Writer {
   }
 }
 
-export function randomProgram(seed: number, shape: Shape): Buffer {
+export function randomProgram(seed: number, shape: RandomShape): Buffer {
   const dice = new Dice(seed);
   const count = 1 + dice.below(4);
-  const writer = new Writer(dice, shape, count);
+  const writer = new RandomWriter(dice, shape, count);
   for (let self = 0; self < count; self++) writer.function(self);
   return writer.finish();
 }

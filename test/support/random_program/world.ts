@@ -36,7 +36,7 @@ function mix(number: number, args: readonly bigint[]): bigint {
   return BigInt.asUintN(64, mixed ^ (BigInt.asUintN(64, mixed) >> 31n));
 }
 
-export class Surroundings extends Memory {
+export class RandomMaps extends Memory {
   private tailCalls = 0;
   private readonly programs: readonly Buffer[];
 

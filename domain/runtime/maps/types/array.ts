@@ -3,28 +3,28 @@
 
 import { ERRNO } from "../../../errno.ts";
 import { BPF_EXIST, BPF_NOEXIST } from "../../../isa/uapi.ts";
-import { Missing } from "../../fault.ts";
+import { MissingData } from "../../fault.ts";
 import type { MapView } from "../../job.ts";
 import { Layout } from "../layout.ts";
-import { type Effects, RunMap, type Surroundings, unlocked } from "../map.ts";
-import { ADDED, type Entry, readOf, VALUE, writeOf } from "../tracked_element.ts";
+import { type Effects, type RunContext, RunMap, unlocked } from "../map.ts";
+import { ADDED, readOf, type TrackedElement, VALUE, writeOf } from "../tracked_element.ts";
 
 /** Beside the ways of looking at an element: its value was set, whatever it had been. */
 const STORED = 8;
 
-interface Slot {
+interface ArraySlot {
   at: number;
   marks: number;
 }
 
 export class ArrayMap extends RunMap {
   protected readonly layout: Layout;
-  private slots = new Map<number, Slot>();
+  private slots = new Map<number, ArraySlot>();
   private index: Map<number, Uint8Array> | undefined;
   private direct = false;
   private iterated = false;
 
-  constructor(run: Surroundings, view: MapView, handle: number) {
+  constructor(run: RunContext, view: MapView, handle: number) {
     super(run, view, handle);
     this.layout = new Layout(this.arena, view);
   }
@@ -45,15 +45,15 @@ export class ArrayMap extends RunMap {
     return key;
   }
 
-  override spread(direct: boolean): void {
+  override materialize(direct: boolean): void {
     this.direct ||= direct;
     const { max_entries, whole } = this.view;
     if (this.base !== 0) return;
     if (max_entries === 1 && (direct || this.fetched(0))) {
       const { at, marks } = this.slot(0, VALUE);
       this.base = at;
-      this.seen = this.arena.reserve(1);
-      this.arena.bytes[this.seen] = direct ? marks : 0;
+      this.accessFlags = this.arena.reserve(1);
+      this.arena.bytes[this.accessFlags] = direct ? marks : 0;
     } else if (whole && this.slots.size === 0) this.spreadAll();
   }
 
@@ -61,7 +61,7 @@ export class ArrayMap extends RunMap {
     const { max_entries, bytes } = this.view;
     const { stride, length } = this.layout;
     this.base = this.arena.reserve(max_entries * stride);
-    this.seen = this.arena.reserve(max_entries);
+    this.accessFlags = this.arena.reserve(max_entries);
     const values = bytes ?? new Uint8Array(max_entries * length);
     if (bytes === undefined) {
       for (let i = 0; i < max_entries; i++) values.set(this.fetched(i) ?? [], i * length);
@@ -69,12 +69,12 @@ export class ArrayMap extends RunMap {
     this.layout.fillAll(this.base, max_entries, values);
   }
 
-  private slot(index: number, how: number): Slot {
+  private slot(index: number, how: number): ArraySlot {
     const found = this.slots.get(index);
     if (found !== undefined) return found;
     const value = this.fetched(index);
     if (value === undefined && how !== STORED) {
-      throw new Missing({ map: this.view.id, key: this.keyOf(index) });
+      throw new MissingData({ map: this.view.id, key: this.keyOf(index) });
     }
     this.run.charge(this.layout.length);
     const slot = { at: this.layout.place(value), marks: 0 };
@@ -85,7 +85,7 @@ export class ArrayMap extends RunMap {
   /** Marks the element so; where its value is. */
   protected mark(index: number, how: number): number {
     if (this.base !== 0) {
-      const seen = this.seen + index;
+      const seen = this.accessFlags + index;
       this.arena.bytes[seen] = (this.arena.bytes[seen] as number) | how;
       return this.base + index * this.layout.stride;
     }
@@ -128,7 +128,7 @@ export class ArrayMap extends RunMap {
 
   override each(visit: (key: Uint8Array, value: number) => boolean): number {
     const { id, max_entries, whole } = this.view;
-    if (!whole) throw new Missing({ map: id, whole: true });
+    if (!whole) throw new MissingData({ map: id, whole: true });
     this.iterated = true;
     for (let i = 0; i < max_entries; i++) {
       if (visit(this.keyOf(i), this.here(this.mark(i, VALUE)))) return i + 1;
@@ -150,7 +150,7 @@ export class ArrayMap extends RunMap {
     }
     const { bytes } = this.arena;
     for (let i = 0; i < this.view.max_entries; i++) {
-      const marks = bytes[this.seen + i] as number;
+      const marks = bytes[this.accessFlags + i] as number;
       if (marks !== 0) this.element(i, this.base + i * this.layout.stride, marks, effects);
     }
   }
@@ -163,7 +163,7 @@ export class ArrayMap extends RunMap {
       effects.ops.push({ op: "update", map, key, value: this.layout.read(at), flags: 0 });
       return;
     }
-    const entry: Entry = { key, fetched, present: true, at, replaced: false, looks };
+    const entry: TrackedElement = { key, fetched, present: true, at, replaced: false, looks };
     writeOf(map, entry, this.layout, effects);
     if ((entry.looks & VALUE) !== 0 && !this.iterated) readOf(map, entry, effects);
   }

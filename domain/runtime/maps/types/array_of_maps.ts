@@ -1,8 +1,8 @@
 // BPF_MAP_TYPE_ARRAY_OF_MAPS (kernel/bpf/arraymap.c): a lookup leads to the inner map.
 
-import { Slots } from "../object_map.ts";
+import { ObjectMap } from "../object_map.ts";
 
-export class ArrayOfMaps extends Slots {
+export class ArrayOfMaps extends ObjectMap {
   override lookup(key: number): number {
     const bytes = this.arena.bytes.subarray(key, key + 4);
     if (bytes.readUInt32LE(0) >= this.view.max_entries) return 0;

@@ -2,7 +2,7 @@
 // seem to be there is not simulated: a filter may say so, but need not.
 
 import { ERRNO } from "../../../errno.ts";
-import { Missing } from "../../fault.ts";
+import { MissingData } from "../../fault.ts";
 import { buffer, type IndexKey, indexKey } from "../index_key.ts";
 import { type Effects, RunMap } from "../map.ts";
 
@@ -42,7 +42,7 @@ export class BloomFilter extends RunMap {
     if (this.pushed.has(k)) return 0;
     const key = this.arena.copy(value, this.view.value_size);
     const there = this.fetched.get(k);
-    if (there === undefined) throw new Missing({ map: this.view.id, key });
+    if (there === undefined) throw new MissingData({ map: this.view.id, key });
     this.asked.set(k, { key, there });
     return there ? 0 : -ERRNO.ENOENT;
   }

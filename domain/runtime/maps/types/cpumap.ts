@@ -1,7 +1,7 @@
 // BPF_MAP_TYPE_CPUMAP (kernel/bpf/cpumap.c)
 
-import { Redirect } from "../redirect_map.ts";
+import { RedirectMap } from "../redirect_map.ts";
 
-export class Cpumap extends Redirect {
+export class Cpumap extends RedirectMap {
   protected override readonly flagMask = 0n;
 }

@@ -1,7 +1,7 @@
 // BPF_MAP_TYPE_DEVMAP and BPF_MAP_TYPE_DEVMAP_HASH (kernel/bpf/devmap.c)
 
-import { BPF_F_BROADCAST, BPF_F_EXCLUDE_INGRESS, Redirect } from "../redirect_map.ts";
+import { BPF_F_BROADCAST, BPF_F_EXCLUDE_INGRESS, RedirectMap } from "../redirect_map.ts";
 
-export class Devmap extends Redirect {
+export class Devmap extends RedirectMap {
   protected override readonly flagMask = BPF_F_BROADCAST | BPF_F_EXCLUDE_INGRESS;
 }

@@ -1,8 +1,8 @@
 // BPF_MAP_TYPE_HASH_OF_MAPS (kernel/bpf/hashtab.c): a lookup leads to the inner map.
 
-import { Slots } from "../object_map.ts";
+import { ObjectMap } from "../object_map.ts";
 
-export class HashOfMaps extends Slots {
+export class HashOfMaps extends ObjectMap {
   override lookup(key: number): number {
     const id = this.id(this.arena.bytes.subarray(key, key + this.view.key_size));
     return id === null ? 0 : this.run.handleOf(id);

@@ -4,24 +4,24 @@
 
 import { ERRNO } from "../../../errno.ts";
 import { BPF_EXIST } from "../../../isa/uapi.ts";
-import { Missing } from "../../fault.ts";
+import { MissingData } from "../../fault.ts";
 import type { MapView } from "../../job.ts";
 import type { Fetched } from "../htab.ts";
 import { buffer, type IndexKey } from "../index_key.ts";
 import type { Effects } from "../map.ts";
-import { type Entry, PRESENCE, VALUE } from "../tracked_element.ts";
+import { PRESENCE, type TrackedElement, VALUE } from "../tracked_element.ts";
 import { Hash } from "./hash.ts";
 
-type Element = MapView["elements"][number];
+type TrieElement = MapView["elements"][number];
 
 export class LpmTrie extends Hash {
   /** What each fetched key led to, unless all elements are here. */
-  private readonly led = new Map<IndexKey, Element>();
+  private readonly led = new Map<IndexKey, TrieElement>();
   /** Of the prefixes that are known, the longest first. */
   private readonly lengths: number[] = [];
   private readonly asked = new Map<IndexKey, Uint8Array>();
   /** What is behind the prefix comes with the value: the keys that elements were given. */
-  private readonly given = new Map<Entry, Uint8Array>();
+  private readonly given = new Map<TrackedElement, Uint8Array>();
   private prepared = false;
 
   private get longest(): number {
@@ -48,7 +48,7 @@ export class LpmTrie extends Hash {
   }
 
   /** The element that a key led to, and that there is none of the key itself when it is another. */
-  protected override insert(index: Map<IndexKey, Fetched>, element: Element): void {
+  protected override insert(index: Map<IndexKey, Fetched>, element: TrieElement): void {
     const { key, value, matched } = element;
     const asked = this.keyOf(buffer(key), 0);
     this.led.set(asked, element);
@@ -66,7 +66,7 @@ export class LpmTrie extends Hash {
     for (const [k, { key }] of this.fetched) if (!this.entries.has(k)) this.open(k, () => key);
   }
 
-  private longestOf(bytes: Buffer, at: number, holds: (entry: Entry) => boolean) {
+  private longestOf(bytes: Buffer, at: number, holds: (entry: TrackedElement) => boolean) {
     const asked = bytes.readUInt32LE(at);
     for (const length of this.lengths) {
       if (length > asked) continue;
@@ -99,10 +99,10 @@ export class LpmTrie extends Hash {
     }
     if (whole) return;
     const led = this.led.get(k);
-    if (led === undefined) throw new Missing({ map: id, key: this.arena.copy(key, key_size) });
+    if (led === undefined) throw new MissingData({ map: id, key: this.arena.copy(key, key_size) });
     if (led.value === null) return;
     const found = this.entries.get(this.keyOf(buffer(led.matched ?? led.key), 0));
-    if (!found?.present) throw new Missing({ map: id, whole: true });
+    if (!found?.present) throw new MissingData({ map: id, whole: true });
   }
 
   override update(key: number, value: number, flags: number): number {
@@ -113,12 +113,12 @@ export class LpmTrie extends Hash {
     return errno === -ERRNO.E2BIG ? -ERRNO.ENOSPC : errno;
   }
 
-  protected override store(entry: Entry, value: number): void {
+  protected override store(entry: TrackedElement, value: number): void {
     this.note(buffer(entry.key).readUInt32LE(0));
     super.store(entry, value, false);
   }
 
-  protected override stored(entry: Entry): Uint8Array {
+  protected override stored(entry: TrackedElement): Uint8Array {
     return this.given.get(entry) ?? entry.key;
   }
 
@@ -132,7 +132,7 @@ export class LpmTrie extends Hash {
   }
 
   /** Of the prefix itself. */
-  protected override reads(entry: Entry, { reads }: Effects): void {
+  protected override reads(entry: TrackedElement, { reads }: Effects): void {
     const { key, fetched, looks } = entry;
     if ((looks & PRESENCE) === 0) return;
     reads.push({ map: this.view.id, key, present: fetched !== null });

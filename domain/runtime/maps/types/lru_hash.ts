@@ -1,13 +1,13 @@
 // BPF_MAP_TYPE_LRU_HASH (kernel/bpf/hashtab.c): never full, for room is made when the run commits; until
 // then the run sees all that it has seen.
 
-import { Lru } from "../lru_log.ts";
+import { LruLog } from "../lru_log.ts";
 import type { Effects } from "../map.ts";
-import type { Entry } from "../tracked_element.ts";
+import type { TrackedElement } from "../tracked_element.ts";
 import { Hash } from "./hash.ts";
 
 export class LruHash extends Hash {
-  private readonly lru = new Lru();
+  private readonly lru = new LruLog();
 
   protected override blind(): boolean {
     return true;
@@ -17,16 +17,16 @@ export class LruHash extends Hash {
     return 0;
   }
 
-  protected override used(entry: Entry): void {
+  protected override used(entry: TrackedElement): void {
     this.lru.touch(entry);
   }
 
-  protected override store(entry: Entry, value: number): void {
+  protected override store(entry: TrackedElement, value: number): void {
     super.store(entry, value, false);
     this.lru.change("update", entry);
   }
 
-  protected override remove(entry: Entry): void {
+  protected override remove(entry: TrackedElement): void {
     super.remove(entry);
     this.lru.change("delete", entry);
   }

@@ -4,7 +4,7 @@ import { ADDED, VALUE } from "../tracked_element.ts";
 import { ArrayMap } from "./array.ts";
 
 export class PercpuArray extends ArrayMap {
-  override spread(): void {}
+  override materialize(): void {}
 
   protected override here(at: number): number {
     return at === 0 ? 0 : at + this.run.cpu * this.layout.stride;

@@ -1,7 +1,7 @@
 // BPF_MAP_TYPE_PERCPU_HASH (kernel/bpf/hashtab.c): an update writes this CPU's part in place.
 
 import { Htab } from "../htab.ts";
-import { type Entry, VALUE } from "../tracked_element.ts";
+import { type TrackedElement, VALUE } from "../tracked_element.ts";
 
 export class PercpuHash extends Htab {
   /** The parts of the other CPUs have to be known. */
@@ -10,7 +10,7 @@ export class PercpuHash extends Htab {
   }
 
   /** pcpu_copy_value(), pcpu_init_value() */
-  protected override store(entry: Entry, value: number): void {
+  protected override store(entry: TrackedElement, value: number): void {
     if (entry.present) this.find(entry, VALUE);
     else {
       entry.at = this.layout.place();

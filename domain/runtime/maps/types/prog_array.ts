@@ -1,8 +1,8 @@
 // BPF_MAP_TYPE_PROG_ARRAY (kernel/bpf/arraymap.c): programs can only jump through it.
 
-import { Slots } from "../object_map.ts";
+import { ObjectMap } from "../object_map.ts";
 
-export class ProgArray extends Slots {
+export class ProgArray extends ObjectMap {
   private readonly ids = new Map<number, number | null>();
 
   override program(index: number): number | null {

@@ -2,6 +2,6 @@
 
 import { QueueStack } from "../queue_stack.ts";
 
-export class Queue extends QueueStack {
+export class QueueMap extends QueueStack {
   protected override readonly newestFirst = false;
 }

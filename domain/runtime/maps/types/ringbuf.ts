@@ -4,9 +4,9 @@
 import { ERRNO } from "../../../errno.ts";
 import { BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RINGBUF_HDR_SZ } from "../../../isa/uapi.ts";
 import { NONE, READ_WRITE, round8 } from "../../arena.ts";
-import { Fault } from "../../fault.ts";
+import { RunFailure } from "../../fault.ts";
 import type { MapView } from "../../job.ts";
-import { type Effects, RunMap, type Surroundings } from "../map.ts";
+import { type Effects, type RunContext, RunMap } from "../map.ts";
 
 /** BPF_RB_AVAIL_DATA and so on: what bpf_ringbuf_query() tells. */
 const AVAIL_DATA = 0n;
@@ -14,7 +14,7 @@ const RING_SIZE = 1n;
 const CONS_POS = 2n;
 const PROD_POS = 3n;
 
-interface Sample {
+interface RingSample {
   size: number;
   /** null: reserved, or discarded. */
   data: Uint8Array | null;
@@ -24,19 +24,19 @@ interface Sample {
 export class Ringbuf extends RunMap {
   private producer: number;
   private readonly consumer: number;
-  private readonly samples: Sample[] = [];
-  private readonly reserved = new Map<number, Sample>();
+  private readonly samples: RingSample[] = [];
+  private readonly reserved = new Map<number, RingSample>();
   /** The run depends on where producer and consumer were. */
   private queried = false;
 
-  constructor(run: Surroundings, view: MapView, handle: number) {
+  constructor(run: RunContext, view: MapView, handle: number) {
     super(run, view, handle);
     this.producer = view.producer ?? 0;
     this.consumer = view.consumer ?? 0;
   }
 
   /** __bpf_ringbuf_reserve() */
-  private claim(size: number): Sample | undefined {
+  private claim(size: number): RingSample | undefined {
     const after = this.producer + round8(size + BPF_RINGBUF_HDR_SZ);
     if (after - this.consumer > this.view.max_entries - 1) {
       this.queried = true;
@@ -44,7 +44,7 @@ export class Ringbuf extends RunMap {
     }
     this.run.charge(size);
     this.producer = after;
-    const sample: Sample = { size, data: null, flags: 0 };
+    const sample: RingSample = { size, data: null, flags: 0 };
     this.samples.push(sample);
     return sample;
   }
@@ -63,7 +63,7 @@ export class Ringbuf extends RunMap {
     const sample = flags === 0 ? this.claim(size) : undefined;
     if (sample === undefined) return 0;
     const at = this.arena.reserve(size);
-    this.arena.expose(at, size, READ_WRITE);
+    this.arena.setAccess(at, size, READ_WRITE);
     this.reserved.set(at, sample);
     return at;
   }
@@ -75,8 +75,8 @@ export class Ringbuf extends RunMap {
     if (keep) sample.data = this.arena.copy(at, sample.size);
     sample.flags = flags & (BPF_RB_NO_WAKEUP | BPF_RB_FORCE_WAKEUP);
     this.reserved.delete(at);
-    this.arena.expose(at, round8(sample.size), NONE);
-    this.arena.retire(at, sample.size);
+    this.arena.setAccess(at, round8(sample.size), NONE);
+    this.arena.deferFree(at, sample.size);
     return true;
   }
 
@@ -90,7 +90,8 @@ export class Ringbuf extends RunMap {
 
   override finish({ reads, ops }: Effects): void {
     const map = this.view.id;
-    if (this.reserved.size > 0) throw new Fault("memory", "a reserved record was not submitted");
+    if (this.reserved.size > 0)
+      throw new RunFailure("memory", "a reserved record was not submitted");
     const producer = this.view.producer ?? 0;
     if (this.queried) reads.push({ map, producer, consumer: this.consumer });
     for (const { data, flags } of this.samples) {

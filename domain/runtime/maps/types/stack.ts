@@ -2,6 +2,6 @@
 
 import { QueueStack } from "../queue_stack.ts";
 
-export class Stack extends QueueStack {
+export class StackMap extends QueueStack {
   protected override readonly newestFirst = true;
 }

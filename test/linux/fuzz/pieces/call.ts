@@ -2,7 +2,7 @@ import type { Dice } from "../../../support/random_program/dice.ts";
 import { insn, wide } from "../../../support/random_program/insns.ts";
 import { call, context, copy, map, mov, number, recorded, restored } from "../emit.ts";
 import { code, type Piece } from "../piece.ts";
-import type { Callee, Maker, Place } from "../place.ts";
+import type { Callee, InsnPlace, Maker } from "../place.ts";
 import { ARRAYS, PROGS } from "../world.ts";
 
 /** Pieces that go to other functions and programs. */
@@ -11,7 +11,7 @@ const BPF_TAIL_CALL = 12;
 const BPF_FOR_EACH_MAP_ELEM = 164;
 const BPF_LOOP = 181;
 
-export function calleeOf(dice: Dice, { callees }: Place, kind: Callee): number | undefined {
+export function calleeOf(dice: Dice, { callees }: InsnPlace, kind: Callee): number | undefined {
   const found = callees.filter((callee) => callee.kind === kind);
   return found.length > 0 ? dice.from(found).function : undefined;
 }

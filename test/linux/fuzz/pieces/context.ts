@@ -3,7 +3,7 @@ import type { Dice } from "../../../support/random_program/dice.ts";
 import { insn } from "../../../support/random_program/insns.ts";
 import { context, load, mov, number, put, recorded, restored, SIZES, store } from "../emit.ts";
 import { code } from "../piece.ts";
-import type { Maker, Place } from "../place.ts";
+import type { InsnPlace, Maker } from "../place.ts";
 
 /** Pieces that read and write fields of the context, or read the packet through it. */
 
@@ -25,7 +25,7 @@ const XDP_FIELDS = [12, 16, 20];
 const TRIES = 20;
 
 /** One that programs of the type may access, as far as the service knows. */
-function field(dice: Dice, { type }: Place, writes: boolean) {
+function field(dice: Dice, { type }: InsnPlace, writes: boolean) {
   const fields = type === "xdp" ? XDP_FIELDS : SKB_FIELDS;
   for (let tries = 0; tries < TRIES; tries++) {
     const [base, size] = [dice.from(fields), dice.from(SIZES)];

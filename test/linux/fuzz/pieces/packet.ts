@@ -15,7 +15,7 @@ import {
   store,
 } from "../emit.ts";
 import { code, type Piece } from "../piece.ts";
-import type { Maker, Place } from "../place.ts";
+import type { InsnPlace, Maker } from "../place.ts";
 
 /** Pieces that reach into the packet. */
 
@@ -23,7 +23,7 @@ const READ_ONLY = ["cgroup_skb", "lwt_in", "lwt_out"];
 const WITH_META = ["xdp", "sched_cls", "sched_act"];
 
 /** Offsets in the context of where the packet and its metadata are; undefined where programs may not. */
-function fieldsOf({ type }: Place) {
+function fieldsOf({ type }: InsnPlace) {
   if (type === "socket_filter") return undefined;
   return type === "xdp" ? { data: 0, end: 4, meta: 8 } : { data: 76, end: 80, meta: 140 };
 }

@@ -21,7 +21,7 @@ import {
 } from "../emit.ts";
 import { code, type Piece } from "../piece.ts";
 import type { Maker } from "../place.ts";
-import { KEYED, MEMORY, NUMBERS, type World } from "../world.ts";
+import { type FuzzWorld, KEYED, MEMORY, NUMBERS } from "../world.ts";
 import { calleeOf } from "./call.ts";
 
 /** Pieces whose pointers go ways that a verifier has to follow. */
@@ -59,7 +59,7 @@ export const spilled: Maker = (dice) => ({
 });
 
 /** r0 is a value's address or NULL. */
-const found = (dice: Dice, of: World): Buffer =>
+const found = (dice: Dice, of: FuzzWorld): Buffer =>
   Buffer.concat([
     ...[put(4, 10, KEY, dice.below(of.max_entries)), put(4, 10, KEY + 4, 0)],
     ...[copy(2, 10), add(2, KEY), map(1, of.place), call(1)],

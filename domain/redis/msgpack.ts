@@ -9,62 +9,62 @@ const DOUBLE = 0xcb;
 const TRUE = 0xc3;
 
 class Writer {
-  private bytes = Buffer.allocUnsafe(1024);
-  private length = 0;
+  #bytes = Buffer.allocUnsafe(1024);
+  #length = 0;
 
   /** Where `count` bytes may be written. */
-  private room(count: number): number {
-    const at = this.length;
-    this.length += count;
-    if (this.length > this.bytes.length) {
-      const larger = Buffer.allocUnsafe(2 * this.length);
-      this.bytes.copy(larger, 0, 0, at);
-      this.bytes = larger;
+  #room(count: number): number {
+    const at = this.#length;
+    this.#length += count;
+    if (this.#length > this.#bytes.length) {
+      const larger = Buffer.allocUnsafe(2 * this.#length);
+      this.#bytes.copy(larger, 0, 0, at);
+      this.#bytes = larger;
     }
     return at;
   }
 
-  private head(code: number, count: number): void {
-    const at = this.room(5);
-    this.bytes[at] = code;
-    this.bytes.writeUInt32BE(count, at + 1);
+  #head(code: number, count: number): void {
+    const at = this.#room(5);
+    this.#bytes[at] = code;
+    this.#bytes.writeUInt32BE(count, at + 1);
   }
 
-  private number(value: number): void {
+  #number(value: number): void {
     if (Number.isInteger(value) && value >= 0 && value < 128) {
-      const at = this.room(1);
-      this.bytes[at] = value;
+      const at = this.#room(1);
+      this.#bytes[at] = value;
       return;
     }
-    const at = this.room(9);
-    this.bytes[at] = DOUBLE;
-    this.bytes.writeDoubleBE(value, at + 1);
+    const at = this.#room(9);
+    this.#bytes[at] = DOUBLE;
+    this.#bytes.writeDoubleBE(value, at + 1);
   }
 
-  private array(items: readonly Packed[]): void {
+  #array(items: readonly Packed[]): void {
     if (items.length < 16) {
-      const at = this.room(1);
-      this.bytes[at] = FIX_ARRAY | items.length;
-    } else this.head(ARRAY_32, items.length);
+      const at = this.#room(1);
+      this.#bytes[at] = FIX_ARRAY | items.length;
+    } else this.#head(ARRAY_32, items.length);
     for (const item of items) this.add(item);
   }
 
   add(value: Packed): void {
-    if (typeof value === "number") this.number(value);
+    if (typeof value === "number") this.#number(value);
     else if (typeof value === "boolean") {
-      const at = this.room(1);
-      this.bytes[at] = value ? TRUE : TRUE - 1;
-    } else if (Array.isArray(value)) this.array(value);
+      const at = this.#room(1);
+      this.#bytes[at] = value ? TRUE : TRUE - 1;
+    } else if (Array.isArray(value)) this.#array(value);
     else {
       const bytes = typeof value === "string" ? Buffer.from(value) : (value as Uint8Array);
-      this.head(STR_32, bytes.length);
-      const at = this.room(bytes.length);
-      this.bytes.set(bytes, at);
+      this.#head(STR_32, bytes.length);
+      const at = this.#room(bytes.length);
+      this.#bytes.set(bytes, at);
     }
   }
 
   done(): Buffer {
-    return this.bytes.subarray(0, this.length);
+    return this.#bytes.subarray(0, this.#length);
   }
 }
 

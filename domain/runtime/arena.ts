@@ -32,16 +32,16 @@ export const round8 = (size: number): number => Math.ceil(size / 8) * 8;
 export class Arena {
   readonly memory = new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES });
   readonly bytes = Buffer.from(this.memory.buffer);
-  private readonly raw = new Uint8Array(this.memory.buffer);
+  readonly #raw = new Uint8Array(this.memory.buffer);
   readonly words = new Uint32Array(this.memory.buffer);
   readonly view = new DataView(this.memory.buffer);
   /** Where the stack ends. */
   readonly floor = new WebAssembly.Global({ value: "i32", mutable: true }, FLOOR);
-  private top = ARENA;
+  #top = ARENA;
   /** Given back in this repetition; a pointer to it may still be about. */
-  private retired: { at: number; size: number }[] = [];
+  #retired: { at: number; size: number }[] = [];
   /** Given back before, zeroed; by size. */
-  private free = new Map<number, number[]>();
+  #free = new Map<number, number[]>();
 
   constructor() {
     this.setAccess(FLOOR, STACK_BYTES, READ_WRITE);
@@ -63,9 +63,9 @@ export class Arena {
    */
   reserve(size: number): number {
     const room = round8(size) + 8;
-    const used = this.free.get(room)?.pop();
+    const used = this.#free.get(room)?.pop();
     if (used !== undefined) return used;
-    const at = this.top;
+    const at = this.#top;
     if (at + room > ARENA_END) {
       const most = (ARENA_END - ARENA) >>> 20;
       throw new InputRefused(
@@ -74,7 +74,7 @@ export class Arena {
         `what the run has looked at takes more than ${most} MiB`,
       );
     }
-    this.top = at + room;
+    this.#top = at + room;
     return at;
   }
 
@@ -87,8 +87,8 @@ export class Arena {
 
   /** Makes `size` bytes from a multiple of 8 on accessible in this way, and no others of the last 8. */
   setAccess(at: number, size: number, { read, write }: ArenaAccess): void {
-    this.paint(SHADOW_READ, at, size, read);
-    this.paint(SHADOW_WRITE, at, size, write);
+    this.#paint(SHADOW_READ, at, size, read);
+    this.#paint(SHADOW_WRITE, at, size, write);
   }
 
   /** The same for `count` regions, each `stride` bytes from the one before. */
@@ -106,10 +106,10 @@ export class Arena {
 
   /** Of a region that may be read. */
   allowWrites(at: number, size: number): void {
-    this.paint(SHADOW_WRITE, at, size, true);
+    this.#paint(SHADOW_WRITE, at, size, true);
   }
 
-  private paint(shadow: number, at: number, size: number, on: boolean): void {
+  #paint(shadow: number, at: number, size: number, on: boolean): void {
     const first = shadow + (at >>> 3);
     const whole = first + (size >>> 3);
     this.bytes.fill(on ? 8 : 0, first, whole);
@@ -118,41 +118,41 @@ export class Arena {
 
   /** The region stays readable until the repetition ends. */
   deferFree(at: number, size: number): void {
-    this.retired.push({ at, size });
+    this.#retired.push({ at, size });
   }
 
   /** A repetition has ended. */
   reclaim(): void {
-    if (this.retired.length === 0) return;
-    for (const { at, size } of this.retired) {
+    if (this.#retired.length === 0) return;
+    for (const { at, size } of this.#retired) {
       const room = round8(size) + 8;
       this.bytes.fill(0, at, at + room);
       this.setAccess(at, room, NONE);
-      const list = this.free.get(room);
-      if (list === undefined) this.free.set(room, [at]);
+      const list = this.#free.get(room);
+      if (list === undefined) this.#free.set(room, [at]);
       else list.push(at);
     }
-    this.retired = [];
+    this.#retired = [];
   }
 
   /** @throws Fault when a load of these bytes would be one. */
   readable(at: number, size: number): void {
-    if (!this.reaches(SHADOW_READ, at, size)) throw outside("read", at, size);
+    if (!this.#reaches(SHADOW_READ, at, size)) throw outside("read", at, size);
   }
 
   writable(at: number, size: number): void {
-    if (!this.reaches(SHADOW_WRITE, at, size)) throw outside("written", at, size);
+    if (!this.#reaches(SHADOW_WRITE, at, size)) throw outside("written", at, size);
   }
 
   canRead(at: number, size: number): boolean {
-    return this.reaches(SHADOW_READ, at, size);
+    return this.#reaches(SHADOW_READ, at, size);
   }
 
-  private reaches(shadow: number, at: number, size: number): boolean {
+  #reaches(shadow: number, at: number, size: number): boolean {
     const end = at + size;
     // Within a granule, as most keys are.
     const inside = at >= LOW && end <= ARENA_END;
-    if (inside && (at & 7) + size <= (this.raw[shadow + (at >>> 3)] as number)) return true;
+    if (inside && (at & 7) + size <= (this.#raw[shadow + (at >>> 3)] as number)) return true;
     if (size > 0 && (at < LOW || end > ARENA_END)) return false;
     for (let from = at; from < end; ) {
       const granule = from - (from % 8);
@@ -165,7 +165,7 @@ export class Arena {
 
   /** A copy of bytes. */
   copy(at: number, size: number): Uint8Array {
-    return this.raw.slice(at, at + size);
+    return this.#raw.slice(at, at + size);
   }
 
   equals(at: number, data: Uint8Array): boolean {
@@ -178,11 +178,11 @@ export class Arena {
     this.bytes.fill(0, floor, TOP);
     if (floor !== FLOOR) this.setAccess(floor, FLOOR - floor, NONE);
     this.floor.value = FLOOR;
-    this.bytes.fill(0, ARENA, this.top);
-    this.setAccess(ARENA, this.top - ARENA, NONE);
-    this.top = ARENA;
-    this.retired = [];
-    this.free.clear();
+    this.bytes.fill(0, ARENA, this.#top);
+    this.setAccess(ARENA, this.#top - ARENA, NONE);
+    this.#top = ARENA;
+    this.#retired = [];
+    this.#free.clear();
   }
 }
 

@@ -24,63 +24,67 @@ interface LoadedCode {
 
 export class Machine implements Host {
   readonly arena = new Arena();
-  private readonly table = new WebAssembly.Table({ element: "anyfunc", initial: 0 });
-  private readonly fuel = new WebAssembly.Global({ value: "i64", mutable: true }, 0n);
-  private readonly loaded = new Map<string, LoadedCode>();
-  private readonly freeSlots: number[] = [];
-  private readonly helpers: Helpers = helpersOf(this);
-  private current: Run | undefined;
+  readonly #table = new WebAssembly.Table({ element: "anyfunc", initial: 0 });
+  readonly #fuel = new WebAssembly.Global({ value: "i64", mutable: true }, 0n);
+  readonly #loaded = new Map<string, LoadedCode>();
+  readonly #freeSlots: number[] = [];
+  readonly #helpers: Helpers = helpersOf(this);
+  #current: Run | undefined;
   /** Of the run: by id its programs, as far as it has come to them. */
-  private readonly entered = new Map<number, Instance>();
-  private chain: number[] = [];
-  private tailCalls = 0;
-  private readonly options: CompileOptions;
+  readonly #entered = new Map<number, Instance>();
+  #chain: number[] = [];
+  #tailCalls = 0;
+  readonly #options: CompileOptions;
 
   /** @param options of the compiler, for measurements. */
   constructor(options: CompileOptions = {}) {
-    this.options = options;
+    this.#options = options;
   }
 
   get run(): Run {
-    if (this.current === undefined) throw new TypeError("no run is under way");
-    return this.current;
+    if (this.#current === undefined) throw new TypeError("no run is under way");
+    return this.#current;
   }
 
   /** Compiles a program; whoever runs it can then leave its unit out. @throws TooLarge */
   prepare(key: string, unit: CompilationUnit): void {
-    this.load(key, unit);
-    this.instance(key, 0);
+    this.#load(key, unit);
+    this.#instance(key, 0);
   }
 
-  private load(key: string, unit: CompilationUnit | undefined): void {
-    if (unit !== undefined && !this.loaded.has(key)) this.loaded.set(key, { unit, instances: [] });
+  #load(key: string, unit: CompilationUnit | undefined): void {
+    if (unit !== undefined && !this.#loaded.has(key))
+      this.#loaded.set(key, { unit, instances: [] });
   }
 
   forget(key: string): void {
-    for (const { slot } of this.loaded.get(key)?.instances ?? []) {
-      this.table.set(slot, null);
-      this.freeSlots.push(slot);
+    for (const { slot } of this.#loaded.get(key)?.instances ?? []) {
+      this.#table.set(slot, null);
+      this.#freeSlots.push(slot);
     }
-    this.loaded.delete(key);
+    this.#loaded.delete(key);
   }
 
   /** The nth instance of this code. */
-  private instance(key: string, n: number): Instance {
-    const loaded = this.loaded.get(key);
+  #instance(key: string, n: number): Instance {
+    const loaded = this.#loaded.get(key);
     if (loaded === undefined) throw new TypeError(`no program ${key} was given`);
-    loaded.program ??= new CompiledProgram(loaded.unit, this.options);
+    loaded.program ??= new CompiledProgram(loaded.unit, this.#options);
     const found = loaded.instances[n];
     if (found !== undefined) return found;
-    const made: Instance = loaded.program.instance(this.imports(loaded.program, () => made));
-    made.slot = this.freeSlots.pop() ?? this.table.grow(1);
-    this.table.set(made.slot, made.main);
+    const made: Instance = loaded.program.instance(this.#imports(loaded.program, () => made));
+    made.slot = this.#freeSlots.pop() ?? this.#table.grow(1);
+    this.#table.set(made.slot, made.main);
     loaded.instances.push(made);
     return made;
   }
 
-  private imports({ helpers }: CompiledProgram, self: () => Instance): Record<string, unknown> {
-    const { arena, table, fuel } = this;
-    const calls = Object.fromEntries(helpers.map((number) => [`h${number}`, this.helpers[number]]));
+  #imports({ helpers }: CompiledProgram, self: () => Instance): Record<string, unknown> {
+    const { arena } = this;
+    const [table, fuel] = [this.#table, this.#fuel];
+    const calls = Object.fromEntries(
+      helpers.map((number) => [`h${number}`, this.#helpers[number]]),
+    );
     calls[`h${FOR_EACH}`] = forEach(this, () => {
       const { callback } = self();
       if (callback === undefined) throw new RunFailure("memory", "the program has no callback");
@@ -95,31 +99,31 @@ export class Machine implements Host {
         return map.lookupToAdd(key >>> 0);
       },
       tail_call: (handle: number, index: number, sb: number) =>
-        this.tailCall(handle, index >>> 0, sb),
+        this.#tailCall(handle, index >>> 0, sb),
       skb_load: (offset: number, size: number) => this.run.context.load(offset, size),
     };
   }
 
   /** bpf_tail_call(): where the program is in the table; -1 for a miss. */
-  private tailCall(handle: number, index: number, sb: number): number {
-    if (this.tailCalls >= TAIL_CALLS) return -1;
+  #tailCall(handle: number, index: number, sb: number): number {
+    if (this.#tailCalls >= TAIL_CALLS) return -1;
     const id = this.run.map(handle).program(index);
     if (id === null) return -1;
-    const { slot } = this.enter(id);
+    const { slot } = this.#enter(id);
     this.arena.stackFrom(sb);
-    this.tailCalls++;
-    this.chain.push(id);
+    this.#tailCalls++;
+    this.#chain.push(id);
     return slot;
   }
 
   /** The program with its maps, ready to run. @throws Missing */
-  private enter(id: number): Instance {
-    const found = this.entered.get(id);
+  #enter(id: number): Instance {
+    const found = this.#entered.get(id);
     if (found !== undefined) return found;
     const view = this.run.job.programs.find((program) => program.id === id);
     if (view === undefined) throw new MissingData({ program: id });
-    this.load(view.key, view.unit);
-    const instance = this.instance(view.key, this.countInstances(view));
+    this.#load(view.key, view.unit);
+    const instance = this.#instance(view.key, this.#countInstances(view));
     const { direct, adds } = instance.program;
     for (const [i, map] of view.maps.entries()) {
       const bound = this.run.map(this.run.handleOf(map));
@@ -127,15 +131,15 @@ export class Machine implements Host {
       instance.bind(i, bound);
     }
     this.run.adds(adds);
-    this.entered.set(id, instance);
+    this.#entered.set(id, instance);
     return instance;
   }
 
   /** Programs of the run with the same code: each has maps of its own. */
-  private countInstances({ key }: ProgramView): number {
+  #countInstances({ key }: ProgramView): number {
     let count = 0;
-    for (const { program } of this.entered.values()) {
-      if (program === this.loaded.get(key)?.program) count++;
+    for (const { program } of this.#entered.values()) {
+      if (program === this.#loaded.get(key)?.program) count++;
     }
     return count;
   }
@@ -143,29 +147,29 @@ export class Machine implements Host {
   /** @throws TooLarge for a program that cannot be compiled. */
   execute(job: Job): RunOutcome {
     try {
-      for (const { key, unit } of job.programs) this.load(key, unit);
-      this.current = new Run(this.arena, job);
-      return this.finish(this.repeat(job));
+      for (const { key, unit } of job.programs) this.#load(key, unit);
+      this.#current = new Run(this.arena, job);
+      return this.#finish(this.#repeat(job));
     } catch (error) {
-      return this.failed(error);
+      return this.#failed(error);
     } finally {
-      this.current = undefined;
-      this.entered.clear();
+      this.#current = undefined;
+      this.#entered.clear();
       this.arena.reset();
     }
   }
 
-  private repeat({ programs, repeat, budget }: Job): Pick<RunDone, "retval" | "duration"> {
+  #repeat({ programs, repeat, budget }: Job): Pick<RunDone, "retval" | "duration"> {
     const [first] = programs;
     if (first === undefined) throw new TypeError("a job without a program");
-    const { main } = this.enter(first.id);
+    const { main } = this.#enter(first.id);
     const [ctx, fuel, times] = [BigInt(this.run.context.at), BigInt(budget), Math.max(1, repeat)];
     let r0 = 0n;
     const begun = performance.now();
     for (let i = 0; i < times; i++) {
-      this.fuel.value = fuel;
-      this.tailCalls = 0;
-      this.chain = [first.id];
+      this.#fuel.value = fuel;
+      this.#tailCalls = 0;
+      this.#chain = [first.id];
       r0 = main(ctx, 0n, 0n, 0n, 0n, TOP);
       this.arena.reclaim();
     }
@@ -173,11 +177,11 @@ export class Machine implements Host {
     return { retval: Number(BigInt.asUintN(32, r0)), duration };
   }
 
-  private finish(run: Pick<RunDone, "retval" | "duration">): RunDone {
-    return { kind: "done", ...run, ...this.run.finish(), chain: this.chain };
+  #finish(run: Pick<RunDone, "retval" | "duration">): RunDone {
+    return { kind: "done", ...run, ...this.run.finish(), chain: this.#chain };
   }
 
-  private failed(error: unknown): RunOutcome {
+  #failed(error: unknown): RunOutcome {
     if (error instanceof MissingData) return { kind: "need", needs: error.needs };
     if (error instanceof InputRefused) {
       const { errno, field, message: detail } = error;
@@ -185,18 +189,18 @@ export class Machine implements Host {
     }
     const trapped = error instanceof WebAssembly.RuntimeError || error instanceof RunFailure;
     if (!trapped) throw error;
-    return this.fault(error);
+    return this.#fault(error);
   }
 
-  private fault(error: Error): RunFault {
+  #fault(error: Error): RunFault {
     const [, name, offset] = FRAME.exec(error.stack ?? "") ?? [];
-    const last = this.chain.at(-1) ?? 0;
+    const last = this.#chain.at(-1) ?? 0;
     const program =
-      this.chain.findLast((id) => this.entered.get(id)?.program.name === name) ?? last;
-    const place = this.entered.get(program)?.program.at(Number.parseInt(offset ?? "0", 16));
+      this.#chain.findLast((id) => this.#entered.get(id)?.program.name === name) ?? last;
+    const place = this.#entered.get(program)?.program.at(Number.parseInt(offset ?? "0", 16));
     const at = { kind: "fault", program, pc: place?.pc ?? 0 } as const;
     if (error instanceof RunFailure) return { ...at, reason: error.reason, detail: error.message };
-    if (this.fuel.value === -1n) {
+    if (this.#fuel.value === -1n) {
       return { ...at, reason: "budget", detail: `more than ${this.run.job.budget} instructions` };
     }
     if (place?.entry) return { ...at, reason: "stack", detail: `more than ${MAX_FRAMES} frames` };

@@ -25,43 +25,43 @@ export class CompiledProgram {
   /** Of what it adds to values; undefined when it does not, 0 when sizes differ. */
   adds: AddSize | undefined;
   readonly maps: number;
-  private readonly module: WebAssembly.Module;
-  private readonly places: Uint32Array;
-  private readonly starts = new Set([0]);
+  readonly #module: WebAssembly.Module;
+  readonly #places: Uint32Array;
+  readonly #starts = new Set([0]);
 
   constructor(unit: CompilationUnit, options: CompileOptions = {}) {
     const { wasm, places, helpers } = compile(unit, provenAccesses(unit), options);
-    this.module = new WebAssembly.Module(named(wasm, this.name));
-    this.places = places;
+    this.#module = new WebAssembly.Module(named(wasm, this.name));
+    this.#places = places;
     this.helpers = helpers;
     this.maps = unit.maps.length;
     const { buffer, byteOffset, byteLength } = unit.insns;
     const insns = decode(Buffer.from(buffer, byteOffset, byteLength));
-    for (const [at, insn] of insns.entries()) this.note(insn, at);
+    for (const [at, insn] of insns.entries()) this.#note(insn, at);
   }
 
-  private note(insn: Insn, at: number): void {
+  #note(insn: Insn, at: number): void {
     if (insn.code === LD_IMM64 && insn.src === PSEUDO_MAP_VALUE) this.direct.add(insn.imm);
-    if (bpf.isPseudoCall(insn) || bpf.isPseudoFunc(insn)) this.starts.add(bpf.callee(insn, at));
+    if (bpf.isPseudoCall(insn) || bpf.isPseudoFunc(insn)) this.#starts.add(bpf.callee(insn, at));
     const size = insn.imm === 0 ? XADD[insn.code] : undefined;
     if (size !== undefined) this.adds = this.adds === undefined || this.adds === size ? size : 0;
   }
 
   instance(env: Record<string, unknown>): Instance {
-    return new Instance(this, new WebAssembly.Instance(this.module, { env }));
+    return new Instance(this, new WebAssembly.Instance(this.#module, { env }));
   }
 
   /** The instruction at an offset in the module, and whether it is where a subprogram is entered. */
   at(offset: number): { pc: number; entry: boolean } {
     let found = 0;
-    for (let i = 0; i < this.places.length; i += 2) {
-      if ((this.places[i] as number) > offset) break;
+    for (let i = 0; i < this.#places.length; i += 2) {
+      if ((this.#places[i] as number) > offset) break;
       found = i;
     }
-    const pc = this.places[found + 1] ?? 0;
+    const pc = this.#places[found + 1] ?? 0;
     let first = 1;
-    while (first < found && this.places[first] !== pc) first += 2;
-    return { pc, entry: this.starts.has(pc) && first > found };
+    while (first < found && this.#places[first] !== pc) first += 2;
+    return { pc, entry: this.#starts.has(pc) && first > found };
   }
 }
 
@@ -71,13 +71,13 @@ export class Instance {
   readonly callback: ProgramCallback | undefined;
   /** Its place in the machine's table. */
   slot = -1;
-  private readonly globals: { handle: Global; base: Global; seen: Global }[];
+  readonly #globals: { handle: Global; base: Global; seen: Global }[];
 
   constructor(program: CompiledProgram, { exports }: WebAssembly.Instance) {
     this.program = program;
     this.main = exports.main as ProgramEntry;
     this.callback = exports.callback as ProgramCallback | undefined;
-    this.globals = Array.from({ length: program.maps }, (_, i) => ({
+    this.#globals = Array.from({ length: program.maps }, (_, i) => ({
       handle: exports[`map${i}`] as Global,
       base: exports[`base${i}`] as Global,
       seen: exports[`seen${i}`] as Global,
@@ -86,7 +86,7 @@ export class Instance {
 
   /** Tells it its map number i. */
   bind(i: number, { handle, base, accessFlags }: RunMap): void {
-    const globals = this.globals[i];
+    const globals = this.#globals[i];
     if (globals === undefined) return;
     globals.handle.value = handle;
     globals.base.value = base;

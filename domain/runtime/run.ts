@@ -23,35 +23,35 @@ export class Run implements RunContext {
   readonly cpu: number;
   readonly time: bigint;
   readonly trace: string[] = [];
-  private readonly views: Map<number, MapView>;
-  private readonly opened = new Map<number, RunMap>();
-  private readonly maps: RunMap[] = [];
-  private state: number;
-  private charged = 0;
+  readonly #views: Map<number, MapView>;
+  readonly #opened = new Map<number, RunMap>();
+  readonly #maps: RunMap[] = [];
+  #state: number;
+  #charged = 0;
   /** Of the programs so far; undefined before the first that adds. */
-  private added: AddSize | undefined;
+  #added: AddSize | undefined;
 
   constructor(arena: Arena, job: Job) {
     this.arena = arena;
     this.job = job;
     this.cpu = job.seed.cpu;
     this.time = BigInt(job.seed.time_ns);
-    this.state = job.seed.random >>> 0;
-    this.views = new Map(job.maps.map((view) => [view.id, view]));
+    this.#state = job.seed.random >>> 0;
+    this.#views = new Map(job.maps.map((view) => [view.id, view]));
     this.context = openContext(arena, job);
   }
 
   /** The map of this id; undefined when the job does not bring it. */
   byId(id: number): RunMap | undefined {
-    const found = this.opened.get(id);
-    const view = this.views.get(id);
+    const found = this.#opened.get(id);
+    const view = this.#views.get(id);
     if (found !== undefined || view === undefined) return found;
     if (this.cpu >= (view.cpus ?? Number.POSITIVE_INFINITY)) {
       throw new InputRefused("EINVAL", "seed", `there is no CPU ${this.cpu}`);
     }
-    const map = openMap(this, view, HANDLES + this.maps.length);
-    this.opened.set(id, map);
-    this.maps.push(map);
+    const map = openMap(this, view, HANDLES + this.#maps.length);
+    this.#opened.set(id, map);
+    this.#maps.push(map);
     return map;
   }
 
@@ -62,14 +62,14 @@ export class Run implements RunContext {
   }
 
   map(handle: number): RunMap {
-    const map = this.maps[handle - HANDLES];
+    const map = this.#maps[handle - HANDLES];
     if (map === undefined) throw new RunFailure("memory", "a helper was given no map");
     return map;
   }
 
   charge(bytes: number): void {
-    this.charged += bytes + ITEM_BYTES;
-    if (this.charged <= BYTES_MAX) return;
+    this.#charged += bytes + ITEM_BYTES;
+    if (this.#charged <= BYTES_MAX) return;
     throw new InputRefused(
       "ENOMEM",
       "",
@@ -78,23 +78,23 @@ export class Run implements RunContext {
   }
 
   release(bytes: number): void {
-    this.charged -= bytes + ITEM_BYTES;
+    this.#charged -= bytes + ITEM_BYTES;
   }
 
   get rings(): Ringbuf[] {
-    return this.maps.filter((map) => map instanceof Ringbuf);
+    return this.#maps.filter((map) => map instanceof Ringbuf);
   }
 
   /** Numbers of this size may be added by a program that takes part. */
   adds(size: AddSize | undefined): void {
     if (size === undefined) return;
-    this.added = this.added === undefined || this.added === size ? size : 0;
+    this.#added = this.#added === undefined || this.#added === size ? size : 0;
   }
 
   /** The next of the run's own random numbers: mulberry32, u32. */
   random(): number {
-    this.state = (this.state + 0x6d2b79f5) >>> 0;
-    let t = this.state;
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
+    let t = this.#state;
     t = Math.imul(t ^ (t >>> 15), t | 1);
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
     return (t ^ (t >>> 14)) >>> 0;
@@ -102,8 +102,8 @@ export class Run implements RunContext {
 
   /** What the run saw and wants. */
   finish(): Pick<RunDone, "data" | "ctx" | "reads" | "ops" | "trace"> {
-    const effects: Effects = { reads: [], ops: [], addSize: this.added ?? 0 };
-    for (const map of this.maps) map.finish(effects);
+    const effects: Effects = { reads: [], ops: [], addSize: this.#added ?? 0 };
+    for (const map of this.#maps) map.finish(effects);
     const { reads, ops } = effects;
     for (const read of reads) own(read);
     for (const op of ops) own(op);

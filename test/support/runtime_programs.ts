@@ -28,22 +28,22 @@ export interface RandomRun {
 
 class ListingWriter {
   text = "r9 = 7\n";
-  private labels = 0;
-  private readonly type: string;
-  private readonly random: Random;
+  #labels = 0;
+  readonly #type: string;
+  readonly #random: Random;
 
   constructor(type: string, random: Random) {
-    this.type = type;
-    this.random = random;
+    this.#type = type;
+    this.#random = random;
   }
 
   key(): Buffer {
-    if (this.type !== "lpm_trie") return u32(this.random(6));
-    const length = pick(this.random, [0, 8, 8, 16, 16, 24, 32, 33]);
-    return Buffer.concat([u32(length), Buffer.from([10, this.random(2), this.random(3), 1])]);
+    if (this.#type !== "lpm_trie") return u32(this.#random(6));
+    const length = pick(this.#random, [0, 8, 8, 16, 16, 24, 32, 33]);
+    return Buffer.concat([u32(length), Buffer.from([10, this.#random(2), this.#random(3), 1])]);
   }
 
-  private setKey(): void {
+  #setKey(): void {
     const key = this.key();
     for (let at = 0; at < key.length; at += 4) {
       this.text += `*(u32 *)(r10 -${8 - at}) = ${key.readInt32LE(at)}\n`;
@@ -51,56 +51,56 @@ class ListingWriter {
     this.text += "r2 = r10\nr2 += -8\nr1 = map[fd:0]\n";
   }
 
-  private setValue(register: string): void {
-    this.text += `*(u64 *)(r10 -32) = ${this.random(1 << 30)}\n${register} = r10\n${register} += -32\n`;
+  #setValue(register: string): void {
+    this.text += `*(u64 *)(r10 -32) = ${this.#random(1 << 30)}\n${register} = r10\n${register} += -32\n`;
   }
 
-  private call(helper: string): void {
+  #call(helper: string): void {
     this.text += `call ${helper}\n`;
   }
 
   lookup(): void {
-    this.setKey();
-    this.call("bpf_map_lookup_elem#1");
-    const label = `l${this.labels++}`;
-    const write = `r2 = r1\nr2 ^= ${this.random(1 << 30)}\n*(u64 *)(r0 +0) = r2\n`;
-    this.text += `if r0 == 0 goto ${label}\nr1 = *(u64 *)(r0 +0)\n${this.random(2) ? write : ""}`;
+    this.#setKey();
+    this.#call("bpf_map_lookup_elem#1");
+    const label = `l${this.#labels++}`;
+    const write = `r2 = r1\nr2 ^= ${this.#random(1 << 30)}\n*(u64 *)(r0 +0) = r2\n`;
+    this.text += `if r0 == 0 goto ${label}\nr1 = *(u64 *)(r0 +0)\n${this.#random(2) ? write : ""}`;
     this.text += `r0 = r1\n${label}:\n${TELL}`;
   }
 
   update(): void {
-    this.setKey();
-    this.setValue("r3");
-    this.text += `r4 = ${pick(this.random, [0, 0, 0, 1, 2, 3])}\n`;
-    this.call("bpf_map_update_elem#2");
+    this.#setKey();
+    this.#setValue("r3");
+    this.text += `r4 = ${pick(this.#random, [0, 0, 0, 1, 2, 3])}\n`;
+    this.#call("bpf_map_update_elem#2");
     this.text += TELL;
   }
 
   delete(): void {
-    this.setKey();
-    this.call("bpf_map_delete_elem#3");
+    this.#setKey();
+    this.#call("bpf_map_delete_elem#3");
     this.text += TELL;
   }
 
   push(): void {
-    this.setValue("r2");
-    this.text += `r1 = map[fd:0]\nr3 = ${pick(this.random, [0, 0, 0, 2, 1, 3])}\n`;
-    this.call("bpf_map_push_elem#87");
+    this.#setValue("r2");
+    this.text += `r1 = map[fd:0]\nr3 = ${pick(this.#random, [0, 0, 0, 2, 1, 3])}\n`;
+    this.#call("bpf_map_push_elem#87");
     this.text += TELL;
   }
 
   take(): void {
     this.text += "r1 = map[fd:0]\nr2 = r10\nr2 += -64\n*(u64 *)(r10 -64) = 99\n";
-    this.call(pick(this.random, ["bpf_map_pop_elem#88", "bpf_map_peek_elem#89"]));
+    this.#call(pick(this.#random, ["bpf_map_pop_elem#88", "bpf_map_peek_elem#89"]));
     this.text += `${TELL}r0 = *(u64 *)(r10 -64)\n${TELL}`;
   }
 
   steps(): string {
-    const queue = this.type === "queue" || this.type === "stack";
+    const queue = this.#type === "queue" || this.#type === "stack";
     const kinds = queue
       ? [this.push, this.take]
       : [this.lookup, this.lookup, this.update, this.update, this.delete];
-    for (let i = 0; i < STEPS; i++) pick(this.random, kinds).call(this);
+    for (let i = 0; i < STEPS; i++) pick(this.#random, kinds).call(this);
     return `${this.text}r0 = r9\nexit`;
   }
 }

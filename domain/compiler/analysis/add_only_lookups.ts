@@ -18,111 +18,111 @@ const MIXED = 1;
  */
 export class AddOnlyLookups implements Lattice {
   readonly frame = UNKNOWN;
-  private readonly numbers = new Map<number, number>();
+  readonly #numbers = new Map<number, number>();
   /** By group: the one it has become part of, itself when none. */
-  private readonly parent: number[] = [0];
-  private readonly misused: boolean[] = [false];
+  readonly #parent: number[] = [0];
+  readonly #misused: boolean[] = [false];
   /** By group: the end of what is added to. */
-  private readonly end: number[] = [0];
+  readonly #end: number[] = [0];
 
-  private root(group: number): number {
+  #root(group: number): number {
     let at = group;
-    while (this.parent[at] !== at) {
-      this.parent[at] = this.parent[this.parent[at] as number] as number;
-      at = this.parent[at] as number;
+    while (this.#parent[at] !== at) {
+      this.#parent[at] = this.#parent[this.#parent[at] as number] as number;
+      at = this.#parent[at] as number;
     }
     return at;
   }
 
-  private join(one: number, other: number): number {
-    const [to, from] = [this.root(one), this.root(other)];
+  #join(one: number, other: number): number {
+    const [to, from] = [this.#root(one), this.#root(other)];
     if (to === from) return to;
-    this.parent[from] = to;
-    this.misused[to] ||= this.misused[from] as boolean;
-    this.end[to] = Math.max(this.end[to] as number, this.end[from] as number);
+    this.#parent[from] = to;
+    this.#misused[to] ||= this.#misused[from] as boolean;
+    this.#end[to] = Math.max(this.#end[to] as number, this.#end[from] as number);
     return to;
   }
 
   meet(one: number, other: number): number {
     if (one === UNKNOWN || other === UNKNOWN) return one | other | MIXED;
-    return (this.join(one >> 1, other >> 1) << 1) | ((one | other) & MIXED);
+    return (this.#join(one >> 1, other >> 1) << 1) | ((one | other) & MIXED);
   }
 
-  private pointer(at: number): number {
-    let group = this.numbers.get(at);
+  #pointer(at: number): number {
+    let group = this.#numbers.get(at);
     if (group === undefined) {
-      group = this.parent.length;
-      this.numbers.set(at, group);
-      this.parent.push(group);
-      this.misused.push(false);
-      this.end.push(0);
+      group = this.#parent.length;
+      this.#numbers.set(at, group);
+      this.#parent.push(group);
+      this.#misused.push(false);
+      this.#end.push(0);
     }
-    return this.root(group) << 1;
+    return this.#root(group) << 1;
   }
 
-  private misuse(value: number): void {
-    if (value !== UNKNOWN) this.misused[this.root(value >> 1)] = true;
+  #misuse(value: number): void {
+    if (value !== UNKNOWN) this.#misused[this.#root(value >> 1)] = true;
   }
 
-  private checked(value: number): void {
-    if ((value & MIXED) !== 0) this.misuse(value);
+  #checked(value: number): void {
+    if ((value & MIXED) !== 0) this.#misuse(value);
   }
 
-  private added(value: number, insn: Insn): void {
+  #added(value: number, insn: Insn): void {
     const size = bpf.bytesOf(insn);
-    if ((value & MIXED) !== 0 || insn.off < 0 || insn.off % size !== 0) this.misuse(value);
-    const group = this.root(value >> 1);
-    this.end[group] = Math.max(this.end[group] as number, insn.off + size);
+    if ((value & MIXED) !== 0 || insn.off < 0 || insn.off % size !== 0) this.#misuse(value);
+    const group = this.#root(value >> 1);
+    this.#end[group] = Math.max(this.#end[group] as number, insn.off + size);
   }
 
-  private calls(state: Int32Array, insn: Insn): void {
+  #calls(state: Int32Array, insn: Insn): void {
     const { args } = HELPERS[insn.imm] ?? {};
     const count = bpf.isHelperCall(insn)
       ? (args?.replace("b", "").length ?? ARGUMENTS[insn.imm])
       : 5;
-    for (let reg = 1; reg <= (count ?? 5); reg++) this.misuse(state[reg] as number);
+    for (let reg = 1; reg <= (count ?? 5); reg++) this.#misuse(state[reg] as number);
   }
 
-  private atomics(state: Int32Array, insn: Insn): void {
-    this.misuse(state[insn.src] as number);
+  #atomics(state: Int32Array, insn: Insn): void {
+    this.#misuse(state[insn.src] as number);
     const value = state[insn.dst] as number;
-    if (insn.imm === isa.ATOMIC_ADD && bpf.bytesOf(insn) >= 4) this.added(value, insn);
+    if (insn.imm === isa.ATOMIC_ADD && bpf.bytesOf(insn) >= 4) this.#added(value, insn);
     else {
-      this.misuse(value);
-      if (insn.imm === isa.CMPXCHG) this.misuse(state[0] as number);
+      this.#misuse(value);
+      if (insn.imm === isa.CMPXCHG) this.#misuse(state[0] as number);
     }
   }
 
-  private jumps(state: Int32Array, insn: Insn): void {
+  #jumps(state: Int32Array, insn: Insn): void {
     const value = state[insn.dst] as number;
-    if (bpf.isCall(insn)) this.calls(state, insn);
-    else if (bpf.isExit(insn)) this.misuse(state[0] as number);
-    else if (isNullTest(insn)) this.checked(value);
+    if (bpf.isCall(insn)) this.#calls(state, insn);
+    else if (bpf.isExit(insn)) this.#misuse(state[0] as number);
+    else if (isNullTest(insn)) this.#checked(value);
     else if (!bpf.isGoto(insn) && bpf.opOf(insn) !== bpf.JCOND) {
-      this.misuse(value);
-      if (bpf.isX(insn)) this.misuse(state[insn.src] as number);
+      this.#misuse(value);
+      if (bpf.isX(insn)) this.#misuse(state[insn.src] as number);
     }
   }
 
-  private loadsAndStores(state: Int32Array, insn: Insn): void {
+  #loadsAndStores(state: Int32Array, insn: Insn): void {
     const kind = bpf.classOf(insn);
     const mode = bpf.modeOf(insn);
-    if (kind === bpf.STX && mode === bpf.ATOMIC) this.atomics(state, insn);
+    if (kind === bpf.STX && mode === bpf.ATOMIC) this.#atomics(state, insn);
     else {
-      if (kind === bpf.ST || kind === bpf.STX) this.misuse(state[insn.dst] as number);
+      if (kind === bpf.ST || kind === bpf.STX) this.#misuse(state[insn.dst] as number);
       const reads = kind === bpf.LDX || kind === bpf.STX || mode === bpf.IND;
-      if (reads) this.misuse(state[insn.src] as number);
-      if (bpf.isSkbLoad(insn)) this.misuse(state[6] as number);
+      if (reads) this.#misuse(state[insn.src] as number);
+      if (bpf.isSkbLoad(insn)) this.#misuse(state[6] as number);
     }
   }
 
-  private uses(state: Int32Array, insn: Insn): void {
+  #uses(state: Int32Array, insn: Insn): void {
     const kind = bpf.classOf(insn);
-    if (bpf.isJump(insn)) this.jumps(state, insn);
+    if (bpf.isJump(insn)) this.#jumps(state, insn);
     else if (kind === bpf.ALU || kind === bpf.ALU64) {
-      if (bpf.opOf(insn) !== isa.MOV) this.misuse(state[insn.dst] as number);
-      if (bpf.isX(insn)) this.misuse(state[insn.src] as number);
-    } else if (insn.code !== bpf.LD_IMM64) this.loadsAndStores(state, insn);
+      if (bpf.opOf(insn) !== isa.MOV) this.#misuse(state[insn.dst] as number);
+      if (bpf.isX(insn)) this.#misuse(state[insn.src] as number);
+    } else if (insn.code !== bpf.LD_IMM64) this.#loadsAndStores(state, insn);
   }
 
   step(state: Int32Array, insn: Insn, at: number): void {
@@ -130,16 +130,16 @@ export class AddOnlyLookups implements Lattice {
       state[insn.dst] = state[insn.src] as number;
       return;
     }
-    this.uses(state, insn);
+    this.#uses(state, insn);
     forget(state, insn);
-    if (bpf.isHelperCall(insn) && insn.imm === isa.LOOKUP) state[0] = this.pointer(at);
+    if (bpf.isHelperCall(insn) && insn.imm === isa.LOOKUP) state[0] = this.#pointer(at);
   }
 
   /** Such lookups by instruction, and where in the value the last addition ends. */
   *lookups(): Generator<[at: number, end: number]> {
-    for (const [at, group] of this.numbers) {
-      const root = this.root(group);
-      if (!this.misused[root]) yield [at, this.end[root] as number];
+    for (const [at, group] of this.#numbers) {
+      const root = this.#root(group);
+      if (!this.#misused[root]) yield [at, this.#end[root] as number];
     }
   }
 }

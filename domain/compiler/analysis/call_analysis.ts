@@ -13,19 +13,19 @@ const NOTHING: RegisterFacts = {};
 const ADDED_TYPES: ReadonlySet<string> = new Set(["array", "hash", "percpu_array", "percpu_hash"]);
 
 export class CallAnalysis {
-  private readonly known = new Map<number, RegisterFacts>();
+  readonly #known = new Map<number, RegisterFacts>();
   /** Some lookup is only added to. */
   adds = false;
 
   of(at: number): RegisterFacts {
-    return this.known.get(at) ?? NOTHING;
+    return this.#known.get(at) ?? NOTHING;
   }
 
   /** Takes in what is found in one subprogram. */
   study(prog: readonly Insn[], graph: Graph, maps: readonly MapShape[]): void {
     const constants = new ConstantPropagation();
     if (!dataflow(prog, graph, constants)) return;
-    for (const [at, facts] of constants.facts) this.known.set(at, facts);
+    for (const [at, facts] of constants.facts) this.#known.set(at, facts);
     const adds = new AddOnlyLookups();
     if (!dataflow(prog, graph, adds)) return;
     for (const [at, end] of adds.lookups()) {
@@ -33,7 +33,7 @@ export class CallAnalysis {
       const shape = facts.map === undefined ? undefined : maps[facts.map];
       if (shape === undefined || !ADDED_TYPES.has(shape.map_type) || end > shape.value_size)
         continue;
-      this.known.set(at, { ...facts, added: true });
+      this.#known.set(at, { ...facts, added: true });
       this.adds = true;
     }
   }

@@ -39,27 +39,27 @@ export class ConstantPropagation implements Lattice {
   }
 
   step(state: Int32Array, insn: Insn, at: number): void {
-    if (bpf.isHelperCall(insn)) this.note(state, insn, at);
-    const value = this.valueOf(state, insn, at);
+    if (bpf.isHelperCall(insn)) this.#note(state, insn, at);
+    const value = this.#valueOf(state, insn, at);
     forget(state, insn);
     if (value !== UNKNOWN) state[insn.dst] = value;
   }
 
-  private valueOf(state: Int32Array, insn: Insn, at: number): number {
+  #valueOf(state: Int32Array, insn: Insn, at: number): number {
     if (isCopy(insn)) return state[insn.src] as number;
-    if (insn.code === (bpf.ALU64 | ADD)) return this.moved(state[insn.dst] as number, insn.imm);
+    if (insn.code === (bpf.ALU64 | ADD)) return this.#moved(state[insn.dst] as number, insn.imm);
     if (insn.code !== bpf.LD_IMM64) return UNKNOWN;
     if (insn.src === bpf.PSEUDO_MAP_FD) return made(MAP, insn.imm);
     return insn.src === bpf.PSEUDO_FUNC ? made(FUNCTION, bpf.callee(insn, at)) : UNKNOWN;
   }
 
-  private moved(value: number, by: number): number {
+  #moved(value: number, by: number): number {
     if (kindOf(value) !== FRAME) return UNKNOWN;
     const off = whichOf(value) + by;
     return off >= -FRAME_BYTES && off <= 0 ? made(FRAME, off) : UNKNOWN;
   }
 
-  private note(state: Int32Array, { imm }: Insn, at: number): void {
+  #note(state: Int32Array, { imm }: Insn, at: number): void {
     if (imm !== LOOKUP && imm !== LOOP) return;
     const [first, second] = [state[1] as number, state[2] as number];
     this.facts.set(at, {

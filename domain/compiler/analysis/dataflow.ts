@@ -43,77 +43,78 @@ export const isCopy = (insn: Insn): boolean =>
   insn.code === (bpf.ALU64 | MOV | X) && insn.off === 0;
 
 class Dataflow {
-  private readonly prog: readonly Insn[];
-  private readonly graph: Graph;
-  private readonly lattice: Lattice;
+  readonly #prog: readonly Insn[];
+  readonly #graph: Graph;
+  readonly #lattice: Lattice;
   /** States at the start of the blocks, by rank. */
-  private readonly states: Int32Array;
-  private readonly reached: Uint8Array;
-  private readonly due: Uint8Array;
-  private readonly state = new Int32Array(REGISTERS);
-  private again = false;
+  readonly #states: Int32Array;
+  readonly #reached: Uint8Array;
+  readonly #due: Uint8Array;
+  readonly #state = new Int32Array(REGISTERS);
+  #again = false;
 
   constructor(prog: readonly Insn[], graph: Graph, lattice: Lattice) {
     const count = graph.order.length;
-    this.prog = prog;
-    this.graph = graph;
-    this.lattice = lattice;
-    this.states = new Int32Array(count * REGISTERS);
-    this.reached = new Uint8Array(count);
-    this.due = new Uint8Array(count);
-    this.states[10] = lattice.frame;
-    this.reached[0] = 1;
-    this.due[0] = 1;
+    this.#prog = prog;
+    this.#graph = graph;
+    this.#lattice = lattice;
+    this.#states = new Int32Array(count * REGISTERS);
+    this.#reached = new Uint8Array(count);
+    this.#due = new Uint8Array(count);
+    this.#states[10] = lattice.frame;
+    this.#reached[0] = 1;
+    this.#due[0] = 1;
   }
 
-  private through(rank: number): void {
-    const { graph, prog, state } = this;
+  #through(rank: number): void {
+    const [graph, prog, state] = [this.#graph, this.#prog, this.#state];
     const block = graph.order[rank] as number;
     const from = rank * REGISTERS;
-    state.set(this.states.subarray(from, from + REGISTERS));
+    state.set(this.#states.subarray(from, from + REGISTERS));
     const last = graph.last[block] as number;
     for (let at = graph.first[block] as number; at <= last; at++) {
       const insn = prog[at] as Insn;
-      this.lattice.step(state, insn, at);
+      this.#lattice.step(state, insn, at);
       if (insn.code === bpf.LD_IMM64) at++;
     }
-    this.into(rank, graph.next[block] as number);
-    this.into(rank, graph.taken[block] as number);
+    this.#into(rank, graph.next[block] as number);
+    this.#into(rank, graph.taken[block] as number);
   }
 
-  private into(from: number, block: number): void {
+  #into(from: number, block: number): void {
     if (block < 0) return;
-    const rank = this.graph.rank[block] as number;
-    if (!this.merge(rank)) return;
-    this.due[rank] = 1;
-    if (rank <= from) this.again = true;
+    const rank = this.#graph.rank[block] as number;
+    if (!this.#merge(rank)) return;
+    this.#due[rank] = 1;
+    if (rank <= from) this.#again = true;
   }
 
   /** Whether what is known there has changed. */
-  private merge(rank: number): boolean {
-    const { states, state } = this;
+  #merge(rank: number): boolean {
+    const [states, state] = [this.#states, this.#state];
     const base = rank * REGISTERS;
-    let changed = this.reached[rank] === 0;
+    let changed = this.#reached[rank] === 0;
     for (let reg = 0; reg < REGISTERS; reg++) {
       const now = state[reg] as number;
       const old = states[base + reg] as number;
-      const met = this.reached[rank] === 0 ? now : old === now ? old : this.lattice.meet(old, now);
+      const met =
+        this.#reached[rank] === 0 ? now : old === now ? old : this.#lattice.meet(old, now);
       if (met !== old) changed = true;
       states[base + reg] = met;
     }
-    this.reached[rank] = 1;
+    this.#reached[rank] = 1;
     return changed;
   }
 
   run(): boolean {
     for (let round = 0; round < ROUNDS; round++) {
-      this.again = false;
-      for (let rank = 0; rank < this.due.length; rank++) {
-        if (this.due[rank] === 0) continue;
-        this.due[rank] = 0;
-        this.through(rank);
+      this.#again = false;
+      for (let rank = 0; rank < this.#due.length; rank++) {
+        if (this.#due[rank] === 0) continue;
+        this.#due[rank] = 0;
+        this.#through(rank);
       }
-      if (!this.again) return true;
+      if (!this.#again) return true;
     }
     return false;
   }

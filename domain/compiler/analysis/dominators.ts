@@ -7,19 +7,20 @@ import type { Graph } from "./graph.ts";
 
 class DominatorTree {
   readonly parent: Int32Array;
-  private readonly depth: Int32Array;
-  private readonly jump: Int32Array;
+  readonly #depth: Int32Array;
+  readonly #jump: Int32Array;
 
   constructor(size: number) {
     this.parent = new Int32Array(size).fill(-1);
-    this.depth = new Int32Array(size);
-    this.jump = new Int32Array(size);
+    this.#depth = new Int32Array(size);
+    this.#jump = new Int32Array(size);
     this.parent[0] = 0;
   }
 
   /** Its parent is final. */
   settle(node: number): void {
-    const { parent, depth, jump } = this;
+    const { parent } = this;
+    const [depth, jump] = [this.#depth, this.#jump];
     const up = parent[node] as number;
     const over = jump[up] as number;
     const far = jump[over] as number;
@@ -30,29 +31,29 @@ class DominatorTree {
     jump[node] = even ? far : up;
   }
 
-  private ancestor(node: number, depth: number): number {
+  #ancestor(node: number, depth: number): number {
     let at = node;
-    while ((this.depth[at] as number) > depth) {
-      const over = this.jump[at] as number;
-      at = (this.depth[over] as number) >= depth ? over : (this.parent[at] as number);
+    while ((this.#depth[at] as number) > depth) {
+      const over = this.#jump[at] as number;
+      at = (this.#depth[over] as number) >= depth ? over : (this.parent[at] as number);
     }
     return at;
   }
 
   common(one: number, other: number): number {
-    const depth = Math.min(this.depth[one] as number, this.depth[other] as number);
-    let a = this.ancestor(one, depth);
-    let b = this.ancestor(other, depth);
+    const depth = Math.min(this.#depth[one] as number, this.#depth[other] as number);
+    let a = this.#ancestor(one, depth);
+    let b = this.#ancestor(other, depth);
     while (a !== b) {
-      const apart = this.jump[a] !== this.jump[b];
-      a = (apart ? this.jump[a] : this.parent[a]) as number;
-      b = (apart ? this.jump[b] : this.parent[b]) as number;
+      const apart = this.#jump[a] !== this.#jump[b];
+      a = (apart ? this.#jump[a] : this.parent[a]) as number;
+      b = (apart ? this.#jump[b] : this.parent[b]) as number;
     }
     return a;
   }
 
   dominates(node: number, other: number): boolean {
-    return this.ancestor(other, this.depth[node] as number) === node;
+    return this.#ancestor(other, this.#depth[node] as number) === node;
   }
 }
 

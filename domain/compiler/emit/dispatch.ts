@@ -13,86 +13,86 @@ import { leave, straight } from "./insn.ts";
 const ROOM = 128;
 
 class Dispatch {
-  private readonly body: EmitContext;
-  private readonly graph: Graph;
+  readonly #body: EmitContext;
+  readonly #graph: Graph;
   /** Blocks that are jumped to, in program order. */
-  private readonly boxes: readonly number[];
+  readonly #boxes: readonly number[];
   /** By block: its place in `boxes`. */
-  private readonly boxOf: Int32Array;
+  readonly #boxOf: Int32Array;
   /** Those that are jumped back to; the first is where the function begins. */
-  private readonly cases: readonly number[];
-  private readonly caseOf: Int32Array;
+  readonly #cases: readonly number[];
+  readonly #caseOf: Int32Array;
   /** Boxes that are behind. */
-  private passed = 0;
+  #passed = 0;
 
   constructor(body: EmitContext, graph: Graph) {
-    this.body = body;
-    this.graph = graph;
+    this.#body = body;
+    this.#graph = graph;
     const { aimed, back } = targets(graph);
-    this.boxes = places(aimed);
-    this.cases = places(back);
-    if (this.cases.length > MAX_BR_TABLE) throw new TooLarge("irreducible, with too many loops");
-    this.boxOf = inverse(this.boxes, aimed.length);
-    this.caseOf = inverse(this.cases, aimed.length);
+    this.#boxes = places(aimed);
+    this.#cases = places(back);
+    if (this.#cases.length > MAX_BR_TABLE) throw new TooLarge("irreducible, with too many loops");
+    this.#boxOf = inverse(this.#boxes, aimed.length);
+    this.#caseOf = inverse(this.#cases, aimed.length);
   }
 
   /** Index of the label of the block that ends where `target` begins. */
-  private forward(target: number): number {
-    return (this.boxOf[target] as number) - this.passed;
+  #forward(target: number): number {
+    return (this.#boxOf[target] as number) - this.#passed;
   }
 
   /** Goes to `target`; `inner` blocks are open within the box. */
-  private goto(block: number, target: number, inner: number): void {
-    const { code } = this.body;
-    if (target > block) code.with(wasm.BR, this.forward(target) + inner);
+  #goto(block: number, target: number, inner: number): void {
+    const { code } = this.#body;
+    if (target > block) code.with(wasm.BR, this.#forward(target) + inner);
     else {
-      payJump(this.body, this.graph, block, target);
-      code.i32(this.caseOf[target] as number);
+      payJump(this.#body, this.#graph, block, target);
+      code.i32(this.#caseOf[target] as number);
       code.set(CASE);
-      code.with(wasm.BR, this.boxes.length - this.passed + inner);
+      code.with(wasm.BR, this.#boxes.length - this.#passed + inner);
     }
   }
 
-  private branch(block: number): void {
-    const { body, graph } = this;
+  #branch(block: number): void {
+    const [body, graph] = [this.#body, this.#graph];
     const target = graph.taken[block] as number;
     if (target < 0) return;
     condition(body.code, body.prog[graph.last[block] as number] as Insn);
-    if (target > block) body.code.with(wasm.BR_IF, this.forward(target));
+    if (target > block) body.code.with(wasm.BR_IF, this.#forward(target));
     else {
       body.code.open(wasm.IF);
-      this.goto(block, target, 1);
+      this.#goto(block, target, 1);
       body.code.op(wasm.END);
     }
   }
 
-  private block(block: number): void {
-    const { body, graph } = this;
+  #block(block: number): void {
+    const [body, graph] = [this.#body, this.#graph];
     straight(body, graph, block);
     body.code.room(ROOM);
-    this.branch(block);
+    this.#branch(block);
     const next = graph.next[block] as number;
     if (next < 0) leave(body, graph, block);
-    else if (next !== block + 1) this.goto(block, next, 0);
+    else if (next !== block + 1) this.#goto(block, next, 0);
   }
 
   write(): void {
-    const { code } = this.body;
-    const { rank } = this.graph;
-    code.room(ROOM + 2 * this.boxes.length + 5 * this.cases.length);
+    const { code } = this.#body;
+    const { rank } = this.#graph;
+    code.room(ROOM + 2 * this.#boxes.length + 5 * this.#cases.length);
     code.open(wasm.LOOP);
-    for (let i = 0; i < this.boxes.length; i++) code.open(wasm.BLOCK);
+    for (let i = 0; i < this.#boxes.length; i++) code.open(wasm.BLOCK);
     code.get(CASE);
-    code.with(wasm.BR_TABLE, this.cases.length - 1);
-    for (const block of this.cases) code.u32(this.boxOf[block] as number);
+    code.with(wasm.BR_TABLE, this.#cases.length - 1);
+    for (const block of this.#cases) code.u32(this.#boxOf[block] as number);
     for (let block = 0; block < rank.length; block++) {
       if ((rank[block] as number) < 0) continue;
-      if (block === this.boxes[this.passed]) {
+      if (block === this.#boxes[this.#passed]) {
         code.room(ROOM);
         code.op(wasm.END);
-        this.passed++;
+        this.#passed++;
       }
-      this.block(block);
+      this.#block(block);
     }
     code.op(wasm.END);
   }

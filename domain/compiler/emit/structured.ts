@@ -16,130 +16,130 @@ const ROOM = 128;
 const CLOSE = -1;
 
 class StructuredEmitter {
-  private readonly body: EmitContext;
-  private readonly graph: Graph;
+  readonly #body: EmitContext;
+  readonly #graph: Graph;
   /** By rank: reached by a conditional jump or more than once, going forward. */
-  private readonly boxed: Uint8Array;
-  private readonly heads: Uint8Array;
+  readonly #boxed: Uint8Array;
+  readonly #heads: Uint8Array;
   /** By rank: its boxed children in the dominator tree, the last of them first. */
-  private readonly child: Int32Array;
-  private readonly sibling: Int32Array;
+  readonly #child: Int32Array;
+  readonly #sibling: Int32Array;
   /** Nesting at which a jump forward, or back, to a rank leaves. */
-  private readonly boxAt: Int32Array;
-  private readonly loopAt: Int32Array;
-  private readonly pending: number[] = [0];
-  private depth = 0;
+  readonly #boxAt: Int32Array;
+  readonly #loopAt: Int32Array;
+  readonly #pending: number[] = [0];
+  #depth = 0;
 
   constructor(body: EmitContext, graph: Graph, idom: Int32Array) {
     const count = graph.order.length;
-    this.body = body;
-    this.graph = graph;
-    this.boxed = new Uint8Array(count);
-    this.heads = new Uint8Array(count);
-    this.child = new Int32Array(count).fill(-1);
-    this.sibling = new Int32Array(count).fill(-1);
-    this.boxAt = new Int32Array(count);
-    this.loopAt = new Int32Array(count);
-    this.classify();
+    this.#body = body;
+    this.#graph = graph;
+    this.#boxed = new Uint8Array(count);
+    this.#heads = new Uint8Array(count);
+    this.#child = new Int32Array(count).fill(-1);
+    this.#sibling = new Int32Array(count).fill(-1);
+    this.#boxAt = new Int32Array(count);
+    this.#loopAt = new Int32Array(count);
+    this.#classify();
     for (let rank = 1; rank < count; rank++) {
-      if (this.boxed[rank] === 0) continue;
+      if (this.#boxed[rank] === 0) continue;
       const up = idom[rank] as number;
-      this.sibling[rank] = this.child[up] as number;
-      this.child[up] = rank;
+      this.#sibling[rank] = this.#child[up] as number;
+      this.#child[up] = rank;
     }
   }
 
-  private classify(): void {
-    const { order, rank, next, taken } = this.graph;
+  #classify(): void {
+    const { order, rank, next, taken } = this.#graph;
     const fallen = new Uint8Array(order.length);
     for (let from = 0; from < order.length; from++) {
       const block = order[from] as number;
       const to = next[block] as number;
       const over = taken[block] as number;
-      if (over >= 0) this.edge(from, rank[over] as number, this.boxed);
+      if (over >= 0) this.#edge(from, rank[over] as number, this.#boxed);
       if (to < 0) continue;
       const place = rank[to] as number;
-      this.edge(from, place, fallen[place] === 1 ? this.boxed : fallen);
+      this.#edge(from, place, fallen[place] === 1 ? this.#boxed : fallen);
     }
   }
 
-  private edge(from: number, to: number, forward: Uint8Array): void {
-    (to <= from ? this.heads : forward)[to] = 1;
+  #edge(from: number, to: number, forward: Uint8Array): void {
+    (to <= from ? this.#heads : forward)[to] = 1;
   }
 
-  private open(op: number): number {
-    this.body.code.room(ROOM);
-    this.body.code.open(op);
-    return ++this.depth;
+  #open(op: number): number {
+    this.#body.code.room(ROOM);
+    this.#body.code.open(op);
+    return ++this.#depth;
   }
 
-  private tree(rank: number): void {
-    if (this.heads[rank] === 1) {
-      this.loopAt[rank] = this.open(wasm.LOOP);
-      this.pending.push(CLOSE);
+  #tree(rank: number): void {
+    if (this.#heads[rank] === 1) {
+      this.#loopAt[rank] = this.#open(wasm.LOOP);
+      this.#pending.push(CLOSE);
     }
     for (
-      let child = this.child[rank] as number;
+      let child = this.#child[rank] as number;
       child >= 0;
-      child = this.sibling[child] as number
+      child = this.#sibling[child] as number
     ) {
-      this.boxAt[child] = this.open(wasm.BLOCK);
-      this.pending.push(child, CLOSE);
+      this.#boxAt[child] = this.#open(wasm.BLOCK);
+      this.#pending.push(child, CLOSE);
     }
-    const block = this.graph.order[rank] as number;
-    straight(this.body, this.graph, block);
-    this.body.code.room(ROOM);
-    this.branch(rank, block);
-    this.fall(rank, block);
+    const block = this.#graph.order[rank] as number;
+    straight(this.#body, this.#graph, block);
+    this.#body.code.room(ROOM);
+    this.#branch(rank, block);
+    this.#fall(rank, block);
   }
 
   /** Nesting of the label of a jump between two ranks. */
-  private label(from: number, to: number): number {
-    return (to <= from ? this.loopAt[to] : this.boxAt[to]) as number;
+  #label(from: number, to: number): number {
+    return (to <= from ? this.#loopAt[to] : this.#boxAt[to]) as number;
   }
 
-  private branch(rank: number, block: number): void {
-    const { body, graph } = this;
+  #branch(rank: number, block: number): void {
+    const [body, graph] = [this.#body, this.#graph];
     const { code, prog } = body;
     const target = graph.taken[block] as number;
     if (target < 0) return;
     const at = graph.last[block] as number;
-    const label = this.label(rank, graph.rank[target] as number);
+    const label = this.#label(rank, graph.rank[target] as number);
     condition(code, prog[at] as (typeof prog)[number]);
-    if ((graph.first[target] as number) > at) code.with(wasm.BR_IF, this.depth - label);
+    if ((graph.first[target] as number) > at) code.with(wasm.BR_IF, this.#depth - label);
     else {
       code.open(wasm.IF);
       payJump(body, graph, block, target);
-      code.with(wasm.BR, this.depth + 1 - label);
+      code.with(wasm.BR, this.#depth + 1 - label);
       code.op(wasm.END);
     }
   }
 
-  private fall(rank: number, block: number): void {
-    const { body, graph } = this;
+  #fall(rank: number, block: number): void {
+    const [body, graph] = [this.#body, this.#graph];
     const target = graph.next[block] as number;
     if (target < 0) leave(body, graph, block);
     else {
       payJump(body, graph, block, target);
       const to = graph.rank[target] as number;
-      if (to > rank && this.boxed[to] === 0) this.pending.push(to);
-      else this.jump(rank, to);
+      if (to > rank && this.#boxed[to] === 0) this.#pending.push(to);
+      else this.#jump(rank, to);
     }
   }
 
   /** Falling off the end of the innermost box is a jump, too. */
-  private jump(from: number, to: number): void {
-    const label = this.label(from, to);
-    if (to <= from || label !== this.depth) this.body.code.with(wasm.BR, this.depth - label);
+  #jump(from: number, to: number): void {
+    const label = this.#label(from, to);
+    if (to <= from || label !== this.#depth) this.#body.code.with(wasm.BR, this.#depth - label);
   }
 
   write(): void {
-    for (let work = this.pending.pop(); work !== undefined; work = this.pending.pop()) {
-      if (work !== CLOSE) this.tree(work);
+    for (let work = this.#pending.pop(); work !== undefined; work = this.#pending.pop()) {
+      if (work !== CLOSE) this.#tree(work);
       else {
-        this.body.code.room(ROOM);
-        this.body.code.op(wasm.END);
-        this.depth--;
+        this.#body.code.room(ROOM);
+        this.#body.code.op(wasm.END);
+        this.#depth--;
       }
     }
   }

@@ -34,7 +34,7 @@ export class WasmWriter {
     this.bytes[this.at++] = rest;
   }
 
-  private signed(value: number): void {
+  #signed(value: number): void {
     let rest = value;
     while (rest < -64 || rest > 63) {
       this.bytes[this.at++] = (rest & 0x7f) | 0x80;
@@ -45,13 +45,13 @@ export class WasmWriter {
 
   i32(value: number): void {
     this.bytes[this.at++] = wasm.I32_CONST;
-    this.signed(value);
+    this.#signed(value);
   }
 
   /** A constant that fits in 32 bits, sign-extended. */
   i64(value: number): void {
     this.bytes[this.at++] = wasm.I64_CONST;
-    this.signed(value);
+    this.#signed(value);
   }
 
   /** A constant by its halves. */

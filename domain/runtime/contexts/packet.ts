@@ -10,37 +10,37 @@ interface PacketPlace {
 }
 
 export class Packet {
-  private readonly arena: Arena;
-  private here: PacketPlace = { at: 0, room: 0 };
-  private there: PacketPlace = { at: 0, room: 0 };
+  readonly #arena: Arena;
+  #here: PacketPlace = { at: 0, room: 0 };
+  #there: PacketPlace = { at: 0, room: 0 };
   size = 0;
 
   constructor(arena: Arena, bytes: Uint8Array) {
-    this.arena = arena;
+    this.#arena = arena;
     this.set(bytes);
   }
 
   get at(): number {
-    return this.here.at;
+    return this.#here.at;
   }
 
   get end(): number {
-    return this.here.at + this.size;
+    return this.#here.at + this.size;
   }
 
   set(bytes: Uint8Array): void {
-    const [left, to] = [this.here, this.there];
+    const [left, to] = [this.#here, this.#there];
     if (to.room < bytes.length || to.at === 0) {
       to.room = round8(bytes.length);
-      to.at = this.arena.reserve(to.room);
+      to.at = this.#arena.reserve(to.room);
     }
-    this.arena.bytes.set(bytes, to.at);
-    this.arena.setAccess(to.at, bytes.length, READ_WRITE);
-    if (left.at !== 0) this.arena.setAccess(left.at, left.room, NONE);
-    [this.here, this.there, this.size] = [to, left, bytes.length];
+    this.#arena.bytes.set(bytes, to.at);
+    this.#arena.setAccess(to.at, bytes.length, READ_WRITE);
+    if (left.at !== 0) this.#arena.setAccess(left.at, left.room, NONE);
+    [this.#here, this.#there, this.size] = [to, left, bytes.length];
   }
 
   bytes(): Uint8Array {
-    return this.arena.copy(this.at, this.size);
+    return this.#arena.copy(this.at, this.size);
   }
 }

@@ -38,43 +38,43 @@ export class Skb implements RunInput {
   readonly at: number;
   readonly packet: Packet;
   /** Of the VLAN tag beside the packet; ETH_P_*, host order. */
-  private tag: { protocol: number; tci: number } | undefined;
-  private protocol: number;
-  private readonly arena: Arena;
-  private readonly traits: SkbTraits;
+  #tag: { protocol: number; tci: number } | undefined;
+  #protocol: number;
+  readonly #arena: Arena;
+  readonly #traits: SkbTraits;
   /** Where the network header is, from the start of the packet; and the link header. */
   network: number;
-  private link: number;
+  #link: number;
   /** What is before the packet when the program does not see it. */
-  private readonly before: Uint8Array;
+  readonly #before: Uint8Array;
   /** As it was given. */
-  private readonly gsoSize: number;
+  readonly #gsoSize: number;
 
   constructor(arena: Arena, traits: SkbTraits, data?: Uint8Array, ctx?: Uint8Array) {
     const input = skbInput(data, ctx, traits.l2);
-    this.arena = arena;
-    this.traits = traits;
-    this.protocol = input.protocol;
-    this.gsoSize = input.fields.readUInt32LE(SK_BUFF.gso_size);
+    this.#arena = arena;
+    this.#traits = traits;
+    this.#protocol = input.protocol;
+    this.#gsoSize = input.fields.readUInt32LE(SK_BUFF.gso_size);
     this.at = arena.place(input.fields, READ);
     for (const [offset, size] of traits.writable) arena.allowWrites(this.at + offset, size);
     const hidden = traits.l2 ? 0 : ETH_HLEN;
-    this.before = Uint8Array.from(input.frame.subarray(0, hidden));
+    this.#before = Uint8Array.from(input.frame.subarray(0, hidden));
     this.packet = new Packet(arena, input.frame.subarray(hidden));
-    this.link = -hidden;
+    this.#link = -hidden;
     this.network = ETH_HLEN - hidden;
     setFields(arena, this.at, [[SK_BUFF.pkt_type, input.pktType]]);
     if (traits.socket) fillSocket(arena, this.at, input);
-    this.update();
+    this.#update();
   }
 
   /** The fields that follow from the packet. */
-  private update(): void {
+  #update(): void {
     const { at, end, size } = this.packet;
-    const { tag, traits } = this;
-    setFields(this.arena, this.at, [
+    const [tag, traits] = [this.#tag, this.#traits];
+    setFields(this.#arena, this.at, [
       [SK_BUFF.len, size],
-      [SK_BUFF.protocol, swap16(this.protocol)],
+      [SK_BUFF.protocol, swap16(this.#protocol)],
       [SK_BUFF.vlan_present, tag ? 1 : 0],
       [SK_BUFF.vlan_tci, tag?.tci ?? 0],
       [SK_BUFF.vlan_proto, swap16(tag?.protocol ?? 0)],
@@ -90,30 +90,30 @@ export class Skb implements RunInput {
 
   /** skb_is_gso() */
   get isGso(): boolean {
-    return this.arena.view.getUint32(this.at + SK_BUFF.gso_size, true) !== 0;
+    return this.#arena.view.getUint32(this.at + SK_BUFF.gso_size, true) !== 0;
   }
 
   /** skb_gso_reset() of one that is: the caller's context keeps its gso_size. */
   resetGso(): void {
     if (!this.isGso) return;
-    setFields(this.arena, this.at, [
+    setFields(this.#arena, this.at, [
       [SK_BUFF.gso_segs, 0],
       [SK_BUFF.gso_size, 0],
     ]);
   }
 
   get hash(): number {
-    return this.arena.view.getUint32(this.at + SK_BUFF.hash, true);
+    return this.#arena.view.getUint32(this.at + SK_BUFF.hash, true);
   }
 
   set hash(hash: number) {
-    setFields(this.arena, this.at, [[SK_BUFF.hash, hash]]);
+    setFields(this.#arena, this.at, [[SK_BUFF.hash, hash]]);
   }
 
   /** Another packet, which grew or shrank at an end. */
   replace(bytes: Uint8Array): void {
     this.packet.set(bytes);
-    this.update();
+    this.#update();
   }
 
   /** The link header moves with what was put before the packet. */
@@ -121,15 +121,15 @@ export class Skb implements RunInput {
     const bytes = this.packet.bytes();
     const grown = new Uint8Array(head + bytes.length);
     grown.set(bytes, head);
-    this.link = 0;
+    this.#link = 0;
     this.network += head;
     this.replace(grown);
   }
 
   /** Bytes from the link or the network header on; undefined when not all are there. */
   from(header: "mac" | "net", offset: number, size: number): Buffer | undefined {
-    const start = this.before.length + offset + (header === "net" ? this.network : this.link);
-    const bytes = Buffer.concat([this.before, this.packet.bytes()]);
+    const start = this.#before.length + offset + (header === "net" ? this.network : this.#link);
+    const bytes = Buffer.concat([this.#before, this.packet.bytes()]);
     return start < 0 || start + size > bytes.length
       ? undefined
       : bytes.subarray(start, start + size);
@@ -137,8 +137,8 @@ export class Skb implements RunInput {
 
   /** Of the addresses and ports, and never 0; of other packets, of the link header. */
   flowHash(): number {
-    const [from, to] = this.protocol === ETH_P_IP ? [12, 24] : [8, 44];
-    const isIp = this.protocol === ETH_P_IP || this.protocol === ETH_P_IPV6;
+    const [from, to] = this.#protocol === ETH_P_IP ? [12, 24] : [8, 44];
+    const isIp = this.#protocol === ETH_P_IP || this.#protocol === ETH_P_IPV6;
     const flow = isIp ? this.from("net", from, to - from) : undefined;
     return fnv1a(flow ?? this.from("mac", 0, ETH_HLEN) ?? this.packet.bytes());
   }
@@ -147,7 +147,7 @@ export class Skb implements RunInput {
     const { at } = this.packet;
     if (offset >= 0) {
       if (offset + size > this.packet.size) return -1n;
-      return BigInt(this.arena.bytes.readUIntBE(at + offset, size));
+      return BigInt(this.#arena.bytes.readUIntBE(at + offset, size));
     }
     const found =
       offset >= SKF_NET_OFF
@@ -158,35 +158,35 @@ export class Skb implements RunInput {
 
   /** skb_vlan_push(): the network header stays as far from the start as it was. */
   pushTag(protocol: number, tci: number): void {
-    if (this.tag !== undefined) {
+    if (this.#tag !== undefined) {
       const tag = Buffer.alloc(VLAN_HLEN);
-      tag.writeUInt16BE(this.tag.protocol);
-      tag.writeUInt16BE(this.tag.tci, 2);
+      tag.writeUInt16BE(this.#tag.protocol);
+      tag.writeUInt16BE(this.#tag.tci, 2);
       const bytes = this.packet.bytes();
-      this.protocol = this.tag.protocol;
+      this.#protocol = this.#tag.protocol;
       this.packet.set(Buffer.concat([bytes.subarray(0, 12), tag, bytes.subarray(12)]));
     }
-    this.tag = { protocol, tci };
-    this.update();
+    this.#tag = { protocol, tci };
+    this.#update();
   }
 
   /** skb_vlan_pop(): whether the packet was long enough for its tags. */
   popTag(): boolean {
-    const isBeside = this.tag !== undefined;
-    this.tag = undefined;
-    if (!isBeside && isVlan(this.protocol) && !this.unwrap()) return false;
-    if (isVlan(this.protocol)) this.tag = this.unwrap();
-    this.update();
-    return this.tag !== undefined || !isVlan(this.protocol);
+    const isBeside = this.#tag !== undefined;
+    this.#tag = undefined;
+    if (!isBeside && isVlan(this.#protocol) && !this.#unwrap()) return false;
+    if (isVlan(this.#protocol)) this.#tag = this.#unwrap();
+    this.#update();
+    return this.#tag !== undefined || !isVlan(this.#protocol);
   }
 
   /** __skb_vlan_pop(): the tag in the packet; undefined when it is too short for one. */
-  private unwrap() {
+  #unwrap() {
     if (this.packet.size < ETH_HLEN + VLAN_HLEN) return undefined;
     const bytes = Buffer.from(this.packet.bytes());
-    const tag = { protocol: this.protocol, tci: bytes.readUInt16BE(14) };
+    const tag = { protocol: this.#protocol, tci: bytes.readUInt16BE(14) };
     const rest = Buffer.concat([bytes.subarray(0, 12), bytes.subarray(16)]);
-    this.protocol = protocolOf(rest);
+    this.#protocol = protocolOf(rest);
     this.network = Math.max(ETH_HLEN, this.network - VLAN_HLEN);
     this.packet.set(rest);
     return tag;
@@ -194,7 +194,7 @@ export class Skb implements RunInput {
 
   data(): Uint8Array {
     const bytes = this.packet.bytes();
-    if (this.traits.l2) return bytes;
+    if (this.#traits.l2) return bytes;
     const data = new Uint8Array(ETH_HLEN + bytes.length);
     data.set(bytes, ETH_HLEN);
     return data;
@@ -202,8 +202,8 @@ export class Skb implements RunInput {
 
   ctx(): Uint8Array {
     const ctx = new Uint8Array(SK_BUFF.SIZE);
-    for (const [offset, size] of PASSED) ctx.set(this.arena.copy(this.at + offset, size), offset);
-    new DataView(ctx.buffer).setUint32(SK_BUFF.gso_size, this.gsoSize, true);
+    for (const [offset, size] of PASSED) ctx.set(this.#arena.copy(this.at + offset, size), offset);
+    new DataView(ctx.buffer).setUint32(SK_BUFF.gso_size, this.#gsoSize, true);
     return ctx;
   }
 }

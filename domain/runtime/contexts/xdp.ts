@@ -48,37 +48,37 @@ function layout(fields: Buffer, given: boolean, size: number) {
 
 export class Xdp implements RunInput {
   readonly at: number;
-  private readonly arena: Arena;
-  private readonly fields: Buffer;
+  readonly #arena: Arena;
+  readonly #fields: Buffer;
   /** Metadata and the packet, as far as it is in the page. */
-  private readonly packet: Packet;
-  private meta: number;
+  readonly #packet: Packet;
+  #meta: number;
   /** What is before it. */
-  private head: Buffer;
-  private fragments: Buffer;
+  #head: Buffer;
+  #fragments: Buffer;
 
   constructor(arena: Arena, data: Uint8Array | undefined, ctx: Uint8Array | undefined) {
-    this.fields = given(ctx, MD.SIZE);
+    this.#fields = given(ctx, MD.SIZE);
     const bytes = packetOf(data, Number.POSITIVE_INFINITY);
     if (bytes.length > XDP_DATA_MAX) {
       throw new InputRefused("ENOMEM", "data_in", `${bytes.length} bytes: at most ${XDP_DATA_MAX}`);
     }
-    this.arena = arena;
-    const { meta, linear } = layout(this.fields, ctx !== undefined, bytes.length);
-    this.meta = meta;
-    this.head = Buffer.alloc(HEADROOM - meta);
-    this.packet = new Packet(arena, bytes.subarray(0, linear));
-    this.fragments = Buffer.from(bytes.subarray(linear));
-    this.at = arena.place(this.fields, READ);
+    this.#arena = arena;
+    const { meta, linear } = layout(this.#fields, ctx !== undefined, bytes.length);
+    this.#meta = meta;
+    this.#head = Buffer.alloc(HEADROOM - meta);
+    this.#packet = new Packet(arena, bytes.subarray(0, linear));
+    this.#fragments = Buffer.from(bytes.subarray(linear));
+    this.at = arena.place(this.#fields, READ);
     setFields(arena, this.at, [[MD.ingress_ifindex, LOOPBACK]]);
-    this.update();
+    this.#update();
   }
 
-  private update(): void {
-    setFields(this.arena, this.at, [
-      [MD.data, this.packet.at + this.meta],
-      [MD.data_end, this.packet.end],
-      [MD.data_meta, this.packet.at],
+  #update(): void {
+    setFields(this.#arena, this.at, [
+      [MD.data, this.#packet.at + this.#meta],
+      [MD.data_end, this.#packet.end],
+      [MD.data_meta, this.#packet.at],
     ]);
   }
 
@@ -87,95 +87,95 @@ export class Xdp implements RunInput {
     return -1n;
   }
 
-  private get linear(): number {
-    return this.packet.size - this.meta;
+  get #linear(): number {
+    return this.#packet.size - this.#meta;
   }
 
   /** bpf_xdp_get_buff_len() */
   get length(): number {
-    return this.linear + this.fragments.length;
+    return this.#linear + this.#fragments.length;
   }
 
   /** The metadata start so much later, or earlier. The caller has checked that there is room. */
-  private move(by: number, meta: number): void {
-    const all = Buffer.concat([this.head, this.packet.bytes()]);
-    const start = this.head.length + by;
-    this.head = all.subarray(0, start);
-    this.meta = meta;
-    this.packet.set(all.subarray(start));
-    this.update();
+  #move(by: number, meta: number): void {
+    const all = Buffer.concat([this.#head, this.#packet.bytes()]);
+    const start = this.#head.length + by;
+    this.#head = all.subarray(0, start);
+    this.#meta = meta;
+    this.#packet.set(all.subarray(start));
+    this.#update();
   }
 
   /** bpf_xdp_adjust_head(), with the metadata: whether it could be done. */
   adjustHead(offset: number): boolean {
-    if (this.head.length + offset < FRAME || offset > this.linear - ETH_HLEN) return false;
-    const meta = this.arena.copy(this.packet.at, this.meta);
-    this.move(offset, this.meta);
-    this.arena.bytes.set(meta, this.packet.at);
+    if (this.#head.length + offset < FRAME || offset > this.#linear - ETH_HLEN) return false;
+    const meta = this.#arena.copy(this.#packet.at, this.#meta);
+    this.#move(offset, this.#meta);
+    this.#arena.bytes.set(meta, this.#packet.at);
     return true;
   }
 
   /** bpf_xdp_adjust_meta() */
   adjustMeta(offset: number): "EINVAL" | "EACCES" | undefined {
-    const meta = this.meta - offset;
-    if (this.head.length + offset < FRAME || meta < 0) return "EINVAL";
+    const meta = this.#meta - offset;
+    if (this.#head.length + offset < FRAME || meta < 0) return "EINVAL";
     if (meta % 4 !== 0) return "EACCES";
-    this.move(offset, meta);
+    this.#move(offset, meta);
     return undefined;
   }
 
   /** bpf_xdp_adjust_tail() */
   adjustTail(offset: number): boolean {
-    if (this.fragments.length > 0) return this.adjustFragments(offset);
-    const size = this.packet.size + offset;
-    const room = PAGE - TAILROOM - this.head.length;
-    if (size > room || this.linear + offset < ETH_HLEN) return false;
+    if (this.#fragments.length > 0) return this.#adjustFragments(offset);
+    const size = this.#packet.size + offset;
+    const room = PAGE - TAILROOM - this.#head.length;
+    if (size > room || this.#linear + offset < ETH_HLEN) return false;
     const bytes = Buffer.alloc(size);
-    bytes.set(this.packet.bytes().subarray(0, size));
-    this.packet.set(bytes);
-    this.update();
+    bytes.set(this.#packet.bytes().subarray(0, size));
+    this.#packet.set(bytes);
+    this.#update();
     return true;
   }
 
-  private adjustFragments(offset: number): boolean {
-    const { length } = this.fragments;
+  #adjustFragments(offset: number): boolean {
+    const { length } = this.#fragments;
     if (offset >= 0) {
       const last = length % PAGE || PAGE;
       if (offset > PAGE - last) return false;
-      this.fragments = Buffer.concat([this.fragments, Buffer.alloc(offset)]);
+      this.#fragments = Buffer.concat([this.#fragments, Buffer.alloc(offset)]);
       return true;
     }
     if (-offset > this.length - ETH_HLEN) return false;
     const rest = Math.max(0, length + offset);
-    this.fragments = this.fragments.subarray(0, rest);
+    this.#fragments = this.#fragments.subarray(0, rest);
     return length + offset >= 0 || this.adjustTail(length + offset);
   }
 
   /** Bytes from the start of the packet on; undefined when not all are there. */
   read(offset: number, size: number): Uint8Array | undefined {
     if (offset + size > this.length) return undefined;
-    const bytes = Buffer.concat([this.packet.bytes().subarray(this.meta), this.fragments]);
+    const bytes = Buffer.concat([this.#packet.bytes().subarray(this.#meta), this.#fragments]);
     return bytes.subarray(offset, offset + size);
   }
 
   write(offset: number, data: Uint8Array): boolean {
     if (offset + data.length > this.length) return false;
-    const linear = data.subarray(0, Math.max(0, this.linear - offset));
-    this.arena.bytes.set(linear, this.packet.at + this.meta + offset);
+    const linear = data.subarray(0, Math.max(0, this.#linear - offset));
+    this.#arena.bytes.set(linear, this.#packet.at + this.#meta + offset);
     const rest = data.subarray(linear.length);
-    if (rest.length > 0) this.fragments.set(rest, offset + linear.length - this.linear);
+    if (rest.length > 0) this.#fragments.set(rest, offset + linear.length - this.#linear);
     return true;
   }
 
   data(): Uint8Array {
-    return Buffer.concat([this.packet.bytes(), this.fragments]);
+    return Buffer.concat([this.#packet.bytes(), this.#fragments]);
   }
 
   ctx(): Uint8Array {
-    const ctx = Uint8Array.from(this.fields);
+    const ctx = Uint8Array.from(this.#fields);
     const view = new DataView(ctx.buffer);
-    view.setUint32(MD.data, this.meta, true);
-    view.setUint32(MD.data_end, this.packet.size, true);
+    view.setUint32(MD.data, this.#meta, true);
+    view.setUint32(MD.data_end, this.#packet.size, true);
     return ctx;
   }
 }

@@ -27,25 +27,25 @@ export abstract class Htab extends RunMap {
   protected readonly layout: Layout;
   /** Those that the run has come to. */
   protected readonly entries = new Map<IndexKey, TrackedElement>();
-  private index: Map<IndexKey, Fetched> | undefined;
+  #index: Map<IndexKey, Fetched> | undefined;
   /** Elements, those counted as new of which it is not known whether they were there. */
-  private count: number;
-  private refused: "full" | "unchanged" | undefined;
-  private iterated = false;
+  #count: number;
+  #refused: "full" | "unchanged" | undefined;
+  #iterated = false;
 
   constructor(run: RunContext, view: MapView, handle: number) {
     super(run, view, handle);
     this.layout = new Layout(this.arena, view);
-    this.count = view.entries;
+    this.#count = view.entries;
   }
 
   /** Fetched elements by their keys. */
   protected get fetched(): Map<IndexKey, Fetched> {
-    if (this.index === undefined) {
-      this.index = new Map();
-      for (const element of this.view.elements) this.insert(this.index, element);
+    if (this.#index === undefined) {
+      this.#index = new Map();
+      for (const element of this.view.elements) this.insert(this.#index, element);
     }
-    return this.index;
+    return this.#index;
   }
 
   protected insert(index: Map<IndexKey, Fetched>, element: MapView["elements"][number]): void {
@@ -114,26 +114,26 @@ export abstract class Htab extends RunMap {
 
   /** An update with BPF_ANY does the same whether or not the key is there. */
   protected blind(): boolean {
-    return this.count < this.view.max_entries;
+    return this.#count < this.view.max_entries;
   }
 
   /** The errno of a full map; 0 when a new element fits. */
   protected full(): number {
-    if (this.count < this.view.max_entries) return 0;
+    if (this.#count < this.view.max_entries) return 0;
     const unknown = [...this.entries.values()].filter(
       ({ fetched, present }) => fetched === undefined && present !== undefined,
     );
     if (unknown.length > 0) {
       throw new MissingData(...unknown.map(({ key }) => ({ map: this.view.id, key })));
     }
-    if (this.refused !== "unchanged") {
-      const before = this.count === this.view.entries && !this.changed();
-      this.refused = before ? "full" : "unchanged";
+    if (this.#refused !== "unchanged") {
+      const before = this.#count === this.view.entries && !this.#changed();
+      this.#refused = before ? "full" : "unchanged";
     }
     return -ERRNO.E2BIG;
   }
 
-  private changed(): boolean {
+  #changed(): boolean {
     for (const entry of this.entries.values()) {
       if (entry.present !== (entry.fetched !== null)) return true;
     }
@@ -153,7 +153,7 @@ export abstract class Htab extends RunMap {
         this.look(entry, PRESENCE);
         return errno;
       }
-      this.count++;
+      this.#count++;
     }
     this.store(entry, value, locked);
     entry.present = true;
@@ -175,12 +175,12 @@ export abstract class Htab extends RunMap {
     entry.at = 0;
     entry.present = false;
     entry.replaced = true;
-    this.count--;
+    this.#count--;
   }
 
   override each(visit: (key: Uint8Array, value: number) => boolean): number {
     if (!this.view.whole) throw new MissingData({ map: this.view.id, whole: true });
-    this.iterated = true;
+    this.#iterated = true;
     for (const [k, { key }] of this.fetched) if (!this.entries.has(k)) this.open(k, () => key);
     let shown = 0;
     for (const entry of [...this.entries.values()]) {
@@ -194,10 +194,10 @@ export abstract class Htab extends RunMap {
   override finish(effects: Effects): void {
     const map = this.view.id;
     for (const entry of this.entries.values()) writeOf(map, entry, this.layout, effects);
-    if (this.iterated) effects.reads.push({ map, unchanged: true });
+    if (this.#iterated) effects.reads.push({ map, unchanged: true });
     else {
-      if (this.refused === "full") effects.reads.push({ map, full: true });
-      if (this.refused === "unchanged") effects.reads.push({ map, unchanged: true });
+      if (this.#refused === "full") effects.reads.push({ map, full: true });
+      if (this.#refused === "unchanged") effects.reads.push({ map, unchanged: true });
       for (const entry of this.entries.values()) this.reads(entry, effects);
     }
     this.changes(effects);

@@ -15,10 +15,10 @@ export class Layout {
   readonly stride: number;
   readonly pitch: number;
   readonly access: ArenaAccess;
-  private readonly arena: Arena;
+  readonly #arena: Arena;
 
   constructor(arena: Arena, view: MapView) {
-    this.arena = arena;
+    this.#arena = arena;
     this.parts = view.cpus ?? 1;
     this.size = view.value_size;
     this.stride = strideOf(view);
@@ -41,7 +41,7 @@ export class Layout {
 
   /** A new place for a value, zeros when none is given. */
   place(value?: Uint8Array): number {
-    const at = this.arena.reserve(this.extent);
+    const at = this.#arena.reserve(this.extent);
     this.fill(at, value);
     return at;
   }
@@ -49,9 +49,9 @@ export class Layout {
   fill(at: number, value?: Uint8Array): void {
     for (let part = 0; part < this.parts; part++) {
       const from = part * this.pitch;
-      this.arena.setAccess(at + part * this.stride, this.size, this.access);
+      this.#arena.setAccess(at + part * this.stride, this.size, this.access);
       if (value !== undefined) {
-        this.arena.bytes.set(value.subarray(from, from + this.pitch), at + part * this.stride);
+        this.#arena.bytes.set(value.subarray(from, from + this.pitch), at + part * this.stride);
       }
     }
   }
@@ -60,24 +60,24 @@ export class Layout {
   fillAll(at: number, count: number, values: Uint8Array): void {
     const byWords = this.size % 4 === 0 && values.byteOffset % 4 === 0;
     const unit = byWords ? 4 : 1;
-    const to = byWords ? this.arena.words : this.arena.bytes;
+    const to = byWords ? this.#arena.words : this.#arena.bytes;
     const from = byWords
       ? new Uint32Array(values.buffer, values.byteOffset, (count * this.size) / 4)
       : values;
     scatter(to, at / unit, from, count, this.size / unit, this.stride / unit);
-    this.arena.exposeAll(at, count, this.stride, this.size, this.access);
+    this.#arena.exposeAll(at, count, this.stride, this.size, this.access);
   }
 
   retire(at: number): void {
-    this.arena.deferFree(at, this.extent);
+    this.#arena.deferFree(at, this.extent);
   }
 
   /** The value as it would be fetched. */
   read(at: number): Uint8Array {
-    if (this.parts === 1) return this.arena.copy(at, this.pitch);
+    if (this.parts === 1) return this.#arena.copy(at, this.pitch);
     const value = new Uint8Array(this.length);
     for (let part = 0; part < this.parts; part++) {
-      value.set(this.arena.copy(at + part * this.stride, this.pitch), part * this.pitch);
+      value.set(this.#arena.copy(at + part * this.stride, this.pitch), part * this.pitch);
     }
     return value;
   }
@@ -86,7 +86,7 @@ export class Layout {
     for (let part = 0; part < this.parts; part++) {
       const from = part * this.pitch;
       const fetched = value.subarray(from, from + this.pitch);
-      if (!this.arena.equals(at + part * this.stride, fetched)) return false;
+      if (!this.#arena.equals(at + part * this.stride, fetched)) return false;
     }
     return true;
   }
@@ -100,11 +100,11 @@ export class Layout {
       for (let within = 0; within < whole; within += size) {
         const offset = part * this.pitch + within;
         const place = at + part * this.stride + within;
-        const delta = difference(this.arena.bytes, place, value, offset, size);
+        const delta = difference(this.#arena.bytes, place, value, offset, size);
         if (delta !== 0n) ops.push({ op: "add", map, key, offset, size, delta });
       }
       const rest = value.subarray(part * this.pitch + whole, part * this.pitch + this.size);
-      if (!this.arena.equals(at + part * this.stride + whole, rest)) return undefined;
+      if (!this.#arena.equals(at + part * this.stride + whole, rest)) return undefined;
     }
     return ops;
   }

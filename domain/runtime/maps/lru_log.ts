@@ -15,37 +15,37 @@ interface LruStep {
 }
 
 export class LruLog {
-  private readonly steps = new Set<LruStep>();
-  private readonly stored = new Map<TrackedElement, LruStep>();
-  private readonly touched = new Map<TrackedElement, LruStep>();
+  readonly #steps = new Set<LruStep>();
+  readonly #stored = new Map<TrackedElement, LruStep>();
+  readonly #touched = new Map<TrackedElement, LruStep>();
 
   touch(entry: TrackedElement): void {
-    const last = this.touched.get(entry);
+    const last = this.#touched.get(entry);
     if (last !== undefined) {
-      if (this.recent.has(entry)) return;
-      if (this.steps.size > STEPS) this.steps.delete(last);
+      if (this.#recent.has(entry)) return;
+      if (this.#steps.size > STEPS) this.#steps.delete(last);
     }
-    this.recent.add(entry);
-    this.touched.set(entry, this.add({ op: "touch", entry }));
+    this.#recent.add(entry);
+    this.#touched.set(entry, this.#add({ op: "touch", entry }));
   }
 
   /** Marked since the last update. */
-  private recent = new Set<TrackedElement>();
+  #recent = new Set<TrackedElement>();
 
   change(op: "update" | "delete", entry: TrackedElement): void {
-    const last = this.stored.get(entry);
-    if (last !== undefined) this.steps.delete(last);
-    this.stored.set(entry, this.add({ op, entry }));
-    if (this.recent.size > 0) this.recent = new Set();
+    const last = this.#stored.get(entry);
+    if (last !== undefined) this.#steps.delete(last);
+    this.#stored.set(entry, this.#add({ op, entry }));
+    if (this.#recent.size > 0) this.#recent = new Set();
   }
 
-  private add(step: LruStep): LruStep {
-    this.steps.add(step);
+  #add(step: LruStep): LruStep {
+    this.#steps.add(step);
     return step;
   }
 
   ops(map: number, layout: Layout): WriteSetEntry[] {
-    return [...this.steps].flatMap(({ op, entry }): WriteSetEntry[] => {
+    return [...this.#steps].flatMap(({ op, entry }): WriteSetEntry[] => {
       const { key, at, fetched } = entry;
       if (op === "update") return [{ op, map, key, value: layout.read(at), flags: 0 }];
       if (op === "delete" && fetched === null) return [];

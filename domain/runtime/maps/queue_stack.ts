@@ -14,21 +14,21 @@ const UNASKED = 16;
 
 export abstract class QueueStack extends RunMap {
   /** Fetched elements that were taken from the front, and from the other end to make room. */
-  private taken = 0;
-  private dropped = 0;
+  #taken = 0;
+  #dropped = 0;
   /** Pushed and not popped again, in this order. */
   protected readonly pushed: Push[] = [];
-  private readonly log = new Set<WriteSetEntry>();
-  private refused = false;
-  private looked = false;
-  private discarding = false;
+  readonly #log = new Set<WriteSetEntry>();
+  #refused = false;
+  #looked = false;
+  #discarding = false;
 
-  private get left(): number {
-    return this.view.entries - this.taken - this.dropped;
+  get #left(): number {
+    return this.view.entries - this.#taken - this.#dropped;
   }
 
-  private get count(): number {
-    return this.left + this.pushed.length;
+  get #count(): number {
+    return this.#left + this.pushed.length;
   }
 
   /** Whether the newest is popped first. */
@@ -36,41 +36,41 @@ export abstract class QueueStack extends RunMap {
 
   override push(value: number, flags: number): number {
     if (flags === BPF_NOEXIST || flags > BPF_EXIST) return -ERRNO.EINVAL;
-    if (this.count >= this.view.max_entries) {
+    if (this.#count >= this.view.max_entries) {
       if (flags !== BPF_EXIST) {
-        this.refused = true;
+        this.#refused = true;
         return -ERRNO.E2BIG;
       }
-      this.dropOldest();
+      this.#dropOldest();
     }
     this.run.charge(this.view.value_size);
     const data = this.arena.copy(value, this.view.value_size);
     const op: Push = { op: "push", map: this.view.id, value: data, flags };
     this.pushed.push(op);
-    this.log.add(op);
+    this.#log.add(op);
     return 0;
   }
 
   /** The push that makes this necessary does it at the commit. */
-  private dropOldest(): void {
-    if (this.left === 0) this.pushed.shift();
-    else if (this.newestFirst) this.dropped++;
-    else this.taken++;
-    this.discarding = true;
+  #dropOldest(): void {
+    if (this.#left === 0) this.pushed.shift();
+    else if (this.newestFirst) this.#dropped++;
+    else this.#taken++;
+    this.#discarding = true;
   }
 
   /** The element that is popped next; undefined in an empty map. */
-  private front(): Uint8Array | undefined {
-    this.looked = true;
+  #front(): Uint8Array | undefined {
+    this.#looked = true;
     if (this.newestFirst && this.pushed.length > 0) return this.pushed.at(-1)?.value;
-    if (this.left === 0) return this.pushed[0]?.value;
-    const value = this.view.elements[this.taken]?.value;
+    if (this.#left === 0) return this.pushed[0]?.value;
+    const value = this.view.elements[this.#taken]?.value;
     if (value) return value;
-    throw new MissingData({ map: this.view.id, front: UNASKED + 2 * (this.taken + 1) });
+    throw new MissingData({ map: this.view.id, front: UNASKED + 2 * (this.#taken + 1) });
   }
 
   override peek(value: number): number {
-    const front = this.front();
+    const front = this.#front();
     const { bytes } = this.arena;
     bytes.fill(0, value, value + this.view.value_size);
     if (front === undefined) return -ERRNO.ENOENT;
@@ -80,31 +80,31 @@ export abstract class QueueStack extends RunMap {
 
   override pop(value: number): number {
     const errno = this.peek(value);
-    if (errno === 0) this.take();
+    if (errno === 0) this.#take();
     return errno;
   }
 
   /** What was pushed and popped leaves no trace, unless something made room for it. */
-  private take(): void {
-    const popped = this.takeOwn();
-    if (popped === undefined) this.taken++;
-    if (popped === undefined || this.discarding) {
-      this.log.add({ op: "pop", map: this.view.id });
+  #take(): void {
+    const popped = this.#takeOwn();
+    if (popped === undefined) this.#taken++;
+    if (popped === undefined || this.#discarding) {
+      this.#log.add({ op: "pop", map: this.view.id });
       return;
     }
-    this.log.delete(popped);
+    this.#log.delete(popped);
     this.run.release(popped.value.length);
   }
 
-  private takeOwn(): Push | undefined {
+  #takeOwn(): Push | undefined {
     if (this.newestFirst) return this.pushed.pop();
-    return this.left === 0 ? this.pushed.shift() : undefined;
+    return this.#left === 0 ? this.pushed.shift() : undefined;
   }
 
   override finish({ reads, ops }: Effects): void {
     const map = this.view.id;
-    if (this.looked || (this.refused && this.log.size > 0)) reads.push({ map, unchanged: true });
-    else if (this.refused) reads.push({ map, full: true });
-    ops.push(...this.log);
+    if (this.#looked || (this.#refused && this.#log.size > 0)) reads.push({ map, unchanged: true });
+    else if (this.#refused) reads.push({ map, full: true });
+    ops.push(...this.#log);
   }
 }

@@ -13,13 +13,13 @@ const XDP_REDIRECT = 4;
 export abstract class RedirectMap extends ObjectMap {
   /** Beside the action. */
   protected abstract readonly flagMask: bigint;
-  private readonly places = new Map<Uint8Array, number>();
+  readonly #places = new Map<Uint8Array, number>();
 
   override lookup(key: number): number {
     const value = this.value(this.arena.bytes.subarray(key, key + 4));
     if (value === null) return 0;
-    const at = this.places.get(value) ?? new Layout(this.arena, this.view).place(value);
-    this.places.set(value, at);
+    const at = this.#places.get(value) ?? new Layout(this.arena, this.view).place(value);
+    this.#places.set(value, at);
     return at;
   }
 

@@ -35,113 +35,113 @@ export class TimeLimit extends Error {
 }
 
 export class Thread {
-  private readonly worker = workerThread(WORKER, { resourceLimits: LIMITS });
+  readonly #worker = workerThread(WORKER, { resourceLimits: LIMITS });
   /** Least recently used first, with the bytes of their instructions. */
-  private readonly programs = new Map<string, number>();
-  private bytes = 0;
-  private compiled = 0;
-  private task: Task | undefined;
+  readonly #programs = new Map<string, number>();
+  #bytes = 0;
+  #compiled = 0;
+  #task: Task | undefined;
   /** Waits until its programs are compiled. */
-  private next: PackedJob | undefined;
+  #next: PackedJob | undefined;
   /** Being compiled, which may fail. */
-  private coding: string[] = [];
-  private timer: NodeJS.Timeout | undefined;
-  private closing = false;
+  #coding: string[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #closing = false;
 
   /** It is `idle` when it has nothing to do, and `gone` when it has ended. */
   constructor(idle: (thread: Thread) => void, gone: (thread: Thread, error: Error) => void) {
     const end = (error: Error): void => {
-      clearTimeout(this.timer);
-      this.task?.failed(error);
-      this.task = undefined;
+      clearTimeout(this.#timer);
+      this.#task?.failed(error);
+      this.#task = undefined;
       gone(this, error);
     };
-    this.worker.on("message", (told: WorkerReply) => {
-      if (this.closing) return;
-      clearTimeout(this.timer);
-      const { task, next, coding } = this;
-      this.next = undefined;
-      this.coding = [];
-      if (!("ready" in told)) for (const key of coding) this.drop(key);
+    this.#worker.on("message", (told: WorkerReply) => {
+      if (this.#closing) return;
+      clearTimeout(this.#timer);
+      const [task, next, coding] = [this.#task, this.#next, this.#coding];
+      this.#next = undefined;
+      this.#coding = [];
+      if (!("ready" in told)) for (const key of coding) this.#drop(key);
       if (next !== undefined && task !== undefined && "ready" in told) {
-        this.send({ job: next }, task.limit);
+        this.#send({ job: next }, task.limit);
         return;
       }
-      this.task = undefined;
-      if (this.compiled > COMPILED_MAX) this.close();
+      this.#task = undefined;
+      if (this.#compiled > COMPILED_MAX) this.close();
       else idle(this);
       task?.done(told);
     });
-    this.worker.on("error", end);
-    this.worker.on("exit", () => end(new Error("a thread that runs programs ended")));
+    this.#worker.on("error", end);
+    this.#worker.on("exit", () => end(new Error("a thread that runs programs ended")));
   }
 
   has(key: string): boolean {
-    return this.programs.has(key);
+    return this.#programs.has(key);
   }
 
   start(task: Task): void {
-    this.task = task;
+    this.#task = task;
     const { job, prepare, limit } = task;
     const coded: CodeUnit[] = prepare ? [prepare] : [];
     for (const { key, unit } of job?.programs ?? []) {
       if (unit !== undefined && !this.has(key)) coded.push({ key, unit });
-      this.keep(key, unit);
+      this.#keep(key, unit);
     }
-    if (prepare !== undefined) this.keep(prepare.key, prepare.unit);
+    if (prepare !== undefined) this.#keep(prepare.key, prepare.unit);
     const packed = job && packJob(job);
     if (packed !== undefined && coded.length === 0) {
-      this.send({ job: packed }, limit);
+      this.#send({ job: packed }, limit);
       return;
     }
     const used = new Set((job?.programs ?? [prepare as CodeUnit]).map(({ key }) => key));
-    this.next = packed;
-    this.coding = coded.map(({ key }) => key);
-    this.send({ forget: this.overflow(used), prepare: coded }, COMPILING * limit);
+    this.#next = packed;
+    this.#coding = coded.map(({ key }) => key);
+    this.#send({ forget: this.#overflow(used), prepare: coded }, COMPILING * limit);
   }
 
-  private send(asked: WorkerRequest, limit: number): void {
-    this.worker.postMessage(asked);
-    this.timer = setTimeout(() => this.late(limit), limit);
-    this.timer.unref();
+  #send(asked: WorkerRequest, limit: number): void {
+    this.#worker.postMessage(asked);
+    this.#timer = setTimeout(() => this.#late(limit), limit);
+    this.#timer.unref();
   }
 
-  private late(limit: number): void {
-    this.task?.failed(new TimeLimit(`the program ran for more than ${limit} ms`));
-    this.task = undefined;
+  #late(limit: number): void {
+    this.#task?.failed(new TimeLimit(`the program ran for more than ${limit} ms`));
+    this.#task = undefined;
     this.close();
   }
 
-  private keep(key: string, unit: CompilationUnit | undefined): void {
-    const size = this.programs.get(key) ?? unit?.insns.length;
+  #keep(key: string, unit: CompilationUnit | undefined): void {
+    const size = this.#programs.get(key) ?? unit?.insns.length;
     if (size === undefined) return;
-    if (!this.programs.delete(key)) {
-      this.bytes += size;
-      this.compiled += 1;
+    if (!this.#programs.delete(key)) {
+      this.#bytes += size;
+      this.#compiled += 1;
     }
-    this.programs.set(key, size);
+    this.#programs.set(key, size);
   }
 
   /** Programs that it no longer keeps; none of those in use. */
-  private overflow(used: ReadonlySet<string>): string[] {
+  #overflow(used: ReadonlySet<string>): string[] {
     const forget: string[] = [];
-    for (const key of this.programs.keys()) {
-      if (this.bytes <= BYTES_MAX && this.programs.size <= PROGRAMS_MAX) break;
+    for (const key of this.#programs.keys()) {
+      if (this.#bytes <= BYTES_MAX && this.#programs.size <= PROGRAMS_MAX) break;
       if (used.has(key)) continue;
-      this.drop(key);
+      this.#drop(key);
       forget.push(key);
     }
     return forget;
   }
 
-  private drop(key: string): void {
-    this.bytes -= this.programs.get(key) ?? 0;
-    this.programs.delete(key);
+  #drop(key: string): void {
+    this.#bytes -= this.#programs.get(key) ?? 0;
+    this.#programs.delete(key);
   }
 
   close(): void {
-    this.closing = true;
-    clearTimeout(this.timer);
-    void this.worker.terminate();
+    this.#closing = true;
+    clearTimeout(this.#timer);
+    void this.#worker.terminate();
   }
 }

@@ -37,151 +37,151 @@ interface Pending {
 }
 
 export class Explorer {
-  private readonly env: VerifierEnv;
-  private readonly limit: number;
-  private readonly patience: number;
-  private readonly effects: readonly Effect[];
-  private readonly visited: PruningPoints;
-  private readonly pending: Pending[] = [];
-  private verified = 0;
-  private at = 0;
-  private branched = false;
-  private isFirstPath = true;
-  private isOverwhelmed = false;
+  readonly #env: VerifierEnv;
+  readonly #limit: number;
+  readonly #patience: number;
+  readonly #effects: readonly Effect[];
+  readonly #visited: PruningPoints;
+  readonly #pending: Pending[] = [];
+  #verified = 0;
+  #at = 0;
+  #branched = false;
+  #isFirstPath = true;
+  #isOverwhelmed = false;
 
   /** @param patience instructions after which it is given up. */
   constructor(env: VerifierEnv, patience: number) {
-    this.env = env;
-    this.limit = env.options.limits?.complexity ?? LIMITS.complexity;
-    this.patience = patience;
-    this.effects = env.effects;
-    this.visited = new PruningPoints(env);
+    this.#env = env;
+    this.#limit = env.options.limits?.complexity ?? LIMITS.complexity;
+    this.#patience = patience;
+    this.#effects = env.effects;
+    this.#visited = new PruningPoints(env);
   }
 
   run(): Explored {
-    const { env } = this;
+    const env = this.#env;
     const frame = makeFrame(0, -1, 0);
     frame.regs[1] = value("ctx");
     const state: VerifierState = { at: 0, frames: [frame], refs: [], certain: true, parent: null };
     env.log?.start(state);
-    this.pending.push({ state, from: -1, logged: 0 });
-    for (let next = this.pending.pop(); next !== undefined; next = this.pending.pop()) {
+    this.#pending.push({ state, from: -1, logged: 0 });
+    for (let next = this.#pending.pop(); next !== undefined; next = this.#pending.pop()) {
       if (next.from >= 0) env.log?.resume(next.state, next.from, next.logged);
-      const refusal = this.follow(next.state);
-      if (refusal !== null || this.isSpent) return this.explored(refusal, false);
+      const refusal = this.#follow(next.state);
+      if (refusal !== null || this.#isSpent) return this.#explored(refusal, false);
     }
-    return this.explored(null, true);
+    return this.#explored(null, true);
   }
 
-  private explored(refusal: Refusal | null, whole: boolean): Explored {
-    const isGivenUp = refusal === null && !whole && this.verified > this.patience;
-    return { refusal, whole, isGivenUp, verified: this.verified, at: this.at };
+  #explored(refusal: Refusal | null, whole: boolean): Explored {
+    const isGivenUp = refusal === null && !whole && this.#verified > this.#patience;
+    return { refusal, whole, isGivenUp, verified: this.#verified, at: this.#at };
   }
 
-  private get isSpent(): boolean {
-    const limit = this.branched ? this.limit / BRANCHED_SHARE : this.limit;
-    return this.isOverwhelmed || this.verified > Math.min(limit, this.patience);
+  get #isSpent(): boolean {
+    const limit = this.#branched ? this.#limit / BRANCHED_SHARE : this.#limit;
+    return this.#isOverwhelmed || this.#verified > Math.min(limit, this.#patience);
   }
 
-  private follow(state: VerifierState): Refusal | null {
+  #follow(state: VerifierState): Refusal | null {
     for (;;) {
-      this.verified += 1;
-      this.at = state.at;
-      if (this.isSpent) return this.tooLarge(state);
-      const met = this.visited.meet(state);
+      this.#verified += 1;
+      this.#at = state.at;
+      if (this.#isSpent) return this.#tooLarge(state);
+      const met = this.#visited.meet(state);
       if (met === "seen") break;
       if (met !== null) return met;
-      const result = this.step(state);
+      const result = this.#step(state);
       if (result === "end") break;
       if (result !== null) return result;
     }
-    this.visited.end(state);
-    this.isFirstPath = false;
+    this.#visited.end(state);
+    this.#isFirstPath = false;
     return null;
   }
 
   /** BPF_COMPLEXITY_LIMIT_INSNS, where nothing that Linux does can have made the path shorter. */
-  private tooLarge(state: VerifierState): Refusal | null {
-    if (this.branched || !state.certain || this.verified <= this.limit) return null;
-    return refuse("E2BIG", `BPF program is too large. Processed ${this.verified} insn`);
+  #tooLarge(state: VerifierState): Refusal | null {
+    if (this.#branched || !state.certain || this.#verified <= this.#limit) return null;
+    return refuse("E2BIG", `BPF program is too large. Processed ${this.#verified} insn`);
   }
 
-  private step(state: VerifierState): Refusal | "end" | null {
-    const { env } = this;
+  #step(state: VerifierState): Refusal | "end" | null {
+    const env = this.#env;
     const at = state.at;
     const insn = env.prog[at] as Insn;
     env.log?.insn(at, insn, env.prog[at + 1]);
     try {
-      this.precheck(state, insn, at);
+      this.#precheck(state, insn, at);
       const later = step(env, state, insn);
-      this.visited.advance(bpf.isJump(insn));
+      this.#visited.advance(bpf.isJump(insn));
       if (later === null) return "end";
       for (const next of later) {
-        const refusal = this.leaveOpen(next, at);
+        const refusal = this.#leaveOpen(next, at);
         if (refusal !== null) return refusal;
       }
-      if (later.length > 1) this.isFirstPath = false;
+      if (later.length > 1) this.#isFirstPath = false;
       if (bpf.isPseudoCall(insn) || bpf.isExit(insn)) return null;
-      env.log?.touchRegs(this.touched(insn, at));
+      env.log?.touchRegs(this.#touched(insn, at));
       env.log?.after(state);
       return null;
     } catch (found) {
       if (!(found instanceof Refused)) throw found;
       if (state.certain && found.certain) return refuse(found.errno, found.message);
-      return this.goOn(state, insn, at);
+      return this.#goOn(state, insn, at);
     }
   }
 
-  private touched(insn: Insn, at: number): number {
-    const { reads, writes } = this.effects[at] as Effect;
+  #touched(insn: Insn, at: number): number {
+    const { reads, writes } = this.#effects[at] as Effect;
     return bpf.isCall(insn) ? 0b11_1111 : reads | writes;
   }
 
-  private precheck(state: VerifierState, insn: Insn, at: number): void {
+  #precheck(state: VerifierState, insn: Insn, at: number): void {
     const { regs } = top(state);
     let unwritten = 0;
-    const { reads } = this.effects[at] as Effect;
+    const { reads } = this.#effects[at] as Effect;
     for (let reg = 0; reads >> reg !== 0; reg++) {
       const isRead = (reads & (1 << reg)) !== 0;
       if (isRead && regs[reg]?.kind === "none") unwritten |= 1 << reg;
     }
-    if (unwritten === 0 && this.env.isClean(at)) return;
-    const refusal = fault(insn, this.env.options, unwritten);
+    if (unwritten === 0 && this.#env.isClean(at)) return;
+    const refusal = fault(insn, this.#env.options, unwritten);
     if (refusal !== null) throw new Refused(refusal.errno, refusal.log);
-    if (unwritten === 0) this.env.markClean(at);
+    if (unwritten === 0) this.#env.markClean(at);
   }
 
   /** Linux may have found nothing wrong, and then knows a result that is not known here. */
-  private goOn(state: VerifierState, insn: Insn, at: number): Refusal | "end" | null {
+  #goOn(state: VerifierState, insn: Insn, at: number): Refusal | "end" | null {
     const isFlow = bpf.isJump(insn) && !bpf.isHelperCall(insn) && !bpf.isKfuncCall(insn);
-    if (isFlow) return this.goAnyWay(state, insn, at);
+    if (isFlow) return this.#goAnyWay(state, insn, at);
     const { regs } = top(state);
-    const { writes } = this.effects[at] as Effect;
+    const { writes } = this.#effects[at] as Effect;
     for (let reg = 0; reg < 10; reg++) if ((writes & (1 << reg)) !== 0) regs[reg] = ANY;
     const kind = bpf.classOf(insn);
-    if (bpf.isCall(insn)) this.env.distrust(insn.imm);
+    if (bpf.isCall(insn)) this.#env.distrust(insn.imm);
     if (bpf.isCall(insn) || kind === bpf.STX || kind === bpf.ST) clobberStacks(state);
     state.at = insn.code === bpf.LD_IMM64 ? at + 2 : at + 1;
     return null;
   }
 
-  private goAnyWay(state: VerifierState, insn: Insn, at: number): Refusal | "end" | null {
+  #goAnyWay(state: VerifierState, insn: Insn, at: number): Refusal | "end" | null {
     if (bpf.isPseudoCall(insn)) return "end";
     if (bpf.isExit(insn)) return abandon(state) ? null : "end";
     const there = copy(state);
     there.at = bpf.target(insn, at);
     state.at = at + 1;
-    return this.leaveOpen(there, at);
+    return this.#leaveOpen(there, at);
   }
 
   /** BPF_COMPLEXITY_LIMIT_JMP_SEQ: on the first path Linux has as many branches left open. */
-  private leaveOpen(state: VerifierState, from: number): Refusal | null {
-    this.branched = true;
-    this.visited.branch(state);
-    this.pending.push({ state, from, logged: this.env.log?.end ?? 0 });
-    if (this.pending.length <= BRANCHES_OPEN) return null;
-    this.isOverwhelmed = true;
-    if (!this.isFirstPath || !state.certain) return null;
-    return refuse("EFAULT", `The sequence of ${this.pending.length} jumps is too complex.`);
+  #leaveOpen(state: VerifierState, from: number): Refusal | null {
+    this.#branched = true;
+    this.#visited.branch(state);
+    this.#pending.push({ state, from, logged: this.#env.log?.end ?? 0 });
+    if (this.#pending.length <= BRANCHES_OPEN) return null;
+    this.#isOverwhelmed = true;
+    if (!this.#isFirstPath || !state.certain) return null;
+    return refuse("EFAULT", `The sequence of ${this.#pending.length} jumps is too complex.`);
   }
 }

@@ -8,7 +8,7 @@ import { isPacket, isScalar, NONE, type RegisterValue } from "../state/value.ts"
 
 /** Ids of the earlier state and those that stand for them in the later one. */
 class IdPairs {
-  private readonly pairs = new Map<number, number>();
+  readonly #pairs = new Map<number, number>();
   /** Numbers count as well that do not matter. */
   readonly isStrict: boolean;
 
@@ -18,10 +18,10 @@ class IdPairs {
 
   match(before: number, after: number): boolean {
     if (before === 0 || after === 0) return before === after;
-    const known = this.pairs.get(before);
+    const known = this.#pairs.get(before);
     if (known !== undefined) return known === after;
-    for (const taken of this.pairs.values()) if (taken === after) return false;
-    this.pairs.set(before, after);
+    for (const taken of this.#pairs.values()) if (taken === after) return false;
+    this.#pairs.set(before, after);
     return true;
   }
 }

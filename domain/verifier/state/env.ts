@@ -27,11 +27,11 @@ export class VerifierEnv {
   readonly live: Uint16Array;
   /** Bytes of stack, by the first instruction of a subprogram. */
   readonly stackDepths = new Map<number, number>();
-  private readonly access: Uint8Array;
-  private readonly clean: Uint8Array;
-  private isTrusted = true;
-  private readonly contexts = new Map<number, boolean>();
-  private ids = 0;
+  readonly #access: Uint8Array;
+  readonly #clean: Uint8Array;
+  #isTrusted = true;
+  readonly #contexts = new Map<number, boolean>();
+  #ids = 0;
   /** A function of the kernel that was not found is called for certain (fixup_kfunc_call). */
   callsMissing = false;
 
@@ -47,13 +47,13 @@ export class VerifierEnv {
     this.log = log;
     this.effects = prog.map(effect);
     this.live = liveRegisters(prog, this.effects);
-    this.access = new Uint8Array(prog.length);
-    this.clean = new Uint8Array(prog.length);
+    this.#access = new Uint8Array(prog.length);
+    this.#clean = new Uint8Array(prog.length);
   }
 
   nextId(): number {
-    this.ids += 1;
-    return this.ids;
+    this.#ids += 1;
+    return this.#ids;
   }
 
   /** A number that is known to be the same as its copies (assign_scalar_id_before_mov). */
@@ -69,33 +69,33 @@ export class VerifierEnv {
 
   /** Nothing is wrong with the instruction by itself. */
   isClean(at: number): boolean {
-    return this.clean[at] === 1;
+    return this.#clean[at] === 1;
   }
 
   markClean(at: number): void {
-    this.clean[at] = 1;
+    this.#clean[at] = 1;
   }
 
   accessed(at: number, isSafe: boolean): void {
-    if (!isSafe) this.access[at] = UNSAFE;
-    else if (this.access[at] === UNSEEN) this.access[at] = SAFE;
+    if (!isSafe) this.#access[at] = UNSAFE;
+    else if (this.#access[at] === UNSEEN) this.#access[at] = SAFE;
   }
 
   /** A helper is called with who knows what: what it calls back may be handed anything. */
   distrust(helper: number): void {
-    if (CALLERS_BACK.has(helper)) this.isTrusted = false;
+    if (CALLERS_BACK.has(helper)) this.#isTrusted = false;
   }
 
   /** Whether an instruction gets at a context on one path and at other memory on another. */
   mixes(at: number, isContext: boolean): boolean {
-    const before = this.contexts.get(at);
-    if (before === undefined) this.contexts.set(at, isContext);
+    const before = this.#contexts.get(at);
+    if (before === undefined) this.#contexts.set(at, isContext);
     return before !== undefined && before !== isContext;
   }
 
   /** 1 for each instruction all of whose accesses were proven. */
   safe(): Uint8Array {
-    return this.access.map((seen) => (seen === SAFE && this.isTrusted ? 1 : 0));
+    return this.#access.map((seen) => (seen === SAFE && this.#isTrusted ? 1 : 0));
   }
 
   /** The stack of a frame reaches `bytes` down from its frame pointer. */

@@ -55,113 +55,113 @@ interface LogLine {
 }
 
 export class VerifierLog {
-  private readonly keepsAll: boolean;
-  private lines: LogLine[] = [];
+  readonly #keepsAll: boolean;
+  #lines: LogLine[] = [];
   /** Lines cut off in front. */
-  private cut = 0;
+  #cut = 0;
   /** Registers and slots that the instruction touched, as bits and by index. */
-  private regs = 0;
-  private readonly slots = new Set<number>();
+  #regs = 0;
+  readonly #slots = new Set<number>();
   /** The last line is of an instruction, and nothing was said of it. */
-  private isOpen = false;
+  #isOpen = false;
 
   constructor(level: number) {
-    this.keepsAll = (level & 2) !== 0;
+    this.#keepsAll = (level & 2) !== 0;
   }
 
   /** In lines. */
   get end(): number {
-    return this.cut + this.lines.length;
+    return this.#cut + this.#lines.length;
   }
 
-  private add(text: string): void {
-    this.lines.push({ text, note: "" });
-    this.isOpen = false;
-    if (this.lines.length < KEPT * 2) return;
-    this.cut += KEPT;
-    this.lines = this.lines.slice(KEPT);
+  #add(text: string): void {
+    this.#lines.push({ text, note: "" });
+    this.#isOpen = false;
+    if (this.#lines.length < KEPT * 2) return;
+    this.#cut += KEPT;
+    this.#lines = this.#lines.slice(KEPT);
   }
 
   touchRegs(mask: number): void {
-    this.regs |= mask;
+    this.#regs |= mask;
   }
 
   /** Bytes of a stack, by offset. */
   touch(first: number, end: number): void {
-    for (let off = first; off < end; off++) this.slots.add((-off - 1) >> 3);
+    for (let off = first; off < end; off++) this.#slots.add((-off - 1) >> 3);
   }
 
   insn(at: number, insn: Insn, next: Insn | undefined): void {
-    this.add(`${at}: ${disasm(insn, next)}`);
-    this.isOpen = true;
+    this.#add(`${at}: ${disasm(insn, next)}`);
+    this.#isOpen = true;
   }
 
   /** What the instruction left behind, beside it. */
   after(state: VerifierState): void {
-    if (this.regs === 0 && this.slots.size === 0) return;
+    if (this.#regs === 0 && this.#slots.size === 0) return;
     const changed = showState(
       state,
       depth(state),
-      (i) => (this.regs & (1 << i)) !== 0,
-      (i) => this.slots.has(i),
+      (i) => (this.#regs & (1 << i)) !== 0,
+      (i) => this.#slots.has(i),
     );
-    const last = this.lines.at(-1);
-    if (this.isOpen && last !== undefined) {
+    const last = this.#lines.at(-1);
+    if (this.#isOpen && last !== undefined) {
       const length = last.text.length + 1;
       const wide = Math.max(length + STEP / 2, COLUMNS);
       const blanks = Math.ceil(wide / STEP) * STEP - length - 1;
       last.note = `${" ".repeat(blanks)};${changed}`;
-      this.isOpen = false;
+      this.#isOpen = false;
     } else {
-      this.add(`${state.at}:${changed}`);
+      this.#add(`${state.at}:${changed}`);
     }
-    this.forget();
+    this.#forget();
   }
 
-  private forget(): void {
-    this.regs = 0;
-    this.slots.clear();
+  #forget(): void {
+    this.#regs = 0;
+    this.#slots.clear();
   }
 
   /** Takes up the branch that was left open at `position`. */
   resume(state: VerifierState, from: number, position: number): void {
     const whole = showWhole(state);
-    this.forget();
-    if (this.keepsAll) {
-      this.add("");
-      this.add(`from ${from} to ${state.at}:${whole}`);
-      this.add(`${state.at}:${whole}`);
+    this.#forget();
+    if (this.#keepsAll) {
+      this.#add("");
+      this.#add(`from ${from} to ${state.at}:${whole}`);
+      this.#add(`${state.at}:${whole}`);
       return;
     }
-    this.lines.length = Math.max(position - this.cut, 0);
-    const last = this.lines.at(-1);
+    this.#lines.length = Math.max(position - this.#cut, 0);
+    const last = this.#lines.at(-1);
     if (last !== undefined) last.note = ` ${state.at}:${whole}`;
   }
 
   start(state: VerifierState): void {
-    this.add(`0:${showState(state, 0, ALL, ALL)}`);
+    this.#add(`0:${showState(state, 0, ALL, ALL)}`);
   }
 
   /** Of a function that was just entered. */
   call(state: VerifierState): void {
-    this.add(`caller:\n${showState(state, depth(state) - 1, ALL, ALL)}`);
-    this.add(`callee:\n${showWhole(state)}`);
-    this.add(`${state.at}:${showWhole(state)}`);
-    this.forget();
+    this.#add(`caller:\n${showState(state, depth(state) - 1, ALL, ALL)}`);
+    this.#add(`callee:\n${showWhole(state)}`);
+    this.#add(`${state.at}:${showWhole(state)}`);
+    this.#forget();
   }
 
   /** Of a function that is about to return. */
   returning(state: VerifierState): void {
-    this.add(`returning from callee:\n${showWhole(state)}`);
+    this.#add(`returning from callee:\n${showWhole(state)}`);
   }
 
   returned(state: VerifierState): void {
-    this.add(`to caller at ${state.at}:\n${showWhole(state)}`);
-    this.forget();
+    this.#add(`to caller at ${state.at}:\n${showWhole(state)}`);
+    this.#forget();
   }
 
   /** Empty, or with a newline at its end. */
   toString(): string {
-    return this.lines.map(({ text, note }) => `${text}${note}\n`).join("");
+    return this.#lines.map(({ text, note }) => `${text}${note}\n`).join("");
   }
 }

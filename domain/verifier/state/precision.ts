@@ -7,23 +7,23 @@ export class Precision {
   matters = false;
   /** States were kept that hold it. */
   isKept = false;
-  private parts: readonly Precision[];
+  #parts: readonly Precision[];
 
   constructor(parts: readonly Precision[] = []) {
-    this.parts = parts;
+    this.#parts = parts;
   }
 
   /** What is marked instead of it while no state holds it. */
-  private get roots(): readonly Precision[] {
+  get #roots(): readonly Precision[] {
     if (this.matters) return [];
-    return this.isKept ? [this] : this.parts;
+    return this.isKept ? [this] : this.#parts;
   }
 
   /** Of what is computed from these. */
   static of(first: Precision, second = first): Precision {
-    if (first === second || second.roots.length === 0) return new Precision(first.roots);
-    if (first.roots.length === 0) return new Precision(second.roots);
-    return new Precision([...new Set([...first.roots, ...second.roots])]);
+    if (first === second || second.#roots.length === 0) return new Precision(first.#roots);
+    if (first.#roots.length === 0) return new Precision(second.#roots);
+    return new Precision([...new Set([...first.#roots, ...second.#roots])]);
   }
 
   mark(): void {
@@ -31,8 +31,8 @@ export class Precision {
     for (let origin = pending.pop(); origin !== undefined; origin = pending.pop()) {
       if (origin.matters) continue;
       origin.matters = true;
-      pending.push(...origin.parts);
-      origin.parts = [];
+      pending.push(...origin.#parts);
+      origin.#parts = [];
     }
   }
 }

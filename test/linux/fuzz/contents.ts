@@ -67,57 +67,57 @@ function added(old: string, offset: number, size: number, delta: bigint): string
 }
 
 export class MapContents {
-  private readonly map: CaseMap;
-  private readonly elements: Table;
+  readonly #map: CaseMap;
+  readonly #elements: Table;
   /** Of a queue or stack in the order of popping; of a ring buffer the records. */
-  private readonly list: string[];
+  readonly #list: string[];
 
   constructor(map: CaseMap, cpus: number) {
-    this.map = map;
-    this.elements = initial(map, cpus);
+    this.#map = map;
+    this.#elements = initial(map, cpus);
     const values = map.elements.map(([, value]) => value);
-    this.list = map.map_type === "stack" ? values.reverse() : values;
+    this.#list = map.map_type === "stack" ? values.reverse() : values;
   }
 
-  private push(value: string, flags: number): void {
-    const { map_type, max_entries } = this.map;
-    const full = this.list.length === max_entries;
+  #push(value: string, flags: number): void {
+    const { map_type, max_entries } = this.#map;
+    const full = this.#list.length === max_entries;
     if (full && flags !== BPF_EXIST) throw new Error("a push into a full map");
-    if (full && map_type === "stack") this.list.pop();
-    else if (full) this.list.shift();
-    if (map_type === "stack") this.list.unshift(value);
-    else this.list.push(value);
+    if (full && map_type === "stack") this.#list.pop();
+    else if (full) this.#list.shift();
+    if (map_type === "stack") this.#list.unshift(value);
+    else this.#list.push(value);
   }
 
   /** @throws Error for an op that cannot be done. */
   apply(op: WriteSetEntry): void {
-    if (op.op === "push") this.push(hex(op.value), op.flags);
-    else if (op.op === "pop") this.list.shift();
-    else if (op.op === "output") this.list.push(hex(op.data));
-    else if (op.op !== "touch") this.change(op);
+    if (op.op === "push") this.#push(hex(op.value), op.flags);
+    else if (op.op === "pop") this.#list.shift();
+    else if (op.op === "output") this.#list.push(hex(op.data));
+    else if (op.op !== "touch") this.#change(op);
   }
 
-  private change(op: Extract<WriteSetEntry, { op: "update" | "delete" | "write" | "add" }>): void {
+  #change(op: Extract<WriteSetEntry, { op: "update" | "delete" | "write" | "add" }>): void {
     const key = hex(op.key);
-    const id = identity(this.map, key);
+    const id = identity(this.#map, key);
     if (op.op === "update") {
-      this.elements.set(id, [key, unlocked(this.map, hex(op.value))]);
+      this.#elements.set(id, [key, unlocked(this.#map, hex(op.value))]);
       return;
     }
     // One that a run has made and taken away again may never have been there.
     if (op.op === "delete") {
-      this.elements.delete(id);
+      this.#elements.delete(id);
       return;
     }
-    const [stored, old] = this.elements.get(id) ?? [];
+    const [stored, old] = this.#elements.get(id) ?? [];
     if (old === undefined || stored === undefined) throw new Error(`${op.op} of no element`);
-    if (op.op === "write") this.elements.set(id, [stored, unlocked(this.map, hex(op.value))]);
-    else this.elements.set(id, [stored, added(old, op.offset, op.size, op.delta)]);
+    if (op.op === "write") this.#elements.set(id, [stored, unlocked(this.#map, hex(op.value))]);
+    else this.#elements.set(id, [stored, added(old, op.offset, op.size, op.delta)]);
   }
 
   shown(): Elements {
-    if (UNSEEN.has(this.map.map_type)) return [];
-    if (ORDERED.has(this.map.map_type)) return this.list.map((value) => ["", value] as const);
-    return [...this.elements.values()].sort(([a], [b]) => (a < b ? -1 : 1));
+    if (UNSEEN.has(this.#map.map_type)) return [];
+    if (ORDERED.has(this.#map.map_type)) return this.#list.map((value) => ["", value] as const);
+    return [...this.#elements.values()].sort(([a], [b]) => (a < b ? -1 : 1));
   }
 }

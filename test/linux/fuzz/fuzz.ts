@@ -37,27 +37,23 @@ class Fuzz {
   disagreements = 0;
   /** Of those made smaller, by kind and helpers, the seeds. */
   readonly kinds = new Map<string, number[]>();
-  private readonly kernel: LinuxKernel;
-  private service: FuzzService;
+  readonly #kernel: LinuxKernel;
+  #service: FuzzService;
 
   constructor(kernel: LinuxKernel) {
-    this.kernel = kernel;
-    this.service = new FuzzService(kernel.cpus);
+    this.#kernel = kernel;
+    this.#service = new FuzzService(kernel.cpus);
   }
 
   /** @param whole as in Service. */
-  private async attempt(
-    given: Plan,
-    whole: boolean,
-    counts = false,
-  ): Promise<Difference | undefined> {
+  async #attempt(given: Plan, whole: boolean, counts = false): Promise<Difference | undefined> {
     const subject = caseOf(given);
-    const kernel = await this.kernel.run(subject);
+    const kernel = await this.#kernel.run(subject);
     let service: CaseResult;
     try {
-      service = this.service.run(subject, whole);
+      service = this.#service.run(subject, whole);
     } catch (error) {
-      this.service = new FuzzService(this.kernel.cpus);
+      this.#service = new FuzzService(this.#kernel.cpus);
       return crashed(error);
     }
     if (counts) this.tally.count(kernel, service);
@@ -66,16 +62,16 @@ class Fuzz {
 
   async run(seed: number): Promise<void> {
     const whole = seed % 2 === 0;
-    const given = plan(seed, this.kernel.cpus);
-    const found = await this.attempt(given, whole, true);
+    const given = plan(seed, this.#kernel.cpus);
+    const found = await this.#attempt(given, whole, true);
     if (!found) return;
     this.disagreements++;
-    if (this.disagreements <= SHRUNK) await this.tell(seed, given, found, whole);
+    if (this.disagreements <= SHRUNK) await this.#tell(seed, given, found, whole);
   }
 
-  private async tell(seed: number, given: Plan, found: Difference, whole: boolean) {
-    const least = await shrink(given, found.kind, (less) => this.attempt(less, whole));
-    const again = await this.attempt(least, whole);
+  async #tell(seed: number, given: Plan, found: Difference, whole: boolean) {
+    const least = await shrink(given, found.kind, (less) => this.#attempt(less, whole));
+    const again = await this.#attempt(least, whole);
     const shown = again ?? { ...found, what: `${found.what}, not seen again` };
     const subject = caseOf(least);
     const name = `${shown.kind} [${helpersIn(subject).join(", ")}]`;

@@ -17,12 +17,12 @@ interface Greeting {
 export class LinuxKernel {
   readonly cpus: number;
   readonly release: string;
-  private readonly child: ChildProcess;
-  private readonly lines: AsyncIterator<string>;
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
 
   private constructor(child: ChildProcess, lines: AsyncIterator<string>, greeting: Greeting) {
-    this.child = child;
-    this.lines = lines;
+    this.#child = child;
+    this.#lines = lines;
     this.cpus = greeting.cpus;
     this.release = greeting.release;
   }
@@ -58,13 +58,13 @@ export class LinuxKernel {
       data: data.toString("hex"),
       ...(ctx ? { ctx: ctx.toString("hex") } : {}),
     };
-    this.child.stdin?.write(`${JSON.stringify(hex)}\n`);
-    const { done, value } = await this.lines.next();
+    this.#child.stdin?.write(`${JSON.stringify(hex)}\n`);
+    const { done, value } = await this.#lines.next();
     if (done) throw new Error("kernel.py has ended");
     return JSON.parse(value);
   }
 
   close(): void {
-    this.child.stdin?.end();
+    this.#child.stdin?.end();
   }
 }

@@ -51,12 +51,12 @@ function verdict(refused: Refusal | null) {
 }
 
 export class FuzzService {
-  private readonly machine = new Machine();
-  private readonly cpus: number;
-  private cases = 0;
+  readonly #machine = new Machine();
+  readonly #cpus: number;
+  #cases = 0;
 
   constructor(cpus: number) {
-    this.cpus = cpus;
+    this.#cpus = cpus;
   }
 
   /** @param whole each map is seen as a whole; else the run asks for what it comes to. */
@@ -65,20 +65,16 @@ export class FuzzService {
     const loads = refused.map(verdict);
     if (refused[0]) return { loads };
     const accepted = subject.programs.map((_, place) => refused[place] === null);
-    return { loads, ...this.execute(subject, accepted, whole) };
+    return { loads, ...this.#execute(subject, accepted, whole) };
   }
 
-  private execute(
-    subject: FuzzCase,
-    accepted: boolean[],
-    whole: boolean,
-  ): Omit<CaseResult, "loads"> {
+  #execute(subject: FuzzCase, accepted: boolean[], whole: boolean): Omit<CaseResult, "loads"> {
     const used = usedMaps(subject);
     const maps = subject.maps.map((map) => withPrograms(map, accepted));
     const views = new Map(
-      maps.map((map, place) => [mapId(place), new KernelView(map, place, this.cpus, whole)]),
+      maps.map((map, place) => [mapId(place), new KernelView(map, place, this.#cpus, whole)]),
     );
-    const outcome = this.attempt(subject, accepted, views);
+    const outcome = this.#attempt(subject, accepted, views);
     if (outcome.kind === "refused") return { run: { errno: ERRNO[outcome.errno] } };
     if (outcome.kind === "fault") {
       const { reason, program, pc, detail } = outcome;
@@ -88,7 +84,7 @@ export class FuzzService {
     const { retval, data, ctx, ops, reads } = outcome;
     const wrong = reads.find((read) => !views.get(read.map)?.holds(read));
     if (wrong) return { run: { fault: `it read of map ${wrong.map - 1} what is not there` } };
-    const contents = maps.map((map, i) => (used.has(i) ? new MapContents(map, this.cpus) : null));
+    const contents = maps.map((map, i) => (used.has(i) ? new MapContents(map, this.#cpus) : null));
     for (const op of ops) contents[op.map - 1]?.apply(op);
     const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
     return {
@@ -97,20 +93,16 @@ export class FuzzService {
     };
   }
 
-  private attempt(
-    subject: FuzzCase,
-    accepted: boolean[],
-    views: Map<number, KernelView>,
-  ): RunOutcome {
-    const serial = this.cases++;
+  #attempt(subject: FuzzCase, accepted: boolean[], views: Map<number, KernelView>): RunOutcome {
+    const serial = this.#cases++;
     try {
       for (let sights = 0; ; sights++) {
-        const outcome = this.machine.execute(job(subject, accepted, views, serial));
+        const outcome = this.#machine.execute(job(subject, accepted, views, serial));
         if (outcome.kind !== "need" || sights === SIGHTS) return outcome;
         for (const need of outcome.needs) if ("map" in need) views.get(need.map)?.show(need);
       }
     } finally {
-      for (const place of accepted.keys()) this.machine.forget(keyOf(serial, place));
+      for (const place of accepted.keys()) this.#machine.forget(keyOf(serial, place));
     }
   }
 }

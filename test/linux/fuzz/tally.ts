@@ -11,40 +11,40 @@ function reasonOf(log: string): string {
 }
 
 export class FuzzTally {
-  private accepted = 0;
-  private refused = 0;
+  #accepted = 0;
+  #refused = 0;
   /** Of these, those that the service gives another errno. */
-  private otherwise = 0;
+  #otherwise = 0;
   /** What Linux alone has refused programs for, and how many. */
-  private readonly laxer = new Map<string, number>();
-  private runs = 0;
-  private inputs = 0;
+  readonly #laxer = new Map<string, number>();
+  #runs = 0;
+  #inputs = 0;
 
   count({ loads, run }: CaseResult, service: CaseResult): void {
     for (const [i, { errno, log }] of loads.entries()) {
       const verdict = service.loads[i]?.errno;
-      if (errno === 0) this.accepted++;
+      if (errno === 0) this.#accepted++;
       else if (verdict !== 0) {
-        this.refused++;
-        if (verdict !== errno) this.otherwise++;
+        this.#refused++;
+        if (verdict !== errno) this.#otherwise++;
       } else {
         const reason = reasonOf(log ?? "");
-        this.laxer.set(reason, (this.laxer.get(reason) ?? 0) + 1);
+        this.#laxer.set(reason, (this.#laxer.get(reason) ?? 0) + 1);
       }
     }
-    if (run && "retval" in run) this.runs++;
-    else if (run) this.inputs++;
+    if (run && "retval" in run) this.#runs++;
+    else if (run) this.#inputs++;
   }
 
   lines(): string[] {
-    const alone = [...this.laxer].sort(([, a], [, b]) => b - a);
+    const alone = [...this.#laxer].sort(([, a], [, b]) => b - a);
     const count = alone.reduce((sum, [, times]) => sum + times, 0);
     return [
-      `programs that Linux accepts: ${this.accepted}`,
-      `programs that both refuse: ${this.refused}, ${this.otherwise} with different errnos`,
+      `programs that Linux accepts: ${this.#accepted}`,
+      `programs that both refuse: ${this.#refused}, ${this.#otherwise} with different errnos`,
       `programs that Linux alone refuses: ${count}`,
       ...alone.map(([reason, times]) => `  ${times} ${reason}`),
-      `runs: ${this.runs}, and ${this.inputs} whose input Linux refuses`,
+      `runs: ${this.#runs}, and ${this.#inputs} whose input Linux refuses`,
     ];
   }
 }

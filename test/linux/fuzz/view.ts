@@ -20,30 +20,30 @@ const SLOT_IDS: Readonly<Record<string, (place: number) => number>> = {
 };
 
 export class KernelView {
-  private readonly map: CaseMap;
-  private readonly place: number;
-  private readonly cpus: number;
-  private whole: boolean;
-  private front = 0;
-  private readonly keys = new Set<string>();
+  readonly #map: CaseMap;
+  readonly #place: number;
+  readonly #cpus: number;
+  #whole: boolean;
+  #front = 0;
+  readonly #keys = new Set<string>();
 
   constructor(map: CaseMap, place: number, cpus: number, whole: boolean) {
-    this.map = map;
-    this.place = place;
-    this.cpus = cpus;
-    this.whole = whole;
+    this.#map = map;
+    this.#place = place;
+    this.#cpus = cpus;
+    this.#whole = whole;
   }
 
   show(need: Miss): void {
-    if ("key" in need) this.keys.add(Buffer.from(need.key).toString("hex"));
-    if ("whole" in need) this.whole = true;
-    if ("front" in need) this.front = need.front;
+    if ("key" in need) this.#keys.add(Buffer.from(need.key).toString("hex"));
+    if ("whole" in need) this.#whole = true;
+    if ("front" in need) this.#front = need.front;
   }
 
   /** Elements with ids for places, as they are kept. */
-  private all(): ViewElement[] {
-    const idOf = SLOT_IDS[this.map.map_type];
-    return [...initial(this.map, this.cpus).values()].map(([key, value]) => {
+  #all(): ViewElement[] {
+    const idOf = SLOT_IDS[this.#map.map_type];
+    return [...initial(this.#map, this.#cpus).values()].map(([key, value]) => {
       if (idOf === undefined) return { key: bytes(key), value: bytes(value) };
       const id = Buffer.alloc(4);
       id.writeUInt32LE(idOf(bytes(value).readUInt32LE()));
@@ -51,20 +51,20 @@ export class KernelView {
     });
   }
 
-  private popped(): ViewElement[] {
-    const values = this.map.elements.map(([, value]) => ({ key: bytes(""), value: bytes(value) }));
-    const order = this.map.map_type === "stack" ? values.reverse() : values;
-    return this.whole ? order : order.slice(0, this.front);
+  #popped(): ViewElement[] {
+    const values = this.#map.elements.map(([, value]) => ({ key: bytes(""), value: bytes(value) }));
+    const order = this.#map.map_type === "stack" ? values.reverse() : values;
+    return this.#whole ? order : order.slice(0, this.#front);
   }
 
-  private asked(key: string): ViewElement {
-    const { map_type, elements } = this.map;
+  #asked(key: string): ViewElement {
+    const { map_type, elements } = this.#map;
     if (map_type === "bloom_filter") {
       const there = elements.some(([, value]) => value === key);
       return { key: bytes(key), value: there ? bytes("") : null };
     }
-    if (map_type === "lpm_trie") return longest(bytes(key), this.all());
-    const found = this.all().find((element) => bytes(key).equals(element.key));
+    if (map_type === "lpm_trie") return longest(bytes(key), this.#all());
+    const found = this.#all().find((element) => bytes(key).equals(element.key));
     return found ?? { key: bytes(key), value: null };
   }
 
@@ -72,8 +72,8 @@ export class KernelView {
   holds(read: ReadSetEntry): boolean {
     if ("unchanged" in read) return true;
     if ("producer" in read) return read.producer === 0 && read.consumer === 0;
-    if ("full" in read) return this.map.elements.length >= this.map.max_entries;
-    const { value, matched } = this.asked(Buffer.from(read.key).toString("hex"));
+    if ("full" in read) return this.#map.elements.length >= this.#map.max_entries;
+    const { value, matched } = this.#asked(Buffer.from(read.key).toString("hex"));
     if ("present" in read) {
       const itself =
         !matched || Buffer.compare(matched.subarray(0, 4), read.key.subarray(0, 4)) === 0;
@@ -84,30 +84,30 @@ export class KernelView {
     return same(value, read.value) && (read.matched === undefined || same(matched, read.matched));
   }
 
-  private shown(): Pick<MapView, "whole" | "elements" | "bytes"> {
-    const { map_type } = this.map;
+  #shown(): Pick<MapView, "whole" | "elements" | "bytes"> {
+    const { map_type } = this.#map;
     if (map_type === "queue" || map_type === "stack") {
-      return { whole: this.whole, elements: this.popped() };
+      return { whole: this.#whole, elements: this.#popped() };
     }
-    if (this.whole && isArray(this.map)) {
-      const values = this.all().map(({ value }) => value as Uint8Array);
+    if (this.#whole && isArray(this.#map)) {
+      const values = this.#all().map(({ value }) => value as Uint8Array);
       return { whole: true, elements: [], bytes: Buffer.concat(values) };
     }
-    if (this.whole && map_type !== "bloom_filter") return { whole: true, elements: this.all() };
-    return { whole: false, elements: [...this.keys].map((key) => this.asked(key)) };
+    if (this.#whole && map_type !== "bloom_filter") return { whole: true, elements: this.#all() };
+    return { whole: false, elements: [...this.#keys].map((key) => this.#asked(key)) };
   }
 
   get view(): MapView {
-    const { map, cpus } = this;
+    const [map, cpus] = [this.#map, this.#cpus];
     const { map_type, key_size, value_size, max_entries, map_flags } = map;
     const perCpu = map_type.includes("percpu");
     return {
-      ...{ id: mapId(this.place), map_type, key_size, value_size, max_entries, map_flags },
+      ...{ id: mapId(this.#place), map_type, key_size, value_size, max_entries, map_flags },
       ...(perCpu ? { cpus: valueBytes(map, cpus) / (Math.ceil(value_size / 8) * 8) } : {}),
       ...(map.lock === undefined ? {} : { locks: [map.lock] }),
       entries: isArray(map) ? max_entries : map.elements.length,
       ...(map_type === "ringbuf" ? { producer: 0, consumer: 0 } : {}),
-      ...this.shown(),
+      ...this.#shown(),
     };
   }
 }

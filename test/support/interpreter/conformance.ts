@@ -54,15 +54,15 @@ function interpreted(code: Uint8Array, data: Uint8Array, args: readonly bigint[]
 }
 
 export class Conformance {
-  private readonly machine = new TestMachine();
+  readonly #machine = new TestMachine();
 
-  private compiled(code: Uint8Array, data: Uint8Array, args: readonly bigint[]): string {
-    this.machine.bytes.fill(0, STACK_REGION.at, ARENA);
-    this.machine.bytes.set(data, ARENA);
-    this.machine.map([STACK_REGION, { at: ARENA, bytes: data.length, write: true }]);
+  #compiled(code: Uint8Array, data: Uint8Array, args: readonly bigint[]): string {
+    this.#machine.bytes.fill(0, STACK_REGION.at, ARENA);
+    this.#machine.bytes.set(data, ARENA);
+    this.#machine.map([STACK_REGION, { at: ARENA, bytes: data.length, write: true }]);
     const unit = { insns: code, maps: [], prog_type: "xdp" };
-    const program = this.machine.load(compile(unit), { h5: () => HELPER_ANSWER });
-    const ended = this.machine.run(program, ...args);
+    const program = this.#machine.load(compile(unit), { h5: () => HELPER_ANSWER });
+    const ended = this.#machine.run(program, ...args);
     return ended.kind === "done" ? hex(ended.r0) : `${ended.reason} fault at ${ended.at}`;
   }
 
@@ -74,7 +74,7 @@ export class Conformance {
       const args = mem === null ? [] : [BigInt(ARENA), BigInt(data.length)];
       if (!isPossible(code)) outcome.refused.push(name);
       else {
-        const got = [this.compiled(code, data, args), interpreted(code, data, args)];
+        const got = [this.#compiled(code, data, args), interpreted(code, data, args)];
         if (got.every((r0) => r0 === expected)) outcome.passed.push(name);
         else
           outcome.failed.push(

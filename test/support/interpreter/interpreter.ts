@@ -35,13 +35,13 @@ const MAX_LOOPS = 0x80_0000n;
 const STEPS = 200_000;
 
 class InterpreterRun {
-  private readonly world: InterpreterWorld;
-  private readonly text: Text;
-  private steps = 0;
+  readonly #world: InterpreterWorld;
+  readonly #text: Text;
+  #steps = 0;
 
   constructor(code: Uint8Array, world: InterpreterWorld) {
-    this.world = world;
-    this.text = new Text(code);
+    this.#world = world;
+    this.#text = new Text(code);
   }
 
   /** r0 of the function that begins at `start`, in a frame whose end is `top`. */
@@ -56,19 +56,19 @@ class InterpreterRun {
     try {
       if (depth > FRAMES) throw new Trap("too many frames");
       for (;;) {
-        if (++this.steps > STEPS) throw new Endless();
-        const insn = this.text.insn(at);
+        if (++this.#steps > STEPS) throw new Endless();
+        const insn = this.#text.insn(at);
         const { code, off, imm } = insn;
         if (code === 0x95) return r[0] as bigint;
         if (code === 0x05) at += off;
         else if (code === 0x06) at += imm;
         else if (code === 0xe5) at += turns-- > 0n ? 0 : off;
         else if (code === 0x85) {
-          const ended = this.callee(insn, at, r, below, depth);
+          const ended = this.#callee(insn, at, r, below, depth);
           if (ended !== undefined) return ended;
         } else if ((code & 7) === 5 || (code & 7) === 6) {
-          if (this.jumps(insn, r)) at += off;
-        } else if (!this.plain(insn, at, r)) return 0n;
+          if (this.#jumps(insn, r)) at += off;
+        } else if (!this.#plain(insn, at, r)) return 0n;
         at += code === 0x18 ? 2 : 1;
       }
     } catch (error) {
@@ -77,35 +77,35 @@ class InterpreterRun {
     }
   }
 
-  private jumps({ code, dst, src, imm }: ParsedInsn, r: BigUint64Array): boolean {
+  #jumps({ code, dst, src, imm }: ParsedInsn, r: BigUint64Array): boolean {
     const y = (code & 8) !== 0 ? (r[src] as bigint) : BigInt(imm);
     return holds((code & 7) === 5 ? 64 : 32, code >> 4, r[dst] as bigint, y);
   }
 
   /** False: the function ends with 0. */
-  private plain(insn: ParsedInsn, at: number, r: BigUint64Array): boolean {
+  #plain(insn: ParsedInsn, at: number, r: BigUint64Array): boolean {
     const { code, dst, src, off, imm } = insn;
     const size = SIZES[((code >> 3) & 3) as 0 | 1 | 2 | 3];
     const kind = code & 7;
     const mode = code & 0xe0;
-    if (kind === 4 || kind === 7) this.arithmetic(insn, r);
-    else if (code === 0x18) r[dst] = this.constant(insn, at);
+    if (kind === 4 || kind === 7) this.#arithmetic(insn, r);
+    else if (code === 0x18) r[dst] = this.#constant(insn, at);
     else if (kind === 0) {
-      const value = this.world.packet(imm + (mode === 0x40 ? Number(r[src]) | 0 : 0), size);
+      const value = this.#world.packet(imm + (mode === 0x40 ? Number(r[src]) | 0 : 0), size);
       if (value < 0n) return false;
       r[0] = value;
     } else if (kind === 1) {
-      const value = this.world.read((r[src] as bigint) + BigInt(off), size);
+      const value = this.#world.read((r[src] as bigint) + BigInt(off), size);
       r[dst] = mode === 0x80 ? BigInt.asIntN(8 * size, value) : value;
-    } else if (mode === 0xc0) this.atomic(insn, size, r);
+    } else if (mode === 0xc0) this.#atomic(insn, size, r);
     else {
       const value = kind === 2 ? BigInt(imm) : (r[src] as bigint);
-      this.world.write((r[dst] as bigint) + BigInt(off), size, value);
+      this.#world.write((r[dst] as bigint) + BigInt(off), size, value);
     }
     return true;
   }
 
-  private arithmetic({ code, dst, src, off, imm }: ParsedInsn, r: BigUint64Array): void {
+  #arithmetic({ code, dst, src, off, imm }: ParsedInsn, r: BigUint64Array): void {
     const x = r[dst] as bigint;
     const wide = (code & 7) === 7;
     if (code >> 4 === 0xd) r[dst] = byteOrder(imm, wide || (code & 8) !== 0, x);
@@ -115,29 +115,29 @@ class InterpreterRun {
     }
   }
 
-  private constant({ src, imm }: ParsedInsn, at: number): bigint {
-    const high = this.text.insn(at + 1).imm;
-    if (src === 1) return this.world.map(imm, undefined);
-    if (src === 2) return this.world.map(imm, high >>> 0);
-    if (src === 4) return BigInt(this.text.starts().indexOf(at + 1 + imm) + 1);
+  #constant({ src, imm }: ParsedInsn, at: number): bigint {
+    const high = this.#text.insn(at + 1).imm;
+    if (src === 1) return this.#world.map(imm, undefined);
+    if (src === 2) return this.#world.map(imm, high >>> 0);
+    if (src === 4) return BigInt(this.#text.starts().indexOf(at + 1 + imm) + 1);
     return (BigInt(high) << 32n) | BigInt(imm >>> 0);
   }
 
-  private atomic({ dst, src, off, imm }: ParsedInsn, size: number, r: BigUint64Array): void {
+  #atomic({ dst, src, off, imm }: ParsedInsn, size: number, r: BigUint64Array): void {
     const place = (r[imm === 0x100 ? src : dst] as bigint) + BigInt(off);
     const operand = r[src] as bigint;
-    if (imm === 0x100) r[dst] = this.world.read(place, size);
-    else if (imm === 0x110) this.world.write(place, size, operand);
+    if (imm === 0x100) r[dst] = this.#world.read(place, size);
+    else if (imm === 0x110) this.#world.write(place, size, operand);
     else {
-      const old = this.world.read(place, size);
+      const old = this.#world.read(place, size);
       const expected = BigInt.asUintN(8 * size, r[0] as bigint);
-      this.world.write(place, size, exchanged(imm, old, operand, expected));
+      this.#world.write(place, size, exchanged(imm, old, operand, expected));
       if ((imm & 1) !== 0) r[imm === 0xf1 ? 0 : src] = old;
     }
   }
 
   /** What the program ends with, when another takes its place. */
-  private callee(
+  #callee(
     { src, imm }: ParsedInsn,
     at: number,
     r: BigUint64Array,
@@ -146,12 +146,12 @@ class InterpreterRun {
   ): bigint | undefined {
     const args = [...r.subarray(1, 6)];
     if (src === 1) r[0] = below(at + 1 + imm, args);
-    else if (imm === 181) r[0] = this.loop(args, below);
-    else if (imm !== 12) r[0] = this.world.helper(imm, args);
+    else if (imm === 181) r[0] = this.#loop(args, below);
+    else if (imm !== 12) r[0] = this.#world.helper(imm, args);
     else {
-      const code = this.world.tailCall(args[1] as bigint, Number(args[2]) >>> 0);
+      const code = this.#world.tailCall(args[1] as bigint, Number(args[2]) >>> 0);
       if (code !== undefined) {
-        return new InterpreterRun(code, this.world).call(
+        return new InterpreterRun(code, this.#world).call(
           0,
           [args[0] as bigint],
           r[10] as bigint,
@@ -162,13 +162,13 @@ class InterpreterRun {
     return undefined;
   }
 
-  private loop(
+  #loop(
     [count, callback, context, flags]: readonly bigint[],
     below: (to: number, values: readonly bigint[]) => bigint,
   ): bigint {
     if (flags !== 0n) return -22n;
     if ((count as bigint) > MAX_LOOPS) return -7n;
-    const to = this.text.starts()[Number(callback) - 1];
+    const to = this.#text.starts()[Number(callback) - 1];
     if (to === undefined) throw new Trap("no such function");
     for (let i = 0n; i < (count as bigint); i++) {
       if (below(to, [i, context as bigint, 0n, 0n, 0n]) !== 0n) return i + 1n;

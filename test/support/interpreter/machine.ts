@@ -71,22 +71,22 @@ export class TestMachine {
   readonly view = new DataView(this.memory.buffer);
   readonly table = new WebAssembly.Table({ element: "anyfunc", initial: 64 });
   readonly fuel = new WebAssembly.Global({ value: "i64", mutable: true }, BUDGET);
-  private readonly floor = new WebAssembly.Global({ value: "i32", mutable: true }, STACK_REGION.at);
-  private regions: readonly Region[] = [];
-  private tables: Uint32Array[] = [];
+  readonly #floor = new WebAssembly.Global({ value: "i32", mutable: true }, STACK_REGION.at);
+  #regions: readonly Region[] = [];
+  #tables: Uint32Array[] = [];
 
   /** Makes these regions, and no others, accessible. */
   map(regions: readonly Region[]): void {
-    for (const { at, bytes } of this.regions) this.shade(SHADOW_READ, at, bytes, 0);
-    for (const { at, bytes } of this.regions) this.shade(SHADOW_WRITE, at, bytes, 0);
-    for (const { at, bytes } of regions) this.shade(SHADOW_READ, at, bytes, 8);
+    for (const { at, bytes } of this.#regions) this.#shade(SHADOW_READ, at, bytes, 0);
+    for (const { at, bytes } of this.#regions) this.#shade(SHADOW_WRITE, at, bytes, 0);
+    for (const { at, bytes } of regions) this.#shade(SHADOW_READ, at, bytes, 8);
     for (const { at, bytes, write } of regions) {
-      if (write) this.shade(SHADOW_WRITE, at, bytes, 8);
+      if (write) this.#shade(SHADOW_WRITE, at, bytes, 8);
     }
-    this.regions = regions;
+    this.#regions = regions;
   }
 
-  private shade(shadow: number, at: number, bytes: number, full: number): void {
+  #shade(shadow: number, at: number, bytes: number, full: number): void {
     if (at + bytes > ARENA_END) throw new RangeError("region outside the arena");
     const first = shadow + (at >>> 3);
     this.bytes.fill(full, first, first + (bytes >>> 3));
@@ -94,9 +94,10 @@ export class TestMachine {
   }
 
   load(compiled: CompiledCode, imports: Record<string, Imported> = {}): LoadedModule {
-    const module = new WebAssembly.Module(named(compiled.wasm, `p${this.tables.length}`));
-    this.tables.push(compiled.places);
-    const { memory, table, fuel, floor } = this;
+    const module = new WebAssembly.Module(named(compiled.wasm, `p${this.#tables.length}`));
+    this.#tables.push(compiled.places);
+    const { memory, table, fuel } = this;
+    const floor = this.#floor;
     const { exports } = new WebAssembly.Instance(module, {
       env: { memory, table, fuel, floor, ...imports },
     });
@@ -110,7 +111,7 @@ export class TestMachine {
     } catch (error) {
       if (!(error instanceof WebAssembly.RuntimeError)) throw error;
       const reason = this.fuel.value === -1n ? "budget" : "memory";
-      return { kind: "fault", reason, at: placeOf(error, this.tables) };
+      return { kind: "fault", reason, at: placeOf(error, this.#tables) };
     }
   }
 }

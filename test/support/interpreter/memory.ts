@@ -5,32 +5,32 @@ import type { Region } from "./machine.ts";
 export class Memory implements InterpreterWorld {
   protected readonly view: DataView;
   protected readonly base: number;
-  private readonly regions: readonly Region[];
+  readonly #regions: readonly Region[];
 
   /** `base`: the address of the first byte of `bytes`. */
   constructor(bytes: Uint8Array, base: number, regions: readonly Region[]) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.base = base;
-    this.regions = regions;
+    this.#regions = regions;
   }
 
-  private place(address: bigint, size: number, write: boolean): number {
+  #place(address: bigint, size: number, write: boolean): number {
     const at = BigInt.asUintN(64, address);
     const holds = (r: Region): boolean =>
       at >= r.at && at + BigInt(size) <= r.at + r.bytes && (r.write || !write);
-    if (!this.regions.some(holds)) throw new Trap(`${size} bytes at ${at.toString(16)}`);
+    if (!this.#regions.some(holds)) throw new Trap(`${size} bytes at ${at.toString(16)}`);
     return Number(at) - this.base;
   }
 
   read(address: bigint, size: number): bigint {
-    const at = this.place(address, size, false);
+    const at = this.#place(address, size, false);
     if (size === 8) return this.view.getBigUint64(at, true);
     if (size === 4) return BigInt(this.view.getUint32(at, true));
     return BigInt(size === 2 ? this.view.getUint16(at, true) : this.view.getUint8(at));
   }
 
   write(address: bigint, size: number, value: bigint): void {
-    const at = this.place(address, size, true);
+    const at = this.#place(address, size, true);
     const low = Number(BigInt.asUintN(32, value));
     if (size === 8) this.view.setBigUint64(at, value, true);
     else if (size === 4) this.view.setUint32(at, low, true);

@@ -9,16 +9,16 @@ export interface ParsedInsn {
 }
 
 export class Text {
-  private readonly view: DataView;
-  private readonly count: number;
+  readonly #view: DataView;
+  readonly #count: number;
 
   constructor(code: Uint8Array) {
-    this.view = new DataView(code.buffer, code.byteOffset, code.byteLength);
-    this.count = code.length / 8;
+    this.#view = new DataView(code.buffer, code.byteOffset, code.byteLength);
+    this.#count = code.length / 8;
   }
 
   insn(at: number): ParsedInsn {
-    const { view } = this;
+    const view = this.#view;
     const regs = view.getUint8(8 * at + 1);
     return {
       code: view.getUint8(8 * at),
@@ -32,7 +32,7 @@ export class Text {
   /** Where functions begin, in the order of their places. */
   starts(): number[] {
     const starts = new Set([0]);
-    for (let at = 0; at < this.count; at++) {
+    for (let at = 0; at < this.#count; at++) {
       const { code, src, imm } = this.insn(at);
       if ((code === 0x85 && src === 1) || (code === 0x18 && src === 4)) starts.add(at + 1 + imm);
       if (code === 0x18) at++;

@@ -35,133 +35,133 @@ class RandomWriter {
   length = 0;
   /** First instructions of functions. */
   readonly functions: number[] = [];
-  private readonly calls: Link[] = [];
-  private jumps: Link[] = [];
-  private readonly dice: Dice;
-  private readonly shape: RandomShape;
+  readonly #calls: Link[] = [];
+  #jumps: Link[] = [];
+  readonly #dice: Dice;
+  readonly #shape: RandomShape;
   /** Of functions. */
-  private readonly count: number;
+  readonly #count: number;
 
   constructor(dice: Dice, shape: RandomShape, count: number) {
-    this.dice = dice;
-    this.shape = shape;
-    this.count = count;
+    this.#dice = dice;
+    this.#shape = shape;
+    this.#count = count;
   }
 
-  private put(...parts: Buffer[]): void {
+  #put(...parts: Buffer[]): void {
     for (const part of parts) {
       this.parts.push(part);
       this.length += part.length / 8;
     }
   }
 
-  private scalars(list: readonly number[]): void {
+  #scalars(list: readonly number[]): void {
     for (const reg of list) {
-      if (this.dice.oneIn(2)) this.put(insn(0xb7, reg, 0, 0, this.dice.imm()));
-      else this.put(wide(reg, 0, this.dice.imm(), this.dice.imm()));
+      if (this.#dice.oneIn(2)) this.#put(insn(0xb7, reg, 0, 0, this.#dice.imm()));
+      else this.#put(wide(reg, 0, this.#dice.imm(), this.#dice.imm()));
     }
   }
 
-  private jump(to: number, part: Buffer): void {
-    this.jumps.push({ at: this.length, to: { block: to } });
-    this.put(part);
+  #jump(to: number, part: Buffer): void {
+    this.#jumps.push({ at: this.length, to: { block: to } });
+    this.#put(part);
   }
 
   /** r0 becomes a value's address or NULL. */
-  private lookup(map: number): void {
-    this.put(insn(0x62, 10, 0, KEY, this.dice.below(4)));
-    this.put(wide(1, 1, map, 0), insn(0xbf, 2, 10), insn(0x07, 2, 0, 0, KEY));
-    this.put(insn(0x85, 0, 0, 0, 1));
+  #lookup(map: number): void {
+    this.#put(insn(0x62, 10, 0, KEY, this.#dice.below(4)));
+    this.#put(wide(1, 1, map, 0), insn(0xbf, 2, 10), insn(0x07, 2, 0, 0, KEY));
+    this.#put(insn(0x85, 0, 0, 0, 1));
   }
 
-  private count32(): void {
-    this.lookup(this.dice.from([ARRAY, HASH]));
-    this.put(insn(0x15, 0, 0, 2, 0), insn(0xb7, 1, 0, 0, this.dice.imm()));
-    this.put(insn(this.dice.from([0xc3, 0xdb]), 0, 1, 8), insn(0xb7, 0, 0, 0, 5));
+  #count32(): void {
+    this.#lookup(this.#dice.from([ARRAY, HASH]));
+    this.#put(insn(0x15, 0, 0, 2, 0), insn(0xb7, 1, 0, 0, this.#dice.imm()));
+    this.#put(insn(this.#dice.from([0xc3, 0xdb]), 0, 1, 8), insn(0xb7, 0, 0, 0, 5));
   }
 
   /** Something that calls; r1 to r5 and r0 hold numbers again afterwards. */
-  private call(self: number): void {
-    const { dice } = this;
+  #call(self: number): void {
+    const dice = this.#dice;
     const kind = dice.below(6);
-    const other = self + 1 + dice.below(this.count);
-    if (kind === 0) this.put(insn(0x85, 0, 0, 0, dice.from(HELPERS)));
-    else if (kind === 1) this.count32();
-    else if (kind === 2 && this.shape.packet) this.packet();
+    const other = self + 1 + dice.below(this.#count);
+    if (kind === 0) this.#put(insn(0x85, 0, 0, 0, dice.from(HELPERS)));
+    else if (kind === 1) this.#count32();
+    else if (kind === 2 && this.#shape.packet) this.#packet();
     else if (kind === 3) {
-      this.put(insn(0xbf, 1, 8), wide(2, 1, PROGS, 0), insn(0xb7, 3, 0, 0, dice.below(5)));
-      this.put(insn(0x85, 0, 0, 0, 12));
-    } else if (other < this.count) {
-      if (dice.oneIn(2)) this.loop(other);
+      this.#put(insn(0xbf, 1, 8), wide(2, 1, PROGS, 0), insn(0xb7, 3, 0, 0, dice.below(5)));
+      this.#put(insn(0x85, 0, 0, 0, 12));
+    } else if (other < this.#count) {
+      if (dice.oneIn(2)) this.#loop(other);
       else {
-        this.put(insn(0xbf, 1, 8), insn(0xb7, 2));
-        this.calls.push({ at: this.length, to: { function: other } });
-        this.put(insn(0x85, 0, 1));
+        this.#put(insn(0xbf, 1, 8), insn(0xb7, 2));
+        this.#calls.push({ at: this.length, to: { function: other } });
+        this.#put(insn(0x85, 0, 1));
       }
     }
-    this.scalars(kind === 3 ? [0, 1, 2, 3, 4, 5] : [1, 2, 3, 4, 5]);
+    this.#scalars(kind === 3 ? [0, 1, 2, 3, 4, 5] : [1, 2, 3, 4, 5]);
   }
 
-  private packet(): void {
-    const code = this.dice.from([0x20, 0x28, 0x30]);
-    if (this.dice.oneIn(2)) this.put(insn(code, 0, 0, 0, this.dice.below(60)));
-    else this.put(insn(0xb7, 7, 0, 0, this.dice.below(60)), insn(code + 0x20, 0, 7, 0, 1));
+  #packet(): void {
+    const code = this.#dice.from([0x20, 0x28, 0x30]);
+    if (this.#dice.oneIn(2)) this.#put(insn(code, 0, 0, 0, this.#dice.below(60)));
+    else this.#put(insn(0xb7, 7, 0, 0, this.#dice.below(60)), insn(code + 0x20, 0, 7, 0, 1));
   }
 
-  private loop(callback: number): void {
-    this.put(insn(0xb7, 1, 0, 0, this.dice.below(4)));
-    this.calls.push({ at: this.length, to: { function: callback } });
-    this.put(wide(2, 4, 0, 0), insn(0xbf, 3, 8));
-    this.put(insn(0xb7, 4, 0, 0, this.dice.oneIn(9) ? 1 : 0), insn(0x85, 0, 0, 0, 181));
+  #loop(callback: number): void {
+    this.#put(insn(0xb7, 1, 0, 0, this.#dice.below(4)));
+    this.#calls.push({ at: this.length, to: { function: callback } });
+    this.#put(wide(2, 4, 0, 0), insn(0xbf, 3, 8));
+    this.#put(insn(0xb7, 4, 0, 0, this.#dice.oneIn(9) ? 1 : 0), insn(0x85, 0, 0, 0, 181));
   }
 
   /** How a block ends, when it does not fall into the next. */
-  private ends(block: number, blocks: number): void {
-    const { dice } = this;
+  #ends(block: number, blocks: number): void {
+    const dice = this.#dice;
     const kind = dice.below(8);
     const ahead = block + 1 + dice.below(blocks - block);
-    if (kind < 3) this.jump(ahead, branch(dice));
-    else if (kind === 3) this.jump(ahead, dice.from([insn(0x05), insn(0x06), insn(0xe5)]));
+    if (kind < 3) this.#jump(ahead, branch(dice));
+    else if (kind === 3) this.#jump(ahead, dice.from([insn(0x05), insn(0x06), insn(0xe5)]));
     else if (kind < 6) {
-      this.put(insn(0x79, 5, 10, TURNS), insn(0x07, 5, 0, 0, -1), insn(0x7b, 10, 5, TURNS));
-      this.jump(dice.below(block + 1), insn(0x65, 5, 0, 0, 0));
+      this.#put(insn(0x79, 5, 10, TURNS), insn(0x07, 5, 0, 0, -1), insn(0x7b, 10, 5, TURNS));
+      this.#jump(dice.below(block + 1), insn(0x65, 5, 0, 0, 0));
     }
   }
 
-  private begins(self: number): void {
+  #begins(self: number): void {
     this.functions.push(this.length);
     // A callback has its context in r2.
-    this.put(insn(0xbf, 8, 1), insn(0x2d, 1, 2, 1), insn(0xbf, 8, 2));
-    this.put(insn(0x7a, 10, 0, TURNS, self === 0 ? 12 : 3));
-    this.lookup(this.dice.from([ARRAY, HASH]));
-    this.put(insn(0x55, 0, 0, 2, 0), insn(0xb7, 0, 0, 0, self), insn(0x95), insn(0xbf, 9, 0));
-    this.scalars(SCALARS);
+    this.#put(insn(0xbf, 8, 1), insn(0x2d, 1, 2, 1), insn(0xbf, 8, 2));
+    this.#put(insn(0x7a, 10, 0, TURNS, self === 0 ? 12 : 3));
+    this.#lookup(this.#dice.from([ARRAY, HASH]));
+    this.#put(insn(0x55, 0, 0, 2, 0), insn(0xb7, 0, 0, 0, self), insn(0x95), insn(0xbf, 9, 0));
+    this.#scalars(SCALARS);
   }
 
   function(self: number): void {
-    const { dice } = this;
-    this.jumps = [];
-    this.begins(self);
+    const dice = this.#dice;
+    this.#jumps = [];
+    this.#begins(self);
     const blocks = 1 + dice.below(8);
     const starts: number[] = [];
     for (let block = 0; block < blocks; block++) {
       starts.push(this.length);
       for (let n = dice.below(6); n > 0; n--) {
-        if (this.shape.wild && dice.oneIn(25)) this.put(wild(dice));
-        else if (dice.oneIn(6)) this.call(self);
-        else this.put(plain(dice));
+        if (this.#shape.wild && dice.oneIn(25)) this.#put(wild(dice));
+        else if (dice.oneIn(6)) this.#call(self);
+        else this.#put(plain(dice));
       }
-      this.ends(block, blocks);
+      this.#ends(block, blocks);
     }
     starts.push(this.length);
-    if (dice.oneIn(3)) this.put(insn(0xb7, 0, 0, 0, dice.below(2)));
-    this.put(insn(0x95));
-    this.join(starts);
+    if (dice.oneIn(3)) this.#put(insn(0xb7, 0, 0, 0, dice.below(2)));
+    this.#put(insn(0x95));
+    this.#join(starts);
   }
 
-  private join(starts: readonly number[]): void {
+  #join(starts: readonly number[]): void {
     const code = Buffer.concat(this.parts);
-    for (const { at, to } of this.jumps) {
+    for (const { at, to } of this.#jumps) {
       if (!("block" in to)) continue;
       const distance = (starts[to.block] as number) - at - 1;
       if (code[8 * at] === 0x06) code.writeInt32LE(distance, 8 * at + 4);
@@ -172,7 +172,7 @@ class RandomWriter {
 
   finish(): Buffer {
     const code = Buffer.concat(this.parts);
-    for (const { at, to } of this.calls) {
+    for (const { at, to } of this.#calls) {
       if (!("function" in to)) continue;
       code.writeInt32LE((this.functions[to.function] as number) - at - 1, 8 * at + 4);
     }

@@ -37,20 +37,20 @@ function mix(number: number, args: readonly bigint[]): bigint {
 }
 
 export class RandomMaps extends Memory {
-  private tailCalls = 0;
-  private readonly programs: readonly Buffer[];
+  #tailCalls = 0;
+  readonly #programs: readonly Buffer[];
 
   /** `base`: the address of the first byte of `memory`. */
   constructor(programs: readonly Buffer[], memory: Uint8Array, base: number) {
     super(memory, base, REGIONS);
-    this.programs = programs;
+    this.#programs = programs;
   }
 
   override map(index: number): bigint {
     return BigInt(HANDLE + index);
   }
 
-  private lookup(map: number, key: number): bigint {
+  #lookup(map: number, key: number): bigint {
     const index = Number(this.read(BigInt(key), 4));
     const at = map === HANDLE ? ARRAY_AT : HASH_AT;
     return index < ENTRIES ? BigInt(at + index * STRIDE) : 0n;
@@ -62,7 +62,7 @@ export class RandomMaps extends Memory {
     const seen = [...signature.args].map((kind, i) =>
       BigInt.asUintN(kind === "i" ? 32 : 64, args[i] as bigint),
     );
-    if (number === 1) return this.lookup(Number(seen[0]), Number(seen[1]));
+    if (number === 1) return this.#lookup(Number(seen[0]), Number(seen[1]));
     const result = mix(number, seen);
     if (signature.ret === "i") return BigInt.asIntN(32, result);
     return signature.ret === "v" ? 0n : BigInt.asUintN(signature.ret === "p" ? 32 : 64, result);
@@ -70,13 +70,13 @@ export class RandomMaps extends Memory {
 
   /** Place of the program in the table of programs, -1 for a miss. */
   slot(index: number): number {
-    const hit = index < this.programs.length && this.tailCalls < TAIL_CALLS;
-    if (hit) this.tailCalls++;
+    const hit = index < this.#programs.length && this.#tailCalls < TAIL_CALLS;
+    if (hit) this.#tailCalls++;
     return hit ? index : -1;
   }
 
   override tailCall(_map: bigint, index: number): Uint8Array | undefined {
-    return this.programs[this.slot(index)];
+    return this.#programs[this.slot(index)];
   }
 
   override packet(offset: number, bytes: number): bigint {

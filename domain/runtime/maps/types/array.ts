@@ -19,66 +19,66 @@ interface ArraySlot {
 
 export class ArrayMap extends RunMap {
   protected readonly layout: Layout;
-  private slots = new Map<number, ArraySlot>();
-  private index: Map<number, Uint8Array> | undefined;
-  private direct = false;
-  private iterated = false;
+  #slots = new Map<number, ArraySlot>();
+  #index: Map<number, Uint8Array> | undefined;
+  #direct = false;
+  #iterated = false;
 
   constructor(run: RunContext, view: MapView, handle: number) {
     super(run, view, handle);
     this.layout = new Layout(this.arena, view);
   }
 
-  private fetched(index: number): Uint8Array | undefined {
+  #fetched(index: number): Uint8Array | undefined {
     const { bytes, elements, whole } = this.view;
     const { length } = this.layout;
     if (bytes !== undefined) return bytes.subarray(index * length, (index + 1) * length);
-    this.index ??= new Map(
+    this.#index ??= new Map(
       elements.flatMap(({ key, value }) => (value === null ? [] : [[indexOf(key), value]])),
     );
-    return this.index.get(index) ?? (whole ? new Uint8Array(length) : undefined);
+    return this.#index.get(index) ?? (whole ? new Uint8Array(length) : undefined);
   }
 
-  private keyOf(index: number): Uint8Array {
+  #keyOf(index: number): Uint8Array {
     const key = Buffer.alloc(4);
     key.writeUInt32LE(index);
     return key;
   }
 
   override materialize(direct: boolean): void {
-    this.direct ||= direct;
+    this.#direct ||= direct;
     const { max_entries, whole } = this.view;
     if (this.base !== 0) return;
-    if (max_entries === 1 && (direct || this.fetched(0))) {
-      const { at, marks } = this.slot(0, VALUE);
+    if (max_entries === 1 && (direct || this.#fetched(0))) {
+      const { at, marks } = this.#slot(0, VALUE);
       this.base = at;
       this.accessFlags = this.arena.reserve(1);
       this.arena.bytes[this.accessFlags] = direct ? marks : 0;
-    } else if (whole && this.slots.size === 0) this.spreadAll();
+    } else if (whole && this.#slots.size === 0) this.#spreadAll();
   }
 
-  private spreadAll(): void {
+  #spreadAll(): void {
     const { max_entries, bytes } = this.view;
     const { stride, length } = this.layout;
     this.base = this.arena.reserve(max_entries * stride);
     this.accessFlags = this.arena.reserve(max_entries);
     const values = bytes ?? new Uint8Array(max_entries * length);
     if (bytes === undefined) {
-      for (let i = 0; i < max_entries; i++) values.set(this.fetched(i) ?? [], i * length);
+      for (let i = 0; i < max_entries; i++) values.set(this.#fetched(i) ?? [], i * length);
     }
     this.layout.fillAll(this.base, max_entries, values);
   }
 
-  private slot(index: number, how: number): ArraySlot {
-    const found = this.slots.get(index);
+  #slot(index: number, how: number): ArraySlot {
+    const found = this.#slots.get(index);
     if (found !== undefined) return found;
-    const value = this.fetched(index);
+    const value = this.#fetched(index);
     if (value === undefined && how !== STORED) {
-      throw new MissingData({ map: this.view.id, key: this.keyOf(index) });
+      throw new MissingData({ map: this.view.id, key: this.#keyOf(index) });
     }
     this.run.charge(this.layout.length);
     const slot = { at: this.layout.place(value), marks: 0 };
-    this.slots.set(index, slot);
+    this.#slots.set(index, slot);
     return slot;
   }
 
@@ -89,7 +89,7 @@ export class ArrayMap extends RunMap {
       this.arena.bytes[seen] = (this.arena.bytes[seen] as number) | how;
       return this.base + index * this.layout.stride;
     }
-    const slot = this.slot(index, how);
+    const slot = this.#slot(index, how);
     slot.marks |= how;
     return slot.at;
   }
@@ -129,9 +129,9 @@ export class ArrayMap extends RunMap {
   override each(visit: (key: Uint8Array, value: number) => boolean): number {
     const { id, max_entries, whole } = this.view;
     if (!whole) throw new MissingData({ map: id, whole: true });
-    this.iterated = true;
+    this.#iterated = true;
     for (let i = 0; i < max_entries; i++) {
-      if (visit(this.keyOf(i), this.here(this.mark(i, VALUE)))) return i + 1;
+      if (visit(this.#keyOf(i), this.here(this.mark(i, VALUE)))) return i + 1;
     }
     return max_entries;
   }
@@ -142,30 +142,30 @@ export class ArrayMap extends RunMap {
   }
 
   override finish(effects: Effects): void {
-    if (this.iterated) effects.reads.push({ map: this.view.id, unchanged: true });
-    if (this.direct) this.mark(0, VALUE);
+    if (this.#iterated) effects.reads.push({ map: this.view.id, unchanged: true });
+    if (this.#direct) this.mark(0, VALUE);
     if (this.base === 0) {
-      for (const [index, { at, marks }] of this.slots) this.element(index, at, marks, effects);
+      for (const [index, { at, marks }] of this.#slots) this.#element(index, at, marks, effects);
       return;
     }
     const { bytes } = this.arena;
     for (let i = 0; i < this.view.max_entries; i++) {
       const marks = bytes[this.accessFlags + i] as number;
-      if (marks !== 0) this.element(i, this.base + i * this.layout.stride, marks, effects);
+      if (marks !== 0) this.#element(i, this.base + i * this.layout.stride, marks, effects);
     }
   }
 
-  private element(index: number, at: number, looks: number, effects: Effects): void {
+  #element(index: number, at: number, looks: number, effects: Effects): void {
     const map = this.view.id;
-    const key = this.keyOf(index);
-    const fetched = this.fetched(index);
+    const key = this.#keyOf(index);
+    const fetched = this.#fetched(index);
     if (fetched === undefined || ((looks & STORED) !== 0 && (looks & VALUE) === 0)) {
       effects.ops.push({ op: "update", map, key, value: this.layout.read(at), flags: 0 });
       return;
     }
     const entry: TrackedElement = { key, fetched, present: true, at, replaced: false, looks };
     writeOf(map, entry, this.layout, effects);
-    if ((entry.looks & VALUE) !== 0 && !this.iterated) readOf(map, entry, effects);
+    if ((entry.looks & VALUE) !== 0 && !this.#iterated) readOf(map, entry, effects);
   }
 }
 

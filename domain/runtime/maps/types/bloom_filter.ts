@@ -9,49 +9,49 @@ import { type Effects, RunMap } from "../map.ts";
 const EMPTY = new Uint8Array(0);
 
 export class BloomFilter extends RunMap {
-  private readonly pushed = new Map<IndexKey, Uint8Array>();
-  private readonly asked = new Map<IndexKey, { key: Uint8Array; there: boolean }>();
-  private index: Map<IndexKey, boolean> | undefined;
+  readonly #pushed = new Map<IndexKey, Uint8Array>();
+  readonly #asked = new Map<IndexKey, { key: Uint8Array; there: boolean }>();
+  #index: Map<IndexKey, boolean> | undefined;
 
-  private keyOf(value: number): IndexKey {
+  #keyOf(value: number): IndexKey {
     return indexKey(this.arena.bytes, value, this.view.value_size);
   }
 
-  private get fetched(): Map<IndexKey, boolean> {
-    this.index ??= new Map(
+  get #fetched(): Map<IndexKey, boolean> {
+    this.#index ??= new Map(
       this.view.elements.map(({ key, value }) => [
         indexKey(buffer(key), 0, this.view.value_size),
         value !== null,
       ]),
     );
-    return this.index;
+    return this.#index;
   }
 
   override push(value: number, flags: number): number {
     if (flags !== 0) return -ERRNO.EINVAL;
-    const k = this.keyOf(value);
-    if (this.pushed.has(k)) return 0;
+    const k = this.#keyOf(value);
+    if (this.#pushed.has(k)) return 0;
     this.run.charge(this.view.value_size);
-    this.pushed.set(k, this.arena.copy(value, this.view.value_size));
+    this.#pushed.set(k, this.arena.copy(value, this.view.value_size));
     return 0;
   }
 
   /** 0: it may be there. */
   override peek(value: number): number {
-    const k = this.keyOf(value);
-    if (this.pushed.has(k)) return 0;
+    const k = this.#keyOf(value);
+    if (this.#pushed.has(k)) return 0;
     const key = this.arena.copy(value, this.view.value_size);
-    const there = this.fetched.get(k);
+    const there = this.#fetched.get(k);
     if (there === undefined) throw new MissingData({ map: this.view.id, key });
-    this.asked.set(k, { key, there });
+    this.#asked.set(k, { key, there });
     return there ? 0 : -ERRNO.ENOENT;
   }
 
   override finish({ reads, ops }: Effects): void {
     const map = this.view.id;
-    for (const { key, there } of this.asked.values()) {
+    for (const { key, there } of this.#asked.values()) {
       reads.push({ map, key, value: there ? EMPTY : null });
     }
-    for (const value of this.pushed.values()) ops.push({ op: "push", map, value, flags: 0 });
+    for (const value of this.#pushed.values()) ops.push({ op: "push", map, value, flags: 0 });
   }
 }

@@ -16,19 +16,19 @@ type TrieElement = MapView["elements"][number];
 
 export class LpmTrie extends Hash {
   /** What each fetched key led to, unless all elements are here. */
-  private readonly led = new Map<IndexKey, TrieElement>();
+  readonly #led = new Map<IndexKey, TrieElement>();
   /** Of the prefixes that are known, the longest first. */
-  private readonly lengths: number[] = [];
-  private readonly asked = new Map<IndexKey, Uint8Array>();
+  readonly #lengths: number[] = [];
+  readonly #asked = new Map<IndexKey, Uint8Array>();
   /** What is behind the prefix comes with the value: the keys that elements were given. */
-  private readonly given = new Map<TrackedElement, Uint8Array>();
-  private prepared = false;
+  readonly #given = new Map<TrackedElement, Uint8Array>();
+  #prepared = false;
 
-  private get longest(): number {
+  get #longest(): number {
     return 8 * (this.view.key_size - 4);
   }
 
-  private prefix(bytes: Buffer, at: number, length: number): IndexKey {
+  #prefix(bytes: Buffer, at: number, length: number): IndexKey {
     const whole = length >>> 3;
     const from = at + 4;
     const head = `${length}:${bytes.toString("latin1", from, from + whole)}`;
@@ -38,39 +38,39 @@ export class LpmTrie extends Hash {
   }
 
   protected override keyOf(bytes: Buffer, at: number): IndexKey {
-    return this.prefix(bytes, at, bytes.readUInt32LE(at));
+    return this.#prefix(bytes, at, bytes.readUInt32LE(at));
   }
 
-  private note(length: number): void {
-    if (this.lengths.includes(length)) return;
-    this.lengths.push(length);
-    this.lengths.sort((a, b) => b - a);
+  #note(length: number): void {
+    if (this.#lengths.includes(length)) return;
+    this.#lengths.push(length);
+    this.#lengths.sort((a, b) => b - a);
   }
 
   /** The element that a key led to, and that there is none of the key itself when it is another. */
   protected override insert(index: Map<IndexKey, Fetched>, element: TrieElement): void {
     const { key, value, matched } = element;
     const asked = this.keyOf(buffer(key), 0);
-    this.led.set(asked, element);
+    this.#led.set(asked, element);
     if (!index.has(asked)) index.set(asked, { key, value: null });
     if (value === null) return;
     const found = buffer(matched ?? key);
-    this.note(found.readUInt32LE(0));
+    this.#note(found.readUInt32LE(0));
     index.set(this.keyOf(found, 0), { key: found, value });
   }
 
   /** Every fetched element becomes an entry, so that a lookup meets it. */
-  private prepare(): void {
-    if (this.prepared) return;
-    this.prepared = true;
+  #prepare(): void {
+    if (this.#prepared) return;
+    this.#prepared = true;
     for (const [k, { key }] of this.fetched) if (!this.entries.has(k)) this.open(k, () => key);
   }
 
-  private longestOf(bytes: Buffer, at: number, holds: (entry: TrackedElement) => boolean) {
+  #longestOf(bytes: Buffer, at: number, holds: (entry: TrackedElement) => boolean) {
     const asked = bytes.readUInt32LE(at);
-    for (const length of this.lengths) {
+    for (const length of this.#lengths) {
       if (length > asked) continue;
-      const entry = this.entries.get(this.prefix(bytes, at, length));
+      const entry = this.entries.get(this.#prefix(bytes, at, length));
       if (entry !== undefined && holds(entry)) return entry;
     }
     return undefined;
@@ -78,10 +78,10 @@ export class LpmTrie extends Hash {
 
   override lookup(key: number): number {
     const { bytes } = this.arena;
-    if (bytes.readUInt32LE(key) > this.longest) return 0;
-    this.prepare();
-    this.resolve(this.keyOf(bytes, key), key);
-    const entry = this.longestOf(bytes, key, ({ present }) => present === true);
+    if (bytes.readUInt32LE(key) > this.#longest) return 0;
+    this.#prepare();
+    this.#resolve(this.keyOf(bytes, key), key);
+    const entry = this.#longestOf(bytes, key, ({ present }) => present === true);
     return entry === undefined ? 0 : this.find(entry, VALUE);
   }
 
@@ -91,14 +91,14 @@ export class LpmTrie extends Hash {
   }
 
   /** @throws Missing when what is in the trie for this key is not known. */
-  private resolve(k: IndexKey, key: number): void {
+  #resolve(k: IndexKey, key: number): void {
     const { id, key_size, whole } = this.view;
-    if (!this.asked.has(k)) {
-      this.asked.set(k, this.arena.copy(key, key_size));
+    if (!this.#asked.has(k)) {
+      this.#asked.set(k, this.arena.copy(key, key_size));
       this.run.charge(key_size);
     }
     if (whole) return;
-    const led = this.led.get(k);
+    const led = this.#led.get(k);
     if (led === undefined) throw new MissingData({ map: id, key: this.arena.copy(key, key_size) });
     if (led.value === null) return;
     const found = this.entries.get(this.keyOf(buffer(led.matched ?? led.key), 0));
@@ -106,24 +106,24 @@ export class LpmTrie extends Hash {
   }
 
   override update(key: number, value: number, flags: number): number {
-    if (flags > BPF_EXIST || this.arena.bytes.readUInt32LE(key) > this.longest)
+    if (flags > BPF_EXIST || this.arena.bytes.readUInt32LE(key) > this.#longest)
       return -ERRNO.EINVAL;
     const errno = super.update(key, value, flags);
-    if (errno === 0) this.given.set(this.entry(key), this.arena.copy(key, this.view.key_size));
+    if (errno === 0) this.#given.set(this.entry(key), this.arena.copy(key, this.view.key_size));
     return errno === -ERRNO.E2BIG ? -ERRNO.ENOSPC : errno;
   }
 
   protected override store(entry: TrackedElement, value: number): void {
-    this.note(buffer(entry.key).readUInt32LE(0));
+    this.#note(buffer(entry.key).readUInt32LE(0));
     super.store(entry, value, false);
   }
 
   protected override stored(entry: TrackedElement): Uint8Array {
-    return this.given.get(entry) ?? entry.key;
+    return this.#given.get(entry) ?? entry.key;
   }
 
   override delete(key: number): number {
-    if (this.arena.bytes.readUInt32LE(key) > this.longest) return -ERRNO.EINVAL;
+    if (this.arena.bytes.readUInt32LE(key) > this.#longest) return -ERRNO.EINVAL;
     return super.delete(key);
   }
 
@@ -141,8 +141,8 @@ export class LpmTrie extends Hash {
   override finish(effects: Effects): void {
     super.finish(effects);
     const map = this.view.id;
-    for (const key of this.asked.values()) {
-      const best = this.longestOf(buffer(key), 0, ({ fetched }) => fetched != null);
+    for (const key of this.#asked.values()) {
+      const best = this.#longestOf(buffer(key), 0, ({ fetched }) => fetched != null);
       const value = best?.fetched ?? null;
       effects.reads.push(best ? { map, key, value, matched: best.key } : { map, key, value });
     }

@@ -7,7 +7,7 @@ import type { TrackedElement } from "../tracked_element.ts";
 import { Hash } from "./hash.ts";
 
 export class LruHash extends Hash {
-  private readonly lru = new LruLog();
+  readonly #lru = new LruLog();
 
   protected override blind(): boolean {
     return true;
@@ -18,20 +18,20 @@ export class LruHash extends Hash {
   }
 
   protected override used(entry: TrackedElement): void {
-    this.lru.touch(entry);
+    this.#lru.touch(entry);
   }
 
   protected override store(entry: TrackedElement, value: number): void {
     super.store(entry, value, false);
-    this.lru.change("update", entry);
+    this.#lru.change("update", entry);
   }
 
   protected override remove(entry: TrackedElement): void {
     super.remove(entry);
-    this.lru.change("delete", entry);
+    this.#lru.change("delete", entry);
   }
 
   protected override changes({ ops }: Effects): void {
-    ops.push(...this.lru.ops(this.view.id, this.layout));
+    ops.push(...this.#lru.ops(this.view.id, this.layout));
   }
 }

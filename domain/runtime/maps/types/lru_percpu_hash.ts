@@ -6,30 +6,30 @@ import type { TrackedElement } from "../tracked_element.ts";
 import { PercpuHash } from "./percpu_hash.ts";
 
 export class LruPercpuHash extends PercpuHash {
-  private readonly lru = new LruLog();
+  readonly #lru = new LruLog();
 
   protected override full(): number {
     return 0;
   }
 
   protected override used(entry: TrackedElement): void {
-    this.lru.touch(entry);
+    this.#lru.touch(entry);
   }
 
   /** A present element is written in place, and marked as used. */
   protected override store(entry: TrackedElement, value: number): void {
     const present = entry.present;
     super.store(entry, value);
-    if (present) this.lru.touch(entry);
-    else this.lru.change("update", entry);
+    if (present) this.#lru.touch(entry);
+    else this.#lru.change("update", entry);
   }
 
   protected override remove(entry: TrackedElement): void {
     super.remove(entry);
-    this.lru.change("delete", entry);
+    this.#lru.change("delete", entry);
   }
 
   protected override changes({ ops }: Effects): void {
-    ops.push(...this.lru.ops(this.view.id, this.layout));
+    ops.push(...this.#lru.ops(this.view.id, this.layout));
   }
 }

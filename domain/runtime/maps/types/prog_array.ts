@@ -3,16 +3,16 @@
 import { ObjectMap } from "../object_map.ts";
 
 export class ProgArray extends ObjectMap {
-  private readonly ids = new Map<number, number | null>();
+  readonly #ids = new Map<number, number | null>();
 
   override program(index: number): number | null {
-    const known = this.ids.get(index);
+    const known = this.#ids.get(index);
     if (known !== undefined) return known;
     if (index >= this.view.max_entries) return null;
     const key = Buffer.alloc(4);
     key.writeUInt32LE(index);
     const id = this.id(key);
-    this.ids.set(index, id);
+    this.#ids.set(index, id);
     return id;
   }
 }

@@ -22,36 +22,36 @@ interface RingSample {
 }
 
 export class Ringbuf extends RunMap {
-  private producer: number;
-  private readonly consumer: number;
-  private readonly samples: RingSample[] = [];
-  private readonly reserved = new Map<number, RingSample>();
+  #producer: number;
+  readonly #consumer: number;
+  readonly #samples: RingSample[] = [];
+  readonly #reserved = new Map<number, RingSample>();
   /** The run depends on where producer and consumer were. */
-  private queried = false;
+  #queried = false;
 
   constructor(run: RunContext, view: MapView, handle: number) {
     super(run, view, handle);
-    this.producer = view.producer ?? 0;
-    this.consumer = view.consumer ?? 0;
+    this.#producer = view.producer ?? 0;
+    this.#consumer = view.consumer ?? 0;
   }
 
   /** __bpf_ringbuf_reserve() */
-  private claim(size: number): RingSample | undefined {
-    const after = this.producer + round8(size + BPF_RINGBUF_HDR_SZ);
-    if (after - this.consumer > this.view.max_entries - 1) {
-      this.queried = true;
+  #claim(size: number): RingSample | undefined {
+    const after = this.#producer + round8(size + BPF_RINGBUF_HDR_SZ);
+    if (after - this.#consumer > this.view.max_entries - 1) {
+      this.#queried = true;
       return undefined;
     }
     this.run.charge(size);
-    this.producer = after;
+    this.#producer = after;
     const sample: RingSample = { size, data: null, flags: 0 };
-    this.samples.push(sample);
+    this.#samples.push(sample);
     return sample;
   }
 
   output(data: number, size: number, flags: number): number {
     if (flags > BPF_RB_NO_WAKEUP + BPF_RB_FORCE_WAKEUP) return -ERRNO.EINVAL;
-    const sample = this.claim(size);
+    const sample = this.#claim(size);
     if (sample === undefined) return -ERRNO.EAGAIN;
     sample.data = this.arena.copy(data, size);
     sample.flags = flags;
@@ -60,21 +60,21 @@ export class Ringbuf extends RunMap {
 
   /** Where the record is written; 0 when there is no room. */
   reserve(size: number, flags: number): number {
-    const sample = flags === 0 ? this.claim(size) : undefined;
+    const sample = flags === 0 ? this.#claim(size) : undefined;
     if (sample === undefined) return 0;
     const at = this.arena.reserve(size);
     this.arena.setAccess(at, size, READ_WRITE);
-    this.reserved.set(at, sample);
+    this.#reserved.set(at, sample);
     return at;
   }
 
   /** Whether the record was reserved here; `keep`: submitted, else discarded. */
   commit(at: number, flags: number, keep: boolean): boolean {
-    const sample = this.reserved.get(at);
+    const sample = this.#reserved.get(at);
     if (sample === undefined) return false;
     if (keep) sample.data = this.arena.copy(at, sample.size);
     sample.flags = flags & (BPF_RB_NO_WAKEUP | BPF_RB_FORCE_WAKEUP);
-    this.reserved.delete(at);
+    this.#reserved.delete(at);
     this.arena.setAccess(at, round8(sample.size), NONE);
     this.arena.deferFree(at, sample.size);
     return true;
@@ -83,18 +83,18 @@ export class Ringbuf extends RunMap {
   query(what: bigint): bigint {
     if (what === RING_SIZE) return BigInt(this.view.max_entries);
     if (what > PROD_POS) return 0n;
-    this.queried = true;
-    if (what === AVAIL_DATA) return BigInt(this.producer - this.consumer);
-    return BigInt(what === CONS_POS ? this.consumer : this.producer);
+    this.#queried = true;
+    if (what === AVAIL_DATA) return BigInt(this.#producer - this.#consumer);
+    return BigInt(what === CONS_POS ? this.#consumer : this.#producer);
   }
 
   override finish({ reads, ops }: Effects): void {
     const map = this.view.id;
-    if (this.reserved.size > 0)
+    if (this.#reserved.size > 0)
       throw new RunFailure("memory", "a reserved record was not submitted");
     const producer = this.view.producer ?? 0;
-    if (this.queried) reads.push({ map, producer, consumer: this.consumer });
-    for (const { data, flags } of this.samples) {
+    if (this.#queried) reads.push({ map, producer, consumer: this.#consumer });
+    for (const { data, flags } of this.#samples) {
       if (data !== null) ops.push({ op: "output", map, data, flags });
     }
   }

@@ -1,5 +1,7 @@
 import type { Batch, BatchRead, BatchWrite } from "../../domain/commands/batch.ts";
 import { Errno, einval } from "../../domain/errno.ts";
+import { parseBytes } from "../codec/bytes.ts";
+import { formOf, shown, type ValueBody, type ValueForm } from "../codec/value_codec.ts";
 import { STATUS } from "../errors/problem.ts";
 import {
   type Handler,
@@ -11,8 +13,6 @@ import {
   query,
   wantsOctets,
 } from "../handler.ts";
-import { parseBytes } from "./bytes.ts";
-import { formOf, shown, type ValueBody, type ValueForm } from "./value_codec.ts";
 
 /** Many elements a request: in JSON, or as octets, in which key and value take turns. */
 

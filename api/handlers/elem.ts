@@ -1,5 +1,8 @@
 import type { ElementPage } from "../../domain/commands/elem.ts";
 import { einval } from "../../domain/errno.ts";
+import { parseBytes } from "../codec/bytes.ts";
+import { etag, ifMatch } from "../codec/etag.ts";
+import { formOf, shown, type ValueBody, type ValueForm } from "../codec/value_codec.ts";
 import {
   done,
   type Handler,
@@ -12,9 +15,6 @@ import {
   revisionHeader,
   wantsOctets,
 } from "../handler.ts";
-import { parseBytes } from "./bytes.ts";
-import { etag, ifMatch } from "./etag.ts";
-import { formOf, shown, type ValueBody, type ValueForm } from "./value_codec.ts";
 
 /** Elements of maps: read, written, deleted, walked. */
 

@@ -1,8 +1,8 @@
 import { einval } from "../../domain/errno.ts";
 import type { ElfOptions } from "../../domain/loader/elf_load.ts";
+import { parseBytes } from "../codec/bytes.ts";
+import { parsePath } from "../codec/paths.ts";
 import { created, type Handler, type HandlerRequest, query } from "../handler.ts";
-import { parseBytes } from "./bytes.ts";
-import { parsePath } from "./paths.ts";
 
 /** Object files. */
 

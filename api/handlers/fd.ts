@@ -1,5 +1,5 @@
+import { parsePath } from "../codec/paths.ts";
 import { created, done, type Handler, ok, pathNumber, query } from "../handler.ts";
-import { parsePath } from "./paths.ts";
 
 /** File descriptors: opened, shown, closed, doubled, passed on. */
 

@@ -1,5 +1,5 @@
+import { parsePath } from "../codec/paths.ts";
 import { created, done, type Handler, type HandlerRequest, ok, query } from "../handler.ts";
-import { parsePath } from "./paths.ts";
 
 /** The bpffs tree: pins, directories, links. */
 

@@ -1,8 +1,8 @@
 import { assemble } from "../../domain/asm/assembler.ts";
 import { einval } from "../../domain/errno.ts";
 import type { LoadedInsns } from "../../domain/verifier/precheck.ts";
+import { parseBytes } from "../codec/bytes.ts";
 import { created, done, type Handler, ok, pathNumber, query } from "../handler.ts";
-import { parseBytes } from "./bytes.ts";
 
 /** Programs: loaded, listed, bound to maps. */
 

@@ -1,5 +1,5 @@
+import { formOf, type ValueBody } from "../codec/value_codec.ts";
 import { done, type Handler, ok, pathNumber, query, revisionHeader } from "../handler.ts";
-import { formOf, type ValueBody } from "./value_codec.ts";
 
 /** Maps without keys: the commands on elements with a null pointer for the key. */
 

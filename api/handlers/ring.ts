@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { RingPage } from "../../domain/commands/ring.ts";
 import { Errno } from "../../domain/errno.ts";
 import type { Notifier, Subscription } from "../../domain/redis/notifier.ts";
+import { parseBytes } from "../codec/bytes.ts";
 import {
   created,
   type Handler,
@@ -12,7 +13,6 @@ import {
   query,
 } from "../handler.ts";
 import { closeWith, type Events, event } from "../sse.ts";
-import { parseBytes } from "./bytes.ts";
 
 /** Ring buffers: records put in, and read by position, by long poll, or as events. */
 

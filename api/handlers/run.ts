@@ -3,8 +3,8 @@ import type { Seed } from "../../domain/runtime/job.ts";
 import type { ContextFields } from "../../domain/transaction/context_fields.ts";
 import type { RunResult } from "../../domain/transaction/result.ts";
 import type { RunAttr } from "../../domain/transaction/runner.ts";
+import { parseBytes } from "../codec/bytes.ts";
 import { type Handler, ok, pathNumber, query } from "../handler.ts";
-import { parseBytes } from "./bytes.ts";
 
 /** Programs that run: on a packet of the caller's, by fd or by path. */
 

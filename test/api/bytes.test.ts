@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { fdBytes, parseBytes } from "../../api/handlers/bytes.ts";
-import { parsePath } from "../../api/handlers/paths.ts";
+import { fdBytes, parseBytes } from "../../api/codec/bytes.ts";
+import { parsePath } from "../../api/codec/paths.ts";
 import { Errno } from "../../domain/errno.ts";
 
 /** The grammar of keys and values, and what is no path: exact bytes, or EINVAL and the place. */

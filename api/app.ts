@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import express, { type Express, type Request, type RequestHandler, type Response } from "express";
+import { idempotencyOf } from "../domain/bpf.ts";
 import type { Caller } from "../domain/token.ts";
 import { HttpError, type OnFault, problemHandler, sendProblem } from "./errors/errors.ts";
 import { sendRawProblem } from "./errors/problem.ts";
@@ -8,11 +9,10 @@ import { createRouter } from "./fast_path/plain_routes.ts";
 import {
   ANONYMOUS,
   bearer,
-  fingerprintOf,
   type Handler,
   type HandlerRequest,
   type HandlerResponse,
-  recordName,
+  idempotencyKey,
   type ServiceContext,
 } from "./handler.ts";
 import { handlers } from "./handlers/index.ts";
@@ -64,8 +64,10 @@ function securityOf({ kernel }: ServiceContext): Security {
 /** What Express and the validator have made of a request. */
 function handlerRequest(req: Identified, res: ServerResponse): HandlerRequest {
   const { headers, query, caller = ANONYMOUS } = req;
-  const call = { ...caller, record: "", fingerprint: fingerprintOf(req, req.raw) };
-  call.record = recordName(caller.sid, { call, headers });
+  const { method, url, raw } = req;
+  const content = { method, url, body: raw };
+  const key = method === "GET" ? undefined : idempotencyKey(req);
+  const call = { ...caller, ...idempotencyOf(caller.sid, key, content) };
   const accepts = (types: string[]) => req.accepts(types);
   const params = req.openapi?.pathParams ?? {};
   return { call, params, query, body: req.body, headers, accepts, res };

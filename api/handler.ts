@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Call, Kernel } from "../domain/bpf.ts";
 import { BadToken } from "../domain/errno.ts";
@@ -70,21 +69,9 @@ export function bearer(kernel: Kernel, header: string | undefined): Caller {
   return kernel.tokens.read(token);
 }
 
-/** Tells a repeat of a request with an Idempotency-Key from another that uses the same key. */
-export function fingerprintOf({ method, url, headers }: IncomingMessage, body?: Buffer): string {
-  if (headers["idempotency-key"] === undefined || method === "GET") return "";
-  return createHash("sha256")
-    .update(`${method} ${url}\n`)
-    .update(body ?? "")
-    .digest("base64url");
-}
-
-/** The record under which a repeat of the request finds its first answer; empty without a key. */
-export function recordName(
-  owner: string,
-  { call, headers }: Pick<HandlerRequest, "headers"> & { call: Pick<Call, "fingerprint"> },
-): string {
-  return call.fingerprint === "" ? "" : `${owner}:${headers["idempotency-key"]}`;
+/** Tells a repeat of a request from a new one; Node joins a header that is sent twice. */
+export function idempotencyKey({ headers }: Pick<IncomingMessage, "headers">): string | undefined {
+  return headers["idempotency-key"] as string | undefined;
 }
 
 export function pathNumber({ params }: HandlerRequest, name: string): number {

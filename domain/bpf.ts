@@ -8,8 +8,9 @@ import { ringCommands } from "./commands/ring.ts";
 import { runCommands } from "./commands/run.ts";
 import { sessionCommands } from "./commands/session.ts";
 import { elfCommands } from "./loader/elf_load.ts";
-import { type Call, type RunCommand, type RunFirstHalf, unrecorded } from "./redis/command.ts";
+import type { Call, RunCommand, RunFirstHalf } from "./redis/command.ts";
 import { connect } from "./redis/connection.ts";
+import { unrecorded } from "./redis/idempotency.ts";
 import { Notifier } from "./redis/notifier.ts";
 import { Script } from "./redis/script.ts";
 import { Pool } from "./runtime/pool/pool.ts";
@@ -23,6 +24,7 @@ import { Runner } from "./transaction/runner.ts";
  */
 
 export type { Call } from "./redis/command.ts";
+export { idempotencyOf, recordName, UNRECORDED } from "./redis/idempotency.ts";
 
 /** What commands tell a sweeper: each a namespace. */
 export interface KernelEvents {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Kernel } from "../../domain/bpf.ts";
+import { type Kernel, UNRECORDED } from "../../domain/bpf.ts";
 import type { Caller } from "../../domain/token.ts";
 import { ANONYMOUS, bearer, type HandlerRequest, OCTETS } from "../handler.ts";
 import type { FoundRoute, PlainRoute, Router } from "./plain_routes.ts";
@@ -145,7 +145,7 @@ export class PlainRequests {
     const query = mark < 0 ? {} : readQuery(route, url.slice(mark + 1));
     if (!caller || !params || !query) return undefined;
     const { namespace, sid, hash } = caller;
-    const call = { namespace, sid, hash, record: "", fingerprint: "" };
+    const call = { namespace, sid, hash, ...UNRECORDED };
     const { headers } = req;
     const accepts = headers.accept === OCTETS ? acceptsOctets : acceptsFirst;
     const request = { call, params, query, body: undefined, headers, accepts, res };

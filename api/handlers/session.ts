@@ -1,3 +1,4 @@
+import { recordName } from "../../domain/bpf.ts";
 import { CAPABILITIES } from "../../domain/commands/session.ts";
 import { Errno } from "../../domain/errno.ts";
 import { bound } from "../api_keys.ts";
@@ -5,10 +6,10 @@ import {
   created,
   done,
   type Handler,
+  idempotencyKey,
   ok,
   pathNumber,
   query,
-  recordName,
   type ServiceContext,
 } from "../handler.ts";
 
@@ -71,7 +72,8 @@ const sessionCreate: Handler = async (context: ServiceContext, request) => {
   };
   if (key) bound(key, { namespace, ...credentials });
   const owner = `key:${encodeURIComponent(key?.id ?? "")}`;
-  const call = { ...request.call, namespace, record: recordName(owner, request) };
+  const record = recordName(owner, idempotencyKey(request));
+  const call = { ...request.call, namespace, record };
   return created(await context.kernel.sessionCreate(call, credentials));
 };
 

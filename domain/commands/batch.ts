@@ -1,13 +1,7 @@
 import { Errno, isErrno } from "../errno.ts";
-import {
-  bytes,
-  type Call,
-  number,
-  padded,
-  type RunCommand,
-  text,
-  unrecorded,
-} from "../redis/command.ts";
+import type { Call, RunCommand } from "../redis/command.ts";
+import { stepOf, unrecorded } from "../redis/idempotency.ts";
+import { bytes, number, padWithZeros, text } from "../redis/reply.ts";
 import type { Argument, RedisValue } from "../redis/script.ts";
 
 /**
@@ -75,17 +69,11 @@ class Steps {
     return this.#n > 0;
   }
 
-  /** Each step has a record of its own, whose name no key can have: a repeat repeats none of them. */
-  #call(): Call {
-    const { record } = this.#first;
-    this.#n += 1;
-    return record === "" ? this.#first : { ...this.#first, record: `${record} ${this.#n}` };
-  }
-
   /** @throws Errno that tells the count: before the first element Linux leaves it as it was. */
   async take(...args: Argument[]): Promise<RedisValue[]> {
+    this.#n += 1;
     try {
-      return await this.#step(this.#call(), ...args);
+      return await this.#step(stepOf(this.#first, this.#n), ...args);
     } catch (error) {
       if (!(error instanceof Errno)) throw error;
       const extensions = { count: this.#n === 1 ? this.#asked : this.count };
@@ -116,7 +104,7 @@ function elementsOf(reply: RedisValue | undefined): Buffer {
   if (!Array.isArray(reply)) return bytes(reply);
   const [size, ...parts] = reply;
   return Buffer.concat(
-    parts.map((part, i) => (i % 2 ? padded(bytes(part), number(size)) : bytes(part))),
+    parts.map((part, i) => (i % 2 ? padWithZeros(bytes(part), number(size)) : bytes(part))),
   );
 }
 

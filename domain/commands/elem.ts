@@ -1,4 +1,5 @@
-import { bytes, type Call, number, padded, pairs, type RunCommand } from "../redis/command.ts";
+import type { Call, RunCommand } from "../redis/command.ts";
+import { bytes, number, padWithZeros, pairs } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
 
 /** Elements of maps. Keys and values are bytes as the kernel takes them; an empty key is none. */
@@ -28,7 +29,7 @@ export interface LookupReply {
 }
 
 function page([elements, rest, ids, revision, size]: RedisValue[]): ElementPage {
-  const show = (value: RedisValue) => padded(bytes(value), number(size));
+  const show = (value: RedisValue) => padWithZeros(bytes(value), number(size));
   return {
     elements: pairs(elements).map(([key, value]) => ({ key: bytes(key), value: show(value) })),
     cursor: (rest as Buffer | null) ?? undefined,
@@ -45,7 +46,7 @@ export function elemCommands(run: RunCommand) {
       const as = touch ? { ...call, writes: true } : call;
       const reply = await run(as, "map_lookup_elem", fd, key, flags, ...more);
       const [found, id, revision, size] = reply;
-      const all = padded(bytes(found), number(size));
+      const all = padWithZeros(bytes(found), number(size));
       return { value: all, id: id === 1, revision: number(revision) };
     },
 

@@ -1,4 +1,5 @@
-import { type Call, list, next, number, type RunCommand, text } from "../redis/command.ts";
+import type { Call, RunCommand } from "../redis/command.ts";
+import { list, nextPage, number, text } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
 import { mapInfo, progInfo } from "./info.ts";
 
@@ -25,7 +26,7 @@ export function fdCommands(run: RunCommand) {
         ...opened(rows.slice(4 * i)),
         file_flags: number(rows[4 * i + 3]),
       }));
-      return { fds, ...next(more) };
+      return { fds, ...nextPage(more) };
     },
 
     async objGetInfoByFd(call: Call, fd: number) {

@@ -1,14 +1,6 @@
 import { Errno } from "../errno.ts";
-import {
-  bytes,
-  type Call,
-  number,
-  octal,
-  optional,
-  pairs,
-  type RunCommand,
-  text,
-} from "../redis/command.ts";
+import { type Call, optional, type RunCommand } from "../redis/command.ts";
+import { bytes, number, octal, pairs, text } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
 
 /** The bpffs tree: pins, directories, links. Modes are numbers here, octal text in what is told. */

@@ -1,5 +1,5 @@
-import { list, number, record, text, time } from "../redis/command.ts";
 import { MAP_INFO, PROG_INFO } from "../redis/records.ts";
+import { list, nameFields, number, text, time } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
 import { parseSchema, type Schema } from "../schema/schema.ts";
 
@@ -58,7 +58,7 @@ export interface ObjectHolders {
 }
 
 export function mapInfo(id: number, value: RedisValue | undefined): MapInfo {
-  const map = record(MAP_INFO, list(value));
+  const map = nameFields(MAP_INFO, list(value));
   return {
     kind: "map",
     id,
@@ -83,7 +83,7 @@ export function mapInfo(id: number, value: RedisValue | undefined): MapInfo {
 
 export function progInfo(id: number, value: RedisValue | undefined): ProgInfo {
   const fields = list(value);
-  const prog = record(PROG_INFO, fields);
+  const prog = nameFields(PROG_INFO, fields);
   return {
     kind: "prog",
     id,

@@ -1,6 +1,7 @@
 import { readSchema } from "../reader.ts";
-import { type Call, next, number, optional, type RunCommand } from "../redis/command.ts";
+import { type Call, optional, type RunCommand } from "../redis/command.ts";
 import { MAP_CREATE } from "../redis/records.ts";
+import { nextPage, number } from "../redis/reply.ts";
 import type { SchemaAttr } from "../schema/schema.ts";
 import { holders, infos, mapInfo } from "./info.ts";
 
@@ -32,7 +33,7 @@ export function mapCommands(run: RunCommand) {
 
     async mapGetNextId(call: Call, start: number, limit: number) {
       const [page, more] = await run(call, "map_get_next_id", start, limit);
-      return { maps: infos(page, mapInfo), ...next(more) };
+      return { maps: infos(page, mapInfo), ...nextPage(more) };
     },
 
     async mapGet(call: Call, id: number) {

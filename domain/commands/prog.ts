@@ -2,18 +2,10 @@ import { randomBytes } from "node:crypto";
 import { pageOf } from "../asm/listing.ts";
 import { Errno, einval, Stale } from "../errno.ts";
 import { SIZE as INSN_BYTES } from "../isa/insn.ts";
-import {
-  bytes,
-  type Call,
-  next,
-  number,
-  pairs,
-  type RunCommand,
-  type RunFirstHalf,
-  text,
-  unrecorded,
-} from "../redis/command.ts";
+import type { Call, RunCommand, RunFirstHalf } from "../redis/command.ts";
+import { unrecorded } from "../redis/idempotency.ts";
 import { PAGE_INSNS, STEP_PAGES } from "../redis/records.ts";
+import { bytes, nextPage, number, pairs, text } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
 import type { LoadedInsns } from "../verifier/precheck.ts";
 import type { Limits } from "../verifier/verifier.ts";
@@ -84,7 +76,7 @@ export function progCommands(
 
     async progGetNextId(call: Call, start: number, limit: number) {
       const [page, more] = await run(call, "prog_get_next_id", start, limit);
-      return { progs: infos(page, progInfo), ...next(more) };
+      return { progs: infos(page, progInfo), ...nextPage(more) };
     },
 
     async progGet(call: Call, id: number) {

@@ -3,8 +3,9 @@ import type { CompilationUnit } from "../compiler/abi.ts";
 import { Errno, reasonOf } from "../errno.ts";
 import { disasm } from "../isa/disasm.ts";
 import { decode, type Insn, SIZE } from "../isa/insn.ts";
-import { type Call, list, number, type RunFirstHalf, record, text } from "../redis/command.ts";
+import type { Call, RunFirstHalf } from "../redis/command.ts";
 import { INNER_MAP, PROG_MAP } from "../redis/records.ts";
+import { list, nameFields, number, text } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
 import { lockOffsets } from "../transaction/map_snapshot.ts";
 import type { LoadedInsns } from "../verifier/precheck.ts";
@@ -45,13 +46,13 @@ function shape(words: readonly string[], max_entries: number, btf: boolean): Map
 /** A row of prog_resolve: what the registers' check has to know of a map. */
 function facts(row: RedisValue): MapFacts {
   const values = list(row);
-  const map = record(PROG_MAP, values);
+  const map = nameFields(PROG_MAP, values);
   const { map_type, key_size, value_size, map_flags, locks } = map;
   const words = [map_type, key_size, value_size, map_flags, ...(locks ? [locks] : [])].map(text);
   const own = shape(words, number(map.max_entries), number(map.btf) === 1);
   const frozen = number(map.frozen) === 1;
   const known = { ...own, id: number(map.id), name: text(map.map_name), frozen };
-  const template = record(INNER_MAP, values.slice(PROG_MAP.length));
+  const template = nameFields(INNER_MAP, values.slice(PROG_MAP.length));
   if (!template.inner) return known;
   const [entries, btf] = [number(template.inner_max_entries), number(template.inner_btf) === 1];
   return { ...known, inner: shape(text(template.inner).split(" "), entries, btf) };

@@ -1,13 +1,6 @@
 import { Errno, isErrno } from "../errno.ts";
-import {
-  bytes,
-  type Call,
-  number,
-  optional,
-  pairs,
-  type RunCommand,
-  text,
-} from "../redis/command.ts";
+import { type Call, optional, type RunCommand } from "../redis/command.ts";
+import { bytes, number, pairs, text } from "../redis/reply.ts";
 
 /** Ring buffers: records in order. A position counts the bytes before it, of all times. */
 

@@ -1,12 +1,7 @@
-import {
-  bytes,
-  type Call,
-  list,
-  type RunCommand,
-  type RunFirstHalf,
-  unrecorded,
-} from "../redis/command.ts";
+import type { Call, RunCommand, RunFirstHalf } from "../redis/command.ts";
+import { unrecorded } from "../redis/idempotency.ts";
 import { RUN_PROG, STEP_PAGES } from "../redis/records.ts";
+import { bytes, list } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
 import type { RunAttr, Runner } from "../transaction/runner.ts";
 

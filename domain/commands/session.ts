@@ -1,17 +1,6 @@
-import {
-  type Call,
-  commas,
-  list,
-  next,
-  number,
-  octal,
-  optional,
-  type RunCommand,
-  record,
-  text,
-  time,
-} from "../redis/command.ts";
+import { type Call, joinSet, optional, type RunCommand } from "../redis/command.ts";
 import { CRED, SESSION_INFO } from "../redis/records.ts";
+import { list, nameFields, nextPage, number, octal, text, time } from "../redis/reply.ts";
 import type { Argument, RedisValue } from "../redis/script.ts";
 import type { Tokens } from "../token.ts";
 
@@ -69,7 +58,7 @@ function words(between: string): string[] {
 }
 
 function sessionInfo(namespace: string, value: RedisValue | undefined): SessionInfo {
-  const session = record(SESSION_INFO, list(value));
+  const session = nameFields(SESSION_INFO, list(value));
   const caps = text(session.caps);
   return {
     id: number(session.id),
@@ -113,8 +102,8 @@ export function sessionCommands(
     async sessionCreate(call: Call, c: Credentials) {
       const seed = tokens.newSeed();
       const hash = tokens.hash(call.namespace, seed);
-      const caps = c.capabilities === "*" ? "*" : commas(c.capabilities);
-      const cred = { ...c, groups: commas(c.groups), caps };
+      const caps = c.capabilities === "*" ? "*" : joinSet(c.capabilities);
+      const cred = { ...c, groups: joinSet(c.groups), caps };
       const args = [seed, optional(c.cpus), cpus, hash, c.label, c.ttl_ms];
       args.push(...CRED.map((field) => cred[field]));
       return born(call, "session_create", ...args);
@@ -131,7 +120,7 @@ export function sessionCommands(
     },
 
     async sessionSet(call: Call, c: SessionChanges) {
-      const groups = c.groups ? commas(c.groups) : "";
+      const groups = c.groups ? joinSet(c.groups) : "";
       const changes = [c.uid, c.gid].map(optional);
       const more = [c.umask, c.ttl_ms].map(optional);
       const [fields] = await run(call, "session_set", ...changes, groups, ...more);
@@ -145,7 +134,7 @@ export function sessionCommands(
     async sessionList(call: Call, start: number, limit: number) {
       const [page, more] = await run(call, "session_list", start, limit);
       const sessions = list(page).map((fields) => sessionInfo(call.namespace, fields));
-      return { sessions, ...next(more) };
+      return { sessions, ...nextPage(more) };
     },
 
     exit: (call: Call) => run(call, "exit"),

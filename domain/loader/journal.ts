@@ -10,6 +10,7 @@ import type { mapCommands } from "../commands/map.ts";
 import type { progCommands } from "../commands/prog.ts";
 import { Errno, OutcomeUnknown, Unavailable } from "../errno.ts";
 import type { Call } from "../redis/command.ts";
+import { isRecorded, stepOf } from "../redis/idempotency.ts";
 
 /** The commands that loading is made of. */
 export type LoaderCommands = ReturnType<typeof mapCommands> &
@@ -38,19 +39,14 @@ export class Journal {
   /** For the next command: a repeat of the request repeats none of them, and goes on where it ended. */
   call(): Call {
     this.#done += 1;
-    return this.#numbered(this.#done);
+    return stepOf(this.#first, this.#done);
   }
 
   /** Undoing counts apart, so that a repeat's commands stay in step. */
   readonly #back = (): Call => {
     this.#undone += 1;
-    return this.#numbered(-this.#undone);
+    return stepOf(this.#first, -this.#undone);
   };
-
-  #numbered(n: number): Call {
-    const { record } = this.#first;
-    return record === "" ? this.#first : { ...this.#first, record: `${record} ${n}` };
-  }
 
   add(undo: Undo): void {
     this.#undo.push(undo);
@@ -92,7 +88,7 @@ export class Journal {
    */
   async undo(error: unknown): Promise<void> {
     const unsettled = error instanceof OutcomeUnknown || error instanceof Unavailable;
-    if (unsettled && this.#first.record !== "") return;
+    if (unsettled && isRecorded(this.#first)) return;
     for (const undo of this.#undo.splice(0).reverse()) {
       try {
         await undo(this.#back);

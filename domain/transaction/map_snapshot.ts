@@ -1,5 +1,5 @@
-import { bytes, list, number, record, text } from "../redis/command.ts";
 import { RUN_MAP } from "../redis/records.ts";
+import { bytes, list, nameFields, number, text } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
 import type { MapView } from "../runtime/job.ts";
 
@@ -30,7 +30,7 @@ export const lockOffsets = (text: string) => ({ locks: text.split(",").map(Numbe
 
 /** A map by RUN_MAP; bytes: of a value on all CPUs. */
 export function decodeMapAttributes(row: RedisValue | undefined) {
-  const map = record(RUN_MAP, list(row));
+  const map = nameFields(RUN_MAP, list(row));
   const map_type = text(map.type);
   const value_size = number(map.value_size);
   const bytes = number(map.value_bytes);

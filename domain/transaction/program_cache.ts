@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { CompilationUnit, MapShape } from "../compiler/abi.ts";
-import { bytes, list, number, record, text } from "../redis/command.ts";
 import { RUN_PROG } from "../redis/records.ts";
+import { bytes, list, nameFields, number, text } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
 import type { ProgramView } from "../runtime/job.ts";
 import { LruCache } from "./lru_cache.ts";
@@ -45,7 +45,7 @@ export class ProgramCache {
   /** @param row of test_run.lua: the fields of RUN_PROG, then the instructions. */
   keep(namespace: string, id: number, row: RedisValue): Known {
     const values = list(row);
-    const { load_time, prog_type, func_info, maps: rows } = record(RUN_PROG, values);
+    const { load_time, prog_type, func_info, maps: rows } = nameFields(RUN_PROG, values);
     const all = list(rows).map(decodeMapAttributes);
     const maps: MapShape[] = all;
     const unit = {

@@ -1,4 +1,3 @@
-import { Errno, type ErrnoName, type ErrnoOptions } from "../errno.ts";
 import type { RunDone, Seed } from "../runtime/job.ts";
 import { type ContextFields, contextFields } from "./context_fields.ts";
 
@@ -16,15 +15,6 @@ export interface RunResult {
   /** Ids of the programs run, in order. */
   programs: number[];
 }
-
-/** An Errno as data. */
-interface Failed {
-  errno: ErrnoName;
-  detail: string;
-  more: ErrnoOptions;
-}
-
-export type KeptResult = RunResult | Failed;
 
 function hex(data: Uint8Array): string {
   return Buffer.from(data.buffer, data.byteOffset, data.length).toString("hex");
@@ -52,15 +42,4 @@ export function result(
     trace: trace.map(line),
     programs: chain,
   };
-}
-
-export function failed({ code, message, pointer, extensions }: Errno): Failed {
-  const more = { ...(pointer && { pointer }), ...(extensions && { extensions }) };
-  return { errno: code, detail: message, more };
-}
-
-/** @throws the Errno that the answer is. */
-export function fromKept(answer: KeptResult): RunResult {
-  if ("errno" in answer) throw new Errno(answer.errno, answer.detail, answer.more);
-  return answer;
 }

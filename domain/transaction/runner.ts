@@ -1,13 +1,15 @@
 import { randomInt } from "node:crypto";
 import { Errno, einval, Stale } from "../errno.ts";
-import { type Call, type RunCommand, text } from "../redis/command.ts";
+import type { Call, RunCommand } from "../redis/command.ts";
+import { fromKept, isRecorded, type KeptAnswer, keepFailure } from "../redis/idempotency.ts";
+import { text } from "../redis/reply.ts";
 import type { Job, RunDone, Seed } from "../runtime/job.ts";
 import { Busy, type Pool, TimeLimit, TooLarge } from "../runtime/pool/pool.ts";
 import { packCommit } from "./commit.ts";
 import { type ContextFields, contextBytes } from "./context_fields.ts";
 import { faultOf } from "./fault.ts";
 import { checkSize, compared, widened } from "./limits.ts";
-import { failed, fromKept, type KeptResult, type RunResult, result } from "./result.ts";
+import { type RunResult, result } from "./result.ts";
 import {
   type FetchSnapshot,
   type Snapshot,
@@ -87,8 +89,8 @@ export class Runner {
     try {
       return await this.#untilDone(call, place, look, attr);
     } catch (error) {
-      if (call.record === "" || !(error instanceof Errno)) throw error;
-      return this.#answer(call, NOTHING, failed(error));
+      if (!isRecorded(call) || !(error instanceof Errno)) throw error;
+      return this.#answer(call, NOTHING, keepFailure(error));
     }
   }
 
@@ -171,7 +173,7 @@ export class Runner {
   async #commit(attempt: RunAttempt, { maps, type }: Snapshot, done: RunDone) {
     const { call } = attempt;
     const answer = result(done, attempt.attr.ctx, attempt.seed, type);
-    if (done.ops.length === 0 && call.record === "") return answer;
+    if (done.ops.length === 0 && !isRecorded(call)) return answer;
     const reads = compared(done.reads);
     const packed = packCommit(reads, done.ops, maps);
     checkSize(reads, done.ops, packed);
@@ -184,8 +186,8 @@ export class Runner {
   }
 
   /** Commits. With an Idempotency-Key the answer is that of the first run to come to one. */
-  async #answer(call: Call, commit: Buffer, answer: KeptResult): Promise<RunResult> {
-    const kept = call.record === "" ? "" : JSON.stringify(answer);
+  async #answer(call: Call, commit: Buffer, answer: KeptAnswer<RunResult>): Promise<RunResult> {
+    const kept = isRecorded(call) ? JSON.stringify(answer) : "";
     const [first] = await this.#run(call, "run_commit", commit, kept);
     return fromKept(kept === "" ? answer : JSON.parse(text(first)));
   }

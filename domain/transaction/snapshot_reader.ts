@@ -1,5 +1,6 @@
 import { Errno } from "../errno.ts";
-import { list, number, type RunFirstHalf } from "../redis/command.ts";
+import type { RunFirstHalf } from "../redis/command.ts";
+import { list, number } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
 import type { ProgramView, RunDone } from "../runtime/job.ts";
 import { FetchSet } from "./fetch_set.ts";

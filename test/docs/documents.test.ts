@@ -1,0 +1,80 @@
+import { existsSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { anchors, DOCUMENTS, ROOT, readText, withoutBlocks } from "../support/documents.ts";
+
+/** The documents are as long as they may be, and what they point at exists. */
+
+const README_LINES = 120;
+const LINE_LENGTH = 120;
+const LINK = /\]\(([^)\s]+)\)/g;
+/** Paths of the repository in code marks: with a folder of the first level, or a file at the root. */
+const FOLDERS = "api|bench|docs|domain|examples|scripts|test|\\.github|\\.ci";
+const PATH = new RegExp(`\`((?:${FOLDERS})/[\\w/.-]*)\``, "g");
+
+describe.each(DOCUMENTS)("%s", (file) => {
+  const text = readText(file);
+  const prose = withoutBlocks(text);
+
+  it("has only links that lead somewhere", () => {
+    for (const [, link = ""] of prose.matchAll(LINK)) {
+      if (/^https?:/.test(link)) continue;
+      const [path = "", anchor] = link.split("#");
+      const target = path === "" ? file : join(dirname(file), path);
+      expect(existsSync(join(ROOT, target)), link).toBe(true);
+      if (anchor) expect(anchors(readText(target)), link).toContain(anchor);
+    }
+  });
+
+  it("names only files that exist", () => {
+    for (const [, path = ""] of text.matchAll(PATH)) {
+      expect(existsSync(join(ROOT, path)), path).toBe(true);
+    }
+  });
+
+  it(`has lines of at most ${LINE_LENGTH} characters, tables aside`, () => {
+    const lines = prose.split("\n").filter((line) => !line.startsWith("|"));
+    expect(lines.filter((line) => line.length > LINE_LENGTH || /[ \t]$/.test(line))).toEqual([]);
+  });
+});
+
+it(`the README has at most ${README_LINES} lines`, () => {
+  expect(readText("README.md").trimEnd().split("\n").length).toBeLessThanOrEqual(README_LINES);
+});
+
+it("the capacity of a core is that of the last run of the bench", () => {
+  const [, table] =
+    /What a core carries\n.*?\n(\|.*?)\n\n/s.exec(readText("bench/RESULTS.md")) ?? [];
+  expect(table?.split("\n").length).toBeGreaterThan(4);
+  expect(readText("docs/operations.md")).toContain(`\n\n${table}\n\n`);
+});
+
+describe("docs/decisions", () => {
+  const files = readdirSync(join(ROOT, "docs/decisions")).filter((name) => name !== "README.md");
+
+  it("has numbered files without a gap, each listed in the README of the folder", () => {
+    const list = readText("docs/decisions/README.md");
+    const linked = [...list.matchAll(LINK)].map(([, link = ""]) => link);
+    expect(linked).toEqual([...files].sort());
+    const numbers = files.map((name) => Number(name.slice(0, 4))).sort((a, b) => a - b);
+    expect(numbers).toEqual(numbers.map((_, i) => i + 1));
+  });
+
+  it.each(files)("%s has context, decision and consequences", (name) => {
+    const text = readText(`docs/decisions/${name}`);
+    expect(text).toMatch(/^# \d+\. \S/);
+    const sections = [...text.matchAll(/^## (.+)$/gm)].map(([, title]) => title);
+    expect(sections).toEqual(["Context", "Decision", "Consequences"]);
+  });
+});
+
+it("the table of layers has every folder of domain/", () => {
+  const [, table = ""] = /\| folder of `domain\/` .*\n(\|[\s\S]*?)\n\n/.exec(
+    readText("docs/architecture.md"),
+  ) ?? [""];
+  const rows = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
+  const folders = readdirSync(join(ROOT, "domain"), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
+  expect(rows.sort()).toEqual(folders.sort());
+});

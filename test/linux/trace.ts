@@ -1,7 +1,6 @@
 import type { TestService, TestSession } from "../support/service.ts";
-import { actions } from "./trace_actions.ts";
 
-/** Replays what a real Linux answered, step by step, over HTTP. */
+/** Steps that a real Linux was asked to do, and the processes that do them again over HTTP. */
 
 export interface TraceStep {
   op: string;
@@ -121,31 +120,4 @@ export class Player {
       if (key.startsWith(`${proc} `)) this.#bound.delete(key);
     }
   }
-
-  async play(step: TraceStep): Promise<TraceOutcome> {
-    const skipped = this.#skip(step);
-    if (skipped) return { skipped };
-    const act = actions[step.op];
-    if (!act) throw new Error(`the trace has an unknown op: ${step.op}`);
-    const got = await act(this, step, step.proc ?? "observer");
-    return same(got, step.result) ? { agrees: true } : { agrees: false, got };
-  }
-
-  /** Why this step is not compared, or undefined. */
-  #skip({ op, proc = "", fd, key }: TraceStep): string | undefined {
-    if (op === "creat") return "creat has no meaning over HTTP";
-    const pointer = key === null && op !== "next_key" && !this.keyless(proc, fd);
-    return pointer ? "a null key has no meaning over HTTP where there are keys" : undefined;
-  }
-}
-
-function same(a: unknown, b: unknown): boolean {
-  return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== "object" || value === null) return value;
-  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(fields.map(([key, item]) => [key, sorted(item)]));
 }

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { testService } from "../support/service.ts";
+import { replay } from "./replay.ts";
 import { Player, type Trace } from "./trace.ts";
 
 /** Every trace of a real Linux 6.18 agrees, step by step; what is skipped is listed with its reason. */
@@ -33,7 +34,7 @@ for (const file of readdirSync(FOLDER).sort()) {
     it.each(traces.map((trace) => [trace.name, trace] as const))("%s", async (_name, trace) => {
       const player = new Player(service, service.namespace());
       for (const [i, step] of trace.steps.entries()) {
-        const outcome = await player.play(step);
+        const outcome = await replay(player, step);
         if ("skipped" in outcome) {
           skipped.set(outcome.skipped, (skipped.get(outcome.skipped) ?? 0) + 1);
         } else {

@@ -1,7 +1,11 @@
+import type { Kernel } from "../../domain/bpf.ts";
 import { CRED, MAP_ATTR } from "../../domain/redis/records.ts";
-import type { RecordFields, RedisClient } from "./invariants/read.ts";
 
 /** What the Lua packs into one field, as tests read and change it: see domain/redis/records.ts. */
+
+export type RedisClient = Kernel["script"]["redis"];
+
+export type RecordFields = Record<string, string>;
 
 const named = (fields: readonly string[], words: readonly string[]): RecordFields =>
   Object.fromEntries(fields.map((field, i) => [field, words[i] ?? ""]));

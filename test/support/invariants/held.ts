@@ -1,4 +1,5 @@
-import { at, type Dump, type RecordFields } from "./read.ts";
+import type { RecordFields } from "../stored.ts";
+import { at, type Dump } from "./read.ts";
 
 /** What the parts of the checker share: claims, holders, and the dump by noun and id. */
 

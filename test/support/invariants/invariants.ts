@@ -1,6 +1,7 @@
+import type { RedisClient } from "../stored.ts";
 import { type Claim, fields, HeldReferences, ids, members, pending } from "./held.ts";
 import { checkMaps } from "./map.ts";
-import { at, type Dump, entry, type RedisClient, readNamespace } from "./read.ts";
+import { at, type Dump, entry, readNamespace } from "./read.ts";
 import { checkTree } from "./tree.ts";
 
 /**

@@ -1,5 +1,6 @@
+import type { RecordFields } from "../stored.ts";
 import { type Claim, fields, type HeldReferences, ids, members, pending, workOf } from "./held.ts";
-import { at, type Dump, type RecordFields } from "./read.ts";
+import { at, type Dump } from "./read.ts";
 
 /** What maps hold and who, of programs and slots, holds them; each map type checks its own contents. */
 

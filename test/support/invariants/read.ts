@@ -1,11 +1,13 @@
-import type { Kernel } from "../../../domain/bpf.ts";
-import { unpackAttr, unpackCred, unpackInode, unpackLife } from "../stored.ts";
+import {
+  type RecordFields,
+  type RedisClient,
+  unpackAttr,
+  unpackCred,
+  unpackInode,
+  unpackLife,
+} from "../stored.ts";
 
 /** Reads all that one namespace has in Redis; made for tests, when no command is under way. */
-
-export type RedisClient = Kernel["script"]["redis"];
-
-export type RecordFields = Record<string, string>;
 
 export interface StoredEntry {
   n: string;

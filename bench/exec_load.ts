@@ -95,7 +95,7 @@ async function timed(of: BenchProgram): Promise<() => Times> {
     const { refs } = check(insns, OPTIONS);
     tag(insns);
     const maps = refs.map(() => map);
-    const { refusal, safe } = verify(insns, maps, OPTIONS);
+    const { refusal, provenAccesses: safe } = verify(insns, maps, OPTIONS);
     if (refusal) throw new Error(refusal.log);
     const verified = performance.now();
     codeKey(unit);

@@ -1,6 +1,6 @@
 import { assemble } from "../../domain/asm/assembler.ts";
 import { einval } from "../../domain/errno.ts";
-import type { LoadedInsns } from "../../domain/verifier/precheck.ts";
+import type { LoadedInsns } from "../../domain/isa/loaded_insns.ts";
 import { parseBytes } from "../codec/bytes.ts";
 import { created, done, type Handler, ok, pathNumber, query } from "../handler.ts";
 

@@ -4,7 +4,7 @@ import { setImmediate } from "node:timers/promises";
 import { didYouMean } from "../did_you_mean.ts";
 import { einval } from "../errno.ts";
 import * as bpf from "../isa/insn.ts";
-import type { LoadedInsns } from "../verifier/precheck.ts";
+import type { LoadedInsns } from "../isa/loaded_insns.ts";
 import { GRAMMAR, type Syntax, type SyntaxNode } from "./grammar.ts";
 import { type AsmToken, quote, SyntaxFault, tokenAt } from "./lexer.ts";
 import {

@@ -3,14 +3,14 @@ import type { CompilationUnit } from "../compiler/abi.ts";
 import { Errno, reasonOf } from "../errno.ts";
 import { disasm } from "../isa/disasm.ts";
 import { decode, type Insn, SIZE } from "../isa/insn.ts";
+import type { LoadedInsns } from "../isa/loaded_insns.ts";
 import type { Call, RunFirstHalf } from "../redis/command.ts";
 import { INNER_MAP, PROG_MAP } from "../redis/records.ts";
 import { list, nameFields, number, text } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
 import { lockOffsets } from "../transaction/map_snapshot.ts";
-import type { LoadedInsns } from "../verifier/precheck.ts";
 import type { Limits, MapFacts, Refusal, VerifierOptions } from "../verifier/verifier.ts";
-import { examine, isLong, shapeOf } from "../verifier/worker.ts";
+import { doCheck, isLong, runPrecheck } from "../verifier/worker.ts";
 
 /**
  * What comes before a program is loaded: its shape is judged here, its maps and the caller's rights in
@@ -92,13 +92,13 @@ function optionsOf(
 
 /** What shapeOf() says, with the details of its refusals. @throws ENOMEM, EAGAIN */
 async function judged(prog: LoadedInsns, options: VerifierOptions, fdArray: readonly number[]) {
-  const { places, indexed, at, ...verdict } = await shapeOf(prog, options, fdArray);
+  const { places, indexed, at, ...verdict } = await runPrecheck(prog, options, fdArray);
   if (verdict.refs.length > FDS_MAX)
     throw new Errno("ENOMEM", `more than ${FDS_MAX} maps in insns`);
-  const before = detailed(verdict.before, prog);
-  const during = detailed(verdict.during, prog, at);
+  const beforeMaps = detailed(verdict.beforeMaps, prog);
+  const atMap = detailed(verdict.atMap, prog, at);
   const code = Buffer.from(indexed.buffer, indexed.byteOffset, indexed.byteLength);
-  return { verdict: { ...verdict, before, during }, places, indexed: code };
+  return { verdict: { ...verdict, beforeMaps, atMap }, places, indexed: code };
 }
 
 /** @returns what prog_load takes, or its first answer when the request is a repeat. */
@@ -116,22 +116,22 @@ export async function prepareLoad(
   const first = isLong(prog) ? await begin(call, "prog_admit", json(attr), count) : undefined;
   if (first?.remembered) return { remembered: first.values };
   const { verdict, places, indexed } = await judged(prog, options, fd_array ?? []);
-  const args = (rest: { after?: Refusal | null; ids: number[]; log: string }) => ({
+  const args = (rest: { byDoCheck?: Refusal | null; ids: number[]; log: string }) => ({
     attr: json(attr),
     insns: indexed,
     verdict: json({ ...verdict, ...rest }),
   });
-  if (verdict.before || verdict.during) return args({ ids: [], log: "" });
+  if (verdict.beforeMaps || verdict.atMap) return args({ ids: [], log: "" });
   const answer = await begin(call, "prog_resolve", json(attr), count, json(verdict));
   if (answer.remembered) return { remembered: answer.values };
   const [type, attach, gpl, rows, perfmon] = answer.values;
   const maps = list(rows).map(facts);
   const known = { progType: text(type), expectedAttachType: number(attach) };
   const rights = { gplCompatible: number(gpl) === 1, perfmon: number(perfmon) === 1 };
-  const report = await examine(insns, maps, { ...options, ...known, ...rights }, places);
+  const report = await doCheck(insns, maps, { ...options, ...known, ...rights }, places);
   const ids = maps.map(({ id = 0 }) => id);
-  const after = detailed(report.refusal, prog, report.at);
+  const byDoCheck = detailed(report.refusal, prog, report.at);
   const described = attr.func_info ? { func_info: true } : {};
   const unit = { insns: indexed, maps, prog_type: text(type), ...described };
-  return { ...args({ after, ids, log: report.log }), ...(after ? {} : { unit }) };
+  return { ...args({ byDoCheck, ids, log: report.log }), ...(byDoCheck ? {} : { unit }) };
 }

@@ -24,6 +24,6 @@ export function provenAccesses({
   const { refs } = check(bytes, options);
   const named = refs.map(({ value }) => maps[value]).filter((map) => map !== undefined);
   if (named.length < refs.length) return undefined;
-  const { refusal, safe } = verify(bytes, named, options);
+  const { refusal, provenAccesses: safe } = verify(bytes, named, options);
   return refusal === null ? safe : undefined;
 }

@@ -1,14 +1,9 @@
 // What PROG_LOAD takes from a program before it knows its maps: what its shape is refused for, the fds it
 // names, and its instructions with places in their list instead.
 
+import type { LoadedInsns } from "../isa/loaded_insns.ts";
 import type { MapRef, Verdict, VerifierOptions } from "./verdict.ts";
 import { check, relocate, tag } from "./verifier.ts";
-
-export interface LoadedInsns {
-  insns: Buffer;
-  /** The instructions that name their map by its id, where others have an fd. */
-  byId?: ReadonlySet<number>;
-}
 
 /** A map by the caller's fd or, where the text of the program says so, by its id. */
 export interface Ref {
@@ -18,7 +13,7 @@ export interface Ref {
   offset?: number;
 }
 
-export interface Judged extends Pick<Verdict, "before" | "during" | "at"> {
+export interface Precheck extends Pick<Verdict, "beforeMaps" | "atMap" | "at"> {
   /** Each map at its first use, and again where its value is addressed further than before. */
   refs: Ref[];
   /** For each instruction that names a map the place in refs of an entry of it. */
@@ -28,7 +23,11 @@ export interface Judged extends Pick<Verdict, "before" | "during" | "at"> {
 }
 
 /** What is asked of a map comes in the order of the instructions. */
-function distinct(found: readonly MapRef[], fdArray: readonly number[], byId: LoadedInsns["byId"]) {
+function uniqueMaps(
+  found: readonly MapRef[],
+  fdArray: readonly number[],
+  byId: LoadedInsns["byId"],
+) {
   const first = new Map<string, number>();
   const furthest = new Map<string, number>();
   const refs: Ref[] = [];
@@ -46,13 +45,13 @@ function distinct(found: readonly MapRef[], fdArray: readonly number[], byId: Lo
   return { refs, places };
 }
 
-export function judge(
+export function precheck(
   { insns, byId }: LoadedInsns,
   options: VerifierOptions,
   fdArray: readonly number[],
-): Judged {
+): Precheck {
   const { refs: found, ...verdict } = check(insns, options);
-  const { refs, places } = distinct(found, fdArray, byId);
+  const { refs, places } = uniqueMaps(found, fdArray, byId);
   const indexed = relocate(insns, places, found);
   return { ...verdict, refs, places, indexed, tag: tag(insns) };
 }

@@ -31,9 +31,9 @@ export interface MapRef {
 
 /** What bpf_check() settles without looking into a map: the first of before, (refs, in order), during. */
 export interface Verdict {
-  readonly before: Refusal | null;
+  readonly beforeMaps: Refusal | null;
   readonly refs: readonly MapRef[];
-  readonly during: Refusal | null;
+  readonly atMap: Refusal | null;
   /** The instruction that `during` is about. */
   readonly at?: number;
 }
@@ -58,9 +58,9 @@ export interface Report {
   /** What Linux prints at the log level asked for when it accepts the program. */
   readonly log: string;
   /** Per instruction: 1 where its memory access is within its region on every path. */
-  readonly safe: Uint8Array;
+  readonly provenAccesses: Uint8Array;
   /** Instructions gone through, each as often as it was come to. */
-  readonly verified: number;
+  readonly insnsProcessed: number;
 }
 
 /** Beyond them Linux answers E2BIG. */

@@ -5,10 +5,10 @@ import { createHash } from "node:crypto";
 import type { Insn } from "../isa/insn.ts";
 import * as bpf from "../isa/insn.ts";
 import { type Explored, Explorer } from "./explore/explore.ts";
-import { cfg } from "./program/cfg.ts";
-import { resolve } from "./program/resolve.ts";
-import { stackDepth } from "./program/stack_depth.ts";
-import { structure } from "./program/structure.ts";
+import { checkCfg } from "./program/cfg.ts";
+import { resolvePseudoLdImm64 } from "./program/resolve.ts";
+import { checkMaxStackDepth } from "./program/stack_depth.ts";
+import { checkStructure } from "./program/structure.ts";
 import { VerifierEnv } from "./state/env.ts";
 import { VerifierLog } from "./state/log.ts";
 import {
@@ -41,10 +41,10 @@ const STATS = 4;
 
 export function check(insns: Buffer, options: VerifierOptions = {}): Verdict {
   const prog = bpf.decode(insns);
-  const { refusal: before } = structure(prog, options);
-  if (before !== null) return { before, refs: [], during: null };
-  const { refusal: during, ...found } = resolve(prog, options);
-  return { before: null, during, ...found };
+  const { refusal: before } = checkStructure(prog, options);
+  if (before !== null) return { beforeMaps: before, refs: [], atMap: null };
+  const { refusal: during, ...found } = resolvePseudoLdImm64(prog, options);
+  return { beforeMaps: null, atMap: during, ...found };
 }
 
 type Maps = ReadonlyMap<number, MapFacts>;
@@ -60,8 +60,8 @@ function explore(env: VerifierEnv, patience: number): VerificationAttempt {
 
 /** What Linux looks at once it is through. */
 function afterwards(env: VerifierEnv, starts: readonly number[]): Refusal | null {
-  const deep = stackDepth(env.prog, starts, env.stackDepths, env.options.progType);
-  if (deep !== null || !env.callsMissing) return deep;
+  const deep = checkMaxStackDepth(env.prog, starts, env.stackDepths, env.options.progType);
+  if (deep !== null || !env.hasMissingKfuncCall) return deep;
   return einval("invalid kernel function call not eliminated in verifier pass");
 }
 
@@ -70,12 +70,12 @@ function namedMaps(
   maps: readonly MapFacts[],
   options: VerifierOptions,
 ): Maps {
-  const { refs } = resolve(prog, options);
+  const { refs } = resolvePseudoLdImm64(prog, options);
   return new Map(refs.map((ref, i) => [ref.insn, maps[i] as MapFacts]));
 }
 
 /** print_verification_stats() */
-function closing({ env, verified }: VerificationAttempt): string {
+function closing({ env, insnsProcessed: verified }: VerificationAttempt): string {
   const { limits, logLevel = 0 } = env.options;
   const depths = [...env.stackDepths.values()].join("+");
   const stats = (logLevel & STATS) !== 0 ? `stack depth ${depths || 0}\n` : "";
@@ -92,23 +92,29 @@ function retold({ env }: VerificationAttempt): string {
 }
 
 function refusedReport(attempt: VerificationAttempt, found: Refusal): Report {
-  const { env, verified, refusal } = attempt;
+  const { env, insnsProcessed: verified, refusal } = attempt;
   const safe = new Uint8Array(env.prog.length);
   const place = refusal === null ? {} : { at: attempt.at };
   if (((env.options.logLevel ?? 0) & PATH) === 0)
-    return { refusal: found, ...place, log: "", safe, verified };
+    return { refusal: found, ...place, log: "", provenAccesses: safe, insnsProcessed: verified };
   const path = refusal === null ? "" : retold(attempt);
   const log = `${path}${found.log}\n${closing(attempt).trimEnd()}`;
-  return { refusal: { errno: found.errno, log }, ...place, log: "", safe, verified };
+  return {
+    refusal: { errno: found.errno, log },
+    ...place,
+    log: "",
+    provenAccesses: safe,
+    insnsProcessed: verified,
+  };
 }
 
 function acceptedReport(attempt: VerificationAttempt): Report {
-  const { env, verified, whole } = attempt;
+  const { env, insnsProcessed: verified, isComplete: whole } = attempt;
   const level = env.options.logLevel ?? 0;
   const path = (level & EVERYTHING) !== 0 ? retold(attempt) : "";
   const log = level === 0 ? "" : `${path}${closing(attempt)}`;
-  const safe = whole ? env.safe() : new Uint8Array(env.prog.length);
-  return { refusal: null, log, safe, verified };
+  const safe = whole ? env.provenAccesses() : new Uint8Array(env.prog.length);
+  return { refusal: null, log, provenAccesses: safe, insnsProcessed: verified };
 }
 
 /** verify(), or null where it would take longer than so many instructions gone through. */
@@ -119,14 +125,19 @@ export function attempt(
   patience: number,
 ): Report | null {
   const prog = bpf.decode(insns);
-  const shape = cfg(prog);
+  const shape = checkCfg(prog);
   if (shape !== null) {
-    return { refusal: shape, log: "", safe: new Uint8Array(prog.length), verified: 0 };
+    return {
+      refusal: shape,
+      log: "",
+      provenAccesses: new Uint8Array(prog.length),
+      insnsProcessed: 0,
+    };
   }
   const env = new VerifierEnv(prog, namedMaps(prog, maps, options), options, null);
   const made = explore(env, patience);
-  if (made.isGivenUp) return null;
-  const { starts } = structure(prog, options);
+  if (made.isOverBudget) return null;
+  const { starts } = checkStructure(prog, options);
   const found = made.refusal ?? afterwards(env, starts);
   return found === null ? acceptedReport(made) : refusedReport(made, found);
 }

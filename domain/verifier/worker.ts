@@ -2,8 +2,9 @@
 
 import { Errno } from "../errno.ts";
 import { SIZE } from "../isa/insn.ts";
+import type { LoadedInsns } from "../isa/loaded_insns.ts";
 import { BackgroundWorker, serveRequests } from "../threads/background_worker.ts";
-import { type Judged, judge, type LoadedInsns } from "./precheck.ts";
+import { type Precheck, precheck } from "./precheck.ts";
 import type { MapFacts, Report, VerifierOptions } from "./verdict.ts";
 import { attempt, verify } from "./verifier.ts";
 
@@ -25,9 +26,9 @@ const thread = new BackgroundWorker<Asked>(import.meta.url);
 const named = (maps: readonly MapFacts[], places: Uint32Array): MapFacts[] =>
   Array.from(places, (place) => maps[place] as MapFacts);
 
-serveRequests(import.meta.url, ({ insns: bytes, options, ...asked }: Asked): Judged | Report => {
+serveRequests(import.meta.url, ({ insns: bytes, options, ...asked }: Asked): Precheck | Report => {
   const insns = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if ("fdArray" in asked) return judge({ insns, ...asked }, options, asked.fdArray);
+  if ("fdArray" in asked) return precheck({ insns, ...asked }, options, asked.fdArray);
   return verify(insns, named(asked.maps, asked.places), options);
 });
 
@@ -37,25 +38,25 @@ export function isLong({ insns }: LoadedInsns): boolean {
 }
 
 /** @returns what judge() says of a program. @throws EAGAIN */
-export async function shapeOf(
+export async function runPrecheck(
   prog: LoadedInsns,
   options: VerifierOptions,
   fdArray: readonly number[],
-): Promise<Judged> {
-  if (!isLong(prog)) return judge(prog, options, fdArray);
-  const judged = await thread.request<Judged>({ ...prog, options, fdArray });
+): Promise<Precheck> {
+  if (!isLong(prog)) return precheck(prog, options, fdArray);
+  const judged = await thread.request<Precheck>({ ...prog, options, fdArray });
   if (judged) return judged;
   throw new Errno("EAGAIN", "looking through the program took too long");
 }
 
 /** Nothing refuses it for certain, and nothing is proved: the machine finds out. */
 const unknown = (insns: Buffer): Report => ({
-  ...{ refusal: null, log: "", verified: 0 },
-  safe: new Uint8Array(insns.length / SIZE),
+  ...{ refusal: null, log: "", insnsProcessed: 0 },
+  provenAccesses: new Uint8Array(insns.length / SIZE),
 });
 
 /** @returns what verify() says of a program. @throws EAGAIN */
-export function examine(
+export function doCheck(
   insns: Buffer,
   maps: readonly MapFacts[],
   options: VerifierOptions,

@@ -7,7 +7,7 @@ import { constantBy } from "../../domain/asm/grammar.ts";
 import { disasm } from "../../domain/isa/disasm.ts";
 import { isHelper } from "../../domain/isa/helpers.ts";
 import * as bpf from "../../domain/isa/insn.ts";
-import { fault } from "../../domain/verifier/insns/insn_checks.ts";
+import { checkInsn } from "../../domain/verifier/insns/insn_checks.ts";
 
 /** Text to instructions, and back: the notation is print_bpf_insn()'s of kernel/bpf/disasm.c. */
 
@@ -106,7 +106,7 @@ function legal(insn: bpf.Insn, second: number): string | undefined {
     isUnknown ||
     unseen(insn) ||
     nameless(insn) ||
-    fault(insn, { funcInfo: true }, 0) !== null
+    checkInsn(insn, { funcInfo: true }, 0) !== null
   )
     return undefined;
   const out = Buffer.alloc(insn.code === bpf.LD_IMM64 ? 16 : 8);

@@ -64,7 +64,7 @@ function judged(verdict: RecordedVerdict): Refusal | null {
     logLevel: 1,
     ...(name === LONG ? { limits: { complexity: 20_000 } } : {}),
   };
-  const { before, refs, during } = check(insns, options);
+  const { beforeMaps: before, refs, atMap: during } = check(insns, options);
   if (before ?? during) return before ?? during;
   const map = mapOf(verdict);
   return verify(

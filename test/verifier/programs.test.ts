@@ -48,7 +48,7 @@ function judged({ insns: hex, maps = [], ...given }: Asked) {
     globalFuncs: [],
     limits: { complexity: 20_000 },
   };
-  const { before, refs, during } = check(insns, options);
+  const { beforeMaps: before, refs, atMap: during } = check(insns, options);
   const refusal = before ?? during;
   if (refusal) return refusal;
   const facts = refs.map(({ value }) => maps[value] as MapFacts);

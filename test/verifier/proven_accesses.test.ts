@@ -50,7 +50,7 @@ function reported(map: MapFacts, parts: string[], options: VerifierOptions = {})
 
 /** The accesses that are proven, of a program that is accepted. */
 function proven(map: MapFacts, ...parts: string[]): number[] {
-  const { refusal, safe } = reported(map, parts);
+  const { refusal, provenAccesses: safe } = reported(map, parts);
   expect(refusal).toBeNull();
   return [...safe.keys()].filter((at) => safe[at] === 1);
 }
@@ -95,12 +95,14 @@ describe("not proven is", () => {
     const loop = [insn(0xb7, 6), random, insn(0x15, 0, 0, 3), insn(0x07, 6, 0, 0, 1)];
     const end = [insn(0xa5, 6, 0, -4, 10_000), R0, insn(0x7a, 10, 0, -8), R0, EXIT];
     const limits = { complexity: 4_000 };
-    const { refusal, safe } = reported(HASH, [...loop, ...end], { limits });
+    const { refusal, provenAccesses: safe } = reported(HASH, [...loop, ...end], { limits });
     expect([refusal, safe.includes(1)]).toEqual([null, false]);
   });
 
   it("the context of a program type that is not known here", () => {
-    const { refusal, safe } = reported(HASH, [insn(0x61, 0, 1, 12), EXIT], { progType: "kprobe" });
+    const { refusal, provenAccesses: safe } = reported(HASH, [insn(0x61, 0, 1, 12), EXIT], {
+      progType: "kprobe",
+    });
     expect([refusal, [...safe]]).toEqual([null, [0, 0]]);
   });
 

@@ -16,7 +16,7 @@ const ARRAY: MapFacts = {
 async function judged(text: string, perfmon: boolean, progType = "sched_cls") {
   const { insns } = await assemble(text.replaceAll("; ", "\n"), "");
   const options = { progType, gplCompatible: true, perfmon };
-  const { before, refs, during } = check(insns, options);
+  const { beforeMaps: before, refs, atMap: during } = check(insns, options);
   const facts = refs.map(() => ARRAY);
   const refusal = before ?? during ?? verify(insns, facts, options).refusal;
   return refusal && `${refusal.errno} ${refusal.log.split("\n").at(-1)}`;

@@ -47,7 +47,7 @@ const verified = (insns: Buffer, options: VerifierOptions = {}) =>
 
 function says(stage: "before" | "during" | "after", rows: Row[]): void {
   it.each(rows)("refuses %s", (_, insns, errno, log, options = {}) => {
-    const { before, during } = check(insns, options);
+    const { beforeMaps: before, atMap: during } = check(insns, options);
     const after = (before ?? during) ? null : verified(insns, options).refusal;
     const none = { before: null, during: null, after: null };
     expect({ before, during, after }).toEqual({ ...none, [stage]: { errno, log } });
@@ -170,7 +170,7 @@ describe("while maps are resolved", () => {
       ldImm64(1, 9),
       EXIT,
     );
-    const { refs, during } = check(insns, { fdArrayLength: 2 });
+    const { refs, atMap: during } = check(insns, { fdArrayLength: 2 });
     expect(refs).toEqual([
       { insn: 0, kind: "fd", value: 7, direct: false, offset: 0 },
       { insn: 2, kind: "fd", value: 8, direct: true, offset: 4 },
@@ -373,7 +373,7 @@ describe("what Linux accepts", () => {
     ["kernel function 0 in dead code", program(R0, insn(0x15, 0, 0, 1), insn(0x85, 0, 2), EXIT)],
   ];
   it.each(good)("passes %s", (_, insns, options = {}) => {
-    expect(check(insns, options)).toEqual({ before: null, refs: [], during: null });
+    expect(check(insns, options)).toEqual({ beforeMaps: null, refs: [], atMap: null });
     expect(verified(insns, options).refusal).toBeNull();
   });
 });
@@ -418,7 +418,7 @@ describe("tag and dump", () => {
 describe("cost", () => {
   it("grows with the number of instructions, not with the number of paths", () => {
     const branches = Array.from({ length: 5_000 }, () => insn(0x1d, 1, 10, 1) + R0);
-    const { refusal, verified: steps } = verified(program(R0, ...branches, EXIT));
+    const { refusal, insnsProcessed: steps } = verified(program(R0, ...branches, EXIT));
     expect(refusal).toBeNull();
     expect(steps).toBeLessThan(10 * 5_000);
   });
@@ -438,6 +438,6 @@ describe("cost", () => {
       errno: "E2BIG",
       log: "BPF program is too large. Processed 10001 insn",
     });
-    expect(check(long, { limits: { insns: 3 } }).before?.errno).toBe("E2BIG");
+    expect(check(long, { limits: { insns: 3 } }).beforeMaps?.errno).toBe("E2BIG");
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { judge } from "../../domain/verifier/precheck.ts";
+import { precheck } from "../../domain/verifier/precheck.ts";
 import { verify } from "../../domain/verifier/verifier.ts";
-import { examine, shapeOf } from "../../domain/verifier/worker.ts";
+import { doCheck, runPrecheck } from "../../domain/verifier/worker.ts";
 
 /** Long programs are verified in a thread, and verified the same. */
 
@@ -20,30 +20,30 @@ describe("the verifier's thread", () => {
   it("says of the shape of long programs what judge() says", async () => {
     const named = Buffer.concat([hex("1811000003000000" + "0000000000000000"), program(20_000)]);
     for (const insns of [named, program(20_000, MOV)]) {
-      const judged = await shapeOf({ insns }, {}, []);
-      const { indexed, ...rest } = judge({ insns }, {}, []);
+      const judged = await runPrecheck({ insns }, {}, []);
+      const { indexed, ...rest } = precheck({ insns }, {}, []);
       expect(judged).toEqual({ ...rest, indexed: Uint8Array.from(indexed) });
     }
   });
 
   it("is spared short programs", () => {
-    expect(examine(program(2), [], {})).toEqual(verify(program(2), []));
+    expect(doCheck(program(2), [], {})).toEqual(verify(program(2), []));
   });
 
   it("says of long programs what verify() says, of each by itself", async () => {
     const options = { logLevel: 1 };
     const wrong = Buffer.concat([program(9_000, DIV), EXIT]);
     const programs = [program(20_000), wrong, program(600)];
-    const reports = await Promise.all(programs.map((insns) => examine(insns, [], options)));
+    const reports = await Promise.all(programs.map((insns) => doCheck(insns, [], options)));
     expect(reports).toEqual(programs.map((insns) => verify(insns, [], options)));
     expect(reports[1]?.refusal?.log).toContain("div by zero");
   });
 
   it("takes short programs whose paths are long", async () => {
     const insns = Buffer.concat([LOOP, EXIT]);
-    const report = examine(insns, [], {});
+    const report = doCheck(insns, [], {});
     expect(report).toBeInstanceOf(Promise);
-    expect((await report).verified).toBeGreaterThan(2_000);
+    expect((await report).insnsProcessed).toBeGreaterThan(2_000);
   });
 
   it("leaves the event loop free meanwhile", async () => {
@@ -51,16 +51,16 @@ describe("the verifier's thread", () => {
     const counting = setInterval(() => {
       turns += 1;
     }, 1);
-    await shapeOf({ insns: program(100_000) }, {}, []);
-    await examine(program(100_000), [], {});
+    await runPrecheck({ insns: program(100_000) }, {}, []);
+    await doCheck(program(100_000), [], {});
     clearInterval(counting);
     expect(turns).toBeGreaterThan(3);
   });
 
   it("has no more than 64 programs wait for it", async () => {
-    const waiting = Array.from({ length: 64 }, () => examine(program(600), [], {}));
-    expect(() => examine(program(600), [], {})).toThrow("waiting");
+    const waiting = Array.from({ length: 64 }, () => doCheck(program(600), [], {}));
+    expect(() => doCheck(program(600), [], {})).toThrow("waiting");
     await Promise.all(waiting);
-    expect((await examine(program(600), [], {})).refusal).toBeNull();
+    expect((await doCheck(program(600), [], {})).refusal).toBeNull();
   });
 });

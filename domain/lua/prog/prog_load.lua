@@ -61,9 +61,9 @@ end
 -- All that is checked before the registers are: the program's type, and the maps and ids behind refs.
 local function check(attr, insn_cnt, verdict)
   local type, attach = check_attributes(attr, insn_cnt)
-  refuse(verdict.before)
+  refuse(verdict.beforeMaps)
   local maps, ids = prog_maps.resolve(verdict.refs, type)
-  refuse(verdict.during)
+  refuse(verdict.atMap)
   local log = prog_type.check_attach_btf_id(type, attach, attr.prog_flags, GPL[attr.license:sub(1, 127)])
   if log then prog_maps.log_fail("EINVAL", log) end
   return type, attach, maps, ids
@@ -86,8 +86,8 @@ function sys.prog_resolve(attr_json, insn_cnt, verdict_json)
   return type.name, attach, GPL[attr.license:sub(1, 127)] or 0, rows, perfmon
 end
 
--- attr and verdict are JSON. The verdict: { before, refs, during, after, tag, ids }, refs the distinct
--- maps { fd or id, offset when its value is addressed }, ids the maps for which `after` was found; in the
+-- attr and verdict are JSON. The verdict: { beforeMaps, refs, atMap, byDoCheck, tag, ids }, refs the distinct
+-- maps { fd or id, offset when its value is addressed }, ids the maps for which `byDoCheck` was found; in the
 -- instructions, which are `text` or a draft, a map is an index into refs.
 function sys.prog_load(attr_json, text, verdict_json, insn_cnt, draft)
   local attr, verdict = cjson.decode(attr_json), cjson.decode(verdict_json)
@@ -98,7 +98,7 @@ function sys.prog_load(attr_json, text, verdict_json, insn_cnt, draft)
       error({ errno = "STALE", detail = "an fd is another map now" }, 0)
     end
   end
-  refuse(verdict.after)
+  refuse(verdict.byDoCheck)
   insns.check(draft, insn_cnt)
   local owner = type.name .. "/" .. attach .. "/" .. band(attr.prog_flags, uapi.BPF_F_XDP_HAS_FRAGS)
   adopt(maps, owner)

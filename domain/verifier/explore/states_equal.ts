@@ -3,8 +3,14 @@
 
 import type { Range } from "../scalar/range.ts";
 import * as tnum from "../scalar/tnum.ts";
-import { EMPTY, type Frame, isSpill, type StackSlot, type VerifierState } from "../state/state.ts";
-import { isPacket, isScalar, NONE, type RegisterValue } from "../state/value.ts";
+import {
+  EMPTY_SLOT,
+  type Frame,
+  isSpill,
+  type StackSlot,
+  type VerifierState,
+} from "../state/state.ts";
+import { isPacket, isScalar, NOT_INIT, type RegisterValue } from "../state/value.ts";
 
 /** Ids of the earlier state and those that stand for them in the later one. */
 class IdPairs {
@@ -16,7 +22,7 @@ class IdPairs {
     this.isStrict = isStrict;
   }
 
-  match(before: number, after: number): boolean {
+  checkIds(before: number, after: number): boolean {
     if (before === 0 || after === 0) return before === after;
     const known = this.#pairs.get(before);
     if (known !== undefined) return known === after;
@@ -26,7 +32,7 @@ class IdPairs {
   }
 }
 
-function includes(a: Range, b: Range): boolean {
+function rangeWithin(a: Range, b: Range): boolean {
   if (a === b) return true;
   return (
     a.umin <= b.umin &&
@@ -42,31 +48,35 @@ function includes(a: Range, b: Range): boolean {
 }
 
 /** A number without copies stands for one with: nothing was learned of these together. */
-function sameLink(before: RegisterValue, after: RegisterValue, ids: IdPairs): boolean {
+function scalarIdsEqual(before: RegisterValue, after: RegisterValue, ids: IdPairs): boolean {
   if (before.id === 0) return true;
-  return before.linked === after.linked && sameOff(before, after) && ids.match(before.id, after.id);
+  return (
+    before.isLinked === after.isLinked &&
+    sameOff(before, after) &&
+    ids.checkIds(before.id, after.id)
+  );
 }
 
 const sameOff = (before: RegisterValue, after: RegisterValue): boolean => before.off === after.off;
 
-function covers(before: RegisterValue, after: RegisterValue, ids: IdPairs): boolean {
+function regsafe(before: RegisterValue, after: RegisterValue, ids: IdPairs): boolean {
   if (before === after && before.id === 0) return true;
   if (before.kind === "none") return true;
-  if (before.kind === "any") return !after.exact;
-  if (before.kind !== after.kind || before.orNull !== after.orNull) return false;
-  if (!before.exact && after.exact) return false;
-  if (isScalar(before) && !before.origin.matters && !ids.isStrict) return true;
-  if (!includes(before.range, after.range)) return false;
-  if (isScalar(before)) return sameLink(before, after, ids);
+  if (before.kind === "any") return !after.isExact;
+  if (before.kind !== after.kind || before.canBeNull !== after.canBeNull) return false;
+  if (!before.isExact && after.isExact) return false;
+  if (isScalar(before) && !before.precision.isPrecise && !ids.isStrict) return true;
+  if (!rangeWithin(before.range, after.range)) return false;
+  if (isScalar(before)) return scalarIdsEqual(before, after, ids);
   const size = isPacket(before) ? samePacket(before, after) : before.size === after.size;
   const place = before.map === after.map && before.home === after.home && sameOff(before, after);
-  return size && place && ids.match(before.id, after.id) && ids.match(before.ref, after.ref);
+  return size && place && ids.checkIds(before.id, after.id) && ids.checkIds(before.ref, after.ref);
 }
 
 const samePacket = (before: RegisterValue, after: RegisterValue): boolean =>
   before.size === after.size || (before.size >= 0 && before.size <= after.size);
 
-function coversSlot(before: StackSlot, after: StackSlot, ids: IdPairs): boolean {
+function stacksafe(before: StackSlot, after: StackSlot, ids: IdPairs): boolean {
   if (before === after && before.spilled.id === 0) return true;
   if (before.spilled.kind === "any") return true;
   if (after.spilled.kind === "any") return before.types === "????????";
@@ -78,18 +88,18 @@ function coversSlot(before: StackSlot, after: StackSlot, ids: IdPairs): boolean 
     if (a !== "m" || !number) return false;
   }
   if (!isSpill(before)) return true;
-  return isSpill(after) && covers(before.spilled, after.spilled, ids);
+  return isSpill(after) && regsafe(before.spilled, after.spilled, ids);
 }
 
-function coversFrame(before: Frame, after: Frame, live: number, ids: IdPairs): boolean {
-  if (before.start !== after.start || before.site !== after.site) return false;
+function funcStatesEqual(before: Frame, after: Frame, live: number, ids: IdPairs): boolean {
+  if (before.start !== after.start || before.callsite !== after.callsite) return false;
   if (before.isCallback !== after.isCallback) return false;
   for (let reg = 0; reg < 10; reg++) {
     if ((live & (1 << reg)) === 0) continue;
-    if (!covers(before.regs[reg] ?? NONE, after.regs[reg] ?? NONE, ids)) return false;
+    if (!regsafe(before.regs[reg] ?? NOT_INIT, after.regs[reg] ?? NOT_INIT, ids)) return false;
   }
   for (let i = 0; i < before.stack.length; i++) {
-    if (!coversSlot(before.stack[i] ?? EMPTY, after.stack[i] ?? EMPTY, ids)) return false;
+    if (!stacksafe(before.stack[i] ?? EMPTY_SLOT, after.stack[i] ?? EMPTY_SLOT, ids)) return false;
   }
   return true;
 }
@@ -98,7 +108,7 @@ function coversFrame(before: Frame, after: Frame, live: number, ids: IdPairs): b
  * @param live registers, of each frame, that are still read.
  * @param isStrict numbers count that do not matter so far, for they may turn out to.
  */
-export function coversState(
+export function statesEqual(
   before: VerifierState,
   after: VerifierState,
   live: readonly number[],
@@ -106,32 +116,34 @@ export function coversState(
 ): boolean {
   if (before.frames.length !== after.frames.length) return false;
   if (before.refs.length !== after.refs.length) return false;
-  if (after.certain && !before.certain) return false;
+  if (after.isCertain && !before.isCertain) return false;
   const ids = new IdPairs(isStrict);
   for (const [i, { id, lock }] of before.refs.entries()) {
     const ref = after.refs[i];
-    if (ref?.lock !== lock || !ids.match(id, ref?.id ?? 0)) return false;
+    if (ref?.lock !== lock || !ids.checkIds(id, ref?.id ?? 0)) return false;
   }
   return before.frames.every((frame, i) =>
-    coversFrame(frame, after.frames[i] as Frame, live[i] ?? 0, ids),
+    funcStatesEqual(frame, after.frames[i] as Frame, live[i] ?? 0, ids),
   );
 }
 
 /** Each allows for the other, down to the registers that are not read. */
-export function equalStates(a: VerifierState, b: VerifierState): boolean {
+export function statesExactlyEqual(a: VerifierState, b: VerifierState): boolean {
   const all = a.frames.map(() => 0x3ff);
-  return coversState(a, b, all, true) && coversState(b, a, all, true);
+  return statesEqual(a, b, all, true) && statesEqual(b, a, all, true);
 }
 
 /** What mattered after the earlier state matters in the later one, which is followed no further. */
-export function pass(before: VerifierState, after: VerifierState): void {
+export function propagatePrecision(before: VerifierState, after: VerifierState): void {
   for (const [i, { regs, stack }] of before.frames.entries()) {
     const frame = after.frames[i];
     for (const [reg, value] of regs.entries()) {
-      if (isScalar(value) && value.origin.matters) frame?.regs[reg]?.origin.mark();
+      if (isScalar(value) && value.precision.isPrecise)
+        frame?.regs[reg]?.precision.markChainPrecision();
     }
-    for (const [slot, { spilled = NONE } = EMPTY] of stack.entries()) {
-      if (isScalar(spilled) && spilled.origin.matters) frame?.stack[slot]?.spilled.origin.mark();
+    for (const [slot, { spilled = NOT_INIT } = EMPTY_SLOT] of stack.entries()) {
+      if (isScalar(spilled) && spilled.precision.isPrecise)
+        frame?.stack[slot]?.spilled.precision.markChainPrecision();
     }
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
-import { secret } from "../memory/ptr_leaks.ts";
+import { checkNotPointer } from "../memory/ptr_leaks.ts";
 import { compute, computeConstant, negate } from "../scalar/arith.ts";
 import { signExtend, signExtend32 } from "../scalar/coerce.ts";
 import * as range from "../scalar/range.ts";
@@ -10,7 +10,6 @@ import { Range } from "../scalar/range.ts";
 import * as tnum from "../scalar/tnum.ts";
 import type { VerifierEnv } from "../state/env.ts";
 import {
-  ANY,
   constant,
   isConst,
   isPointer,
@@ -19,8 +18,9 @@ import {
   scalar,
   shared,
   UNKNOWN,
+  UNMODELLED,
 } from "../state/value.ts";
-import { pointerArithmetic } from "./pointer.ts";
+import { adjustPtrMinMaxVals } from "./pointer.ts";
 
 const ADD = 0x00;
 const NEG = 0x80;
@@ -29,7 +29,7 @@ const END = 0xd0;
 const S32_MAX = 0x7fff_ffffn;
 
 const isWide = (insn: Insn): boolean => bpf.classOf(insn) === bpf.ALU64;
-const unlinked = (v: RegisterValue): RegisterValue => ({ ...v, id: 0, linked: false, off: 0 });
+const unlinked = (v: RegisterValue): RegisterValue => ({ ...v, id: 0, isLinked: false, off: 0 });
 
 function low32(v: RegisterValue): RegisterValue {
   const known = range.sync(range.zeroExtend(v.range.copy()));
@@ -47,13 +47,13 @@ function signExtended(wide: boolean, insn: Insn, v: RegisterValue): RegisterValu
 function move(env: VerifierEnv, regs: RegisterValue[], insn: Insn): RegisterValue {
   const wide = isWide(insn);
   const from = regs[insn.src] as RegisterValue;
-  if (from.kind === "any") return ANY;
-  if (!wide) secret(env, insn.src, from, "partial copy of pointer");
-  else if (insn.off !== 0) secret(env, insn.src, from, "sign-extension part of pointer");
+  if (from.kind === "any") return UNMODELLED;
+  if (!wide) checkNotPointer(env, insn.src, from, "partial copy of pointer");
+  else if (insn.off !== 0) checkNotPointer(env, insn.src, from, "sign-extension part of pointer");
   if (!isScalar(from)) return wide && insn.off === 0 ? from : wide ? UNKNOWN : low32(UNKNOWN);
   const bits = insn.off === 0 ? (wide ? 64 : 32) : insn.off - 1;
   const whole = from.range.umax < 1n << BigInt(bits);
-  const same = whole && !isConst(from) ? env.identify(from) : from;
+  const same = whole && !isConst(from) ? env.assignScalarId(from) : from;
   regs[insn.src] = same;
   if (insn.off !== 0) return signExtended(wide, insn, same);
   if (wide) return same;
@@ -61,19 +61,19 @@ function move(env: VerifierEnv, regs: RegisterValue[], insn: Insn): RegisterValu
 }
 
 /** Byte order, on a little-endian machine: to little endian only cuts. */
-function swapped(insn: Insn, v: RegisterValue): RegisterValue {
-  if (v.kind === "any") return ANY;
+function byteSwapped(insn: Insn, v: RegisterValue): RegisterValue {
+  if (v.kind === "any") return UNMODELLED;
   if (!isScalar(v)) return UNKNOWN;
   const bytes = insn.imm / 8;
   const keepsOrder = !isWide(insn) && !bpf.isX(insn);
   if (keepsOrder && bytes === 8) return v;
   const known = new Range();
   known.bits = keepsOrder ? tnum.low(v.range.bits, bytes) : tnum.swap(v.range.bits, bytes);
-  return scalar(shared(range.sync(known)), v.exact, v);
+  return scalar(shared(range.sync(known)), v.isExact, v);
 }
 
 /** BPF_ADD_CONST: a copy that a constant is added to stays linked, once. */
-function linked(
+function addConstToLinked(
   insn: Insn,
   before: RegisterValue,
   by: RegisterValue,
@@ -82,14 +82,14 @@ function linked(
   const { id } = before;
   if (id === 0 || bpf.opOf(insn) !== ADD || !isWide(insn) || !isConst(by)) return after;
   const added = by.range.bits.value;
-  if (before.linked || added > S32_MAX) return after;
-  return { ...after, id, linked: true, off: Number(added) };
+  if (before.isLinked || added > S32_MAX) return after;
+  return { ...after, id, isLinked: true, off: Number(added) };
 }
 
 /** Of an instruction the ranges it had last, and their result. */
 const results = new WeakMap<Insn, readonly [a: Range, b: Range, result: Range]>();
 
-function remembered(insn: Insn, a: Range, b: Range): Range {
+function cachedResult(insn: Insn, a: Range, b: Range): Range {
   const last = results.get(insn);
   if (last !== undefined && last[0] === a && last[1] === b) return last[2];
   const result = shared(compute(bpf.opOf(insn), isWide(insn), a, b));
@@ -103,31 +103,32 @@ function binary(
   dst: RegisterValue,
   src: RegisterValue,
 ): RegisterValue {
-  if (dst.kind === "any" || src.kind === "any") return ANY;
-  if (isPointer(dst) || isPointer(src)) return pointerArithmetic(env, insn, dst, src);
-  const exact = dst.exact && src.exact;
-  if (exact && isConst(dst) && isConst(src)) {
+  if (dst.kind === "any" || src.kind === "any") return UNMODELLED;
+  if (isPointer(dst) || isPointer(src)) return adjustPtrMinMaxVals(env, insn, dst, src);
+  const isExact = dst.isExact && src.isExact;
+  if (isExact && isConst(dst) && isConst(src)) {
     const { value: a } = dst.range.bits;
     const n = computeConstant(bpf.opOf(insn), isWide(insn), a, src.range.bits.value);
     if (n !== null) return scalar(range.constant(n), true, dst, src);
   }
-  const known = remembered(insn, dst.range, src.range);
-  return linked(insn, dst, src, scalar(known, exact, dst, src));
+  const known = cachedResult(insn, dst.range, src.range);
+  return addConstToLinked(insn, dst, src, scalar(known, isExact, dst, src));
 }
 
 function negated(insn: Insn, dst: RegisterValue): RegisterValue {
-  if (dst.kind === "any") return ANY;
+  if (dst.kind === "any") return UNMODELLED;
   if (!isScalar(dst)) return UNKNOWN;
-  return scalar(shared(negate(isWide(insn), dst.range)), dst.exact, dst);
+  return scalar(shared(negate(isWide(insn), dst.range)), dst.isExact, dst);
 }
 
 /** What the destination holds afterwards. */
-export function arithmetic(env: VerifierEnv, regs: RegisterValue[], insn: Insn): RegisterValue {
+export function checkAluOp(env: VerifierEnv, regs: RegisterValue[], insn: Insn): RegisterValue {
   const op = bpf.opOf(insn);
   const dst = regs[insn.dst] as RegisterValue;
-  if (op === NEG || op === END) secret(env, insn.dst, dst, "pointer arithmetic prohibited");
+  if (op === NEG || op === END)
+    checkNotPointer(env, insn.dst, dst, "pointer arithmetic prohibited");
   if (op === NEG) return negated(insn, dst);
-  if (op === END) return swapped(insn, dst);
+  if (op === END) return byteSwapped(insn, dst);
   const imm = BigInt(insn.imm);
   if (op === MOV) {
     if (bpf.isX(insn)) return move(env, regs, insn);

@@ -3,18 +3,19 @@
 import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
 import type { VerifierEnv } from "../state/env.ts";
+import { Refused } from "../state/refused.ts";
 import {
-  clobber,
+  clobberCallerSaved,
   clobberStacks,
-  copy,
-  depth,
+  copyState,
+  currentDepth,
+  currentFrame,
   makeFrame,
-  replace,
-  top,
+  replaceValues,
   type VerifierState,
 } from "../state/state.ts";
-import { ANY, isScalar, NONE, Refused, type RegisterValue } from "../state/value.ts";
-import { type CallbackFunction, callHelper, forgetPackets } from "./call.ts";
+import { isScalar, NOT_INIT, type RegisterValue, UNMODELLED } from "../state/value.ts";
+import { type CallbackFunction, checkHelperCall, clearAllPktPointers } from "./call.ts";
 import { isLocked } from "./lock.ts";
 
 const MAX_FRAMES = 8;
@@ -23,7 +24,7 @@ const MAX_FRAMES = 8;
  * A function that BTF describes may be a global one, which Linux checks by itself: what its pointers
  * point to, the BTF says.
  */
-function isFollowed(env: VerifierEnv, regs: readonly RegisterValue[], start: number): boolean {
+function isArgumentKnown(env: VerifierEnv, regs: readonly RegisterValue[], start: number): boolean {
   const { funcInfo, globalFuncs } = env.options;
   if (funcInfo !== true || globalFuncs?.includes(start) === false) return true;
   const read = env.live[start] ?? 0;
@@ -34,69 +35,77 @@ function isFollowed(env: VerifierEnv, regs: readonly RegisterValue[], start: num
 }
 
 /** A global function may sleep. Which ones are, the BTF says, if there is any. */
-function mayEnter({ options }: VerifierEnv, state: VerifierState, start: number): void {
+function checkGlobalFuncCall({ options }: VerifierEnv, state: VerifierState, start: number): void {
   if (options.funcInfo !== true) return;
-  state.certain &&= options.globalFuncs !== undefined;
+  state.isCertain &&= options.globalFuncs !== undefined;
   if (options.globalFuncs?.includes(start) !== true) return;
   const text = "global function calls are not allowed while holding a lock";
   throw new Refused("EINVAL", `${text},\nuse static function instead`);
 }
 
 /** No deeper than Linux goes; recursion always is. */
-export function enter(env: VerifierEnv, state: VerifierState, insn: Insn): void {
-  const level = depth(state) + 1;
+export function checkFuncCall(env: VerifierEnv, state: VerifierState, insn: Insn): void {
+  const level = currentDepth(state) + 1;
   if (level >= MAX_FRAMES) {
     throw new Refused("E2BIG", `the call stack of ${level + 1} frames is too deep`);
   }
-  const { regs } = top(state);
+  const { regs } = currentFrame(state);
   const frame = makeFrame(bpf.callee(insn, state.at), state.at, level);
-  if (isLocked(state)) mayEnter(env, state, frame.start);
+  if (isLocked(state)) checkGlobalFuncCall(env, state, frame.start);
   for (let reg = 1; reg <= 5; reg++) frame.regs[reg] = regs[reg] as RegisterValue;
-  state.certain &&= isFollowed(env, regs, frame.start);
-  clobber(regs, NONE);
+  state.isCertain &&= isArgumentKnown(env, regs, frame.start);
+  clobberCallerSaved(regs, NOT_INIT);
   state.frames.push(frame);
   state.at = frame.start;
   env.log?.call(state);
 }
 
-function calledBack(state: VerifierState, { start, regs }: CallbackFunction): VerifierState {
-  const level = depth(state) + 1;
+function pushCallbackFrame(state: VerifierState, { start, regs }: CallbackFunction): VerifierState {
+  const level = currentDepth(state) + 1;
   if (level >= MAX_FRAMES) {
     throw new Refused("E2BIG", `the call stack of ${level + 1} frames is too deep`);
   }
   const frame = makeFrame(start, state.at, level, true);
   for (const [i, held] of regs.entries()) frame.regs[i + 1] = held;
-  const entry = copy(state);
-  clobber(top(entry).regs, NONE);
+  const entry = copyState(state);
+  clobberCallerSaved(currentFrame(entry).regs, NOT_INIT);
   entry.frames.push(frame);
   entry.at = start;
   return entry;
 }
 
 /** What may be otherwise once a function was called back, which is not followed from call to call. */
-function blurred(state: VerifierState, shared: RegisterValue): VerifierState {
-  const later = copy(state);
+function afterCallbacks(state: VerifierState, shared: RegisterValue): VerifierState {
+  const later = copyState(state);
   if (shared.kind === "fp" || shared.kind === "any") clobberStacks(later);
-  forgetPackets(later, ANY);
-  replace(later, (held) => (held.ref === 0 ? held : ANY));
-  later.certain = false;
+  clearAllPktPointers(later, UNMODELLED);
+  replaceValues(later, (held) => (held.ref === 0 ? held : UNMODELLED));
+  later.isCertain = false;
   return later;
 }
 
 /** Of a helper that calls back, what is handed to the function. */
-const SHARED = 3;
+const CALLBACK_CTX = 3;
 
 /**
  * A call of a helper. If it calls back, the state goes on as if it never had; to be followed later are
  * the first such call, any later one, and what comes after them.
  */
-export function called(env: VerifierEnv, state: VerifierState, insn: Insn): VerifierState[] {
-  const before = copy(state);
-  const shared = top(before).regs[SHARED] as RegisterValue;
-  const back = callHelper(env, state, insn.imm);
+export function checkHelperCallAndCallbacks(
+  env: VerifierEnv,
+  state: VerifierState,
+  insn: Insn,
+): VerifierState[] {
+  const before = copyState(state);
+  const shared = currentFrame(before).regs[CALLBACK_CTX] as RegisterValue;
+  const back = checkHelperCall(env, state, insn.imm);
   state.at += 1;
   if (back === null) return [];
-  const first = calledBack(before, back);
-  first.certain = state.certain && back.certain;
-  return [blurred(state, shared), calledBack(blurred(before, shared), back), first];
+  const first = pushCallbackFrame(before, back);
+  first.isCertain = state.isCertain && back.isCertain;
+  return [
+    afterCallbacks(state, shared),
+    pushCallbackFrame(afterCallbacks(before, shared), back),
+    first,
+  ];
 }

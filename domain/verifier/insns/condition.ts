@@ -2,15 +2,15 @@
 
 import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
-import { bounded, comparePackets, packetTaken } from "../memory/packet.ts";
-import { secret } from "../memory/ptr_leaks.ts";
+import { isPktEndComparison, isPktPtrBranchTaken, tryMatchPktPointers } from "../memory/packet.ts";
+import { checkNotPointer } from "../memory/ptr_leaks.ts";
 import { compute } from "../scalar/arith.ts";
-import { EQ, flip, NE, opposite, refine, taken } from "../scalar/branch.ts";
+import { EQ, flip, isScalarBranchTaken, NE, opposite, regsRefineCondOp } from "../scalar/branch.ts";
 import type { Range } from "../scalar/range.ts";
 import * as range from "../scalar/range.ts";
 import type { VerifierEnv } from "../state/env.ts";
 import { Precision } from "../state/precision.ts";
-import { copy, replace, top, type VerifierState } from "../state/state.ts";
+import { copyState, currentFrame, replaceValues, type VerifierState } from "../state/state.ts";
 import {
   constant,
   isPacket,
@@ -36,39 +36,39 @@ const NOT_NULL: ReadonlySet<ValueKind> = new Set<ValueKind>([
 
 const isPacketLike = (v: RegisterValue): boolean => isPacket(v) || v.kind === "pkt_end";
 
-function pointerTaken(op: number, wide: boolean, pointer: RegisterValue, other: RegisterValue) {
+function isPtrBranchTaken(op: number, wide: boolean, pointer: RegisterValue, other: RegisterValue) {
   const known = isScalar(other) && (wide ? range.isConst : range.isConst32)(other.range);
   const zero = known && (wide ? other.range.umin === 0n : other.range.umin32 === 0);
-  if (!zero || pointer.orNull || !NOT_NULL.has(pointer.kind)) return undefined;
+  if (!zero || pointer.canBeNull || !NOT_NULL.has(pointer.kind)) return undefined;
   return op === EQ ? false : op === NE ? true : undefined;
 }
 
-function decide(insn: Insn, dst: RegisterValue, src: RegisterValue): boolean | undefined {
+function isBranchTaken(insn: Insn, dst: RegisterValue, src: RegisterValue): boolean | undefined {
   const wide = isWide(insn);
   const op = bpf.opOf(insn);
   if (dst.kind === "any" || src.kind === "any") return undefined;
-  if (wide && isPacketLike(dst) && isPacketLike(src)) return packetTaken(op, dst, src);
-  if (isPointer(dst)) return pointerTaken(op, wide, dst, src);
-  if (isPointer(src)) return pointerTaken(flip(op), wide, src, dst);
-  return taken(op, wide, dst.range, src.range);
+  if (wide && isPacketLike(dst) && isPacketLike(src)) return isPktPtrBranchTaken(op, dst, src);
+  if (isPointer(dst)) return isPtrBranchTaken(op, wide, dst, src);
+  if (isPointer(src)) return isPtrBranchTaken(flip(op), wide, src, dst);
+  return isScalarBranchTaken(op, wide, dst.range, src.range);
 }
 
 /** sync_linked_regs(): copies learn the same, those that were added to as much more or less. */
-function teach(state: VerifierState, known: RegisterValue): void {
+function syncLinkedRegs(state: VerifierState, known: RegisterValue): void {
   if (known.id === 0) return;
-  replace(state, (v) => {
+  replaceValues(state, (v) => {
     if (!isScalar(v) || v.id !== known.id) return v;
-    if (v.linked === known.linked && v.off === known.off) return known;
+    if (v.isLinked === known.isLinked && v.off === known.off) return known;
     const apart = range.constant(BigInt(v.off - known.off));
-    const { exact, origin } = known;
-    return { ...v, range: compute(0, true, known.range, apart), exact, origin };
+    const { isExact, precision } = known;
+    return { ...v, range: compute(0, true, known.range, apart), isExact, precision };
   });
 }
 
-const learned = (v: RegisterValue, known: Range, from: RegisterValue): RegisterValue => ({
+const withRange = (v: RegisterValue, known: Range, from: RegisterValue): RegisterValue => ({
   ...v,
   range: known,
-  origin: Precision.of(v.origin, from.origin),
+  precision: Precision.derivedFrom(v.precision, from.precision),
 });
 
 type Refined = readonly [op: number, a: Range, b: Range, left: Range, right: Range];
@@ -76,18 +76,18 @@ type Refined = readonly [op: number, a: Range, b: Range, left: Range, right: Ran
 /** Of an instruction the ranges it had last, on each way, and what they became. */
 const results = new WeakMap<Insn, readonly Refined[]>();
 
-function remembered(insn: Insn, op: number, a: Range, b: Range): Refined {
+function cachedRefinement(insn: Insn, op: number, a: Range, b: Range): Refined {
   const kept = results.get(insn) ?? [];
   const last = kept.find((one) => one[0] === op && one[1] === a && one[2] === b);
   if (last !== undefined) return last;
-  const [left, right] = refine(op, isWide(insn), a, b);
+  const [left, right] = regsRefineCondOp(op, isWide(insn), a, b);
   const made: Refined = [op, a, b, shared(left), shared(right)];
   results.set(insn, [made, ...kept.filter((one) => one[0] !== op)]);
   return made;
 }
 
 /** reg_set_min_max(), on one of the ways. */
-function learn(
+function regSetMinMax(
   state: VerifierState,
   insn: Insn,
   op: number,
@@ -95,52 +95,52 @@ function learn(
   src: RegisterValue,
 ): void {
   if (!isScalar(dst) || !isScalar(src)) return;
-  const { regs } = top(state);
-  const [, , , left, right] = remembered(insn, op, dst.range, src.range);
-  const newDst = learned(dst, left, src);
-  const newSrc = learned(src, right, dst);
+  const { regs } = currentFrame(state);
+  const [, , , left, right] = cachedRefinement(insn, op, dst.range, src.range);
+  const newDst = withRange(dst, left, src);
+  const newSrc = withRange(src, right, dst);
   regs[insn.dst] = newDst;
   if (bpf.isX(insn)) {
     regs[insn.src] = newSrc;
-    teach(state, newSrc);
+    syncLinkedRegs(state, newSrc);
   }
-  teach(state, newDst);
+  syncLinkedRegs(state, newDst);
 }
 
 /** mark_ptr_or_null_regs() */
-function settleNull(state: VerifierState, pointer: RegisterValue, isNull: boolean): void {
+function markPtrOrNullRegs(state: VerifierState, pointer: RegisterValue, isNull: boolean): void {
   if (isNull && pointer.ref !== 0 && pointer.ref === pointer.id) {
     state.refs = state.refs.filter(({ id }) => id !== pointer.ref);
   }
-  replace(state, (v) => {
-    if (!v.orNull || v.id !== pointer.id) return v;
+  replaceValues(state, (v) => {
+    if (!v.canBeNull || v.id !== pointer.id) return v;
     return isNull ? constant(0n) : notNull(v);
   });
 }
 
 /** Two pointers that are the same: if one cannot be NULL, neither can the other. */
-function samePointers(
+function markEqualPointersNotNull(
   insn: Insn,
   here: VerifierState,
   there: VerifierState,
   dst: RegisterValue,
   src: RegisterValue,
 ): void {
-  if (!isPointer(dst) || !isPointer(src) || dst.orNull === src.orNull) return;
+  if (!isPointer(dst) || !isPointer(src) || dst.canBeNull === src.canBeNull) return;
   const op = bpf.opOf(insn);
   if (op !== EQ && op !== NE) return;
-  const { regs } = top(op === EQ ? there : here);
-  const reg = dst.orNull ? insn.dst : insn.src;
+  const { regs } = currentFrame(op === EQ ? there : here);
+  const reg = dst.canBeNull ? insn.dst : insn.src;
   const lifted = regs[reg] as RegisterValue;
   regs[reg] = { ...notNull(lifted), id: lifted.id };
 }
 
-const PROHIBITED = "pointer comparison prohibited";
+const COMPARISON_PROHIBITED = "pointer comparison prohibited";
 const isInPacket = (v: RegisterValue): boolean => isPacket(v) || v.kind === "pkt_end";
 
-function isNullTest(insn: Insn, { orNull }: RegisterValue): boolean {
+function isNullTest(insn: Insn, { canBeNull }: RegisterValue): boolean {
   const isEquality = bpf.opOf(insn) === EQ || bpf.opOf(insn) === NE;
-  return orNull && isEquality && isWide(insn) && !bpf.isX(insn) && insn.imm === 0;
+  return canBeNull && isEquality && isWide(insn) && !bpf.isX(insn) && insn.imm === 0;
 }
 
 function comparePointers(
@@ -151,54 +151,59 @@ function comparePointers(
   src: RegisterValue,
 ): void {
   const op = bpf.opOf(insn);
-  if (bpf.isX(insn)) samePointers(insn, here, there, dst, src);
+  if (bpf.isX(insn)) markEqualPointersNotNull(insn, here, there, dst, src);
   if (isNullTest(insn, dst)) {
-    settleNull(here, dst, op === NE);
-    settleNull(there, dst, op === EQ);
+    markPtrOrNullRegs(here, dst, op === NE);
+    markPtrOrNullRegs(there, dst, op === EQ);
     return;
   }
-  comparePackets(insn, here, there);
+  tryMatchPktPointers(insn, here, there);
 }
 
 /** Neither number nor pointer, or a number of which Linux may know more: either way may be dead. */
-const isOpen = (v: RegisterValue): boolean => v.kind === "any" || (isScalar(v) && !v.exact);
+const isUncertain = (v: RegisterValue): boolean => v.kind === "any" || (isScalar(v) && !v.isExact);
 
 /** What Linux learns of a number that is compared with itself is not followed. */
-function blur(state: VerifierState, reg: number): void {
-  const { regs } = top(state);
-  const value = { ...(regs[reg] as RegisterValue), exact: false };
+function forgetExactness(state: VerifierState, reg: number): void {
+  const { regs } = currentFrame(state);
+  const value = { ...(regs[reg] as RegisterValue), isExact: false };
   regs[reg] = value;
-  teach(state, value);
+  syncLinkedRegs(state, value);
 }
 
 /**
  * Goes on where Linux does: with the next instruction, if both ways are open.
  * @returns the state at the target, when that is still to be followed.
  */
-export function jump(env: VerifierEnv, state: VerifierState, insn: Insn): VerifierState | null {
-  const { regs } = top(state);
+export function checkCondJmpOp(
+  env: VerifierEnv,
+  state: VerifierState,
+  insn: Insn,
+): VerifierState | null {
+  const { regs } = currentFrame(state);
   const dst = regs[insn.dst] as RegisterValue;
   const src = operand(insn, regs);
   const target = bpf.target(insn, state.at);
   const isOfPackets = isInPacket(dst) && isInPacket(src);
-  if (bpf.isX(insn) && !isOfPackets) secret(env, insn.src, src, PROHIBITED);
-  const decided = decide(insn, dst, src);
+  if (bpf.isX(insn) && !isOfPackets) checkNotPointer(env, insn.src, src, COMPARISON_PROHIBITED);
+  const decided = isBranchTaken(insn, dst, src);
   if (decided !== undefined) {
-    if (isScalar(dst)) dst.origin.mark();
-    if (isScalar(src)) src.origin.mark();
+    if (isScalar(dst)) dst.precision.markChainPrecision();
+    if (isScalar(src)) src.precision.markChainPrecision();
     state.at = decided ? target : state.at + 1;
     return null;
   }
-  if (!isNullTest(insn, dst) && !bounded(insn, dst, src)) secret(env, insn.dst, dst, PROHIBITED);
+  if (!isNullTest(insn, dst) && !isPktEndComparison(insn, dst, src))
+    checkNotPointer(env, insn.dst, dst, COMPARISON_PROHIBITED);
   const isItself = bpf.isX(insn) && insn.dst === insn.src;
-  if (isOpen(dst) || isOpen(src)) state.certain = false;
-  if (isItself && isScalar(dst)) blur(state, insn.dst);
-  const there = copy(state);
+  if (isUncertain(dst) || isUncertain(src)) state.isCertain = false;
+  if (isItself && isScalar(dst)) forgetExactness(state, insn.dst);
+  const there = copyState(state);
   there.at = target;
   state.at += 1;
   const op = bpf.opOf(insn);
-  if (!isItself) learn(there, insn, op, dst, src);
-  if (!isItself) learn(state, insn, opposite(op), dst, src);
+  if (!isItself) regSetMinMax(there, insn, op, dst, src);
+  if (!isItself) regSetMinMax(state, insn, opposite(op), dst, src);
   if (isWide(insn)) comparePointers(insn, state, there, dst, src);
   return there;
 }

@@ -1,13 +1,19 @@
 // The end of a program, of a subprogram, of a callback: what R0 may be (check_return_code and
 // prepare_func_exit of Linux 6.18).
 
-import { secret } from "../memory/ptr_leaks.ts";
+import { checkNotPointer } from "../memory/ptr_leaks.ts";
 import * as range from "../scalar/range.ts";
 import type { VerifierEnv } from "../state/env.ts";
-import { clobber, depth, top, type VerifierState } from "../state/state.ts";
-import { ANY, isScalar, Refused, type RegisterValue, typeName } from "../state/value.ts";
-import { unleaked } from "./call.ts";
-import { HELD, isLocked } from "./lock.ts";
+import { Refused } from "../state/refused.ts";
+import {
+  clobberCallerSaved,
+  currentDepth,
+  currentFrame,
+  type VerifierState,
+} from "../state/state.ts";
+import { isScalar, type RegisterValue, typeName, UNMODELLED } from "../state/value.ts";
+import { checkResourceLeak } from "./call.ts";
+import { CALL_WHILE_LOCKED, isLocked } from "./lock.ts";
 
 type Bounds = readonly [min: number, max: number];
 const BOOL: Bounds = [0, 1];
@@ -28,7 +34,7 @@ const TYPES: Readonly<Record<string, Bounds>> = {
   netfilter: BOOL,
 };
 
-function answers(type: string | undefined, attach: number | undefined): Bounds | null {
+function returnBounds(type: string | undefined, attach: number | undefined): Bounds | null {
   if (type === undefined) return null;
   if (type === "cgroup_skb" && attach !== undefined)
     return attach === CGROUP_EGRESS ? [0, 3] : BOOL;
@@ -40,67 +46,67 @@ function answers(type: string | undefined, attach: number | undefined): Bounds |
 }
 
 /** retval_range_within() */
-function checkBounds(r0: RegisterValue, [min, max]: Bounds, what: string): void {
+function checkReturnRange(r0: RegisterValue, [min, max]: Bounds, what: string): void {
   const { smin, smax } = r0.range;
-  r0.origin.mark();
+  r0.precision.markChainPrecision();
   if (smin >= BigInt(min) && smax <= BigInt(max)) return;
   const known: string[] = [];
   if (smin > range.S64_MIN) known.push(`smin=${smin}`);
   if (smax < range.S64_MAX) known.push(`smax=${smax}`);
   const has = known.length > 0 ? known.join(" ") : "unknown scalar value";
   const text = `At ${what} the register R0 has ${has} should have been in [${min}, ${max}]`;
-  throw new Refused("EINVAL", text, r0.exact);
+  throw new Refused("EINVAL", text, r0.isExact);
 }
 
-function fromProgram(env: VerifierEnv, state: VerifierState): void {
-  unleaked(state, "BPF_EXIT instruction in main prog");
-  const r0 = top(state).regs[0] as RegisterValue;
+function checkReturnCode(env: VerifierEnv, state: VerifierState): void {
+  checkResourceLeak(state, "BPF_EXIT instruction in main prog");
+  const r0 = currentFrame(state).regs[0] as RegisterValue;
   if (r0.kind === "none") throw new Refused("EACCES", "R0 !read_ok");
-  secret(env, 0, r0, "leaks addr as return value");
-  const bounds = answers(env.options.progType, env.options.expectedAttachType);
+  checkNotPointer(env, 0, r0, "leaks addr as return value");
+  const bounds = returnBounds(env.options.progType, env.options.expectedAttachType);
   if (bounds === null || r0.kind === "any") return;
   if (!isScalar(r0)) {
     const text = `At program exit the register R0 is not a known value (${typeName(r0)})`;
     throw new Refused("EINVAL", text);
   }
-  checkBounds(r0, bounds, "program exit");
+  checkReturnRange(r0, bounds, "program exit");
 }
 
-function fromCallback(r0: RegisterValue): void {
+function checkCallbackReturn(r0: RegisterValue): void {
   if (r0.kind === "any") return;
   if (!isScalar(r0)) throw new Refused("EACCES", "R0 not a scalar value");
-  checkBounds(r0, BOOL, "callback return");
+  checkReturnRange(r0, BOOL, "callback return");
 }
 
 /** @returns whether the path goes on, in the caller. */
-export function leave(env: VerifierEnv, state: VerifierState): boolean {
-  if (depth(state) === 0) {
-    fromProgram(env, state);
+export function checkExit(env: VerifierEnv, state: VerifierState): boolean {
+  if (currentDepth(state) === 0) {
+    checkReturnCode(env, state);
     return false;
   }
-  const callee = top(state);
+  const callee = currentFrame(state);
   const r0 = callee.regs[0] as RegisterValue;
   if (r0.kind === "fp") throw new Refused("EINVAL", "cannot return stack pointer to the caller");
   if (callee.isCallback) {
-    fromCallback(r0);
+    checkCallbackReturn(r0);
     // Back at the call.
-    if (isLocked(state)) throw new Refused("EINVAL", HELD);
+    if (isLocked(state)) throw new Refused("EINVAL", CALL_WHILE_LOCKED);
     return false;
   }
   env.log?.returning(state);
   state.frames.pop();
-  state.at = callee.site + 1;
-  clobber(top(state).regs, r0);
+  state.at = callee.callsite + 1;
+  clobberCallerSaved(currentFrame(state).regs, r0);
   env.log?.returned(state);
   return true;
 }
 
 /** The same where R0 is not what Linux takes, in case it came here with another. */
-export function abandon(state: VerifierState): boolean {
-  const { isCallback, site } = top(state);
-  if (depth(state) === 0 || isCallback) return false;
+export function popFrame(state: VerifierState): boolean {
+  const { isCallback, callsite } = currentFrame(state);
+  if (currentDepth(state) === 0 || isCallback) return false;
   state.frames.pop();
-  state.at = site + 1;
-  clobber(top(state).regs, ANY);
+  state.at = callsite + 1;
+  clobberCallerSaved(currentFrame(state).regs, UNMODELLED);
   return true;
 }

@@ -14,29 +14,29 @@ const LOAD_ACQ = 0x100;
 const STORE_REL = 0x110;
 
 const ADDR_SPACE_CAST = 1;
-const reserved = (what: string): Refusal => einval(`${what} uses reserved fields`);
+const reservedFields = (what: string): Refusal => einval(`${what} uses reserved fields`);
 
 /** Registers that were never written, as bits. */
 type Unwritten = number;
 
 /** check_reg_arg() */
-function reads(reg: number, unwritten: Unwritten): Refusal | null {
+function checkSource(reg: number, unwritten: Unwritten): Refusal | null {
   if (reg > FRAME_POINTER) return einval(`R${reg} is invalid`);
   return (unwritten & (1 << reg)) !== 0 ? refuse("EACCES", `R${reg} !read_ok`) : null;
 }
 
-function writes(reg: number): Refusal | null {
+function checkDestination(reg: number): Refusal | null {
   if (reg === FRAME_POINTER) return refuse("EACCES", "frame pointer is read only");
   return reg > FRAME_POINTER ? einval(`R${reg} is invalid`) : null;
 }
 
 function unary(insn: Insn, unwritten: Unwritten): Refusal | null {
   const clean = insn.src === 0 && insn.off === 0;
-  if (bpf.opOf(insn) === 0x80 && (!clean || insn.imm !== 0)) return reserved("BPF_NEG");
+  if (bpf.opOf(insn) === 0x80 && (!clean || insn.imm !== 0)) return reservedFields("BPF_NEG");
   if (bpf.opOf(insn) === 0xd0 && (!clean || ![16, 32, 64].includes(insn.imm))) {
-    return reserved("BPF_END");
+    return reservedFields("BPF_END");
   }
-  return reads(insn.dst, unwritten) ?? writes(insn.dst);
+  return checkSource(insn.dst, unwritten) ?? checkDestination(insn.dst);
 }
 
 function addressSpace(insn: Insn): Refusal {
@@ -49,13 +49,15 @@ function addressSpace(insn: Insn): Refusal {
 
 function mov(insn: Insn, unwritten: Unwritten): Refusal | null {
   if (!bpf.isX(insn)) {
-    return insn.src !== 0 || insn.off !== 0 ? reserved("BPF_MOV") : writes(insn.dst);
+    return insn.src !== 0 || insn.off !== 0
+      ? reservedFields("BPF_MOV")
+      : checkDestination(insn.dst);
   }
   const wide = bpf.classOf(insn) === bpf.ALU64;
   if (wide && insn.off === ADDR_SPACE_CAST) return addressSpace(insn);
   const widths = wide ? [0, 8, 16, 32] : [0, 8, 16];
-  if (!widths.includes(insn.off) || insn.imm !== 0) return reserved("BPF_MOV");
-  return reads(insn.src, unwritten) ?? writes(insn.dst);
+  if (!widths.includes(insn.off) || insn.imm !== 0) return reservedFields("BPF_MOV");
+  return checkSource(insn.src, unwritten) ?? checkDestination(insn.dst);
 }
 
 function immediate(insn: Insn): Refusal | null {
@@ -73,72 +75,81 @@ function alu(insn: Insn, unwritten: Unwritten): Refusal | null {
   if (op === 0xb0) return mov(insn, unwritten);
   const signed = insn.off === 1 && (op === 0x30 || op === 0x90);
   const other = bpf.isX(insn) ? insn.imm : insn.src;
-  if (other !== 0 || (insn.off !== 0 && !signed)) return reserved("BPF_ALU");
-  const source = bpf.isX(insn) ? reads(insn.src, unwritten) : null;
+  if (other !== 0 || (insn.off !== 0 && !signed)) return reservedFields("BPF_ALU");
+  const source = bpf.isX(insn) ? checkSource(insn.src, unwritten) : null;
   const value = bpf.isX(insn) ? null : immediate(insn);
-  return source ?? reads(insn.dst, unwritten) ?? value ?? writes(insn.dst);
+  return source ?? checkSource(insn.dst, unwritten) ?? value ?? checkDestination(insn.dst);
 }
 
 function atomic(insn: Insn, unwritten: Unwritten): Refusal | null {
-  if (insn.imm === LOAD_ACQ) return reads(insn.src, unwritten) ?? writes(insn.dst);
-  if (insn.imm === STORE_REL) return reads(insn.src, unwritten) ?? reads(insn.dst, unwritten);
+  if (insn.imm === LOAD_ACQ) return checkSource(insn.src, unwritten) ?? checkDestination(insn.dst);
+  if (insn.imm === STORE_REL)
+    return checkSource(insn.src, unwritten) ?? checkSource(insn.dst, unwritten);
   if (!ATOMIC_OPS.includes(insn.imm)) {
     const op = (insn.imm >>> 0).toString(16).padStart(2, "0");
     return einval(`BPF_ATOMIC uses invalid atomic opcode ${op}`);
   }
   if (bpf.sizeOf(insn) === 1 || bpf.sizeOf(insn) === 2)
     return einval("invalid atomic operand size");
-  const compared = insn.imm === CMPXCHG ? reads(0, unwritten) : null;
-  const fetched = FETCH_OPS.includes(insn.imm) ? writes(insn.src) : null;
-  return reads(insn.src, unwritten) ?? reads(insn.dst, unwritten) ?? compared ?? fetched;
+  const compared = insn.imm === CMPXCHG ? checkSource(0, unwritten) : null;
+  const fetched = FETCH_OPS.includes(insn.imm) ? checkDestination(insn.src) : null;
+  return (
+    checkSource(insn.src, unwritten) ?? checkSource(insn.dst, unwritten) ?? compared ?? fetched
+  );
 }
 
 function store(insn: Insn, unwritten: Unwritten): Refusal | null {
   if (bpf.classOf(insn) === bpf.ST) {
-    return insn.src !== 0 ? reserved("BPF_ST") : reads(insn.dst, unwritten);
+    return insn.src !== 0 ? reservedFields("BPF_ST") : checkSource(insn.dst, unwritten);
   }
   if (bpf.modeOf(insn) === bpf.ATOMIC) return atomic(insn, unwritten);
-  if (insn.imm !== 0) return reserved("BPF_STX");
-  return reads(insn.src, unwritten) ?? reads(insn.dst, unwritten);
+  if (insn.imm !== 0) return reservedFields("BPF_STX");
+  return checkSource(insn.src, unwritten) ?? checkSource(insn.dst, unwritten);
 }
 
 function call(insn: Insn): Refusal | null {
   const kfunc = bpf.isKfuncCall(insn);
   const misused = (!kfunc && insn.off !== 0) || insn.src > bpf.PSEUDO_KFUNC_CALL || insn.dst !== 0;
-  return misused ? reserved("BPF_CALL") : null;
+  return misused ? reservedFields("BPF_CALL") : null;
 }
 
 function jump(insn: Insn, unwritten: Unwritten): Refusal | null {
   const { dst, src, off, imm } = insn;
   const op = bpf.opOf(insn);
   if (op === bpf.CALL) return call(insn);
-  if (op === bpf.EXIT) return imm || src || dst ? reserved("BPF_EXIT") : null;
+  if (op === bpf.EXIT) return imm || src || dst ? reservedFields("BPF_EXIT") : null;
   if (op === bpf.JA) {
     const unused = bpf.classOf(insn) === bpf.JMP ? imm : off;
-    return unused || src || dst ? reserved("BPF_JA") : null;
+    return unused || src || dst ? reservedFields("BPF_JA") : null;
   }
   if (op === bpf.JCOND) return src || dst || imm ? einval(`invalid may_goto imm ${imm}`) : null;
   const other = bpf.isX(insn) ? imm : src;
-  const misused = other !== 0 ? reserved("BPF_JMP/JMP32") : null;
-  return reads(dst, unwritten) ?? misused ?? (bpf.isX(insn) ? reads(src, unwritten) : null);
+  const misused = other !== 0 ? reservedFields("BPF_JMP/JMP32") : null;
+  return (
+    checkSource(dst, unwritten) ?? misused ?? (bpf.isX(insn) ? checkSource(src, unwritten) : null)
+  );
 }
 
 function load(insn: Insn, options: VerifierOptions, unwritten: Unwritten): Refusal | null {
   if (insn.code === bpf.LD_IMM64) {
-    if (insn.off !== 0) return reserved("BPF_LD_IMM64");
+    if (insn.off !== 0) return reservedFields("BPF_LD_IMM64");
     const isFunc = insn.src === bpf.PSEUDO_FUNC && options.funcInfo !== true;
-    return writes(insn.dst) ?? (isFunc ? einval("missing btf func_info") : null);
+    return checkDestination(insn.dst) ?? (isFunc ? einval("missing btf func_info") : null);
   }
   if (options.progType !== undefined && !SKB_TYPES.includes(options.progType)) {
     return einval("BPF_LD_[ABS|IND] instructions not allowed for this program type");
   }
   const misused = insn.dst || insn.off || (bpf.modeOf(insn) === bpf.ABS && insn.src);
-  if (misused) return reserved("BPF_LD_[ABS|IND]");
-  return bpf.modeOf(insn) === bpf.IND ? reads(insn.src, unwritten) : null;
+  if (misused) return reservedFields("BPF_LD_[ABS|IND]");
+  return bpf.modeOf(insn) === bpf.IND ? checkSource(insn.src, unwritten) : null;
 }
 
 /** Why Linux refuses this instruction before it looks at what the registers hold. */
-export function fault(insn: Insn, options: VerifierOptions, unwritten: Unwritten): Refusal | null {
+export function checkInsn(
+  insn: Insn,
+  options: VerifierOptions,
+  unwritten: Unwritten,
+): Refusal | null {
   switch (bpf.classOf(insn)) {
     case bpf.ALU:
     case bpf.ALU64:
@@ -146,7 +157,7 @@ export function fault(insn: Insn, options: VerifierOptions, unwritten: Unwritten
     case bpf.LD:
       return load(insn, options, unwritten);
     case bpf.LDX:
-      return reads(insn.src, unwritten) ?? writes(insn.dst);
+      return checkSource(insn.src, unwritten) ?? checkDestination(insn.dst);
     case bpf.ST:
     case bpf.STX:
       return store(insn, unwritten);

@@ -4,30 +4,32 @@
 import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
 import * as range from "../scalar/range.ts";
-import { type Reference, top, type VerifierState } from "../state/state.ts";
-import { Refused, type RegisterValue, typeName } from "../state/value.ts";
+import { Refused } from "../state/refused.ts";
+import { currentFrame, type Reference, type VerifierState } from "../state/state.ts";
+import { type RegisterValue, typeName } from "../state/value.ts";
 import type { MapFacts } from "../verdict.ts";
 
 export const SPIN_LOCK = 93;
 export const SPIN_UNLOCK = 94;
 
-export const HELD = "function calls are not allowed while holding a lock";
+export const CALL_WHILE_LOCKED = "function calls are not allowed while holding a lock";
 
-const held = (state: VerifierState): Reference | undefined => state.refs.find(({ lock }) => lock);
-export const isLocked = (state: VerifierState): boolean => held(state) !== undefined;
+const activeLock = (state: VerifierState): Reference | undefined =>
+  state.refs.find(({ lock }) => lock);
+export const isLocked = (state: VerifierState): boolean => activeLock(state) !== undefined;
 
 function einval(text: string): never {
   throw new Refused("EINVAL", text);
 }
 
 /** A call of a helper or a function of the kernel. */
-export function unlockedFor(state: VerifierState, insn: Insn): void {
+export function checkNoLockHeld(state: VerifierState, insn: Insn): void {
   if (!isLocked(state)) return;
-  if (!bpf.isHelperCall(insn) || insn.imm !== SPIN_UNLOCK) einval(HELD);
+  if (!bpf.isHelperCall(insn) || insn.imm !== SPIN_UNLOCK) einval(CALL_WHILE_LOCKED);
 }
 
 /** The map in whose value R1 points to the lock. */
-function lockedMap({ range: r, off, map }: RegisterValue): MapFacts {
+function mapOfLock({ range: r, off, map }: RegisterValue): MapFacts {
   const name = map?.name ?? "";
   if (!range.isConst(r)) {
     einval("R1 doesn't have constant offset. bpf_spin_lock has to be at the constant offset");
@@ -46,16 +48,16 @@ const isSame = (a: MapFacts, b: MapFacts): boolean =>
   a === b || (a.id !== undefined && a.id === b.id);
 
 /** R1 of bpf_spin_lock() or bpf_spin_unlock(). Where it is not known, neither is what comes after it. */
-export function lockOrUnlock(state: VerifierState, helper: number): void {
-  const pointer = top(state).regs[1] as RegisterValue;
-  const { kind, orNull, exact } = pointer;
-  if (kind !== "any" && (kind !== "map_value" || orNull)) {
+export function processSpinLock(state: VerifierState, helper: number): void {
+  const pointer = currentFrame(state).regs[1] as RegisterValue;
+  const { kind, canBeNull, isExact } = pointer;
+  if (kind !== "any" && (kind !== "map_value" || canBeNull)) {
     throw new Refused("EACCES", `R1 type=${typeName(pointer)} expected=map_value, ptr_`);
   }
-  state.certain &&= exact;
+  state.isCertain &&= isExact;
   if (kind === "any") return;
-  const map = lockedMap(pointer);
-  const lock = held(state);
+  const map = mapOfLock(pointer);
+  const lock = activeLock(state);
   if (helper === SPIN_LOCK) {
     state.refs = [...state.refs, { id: pointer.id, insn: state.at, lock: map }];
     return;

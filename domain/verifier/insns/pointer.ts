@@ -6,10 +6,10 @@ import * as range from "../scalar/range.ts";
 import { Range } from "../scalar/range.ts";
 import * as tnum from "../scalar/tnum.ts";
 import type { VerifierEnv } from "../state/env.ts";
+import { Refused } from "../state/refused.ts";
 import {
   isPacket,
   isPointer,
-  Refused,
   type RegisterValue,
   shared,
   typeName,
@@ -21,12 +21,12 @@ const SUB = 0x10;
 const BITWISE: Readonly<Record<number, string>> = { 64: "|=", 80: "&=", 160: "^=" };
 const SIGNS = "+= -= *= /= |= &= <<= >>= neg %= ^= = s>>= endian".split(" ");
 /** BPF_MAX_VAR_OFF */
-const FAR = 1n << 29n;
+const BPF_MAX_VAR_OFF = 1n << 29n;
 
-const isFar = (n: bigint): boolean => n >= FAR || n <= -FAR;
+const isFar = (n: bigint): boolean => n >= BPF_MAX_VAR_OFF || n <= -BPF_MAX_VAR_OFF;
 
 /** check_reg_sane_offset(): far from any overflow; why not, or null. */
-function tooFar(by: RegisterValue, kind: string): string | null {
+function checkRegSaneOffset(by: RegisterValue, kind: string): string | null {
   const { bits, smin } = by.range;
   if (tnum.isConst(bits) && isFar(range.s64(bits.value))) {
     return `math between ${kind} pointer and ${range.s64(bits.value)} is not allowed`;
@@ -44,13 +44,14 @@ function refuse(insn: Insn, text: string): never {
   throw new Refused("EACCES", `R${insn.dst} ${text}`);
 }
 
-function allowed(insn: Insn, pointer: RegisterValue, by: RegisterValue): void {
+function checkPointerAllowed(insn: Insn, pointer: RegisterValue, by: RegisterValue): void {
   const name = typeName(pointer);
-  if (pointer.orNull) refuse(insn, `pointer arithmetic on ${name} prohibited, null-check it first`);
+  if (pointer.canBeNull)
+    refuse(insn, `pointer arithmetic on ${name} prohibited, null-check it first`);
   if (pointer.kind !== "pkt_end" && pointer.kind !== "map_ptr") return;
   const none = range.isZero(by.range) && bpf.opOf(insn) === ADD && pointer.kind === "map_ptr";
   if (!none) {
-    if (pointer.kind === "map_ptr" && !by.exact) {
+    if (pointer.kind === "map_ptr" && !by.isExact) {
       throw new Refused("EACCES", `R${insn.dst} pointer arithmetic on ${name} prohibited`, false);
     }
     refuse(insn, `pointer arithmetic on ${name} prohibited`);
@@ -58,13 +59,17 @@ function allowed(insn: Insn, pointer: RegisterValue, by: RegisterValue): void {
 }
 
 /** The sum of a fixed offset, while it stays an int. */
-function fixed(pointer: RegisterValue, by: bigint): RegisterValue | null {
+function addToFixedOffset(pointer: RegisterValue, by: bigint): RegisterValue | null {
   const off = BigInt(pointer.off) + by;
   if (off !== BigInt.asIntN(32, off)) return null;
   return { ...pointer, off: Number(off) };
 }
 
-function add(env: VerifierEnv, pointer: RegisterValue, by: RegisterValue): RegisterValue {
+function addToVariableOffset(
+  env: VerifierEnv,
+  pointer: RegisterValue,
+  by: RegisterValue,
+): RegisterValue {
   const a = pointer.range;
   const b = by.range;
   const r = new Range();
@@ -74,11 +79,15 @@ function add(env: VerifierEnv, pointer: RegisterValue, by: RegisterValue): Regis
   if (fits) r.signed(smin, smax);
   if (a.umax + b.umax <= range.U64_MAX) r.unsigned(a.umin + b.umin, a.umax + b.umax);
   r.bits = tnum.add(a.bits, b.bits);
-  const moved = { ...pointer, range: r, exact: pointer.exact && by.exact };
+  const moved = { ...pointer, range: r, isExact: pointer.isExact && by.isExact };
   return isPacket(pointer) ? { ...moved, id: env.nextId(), size: 0 } : moved;
 }
 
-function subtract(env: VerifierEnv, pointer: RegisterValue, by: RegisterValue): RegisterValue {
+function subtractFromVariableOffset(
+  env: VerifierEnv,
+  pointer: RegisterValue,
+  by: RegisterValue,
+): RegisterValue {
   const a = pointer.range;
   const b = by.range;
   const r = new Range();
@@ -88,12 +97,12 @@ function subtract(env: VerifierEnv, pointer: RegisterValue, by: RegisterValue): 
   if (fits) r.signed(smin, smax);
   if (a.umin >= b.umax) r.unsigned(a.umin - b.umax, a.umax - b.umin);
   r.bits = tnum.sub(a.bits, b.bits);
-  const moved = { ...pointer, range: r, exact: pointer.exact && by.exact };
+  const moved = { ...pointer, range: r, isExact: pointer.isExact && by.isExact };
   if (!isPacket(pointer)) return moved;
   return { ...moved, id: env.nextId(), size: b.smin < 0n ? 0 : pointer.size };
 }
 
-function move(
+function movePointer(
   env: VerifierEnv,
   insn: Insn,
   pointer: RegisterValue,
@@ -104,19 +113,25 @@ function move(
   const sign = SIGNS[op >> 4] ?? "";
   const known = range.isConst(by.range) ? by.range.smin : null;
   if (op === ADD) {
-    return (known === null ? null : fixed(pointer, known)) ?? add(env, pointer, by);
+    return (
+      (known === null ? null : addToFixedOffset(pointer, known)) ??
+      addToVariableOffset(env, pointer, by)
+    );
   }
   if (op === SUB) {
     if (!isLeft) refuse(insn, "tried to subtract pointer from scalar");
     if (pointer.kind === "fp") refuse(insn, "subtraction from stack pointer prohibited");
-    return (known === null ? null : fixed(pointer, -known)) ?? subtract(env, pointer, by);
+    return (
+      (known === null ? null : addToFixedOffset(pointer, -known)) ??
+      subtractFromVariableOffset(env, pointer, by)
+    );
   }
   if (BITWISE[op]) refuse(insn, `bitwise operator ${sign} on pointer prohibited`);
   return refuse(insn, `pointer arithmetic with ${sign} operator prohibited`);
 }
 
 /** What dst holds after `dst op= src`, one of the two or both being pointers. */
-export function pointerArithmetic(
+export function adjustPtrMinMaxVals(
   env: VerifierEnv,
   insn: Insn,
   dst: RegisterValue,
@@ -124,24 +139,24 @@ export function pointerArithmetic(
 ): RegisterValue {
   const op = bpf.opOf(insn);
   if (isPointer(dst) && isPointer(src)) {
-    if (op === SUB && env.mayLeak) return UNKNOWN;
+    if (op === SUB && env.canLeakPointers) return UNKNOWN;
     refuse(insn, `pointer ${SIGNS[op >> 4]} pointer prohibited`);
   }
   const isLeft = isPointer(dst);
   const [pointer, by] = isLeft ? [dst, src] : [src, dst];
-  by.origin.mark();
+  by.precision.markChainPrecision();
   if (by.range.smin > by.range.smax || by.range.umin > by.range.umax) return UNKNOWN;
   if (bpf.classOf(insn) !== bpf.ALU64) {
-    if (op === SUB && env.mayLeak) return UNKNOWN;
+    if (op === SUB && env.canLeakPointers) return UNKNOWN;
     refuse(insn, "32-bit pointer arithmetic prohibited");
   }
-  allowed(insn, pointer, by);
-  const certain = pointer.exact && by.exact;
-  const before = tooFar(by, pointer.kind) ?? tooFar(pointer, pointer.kind);
-  if (before !== null) throw new Refused("EINVAL", before, certain);
-  const moved = move(env, insn, pointer, by, isLeft);
-  const after = tooFar(moved, pointer.kind);
-  if (after !== null) throw new Refused("EINVAL", after, certain);
+  checkPointerAllowed(insn, pointer, by);
+  const isCertain = pointer.isExact && by.isExact;
+  const before = checkRegSaneOffset(by, pointer.kind) ?? checkRegSaneOffset(pointer, pointer.kind);
+  if (before !== null) throw new Refused("EINVAL", before, isCertain);
+  const moved = movePointer(env, insn, pointer, by, isLeft);
+  const after = checkRegSaneOffset(moved, pointer.kind);
+  if (after !== null) throw new Refused("EINVAL", after, isCertain);
   if (moved.range === pointer.range) return moved;
   return { ...moved, range: shared(range.sync(moved.range.copy().forget32())) };
 }

@@ -6,7 +6,14 @@ import * as range from "../scalar/range.ts";
 import { Range } from "../scalar/range.ts";
 import type { VerifierEnv } from "../state/env.ts";
 import type { VerifierState } from "../state/state.ts";
-import { ANY, NONE, type RegisterValue, scalar, UNKNOWN, value } from "../state/value.ts";
+import {
+  NOT_INIT,
+  type RegisterValue,
+  scalar,
+  UNKNOWN,
+  UNMODELLED,
+  value,
+} from "../state/value.ts";
 import type { CallArgMeta } from "./argument_memory.ts";
 
 const LOOKUP = 1;
@@ -19,50 +26,50 @@ function isPresent(state: VerifierState, { map, key, helper }: CallArgMeta): boo
   return index !== null && index < BigInt(map.max_entries);
 }
 
-function element(env: VerifierEnv, state: VerifierState, told: CallArgMeta): RegisterValue {
-  const { map } = told;
-  if (map === null) return ANY;
-  const present = isPresent(state, told);
+function mapElement(env: VerifierEnv, state: VerifierState, meta: CallArgMeta): RegisterValue {
+  const { map } = meta;
+  if (map === null) return UNMODELLED;
+  const present = isPresent(state, meta);
   const id = present && !map.locks ? 0 : env.nextId();
-  return value("map_value", { map, orNull: !present, id });
+  return value("map_value", { map, canBeNull: !present, id });
 }
 
-function reserved(env: VerifierEnv, state: VerifierState, told: CallArgMeta): RegisterValue {
+function ringbufRecord(env: VerifierEnv, state: VerifierState, meta: CallArgMeta): RegisterValue {
   env.nextId();
   const id = env.nextId();
   state.refs = [...state.refs, { id, insn: state.at }];
-  return value("ringbuf_mem", { orNull: true, id, ref: id, size: Number(told.size) });
+  return value("ringbuf_mem", { canBeNull: true, id, ref: id, size: Number(meta.size) });
 }
 
 const MAX_ERRNO = 4095;
 
-function upTo(max: bigint): RegisterValue {
+function boundedReturn(max: bigint): RegisterValue {
   const r = new Range();
   r.signed(BigInt(-MAX_ERRNO), range.s64(max));
   r.signed32(-MAX_ERRNO, range.s32(max));
   return scalar(range.sync(r), false);
 }
 
-export function answer(
+export function returnValue(
   env: VerifierEnv,
   state: VerifierState,
   kind: ReturnKind,
-  told: CallArgMeta,
+  meta: CallArgMeta,
 ): RegisterValue {
   switch (kind) {
     case "i":
       return UNKNOWN;
     case "e":
-      return upTo(told.size);
+      return boundedReturn(meta.size);
     case "c":
       return scalar(range.sync(range.zeroExtend(new Range())), false);
     case "m":
-      return element(env, state, told);
+      return mapElement(env, state, meta);
     case "R":
-      return reserved(env, state, told);
+      return ringbufRecord(env, state, meta);
     case "v":
-      return NONE;
+      return NOT_INIT;
     default:
-      return ANY;
+      return UNMODELLED;
   }
 }

@@ -2,28 +2,28 @@
 // (is_valid_access of Linux 6.18). Contexts of other types are not modelled.
 
 import { BPF_XDP_DEVMAP } from "../../isa/uapi.ts";
-import { ANY, type RegisterValue, UNKNOWN, value } from "../state/value.ts";
+import { type RegisterValue, UNKNOWN, UNMODELLED, value } from "../state/value.ts";
 import type { VerifierOptions } from "../verdict.ts";
 
 /** How loads may take it: whole, in words, in parts of a word, or any way that is aligned. */
-type Cut = "whole" | "words" | "parts" | "wide";
+type LoadWidth = "whole" | "words" | "parts" | "wide";
 
 interface ContextLayoutField {
   readonly start: number;
   readonly end: number;
-  readonly cut: Cut;
+  readonly width: LoadWidth;
   readonly holds: RegisterValue;
 }
 
 const field = (
   start: number,
   size: number,
-  cut: Cut = "parts",
+  cut: LoadWidth = "parts",
   holds = UNKNOWN,
 ): ContextLayoutField => ({
   start,
   end: start + size,
-  cut,
+  width: cut,
   holds,
 });
 
@@ -54,11 +54,11 @@ const SKB: Readonly<Record<string, ContextLayoutField>> = {
   addresses: field(92, 40, "words"),
   ports: field(132, 8),
   data_meta: field(140, 4, "whole", PACKET_META),
-  flow_keys: field(144, 8, "whole", ANY),
+  flow_keys: field(144, 8, "whole", UNMODELLED),
   tstamp: field(152, 8, "whole"),
   wire_len: field(160, 4),
   gso_segs: field(164, 4),
-  sk: field(168, 8, "whole", ANY),
+  sk: field(168, 8, "whole", UNMODELLED),
   gso_size: field(176, 4),
   tstamp_type: field(180, 1, "whole"),
   hwtstamp: field(184, 8, "whole"),
@@ -129,7 +129,7 @@ export const mayWritePacket = (progType: string | undefined): boolean =>
   progType === undefined || !READ_ONLY_PACKETS.has(progType);
 
 function allows(
-  { start, end, cut }: ContextLayoutField,
+  { start, end, width: cut }: ContextLayoutField,
   off: number,
   size: number,
   writes: boolean,
@@ -151,7 +151,7 @@ export function contextField(
   writes: boolean,
 ): RegisterValue | null {
   const context = progType === undefined ? undefined : CONTEXTS[progType];
-  if (context === undefined) return ANY;
+  if (context === undefined) return UNMODELLED;
   const isEgress = progType === "xdp" && expectedAttachType === BPF_XDP_DEVMAP && !writes;
   if (isEgress && allows(XDP_EGRESS, off, size, writes)) return UNKNOWN;
   const fields = writes ? context.writes : context.reads;

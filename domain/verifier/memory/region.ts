@@ -5,18 +5,19 @@ import { BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG } from "../../isa/uapi.ts";
 import * as range from "../scalar/range.ts";
 import * as tnum from "../scalar/tnum.ts";
 import type { VerifierEnv } from "../state/env.ts";
-import { isPacket, Refused, type RegisterValue, typeName } from "../state/value.ts";
+import { Refused } from "../state/refused.ts";
+import { isPacket, type RegisterValue, typeName } from "../state/value.ts";
 
-const FAR = 1n << 29n;
+const MAX_VAR_OFF = 1n << 29n;
 const LOCK_BYTES = 4;
 /** prog_flags */
 const STRICT_ALIGNMENT = 1;
 
-function eacces(text: string, certain: boolean): never {
-  throw new Refused("EACCES", text, certain);
+function eacces(text: string, isCertain: boolean): never {
+  throw new Refused("EACCES", text, isCertain);
 }
 
-function outside(
+function outOfRegionText(
   pointer: RegisterValue,
   reg: number,
   off: bigint,
@@ -39,66 +40,77 @@ function outside(
   }
 }
 
-function within(off: bigint, size: number, room: number): boolean {
+function isWithin(off: bigint, size: number, room: number): boolean {
   return off >= 0n && size >= 0 && off + BigInt(size) <= BigInt(room);
 }
 
 /** Bytes behind a pointer that is not to a packet. */
-function roomOf(pointer: RegisterValue): number {
+function regionSize(pointer: RegisterValue): number {
   if (pointer.kind === "map_value") return pointer.map?.value_size ?? 0;
   if (pointer.kind === "map_key") return pointer.map?.key_size ?? 0;
   return pointer.size;
 }
 
-function inPacket(pointer: RegisterValue, reg: number, off: number, size: number): void {
-  const { range: r, exact } = pointer;
+function checkPacketAccess(pointer: RegisterValue, reg: number, off: number, size: number): void {
+  const { range: r, isExact } = pointer;
   if (r.smin < 0n) {
     const hint = "either use unsigned index or do a if (index >=0) check.";
-    eacces(`R${reg} min value is negative, ${hint}`, exact);
+    eacces(`R${reg} min value is negative, ${hint}`, isExact);
   }
   const end = `R${reg} offset is outside of the packet`;
-  if (pointer.size < 0) throw new Refused("EINVAL", end, exact);
+  if (pointer.size < 0) throw new Refused("EINVAL", end, isExact);
   const at = BigInt(pointer.off + off);
-  if (within(at, size, pointer.size)) return;
-  eacces(`${outside(pointer, reg, at, size, pointer.size)}\n${end}`, exact);
+  if (isWithin(at, size, pointer.size)) return;
+  eacces(`${outOfRegionText(pointer, reg, at, size, pointer.size)}\n${end}`, isExact);
 }
 
 /** `which` end of what the access may reach, min or max. */
-function check(pointer: RegisterValue, reg: number, at: bigint, size: number, which: string): void {
-  const room = roomOf(pointer);
-  if (within(at, size, room)) return;
+function checkMemAccessBound(
+  pointer: RegisterValue,
+  reg: number,
+  at: bigint,
+  size: number,
+  which: string,
+): void {
+  const room = regionSize(pointer);
+  if (isWithin(at, size, room)) return;
   const why = `R${reg} ${which} value is outside of the allowed memory range`;
-  eacces(`${outside(pointer, reg, at, size, room)}\n${why}`, pointer.exact);
+  eacces(`${outOfRegionText(pointer, reg, at, size, room)}\n${why}`, pointer.isExact);
 }
 
 /** Of the value of a map, of allocated memory, of a packet. */
-export function inRegion(pointer: RegisterValue, reg: number, off: number, size: number): void {
+export function checkMemRegionAccess(
+  pointer: RegisterValue,
+  reg: number,
+  off: number,
+  size: number,
+): void {
   if (isPacket(pointer)) {
-    inPacket(pointer, reg, off, size);
+    checkPacketAccess(pointer, reg, off, size);
     return;
   }
-  const { range: r, exact } = pointer;
+  const { range: r, isExact } = pointer;
   const whole = BigInt(pointer.off + off);
   const first = r.smin + whole;
   const wraps = r.smin === range.S64_MIN || first !== BigInt.asIntN(32, first);
   if (r.smin < 0n && (wraps || first < 0n)) {
     const hint = "either use unsigned index or do a if (index >=0) check.";
-    eacces(`R${reg} min value is negative, ${hint}`, exact);
+    eacces(`R${reg} min value is negative, ${hint}`, isExact);
   }
-  check(pointer, reg, BigInt.asIntN(32, first), size, "min");
+  checkMemAccessBound(pointer, reg, BigInt.asIntN(32, first), size, "min");
   if (!range.isConst(r)) {
-    if (r.umax >= FAR) {
+    if (r.umax >= MAX_VAR_OFF) {
       const hint = "make sure to bounds check any such access";
-      eacces(`R${reg} unbounded memory access, ${hint}`, exact);
+      eacces(`R${reg} unbounded memory access, ${hint}`, isExact);
     }
-    check(pointer, reg, BigInt.asIntN(32, r.umax + whole), size, "max");
+    checkMemAccessBound(pointer, reg, BigInt.asIntN(32, r.umax + whole), size, "max");
   }
-  apartFromLocks(pointer, whole, size);
+  checkNotSpinLock(pointer, whole, size);
 }
 
 /** check_map_access() */
-function apartFromLocks(
-  { kind, map, range: r, exact }: RegisterValue,
+function checkNotSpinLock(
+  { kind, map, range: r, isExact }: RegisterValue,
   off: bigint,
   size: number,
 ): void {
@@ -106,11 +118,11 @@ function apartFromLocks(
   const [first, end] = [r.smin + off, r.umax + off + BigInt(size)];
   const isTouched = (at: number) => first < at + LOCK_BYTES && BigInt(at) < end;
   if (!map?.locks?.some(isTouched)) return;
-  eacces("bpf_spin_lock cannot be accessed directly by load/store", exact);
+  eacces("bpf_spin_lock cannot be accessed directly by load/store", isExact);
 }
 
 /** BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG. */
-export function mapAllows(
+export function checkMapAccessType(
   pointer: RegisterValue,
   off: number,
   size: number,
@@ -125,7 +137,7 @@ export function mapAllows(
 }
 
 /** Its values may be known to Linux when a program is loaded (bpf_map_is_rdonly). */
-export const isConstant = ({ map }: RegisterValue): boolean =>
+export const isRdonlyMap = ({ map }: RegisterValue): boolean =>
   map?.frozen === true && (map.map_flags & BPF_F_RDONLY_PROG) !== 0;
 
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
@@ -138,14 +150,14 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
 };
 
 /** check_ptr_alignment(); a stack is always strict, other memory where the load or access asks for it. */
-export function aligned(
+export function checkPtrAlignment(
   env: VerifierEnv,
   pointer: RegisterValue,
   off: number,
   size: number,
-  strict: boolean,
+  isStrict: boolean,
 ): void {
-  const asked = strict || ((env.options.progFlags ?? 0) & STRICT_ALIGNMENT) !== 0;
+  const asked = isStrict || ((env.options.progFlags ?? 0) & STRICT_ALIGNMENT) !== 0;
   if (size === 1 || (pointer.kind !== "fp" && !asked)) return;
   const packet = isPacket(pointer);
   const shift = BigInt(pointer.off + off + (packet ? 2 : 0));
@@ -153,15 +165,15 @@ export function aligned(
   const bits = tnum.show(pointer.range.bits);
   const what = `${DESCRIPTIONS[pointer.kind] ?? ""}access off`;
   const place = packet ? `2+${bits}+${pointer.off}+${off}` : `${bits}+${pointer.off}+${off}`;
-  eacces(`misaligned ${what} ${place} size ${size}`, pointer.exact);
+  eacces(`misaligned ${what} ${place} size ${size}`, pointer.isExact);
 }
 
 /** check_ptr_off_reg(): a pointer as it was got, without any offset. */
-export function unmoved(pointer: RegisterValue, reg: number): void {
-  const { off, range: r, exact } = pointer;
+export function checkPtrOffReg(pointer: RegisterValue, reg: number): void {
+  const { off, range: r, isExact } = pointer;
   const name = typeName(pointer);
   if (off < 0) eacces(`negative offset ${name} ptr R${reg} off=${off} disallowed`, true);
   if (off !== 0) eacces(`dereference of modified ${name} ptr R${reg} off=${off} disallowed`, true);
   if (range.isZero(r)) return;
-  eacces(`variable ${name} access var_off=${tnum.show(r.bits)} disallowed`, exact);
+  eacces(`variable ${name} access var_off=${tnum.show(r.bits)} disallowed`, isExact);
 }

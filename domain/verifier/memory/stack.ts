@@ -3,17 +3,18 @@
 import * as range from "../scalar/range.ts";
 import * as tnum from "../scalar/tnum.ts";
 import type { VerifierEnv } from "../state/env.ts";
-import { EMPTY, type Frame, type StackSlot, type VerifierState } from "../state/state.ts";
-import { Refused, type RegisterValue } from "../state/value.ts";
+import { Refused } from "../state/refused.ts";
+import { EMPTY_SLOT, type Frame, type StackSlot, type VerifierState } from "../state/state.ts";
+import type { RegisterValue } from "../state/value.ts";
 
-const BYTES = 512;
-const FAR = 1n << 29n;
+const MAX_STACK_BYTES = 512;
+const MAX_VAR_OFF = 1n << 29n;
 
-export const slotOf = (frame: Frame, index: number): StackSlot => frame.stack[index] ?? EMPTY;
+export const slotOf = (frame: Frame, index: number): StackSlot => frame.stack[index] ?? EMPTY_SLOT;
 export const isAligned = (off: number): boolean => (off & 7) === 0;
 
 /** Of the byte at an offset: the slot, and the letter in its types. */
-export const place = (off: number): [index: number, letter: number] => [
+export const slotAndByte = (off: number): [index: number, letter: number] => [
   (-off - 1) >> 3,
   (-off - 1) & 7,
 ];
@@ -22,19 +23,19 @@ export const frameOf = (state: VerifierState, pointer: RegisterValue): Frame =>
   state.frames[pointer.home] as Frame;
 
 /** Where an access through a frame pointer may begin: first and last offset. */
-export function span(pointer: RegisterValue, off: number): [first: number, last: number] {
+export function offsetRange(pointer: RegisterValue, off: number): [first: number, last: number] {
   const whole = pointer.off + off;
   return [Number(pointer.range.smin) + whole, Number(pointer.range.smax) + whole];
 }
 
 /** How far down the stack may be read (allocated_stack). */
-function written(env: VerifierEnv, { stack }: Frame): number {
-  if (env.mayLeak) return BYTES;
-  return 8 * (stack.findLastIndex((slot) => slot !== undefined && slot !== EMPTY) + 1);
+function allocatedStack(env: VerifierEnv, { stack }: Frame): number {
+  if (env.canLeakPointers) return MAX_STACK_BYTES;
+  return 8 * (stack.findLastIndex((slot) => slot !== undefined && slot !== EMPTY_SLOT) + 1);
 }
 
 /** check_stack_access_within_bounds(); `how` is "read from" or "write to". */
-export function inBounds(
+export function checkStackAccessWithinBounds(
   env: VerifierEnv,
   state: VerifierState,
   reg: number,
@@ -43,28 +44,29 @@ export function inBounds(
   size: number,
   how: string,
 ): void {
-  const [first, last] = span(pointer, off);
-  const reach = how === "read from" ? written(env, frameOf(state, pointer)) : BYTES;
+  const [first, last] = offsetRange(pointer, off);
+  const reach =
+    how === "read from" ? allocatedStack(env, frameOf(state, pointer)) : MAX_STACK_BYTES;
   const low = first < -reach || first > -1;
   const fixed = range.isConst(pointer.range);
-  const isNear = fixed || (pointer.range.smax < FAR && pointer.range.smin > -FAR);
+  const isNear = fixed || (pointer.range.smax < MAX_VAR_OFF && pointer.range.smin > -MAX_VAR_OFF);
   if (isNear && !low && last + size <= 0) {
-    env.reach(state, frameOf(state, pointer), -first);
+    env.updateStackDepth(state, frameOf(state, pointer), -first);
     return;
   }
   const errno = low || !isNear ? "EACCES" : "EINVAL";
   const place = `stack R${reg}`;
   if (!isNear) {
-    throw new Refused(errno, `invalid unbounded variable-offset ${how} ${place}`, pointer.exact);
+    throw new Refused(errno, `invalid unbounded variable-offset ${how} ${place}`, pointer.isExact);
   }
   const bits = tnum.show(pointer.range.bits);
   const text = fixed
     ? `invalid ${how} ${place} off=${first} size=${size}`
     : `invalid variable-offset ${how} ${place} var_off=${bits} off=${pointer.off + off} size=${size}`;
-  throw new Refused(errno, text, pointer.exact);
+  throw new Refused(errno, text, pointer.isExact);
 }
 
 /** Of so many bytes from an offset on, all in one slot. */
-export function lettersOf(off: number, size: number): number[] {
+export function typeIndexes(off: number, size: number): number[] {
   return Array.from({ length: size }, (_, i) => (-off - 1 - i) & 7);
 }

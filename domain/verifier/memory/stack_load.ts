@@ -5,64 +5,64 @@ import type { Insn } from "../../isa/insn.ts";
 import * as bpf from "../../isa/insn.ts";
 import * as range from "../scalar/range.ts";
 import type { VerifierEnv } from "../state/env.ts";
+import { Refused } from "../state/refused.ts";
 import { type Frame, isSpill, type VerifierState } from "../state/state.ts";
 import {
-  ANY,
   constant,
   fits,
   isConst,
   isNull,
   isScalar,
-  Refused,
   type RegisterValue,
   scalar,
   UNKNOWN,
+  UNMODELLED,
 } from "../state/value.ts";
-import { initialised } from "./ptr_leaks.ts";
-import { frameOf, isAligned, lettersOf, place, slotOf, span } from "./stack.ts";
+import { checkInitialised } from "./ptr_leaks.ts";
+import { frameOf, isAligned, offsetRange, slotAndByte, slotOf, typeIndexes } from "./stack.ts";
 
 /** mark_reg_stack_read(): zero if all bytes are. */
-function bytes(frame: Frame, first: number, end: number): RegisterValue {
+function markRegStackRead(frame: Frame, first: number, end: number): RegisterValue {
   let zero = true;
   let any = false;
   for (let off = first; off < end; off++) {
-    const [index, letter] = place(off);
+    const [index, letter] = slotAndByte(off);
     const slot = slotOf(frame, index);
     if (slot.types.charAt(letter) !== "0") zero = false;
     if (slot.spilled.kind === "any") any = true;
   }
-  if (any) return ANY;
+  if (any) return UNMODELLED;
   return zero ? constant(0n) : UNKNOWN;
 }
 
 /** A number that was spilled with its id, so that both are known to be the same. */
-function identified(env: VerifierEnv, frame: Frame, index: number): RegisterValue {
+function withScalarId(env: VerifierEnv, frame: Frame, index: number): RegisterValue {
   const slot = slotOf(frame, index);
   if (!isScalar(slot.spilled) || isConst(slot.spilled)) return slot.spilled;
-  const value = env.identify(slot.spilled);
+  const value = env.assignScalarId(slot.spilled);
   if (value !== slot.spilled) frame.stack[index] = { types: slot.types, spilled: value };
   return value;
 }
 
-function partial(env: VerifierEnv, frame: Frame, first: number, size: number): RegisterValue {
-  const [index] = place(first);
+function fillPartly(env: VerifierEnv, frame: Frame, first: number, size: number): RegisterValue {
+  const [index] = slotAndByte(first);
   const { types, spilled } = slotOf(frame, index);
   if (!isScalar(spilled)) throw new Refused("EACCES", "invalid size of register fill");
   const spillSize = types.length - types.indexOf("r");
   if (size <= spillSize && isAligned(first)) {
     const narrow = size === 4 && spillSize === 4 && fits(spilled, 4);
-    const value = narrow ? identified(env, frame, index) : spilled;
-    return fits(value, size) ? value : { ...value, id: 0, linked: false };
+    const value = narrow ? withScalarId(env, frame, index) : spilled;
+    return fits(value, size) ? value : { ...value, id: 0, isLinked: false };
   }
-  const letters = lettersOf(first, size).map((letter) => types.charAt(letter));
+  const letters = typeIndexes(first, size).map((letter) => types.charAt(letter));
   const zero = letters.every((type) => type === "0");
   if (zero) return constant(0n);
   const zeroSpill = letters.every((type) => type === "r") && isNull(spilled);
-  return scalar(zeroSpill ? range.ZERO : range.UNKNOWN, spilled.exact, spilled);
+  return scalar(zeroSpill ? range.ZERO : range.UNKNOWN, spilled.isExact, spilled);
 }
 
 /** A load; a register spilled there comes back. Not yet cut to `size`. */
-export function read(
+export function checkStackRead(
   env: VerifierEnv,
   state: VerifierState,
   pointer: RegisterValue,
@@ -70,16 +70,16 @@ export function read(
   size: number,
 ): RegisterValue {
   const frame = frameOf(state, pointer);
-  const [first, last] = span(pointer, off);
-  if (!range.isConst(pointer.range)) return bytes(frame, first, last + size);
-  const [index] = place(first);
+  const [first, last] = offsetRange(pointer, off);
+  if (!range.isConst(pointer.range)) return markRegStackRead(frame, first, last + size);
+  const [index] = slotAndByte(first);
   const slot = slotOf(frame, index);
   env.log?.touch(first, first + size);
   const isUpdate = bpf.classOf(env.prog[state.at] as Insn) === bpf.STX;
-  if (!isUpdate || !isSpill(slot)) initialised(env, frame, first, size);
-  if (!isSpill(slot)) return bytes(frame, first, first + size);
-  if (size !== 8 || slot.types !== "rrrrrrrr") return partial(env, frame, first, size);
-  return identified(env, frame, index);
+  if (!isUpdate || !isSpill(slot)) checkInitialised(env, frame, first, size);
+  if (!isSpill(slot)) return markRegStackRead(frame, first, first + size);
+  if (size !== 8 || slot.types !== "rrrrrrrr") return fillPartly(env, frame, first, size);
+  return withScalarId(env, frame, index);
 }
 
 /** The number that a key on the stack is known to be (get_constant_map_key). */
@@ -89,8 +89,8 @@ export function constantAt(
   size: number,
 ): bigint | null {
   if (pointer.kind !== "fp" || !range.isConst(pointer.range)) return null;
-  const [first] = span(pointer, 0);
-  const [index, letter] = place(first);
+  const [first] = offsetRange(pointer, 0);
+  const [index, letter] = slotAndByte(first);
   const slot = slotOf(frameOf(state, pointer), index);
   const run = (type: string): number => {
     let length = 0;
@@ -99,6 +99,6 @@ export function constantAt(
   };
   if (run("0") >= size) return 0n;
   if (!isSpill(slot) || run("r") !== size || !isConst(slot.spilled)) return null;
-  slot.spilled.origin.mark();
+  slot.spilled.precision.markChainPrecision();
   return slot.spilled.range.bits.value;
 }

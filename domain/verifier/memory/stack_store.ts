@@ -2,24 +2,17 @@
 
 import * as range from "../scalar/range.ts";
 import type { VerifierEnv } from "../state/env.ts";
+import { Refused } from "../state/refused.ts";
 import {
-  CLOBBERED,
+  CLOBBERED_SLOT,
   type Frame,
   isSpill,
   type StackSlot,
   type VerifierState,
 } from "../state/state.ts";
-import {
-  fits,
-  isNull,
-  isPointer,
-  isScalar,
-  NONE,
-  Refused,
-  type RegisterValue,
-} from "../state/value.ts";
-import { intact } from "./ptr_leaks.ts";
-import { frameOf, isAligned, lettersOf, place, slotOf, span } from "./stack.ts";
+import { fits, isNull, isPointer, isScalar, NOT_INIT, type RegisterValue } from "../state/value.ts";
+import { checkSpillIntact } from "./ptr_leaks.ts";
+import { frameOf, isAligned, offsetRange, slotAndByte, slotOf, typeIndexes } from "./stack.ts";
 
 function setTypes(slot: StackSlot, letters: readonly number[], type: string): string {
   const types = [...slot.types];
@@ -28,20 +21,20 @@ function setTypes(slot: StackSlot, letters: readonly number[], type: string): st
 }
 
 /** save_register_state(): what lies above a spill of less than 8 bytes keeps its type. */
-function spill(frame: Frame, index: number, value: RegisterValue, size: number): void {
+function saveRegisterState(frame: Frame, index: number, value: RegisterValue, size: number): void {
   const above = slotOf(frame, index).types.slice(0, 8 - size);
   const kept = above.replace(/[^0?]/g, "m");
   frame.stack[index] = { types: kept + "r".repeat(size), spilled: value };
 }
 
 /** Bytes written without a register being spilled: zero or anything. */
-function scribble(frame: Frame, off: number, size: number, type: string): void {
-  const [index] = place(off);
+function writeBytes(frame: Frame, off: number, size: number, type: string): void {
+  const [index] = slotAndByte(off);
   const before = slotOf(frame, index);
   const types = isSpill(before) ? before.types.replace(/[^?]/g, "m") : before.types;
   frame.stack[index] = {
-    types: setTypes({ ...before, types }, lettersOf(off, size), type),
-    spilled: NONE,
+    types: setTypes({ ...before, types }, typeIndexes(off, size), type),
+    spilled: NOT_INIT,
   };
 }
 
@@ -50,18 +43,18 @@ function isZeroSpill({ spilled }: StackSlot): boolean {
 }
 
 /** Anywhere between two offsets: what was zero, and is overwritten with zero, stays it. */
-function scatter(frame: Frame, first: number, end: number, zero: boolean): void {
+function writeVariableOffset(frame: Frame, first: number, end: number, zero: boolean): void {
   for (let off = first; off < end; off++) {
-    const [index, letter] = place(off);
+    const [index, letter] = slotAndByte(off);
     const slot = slotOf(frame, index);
     const type = slot.types.charAt(letter);
     if (zero && type === "r" && isZeroSpill(slot)) {
-      slot.spilled.origin.mark();
+      slot.spilled.precision.markChainPrecision();
       continue;
     }
     const kept = zero && type === "0" ? "0" : "m";
     const types = setTypes(slot, [letter], kept).replace(/r/g, "m");
-    frame.stack[index] = { types, spilled: NONE };
+    frame.stack[index] = { types, spilled: NOT_INIT };
   }
 }
 
@@ -74,15 +67,15 @@ function spillPointer(
   value: RegisterValue,
 ) {
   if (size !== 8) throw new Refused("EACCES", "invalid size of register spill");
-  if (!env.isCurrent(state, frame) && value.kind === "fp") {
+  if (!env.isCurrentFrame(state, frame) && value.kind === "fp") {
     const text = "cannot spill pointers to stack into stack frame of the caller";
     throw new Refused("EINVAL", text);
   }
-  spill(frame, place(off)[0], value, size);
+  saveRegisterState(frame, slotAndByte(off)[0], value, size);
 }
 
 /** A store; `value` is null for bytes that are not known. An immediate is a constant. */
-export function write(
+export function checkStackWrite(
   env: VerifierEnv,
   state: VerifierState,
   pointer: RegisterValue,
@@ -91,27 +84,27 @@ export function write(
   value: RegisterValue | null,
 ): void {
   const frame = frameOf(state, pointer);
-  const [first, last] = span(pointer, off);
+  const [first, last] = offsetRange(pointer, off);
   const zero = value !== null && isNull(value);
   env.log?.touch(first, last + size);
-  if (range.isConst(pointer.range)) intact(env, frame, first, size);
+  if (range.isConst(pointer.range)) checkSpillIntact(env, frame, first, size);
   if (!range.isConst(pointer.range)) {
-    scatter(frame, first, last + size, zero);
+    writeVariableOffset(frame, first, last + size, zero);
   } else if (value?.kind === "any") {
-    scribble(frame, first, size, "m");
-    if (size === 8) frame.stack[place(first)[0]] = CLOBBERED;
+    writeBytes(frame, first, size, "m");
+    if (size === 8) frame.stack[slotAndByte(first)[0]] = CLOBBERED_SLOT;
   } else if (value !== null && isScalar(value) && isAligned(first)) {
     const kept = fits(value, size) ? value : { ...value, id: 0, linked: false };
-    spill(frame, place(first)[0], kept, size);
+    saveRegisterState(frame, slotAndByte(first)[0], kept, size);
   } else if (value !== null && isPointer(value)) {
     spillPointer(env, state, frame, first, size, value);
   } else {
-    if (zero) value?.origin.mark();
-    scribble(frame, first, size, zero ? "0" : "m");
+    if (zero) value?.precision.markChainPrecision();
+    writeBytes(frame, first, size, zero ? "0" : "m");
   }
 }
 
 /** What a helper fills. */
-export function overwrite(frame: Frame, first: number, end: number): void {
-  for (let off = first; off < end; off++) scribble(frame, off, 1, "m");
+export function markStackWritten(frame: Frame, first: number, end: number): void {
+  for (let off = first; off < end; off++) writeBytes(frame, off, 1, "m");
 }

@@ -30,7 +30,7 @@ function reachable(prog: readonly Insn[]): Uint8Array {
   return reached;
 }
 
-export function cfg(prog: readonly Insn[]): Refusal | null {
+export function checkCfg(prog: readonly Insn[]): Refusal | null {
   const reached = reachable(prog);
   for (let at = 0; at < prog.length; at++) {
     if (reached[at] === 0) return einval(`unreachable insn ${at}`);

@@ -43,7 +43,7 @@ function alu(insn: Insn): Effect {
 }
 
 /** What is read and written by name: of a call no arguments, of an exit no answer. */
-export function effect(insn: Insn): Effect {
+export function regEffect(insn: Insn): Effect {
   switch (bpf.classOf(insn)) {
     case bpf.ALU:
     case bpf.ALU64:
@@ -63,7 +63,7 @@ export function effect(insn: Insn): Effect {
   }
 }
 
-function implied(insn: Insn): number {
+function impliedReads(insn: Insn): number {
   if (bpf.isExit(insn)) return 1;
   if (bpf.isCall(insn)) return ARGUMENTS;
   return bpf.isSkbLoad(insn) ? 1 << 6 : 0;
@@ -81,7 +81,7 @@ export function liveRegisters(prog: readonly Insn[], effects: readonly Effect[])
       for (const to of successors(insn, at)) {
         if (!bpf.isPseudoCall(insn) || to === at + 1) after |= live[to] ?? 0;
       }
-      const before = (after & ~writes) | reads | implied(insn);
+      const before = (after & ~writes) | reads | impliedReads(insn);
       if (before === live[at]) continue;
       live[at] = before;
       changed = true;

@@ -47,24 +47,24 @@ function mapOf(
 const isSecondHalf = (insn: Insn | undefined): insn is Insn =>
   insn !== undefined && insn.code === 0 && insn.dst === 0 && insn.src === 0 && insn.off === 0;
 
-function badLoad(insn: Insn): boolean {
+function hasReservedLoadFields(insn: Insn): boolean {
   const mode = bpf.modeOf(insn);
   const plain = (mode === bpf.MEM || mode === bpf.MEMSX) && insn.imm === 0;
   return bpf.classOf(insn) === bpf.LDX && !plain;
 }
 
-function malformed(insn: Insn): Refusal | null {
-  if (badLoad(insn)) return einval("BPF_LDX uses reserved fields");
+function checkOpcode(insn: Insn): Refusal | null {
+  if (hasReservedLoadFields(insn)) return einval("BPF_LDX uses reserved fields");
   if (bpf.isKnown(insn)) return null;
   return einval(`unknown opcode ${insn.code.toString(16).padStart(2, "0")}`);
 }
 
-export function resolve(prog: readonly Insn[], options: VerifierOptions): Resolved {
+export function resolvePseudoLdImm64(prog: readonly Insn[], options: VerifierOptions): Resolved {
   const refs: MapRef[] = [];
   for (let at = 0; at < prog.length; at++) {
     const insn = prog[at] as Insn;
     if (insn.code !== bpf.LD_IMM64) {
-      const refusal = malformed(insn);
+      const refusal = checkOpcode(insn);
       if (refusal !== null) return { refs, refusal, at };
       continue;
     }

@@ -8,21 +8,21 @@ import { type Refusal, refuse } from "../verdict.ts";
 const MAX_FRAMES = 8;
 const MAX_BYTES = 512;
 /** Of the stack of each function. */
-const GRANULE = 16;
+const STACK_ALIGN = 16;
 /** Of callers, when a function makes a tail call. */
 const TAIL_CALL_BYTES = 256;
 const TIMER_SET_CALLBACK = 170;
 /** The JIT may keep what is spilled around it in registers, and then needs less of the stack. */
 const GET_SMP_PROCESSOR_ID = 8;
 /** With a stack of their own (bpf_enable_priv_stack). */
-const PRIVATE = new Set(["kprobe", "tracepoint", "perf_event", "raw_tracepoint"]);
+const PRIVATE_STACK_TYPES = new Set(["kprobe", "tracepoint", "perf_event", "raw_tracepoint"]);
 
 interface CallChain {
   readonly start: number;
   /** Functions on the stack above it. */
   readonly frame: number;
   /** Bytes of their stacks. */
-  readonly above: number;
+  readonly bytesAbove: number;
 }
 
 /** Calls by the first instruction of the caller, in order; callbacks that run later are no calls. */
@@ -60,8 +60,8 @@ interface Functions {
 }
 
 /** What is wrong with a call by itself; or the bytes of all stacks down to its own. */
-function reach(
-  { start, frame, above }: CallChain,
+function depthOfCall(
+  { start, frame, bytesAbove: above }: CallChain,
   { depths, tailCallers }: Functions,
 ): Refusal | number {
   if (frame >= MAX_FRAMES) {
@@ -71,41 +71,41 @@ function reach(
     const text = `tail_calls are not allowed when call stack of previous frames is ${above} bytes`;
     return refuse("EACCES", `${text}. Too large`);
   }
-  const bytes = above + Math.ceil((depths.get(start) ?? 0) / GRANULE) * GRANULE;
+  const bytes = above + Math.ceil((depths.get(start) ?? 0) / STACK_ALIGN) * STACK_ALIGN;
   if (bytes <= MAX_BYTES) return bytes;
   return refuse("EACCES", `combined stack size of ${frame + 1} calls is ${bytes}. Too large`);
 }
 
-function walk(functions: Functions): Refusal | null {
+function walkCalls(functions: Functions): Refusal | null {
   const done = new Set<string>();
-  const pending: CallChain[] = [{ start: 0, frame: 0, above: 0 }];
+  const pending: CallChain[] = [{ start: 0, frame: 0, bytesAbove: 0 }];
   for (let call = pending.pop(); call !== undefined; call = pending.pop()) {
     const { start, frame } = call;
-    const above = reach(call, functions);
+    const above = depthOfCall(call, functions);
     if (typeof above !== "number") return above;
     const key = `${start}/${frame}/${above}`;
     if (done.has(key)) continue;
     done.add(key);
     for (const callee of (functions.calls.get(start) ?? []).toReversed()) {
-      pending.push({ start: callee, frame: frame + 1, above });
+      pending.push({ start: callee, frame: frame + 1, bytesAbove: above });
     }
   }
   return null;
 }
 
 /** @param depths bytes of stack, by the first instruction of a function. */
-export function stackDepth(
+export function checkMaxStackDepth(
   prog: readonly Insn[],
   starts: readonly number[],
   depths: ReadonlyMap<number, number>,
   progType: string | undefined,
 ): Refusal | null {
   if (starts.length === 1) return null;
-  const isPrivate = progType !== undefined && PRIVATE.has(progType);
+  const isPrivate = progType !== undefined && PRIVATE_STACK_TYPES.has(progType);
   const mayShrink = prog.some(
     (insn) => bpf.isHelperCall(insn) && insn.imm === GET_SMP_PROCESSOR_ID,
   );
-  return walk({
+  return walkCalls({
     calls: callees(prog, starts),
     tailCallers: callersOf(prog, starts, bpf.TAIL_CALL),
     depths: isPrivate || mayShrink ? new Map() : depths,

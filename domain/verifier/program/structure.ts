@@ -14,7 +14,7 @@ export interface ProgramStructure {
 }
 
 /** The service has no BTF, hence no kernel function to call; an id 0 may stay in dead code. */
-function kfunc(insn: Insn): Refusal | null {
+function addKfunc(insn: Insn): Refusal | null {
   const btf = "failed to find BTF for kernel function";
   if (insn.imm === 0 && insn.off === 0) return null;
   if (insn.off > 0) {
@@ -42,7 +42,7 @@ function subprograms(prog: readonly Insn[]): ProgramStructure {
     if (bpf.isPseudoCall(insn) || bpf.isPseudoFunc(insn)) {
       refusal = addSubprog(starts, bpf.callee(insn, at), prog.length);
     } else if (bpf.isKfuncCall(insn)) {
-      refusal = kfunc(insn);
+      refusal = addKfunc(insn);
     }
     if (refusal !== null) break;
   }
@@ -50,10 +50,10 @@ function subprograms(prog: readonly Insn[]): ProgramStructure {
 }
 
 /** No fall-through from one subprogram into the next. */
-const closes = (insn: Insn): boolean =>
+const endsSubprogram = (insn: Insn): boolean =>
   bpf.isExit(insn) || insn.code === (bpf.JMP | bpf.JA) || insn.code === (bpf.JMP32 | bpf.JA);
 
-function jumps(prog: readonly Insn[], start: number, end: number): Refusal | null {
+function checkJumps(prog: readonly Insn[], start: number, end: number): Refusal | null {
   for (let at = start; at < end; at++) {
     const insn = prog[at] as Insn;
     const op = bpf.opOf(insn);
@@ -61,13 +61,13 @@ function jumps(prog: readonly Insn[], start: number, end: number): Refusal | nul
       const to = bpf.target(insn, at);
       if (to < start || to >= end) return einval(`jump out of range from insn ${at} to ${to}`);
     }
-    if (at === end - 1 && !closes(insn)) return einval("last insn is not an exit or jmp");
+    if (at === end - 1 && !endsSubprogram(insn)) return einval("last insn is not an exit or jmp");
   }
   return null;
 }
 
 /** check_abnormal_return: the return value of a subprogram is known to be an int from BTF only. */
-function withoutBtf(prog: readonly Insn[], start: number, end: number): Refusal | null {
+function checkAbnormalReturn(prog: readonly Insn[], start: number, end: number): Refusal | null {
   const body = prog.slice(start, end);
   if (body.some(bpf.isSkbLoad)) return einval("LD_ABS is not allowed in subprogs without BTF");
   if (body.some((insn) => bpf.isHelperCall(insn) && insn.imm === bpf.TAIL_CALL)) {
@@ -76,7 +76,7 @@ function withoutBtf(prog: readonly Insn[], start: number, end: number): Refusal 
   return null;
 }
 
-export function structure(prog: readonly Insn[], options: VerifierOptions): ProgramStructure {
+export function checkStructure(prog: readonly Insn[], options: VerifierOptions): ProgramStructure {
   if (prog.length === 0 || prog.length > (options.limits?.insns ?? LIMITS.insns)) {
     return { starts: [0], refusal: refuse("E2BIG", "") };
   }
@@ -84,12 +84,12 @@ export function structure(prog: readonly Insn[], options: VerifierOptions): Prog
   if (refusal !== null) return { starts, refusal };
   const end = (i: number): number => starts[i + 1] ?? prog.length;
   for (const [i, start] of starts.entries()) {
-    const found = jumps(prog, start, end(i));
+    const found = checkJumps(prog, start, end(i));
     if (found !== null) return { starts, refusal: found };
   }
   if (options.funcInfo === true) return { starts, refusal: null };
   for (const [i, start] of starts.entries()) {
-    const found = i === 0 ? null : withoutBtf(prog, start, end(i));
+    const found = i === 0 ? null : checkAbnormalReturn(prog, start, end(i));
     if (found !== null) return { starts, refusal: found };
   }
   return { starts, refusal: null };

@@ -2,8 +2,8 @@
 
 import * as range from "./range.ts";
 import {
-  least,
-  most,
+  maxOf,
+  minOf,
   type Range,
   S32_MAX,
   S32_MIN,
@@ -52,7 +52,7 @@ const sub: ScalarOperation = (r, a, b) => {
 
 function products(a: [bigint, bigint], b: [bigint, bigint]): [bigint, bigint] {
   const all = a.flatMap((x) => b.map((y) => x * y));
-  return [all.reduce(least), all.reduce(most)];
+  return [all.reduce(minOf), all.reduce(maxOf)];
 }
 
 const mul: ScalarOperation = (r, a, b) => {
@@ -105,13 +105,13 @@ function bitwise(
 
 const and = bitwise(tnum.and, (r, a, b) => {
   r.umin = r.bits.value;
-  r.umax = least(a.umax, b.umax);
+  r.umax = minOf(a.umax, b.umax);
   r.umin32 = Number(tnum.low(r.bits).value);
   r.umax32 = Math.min(a.umax32, b.umax32);
 });
 
 const or = bitwise(tnum.or, (r, a, b) => {
-  r.umin = most(a.umin, b.umin);
+  r.umin = maxOf(a.umin, b.umin);
   r.umax = r.bits.value | r.bits.mask;
   const { value, mask } = tnum.low(r.bits);
   r.umin32 = Math.max(a.umin32, b.umin32);

@@ -57,19 +57,19 @@ function bounds(r: Range, wide: boolean): Bounds {
   return [BigInt(r.umin32), BigInt(r.umax32), BigInt(r.smin32), BigInt(r.smax32)];
 }
 
-function disjoint(a: Bounds, b: Bounds): boolean {
+function areDisjoint(a: Bounds, b: Bounds): boolean {
   return a[0] > b[1] || a[1] < b[0] || a[2] > b[3] || a[3] < b[2];
 }
 
-function equal(a: Range, b: Range, wide: boolean): boolean | undefined {
+function areEqual(a: Range, b: Range, wide: boolean): boolean | undefined {
   const x = bitsOf(a, wide);
   const y = bitsOf(b, wide);
   if (tnum.isConst(x) && tnum.isConst(y)) return x.value === y.value;
-  if (!tnum.overlap(x, y) || disjoint(bounds(a, wide), bounds(b, wide))) return false;
-  return wide && disjoint(bounds(a, false), bounds(b, false)) ? false : undefined;
+  if (!tnum.overlap(x, y) || areDisjoint(bounds(a, wide), bounds(b, wide))) return false;
+  return wide && areDisjoint(bounds(a, false), bounds(b, false)) ? false : undefined;
 }
 
-function common(a: Range, b: Range, wide: boolean): boolean | undefined {
+function haveCommonBits(a: Range, b: Range, wide: boolean): boolean | undefined {
   const [other, known] = isConst(b, wide) ? [a, b] : [b, a];
   if (!isConst(known, wide)) return undefined;
   const { value, mask } = bitsOf(other, wide);
@@ -79,25 +79,31 @@ function common(a: Range, b: Range, wide: boolean): boolean | undefined {
 }
 
 /** a < b, or a <= b, by bounds of the sort at hand. */
-function below(min: bigint, max: bigint, min2: bigint, max2: bigint, orEqual: boolean) {
+function isBelow(min: bigint, max: bigint, min2: bigint, max2: bigint, orEqual: boolean) {
   if (orEqual ? max <= min2 : max < min2) return true;
   return (orEqual ? min > max2 : min >= max2) ? false : undefined;
 }
 
 /** Whether `a op b` holds; undefined where that is open. */
-export function taken(op: number, wide: boolean, a: Range, b: Range): boolean | undefined {
-  if (op === EQ) return equal(a, b, wide);
+export function isScalarBranchTaken(
+  op: number,
+  wide: boolean,
+  a: Range,
+  b: Range,
+): boolean | undefined {
+  if (op === EQ) return areEqual(a, b, wide);
   if (op === NE) {
-    const same = equal(a, b, wide);
+    const same = areEqual(a, b, wide);
     return same === undefined ? undefined : !same;
   }
-  if (op === SET) return common(a, b, wide);
-  if (op === GT || op === GE || op === SGT || op === SGE) return taken(flip(op), wide, b, a);
+  if (op === SET) return haveCommonBits(a, b, wide);
+  if (op === GT || op === GE || op === SGT || op === SGE)
+    return isScalarBranchTaken(flip(op), wide, b, a);
   const [umin, umax, smin, smax] = bounds(a, wide);
   const [umin2, umax2, smin2, smax2] = bounds(b, wide);
   return op === SLT || op === SLE
-    ? below(smin, smax, smin2, smax2, op === SLE)
-    : below(umin, umax, umin2, umax2, op === LE);
+    ? isBelow(smin, smax, smin2, smax2, op === SLE)
+    : isBelow(umin, umax, umin2, umax2, op === LE);
 }
 
 function setBits(r: Range, wide: boolean, bits: tnum.Tnum): void {
@@ -155,11 +161,11 @@ function refineBelow(op: number, wide: boolean, a: Range, b: Range): void {
   const step = BigInt(one);
   const signed = op === SLT || op === SLE;
   if (wide && signed) {
-    a.smax = range.least(a.smax, b.smax - step);
-    b.smin = range.most(a.smin + step, b.smin);
+    a.smax = range.minOf(a.smax, b.smax - step);
+    b.smin = range.maxOf(a.smin + step, b.smin);
   } else if (wide) {
-    a.umax = range.least(a.umax, b.umax - step);
-    b.umin = range.most(a.umin + step, b.umin);
+    a.umax = range.minOf(a.umax, b.umax - step);
+    b.umin = range.maxOf(a.umin + step, b.umin);
   } else if (signed) {
     a.smax32 = Math.min(a.smax32, b.smax32 - one);
     b.smin32 = Math.max(a.smin32 + one, b.smin32);
@@ -170,7 +176,7 @@ function refineBelow(op: number, wide: boolean, a: Range, b: Range): void {
 }
 
 /** Both ranges where `a op b` holds. */
-export function refine(op: number, wide: boolean, a: Range, b: Range): [Range, Range] {
+export function regsRefineCondOp(op: number, wide: boolean, a: Range, b: Range): [Range, Range] {
   const left = a.copy();
   const right = b.copy();
   if (op === EQ) refineEqual(left, right, wide);

@@ -8,14 +8,14 @@ import * as tnum from "./tnum.ts";
 const short = new Map<number, Range>();
 
 /** coerce_reg_to_size(): the low bytes, the others zero. */
-export function truncate(from: Range, bytes: number): Range {
-  if (from !== range.UNKNOWN) return cut(from, bytes);
-  const kept = short.get(bytes) ?? cut(from, bytes);
+export function coerceToSize(from: Range, bytes: number): Range {
+  if (from !== range.UNKNOWN) return coerceToBytes(from, bytes);
+  const kept = short.get(bytes) ?? coerceToBytes(from, bytes);
   short.set(bytes, kept);
   return kept;
 }
 
-function cut(from: Range, bytes: number): Range {
+function coerceToBytes(from: Range, bytes: number): Range {
   const mask = (1n << BigInt(bytes * 8)) - 1n;
   const r = from.copy();
   r.bits = tnum.low(r.bits, bytes);
@@ -47,7 +47,7 @@ export function signExtend(from: Range, bytes: number): Range {
   const b = cut(from.smin);
   const sameTop = from.smax >> BigInt(bits) === from.smin >> BigInt(bits);
   if (!sameTop || a >= 0n !== b >= 0n) return between(-half, half - 1n);
-  const r = between(range.least(a, b), range.most(a, b));
+  const r = between(range.minOf(a, b), range.maxOf(a, b));
   r.umin = u64(r.smin);
   r.umax = u64(r.smax);
   r.umin32 = r.smin32 >>> 0;
@@ -81,12 +81,12 @@ export function signExtend32(from: Range, bytes: number): Range {
 const isSmall = (n: bigint): boolean => n >= -0x8000n && n <= 0x7fffn;
 
 /** Signed numbers of the log: decimal while they are short. */
-export function signed(n: bigint): string {
+export function formatSigned(n: bigint): string {
   const value = s64(n);
   return isSmall(value) ? `${value}` : `0x${u64(value).toString(16)}`;
 }
 
-export function unsigned(n: bigint): string {
+export function formatUnsigned(n: bigint): string {
   return n <= 0xffffn ? `${n}` : `0x${n.toString(16)}`;
 }
 
@@ -111,7 +111,7 @@ function bounds(r: Range): RangeBound[] {
 }
 
 /** print_scalar_ranges() and var_off: minima, or maxima, of the same value share it. */
-export function show(r: Range): string[] {
+export function formatRange(r: Range): string[] {
   const all = bounds(r);
   const parts: string[] = [];
   for (const [i, [, value, isSigned, silent]] of all.entries()) {
@@ -121,7 +121,7 @@ export function show(r: Range): string[] {
     );
     for (const bound of same) bound[3] = true;
     const names = same.map(([name]) => name).join("=");
-    parts.push(`${names}=${isSigned ? signed(value) : unsigned(value)}`);
+    parts.push(`${names}=${isSigned ? formatSigned(value) : formatUnsigned(value)}`);
   }
   const { value, mask } = r.bits;
   if (value !== 0n || mask !== range.U64_MAX) parts.push(`var_off=${tnum.show(r.bits)}`);

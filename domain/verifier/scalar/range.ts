@@ -16,8 +16,8 @@ export const s64 = (n: bigint): bigint => BigInt.asIntN(64, n);
 export const u64 = (n: bigint): bigint => BigInt.asUintN(64, n);
 export const u32 = (n: bigint): number => Number(BigInt.asUintN(32, n));
 export const s32 = (n: bigint): number => Number(BigInt.asIntN(32, n));
-export const most = (a: bigint, b: bigint): bigint => (a > b ? a : b);
-export const least = (a: bigint, b: bigint): bigint => (a < b ? a : b);
+export const maxOf = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+export const minOf = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 
 /** Changed only by who made it, before anyone else has it. */
 export class Range {
@@ -52,13 +52,13 @@ export class Range {
   }
 
   unsigned(min: bigint, max: bigint): void {
-    this.umin = most(this.umin, min);
-    this.umax = least(this.umax, max);
+    this.umin = maxOf(this.umin, min);
+    this.umax = minOf(this.umax, max);
   }
 
   signed(min: bigint, max: bigint): void {
-    this.smin = most(this.smin, min);
-    this.smax = least(this.smax, max);
+    this.smin = maxOf(this.smin, min);
+    this.smax = minOf(this.smax, max);
   }
 
   unsigned32(min: number, max: number): void {
@@ -117,7 +117,7 @@ export function fromBits(r: Range): void {
 }
 
 /** The low halves of min and max bound those of all between, if the high halves are neighbours. */
-function lowHalves(r: Range, min: bigint, max: bigint): void {
+function deduceLowHalves(r: Range, min: bigint, max: bigint): void {
   const apart = BigInt.asUintN(32, (max >> 32n) - (min >> 32n));
   const same = min >> 32n === max >> 32n;
   if (same && u32(min) <= u32(max)) r.unsigned32(u32(min), u32(max));
@@ -126,8 +126,8 @@ function lowHalves(r: Range, min: bigint, max: bigint): void {
 }
 
 function deduce32(r: Range): void {
-  lowHalves(r, r.umin, r.umax);
-  lowHalves(r, r.smin, r.smax);
+  deduceLowHalves(r, r.umin, r.umax);
+  deduceLowHalves(r, r.smin, r.smax);
   if ((r.umin32 | 0) <= (r.umax32 | 0)) r.signed32(r.umin32 | 0, r.umax32 | 0);
   if (r.smin32 >>> 0 <= r.smax32 >>> 0) r.unsigned32(r.smin32 >>> 0, r.smax32 >>> 0);
 }
@@ -138,10 +138,10 @@ function deduce64(r: Range): void {
     r.unsigned(u64(r.smin), u64(r.smax));
   } else if (r.umax < u64(r.smin)) {
     r.smin = s64(r.umin);
-    r.umax = least(r.umax, u64(r.smax));
+    r.umax = minOf(r.umax, u64(r.smax));
   } else if (u64(r.smax) < r.umin) {
     r.smax = s64(r.umax);
-    r.umin = most(r.umin, u64(r.smin));
+    r.umin = maxOf(r.umin, u64(r.smin));
   }
 }
 

@@ -2,19 +2,19 @@
 // was found out about them, and the log.
 
 import type { Insn } from "../../isa/insn.ts";
-import { type Effect, effect, liveRegisters } from "../program/liveness.ts";
+import { type Effect, liveRegisters, regEffect } from "../program/liveness.ts";
 import type { MapFacts, VerifierOptions } from "../verdict.ts";
 import type { VerifierLog } from "./log.ts";
-import { depth, type Frame, type VerifierState } from "./state.ts";
+import { currentDepth, type Frame, type VerifierState } from "./state.ts";
 import type { RegisterValue } from "./value.ts";
 
 /** Of an instruction's accesses to memory. */
-const UNSEEN = 0;
-const SAFE = 1;
-const UNSAFE = 2;
+const NOT_ACCESSED = 0;
+const PROVEN = 1;
+const UNPROVEN = 2;
 
 /** Helpers that call functions of the program. */
-const CALLERS_BACK = new Set([164, 170, 180, 181, 209]);
+const CALLBACK_HELPERS = new Set([164, 170, 180, 181, 209]);
 
 export class VerifierEnv {
   readonly prog: readonly Insn[];
@@ -28,12 +28,12 @@ export class VerifierEnv {
   /** Bytes of stack, by the first instruction of a subprogram. */
   readonly stackDepths = new Map<number, number>();
   readonly #access: Uint8Array;
-  readonly #clean: Uint8Array;
+  readonly #checkedInsns: Uint8Array;
   #isTrusted = true;
   readonly #contexts = new Map<number, boolean>();
   #ids = 0;
   /** A function of the kernel that was not found is called for certain (fixup_kfunc_call). */
-  callsMissing = false;
+  hasMissingKfuncCall = false;
 
   constructor(
     prog: readonly Insn[],
@@ -45,10 +45,10 @@ export class VerifierEnv {
     this.maps = maps;
     this.options = options;
     this.log = log;
-    this.effects = prog.map(effect);
+    this.effects = prog.map(regEffect);
     this.live = liveRegisters(prog, this.effects);
     this.#access = new Uint8Array(prog.length);
-    this.#clean = new Uint8Array(prog.length);
+    this.#checkedInsns = new Uint8Array(prog.length);
   }
 
   nextId(): number {
@@ -57,55 +57,55 @@ export class VerifierEnv {
   }
 
   /** A number that is known to be the same as its copies (assign_scalar_id_before_mov). */
-  identify(value: RegisterValue): RegisterValue {
-    if (value.id !== 0 && !value.linked) return value;
-    return { ...value, id: this.nextId(), linked: false, off: 0 };
+  assignScalarId(value: RegisterValue): RegisterValue {
+    if (value.id !== 0 && !value.isLinked) return value;
+    return { ...value, id: this.nextId(), isLinked: false, off: 0 };
   }
 
   /** The loader has CAP_PERFMON (allow_ptr_leaks, allow_uninit_stack). */
-  get mayLeak(): boolean {
+  get canLeakPointers(): boolean {
     return this.options.perfmon !== false;
   }
 
   /** Nothing is wrong with the instruction by itself. */
-  isClean(at: number): boolean {
-    return this.#clean[at] === 1;
+  isInsnChecked(at: number): boolean {
+    return this.#checkedInsns[at] === 1;
   }
 
-  markClean(at: number): void {
-    this.#clean[at] = 1;
+  markInsnChecked(at: number): void {
+    this.#checkedInsns[at] = 1;
   }
 
-  accessed(at: number, isSafe: boolean): void {
-    if (!isSafe) this.#access[at] = UNSAFE;
-    else if (this.#access[at] === UNSEEN) this.#access[at] = SAFE;
+  recordAccess(at: number, isSafe: boolean): void {
+    if (!isSafe) this.#access[at] = UNPROVEN;
+    else if (this.#access[at] === NOT_ACCESSED) this.#access[at] = PROVEN;
   }
 
   /** A helper is called with who knows what: what it calls back may be handed anything. */
-  distrust(helper: number): void {
-    if (CALLERS_BACK.has(helper)) this.#isTrusted = false;
+  distrustCallbacks(helper: number): void {
+    if (CALLBACK_HELPERS.has(helper)) this.#isTrusted = false;
   }
 
   /** Whether an instruction gets at a context on one path and at other memory on another. */
-  mixes(at: number, isContext: boolean): boolean {
+  isMixedAccess(at: number, isContext: boolean): boolean {
     const before = this.#contexts.get(at);
     if (before === undefined) this.#contexts.set(at, isContext);
     return before !== undefined && before !== isContext;
   }
 
   /** 1 for each instruction all of whose accesses were proven. */
-  safe(): Uint8Array {
-    return this.#access.map((seen) => (seen === SAFE && this.#isTrusted ? 1 : 0));
+  provenAccesses(): Uint8Array {
+    return this.#access.map((seen) => (seen === PROVEN && this.#isTrusted ? 1 : 0));
   }
 
   /** The stack of a frame reaches `bytes` down from its frame pointer. */
-  reach(state: VerifierState, frame: Frame, bytes: number): void {
-    if (!state.certain) return;
+  updateStackDepth(state: VerifierState, frame: Frame, bytes: number): void {
+    if (!state.isCertain) return;
     const before = this.stackDepths.get(frame.start) ?? 0;
     if (bytes > before) this.stackDepths.set(frame.start, Math.ceil(bytes / 8) * 8);
   }
 
-  isCurrent(state: VerifierState, frame: Frame): boolean {
-    return state.frames[depth(state)] === frame;
+  isCurrentFrame(state: VerifierState, frame: Frame): boolean {
+    return state.frames[currentDepth(state)] === frame;
   }
 }

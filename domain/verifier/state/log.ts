@@ -3,19 +3,26 @@
 
 import { disasm } from "../../isa/disasm.ts";
 import type { Insn } from "../../isa/insn.ts";
-import { depth, EMPTY, type Frame, isSpill, type StackSlot, type VerifierState } from "./state.ts";
-import { show } from "./value.ts";
+import {
+  currentDepth,
+  EMPTY_SLOT,
+  type Frame,
+  isSpill,
+  type StackSlot,
+  type VerifierState,
+} from "./state.ts";
+import { showRegister } from "./value.ts";
 
 /** Where notes begin, and how far apart they may, in characters. */
-const COLUMNS = 40;
+const BPF_LOG_ALIGN_COLUMNS = 40;
 const STEP = 8;
 /** Lines kept of a log, from its end; the front is cut off at twice as many. */
-const KEPT = 2048;
+const LINES_KEPT = 2048;
 
 function showSlot(slot: StackSlot, index: number, frame: number): string {
   const name = `fp${(-index - 1) * 8}=`;
   if (!isSpill(slot)) return `${name}${slot.types}`;
-  return `${name}${slot.types.replace(/r+$/, "")}${show(slot.spilled, frame)}`;
+  return `${name}${slot.types.replace(/r+$/, "")}${showRegister(slot.spilled, frame)}`;
 }
 
 type Filter = (index: number) => boolean;
@@ -31,11 +38,11 @@ export function showState(
   const parts = level > 0 ? [` frame${level}:`] : [];
   for (const [i, value] of frame.regs.entries()) {
     if (value.kind !== "none" && value.kind !== "any" && regs(i))
-      parts.push(` R${i}=${show(value, level)}`);
+      parts.push(` R${i}=${showRegister(value, level)}`);
   }
   for (let i = 0; i < frame.stack.length; i++) {
-    const slot = frame.stack[i] ?? EMPTY;
-    if (slot.types !== EMPTY.types && slots(i)) parts.push(` ${showSlot(slot, i, level)}`);
+    const slot = frame.stack[i] ?? EMPTY_SLOT;
+    if (slot.types !== EMPTY_SLOT.types && slots(i)) parts.push(` ${showSlot(slot, i, level)}`);
   }
   // A lock at a constant address has none; behind it Linux prints no others.
   const ids = state.refs.map(({ id }) => id).filter((id, i) => id !== 0 || i === 0);
@@ -46,7 +53,8 @@ export function showState(
 
 const ALL: Filter = () => true;
 
-export const showWhole = (state: VerifierState): string => showState(state, depth(state), ALL, ALL);
+export const showWhole = (state: VerifierState): string =>
+  showState(state, currentDepth(state), ALL, ALL);
 
 interface LogLine {
   text: string;
@@ -77,9 +85,9 @@ export class VerifierLog {
   #add(text: string): void {
     this.#lines.push({ text, note: "" });
     this.#isOpen = false;
-    if (this.#lines.length < KEPT * 2) return;
-    this.#cut += KEPT;
-    this.#lines = this.#lines.slice(KEPT);
+    if (this.#lines.length < LINES_KEPT * 2) return;
+    this.#cut += LINES_KEPT;
+    this.#lines = this.#lines.slice(LINES_KEPT);
   }
 
   touchRegs(mask: number): void {
@@ -101,14 +109,14 @@ export class VerifierLog {
     if (this.#regs === 0 && this.#slots.size === 0) return;
     const changed = showState(
       state,
-      depth(state),
+      currentDepth(state),
       (i) => (this.#regs & (1 << i)) !== 0,
       (i) => this.#slots.has(i),
     );
     const last = this.#lines.at(-1);
     if (this.#isOpen && last !== undefined) {
       const length = last.text.length + 1;
-      const wide = Math.max(length + STEP / 2, COLUMNS);
+      const wide = Math.max(length + STEP / 2, BPF_LOG_ALIGN_COLUMNS);
       const blanks = Math.ceil(wide / STEP) * STEP - length - 1;
       last.note = `${" ".repeat(blanks)};${changed}`;
       this.#isOpen = false;
@@ -144,7 +152,7 @@ export class VerifierLog {
 
   /** Of a function that was just entered. */
   call(state: VerifierState): void {
-    this.#add(`caller:\n${showState(state, depth(state) - 1, ALL, ALL)}`);
+    this.#add(`caller:\n${showState(state, currentDepth(state) - 1, ALL, ALL)}`);
     this.#add(`callee:\n${showWhole(state)}`);
     this.#add(`${state.at}:${showWhole(state)}`);
     this.#forget();

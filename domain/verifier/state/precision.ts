@@ -4,35 +4,35 @@
 
 export class Precision {
   /** It decided a jump, an address or a size. */
-  matters = false;
+  isPrecise = false;
   /** States were kept that hold it. */
-  isKept = false;
-  #parts: readonly Precision[];
+  isInCheckpoint = false;
+  #sources: readonly Precision[];
 
   constructor(parts: readonly Precision[] = []) {
-    this.#parts = parts;
+    this.#sources = parts;
   }
 
   /** What is marked instead of it while no state holds it. */
   get #roots(): readonly Precision[] {
-    if (this.matters) return [];
-    return this.isKept ? [this] : this.#parts;
+    if (this.isPrecise) return [];
+    return this.isInCheckpoint ? [this] : this.#sources;
   }
 
   /** Of what is computed from these. */
-  static of(first: Precision, second = first): Precision {
+  static derivedFrom(first: Precision, second = first): Precision {
     if (first === second || second.#roots.length === 0) return new Precision(first.#roots);
     if (first.#roots.length === 0) return new Precision(second.#roots);
     return new Precision([...new Set([...first.#roots, ...second.#roots])]);
   }
 
-  mark(): void {
+  markChainPrecision(): void {
     const pending: Precision[] = [this];
-    for (let origin = pending.pop(); origin !== undefined; origin = pending.pop()) {
-      if (origin.matters) continue;
-      origin.matters = true;
-      pending.push(...origin.#parts);
-      origin.#parts = [];
+    for (let source = pending.pop(); source !== undefined; source = pending.pop()) {
+      if (source.isPrecise) continue;
+      source.isPrecise = true;
+      pending.push(...source.#sources);
+      source.#sources = [];
     }
   }
 }

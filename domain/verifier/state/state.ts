@@ -2,7 +2,7 @@
 
 import type { MapFacts } from "../verdict.ts";
 import type { RegisterValue } from "./value.ts";
-import { ANY, FRAME_POINTERS, isScalar, NONE } from "./value.ts";
+import { FRAME_POINTERS, isScalar, NOT_INIT, UNMODELLED } from "./value.ts";
 
 /**
  * Eight bytes of a stack. A letter for each byte, the highest address first: ? never written, m anything,
@@ -13,9 +13,9 @@ export interface StackSlot {
   readonly spilled: RegisterValue;
 }
 
-export const EMPTY: StackSlot = { types: "????????", spilled: NONE };
+export const EMPTY_SLOT: StackSlot = { types: "????????", spilled: NOT_INIT };
 /** Written by someone who is not followed. */
-export const CLOBBERED: StackSlot = { types: "mmmmmmmm", spilled: ANY };
+export const CLOBBERED_SLOT: StackSlot = { types: "mmmmmmmm", spilled: UNMODELLED };
 export const SLOTS = 64;
 
 export const isSpill = (slot: StackSlot): boolean => slot.types.charAt(7) === "r";
@@ -28,7 +28,7 @@ export interface Frame {
   /** First instruction of the subprogram. */
   readonly start: number;
   /** The call. */
-  readonly site: number;
+  readonly callsite: number;
   readonly isCallback: boolean;
 }
 
@@ -47,7 +47,7 @@ export interface Checkpoint {
   state: VerifierState | null;
   readonly parent: Checkpoint | null;
   /** Paths from here that are not at their end. */
-  paths: number;
+  branches: number;
 }
 
 export interface VerifierState {
@@ -55,17 +55,23 @@ export interface VerifierState {
   readonly frames: Frame[];
   refs: readonly Reference[];
   /** Linux comes here, too, and knows no more. */
-  certain: boolean;
+  isCertain: boolean;
   parent: Checkpoint | null;
 }
 
-export const top = (state: VerifierState): Frame => state.frames[state.frames.length - 1] as Frame;
-export const depth = (state: VerifierState): number => state.frames.length - 1;
+export const currentFrame = (state: VerifierState): Frame =>
+  state.frames[state.frames.length - 1] as Frame;
+export const currentDepth = (state: VerifierState): number => state.frames.length - 1;
 
-export function makeFrame(start: number, site: number, level: number, isCallback = false): Frame {
-  const regs = new Array<RegisterValue>(10).fill(NONE);
+export function makeFrame(
+  start: number,
+  callsite: number,
+  level: number,
+  isCallback = false,
+): Frame {
+  const regs = new Array<RegisterValue>(10).fill(NOT_INIT);
   regs.push(FRAME_POINTERS[level] as RegisterValue);
-  return { regs, stack: [], start, site, isCallback };
+  return { regs, stack: [], start, callsite, isCallback };
 }
 
 const copyFrame = (frame: Frame): Frame => ({
@@ -74,13 +80,16 @@ const copyFrame = (frame: Frame): Frame => ({
   stack: frame.stack.slice(),
 });
 
-export const copy = (state: VerifierState): VerifierState => ({
+export const copyState = (state: VerifierState): VerifierState => ({
   ...state,
   frames: state.frames.map(copyFrame),
 });
 
 /** Replaces values wherever they are: in all registers and spilled in all stacks. */
-export function replace(state: VerifierState, by: (value: RegisterValue) => RegisterValue): void {
+export function replaceValues(
+  state: VerifierState,
+  by: (value: RegisterValue) => RegisterValue,
+): void {
   for (const { regs, stack } of state.frames) {
     for (let reg = 0; reg < regs.length; reg++) {
       const value = regs[reg] as RegisterValue;
@@ -97,28 +106,28 @@ export function replace(state: VerifierState, by: (value: RegisterValue) => Regi
 }
 
 /** Tells of the values in all registers and spilled in all stacks. */
-export function visit(state: VerifierState, tell: (value: RegisterValue) => void): void {
-  replace(state, (value) => {
+export function forEachValue(state: VerifierState, tell: (value: RegisterValue) => void): void {
+  replaceValues(state, (value) => {
     tell(value);
     return value;
   });
 }
 
 /** Numbers that a loop may have changed, of which Linux knows as much as it needs to. */
-export function widen(state: VerifierState, unknown: RegisterValue): void {
-  replace(state, (value) => (isScalar(value) ? unknown : value));
-  state.certain = false;
+export function widenScalars(state: VerifierState, unknown: RegisterValue): void {
+  replaceValues(state, (value) => (isScalar(value) ? unknown : value));
+  state.isCertain = false;
 }
 
 /** Someone who is not followed may have written anywhere in the stacks. */
 export function clobberStacks(state: VerifierState): void {
   for (const { stack } of state.frames) {
-    for (let i = 0; i < SLOTS; i++) stack[i] = CLOBBERED;
+    for (let i = 0; i < SLOTS; i++) stack[i] = CLOBBERED_SLOT;
   }
 }
 
 /** After a call R0 is the answer and R1 to R5 are gone. */
-export function clobber(regs: RegisterValue[], answer: RegisterValue): void {
+export function clobberCallerSaved(regs: RegisterValue[], answer: RegisterValue): void {
   regs[0] = answer;
-  for (let reg = 1; reg <= 5; reg++) regs[reg] = NONE;
+  for (let reg = 1; reg <= 5; reg++) regs[reg] = NOT_INIT;
 }

@@ -1,9 +1,9 @@
 // What a register or a spilled stack slot holds (struct bpf_reg_state): numbers, pointers, nothing.
 
-import { show as showRange, signed, unsigned } from "../scalar/coerce.ts";
+import { formatSigned, formatUnsigned, formatRange as showRange } from "../scalar/coerce.ts";
 import type { Range } from "../scalar/range.ts";
 import * as range from "../scalar/range.ts";
-import type { MapFacts, RefusalErrno } from "../verdict.ts";
+import type { MapFacts } from "../verdict.ts";
 import { Precision } from "./precision.ts";
 
 /** Kinds as the log names them; "none" was never written, "any" is all that is not modelled here. */
@@ -25,17 +25,17 @@ export type ValueKind =
 export interface RegisterValue {
   readonly kind: ValueKind;
   /** The pointer may be NULL: the log says "_or_null". */
-  readonly orNull: boolean;
+  readonly canBeNull: boolean;
   /** Fixed offset of a pointer; of a linked scalar how much was added since it was a copy. */
   readonly off: number;
   /** The number, or the variable part of a pointer's offset. */
   readonly range: Range;
   /** Linux knows no more of the number than `range` says, so what follows from it is certain. */
-  readonly exact: boolean;
+  readonly isExact: boolean;
   /** The same in all copies of a number or of a possible NULL; 0 for none. */
   readonly id: number;
   /** BPF_ADD_CONST: a copy to which `off` was added. */
-  readonly linked: boolean;
+  readonly isLinked: boolean;
   /** Of a reference that must be released; 0 for none. */
   readonly ref: number;
   readonly map: MapFacts | null;
@@ -43,40 +43,26 @@ export interface RegisterValue {
   readonly size: number;
   /** Of a frame pointer the frame, of a function its first instruction. */
   readonly home: number;
-  readonly origin: Precision;
+  readonly precision: Precision;
 }
 
 /** Of a packet pointer that was found to be at the end of the packet, or past it. */
 export const AT_END = -1;
 export const PAST_END = -2;
 
-/** Thrown where a program is refused at the current instruction. No Error: nobody asks where from. */
-export class Refused {
-  readonly errno: RefusalErrno;
-  readonly message: string;
-  /** False where Linux may know more of a number, and so find nothing wrong. */
-  readonly certain: boolean;
-
-  constructor(errno: RefusalErrno, message: string, certain = true) {
-    this.errno = errno;
-    this.message = message;
-    this.certain = certain;
-  }
-}
-
 const PLAIN: RegisterValue = {
   kind: "scalar",
-  orNull: false,
+  canBeNull: false,
   off: 0,
   range: range.ZERO,
-  exact: true,
+  isExact: true,
   id: 0,
-  linked: false,
+  isLinked: false,
   ref: 0,
   map: null,
   size: 0,
   home: 0,
-  origin: new Precision(),
+  precision: new Precision(),
 };
 
 export const value = (kind: ValueKind, fields: Partial<RegisterValue> = {}): RegisterValue => ({
@@ -85,8 +71,8 @@ export const value = (kind: ValueKind, fields: Partial<RegisterValue> = {}): Reg
   kind,
 });
 
-export const NONE = value("none");
-export const ANY = value("any", { range: range.UNKNOWN, exact: false });
+export const NOT_INIT = value("none");
+export const UNMODELLED = value("any", { range: range.UNKNOWN, isExact: false });
 export const UNKNOWN = value("scalar", { range: range.UNKNOWN });
 export const FRAME_POINTERS: readonly RegisterValue[] = Array.from({ length: 9 }, (_, home) =>
   value("fp", { home }),
@@ -95,12 +81,13 @@ export const FRAME_POINTERS: readonly RegisterValue[] = Array.from({ length: 9 }
 /** @param from what the number was computed from. */
 export function scalar(
   known: Range,
-  exact: boolean,
+  isExact: boolean,
   from?: RegisterValue,
   by?: RegisterValue,
 ): RegisterValue {
-  const origin = from === undefined ? new Precision() : Precision.of(from.origin, by?.origin);
-  return { ...PLAIN, range: known, exact, origin };
+  const precision =
+    from === undefined ? new Precision() : Precision.derivedFrom(from.precision, by?.precision);
+  return { ...PLAIN, range: known, isExact, precision };
 }
 
 export const constant = (n: bigint): RegisterValue => scalar(range.constant(n), true);
@@ -119,40 +106,40 @@ export const isNull = (v: RegisterValue): boolean => isScalar(v) && range.isZero
 export const fits = (v: RegisterValue, bytes: number): boolean =>
   v.range.umax < 1n << BigInt(bytes * 8);
 
-export const typeName = (v: RegisterValue): string => (v.orNull ? `${v.kind}_or_null` : v.kind);
+export const typeName = (v: RegisterValue): string => (v.canBeNull ? `${v.kind}_or_null` : v.kind);
 
 /** Where a lookup in a map of maps leads is known once it is not NULL; locks are told apart by ids. */
 export function notNull(v: RegisterValue): RegisterValue {
   const isOuter = v.map?.map_type === "array_of_maps" || v.map?.map_type === "hash_of_maps";
   const id = isPacket(v) || v.map?.locks ? v.id : 0;
-  if (v.kind !== "map_value" || !isOuter) return { ...v, orNull: false, id };
-  if (!v.map?.inner) return ANY;
-  return { ...v, kind: "map_ptr", orNull: false, id, map: v.map.inner };
+  if (v.kind !== "map_value" || !isOuter) return { ...v, canBeNull: false, id };
+  if (!v.map?.inner) return UNMODELLED;
+  return { ...v, kind: "map_ptr", canBeNull: false, id, map: v.map.inner };
 }
 
 function details(v: RegisterValue): string[] {
   const parts: string[] = [];
-  const added = v.linked ? (v.off < 0 ? `${v.off}` : `+${v.off}`) : "";
+  const added = v.isLinked ? (v.off < 0 ? `${v.off}` : `+${v.off}`) : "";
   if (v.id !== 0) parts.push(`id=${v.id}${added}`);
   if (v.ref !== 0) parts.push(`ref_obj_id=${v.ref}`);
   if (v.kind.startsWith("map_")) {
     if (v.map?.name) parts.push(`map=${v.map.name}`);
     parts.push(`ks=${v.map?.key_size}`, `vs=${v.map?.value_size}`);
   }
-  if (v.kind !== "scalar" && v.off !== 0) parts.push(`off=${signed(BigInt(v.off))}`);
-  if (isPacket(v)) parts.push(`r=${unsigned(BigInt.asUintN(64, BigInt(v.size)))}`);
+  if (v.kind !== "scalar" && v.off !== 0) parts.push(`off=${formatSigned(BigInt(v.off))}`);
+  if (isPacket(v)) parts.push(`r=${formatUnsigned(BigInt.asUintN(64, BigInt(v.size)))}`);
   if (v.kind === "ringbuf_mem") parts.push(`sz=${v.size}`);
   if (!range.isConst(v.range)) parts.push(...showRange(v.range));
-  else if (!range.isZero(v.range)) parts.push(`imm=${signed(v.range.smin)}`);
+  else if (!range.isZero(v.range)) parts.push(`imm=${formatSigned(v.range.smin)}`);
   return parts;
 }
 
 /** print_reg_state(). */
-export function show(v: RegisterValue, frame: number): string {
-  if (isConst(v)) return signed(v.range.smin);
+export function showRegister(v: RegisterValue, frame: number): string {
+  if (isConst(v)) return formatSigned(v.range.smin);
   const other = v.kind === "fp" && v.home !== frame ? `[${v.home}]` : "";
   if (v.kind === "fp" && range.isConst(v.range)) {
-    return `fp${other}${signed(v.range.smin + BigInt(v.off))}`;
+    return `fp${other}${formatSigned(v.range.smin + BigInt(v.off))}`;
   }
   return `${typeName(v)}${other}(${details(v).join(",")})`;
 }

@@ -26,7 +26,7 @@ export function refusal(
 ): Refusal | null {
   const options = { progType: type, gplCompatible: true, expectedAttachType: 0 };
   const more = { ...options, funcInfo: functions.length > 0 };
-  const { before, refs, during } = check(insns, more);
+  const { beforeMaps: before, refs, atMap: during } = check(insns, more);
   if (before ?? during) return before ?? during;
   const facts = maps.map(factsOf);
   const named = refs.map(({ value }): MapFacts => {

@@ -20,7 +20,7 @@ import { assets } from "./handlers/service.ts";
 import { withAppPrototypes } from "./middleware/app_prototypes.ts";
 import { body, type RawRequest } from "./middleware/body.ts";
 import { inOrder } from "./middleware/pipelining.ts";
-import * as guard from "./middleware/request_checks.ts";
+import * as requestChecks from "./middleware/request_checks.ts";
 import { createValidator, type Security, warmUp } from "./middleware/validation.ts";
 import { document, type Operation, routerPath, routes } from "./openapi/openapi.ts";
 import { createSchemas, type Schemas } from "./openapi/schemas.ts";
@@ -31,6 +31,7 @@ import { noEventsToHead, sendEvents } from "./sse.ts";
 /** The application, without a port: what ships is what is tested. */
 
 interface Identified extends Request, Pick<RawRequest, "raw"> {
+  operationId?: string;
   caller?: Caller;
   openapi?: { pathParams: Record<string, unknown> };
 }
@@ -89,6 +90,7 @@ function answer(
   { onFault, hooks }: AppOptions,
 ): RequestHandler {
   return async (req: Identified, res) => {
+    req.operationId = operationId;
     const request = handlerRequest(req, res);
     hooks?.onGeneralRequest?.(req, request);
     const response = await handler(context, request);
@@ -114,8 +116,14 @@ async function createApp(
   app.set("query parser", "simple");
   app.set("case sensitive routing", true);
   const validator = createValidator(document, securityOf(context));
-  app.use(noEventsToHead, guard.head, assets, guard.contentType);
-  app.use(validator.authenticate, guard.conditions, guard.numbers, body, guard.depth);
+  app.use(noEventsToHead, requestChecks.headAsGet, assets, requestChecks.contentType);
+  app.use(
+    validator.authenticate,
+    requestChecks.conditions,
+    requestChecks.numbers,
+    body,
+    requestChecks.depth,
+  );
   app.use(validator.validate, createValidationMessages(schemas));
   for (const route of routes) {
     const { method, operation } = route;

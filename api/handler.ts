@@ -3,6 +3,7 @@ import type { Call, Kernel } from "../domain/bpf.ts";
 import { BadToken } from "../domain/errno.ts";
 import type { Caller } from "../domain/token.ts";
 import type { ApiKeys } from "./api_keys.ts";
+import { OCTETS } from "./media_types.ts";
 import type { Events } from "./sse.ts";
 
 /** What a handler gets and what it returns: a checked request in, one command, a response out. */
@@ -49,7 +50,6 @@ export type Handler = (
 
 export const ok = (body: object): HandlerResponse => ({ status: 200, body });
 export const created = (body: object): HandlerResponse => ({ status: 201, body });
-export const OCTETS = "application/octet-stream";
 
 /** Whether the client prefers bytes to JSON. */
 export function wantsOctets(request: HandlerRequest): boolean {

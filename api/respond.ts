@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type HandlerResponse, OCTETS } from "./handler.ts";
+import type { HandlerResponse } from "./handler.ts";
+import { JSON_TYPE, OCTETS } from "./media_types.ts";
 
 /** The one writer of responses, for both paths; problems and events have their own. */
 
@@ -24,7 +25,7 @@ export function setCommonHeaders(res: ServerResponse, id: string): void {
   res.setHeader("x-content-type-options", "nosniff");
 }
 
-const JSON_TYPE = "application/json; charset=utf-8";
+const JSON_UTF8 = `${JSON_TYPE}; charset=utf-8`;
 
 /** Writes all headers at once: node copies them one by one only when some were set before. */
 export function respond(res: ServerResponse, id: string, response: HandlerResponse): void {
@@ -37,7 +38,7 @@ export function respond(res: ServerResponse, id: string, response: HandlerRespon
     res.writeHead(status, head).end();
     return;
   }
-  head.push("content-type", body === undefined ? type : JSON_TYPE);
+  head.push("content-type", body === undefined ? type : JSON_UTF8);
   head.push("content-length", String(Buffer.byteLength(content)));
   res.writeHead(status, head).end(content);
 }

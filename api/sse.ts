@@ -76,7 +76,7 @@ function begin(res: ServerResponse): void {
 }
 
 function problemEvent(error: Error, res: ServerResponse, onFault: OnFault): string {
-  const problem = toProblem(error, "GET");
+  const problem = toProblem(error, res.req);
   const request_id = String(res.getHeader("x-request-id"));
   if (problem.status === 500) onFault(error, request_id);
   return event({ event: "error", data: JSON.stringify({ ...problem, request_id }) });

@@ -36,10 +36,14 @@ export function isErrno(name: string): name is ErrnoName {
   return Object.hasOwn(ERRNO, name);
 }
 
-/** What an errno comes with. `pointer` names the field when one is to blame. */
+/** An argument of a command by its name, or a part of it by the path to that part. */
+export type FieldPath = string | readonly (string | number)[];
+
+/** What an errno comes with. */
 export interface ErrnoOptions {
   log?: string;
-  pointer?: string;
+  /** The argument that caused the error. */
+  field?: FieldPath;
   /** What the kernel tells beside an errno: a batch's count, and what it read until then. */
   extensions?: Record<string, unknown>;
 }
@@ -54,14 +58,14 @@ export function reasonOf(log: string): string {
 export class Errno extends Error {
   readonly code: ErrnoName;
   readonly log: string | undefined;
-  readonly pointer: string | undefined;
+  readonly field: FieldPath | undefined;
   readonly extensions: Record<string, unknown> | undefined;
 
   constructor(code: ErrnoName, detail: string, more: ErrnoOptions = {}) {
     super(detail);
     this.code = code;
     this.log = more.log;
-    this.pointer = more.pointer;
+    this.field = more.field;
     this.extensions = more.extensions;
   }
 }
@@ -91,7 +95,12 @@ export class Unavailable extends Error {}
 /** The connection broke or the deadline passed after the command was sent: done or not done. */
 export class OutcomeUnknown extends Error {}
 
-/** A field that cannot be what it has to be. */
-export function einval(detail: string, pointer: string): Errno {
-  return new Errno("EINVAL", detail, { pointer });
+/** The argument `field` has an invalid value. */
+export function einval(detail: string, field: FieldPath): Errno {
+  return new Errno("EINVAL", detail, { field });
+}
+
+/** The path to a part of a field. */
+export function fieldPath(field: FieldPath, ...steps: (string | number)[]): FieldPath {
+  return [...(typeof field === "string" ? [field] : field), ...steps];
 }

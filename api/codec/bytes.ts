@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from "node:net";
-import { einval } from "../../domain/errno.ts";
+import { einval, type FieldPath } from "../../domain/errno.ts";
 
 /**
  * Keys and values as text: plain hex, or typed literals joined with "+". Nothing is padded or cut;
@@ -89,8 +89,8 @@ const KIND = /^(u8|u16|u32|u64|i8|i16|i32|i64|be16|be32|be64|ip4|ip6|mac|str|hex
 const JOINT = new RegExp(`\\+(?=${KIND.source.slice(1).replace("(", "(?:")})`);
 const PLAIN_HEX = /^(?:[0-9a-fA-F]{2})*$/;
 
-/** @throws EINVAL with `pointer`, and where in the text it went wrong. */
-export function parseBytes(text: string, pointer: string): Buffer {
+/** @throws EINVAL that says where in the text it went wrong. */
+export function parseBytes(text: string, field: FieldPath): Buffer {
   if (PLAIN_HEX.test(text)) return Buffer.from(text, "hex");
   let at = 0;
   const parts = text.split(JOINT).map((part) => {
@@ -98,9 +98,9 @@ export function parseBytes(text: string, pointer: string): Buffer {
     try {
       return LITERALS[kind]?.(part.slice(prefix.length)) ?? Buffer.alloc(0);
     } catch (error) {
-      const spaced = pointer.startsWith("/query") && part.includes(" ");
-      const why = (error as Error).message + (spaced ? "; in a query + is written %2B" : "");
-      throw einval(`at character ${at + 1}, ${JSON.stringify(part.slice(0, 60))}: ${why}`, pointer);
+      const hint = part.includes(" ") ? "; in a URL write + as %2B" : "";
+      const why = `${(error as Error).message}${hint}`;
+      throw einval(`at character ${at + 1}, ${JSON.stringify(part.slice(0, 60))}: ${why}`, field);
     } finally {
       at += part.length + 1;
     }

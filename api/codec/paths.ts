@@ -1,4 +1,4 @@
-import { einval } from "../../domain/errno.ts";
+import { einval, type FieldPath } from "../../domain/errno.ts";
 
 /**
  * What a path may not contain though the kernel would take it: text that is not what its sender
@@ -11,12 +11,12 @@ const FORBIDDEN: [RegExp, string][] = [
   [/\ufffd/, "a character that was not UTF-8"],
 ];
 
-/** @throws EINVAL with `pointer`. */
-export function parsePath(path: string, pointer: string): string {
+/** @throws EINVAL */
+export function parsePath(path: string, field: FieldPath): string {
   for (const [pattern, what] of FORBIDDEN) {
-    if (pattern.test(path)) throw einval(`the path has ${what} in it`, pointer);
+    if (pattern.test(path)) throw einval(`the path has ${what} in it`, field);
   }
-  if (!path.isWellFormed()) throw einval("the path is not well-formed Unicode", pointer);
-  if (path !== path.normalize("NFC")) throw einval("the path is not in normal form NFC", pointer);
+  if (!path.isWellFormed()) throw einval("the path is not well-formed Unicode", field);
+  if (path !== path.normalize("NFC")) throw einval("the path is not in normal form NFC", field);
   return path;
 }

@@ -1,6 +1,6 @@
 import type { Call, Kernel } from "../../domain/bpf.ts";
 import type { MapInfo } from "../../domain/commands/info.ts";
-import { Errno, einval } from "../../domain/errno.ts";
+import { Errno, einval, type FieldPath, fieldPath } from "../../domain/errno.ts";
 import { decode } from "../../domain/schema/decode.ts";
 import { encode } from "../../domain/schema/encode.ts";
 import { jsonLength } from "../../domain/schema/limits.ts";
@@ -18,12 +18,12 @@ export interface ValueForm {
   /** Of bytes in answers; undefined where they are JSON by the map's schema. */
   encoding?: "hex" | "base64";
   /** A key in a path or query. */
-  key(text: string, pointer: string): Buffer;
+  key(text: string, field: FieldPath): Buffer;
   /** A key in a body. */
-  keyBody(body: unknown, pointer: string): Buffer;
-  value(body: ValueBody, pointer: string): Buffer;
+  keyBody(body: unknown, field: FieldPath): Buffer;
+  value(body: ValueBody, field: FieldPath): Buffer;
   /** A value in a query. */
-  valueText(text: string, pointer: string): Buffer;
+  valueText(text: string, field: FieldPath): Buffer;
   showKey(key: Buffer): unknown;
   showValue(value: Buffer): unknown;
   /** @throws EFBIG when as many elements could take too much text. */
@@ -37,16 +37,16 @@ function isSlot(body: unknown): body is { fd: number } {
 }
 
 /** Literals or plain hex; {fd} for a slot. @throws EINVAL */
-export function valueBytes(body: ValueBody, pointer: string): Buffer {
-  if (typeof body === "string") return parseBytes(body, pointer);
+export function valueBytes(body: ValueBody, field: FieldPath): Buffer {
+  if (typeof body === "string") return parseBytes(body, field);
   if (!isSlot(body))
-    throw einval("a string of bytes or {fd} is wanted; JSON goes with format=json", pointer);
+    throw einval("a string of bytes or {fd} is wanted; JSON goes with format=json", field);
   return fdBytes(body.fd);
 }
 
-function bytesOnly(body: unknown, pointer: string): Buffer {
-  if (typeof body !== "string") throw einval("a string of bytes is wanted", pointer);
-  return parseBytes(body, pointer);
+function bytesOnly(body: unknown, field: FieldPath): Buffer {
+  if (typeof body !== "string") throw einval("a string of bytes is wanted", field);
+  return parseBytes(body, field);
 }
 
 function plain(encoding: "hex" | "base64"): ValueForm {
@@ -64,15 +64,15 @@ const JSON_MAX = 32 * 1024 * 1024;
 /** Bytes of one CPU's part of a value. */
 const strideOf = (info: MapInfo) => Math.ceil(info.value_size / 8) * 8;
 
-function encodeValue(info: MapInfo, type: Type, body: unknown, pointer: string): Buffer {
+function encodeValue(info: MapInfo, type: Type, body: unknown, field: FieldPath): Buffer {
   const { cpus } = info;
-  if (cpus === undefined) return encode(type, body as Json, pointer);
+  if (cpus === undefined) return encode(type, body as Json, field);
   if (!Array.isArray(body) || body.length !== cpus) {
-    throw einval(`an array of ${cpus} values is wanted, one for each CPU`, pointer);
+    throw einval(`an array of ${cpus} values is wanted, one for each CPU`, field);
   }
   const bytes = Buffer.alloc(strideOf(info) * cpus);
   for (const [i, part] of body.entries()) {
-    encode(type, part as Json, `${pointer}/${i}`).copy(bytes, i * strideOf(info));
+    encode(type, part as Json, fieldPath(field, i)).copy(bytes, i * strideOf(info));
   }
   return bytes;
 }
@@ -99,22 +99,21 @@ function jsonForm(info: MapInfo): ValueForm {
   const { key, value } = info.schema ?? {};
   const { hex } = FORMS;
   return {
-    key(text, pointer) {
+    key(text, field) {
       const json = key && jsonIn(text);
-      if (json !== undefined) return encode(key as Type, json, pointer);
+      if (json !== undefined) return encode(key as Type, json, field);
       // Half of all hex is JSON, too.
-      if (key && HEX.test(text)) throw einval("with format=json hex is written hex:...", pointer);
-      return hex.key(text, pointer);
+      if (key && HEX.test(text)) throw einval("with format=json hex is written hex:...", field);
+      return hex.key(text, field);
     },
-    keyBody: (body, pointer) =>
-      key ? encode(key, body as Json, pointer) : hex.keyBody(body, pointer),
-    valueText(text, pointer) {
+    keyBody: (body, field) => (key ? encode(key, body as Json, field) : hex.keyBody(body, field)),
+    valueText(text, field) {
       const json = value && jsonIn(text);
-      return json === undefined ? hex.valueText(text, pointer) : this.value(json, pointer);
+      return json === undefined ? hex.valueText(text, field) : this.value(json, field);
     },
     showKey: (bytes) => (key ? decode(key, bytes) : hex.showKey(bytes)),
-    value: (body, pointer) =>
-      value ? encodeValue(info, value, body, pointer) : hex.value(body, pointer),
+    value: (body, field) =>
+      value ? encodeValue(info, value, body, field) : hex.value(body, field),
     checkRoom(elements) {
       const parts =
         (key ? jsonLength(key) : 0) + (value ? jsonLength(value) * (info.cpus ?? 1) : 0);
@@ -132,7 +131,7 @@ async function formOfMap(kernel: Kernel, call: Call, fd: number): Promise<ValueF
     throw closed ? new Errno("EBADF", error.message) : error;
   });
   if (info.kind !== "map") throw new Errno("EINVAL", `fd ${fd} is a ${info.kind}, not a map`);
-  if (!info.schema) throw einval(`map ${info.id} has no schema`, "/query/format");
+  if (!info.schema) throw einval(`map ${info.id} has no schema`, "format");
   return jsonForm(info);
 }
 

@@ -9,6 +9,7 @@ import {
   SessionEnded,
   Unavailable,
 } from "../../domain/errno.ts";
+import { fieldPointer, type LocatedRequest } from "./pointers.ts";
 import { ofErrno, type Problem, type ProblemSource, problem } from "./problem.ts";
 
 /** Every failure as a problem: what the domain refuses, what the libraries refuse, what HTTP does. */
@@ -22,6 +23,16 @@ export class HttpError extends Error {
     super(detail);
     this.status = status;
     this.problem = problem;
+  }
+}
+
+/** A request that does not match the document, found by a check of the service's own. */
+export class InvalidRequest extends Error {
+  readonly pointer: string;
+
+  constructor(pointer: string, detail: string) {
+    super(detail);
+    this.pointer = pointer;
   }
 }
 
@@ -45,22 +56,26 @@ function blamed(problem: Problem, [first, ...more]: [ProblemSource, ...ProblemSo
   return { ...problem, detail: `${field}: ${first.detail}`, errors: [first, ...more] };
 }
 
-function ofDomain(error: Error, method: string): Problem | undefined {
-  if (error instanceof Errno) {
-    const problem = ofErrno(error.code, error.message);
-    const { log, pointer, extensions } = error;
-    if (log !== undefined) problem.log = log;
-    return {
-      ...(pointer ? blamed(problem, [{ pointer, detail: error.message }]) : problem),
-      ...extensions,
-    };
+function ofCommand(error: Errno, request: LocatedRequest): Problem {
+  const { code, message: detail, log, field, extensions } = error;
+  const problem = ofErrno(code, detail);
+  if (log !== undefined) problem.log = log;
+  if (field === undefined) return { ...problem, ...extensions };
+  return { ...blamed(problem, [{ pointer: fieldPointer(field, request), detail }]), ...extensions };
+}
+
+function ofDomain(error: Error, request: LocatedRequest): Problem | undefined {
+  if (error instanceof Errno) return ofCommand(error, request);
+  if (error instanceof InvalidRequest) {
+    const { pointer, message: detail } = error;
+    return blamed(ofErrno("EINVAL", detail), [{ pointer, detail }]);
   }
   if (error instanceof BadToken) return problem(401, "unauthorized", error.message);
   if (error instanceof KeyReused) return problem(422, "idempotency-key-reused", error.message);
   if (error instanceof Unavailable) return problem(503, "unavailable", error.message);
   if (error instanceof HttpError) return problem(error.status, error.problem, error.message);
   if (error instanceof OutcomeUnknown) {
-    const name = method === "GET" ? "unavailable" : "outcome-unknown";
+    const name = request.method === "GET" ? "unavailable" : "outcome-unknown";
     return problem(503, name, error.message);
   }
   if (error instanceof SessionEnded) {
@@ -112,8 +127,8 @@ function ofLibrary(error: LibraryError): Problem {
   return first ? blamed(refused, [first, ...more]) : refused;
 }
 
-export function toProblem(error: Error, method: string): Problem {
-  return ofDomain(error, method) ?? ofLibrary(error as LibraryError);
+export function toProblem(error: Error, request: LocatedRequest): Problem {
+  return ofDomain(error, request) ?? ofLibrary(error as LibraryError);
 }
 
 function headersOf(problem: Problem, error: LibraryError): Record<string, string> {
@@ -134,7 +149,7 @@ function instanceOf(url: string): string {
 
 export function sendProblem(
   error: Error,
-  req: IncomingMessage,
+  req: IncomingMessage & LocatedRequest,
   res: ServerResponse,
   onFault: OnFault,
 ): void {
@@ -142,7 +157,7 @@ export function sendProblem(
     res.destroy();
     return;
   }
-  const problem = toProblem(error, req.method ?? "");
+  const problem = toProblem(error, req);
   const request_id = String(res.getHeader("x-request-id"));
   if (problem.status === 500) onFault(error, request_id);
   const instance = instanceOf(req.url ?? "");

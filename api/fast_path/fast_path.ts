@@ -69,7 +69,8 @@ export function createFastPath(context: ServiceContext, paths: Paths): RequestHa
       respond(res, requestId(req), response);
     } catch (error) {
       setCommonHeaders(res, requestId(req));
-      sendError(error as Error, req, res);
+      const { operationId } = route;
+      sendError(error as Error, Object.assign(req, { operationId }), res);
     }
   }
 

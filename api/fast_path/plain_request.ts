@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Kernel, UNRECORDED } from "../../domain/bpf.ts";
 import type { Caller } from "../../domain/token.ts";
-import { ANONYMOUS, bearer, type HandlerRequest, OCTETS } from "../handler.ts";
+import { ANONYMOUS, bearer, type HandlerRequest } from "../handler.ts";
+import { JSON_TYPE, OCTETS } from "../media_types.ts";
 import type { FoundRoute, PlainRoute, Router } from "./plain_routes.ts";
 
 /**
@@ -34,8 +35,7 @@ function isPlain({ headers }: IncomingMessage, route: PlainRoute): boolean {
   const { accept } = headers;
   if (accept === OCTETS) {
     if (!route.givesOctets) return false;
-  } else if (accept !== undefined && accept !== "*/*" && accept !== "application/json")
-    return false;
+  } else if (accept !== undefined && accept !== "*/*" && accept !== JSON_TYPE) return false;
   for (const name of OTHER_HEADERS) if (headers[name] !== undefined) return false;
   for (const name of route.headers) if (headers[name] !== undefined) return false;
   return true;
@@ -51,7 +51,7 @@ function isPlainBody(req: IncomingMessage, route: PlainRoute): boolean {
   const { "content-type": type, "content-length": length } = req.headers;
   if (Number(length) > BODY_MAX) return false;
   if (type === OCTETS) return route.takesOctets;
-  return type === "application/json" && route.takesJson;
+  return type === JSON_TYPE && route.takesJson;
 }
 
 function convert(text: string, type: string | undefined): unknown {

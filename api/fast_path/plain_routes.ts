@@ -1,7 +1,8 @@
 import { setTimeout } from "node:timers/promises";
 import type { ValidateFunction } from "ajv/dist/2020.js";
 import findMyWay, { type HTTPMethod } from "find-my-way";
-import { type Handler, OCTETS } from "../handler.ts";
+import type { Handler } from "../handler.ts";
+import { JSON_TYPE, OCTETS } from "../media_types.ts";
 import { type Parameter, type Route, resolve, routerPath, typeOf } from "../openapi/openapi.ts";
 import type { Schemas } from "../openapi/schemas.ts";
 
@@ -36,8 +37,6 @@ export interface PlainRoute {
   /** Compiled by the first call. */
   validators: () => Validators;
 }
-
-const JSON_TYPE = "application/json";
 
 /** Pages and the document itself are not JSON; the general path serves them. */
 function isPlain(route: Route): boolean {

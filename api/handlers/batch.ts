@@ -7,12 +7,12 @@ import {
   type Handler,
   type HandlerRequest,
   type HandlerResponse,
-  OCTETS,
   ok,
   pathNumber,
   query,
   wantsOctets,
 } from "../handler.ts";
+import { OCTETS } from "../media_types.ts";
 
 /** Many elements a request: in JSON, or as octets, in which key and value take turns. */
 
@@ -29,15 +29,15 @@ interface BatchBody {
 const COUNT = 100;
 
 /** Keys, or values, one after the other. @throws EINVAL when one differs from the others in length. */
-function same(list: Buffer[], pointer: string): Buffer[] {
+function same(list: Buffer[], field: string): Buffer[] {
   const size = list[0]?.length;
   const other = list.findIndex(({ length }) => length !== size);
   if (other < 0) return list;
-  throw einval(`${list[other]?.length} bytes, the first has ${size}`, `${pointer}/${other}`);
+  throw einval(`${list[other]?.length} bytes, the first has ${size}`, [field, other]);
 }
 
 function toRead({ count = COUNT, cursor, elem_flags = 0, flags = 0 }: BatchBody): BatchRead {
-  const from = cursor === undefined ? undefined : parseBytes(cursor, "/body/cursor");
+  const from = cursor === undefined ? undefined : parseBytes(cursor, "cursor");
   return { cursor: from, count, elem_flags, flags };
 }
 
@@ -61,12 +61,12 @@ function oneByOne(
   values: ValueBody[],
 ): [Buffer, number | undefined] {
   const parts = same(
-    keys.map((key, i) => form.keyBody(key, `/body/keys/${i}`)),
-    "/body/keys",
+    keys.map((key, i) => form.keyBody(key, ["keys", i])),
+    "keys",
   );
   const bytes = same(
-    values.map((value, i) => form.value(value, `/body/values/${i}`)),
-    "/body/values",
+    values.map((value, i) => form.value(value, ["values", i])),
+    "values",
   );
   const pairs = bytes.length > 0 ? parts.flatMap((key, i) => [key, bytes[i] as Buffer]) : parts;
   return [Buffer.concat(pairs), parts[0]?.length];
@@ -88,14 +88,14 @@ function toWrite(form: ValueForm, body: BatchBody): BatchWrite {
 function bodyOf(request: HandlerRequest): BatchBody {
   if (!Buffer.isBuffer(request.body)) return request.body as BatchBody;
   const op = query<BatchBody["op"] | undefined>(request, "op");
-  if (op !== "update" && op !== "delete") throw einval("op is update or delete", "/query/op");
+  if (op !== "update" && op !== "delete") throw einval("op is update or delete", "op");
   return { op, count: query(request, "count"), elem_flags: query(request, "elem_flags") };
 }
 
 function writeOf(form: ValueForm, request: HandlerRequest, body: BatchBody): BatchWrite {
   if (!Buffer.isBuffer(request.body)) return toWrite(form, body);
   const { count, elem_flags = 0 } = body;
-  if (count === undefined) throw einval("how many elements the body has", "/query/count");
+  if (count === undefined) throw einval("how many elements the body has", "count");
   return { elements: request.body, count, there: count, key_size: undefined, elem_flags };
 }
 

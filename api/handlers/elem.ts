@@ -1,25 +1,25 @@
 import type { ElementPage } from "../../domain/commands/elem.ts";
-import { einval } from "../../domain/errno.ts";
 import { parseBytes } from "../codec/bytes.ts";
 import { etag, ifMatch } from "../codec/etag.ts";
 import { formOf, shown, type ValueBody, type ValueForm } from "../codec/value_codec.ts";
+import { InvalidRequest } from "../errors/errors.ts";
 import {
   done,
   type Handler,
   type HandlerRequest,
   type HandlerResponse,
-  OCTETS,
   ok,
   pathNumber,
   query,
   revisionHeader,
   wantsOctets,
 } from "../handler.ts";
+import { OCTETS } from "../media_types.ts";
 
 /** Elements of maps: read, written, deleted, walked. */
 
 function keyOf(form: ValueForm, request: HandlerRequest): Buffer {
-  return form.key(request.params.key as string, "/params/key");
+  return form.key(request.params.key as string, "key");
 }
 
 const mapLookupElem: Handler = async (context, request): Promise<HandlerResponse> => {
@@ -42,7 +42,10 @@ const mapUpdateElem: Handler = async (context, request) => {
   const form = await formOf(context, request);
   const raw = Buffer.isBuffer(request.body);
   if (!raw && query<number>(request, "flags") > 0) {
-    throw einval("beside a JSON body flags is a field of it", "/query/flags");
+    throw new InvalidRequest(
+      "/query/flags",
+      "must not be in the query with a JSON body; send it as the field flags",
+    );
   }
   const { value, flags } = raw
     ? { value: request.body as Buffer, flags: query<number>(request, "flags") }
@@ -60,7 +63,7 @@ const mapUpdateElem: Handler = async (context, request) => {
 };
 
 function decoded(form: ValueForm, body: { value: ValueBody; flags?: number }) {
-  return { value: form.value(body.value, "/body/value"), flags: body.flags ?? 0 };
+  return { value: form.value(body.value, "value"), flags: body.flags ?? 0 };
 }
 
 const mapDeleteElem: Handler = async (context, request) => {
@@ -92,7 +95,7 @@ const mapGetNextKey: Handler = async (context, request) => {
   const { kernel } = context;
   const form = await formOf(context, request);
   const text = query<string | undefined>(request, "key");
-  const after = text === undefined ? undefined : form.key(text, "/query/key");
+  const after = text === undefined ? undefined : form.key(text, "key");
   const next = await kernel.mapGetNextKey(request.call, pathNumber(request, "fd"), after);
   return ok({ key: form.showKey(next) });
 };
@@ -114,7 +117,7 @@ const mapDump: Handler = async (context, request) => {
     return ok({ elements: elements(form, page), revision: page.revision });
   }
   const text = query<string | undefined>(request, "cursor");
-  const from = text === undefined ? undefined : parseBytes(text, "/query/cursor");
+  const from = text === undefined ? undefined : parseBytes(text, "cursor");
   const page = await kernel.mapDump(request.call, fd, from, query(request, "limit"));
   const cursor = page.cursor ? { cursor: page.cursor.toString("hex") } : {};
   return ok({ elements: elements(form, page), ...cursor });

@@ -1,7 +1,7 @@
-import { einval } from "../../domain/errno.ts";
 import type { ElfOptions } from "../../domain/loader/elf_load.ts";
 import { parseBytes } from "../codec/bytes.ts";
 import { parsePath } from "../codec/paths.ts";
+import { InvalidRequest } from "../errors/errors.ts";
 import { created, type Handler, type HandlerRequest, query } from "../handler.ts";
 
 /** Object files. */
@@ -25,7 +25,7 @@ const HEX = /^(?:[0-9a-fA-F]{2})*$/;
 
 /** What reads as hex is hex, then base64. @throws EINVAL */
 function objectOf(text: string): Buffer {
-  return parseBytes(HEX.test(text) ? text : `b64:${text.replace(/^b64:/, "")}`, "/body/object");
+  return parseBytes(HEX.test(text) ? text : `b64:${text.replace(/^b64:/, "")}`, "object");
 }
 
 function fieldsOf(request: HandlerRequest): FormFields & { max_entries?: Record<string, number> } {
@@ -34,17 +34,20 @@ function fieldsOf(request: HandlerRequest): FormFields & { max_entries?: Record<
   if (Buffer.isBuffer(request.body)) {
     return Object.fromEntries(inQuery.map((field) => [field, query(request, field)]));
   }
-  if (first) throw einval("beside a body in JSON it is a field of that", `/query/${first}`);
+  if (first)
+    throw new InvalidRequest(
+      `/query/${first}`,
+      "must be a field of the JSON body, not a query parameter",
+    );
   return request.body as ElfBody;
 }
 
 function optionsOf(request: HandlerRequest): ElfOptions {
   const { name = "obj", pin_root = "/", pin_progs, log_level = 0, ...more } = fieldsOf(request);
-  const place = Buffer.isBuffer(request.body) ? "/query" : "/body";
   return {
     name,
-    pin_root: parsePath(pin_root, `${place}/pin_root`),
-    pin_progs: pin_progs === undefined ? undefined : parsePath(pin_progs, `${place}/pin_progs`),
+    pin_root: parsePath(pin_root, "pin_root"),
+    pin_progs: pin_progs === undefined ? undefined : parsePath(pin_progs, "pin_progs"),
     log_level,
     prog_type: more.prog_type,
     max_entries: more.max_entries,

@@ -14,7 +14,7 @@ const fdList: Handler = async ({ kernel }, request) =>
 const fdOpen: Handler = async ({ kernel }, request) => {
   const body = request.body as FdOpenBody;
   if ("path" in body) {
-    const path = parsePath(body.path, "/body/path");
+    const path = parsePath(body.path, "path");
     return created(await kernel.objGet(request.call, path, body.file_flags ?? 0));
   }
   if ("map_id" in body) {

@@ -16,7 +16,7 @@ interface FsAttributesBody {
 }
 
 function path(request: HandlerRequest): string {
-  return parsePath(query(request, "path"), "/query/path");
+  return parsePath(query(request, "path"), "path");
 }
 
 const octal = (text: string) => Number.parseInt(text, 8);
@@ -42,12 +42,10 @@ const fsPut: Handler = async ({ kernel }, request) => {
       return created(await kernel.mkdir(request.call, path(request), octal(body.mode ?? "0777")));
     case "symlink":
       return created(
-        await kernel.symlink(request.call, path(request), parsePath(body.target, "/body/target")),
+        await kernel.symlink(request.call, path(request), parsePath(body.target, "target")),
       );
     case "link":
-      return created(
-        await kernel.link(request.call, path(request), parsePath(body.from, "/body/from")),
-      );
+      return created(await kernel.link(request.call, path(request), parsePath(body.from, "from")));
   }
 };
 
@@ -66,7 +64,7 @@ const fsRemove: Handler = async ({ kernel }, request) => {
 
 const rename: Handler = async ({ kernel }, request) => {
   const { from, to } = request.body as { from: string; to: string };
-  await kernel.rename(request.call, parsePath(from, "/body/from"), parsePath(to, "/body/to"));
+  await kernel.rename(request.call, parsePath(from, "from"), parsePath(to, "to"));
   return done;
 };
 

@@ -25,10 +25,10 @@ const INSN_BYTES = 8;
 function instructions(text: string): Buffer {
   const bytes =
     HEX.test(text) || text.startsWith("b64:")
-      ? parseBytes(text, "/body/insns")
-      : parseBytes(`b64:${text}`, "/body/insns");
+      ? parseBytes(text, "insns")
+      : parseBytes(`b64:${text}`, "insns");
   if (bytes.length % INSN_BYTES !== 0) {
-    throw einval(`${bytes.length} bytes are no whole number of instructions`, "/body/insns");
+    throw einval(`${bytes.length} bytes are no whole number of instructions`, "insns");
   }
   return bytes;
 }
@@ -36,11 +36,11 @@ function instructions(text: string): Buffer {
 /** From one of the two forms. @throws EINVAL */
 function program({ insns, asm }: ProgLoadBody): LoadedInsns | Promise<LoadedInsns> {
   if (insns === undefined && asm === undefined) {
-    throw einval("the program is wanted, as insns or as asm", "/body/insns");
+    throw einval("the program is wanted, as insns or as asm", "insns");
   }
-  if (insns === undefined) return assemble([asm ?? ""].flat().join("\n"), "/body/asm");
+  if (insns === undefined) return assemble([asm ?? ""].flat().join("\n"), "asm");
   if (asm === undefined) return { insns: instructions(insns) };
-  throw einval("the program is given twice, as insns and as asm", "/body/asm");
+  throw einval("the program is given twice, as insns and as asm", "asm");
 }
 
 const progLoad: Handler = async ({ kernel }, request) => {

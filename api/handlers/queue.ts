@@ -9,7 +9,7 @@ const mapPush: Handler = async (context, request) => {
   const { kernel } = context;
   const { value, flags = 0 } = request.body as { value: ValueBody; flags?: number };
   const form = await formOf(context, request);
-  const element = { key: NO_KEY, value: form.value(value, "/body/value") };
+  const element = { key: NO_KEY, value: form.value(value, "value") };
   const fd = pathNumber(request, "fd");
   const { revision } = await kernel.mapUpdateElem(request.call, fd, element, flags, "");
   return { ...done, headers: revisionHeader(revision) };
@@ -33,7 +33,7 @@ const mapPeek: Handler = async (context, request) => {
   const { kernel } = context;
   const text = query<string | undefined>(request, "value");
   const form = await formOf(context, request);
-  const value = text === undefined ? undefined : form.valueText(text, "/query/value");
+  const value = text === undefined ? undefined : form.valueText(text, "value");
   const how = { flags: query<number>(request, "flags"), value };
   const found = await kernel.mapLookupElem(request.call, pathNumber(request, "fd"), NO_KEY, how);
   return ok({ value: form.showValue(found.value) });

@@ -25,7 +25,7 @@ function recordsOf(request: HandlerRequest): { records: Buffer[]; flags: number 
   if (Buffer.isBuffer(request.body))
     return { records: [request.body], flags: query(request, "flags") };
   const { records, flags = 0 } = request.body as { records: string[]; flags?: number };
-  return { records: records.map((text, i) => parseBytes(text, `/body/records/${i}`)), flags };
+  return { records: records.map((text, i) => parseBytes(text, ["records", i])), flags };
 }
 
 function show({ records, position, missed, dropped }: RingPage, encoding: Encoding): object {

@@ -23,8 +23,8 @@ interface PathBody extends RunBody {
 }
 
 function runAttr({ data_in, ctx_in, repeat, flags, seed = {} }: RunBody): RunAttr {
-  const data = data_in === undefined ? undefined : parseBytes(data_in, "/body/data_in");
-  const ctx = typeof ctx_in === "string" ? parseBytes(ctx_in, "/body/ctx_in") : ctx_in;
+  const data = data_in === undefined ? undefined : parseBytes(data_in, "data_in");
+  const ctx = typeof ctx_in === "string" ? parseBytes(ctx_in, "ctx_in") : ctx_in;
   return { data, ctx, repeat: Math.max(1, repeat), flags, seed };
 }
 

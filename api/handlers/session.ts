@@ -39,7 +39,7 @@ interface SessionChangesBody {
 function capability(name: string): string {
   const full = `CAP_${name.toUpperCase().replace(/^CAP_/, "")}`;
   if (!CAPABILITIES.includes(full))
-    throw new Errno("EINVAL", `no capability ${name}`, { pointer: "/body/capabilities" });
+    throw new Errno("EINVAL", `no capability ${name}`, { field: "capabilities" });
   return full;
 }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import express, { type Request, type RequestHandler } from "express";
-import { einval } from "../../domain/errno.ts";
-import { OCTETS } from "../handler.ts";
+import { InvalidRequest } from "../errors/errors.ts";
+import { JSON_TYPE, OCTETS } from "../media_types.ts";
 
 /** Bodies: JSON or bytes, unpacked by nobody, as large as the operation needs. */
 
@@ -32,8 +32,8 @@ function keepRaw(req: IncomingMessage, _res: unknown, raw: Buffer): void {
 function parsers(limit: number) {
   const options = { limit, inflate: false, strict: false, verify: keepRaw };
   return [
-    express.json({ ...options, type: "application/json" }),
-    express.raw({ ...options, type: "application/octet-stream" }),
+    express.json({ ...options, type: JSON_TYPE }),
+    express.raw({ ...options, type: OCTETS }),
   ] as const;
 }
 
@@ -65,7 +65,7 @@ export function parseJson(octets: Buffer): unknown {
   try {
     return JSON.parse(text.startsWith("\ufeff") ? text.slice(1) : text);
   } catch (error) {
-    throw einval((error as Error).message, "/body");
+    throw new InvalidRequest("/body", (error as Error).message);
   }
 }
 

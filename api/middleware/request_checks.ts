@@ -1,47 +1,53 @@
 import type { Request, RequestHandler } from "express";
-import { einval } from "../../domain/errno.ts";
-import { HttpError } from "../errors/errors.ts";
+import { HttpError, InvalidRequest } from "../errors/errors.ts";
+import { JSON_TYPE, OCTETS } from "../media_types.ts";
 import { INTEGER_PARAMETERS, routes } from "../openapi/openapi.ts";
 
-/** What is refused or put in order before the validator sees a request. */
+/** Checks and normalizes a request before the validator sees it. */
 
-const TYPES = ["application/json", "application/octet-stream"];
-const DEPTH = 32;
+const TYPES = [JSON_TYPE, OCTETS];
+const MAX_DEPTH = 32;
+/** At most so much of a value is quoted in an error. */
+const MAX_QUOTED = 40;
+
+const quote = (text: string) => JSON.stringify(text.slice(0, MAX_QUOTED));
 
 function hasBody(req: Request): boolean {
   const length = req.headers["content-length"];
   return req.headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0");
 }
 
+/** The media type without its parameters. @throws 415 */
+function mediaType(header: string): string {
+  const [type = "", ...parameters] = header.split(";").map((part) => part.trim().toLowerCase());
+  const charset = parameters.find((parameter) => parameter.startsWith("charset="));
+  const isUtf8 = charset === undefined || /^charset="?utf-8"?$/.test(charset);
+  if (TYPES.includes(type) && isUtf8) return type;
+  const detail = `Content-Type ${quote(header)} is not supported; send ${TYPES.join(" or ")}`;
+  throw new HttpError(415, "unsupported-media-type", detail);
+}
+
 /**
- * The validator keeps a compiled copy per Content-Type that a client sends, for ever: only two get
- * through, without parameters, and none where there is no body.
+ * The validator keeps a compiled copy for each Content-Type that a client sends and never drops it.
+ * So only two pass, without parameters, and none passes without a body.
  */
 export const contentType: RequestHandler = (req, _res, next) => {
-  if (req.headers["content-encoding"] !== undefined) {
-    throw new HttpError(415, "unsupported-media-type", "Content-Encoding is not taken");
+  const encoding = req.headers["content-encoding"];
+  if (encoding !== undefined) {
+    const detail = `Content-Encoding ${quote(encoding)} is not supported; send the body uncompressed`;
+    throw new HttpError(415, "unsupported-media-type", detail);
   }
-  const given = req.headers["content-type"];
+  const type = req.headers["content-type"];
   if (!hasBody(req) || req.method === "GET" || req.method === "DELETE") {
     delete req.headers["content-type"];
-  } else if (given !== undefined) {
-    const [type = "", ...parameters] = given.split(";").map((part) => part.trim().toLowerCase());
-    const charset = parameters.find((parameter) => parameter.startsWith("charset="));
-    const utf8 = charset === undefined || /^charset="?utf-8"?$/.test(charset);
-    if (!TYPES.includes(type) || !utf8) {
-      throw new HttpError(
-        415,
-        "unsupported-media-type",
-        `send Content-Type: ${TYPES.join(" or ")}`,
-      );
-    }
-    req.headers["content-type"] = type;
+  } else if (type !== undefined) {
+    req.headers["content-type"] = mediaType(type);
   }
   next();
 };
 
-/** Express answers HEAD from GET; the validator would not. Node sends no body to a HEAD. */
-export const head: RequestHandler = (req, _res, next) => {
+/** Express answers HEAD with the handler of GET, the validator does not. Node sends no body to a HEAD. */
+export const headAsGet: RequestHandler = (req, _res, next) => {
   if (req.method === "HEAD") req.method = "GET";
   next();
 };
@@ -57,39 +63,37 @@ const CONDITIONAL = new Set(
     .map(({ method, path }) => `${method.toUpperCase()} ${path}`),
 );
 
-/** A condition that would not be kept is refused, for who sends one counts on it. */
+/** Rejects a condition that the operation would ignore, because its sender relies on it. */
 export const conditions: RequestHandler = (req: Matched, _res, next) => {
   const { "if-match": match, "if-none-match": none } = req.headers;
   const route = `${req.method} ${req.openapi?.openApiRoute}`;
   if (req.method !== "GET" && none !== undefined) {
-    const how = "to create only, send flags 1 (BPF_NOEXIST)";
-    throw einval(`is not taken; ${how}`, "/headers/if-none-match");
+    const detail = "is not supported for writes; to create only, send flags: 1 (BPF_NOEXIST)";
+    throw new InvalidRequest("/headers/if-none-match", detail);
   }
   if (req.method !== "GET" && match !== undefined && !CONDITIONAL.has(route)) {
-    throw einval("is not taken here", "/headers/if-match");
+    throw new InvalidRequest("/headers/if-match", "is not supported by this operation");
   }
   next();
 };
 
 const CANONICAL = /^(0|[1-9]\d{0,15})$/;
 
-/** The validator takes 0x3, 1e0 and " 3" for numbers; here a number has one form. */
+/** Rejects 0x3, 1e0 and " 3", which the validator takes for numbers. */
 export const numbers: RequestHandler = (req: Matched, _res, next) => {
   const at = req.url.indexOf("?");
-  const given: [string, string, string][] = Object.entries(req.openapi?.pathParams ?? {}).map(
-    ([name, value]) => ["params", name, String(value)],
-  );
+  const given: [part: string, name: string, value: string][] = Object.entries(
+    req.openapi?.pathParams ?? {},
+  ).map(([name, value]) => ["params", name, String(value)]);
   if (at >= 0) {
-    for (const [name, value] of new URLSearchParams(req.url.slice(at)))
+    for (const [name, value] of new URLSearchParams(req.url.slice(at))) {
       given.push(["query", name, value]);
-  }
-  for (const [place, name, value] of given) {
-    if (INTEGER_PARAMETERS.has(name) && !CANONICAL.test(value)) {
-      throw einval(
-        `${JSON.stringify(value.slice(0, 40))} is not a plain number`,
-        `/${place}/${name}`,
-      );
     }
+  }
+  for (const [part, name, value] of given) {
+    if (!INTEGER_PARAMETERS.has(name) || CANONICAL.test(value)) continue;
+    const detail = `must be a decimal integer of at most 16 digits, got ${quote(value)}`;
+    throw new InvalidRequest(`/${part}/${name}`, detail);
   }
   next();
 };
@@ -105,11 +109,13 @@ function isDeeper(value: unknown, levels: number): boolean {
 }
 
 export function isTooDeep(body: unknown): boolean {
-  return !Buffer.isBuffer(body) && isDeeper(body, DEPTH);
+  return !Buffer.isBuffer(body) && isDeeper(body, MAX_DEPTH);
 }
 
-/** Deep bodies are refused before anything recursive touches them. */
+/** Rejects deep bodies before anything recursive touches them. */
 export const depth: RequestHandler = (req, _res, next) => {
-  if (isTooDeep(req.body)) throw einval(`is nested more than ${DEPTH} deep`, "/body");
+  if (isTooDeep(req.body)) {
+    throw new InvalidRequest("/body", `must be nested at most ${MAX_DEPTH} levels deep`);
+  }
   next();
 };

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { load } from "js-yaml";
+import { JSON_TYPE } from "../media_types.ts";
 
 /** openapi.yaml as data: the one list of operations that everything else is made from. */
 
@@ -13,13 +14,21 @@ export interface Parameter {
   schema?: { $ref?: string; type?: string };
 }
 
+export interface Schema {
+  $ref?: string;
+  type?: string;
+  properties?: Record<string, Schema>;
+  allOf?: Schema[];
+  oneOf?: Schema[];
+}
+
 export interface Operation {
   operationId: string;
   security?: Record<string, string[]>[];
   parameters?: Parameter[];
   "x-bpf-command": string[];
   "x-errnos": string[];
-  requestBody?: { required?: boolean; content: Record<string, unknown> };
+  requestBody?: { required?: boolean; content: Record<string, { schema?: Schema }> };
   responses: Record<string, { $ref?: string; content?: Record<string, unknown> }>;
 }
 
@@ -28,7 +37,7 @@ export interface Document {
   paths: Record<string, Record<string, Operation>>;
   components: {
     parameters: Record<string, Parameter>;
-    schemas: Record<string, { type?: string }>;
+    schemas: Record<string, Schema>;
     securitySchemes: Record<string, unknown>;
   };
   "x-errno-status": Record<string, number>;
@@ -61,9 +70,24 @@ export function resolve(parameter: Parameter): Parameter {
   return name === undefined ? parameter : (document.components.parameters[name] as Parameter);
 }
 
-export function typeOf({ schema }: Parameter): string | undefined {
-  const name = schema?.$ref?.split("/").at(-1);
-  return (name === undefined ? schema : document.components.schemas[name])?.type;
+/** The schema that a reference names, or the schema itself. */
+export function dereference(schema: Schema): Schema {
+  const name = schema.$ref?.split("/").at(-1);
+  return name === undefined ? schema : (document.components.schemas[name] as Schema);
+}
+
+export function typeOf({ schema = {} }: Parameter): string | undefined {
+  return dereference(schema).type;
+}
+
+function propertiesOf(schema: Schema): string[] {
+  const { properties = {}, allOf = [], oneOf = [] } = dereference(schema);
+  return [...Object.keys(properties), ...[...allOf, ...oneOf].flatMap(propertiesOf)];
+}
+
+/** Names of the properties that a JSON body of the operation can have. */
+export function bodyProperties({ requestBody }: Operation): ReadonlySet<string> {
+  return new Set(propertiesOf(requestBody?.content[JSON_TYPE]?.schema ?? {}));
 }
 
 /** Names of parameters that are integers wherever they appear. */

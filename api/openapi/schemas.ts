@@ -1,5 +1,6 @@
 import { Ajv2020, type AnySchema, type ValidateFunction } from "ajv/dist/2020.js";
 import { default as addFormats } from "ajv-formats";
+import { escapePointer } from "./json_pointer.ts";
 import { document, type Parameter, type Route, resolve } from "./openapi.ts";
 
 /**
@@ -8,8 +9,6 @@ import { document, type Parameter, type Route, resolve } from "./openapi.ts";
  */
 
 const NAME = "openapi.yaml";
-
-export const escapePointer = (name: string) => name.replaceAll("~", "~0").replaceAll("/", "~1");
 
 /** Where the document has an operation, as a JSON pointer in a URI. */
 export const pointerOf = ({ method, path }: Pick<Route, "method" | "path">) =>

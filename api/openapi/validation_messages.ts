@@ -1,8 +1,9 @@
 import type { ErrorObject } from "ajv";
 import type { ErrorRequestHandler, Request } from "express";
 import { didYouMean } from "../../domain/did_you_mean.ts";
+import { escapePointer } from "./json_pointer.ts";
 import { document, type Operation, type Route, resolve } from "./openapi.ts";
-import { escapePointer, type Schemas } from "./schemas.ts";
+import type { Schemas } from "./schemas.ts";
 
 /**
  * What the document refuses, in a sentence. The validator tells every branch of a union, and not what

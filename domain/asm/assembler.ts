@@ -2,7 +2,7 @@
 
 import { setImmediate } from "node:timers/promises";
 import { didYouMean } from "../did_you_mean.ts";
-import { einval } from "../errno.ts";
+import { einval, type FieldPath } from "../errno.ts";
 import * as bpf from "../isa/insn.ts";
 import type { LoadedInsns } from "../isa/loaded_insns.ts";
 import { GRAMMAR, type Syntax, type SyntaxNode } from "./grammar.ts";
@@ -187,10 +187,10 @@ const SLICE = 1000;
  * The instructions of a text, in time that grows with its length. `;`, `//` and `#` begin comments;
  * `NAME:` is a label, `N:` must be the instruction's number and `(xx)` its opcode, which is needed
  * only where a ld_imm64 is to hold what a mov could. Maps go by fd, by id, or by index into fd_array.
- * @param pointer of the text in the request.
+ * @param field the argument that the text is.
  * @throws EINVAL with line and column, both from 1, and what was expected there.
  */
-export async function assemble(text: string, pointer: string): Promise<LoadedInsns> {
+export async function assemble(text: string, field: FieldPath): Promise<LoadedInsns> {
   const state: AssemblerState = {
     drafts: [],
     count: 0,
@@ -213,7 +213,7 @@ export async function assemble(text: string, pointer: string): Promise<LoadedIns
     }
   } catch (error) {
     if (!(error instanceof SyntaxFault)) throw error;
-    throw einval(`line ${line}, column ${error.at + 1}: ${error.message}`, pointer);
+    throw einval(`line ${line}, column ${error.at + 1}: ${error.message}`, field);
   }
   return { insns: encode(state), byId: state.byId };
 }

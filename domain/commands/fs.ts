@@ -1,4 +1,4 @@
-import { Errno } from "../errno.ts";
+import { einval } from "../errno.ts";
 import { type Call, optional, type RunCommand } from "../redis/command.ts";
 import { bytes, number, octal, pairs, text } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
@@ -60,9 +60,10 @@ export function fsCommands(run: RunCommand) {
     async stat(call: Call, path: string, how: StatOptions): Promise<NodeInfo> {
       const place = /^(\d{1,15}) (.+)$/s.exec(how.cursor);
       if (how.cursor !== "" && !place) {
-        throw new Errno("EINVAL", "the cursor is none that a page gave", {
-          pointer: "/query/cursor",
-        });
+        throw einval(
+          `must be the next of an earlier page, got ${JSON.stringify(how.cursor.slice(0, 60))}`,
+          "cursor",
+        );
       }
       const [, ino = "0", name = ""] = place ?? [];
       const flags = [how.follow ? 1 : 0, how.entries ? 1 : 0];

@@ -97,7 +97,7 @@ export function progCommands(
       };
       const found = pageOf(page, text(ids).split(",").map(Number));
       if (found) return found;
-      throw einval(`instruction ${start} is the second half of a ld_imm64`, "/query/start");
+      throw einval(`instruction ${start} is the second half of a ld_imm64`, "start");
     },
 
     progBindMap: (call: Call, fd: number, mapFd: number, flags: number) =>

@@ -53,23 +53,25 @@ export function idempotencyOf(
   return { record: recordName(owner, key), fingerprint };
 }
 
-/** An Errno as data. */
+/** An Errno as data. Records of older versions have `pointer`, as /body/FIELD, where this one has `field`. */
 interface KeptFailure {
   errno: ErrnoName;
   detail: string;
-  more: ErrnoOptions;
+  more: ErrnoOptions & { pointer?: string };
 }
 
 /** An answer that is made outside of Redis, as its record keeps it. */
 export type KeptAnswer<T extends object> = T | KeptFailure;
 
-export function keepFailure({ code, message, pointer, extensions }: Errno): KeptFailure {
-  const more = { ...(pointer && { pointer }), ...(extensions && { extensions }) };
+export function keepFailure({ code, message, field, extensions }: Errno): KeptFailure {
+  const more = { ...(field && { field }), ...(extensions && { extensions }) };
   return { errno: code, detail: message, more };
 }
 
 /** @throws the Errno that was kept. */
 export function fromKept<T extends object>(answer: KeptAnswer<T>): T {
-  if ("errno" in answer) throw new Errno(answer.errno, answer.detail, answer.more);
-  return answer;
+  if (!("errno" in answer)) return answer;
+  const { pointer, ...more } = answer.more;
+  const field = pointer?.split("/").slice(2);
+  throw new Errno(answer.errno, answer.detail, { ...(field && { field }), ...more });
 }

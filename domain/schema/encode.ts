@@ -1,6 +1,6 @@
 /** JSON to bytes. Padding is zero; every member but locks is given, of a union exactly one. */
 
-import { einval } from "../errno.ts";
+import { einval, type FieldPath, fieldPath } from "../errno.ts";
 import { integer, type Json, store, storeBits, storeFloat, ValueError } from "./scalar.ts";
 import {
   type ArrayType,
@@ -17,28 +17,28 @@ type JsonObject = { [name: string]: Json };
 const MAX_SHOWN = 60;
 
 /**
- * @param pointer where `json` stands in the request
- * @throws EINVAL with the pointer to what does not fit
+ * @param field the argument that `json` is
+ * @throws EINVAL with the path to the part that does not fit
  */
-export function encode(type: Type, json: Json, pointer: string): Buffer {
+export function encode(type: Type, json: Json, field: FieldPath): Buffer {
   const bytes = Buffer.alloc(type.size);
   try {
     put(type, json, bytes, 0);
   } catch (error) {
-    throw error instanceof ValueError ? einval(error.message, pointer + error.path) : error;
+    throw error instanceof ValueError
+      ? einval(error.message, fieldPath(field, ...error.path))
+      : error;
   }
   return bytes;
 }
 
-/** RFC 6901. */
-function step(name: string | number): string {
-  const shown = String(name).slice(0, MAX_SHOWN);
-  return `/${shown.replaceAll("~", "~0").replaceAll("/", "~1")}`;
-}
+/** A name of the caller's, cut to a length that an error can show. */
+const step = (name: string | number) =>
+  typeof name === "string" ? name.slice(0, MAX_SHOWN) : name;
 
 function under(name: string | number, error: unknown): unknown {
   return error instanceof ValueError
-    ? new ValueError(error.message, step(name) + error.path)
+    ? new ValueError(error.message, [step(name), ...error.path])
     : error;
 }
 
@@ -93,7 +93,7 @@ function putRecord(type: RecordType, json: Json, bytes: Buffer, at: number): voi
   }
   const names = namesOf(type);
   const unknown = Object.keys(json).find((name) => !names.has(name));
-  if (unknown !== undefined) throw new ValueError("the type has no such member", step(unknown));
+  if (unknown !== undefined) throw new ValueError("the type has no such member", [step(unknown)]);
   putMembers(type, json, bytes, at);
 }
 

@@ -6,9 +6,9 @@ export type Json = null | boolean | number | string | Json[] | { [name: string]:
 
 /** A value that its type has no room for. Its path is put together on the way out, where it is known. */
 export class ValueError extends Error {
-  readonly path: string;
+  readonly path: readonly (string | number)[];
 
-  constructor(detail: string, path = "") {
+  constructor(detail: string, path: readonly (string | number)[] = []) {
     super(detail);
     this.path = path;
   }

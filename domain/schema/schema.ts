@@ -1,6 +1,6 @@
 /** The schema of a map: what its keys and values mean, given at creation and stored beside it. */
 
-import { Errno, einval } from "../errno.ts";
+import { Errno, einval, type FieldPath, fieldPath } from "../errno.ts";
 import { Btf } from "./btf.ts";
 import { declareC, parseC } from "./c/parser.ts";
 import { Scope } from "./c/scope.ts";
@@ -28,11 +28,11 @@ export interface Schema {
 const MAX_STORED = 64 << 10;
 
 /** A text or a blob is at fault at its own field. */
-function blame<T>(pointer: string, read: () => T): T {
+function blame<T>(field: FieldPath, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    throw error instanceof SchemaError ? new Errno(error.code, error.message, { pointer }) : error;
+    throw error instanceof SchemaError ? new Errno(error.code, error.message, { field }) : error;
   }
 }
 
@@ -44,33 +44,34 @@ function readBtf(text: string): Btf {
 
 class Sources {
   readonly #given: SchemaAttr;
-  readonly #pointer: string;
+  readonly #field: FieldPath;
   readonly #scope = new Scope();
   readonly #btf: Btf | undefined;
 
-  constructor(given: SchemaAttr, pointer: string) {
+  constructor(given: SchemaAttr, field: FieldPath) {
     const { declarations, btf } = given;
     this.#given = given;
-    this.#pointer = pointer;
+    this.#field = field;
     if (declarations !== undefined) {
-      blame(`${pointer}/declarations`, () => declareC(declarations, this.#scope));
+      blame(fieldPath(field, "declarations"), () => declareC(declarations, this.#scope));
     }
-    this.#btf = btf === undefined ? undefined : blame(`${pointer}/btf`, () => readBtf(btf));
+    this.#btf = btf === undefined ? undefined : blame(fieldPath(field, "btf"), () => readBtf(btf));
   }
 
   /** The id 0 is none, as in union bpf_attr. */
   type(part: "key" | "value", size: number): Type | undefined {
     const text = this.#given[part];
-    const field = `btf_${part}_type_id` as const;
-    const id = this.#given[field] || undefined;
+    const byId = `btf_${part}_type_id` as const;
+    const id = this.#given[byId] || undefined;
     if (text === undefined && id === undefined) return undefined;
-    const pointer = `${this.#pointer}/${id === undefined ? part : field}`;
-    if (text !== undefined && id !== undefined) throw einval(`given beside ${part}`, pointer);
-    const type = blame(pointer, () =>
+    const field = fieldPath(this.#field, id === undefined ? part : byId);
+    if (text !== undefined && id !== undefined)
+      throw einval(`must not be given together with ${part}`, field);
+    const type = blame(field, () =>
       text === undefined ? this.#byId(id ?? 0) : this.#byText(text),
     );
     if (type.size === size) return type;
-    throw einval(`a type of ${type.size} bytes for a ${part}_size of ${size}`, pointer);
+    throw einval(`the type has ${type.size} bytes, ${part}_size is ${size}`, field);
   }
 
   #byId(id: number): Type {
@@ -91,23 +92,25 @@ export interface CompiledSchema {
 }
 
 /**
- * @param pointer where `given` stands in the request
+ * @param field the argument that `given` is
  * @throws EINVAL with line and column, or the BTF's type id; E2BIG; EFAULT
  */
 export function compileSchema(
   given: SchemaAttr,
   key_size: number,
   value_size: number,
-  pointer = "/body/schema",
+  field: FieldPath = "schema",
 ): CompiledSchema {
-  const sources = new Sources(given, pointer);
+  const sources = new Sources(given, field);
   const key = sources.type("key", key_size);
   const value = sources.type("value", value_size);
-  if (!key && !value) throw einval("neither the key nor the value is described", pointer);
+  if (!key && !value) throw einval("must describe the key, the value or both", field);
   const stored = JSON.stringify({ key, value });
   const locks = value ? locksOf(value) : [];
   if (Buffer.byteLength(stored) <= MAX_STORED) return { stored, locks };
-  throw new Errno("E2BIG", `the schema takes more than ${MAX_STORED} bytes`, { pointer });
+  throw new Errno("E2BIG", `the schema must take at most ${MAX_STORED} bytes when stored`, {
+    field,
+  });
 }
 
 /** @param stored what compileSchema gave. */

@@ -79,11 +79,11 @@ function outcomeOf<T>(work: () => T): RequestOutcome<T> {
     return { value: work() };
   } catch (error) {
     if (!(error instanceof Errno)) return { error: String((error as Error).stack ?? error) };
-    const { code, message: detail, log, pointer } = error;
+    const { code, message: detail, log, field } = error;
     return {
       errno: code,
       detail,
-      more: { ...(log ? { log } : {}), ...(pointer ? { pointer } : {}) },
+      more: { ...(log ? { log } : {}), ...(field ? { field } : {}) },
     };
   }
 }

@@ -1,4 +1,4 @@
-import { einval } from "../errno.ts";
+import { einval, type FieldPath } from "../errno.ts";
 
 /** Contexts by the names of their fields (linux/bpf.h): those that a caller may set and gets back. */
 
@@ -47,19 +47,19 @@ function put(
   into: Buffer,
   [offset, size, count]: ContextField,
   value: FieldValue,
-  pointer: string,
+  path: FieldPath,
 ): void {
   const items = Array.isArray(value) ? value : [value];
   if (Array.isArray(value) !== (count !== undefined) || items.length > (count ?? 1)) {
     throw einval(
-      count === undefined ? "one number is wanted" : `a list of up to ${count} numbers is wanted`,
-      pointer,
+      count === undefined ? "must be one number" : `must be an array of up to ${count} numbers`,
+      path,
     );
   }
   for (const [i, item] of items.entries()) {
     const number = BigInt(item);
     if (number >> BigInt(8 * size) !== 0n)
-      throw einval(`more than ${size} bytes can hold`, pointer);
+      throw einval(`must fit into ${size} bytes, got ${item}`, path);
     if (size === 8) into.writeBigUInt64LE(number, offset);
     else into.writeUInt32LE(Number(number), offset + 4 * i);
   }
@@ -72,9 +72,9 @@ export function contextBytes(progType: string, given: ContextFields, packet: num
   if (fields.data_end) context.writeUInt32LE(packet, fields.data_end[0]);
   for (const [name, value] of Object.entries(given)) {
     const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
-    const pointer = `/body/ctx_in/${name}`;
-    if (!field) throw einval(`one of ${Object.keys(fields).join(", ")} is wanted`, pointer);
-    put(context, field, value, pointer);
+    const path = ["ctx_in", name];
+    if (!field) throw einval(`unknown field; allowed: ${Object.keys(fields).join(", ")}`, path);
+    put(context, field, value, path);
   }
   return context;
 }

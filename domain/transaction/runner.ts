@@ -136,11 +136,11 @@ export class Runner {
     for (let sights = 0; sights < MAX_REFETCHES; sights++) {
       const shown = await this.#looks.look(looking);
       if ("remembered" in shown) return fromKept(JSON.parse(text(shown.remembered[0])));
-      if (attempt.attr.flags !== 0) throw einval(`flags ${attempt.attr.flags}`, "/body/flags");
+      if (attempt.attr.flags !== 0) throw einval(`must be 0, got ${attempt.attr.flags}`, "flags");
       const outcome = await this.#pool.run(this.#job(attempt, shown)).catch(fromPool);
       if (outcome.kind === "fault") throw faultOf(outcome, shown.programs);
       if (outcome.kind === "refused") {
-        const at = outcome.field ? { pointer: `/body/${outcome.field}` } : {};
+        const at = outcome.field ? { field: outcome.field } : {};
         throw new Errno(outcome.errno, outcome.detail, at);
       }
       if (outcome.kind === "done") {

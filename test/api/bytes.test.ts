@@ -6,7 +6,7 @@ import { Errno } from "../../domain/errno.ts";
 
 /** The grammar of keys and values, and what is no path: exact bytes, or EINVAL and the place. */
 
-const hex = (text: string) => parseBytes(text, "/body/value").toString("hex");
+const hex = (text: string) => parseBytes(text, "value").toString("hex");
 
 function refusal(run: () => unknown): Errno {
   try {
@@ -136,8 +136,8 @@ describe("bytes", () => {
     ["u32:1+u8:300", 7, "not between"],
     ["u32:1+ip4:1.2.3.4+be16:x", 19, "whole number"],
   ])("%s is refused at character %i", (text, at, why) => {
-    const error = refusal(() => parseBytes(text, "/params/key"));
-    expect(error).toMatchObject({ code: "EINVAL", pointer: "/params/key" });
+    const error = refusal(() => parseBytes(text, "key"));
+    expect(error).toMatchObject({ code: "EINVAL", field: "key" });
     expect(error.message).toMatch(new RegExp(`^at character ${at},`));
     expect(error.message).toContain(why);
   });
@@ -192,7 +192,7 @@ describe("paths", () => {
     "/%zz",
     "/\u{1f600}",
     "/a.b",
-  ])("%j is the kernel's to judge", (path) => expect(parsePath(path, "/query/path")).toBe(path));
+  ])("%j is the kernel's to judge", (path) => expect(parsePath(path, "path")).toBe(path));
 
   it.each([
     ["/a\0b", "control"],
@@ -208,8 +208,8 @@ describe("paths", () => {
     ["/e\u0301", "NFC"],
     ["/\u212b", "NFC"],
   ])("%j is refused: %s", (path, why) => {
-    const error = refusal(() => parsePath(path, "/body/from"));
-    expect(error).toMatchObject({ code: "EINVAL", pointer: "/body/from" });
+    const error = refusal(() => parsePath(path, "from"));
+    expect(error).toMatchObject({ code: "EINVAL", field: "from" });
     expect(error.message).toContain(why);
   });
 

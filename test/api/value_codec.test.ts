@@ -161,11 +161,11 @@ describe("refused", () => {
   });
 
   it.each([
-    [{ key: "__u32" }, "/body/schema/key", "a type of 4 bytes for a key_size of 8"],
+    [{ key: "__u32" }, "/body/schema/key", "the type has 4 bytes, key_size is 8"],
     [{ value: "struct nothing" }, "/body/schema/value", "nothing"],
     [{ value: "int [" }, "/body/schema/value", "line 1"],
     [{ btf: "AAAA", value: "int" }, "/body/schema/btf", ""],
-    [{}, "/body/schema", "neither"],
+    [{}, "/body/schema", "must describe the key"],
   ])("a map with the schema %j", async (schema, pointer, detail) => {
     const session = await service.session(service.namespace());
     const { status, body } = await session.post("/v1/maps", { map_type: "hash", ...SIZES, schema });

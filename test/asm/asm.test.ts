@@ -11,7 +11,7 @@ import { checkInsn } from "../../domain/verifier/insns/insn_checks.ts";
 
 /** Text to instructions, and back: the notation is print_bpf_insn()'s of kernel/bpf/disasm.c. */
 
-const hex = async (text: string) => (await assemble(text, "/body/asm")).insns.toString("hex");
+const hex = async (text: string) => (await assemble(text, "asm")).insns.toString("hex");
 const show = constantBy("fd");
 const shown = (code: string, how = show) => {
   const [insn, next] = bpf.decode(Buffer.from(code, "hex"));
@@ -278,8 +278,8 @@ describe("a fault says where it is and what was expected there", () => {
     ["0: exit\n2: exit", 2, 1, 'this is instruction 1, not "2"'],
     ["(bf) r0 = 0", 1, 1, "this has opcode b7, not bf"],
   ])("%j", async (text, line, column, message) => {
-    const refused = expect(assemble(text, "/body/asm")).rejects;
-    await refused.toMatchObject({ code: "EINVAL", pointer: "/body/asm" });
+    const refused = expect(assemble(text, "asm")).rejects;
+    await refused.toMatchObject({ code: "EINVAL", field: "asm" });
     await refused.toThrow(`line ${line}, column ${column}: `);
     await refused.toThrow(message);
   });
@@ -304,9 +304,9 @@ describe("a MiB of text", () => {
     "call a#1",
     "r0 = +\t",
   ])("of %j is done at once, and is an EINVAL if anything", async (text) => {
-    const end = await assemble(fill(text), "/body/asm").catch((error) => error.code);
+    const end = await assemble(fill(text), "asm").catch((error) => error.code);
     expect(end === "EINVAL" || end.insns.length % 8 === 0).toBe(true);
-    const one = await assemble(`r0 = ${fill(text).replaceAll("\n", " ")}x`, "/body/asm").catch(
+    const one = await assemble(`r0 = ${fill(text).replaceAll("\n", " ")}x`, "asm").catch(
       (error) => error,
     );
     expect(one.message.length).toBeLessThan(1000);
@@ -322,7 +322,7 @@ describe("a MiB of text", () => {
     ["1", "!"],
   ])("of blanks between %j and %j is done at once", async (before, after) => {
     const text = before + fill(" ") + after;
-    const end = await assemble(text, "/body/asm").catch((error) => error.code);
+    const end = await assemble(text, "asm").catch((error) => error.code);
     expect(end === "EINVAL" || end.insns.length === 8).toBe(true);
   });
 
@@ -332,7 +332,7 @@ describe("a MiB of text", () => {
     const counting = (async () => {
       for (; !over; turns++) await setImmediate();
     })();
-    await assemble(fill("exit\n"), "/body/asm");
+    await assemble(fill("exit\n"), "asm");
     over = true;
     await counting;
     expect(turns).toBeGreaterThan(100);

@@ -19,7 +19,7 @@ import { arrayOf, enumOf, int, named } from "../../domain/schema/type_builders.t
 
 /** Bytes as JSON and back: exact bytes, nothing lost either way, or EINVAL and the place. */
 
-const hex = (text: string, json: Json) => encode(parseC(text), json, "/body/value").toString("hex");
+const hex = (text: string, json: Json) => encode(parseC(text), json, "value").toString("hex");
 const shown = (text: string, bytes: string) =>
   JSON.stringify(decode(parseC(text), Buffer.from(bytes, "hex")));
 
@@ -136,67 +136,67 @@ function refusal(text: string, json: Json): Errno {
 const without = (name: string) =>
   Object.fromEntries(Object.entries(flow).filter(([n]) => n !== name));
 
-describe("what does not fit is EINVAL, with the pointer to it", () => {
-  it.each<[string, Json, string, string]>([
-    ["u8", 256, "", "not between 0 and 255"],
-    ["u8", -1, "", "not between 0 and 255"],
-    ["s8", "128", "", "not between -128 and 127"],
-    ["s32", "0xffffffff", "", "not between -2147483648 and 2147483647"],
-    ["u64", "18446744073709551616", "", "not between 0 and 18446744073709551615"],
-    ["u64", 2 ** 53, "", "write it as a string"],
-    ["u64", 1e300, "", "write it as a string"],
-    ["u32", 1.5, "", "not a whole number"],
-    ["u32", "1.0", "", "not a number, a decimal string or a 0x string"],
-    ["u32", "", "", "not a number, a decimal string"],
-    ["u32", "01", "", "not a number, a decimal string"],
-    ["u32", "9".repeat(41), "", "not a number, a decimal string"],
-    ["u32", null, "", "not a number, a decimal string"],
-    ["u32", true, "", "not a number, a decimal string"],
-    ["u32", [1], "", "not a number, a decimal string"],
-    ["bool", 256, "", "not between 0 and 255"],
-    ["bool", "true", "", "not a number, a decimal string"],
-    ["float", 1e39, "", "too large for a float"],
-    ["float", "0x100000000", "", "too many bits"],
-    ["double", "1", "", "not a number, nor its bits"],
-    ["enum { A }", "B", "", 'the enum has no constant "B"'],
-    ["enum { A }", "toString", "", 'the enum has no constant "toString"'],
-    ["enum { A }", -1, "", "not between 0 and 4294967295"],
-    ["u8[2]", [1], "", "1 elements, not 2"],
-    ["u8[2]", "ab", "", "not an array"],
-    ["u8[2]", [1, 256], "/1", "not between 0 and 255"],
+describe("what does not fit is EINVAL, with the path to it", () => {
+  it.each<[string, Json, (string | number)[], string]>([
+    ["u8", 256, [], "not between 0 and 255"],
+    ["u8", -1, [], "not between 0 and 255"],
+    ["s8", "128", [], "not between -128 and 127"],
+    ["s32", "0xffffffff", [], "not between -2147483648 and 2147483647"],
+    ["u64", "18446744073709551616", [], "not between 0 and 18446744073709551615"],
+    ["u64", 2 ** 53, [], "write it as a string"],
+    ["u64", 1e300, [], "write it as a string"],
+    ["u32", 1.5, [], "not a whole number"],
+    ["u32", "1.0", [], "not a number, a decimal string or a 0x string"],
+    ["u32", "", [], "not a number, a decimal string"],
+    ["u32", "01", [], "not a number, a decimal string"],
+    ["u32", "9".repeat(41), [], "not a number, a decimal string"],
+    ["u32", null, [], "not a number, a decimal string"],
+    ["u32", true, [], "not a number, a decimal string"],
+    ["u32", [1], [], "not a number, a decimal string"],
+    ["bool", 256, [], "not between 0 and 255"],
+    ["bool", "true", [], "not a number, a decimal string"],
+    ["float", 1e39, [], "too large for a float"],
+    ["float", "0x100000000", [], "too many bits"],
+    ["double", "1", [], "not a number, nor its bits"],
+    ["enum { A }", "B", [], 'the enum has no constant "B"'],
+    ["enum { A }", "toString", [], 'the enum has no constant "toString"'],
+    ["enum { A }", -1, [], "not between 0 and 4294967295"],
+    ["u8[2]", [1], [], "1 elements, not 2"],
+    ["u8[2]", "ab", [], "not an array"],
+    ["u8[2]", [1, 256], [1], "not between 0 and 255"],
     [
       "u8[2][2]",
       [
         [0, 0],
         [0, "x"],
       ],
-      "/1/1",
+      [1, 1],
       "not a number",
     ],
-    ["char[2]", "abc", "", "3 bytes, more than 2"],
-    ["char[2]", "\u00e9\u00e9", "", "4 bytes, more than 2"],
-    ["char[2]", "a\0", "", "a NUL would end it"],
-    ["char[4]", "\ud800", "", "half a surrogate pair"],
-    ["char[2]", {}, "", "not a string or an array"],
-    ["char[2]", [0, 128], "/1", "not between -128 and 127"],
-    ["struct { u8 a; }", null, "", "not an object"],
-    ["struct { u8 a; }", [], "", "not an object"],
-    ["struct { u8 a; }", { a: 1, "x/y~": 1 }, "/x~1y~0", "the type has no such member"],
-    ["struct { u8 a; }", JSON.parse('{"a":1,"__proto__":1}'), "/__proto__", "no such member"],
-    ["struct { u8 toString; }", {}, "", "toString is missing"],
-    ["struct { struct { u8 a; } b[2]; }", { b: [{ a: 1 }, {}] }, "/b/1", "a is missing"],
-    ["struct { u8 a : 3; }", { a: 8 }, "/a", "not between 0 and 7"],
-    ["struct { s8 a : 3; }", { a: 4 }, "/a", "not between -4 and 3"],
-    ["union { u8 a; u32 b; }", {}, "", "a union takes one of a, b; 0 are given"],
-    ["union { u8 a; u32 b; }", { a: 1, b: 1 }, "", "a union takes one of a, b; 2 are given"],
-    [FLOW, without("saddr"), "", "saddr is missing"],
-    [FLOW, { ...flow, proto: 8 }, "/proto", "not between 0 and 7"],
-    [FLOW, { ...flow, low: 1 }, "", "a union takes one of cookie, low, high; 2 are given"],
-    [FLOW, { ...without("cookie"), low: 1 }, "", "high is missing"],
-    [FLOW, without("cookie"), "", "a union takes one of cookie, low, high; 0 are given"],
-  ])("%s of %j", (text, json, pointer, detail) => {
-    const { code, message, pointer: place } = refusal(text, json);
-    expect([code, place]).toEqual(["EINVAL", `/body/value${pointer}`]);
+    ["char[2]", "abc", [], "3 bytes, more than 2"],
+    ["char[2]", "\u00e9\u00e9", [], "4 bytes, more than 2"],
+    ["char[2]", "a\0", [], "a NUL would end it"],
+    ["char[4]", "\ud800", [], "half a surrogate pair"],
+    ["char[2]", {}, [], "not a string or an array"],
+    ["char[2]", [0, 128], [1], "not between -128 and 127"],
+    ["struct { u8 a; }", null, [], "not an object"],
+    ["struct { u8 a; }", [], [], "not an object"],
+    ["struct { u8 a; }", { a: 1, "x/y~": 1 }, ["x/y~"], "the type has no such member"],
+    ["struct { u8 a; }", JSON.parse('{"a":1,"__proto__":1}'), ["__proto__"], "no such member"],
+    ["struct { u8 toString; }", {}, [], "toString is missing"],
+    ["struct { struct { u8 a; } b[2]; }", { b: [{ a: 1 }, {}] }, ["b", 1], "a is missing"],
+    ["struct { u8 a : 3; }", { a: 8 }, ["a"], "not between 0 and 7"],
+    ["struct { s8 a : 3; }", { a: 4 }, ["a"], "not between -4 and 3"],
+    ["union { u8 a; u32 b; }", {}, [], "a union takes one of a, b; 0 are given"],
+    ["union { u8 a; u32 b; }", { a: 1, b: 1 }, [], "a union takes one of a, b; 2 are given"],
+    [FLOW, without("saddr"), [], "saddr is missing"],
+    [FLOW, { ...flow, proto: 8 }, ["proto"], "not between 0 and 7"],
+    [FLOW, { ...flow, low: 1 }, [], "a union takes one of cookie, low, high; 2 are given"],
+    [FLOW, { ...without("cookie"), low: 1 }, [], "high is missing"],
+    [FLOW, without("cookie"), [], "a union takes one of cookie, low, high; 0 are given"],
+  ])("%s of %j", (text, json, path, detail) => {
+    const { code, message, field } = refusal(text, json);
+    expect([code, field]).toEqual(["EINVAL", ["value", ...path]]);
     expect(message).toContain(detail);
   });
 

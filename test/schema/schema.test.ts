@@ -39,7 +39,7 @@ describe("compileSchema", () => {
       16,
     );
     if (!key || !value) throw new Error("a type is missing");
-    const bytes = encode(value, { packets: 10, bytes: 1500 }, "/body/value");
+    const bytes = encode(value, { packets: 10, bytes: 1500 }, "value");
     expect(bytes.toString("hex")).toBe("0a00000000000000dc05000000000000");
     expect(decode(value, bytes)).toEqual({ packets: 10, bytes: 1500 });
     expect(decode(key, Buffer.from("0a000001", "hex"))).toBe(0x0a000001);
@@ -75,51 +75,46 @@ describe("compileSchema", () => {
   });
 
   it.each<[string, SchemaAttr, string, string]>([
-    ["a key of another size", { key: "u64" }, "/key", "a type of 8 bytes for a key_size of 4"],
-    [
-      "a value of another size",
-      { value: "u32" },
-      "/value",
-      "a type of 4 bytes for a value_size of 8",
-    ],
-    ["an id of another size", { btf: BTF, btf_value_type_id: 2 }, "/btf_value_type_id", "4 bytes"],
-    [
-      "C with an error",
-      { value: "struct {\n u32 a }" },
-      "/value",
-      'line 2, column 8: expected ";"',
-    ],
+    ["a key of another size", { key: "u64" }, "key", "the type has 8 bytes, key_size is 4"],
+    ["a value of another size", { value: "u32" }, "value", "the type has 4 bytes, value_size is 8"],
+    ["an id of another size", { btf: BTF, btf_value_type_id: 2 }, "btf_value_type_id", "4 bytes"],
+    ["C with an error", { value: "struct {\n u32 a }" }, "value", 'line 2, column 8: expected ";"'],
     [
       "bad declarations",
       { declarations: "u33 a;", key: "u32" },
-      "/declarations",
+      "declarations",
       "line 1, column 1",
     ],
-    ["a name of nothing", { value: "struct flow" }, "/value", "struct flow is not declared"],
-    ["a name not in the BTF", { btf: BTF, value: "struct flow" }, "/value", "is not declared"],
-    ["no base64", { btf: "n+s*", value: "u64" }, "/btf", "not canonical base64"],
-    ["no BTF", { btf: "AAAA", value: "u64" }, "/btf", "shorter than a BTF header"],
-    ["a type id that is none", { btf: BTF, btf_key_type_id: 9 }, "/btf_key_type_id", "no type 9"],
-    ["an id without BTF", { btf_key_type_id: 1 }, "/btf_key_type_id", "a type id without btf"],
+    ["a name of nothing", { value: "struct flow" }, "value", "struct flow is not declared"],
+    ["a name not in the BTF", { btf: BTF, value: "struct flow" }, "value", "is not declared"],
+    ["no base64", { btf: "n+s*", value: "u64" }, "btf", "not canonical base64"],
+    ["no BTF", { btf: "AAAA", value: "u64" }, "btf", "shorter than a BTF header"],
+    ["a type id that is none", { btf: BTF, btf_key_type_id: 9 }, "btf_key_type_id", "no type 9"],
+    ["an id without BTF", { btf_key_type_id: 1 }, "btf_key_type_id", "a type id without btf"],
     [
       "an id beside a text",
       { btf: BTF, key: "u32", btf_key_type_id: 2 },
-      "/btf_key_type_id",
-      "beside",
+      "btf_key_type_id",
+      "together with key",
     ],
-    ["nothing", {}, "", "neither the key nor the value is described"],
-    ["declarations alone", { declarations: DECLARATIONS }, "", "neither the key nor the value"],
-    ["ids of 0", { btf: BTF, btf_key_type_id: 0, btf_value_type_id: 0 }, "", "neither the key nor"],
+    ["nothing", {}, "", "must describe the key, the value or both"],
+    ["declarations alone", { declarations: DECLARATIONS }, "", "must describe the key"],
+    [
+      "ids of 0",
+      { btf: BTF, btf_key_type_id: 0, btf_value_type_id: 0 },
+      "",
+      "must describe the key",
+    ],
   ])("%s is EINVAL at its field", (_, given, field, message) => {
-    const { code, message: detail, pointer } = refusal(given);
-    expect([code, pointer]).toEqual(["EINVAL", `/body/schema${field}`]);
+    const { code, message: detail, field: path } = refusal(given);
+    expect([code, path]).toEqual(["EINVAL", field === "" ? "schema" : ["schema", field]]);
     expect(detail).toContain(message);
   });
 
   it("more than 64 KiB to store is E2BIG", () => {
     const members = (n: number) => Array.from({ length: n }, (_, i) => `u64 m${i};`).join("");
-    const { code, pointer } = refusal({ value: `struct { ${members(1000)} }` }, 4, 8000);
-    expect([code, pointer]).toEqual(["E2BIG", "/body/schema"]);
+    const { code, field } = refusal({ value: `struct { ${members(1000)} }` }, 4, 8000);
+    expect([code, field]).toEqual(["E2BIG", "schema"]);
     expect(schema({ value: `struct { ${members(500)} }` }, 4, 4000).value?.size).toBe(4000);
   });
 });

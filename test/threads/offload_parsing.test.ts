@@ -25,11 +25,11 @@ async function aside<T>(work: Promise<T>): Promise<{ inThread: boolean; made: T 
 }
 
 async function refusal(work: Promise<unknown>) {
-  const { code, message, pointer } = await work.then(
+  const { code, message, field } = await work.then(
     () => expect.fail("was taken"),
     (error: Errno) => error,
   );
-  return { code, message, pointer };
+  return { code, message, field };
 }
 
 describe("an object", () => {
@@ -61,7 +61,7 @@ describe("a schema", () => {
     const given = { declarations: `${declarations}!`, value: "struct s" };
     expect(await refusal(readSchema(given, 4, 4))).toMatchObject({
       code: "EINVAL",
-      pointer: "/body/schema/declarations",
+      field: ["schema", "declarations"],
     });
   });
 });

@@ -107,7 +107,7 @@ function namei.may_delete(dir, node, directory)
   end
   if directory and node.kind ~= "directory" then kernel.fail("ENOTDIR", "not a directory") end
   if not directory and node.kind == "directory" then
-    kernel.fail("EISDIR", "a directory: type=directory removes it")
+    kernel.fail("EISDIR", "is a directory; use rmdir")
   end
 end
 

@@ -1,7 +1,6 @@
-// What `npm start`, `npm test`, `npm run demo`, `npm run bench`, `npm run conformance` and `npm run
-// test:kernel` run: installs what is missing, then starts the program asked for. It runs before
-// node_modules exists, so it uses Node alone; it never asks, and costs a few file checks when nothing
-// is missing.
+// What `npm start`, `npm test` and the other scripts of package.json run (`check` aside): installs what
+// is missing, then starts the program asked for. It runs before node_modules exists, so it uses Node
+// alone; it never asks, and costs a few file checks when nothing is missing.
 import { spawn, spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { constants as osConstants } from "node:os";
@@ -17,6 +16,7 @@ const programs = {
   test: { args: ["node_modules/vitest/vitest.mjs", "run"], redis: true },
   "test:kernel": { args: [...tsx, "test/linux/fuzz/fuzz.ts"], redis: false },
   demo: { args: [...tsx, "examples/demo.ts"], redis: !process.env.REDIS_URL },
+  picture: { args: [...tsx, "examples/picture/picture.ts"], redis: true },
   bench: { args: [...tsx, "bench/bench.ts"], redis: true },
   conformance: { args: [...tsx, "test/support/conformance.ts"], redis: false },
 };

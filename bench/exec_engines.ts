@@ -36,7 +36,7 @@ export async function unitOf({ asm, map }: BenchProgram): Promise<CompilationUni
 
 function viewOf(map: NonNullable<BenchProgram["map"]>): MapView {
   const { max_entries: entries, value_size } = map;
-  const view = { id: 1, ...map, entries, whole: true };
+  const view = { id: 1, ...map, entries, isComplete: true };
   if (map.map_type === "array") {
     return { ...view, elements: [], bytes: new Uint8Array(entries * value_size) };
   }

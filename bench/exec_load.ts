@@ -1,5 +1,5 @@
 import { compile } from "../domain/compiler/compile.ts";
-import { codeKey } from "../domain/transaction/program_cache.ts";
+import { hashCode } from "../domain/transaction/program_cache.ts";
 import { check, tag, verify } from "../domain/verifier/verifier.ts";
 import { OPTIONS, unitOf } from "./exec_engines.ts";
 import type { Loads } from "./exec_jits.ts";
@@ -98,7 +98,7 @@ async function timed(of: BenchProgram): Promise<() => Times> {
     const { refusal, provenAccesses: safe } = verify(insns, maps, OPTIONS);
     if (refusal) throw new Error(refusal.log);
     const verified = performance.now();
-    codeKey(unit);
+    hashCode(unit);
     const { wasm } = compile(unit, safe);
     const compiled = performance.now();
     new WebAssembly.Module(unlike(wasm));

@@ -15,7 +15,7 @@ import { Notifier } from "./redis/notifier.ts";
 import { Script } from "./redis/script.ts";
 import { Pool } from "./runtime/pool/pool.ts";
 import { Tokens } from "./token.ts";
-import { codeKey } from "./transaction/program_cache.ts";
+import { hashCode } from "./transaction/program_cache.ts";
 import { Runner } from "./transaction/runner.ts";
 
 /**
@@ -99,7 +99,7 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
     ...batchCommands(run),
     ...ringCommands(run),
     ...progCommands(run, begin, { insns, complexity }, (unit) =>
-      pool.prepare({ key: codeKey(unit), unit }),
+      pool.prepare({ key: hashCode(unit), unit }),
     ),
     ...runCommands(begin, run, new Runner(run, pool, budget)),
     ...fsCommands(run),

@@ -1,4 +1,4 @@
-import { planOf } from "./elf/object.ts";
+import { planObject } from "./elf/object.ts";
 import type { ObjectPlan, PlanOptions } from "./elf/plan.ts";
 import { Errno } from "./errno.ts";
 import { type CompiledSchema, compileSchema, type SchemaAttr } from "./schema/schema.ts";
@@ -20,7 +20,7 @@ const buffer = ({ buffer, byteOffset, length }: Uint8Array): Buffer =>
 
 serveRequests(import.meta.url, (asked: Asked): ObjectPlan | CompiledSchema =>
   "object" in asked
-    ? planOf(buffer(asked.object), asked.options)
+    ? planObject(buffer(asked.object), asked.options)
     : compileSchema(asked.schema, ...asked.sizes),
 );
 
@@ -32,7 +32,7 @@ async function read<T>(asked: Asked): Promise<T> {
 
 /** What planOf() makes of an object. */
 export async function readObject(object: Buffer, options: PlanOptions): Promise<ObjectPlan> {
-  if (object.length <= AT_ONCE.object) return planOf(object, options);
+  if (object.length <= AT_ONCE.object) return planObject(object, options);
   const { license, maps, progs } = await read<ObjectPlan>({ object, options });
   return {
     license,

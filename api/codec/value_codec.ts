@@ -3,7 +3,7 @@ import type { MapInfo } from "../../domain/commands/info.ts";
 import { Errno, einval, type FieldPath, fieldPath } from "../../domain/errno.ts";
 import { decode } from "../../domain/schema/decode.ts";
 import { encode } from "../../domain/schema/encode.ts";
-import { jsonLength } from "../../domain/schema/limits.ts";
+import { maxJsonLength } from "../../domain/schema/limits.ts";
 import type { Json } from "../../domain/schema/scalar.ts";
 import type { Type } from "../../domain/schema/type.ts";
 import { type HandlerRequest, pathNumber, type ServiceContext } from "../handler.ts";
@@ -116,7 +116,7 @@ function jsonForm(info: MapInfo): ValueForm {
       value ? encodeValue(info, value, body, field) : hex.value(body, field),
     checkRoom(elements) {
       const parts =
-        (key ? jsonLength(key) : 0) + (value ? jsonLength(value) * (info.cpus ?? 1) : 0);
+        (key ? maxJsonLength(key) : 0) + (value ? maxJsonLength(value) * (info.cpus ?? 1) : 0);
       if (elements * parts <= JSON_MAX) return;
       throw new Errno("EFBIG", `${elements} elements may have more than ${JSON_MAX} characters`);
     },

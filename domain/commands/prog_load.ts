@@ -8,7 +8,7 @@ import type { Call, RunFirstHalf } from "../redis/command.ts";
 import { INNER_MAP, PROG_MAP } from "../redis/records.ts";
 import { list, nameFields, number, text } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
-import { lockOffsets } from "../transaction/map_snapshot.ts";
+import { parseLocks } from "../transaction/map_snapshot.ts";
 import type { Limits, MapFacts, Refusal, VerifierOptions } from "../verifier/verifier.ts";
 import { doCheck, isLong, runPrecheck } from "../verifier/worker.ts";
 
@@ -39,7 +39,7 @@ function shape(words: readonly string[], max_entries: number, btf: boolean): Map
   return {
     ...{ map_type, max_entries, btf },
     ...{ key_size: Number(key_size), value_size: Number(value_size), map_flags: Number(map_flags) },
-    ...(locks ? lockOffsets(locks) : {}),
+    ...(locks ? parseLocks(locks) : {}),
   };
 }
 

@@ -22,12 +22,12 @@ const FOLLOWED: readonly number[] = [
 /** Words of a type after its header: numbers, ids of types and names, which are not numbers yet. */
 type Word = number | { type: number } | { name: string };
 
-function words(btf: ObjectBtf, id: number, section: Section | undefined): [number, Word[]] {
+function encodeType(btf: ObjectBtf, id: number, section: Section | undefined): [number, Word[]] {
   const { kind, flag, vlen, name, size, at } = btf.type(id);
   const info = ((flag ? 1 << 31 : 0) | (kind << 24) | vlen) >>> 0;
   const u32 = (n: number) => btf.u32(at + 4 * n);
   const named = { name: btf.string(name) };
-  const each = (step: number, word: (n: number) => Word[]) =>
+  const mapEach = (step: number, word: (n: number) => Word[]) =>
     Array.from({ length: vlen }, (_, i) => word(i * step)).flat();
   const label = (n: number) => ({ name: btf.string(u32(n)) });
   if (FOLLOWED.includes(kind)) return [info, [named, { type: size }]];
@@ -42,11 +42,14 @@ function words(btf: ObjectBtf, id: number, section: Section | undefined): [numbe
       return [info, [named, 0, { type: u32(0) }, 0, u32(2)]];
     case KIND.STRUCT:
     case KIND.UNION:
-      return [info, [named, size, ...each(3, (n) => [label(n), { type: u32(n + 1) }, u32(n + 2)])]];
+      return [
+        info,
+        [named, size, ...mapEach(3, (n) => [label(n), { type: u32(n + 1) }, u32(n + 2)])],
+      ];
     case KIND.ENUM:
-      return [info, [named, size, ...each(2, (n) => [label(n), u32(n + 1)])]];
+      return [info, [named, size, ...mapEach(2, (n) => [label(n), u32(n + 1)])]];
     case KIND.ENUM64:
-      return [info, [named, size, ...each(3, (n) => [label(n), u32(n + 1), u32(n + 2)])]];
+      return [info, [named, size, ...mapEach(3, (n) => [label(n), u32(n + 1), u32(n + 2)])]];
     case KIND.DATASEC:
       if (section) return variables(btf, id, section);
   }
@@ -71,7 +74,7 @@ class Excerpt {
   readonly #budget: Budget;
   /** Old ids in the order of the new ones, which begin at 1. */
   readonly #ids: number[] = [];
-  readonly #places = new Map<number, number>();
+  readonly #newIds = new Map<number, number>();
   readonly #names = new Map<string, number>([["", 0]]);
   #nameBytes = 1;
   #bytes = 0;
@@ -84,24 +87,24 @@ class Excerpt {
   /** The new id. */
   add(id: number): number {
     if (id === 0) return 0;
-    const known = this.#places.get(id);
-    if (known !== undefined) return known;
-    const place = this.#ids.push(id);
-    this.#places.set(id, place);
-    return place;
+    const existing = this.#newIds.get(id);
+    if (existing !== undefined) return existing;
+    const newId = this.#ids.push(id);
+    this.#newIds.set(id, newId);
+    return newId;
   }
 
   #name(text: string): number {
     const name = text.replace(/\W/g, "_").slice(0, MAX_NAME);
-    const known = this.#names.get(name);
-    if (known !== undefined) return known;
+    const existing = this.#names.get(name);
+    if (existing !== undefined) return existing;
     const at = this.#nameBytes;
     this.#names.set(name, at);
     this.#nameBytes += name.length + 1;
     return at;
   }
 
-  #pay(bytes: number): void {
+  #spend(bytes: number): void {
     this.#bytes += bytes;
     this.#budget.left -= bytes;
     if (this.#bytes > MAX_BYTES || this.#budget.left < 0) throw tooBig(".BTF: too much for a map");
@@ -110,13 +113,13 @@ class Excerpt {
   /** The name comes before the info, in words as in bytes. */
   #type(id: number, section: Section | undefined): Uint32Array {
     if (this.#btf.type(id).vlen > MAX_VLEN) throw tooBig(`.BTF: type ${id} is too long`);
-    const [info, [name = 0, ...rest]] = words(this.#btf, id, section);
-    this.#pay(4 * (rest.length + 2));
-    const plain = (word: Word) => {
+    const [info, [name = 0, ...rest]] = encodeType(this.#btf, id, section);
+    this.#spend(4 * (rest.length + 2));
+    const resolveWord = (word: Word) => {
       if (typeof word === "number") return word;
       return "name" in word ? this.#name(word.name) : this.add(word.type);
     };
-    return Uint32Array.from([plain(name), info, ...rest.map(plain)]);
+    return Uint32Array.from([resolveWord(name), info, ...rest.map(resolveWord)]);
   }
 
   /** `section` is what the DATASEC among the types describes. */
@@ -136,7 +139,7 @@ class Excerpt {
 }
 
 /** Undefined without types or budget. @throws Errno or SchemaError for types that make no schema */
-export function excerpt(
+export function extractTypes(
   btf: ObjectBtf,
   key: number,
   value: number,

@@ -25,7 +25,7 @@ function* records(part: Buffer, btf: ObjectBtf): Generator<[section: string, rec
 
 export class BtfExt {
   /** "section instruction" of functions whose types are told. */
-  readonly #told = new Set<string>();
+  readonly #described = new Set<string>();
 
   /** @throws EINVAL; EOPNOTSUPP for relocations by the kernel's BTF */
   constructor(section: Buffer, btf: ObjectBtf) {
@@ -38,18 +38,18 @@ export class BtfExt {
       return section.subarray(start, end);
     };
     for (const [name, record] of records(part(8), btf)) {
-      this.#told.add(`${name} ${record.readUInt32LE(0) / INSN}`);
+      this.#described.add(`${name} ${record.readUInt32LE(0) / INSN}`);
     }
     if (header < CORE_HEADER || section.length < CORE_HEADER) return;
     for (const [name, record] of records(part(24), btf)) {
-      const of = btf.string(btf.type(record.readUInt32LE(4)).name);
+      const target = btf.string(btf.type(record.readUInt32LE(4)).name);
       throw unsupported(
-        `section '${name}': CO-RE relocation against '${of}', and there is no kernel BTF`,
+        `section '${name}': CO-RE relocation against '${target}', and there is no kernel BTF`,
       );
     }
   }
 
-  tells({ section, start }: Func): boolean {
-    return this.#told.has(`${section.name} ${start}`);
+  hasFuncInfo({ section, start }: Func): boolean {
+    return this.#described.has(`${section.name} ${start}`);
   }
 }

@@ -60,12 +60,12 @@ function checkHeader(file: Buffer): void {
   if (machine !== 0 && machine !== EM_BPF) throw malformed(`ELF: machine ${machine}, not EM_BPF`);
 }
 
-export function groupBy<T>(list: readonly T[], key: (each: T) => number): Map<number, T[]> {
+export function groupBy<T>(list: readonly T[], key: (item: T) => number): Map<number, T[]> {
   const groups = new Map<number, T[]>();
-  for (const each of list) {
-    const group = groups.get(key(each));
-    if (group) group.push(each);
-    else groups.set(key(each), [each]);
+  for (const item of list) {
+    const group = groups.get(key(item));
+    if (group) group.push(item);
+    else groups.set(key(item), [item]);
   }
   return groups;
 }
@@ -97,14 +97,14 @@ export class ElfFile {
   }
 
   /** Of one section, in the order of the file. */
-  *relocations(of: Section): Generator<Relocation> {
-    for (const { name, data } of this.#tables.get(of.index) ?? []) {
+  *relocations(target: Section): Generator<Relocation> {
+    for (const { name, data } of this.#tables.get(target.index) ?? []) {
       if (data.length % REL > 0) throw malformed(`section ${name}: cut short`);
       for (let at = 0; at < data.length; at += REL) {
         const offset = u64(data, at);
         const symbol = this.symbols[data.readUInt32LE(at + 12)];
         if (!symbol) throw malformed(`section ${name}: a relocation names no symbol`);
-        if (offset % 8 > 0 || offset >= of.size) {
+        if (offset % 8 > 0 || offset >= target.size) {
           throw malformed(`section ${name}: a relocation at ${offset}`);
         }
         yield { offset, symbol };

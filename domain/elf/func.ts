@@ -15,27 +15,27 @@ export interface Func {
 export const INSN = 8;
 export const TEXT = ".text";
 /** What becomes part of a path, of a map's pin, too. */
-export const NAME = /^[A-Za-z_][\w.$]*$/;
+export const SYMBOL_NAME = /^[A-Za-z_][\w.$]*$/;
 
 function isCode({ type, flags, size }: Section): boolean {
   return type === SHT.PROGBITS && (flags & SHF_EXECINSTR) !== 0 && size > 0;
 }
 
-function funcOf({ name, value, size, bind }: ElfSymbol, section: Section): Func {
-  const about = `section '${section.name}': program '${name}'`;
+function createFunc({ name, value, size, bind }: ElfSymbol, section: Section): Func {
+  const prefix = `section '${section.name}': program '${name}'`;
   if (size === 0 || size % INSN > 0 || value % INSN > 0) {
-    throw malformed(`${about}: offset ${value}, size ${size}`);
+    throw malformed(`${prefix}: offset ${value}, size ${size}`);
   }
-  if (value + size > section.size) throw malformed(`${about} crosses section boundary`);
+  if (value + size > section.size) throw malformed(`${prefix} crosses section boundary`);
   if (section.name !== TEXT && bind === STB.LOCAL) {
-    throw unsupported(`${about} is static and not supported`);
+    throw unsupported(`${prefix} is static and not supported`);
   }
-  if (!NAME.test(name)) throw malformed(`${about}: no name of a function`);
+  if (!SYMBOL_NAME.test(name)) throw malformed(`${prefix}: no name of a function`);
   return { name, section, start: value / INSN, count: size / INSN };
 }
 
 /** By section, and by place in it. */
-export function functions(elf: ElfFile): Func[] {
+export function findFunctions(elf: ElfFile): Func[] {
   const symbols = groupBy(
     elf.symbols.filter(({ type }) => type === STT.FUNC),
     ({ section }) => section,
@@ -44,7 +44,7 @@ export function functions(elf: ElfFile): Func[] {
     .filter(isCode)
     .flatMap((section) =>
       (symbols.get(section.index) ?? [])
-        .map((symbol) => funcOf(symbol, section))
+        .map((symbol) => createFunc(symbol, section))
         .sort((a, b) => a.start - b.start),
     );
 }

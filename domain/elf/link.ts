@@ -10,9 +10,9 @@ import { malformed, tooBig, unsupported } from "./object_errors.ts";
 /** Where the object's maps are. */
 export interface MapPlaces {
   /** Of a definition, by "section offset". */
-  at: ReadonlyMap<string, number>;
+  byDefinition: ReadonlyMap<string, number>;
   /** Of a section's data, by the section. */
-  data: ReadonlyMap<number, number>;
+  bySection: ReadonlyMap<number, number>;
 }
 
 export interface Linked {
@@ -42,7 +42,7 @@ function labelOf(elf: ElfFile, { name, section }: ElfSymbol): string {
 }
 
 /** One program on its way. */
-class LinkedProgram {
+class ProgramLinker {
   readonly #linker: Linker;
   readonly #parts: Buffer[] = [];
   readonly #starts = new Map<Func, number>();
@@ -63,26 +63,32 @@ class LinkedProgram {
     const { section, start, count } = func;
     const at = this.#count;
     if (this.#starts.size === MAX_FUNCS) throw tooBig(`more than ${MAX_FUNCS} subprograms`);
-    this.#linker.pay(count);
+    this.#linker.countInsns(count);
     this.#starts.set(func, at);
     this.#count += count;
     const code = Buffer.from(section.data.subarray(start * INSN, (start + count) * INSN));
     this.#parts.push(code);
-    for (let i = 0; i < count; i++) this.#insn(func, code, i, at + i);
+    for (let i = 0; i < count; i++) this.#relocateInsn(func, code, i, at + i);
   }
 
   /** Instruction i of a function, which is `at` in the program. */
-  #insn(func: Func, code: Buffer, i: number, at: number): void {
+  #relocateInsn(func: Func, code: Buffer, i: number, at: number): void {
     const opcode = code.readUInt8(i * INSN);
     const symbol = this.#linker.symbolAt(func.section, func.start + i);
     if (symbol && opcode !== CALL && opcode !== LD_IMM64) {
       throw malformed(`a relocation of instruction ${i}, opcode 0x${opcode.toString(16)}`);
     }
-    if (opcode === CALL) this.#call(func, code, i, at, symbol);
-    else if (symbol) this.#load(code, i, at, symbol);
+    if (opcode === CALL) this.#relocateCall(func, code, i, at, symbol);
+    else if (symbol) this.#relocateLoad(code, i, at, symbol);
   }
 
-  #call(func: Func, code: Buffer, i: number, at: number, symbol: ElfSymbol | undefined): void {
+  #relocateCall(
+    func: Func,
+    code: Buffer,
+    i: number,
+    at: number,
+    symbol: ElfSymbol | undefined,
+  ): void {
     const src = code.readUInt8(i * INSN + 1) >> 4;
     const imm = code.readInt32LE(i * INSN + 4);
     if (src !== PSEUDO_CALL) {
@@ -92,30 +98,30 @@ class LinkedProgram {
     // Without a symbol the callee is in the same section, which only subprograms' may be.
     const from = symbol ? symbol.value / INSN : func.start + i;
     const section = symbol ? symbol.section : func.section.index;
-    code.writeInt32LE(this.#place(section, from + imm + 1) - at - 1, i * INSN + 4);
+    code.writeInt32LE(this.#startOf(section, from + imm + 1) - at - 1, i * INSN + 4);
   }
 
-  #load(code: Buffer, i: number, at: number, symbol: ElfSymbol): void {
+  #relocateLoad(code: Buffer, i: number, at: number, symbol: ElfSymbol): void {
     if ((i + 2) * INSN > code.length) throw malformed("the last instruction is half a ld_imm64");
     const imm = code.readInt32LE(i * INSN + 4);
     if (this.#linker.isText(symbol.section)) {
-      const start = this.#place(symbol.section, (symbol.value + imm) / INSN);
-      this.#write(code, i, PSEUDO_FUNC, start - at - 1);
+      const start = this.#startOf(symbol.section, (symbol.value + imm) / INSN);
+      this.#writeOperand(code, i, PSEUDO_FUNC, start - at - 1);
       return;
     }
-    const { map, direct } = this.#linker.mapOf(symbol);
-    this.#write(code, i, direct ? PSEUDO_MAP_VALUE : PSEUDO_MAP_FD, 0);
-    if (direct) code.writeInt32LE((symbol.value + imm) | 0, (i + 1) * INSN + 4);
+    const { map, isData } = this.#linker.mapOf(symbol);
+    this.#writeOperand(code, i, isData ? PSEUDO_MAP_VALUE : PSEUDO_MAP_FD, 0);
+    if (isData) code.writeInt32LE((symbol.value + imm) | 0, (i + 1) * INSN + 4);
     this.#refs.push({ insn: at, map });
   }
 
-  #write(code: Buffer, i: number, src: number, imm: number): void {
+  #writeOperand(code: Buffer, i: number, src: number, imm: number): void {
     code.writeUInt8((src << 4) | (code.readUInt8(i * INSN + 1) & 0x0f), i * INSN + 1);
     code.writeInt32LE(imm, i * INSN + 4);
   }
 
   /** Where a function stands in the program, appended if it has not been called before. */
-  #place(section: number, insn: number): number {
+  #startOf(section: number, insn: number): number {
     const func = this.#linker.funcAt(section, insn);
     if (!this.#starts.has(func)) this.#append(func);
     return this.#starts.get(func) ?? 0;
@@ -128,7 +134,7 @@ export class Linker {
   readonly #text: number;
   readonly #subprograms: ReadonlyMap<number, Func>;
   readonly #relocations = new Map<number, ReadonlyMap<number, ElfSymbol>>();
-  #left = MAX_INSNS;
+  #insnsLeft = MAX_INSNS;
 
   constructor(elf: ElfFile, maps: MapPlaces, funcs: readonly Func[]) {
     const inText = funcs.filter(({ section }) => section.name === TEXT);
@@ -140,12 +146,12 @@ export class Linker {
 
   /** @throws EINVAL, E2BIG, EOPNOTSUPP with the program's name */
   link(main: Func): Linked {
-    return new LinkedProgram(this).link(main);
+    return new ProgramLinker(this).link(main);
   }
 
-  pay(count: number): void {
-    this.#left -= count;
-    if (this.#left < 0) throw tooBig(`more than ${MAX_INSNS} instructions in all programs`);
+  countInsns(count: number): void {
+    this.#insnsLeft -= count;
+    if (this.#insnsLeft < 0) throw tooBig(`more than ${MAX_INSNS} instructions in all programs`);
   }
 
   isText(section: number): boolean {
@@ -172,11 +178,11 @@ export class Linker {
     throw malformed(`a call of instruction ${insn} of section '${name}', where no subprogram is`);
   }
 
-  mapOf(symbol: ElfSymbol): { map: number; direct: boolean } {
+  mapOf(symbol: ElfSymbol): { map: number; isData: boolean } {
     const { section, value } = symbol;
-    const data = this.#maps.data.get(section);
-    const map = data ?? this.#maps.at.get(`${section} ${value}`);
-    if (map !== undefined) return { map, direct: data !== undefined };
+    const data = this.#maps.bySection.get(section);
+    const map = data ?? this.#maps.byDefinition.get(`${section} ${value}`);
+    if (map !== undefined) return { map, isData: data !== undefined };
     throw malformed(`a relocation against '${labelOf(this.#elf, symbol)}', which is no map`);
   }
 }

@@ -17,7 +17,7 @@ export interface DataMap {
   datasec: number;
 }
 
-const kindOf = ({ name, type, flags, size }: Section) => {
+const dataKind = ({ name, type, flags, size }: Section) => {
   if (size === 0) return undefined;
   if (type === SHT.NOBITS) return /^\.(bss)(\.|$)/.exec(name)?.[1];
   if (type !== SHT.PROGBITS || flags & SHF_EXECINSTR) return undefined;
@@ -25,40 +25,40 @@ const kindOf = ({ name, type, flags, size }: Section) => {
 };
 
 /** What is left of the object's name goes before ".data"; a section of one's own keeps its name. */
-function mapName(object: string, section: string): string {
+function makeMapName(object: string, section: string): string {
   const room = NAME_MAX - Math.min(NAME_MAX, Math.max(".rodata".length, section.length));
   const prefix = section.includes(".", 1) ? "" : object.slice(0, room);
   return `${prefix}${section}`.slice(0, NAME_MAX).replace(/[^\w.]/g, "_");
 }
 
 /** Read-only ones are frozen; those that others than the programs know may be mapped into memory. */
-function dataMap(section: Section, kind: string, name: string, global: boolean): DataMap {
+function createDataMap(section: Section, kind: string, name: string, isGlobal: boolean): DataMap {
   if (section.size > 0xffff_ffff) throw malformed(`section ${section.name}: ${section.size} bytes`);
-  const map_name = mapName(name, section.name);
+  const map_name = makeMapName(name, section.name);
   return {
     name: section.name.includes(".", 1) ? section.name : map_name,
     map_name,
     section,
-    map_flags: (kind === "rodata" ? BPF_F_RDONLY_PROG : 0) + (global ? BPF_F_MMAPABLE : 0),
+    map_flags: (kind === "rodata" ? BPF_F_RDONLY_PROG : 0) + (isGlobal ? BPF_F_MMAPABLE : 0),
     frozen: kind === "rodata",
     datasec: 0,
   };
 }
 
 /** In the order of the sections. Of some of one name the first is what BTF describes. */
-export function* dataMaps(
+export function* findDataMaps(
   elf: ElfFile,
   btf: ObjectBtf | undefined,
   object: string,
 ): Generator<DataMap> {
   const described = new Set<string>();
   for (const section of elf.sections) {
-    const kind = kindOf(section);
+    const kind = dataKind(section);
     if (kind === undefined) continue;
     const datasec = described.has(section.name) ? 0 : (btf?.datasec(section.name) ?? 0);
     described.add(section.name);
     const variables = datasec > 0 ? (btf?.variables(datasec, section) ?? []) : [];
-    const global = variables.some((variable) => variable.global);
-    yield { ...dataMap(section, kind, object, global), datasec };
+    const isGlobal = variables.some((variable) => variable.isGlobal);
+    yield { ...createDataMap(section, kind, object, isGlobal), datasec };
   }
 }

@@ -5,7 +5,7 @@
 
 import { type ElfFile, type ElfSymbol, type Section, STB, STT } from "./elf_file.ts";
 import { malformed, tooBig } from "./object_errors.ts";
-import { mapType } from "./plan.ts";
+import { mapTypeName } from "./plan.ts";
 
 export interface LegacyMap {
   name: string;
@@ -27,13 +27,13 @@ export interface LegacyMap {
 export const PIN_OBJECT_NS = 1;
 export const PIN_GLOBAL_NS = 2;
 /** As many fields as both have at least, and as iproute2 has. */
-const MIN = 16;
-const MAX = 36;
+const MIN_SIZE = 16;
+const MAX_SIZE = 36;
 /** ELF_MAX_MAPS */
 const MAX_MAPS = 64;
 
 /** All are of one size, which the number of symbols tells. */
-export function legacyMaps(elf: ElfFile, section: Section): LegacyMap[] {
+export function readLegacyMaps(elf: ElfFile, section: Section): LegacyMap[] {
   const symbols = elf.symbols
     .filter((symbol) => symbol.section === section.index && isMap(symbol))
     .sort((a, b) => a.value - b.value);
@@ -42,9 +42,10 @@ export function legacyMaps(elf: ElfFile, section: Section): LegacyMap[] {
   if (symbols.length === 0 || size % 4 > 0 || symbols.some(({ value }, i) => value !== i * size)) {
     throw malformed(`section ${section.name}: maps of different sizes`);
   }
-  if (size < MIN || size > MAX) throw malformed(`section ${section.name}: maps of ${size} bytes`);
+  if (size < MIN_SIZE || size > MAX_SIZE)
+    throw malformed(`section ${section.name}: maps of ${size} bytes`);
   return symbols.map(({ name, value }) =>
-    mapAt(section.data.subarray(value, value + size), name, value),
+    readMap(section.data.subarray(value, value + size), name, value),
   );
 }
 
@@ -53,12 +54,12 @@ function isMap({ bind, type }: ElfSymbol): boolean {
 }
 
 /** What a shorter struct does not have is zero. */
-function mapAt(bytes: Buffer, name: string, offset: number): LegacyMap {
+function readMap(bytes: Buffer, name: string, offset: number): LegacyMap {
   const u32 = (n: number) => (4 * n < bytes.length ? bytes.readUInt32LE(4 * n) : 0);
   return {
     name,
     offset,
-    map_type: mapType(u32(0)),
+    map_type: mapTypeName(u32(0)),
     key_size: u32(1),
     value_size: u32(2),
     max_entries: u32(3),

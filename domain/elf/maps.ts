@@ -4,23 +4,23 @@ import { createHash } from "node:crypto";
 import { Errno } from "../errno.ts";
 import { SchemaError } from "../schema/limits.ts";
 import type { SchemaAttr } from "../schema/schema.ts";
-import { excerpt } from "./btf_excerpt.ts";
+import { extractTypes } from "./btf_excerpt.ts";
 import type { ElfFile, Section } from "./elf_file.ts";
-import { NAME } from "./func.ts";
-import { type BtfMap, btfMaps } from "./map_btf.ts";
-import { type DataMap, dataMaps } from "./map_data.ts";
-import { type LegacyMap, legacyMaps, PIN_GLOBAL_NS, PIN_OBJECT_NS } from "./map_legacy.ts";
+import { SYMBOL_NAME } from "./func.ts";
+import { type BtfMap, readBtfMaps } from "./map_btf.ts";
+import { type DataMap, findDataMaps } from "./map_data.ts";
+import { type LegacyMap, PIN_GLOBAL_NS, PIN_OBJECT_NS, readLegacyMaps } from "./map_legacy.ts";
 import type { ObjectBtf } from "./object_btf.ts";
 import { malformed, tooBig } from "./object_errors.ts";
 import {
-  entriesOf,
-  join,
+  joinPath,
   MAPS_OF_MAPS,
   MAX_MAPS,
   type MapPlan,
   PERF_EVENT_ARRAY,
   type PlanOptions,
   PROG_ARRAY,
+  roundEntries,
   truncateName,
 } from "./plan.ts";
 
@@ -31,7 +31,13 @@ export const BTF_DEFINED = ".maps";
 const MAX_SCHEMAS = 1 << 20;
 
 /** What only maps that BTF defines have; what an inner map of iproute2's is comes from its id later. */
-const PLAIN = { map_extra: "0", numa_node: 0, pin: undefined, inner: undefined, data: undefined };
+const NO_BTF_FIELDS = {
+  map_extra: "0",
+  numa_node: 0,
+  pin: undefined,
+  inner: undefined,
+  data: undefined,
+};
 
 export class ObjectMaps {
   readonly plans: MapPlan[] = [];
@@ -39,8 +45,8 @@ export class ObjectMaps {
   readonly legacy: readonly LegacyMap[];
   readonly defined: readonly BtfMap[];
   /** By "section offset", and of data by section. */
-  readonly at = new Map<string, number>();
-  readonly data = new Map<number, number>();
+  readonly byDefinition = new Map<string, number>();
+  readonly bySection = new Map<number, number>();
   readonly #btf: ObjectBtf | undefined;
   readonly #options: PlanOptions;
   readonly #file: Buffer;
@@ -51,68 +57,76 @@ export class ObjectMaps {
     this.#options = options;
     this.#file = file;
     const [legacy, defined] = [elf.section(LEGACY), elf.section(BTF_DEFINED)];
-    this.legacy = legacy ? legacyMaps(elf, legacy) : [];
-    for (const map of this.legacy) this.#add(legacy, map.offset, this.#legacy(map));
+    this.legacy = legacy ? readLegacyMaps(elf, legacy) : [];
+    for (const map of this.legacy) this.#addDefinition(legacy, map.offset, this.#planLegacy(map));
     if (defined && !btf) throw malformed("BTF is required, but is missing or corrupted");
-    this.defined = defined && btf ? btfMaps(btf, defined) : [];
-    for (const map of this.defined) this.#add(defined, map.offset, this.#defined(map));
-    for (const map of dataMaps(elf, btf, options.name)) {
-      this.data.set(map.section.index, this.#push(this.#dataMap(map)));
+    this.defined = defined && btf ? readBtfMaps(btf, defined) : [];
+    for (const map of this.defined)
+      this.#addDefinition(defined, map.offset, this.#planDefined(map));
+    for (const map of findDataMaps(elf, btf, options.name)) {
+      this.bySection.set(map.section.index, this.#addPlan(this.#planData(map)));
     }
-    this.#override();
-    this.#perCpu();
+    this.#overrideMaxEntries();
+    this.#setPerCpuEntries();
   }
 
-  #add(section: Section | undefined, offset: number, plan: MapPlan): void {
-    if (!NAME.test(plan.name)) throw malformed(`map '${plan.name}': no name of a variable`);
-    this.at.set(`${section?.index} ${offset}`, this.#push(plan));
+  #addDefinition(section: Section | undefined, offset: number, plan: MapPlan): void {
+    if (!SYMBOL_NAME.test(plan.name)) throw malformed(`map '${plan.name}': no name of a variable`);
+    this.byDefinition.set(`${section?.index} ${offset}`, this.#addPlan(plan));
   }
 
-  #push(plan: MapPlan): number {
+  #addPlan(plan: MapPlan): number {
     if (this.plans.length === MAX_MAPS) throw tooBig(`more than ${MAX_MAPS} maps`);
     return this.plans.push(plan) - 1;
   }
 
   /** bpf_map__set_max_entries() */
-  #override(): void {
+  #overrideMaxEntries(): void {
     for (const [name, max_entries] of Object.entries(this.#options.max_entries ?? {})) {
       const plan = this.plans.find((each) => each.name === name);
       if (!plan) throw malformed(`max_entries: the object has no map '${name}'`);
-      plan.max_entries = entriesOf(plan.map_type, max_entries);
+      plan.max_entries = roundEntries(plan.map_type, max_entries);
     }
   }
 
   /** map_set_def_max_entries() */
-  #perCpu(): void {
+  #setPerCpuEntries(): void {
     for (const map of this.plans.flatMap((plan) => [plan, plan.inner])) {
-      const unsaid = typeof map === "object" && map.max_entries === 0;
-      if (unsaid && map.map_type === PERF_EVENT_ARRAY) map.max_entries = this.#options.cpus;
+      const isUnset = typeof map === "object" && map.max_entries === 0;
+      if (isUnset && map.map_type === PERF_EVENT_ARRAY) map.max_entries = this.#options.cpus;
     }
   }
 
   /** None where the types are none that a schema can have: libbpf, too, goes on without BTF. */
-  #schema(key: number, value: number, section?: Section): SchemaAttr | undefined {
+  #extractSchema(key: number, value: number, section?: Section): SchemaAttr | undefined {
     try {
-      return this.#btf && excerpt(this.#btf, key, value, this.#budget, section);
+      return this.#btf && extractTypes(this.#btf, key, value, this.#budget, section);
     } catch (error) {
       if (error instanceof Errno || error instanceof SchemaError) return undefined;
       throw error;
     }
   }
 
-  #legacy(map: LegacyMap): MapPlan {
+  #planLegacy(map: LegacyMap): MapPlan {
     const { name, map_type, key_size, value_size, max_entries, map_flags } = map;
     const shape = { map_type, key_size, value_size, max_entries, map_flags };
-    const [key = 0, value = 0] = this.#annotated(name);
+    const [key = 0, value = 0] = this.#annotatedTypes(name);
     return {
-      ...{ ...PLAIN, ...shape, name, map_name: truncateName(name), frozen: false, slots: [] },
-      schema: this.#schema(key, value),
+      ...{
+        ...NO_BTF_FIELDS,
+        ...shape,
+        name,
+        map_name: truncateName(name),
+        frozen: false,
+        slots: [],
+      },
+      schema: this.#extractSchema(key, value),
       pin: this.#legacyPin(map),
     };
   }
 
   /** BPF_ANNOTATE_KV_PAIR() */
-  #annotated(name: string): number[] {
+  #annotatedTypes(name: string): number[] {
     const struct = this.#btf?.struct(`____btf_map_${name}`);
     const members = (struct && this.#btf?.members(struct)) ?? [];
     return members.map(({ name }) => name).join() === "key,value"
@@ -122,28 +136,38 @@ export class ObjectMaps {
 
   /** bpf_make_pathname() of iproute2: an object's own maps are below its hash. */
   #legacyPin({ name, pinning }: LegacyMap): string | undefined {
-    const root = join(this.#options.pin_root, "tc");
-    if (pinning === PIN_GLOBAL_NS) return join(root, `globals/${name}`);
+    const root = joinPath(this.#options.pin_root, "tc");
+    if (pinning === PIN_GLOBAL_NS) return joinPath(root, `globals/${name}`);
     if (pinning !== PIN_OBJECT_NS) return undefined;
-    return join(root, `${createHash("sha1").update(this.#file).digest("hex")}/${name}`);
+    return joinPath(root, `${createHash("sha1").update(this.#file).digest("hex")}/${name}`);
   }
 
-  #defined(map: BtfMap): MapPlan {
+  #planDefined(map: BtfMap): MapPlan {
     const { name, key, value, pinned, inner } = map;
     const { map_type, key_size, value_size, max_entries, map_flags, map_extra, numa_node } = map;
-    const slots = map_type === PROG_ARRAY || MAPS_OF_MAPS.includes(map_type);
+    const holdsObjects = map_type === PROG_ARRAY || MAPS_OF_MAPS.includes(map_type);
     return {
       ...{ map_type, key_size, value_size, max_entries, map_flags, map_extra, numa_node },
       ...{ name, map_name: truncateName(name), inner, data: undefined, frozen: false, slots: [] },
-      schema: this.#schema(key, slots ? 0 : value),
-      pin: pinned ? join(this.#options.pin_root, name) : undefined,
+      schema: this.#extractSchema(key, holdsObjects ? 0 : value),
+      pin: pinned ? joinPath(this.#options.pin_root, name) : undefined,
     };
   }
 
-  #dataMap({ name, map_name, section, map_flags, frozen, datasec }: DataMap): MapPlan {
+  #planData({ name, map_name, section, map_flags, frozen, datasec }: DataMap): MapPlan {
     const shape = { map_type: "array", key_size: 4, value_size: section.size, max_entries: 1 };
     const data = section.data.length > 0 ? section.data : undefined;
-    const schema = this.#schema(0, datasec, section);
-    return { ...PLAIN, ...shape, name, map_name, map_flags, schema, data, frozen, slots: [] };
+    const schema = this.#extractSchema(0, datasec, section);
+    return {
+      ...NO_BTF_FIELDS,
+      ...shape,
+      name,
+      map_name,
+      map_flags,
+      schema,
+      data,
+      frozen,
+      slots: [],
+    };
   }
 }

@@ -4,14 +4,14 @@ import { Errno } from "../errno.ts";
 import { SchemaError } from "../schema/limits.ts";
 import { BtfExt } from "./btf_ext.ts";
 import { ElfFile } from "./elf_file.ts";
-import { type Func, functions } from "./func.ts";
+import { type Func, findFunctions } from "./func.ts";
 import { Linker } from "./link.ts";
 import { ObjectMaps } from "./maps.ts";
 import { ObjectBtf } from "./object_btf.ts";
 import { malformed, unsupported } from "./object_errors.ts";
 import type { ObjectPlan, PlanOptions, ProgPlan } from "./plan.ts";
-import { type SectionType, typeNamed, typeOf } from "./section.ts";
-import { fillDefined, fillLegacy, programs, tailOf } from "./slots.ts";
+import { guessSectionType, resolveSectionType, type SectionType } from "./section.ts";
+import { fillBtfSlots, fillLegacySlots, findEntryPoints, parseTailSlot } from "./slots.ts";
 
 const LICENSE_MAX = 127;
 const STRUCT_OPS = /^\??\.struct_ops(\.link)?$/;
@@ -22,9 +22,9 @@ function licenseOf(elf: ElfFile): string {
 }
 
 /** What is said of a program names it. */
-function blame<T>({ name }: Func, make: () => T): T {
+function withProgName<T>({ name }: Func, build: () => T): T {
   try {
-    return make();
+    return build();
   } catch (error) {
     if (!(error instanceof Errno)) throw error;
     throw new Errno(error.code, `prog '${name}': ${error.message}`);
@@ -32,24 +32,24 @@ function blame<T>({ name }: Func, make: () => T): T {
 }
 
 /** By their sections; programs of tail calls are what the object's first other program is. */
-function typesOf(
+function resolveProgTypes(
   funcs: readonly Func[],
   maps: ObjectMaps,
-  named: string | undefined,
+  progType: string | undefined,
 ): SectionType[] {
-  if (named !== undefined) return funcs.map(() => typeNamed(named));
-  const other = funcs.find(({ section }) => !tailOf(section.name, maps.legacy));
+  if (progType !== undefined) return funcs.map(() => resolveSectionType(progType));
+  const firstOther = funcs.find(({ section }) => !parseTailSlot(section.name, maps.legacy));
   return funcs.map((func) =>
-    blame(func, () => {
-      const tail = other && tailOf(func.section.name, maps.legacy);
-      return typeOf((tail ? other : func).section.name);
+    withProgName(func, () => {
+      const tail = firstOther && parseTailSlot(func.section.name, maps.legacy);
+      return guessSectionType((tail ? firstOther : func).section.name);
     }),
   );
 }
 
-function tellsAll(ext: BtfExt | undefined, [main, ...others]: readonly Func[]): boolean {
-  if (!ext || !main || !ext.tells(main)) return false;
-  const missing = others.find((func) => !ext.tells(func));
+function hasAllFuncInfo(ext: BtfExt | undefined, [main, ...others]: readonly Func[]): boolean {
+  if (!ext || !main || !ext.hasFuncInfo(main)) return false;
+  const missing = others.find((func) => !ext.hasFuncInfo(func));
   if (missing) throw malformed(`missing .BTF.ext function info of '${missing.name}'`);
   return true;
 }
@@ -72,31 +72,31 @@ class ObjectFile {
 
   plan({ prog_type }: PlanOptions): ObjectPlan {
     const maps = this.#maps;
-    const all = functions(this.#elf);
-    const mains = programs(all);
-    const types = typesOf(mains, maps, prog_type);
-    const linker = new Linker(this.#elf, maps, all);
-    const progs = mains.map((func, i) => this.#program(linker, func, types[i] as SectionType));
-    fillDefined(this.#elf, maps, mains);
-    fillLegacy(maps);
+    const funcs = findFunctions(this.#elf);
+    const mains = findEntryPoints(funcs);
+    const types = resolveProgTypes(mains, maps, prog_type);
+    const linker = new Linker(this.#elf, maps, funcs);
+    const progs = mains.map((func, i) => this.#planProgram(linker, func, types[i] as SectionType));
+    fillBtfSlots(this.#elf, maps, mains);
+    fillLegacySlots(maps);
     for (const [of, { section }] of mains.entries()) {
-      const tail = tailOf(section.name, maps.legacy);
+      const tail = parseTailSlot(section.name, maps.legacy);
       if (tail) maps.plans[tail.map]?.slots.push({ index: tail.index, of });
     }
     return { license: licenseOf(this.#elf), maps: maps.plans, progs };
   }
 
-  #program(linker: Linker, func: Func, type: SectionType): ProgPlan {
-    return blame(func, () => {
+  #planProgram(linker: Linker, func: Func, type: SectionType): ProgPlan {
+    return withProgName(func, () => {
       const { insns, refs, funcs } = linker.link(func);
-      const func_info = tellsAll(this.#ext, funcs);
+      const func_info = hasAllFuncInfo(this.#ext, funcs);
       return { name: func.name, section: func.section.name, ...type, insns, refs, func_info };
     });
   }
 }
 
 /** @throws EINVAL for a file that is no object; EOPNOTSUPP, E2BIG */
-export function planOf(file: Buffer, options: PlanOptions): ObjectPlan {
+export function planObject(file: Buffer, options: PlanOptions): ObjectPlan {
   try {
     return new ObjectFile(file, options).plan(options);
   } catch (error) {

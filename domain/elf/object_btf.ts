@@ -19,7 +19,7 @@ export interface Variable {
   readonly offset: number;
   readonly size: number;
   /** Seen outside of the object. */
-  readonly global: boolean;
+  readonly isGlobal: boolean;
 }
 
 /** Modifiers that a definition is found behind, and a pointer's target. */
@@ -78,7 +78,7 @@ export class ObjectBtf {
   }
 
   /** Behind modifiers and typedefs: the id and the type. */
-  plain(id: number): [number, BtfType] {
+  skipModifiers(id: number): [number, BtfType] {
     let [at, type] = [id, this.type(id)];
     for (let steps = 0; MODIFIERS.includes(type.kind); steps++) {
       if (steps === MAX_STEPS) throw malformed(`.BTF: type ${id} is too deep`);
@@ -89,22 +89,22 @@ export class ObjectBtf {
   }
 
   /** btf__resolve_size() */
-  sizeOf(id: number): number {
+  resolveSize(id: number): number {
     let count = 1;
     let at = id;
     for (let steps = 0; steps < MAX_STEPS; steps++) {
-      const [, type] = this.plain(at);
+      const [, type] = this.skipModifiers(at);
       const size = SIZED.includes(type.kind) ? type.size : POINTER_BYTES;
       if (SIZED.includes(type.kind) || type.kind === KIND.PTR)
-        return this.#checked(id, size * count);
+        return this.#checkSize(id, size * count);
       if (type.kind !== KIND.ARRAY) break;
-      count = this.#checked(id, count * this.u32(type.at + 8));
+      count = this.#checkSize(id, count * this.u32(type.at + 8));
       at = this.u32(type.at);
     }
     throw malformed(`.BTF: type ${id} has no size`);
   }
 
-  #checked(id: number, size: number): number {
+  #checkSize(id: number, size: number): number {
     if (size <= 0xffff_ffff) return size;
     throw malformed(`.BTF: type ${id} is larger than 4 GiB`);
   }
@@ -132,9 +132,9 @@ export class ObjectBtf {
    * they are those of the symbols then.
    */
   variables(id: number, section: Section): readonly Variable[] {
-    const known = this.#variables.get(id);
-    const all = known ?? this.#readVariables(id);
-    if (!known) this.#variables.set(id, all);
+    const cached = this.#variables.get(id);
+    const all = cached ?? this.#readVariables(id);
+    if (!cached) this.#variables.set(id, all);
     const beyond = all.find((each) => each.offset + each.size > section.size);
     if (beyond) throw malformed(`.BTF: ${beyond.name} ends past the section ${section.name}`);
     return all;
@@ -154,10 +154,10 @@ export class ObjectBtf {
     const name = this.string(variable.name);
     const linkage = this.u32(variable.at);
     const placed = { name, type: variable.size, offset: this.u32(at + 4), size: this.u32(at + 8) };
-    if (linkage === 0 || linkage === EXTERN) return { ...placed, global: linkage === EXTERN };
+    if (linkage === 0 || linkage === EXTERN) return { ...placed, isGlobal: linkage === EXTERN };
     const symbol = this.#symbols.get(name);
     if (!symbol) throw malformed(`.BTF: the variable ${name} has no symbol`);
-    const global = !HIDDEN.includes(symbol.visibility);
-    return { ...placed, ...(unplaced ? { offset: symbol.value } : {}), global };
+    const isGlobal = !HIDDEN.includes(symbol.visibility);
+    return { ...placed, ...(unplaced ? { offset: symbol.value } : {}), isGlobal };
   }
 }

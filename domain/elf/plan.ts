@@ -78,7 +78,7 @@ const MAP_TYPES = (
   "struct_ops ringbuf inode_storage task_storage bloom_filter user_ringbuf cgrp_storage arena"
 ).split(" ");
 
-export function mapType(number: number): string {
+export function mapTypeName(number: number): string {
   return MAP_TYPES[number] ?? String(number);
 }
 
@@ -90,14 +90,14 @@ export function truncateName(name: string): string {
 }
 
 /** `${directory}/${name}`, whatever slashes the directory ends in. */
-export function join(directory: string, name: string): string {
+export function joinPath(directory: string, name: string): string {
   return `${directory.replace(/\/+$/, "")}/${name}`;
 }
 
 const PAGE = 4096;
 
 /** Of a ring buffer: the next power of two pages, as libbpf corrects it. */
-export function entriesOf(map_type: string, max_entries: number): number {
+export function roundEntries(map_type: string, max_entries: number): number {
   if (!["ringbuf", "user_ringbuf"].includes(map_type) || max_entries === 0) return max_entries;
   const size = PAGE * 2 ** Math.max(0, Math.ceil(Math.log2(max_entries / PAGE)));
   return size < 2 ** 32 ? size : max_entries;

@@ -10,7 +10,7 @@ export interface SectionType {
 }
 
 /** A name, "+" when "/anything" may follow it; the type; the attach type, and flags after a comma. */
-const TABLE = `
+const SECTION_TABLE = `
   socket socket_filter 0
   sk_reuseport/migrate sk_reuseport 40       sk_reuseport sk_reuseport 39
   kprobe+ kprobe 0            uprobe+ kprobe 0            uprobe.s+ kprobe 0,s
@@ -65,33 +65,35 @@ const TABLE = `
 `;
 
 const SECTIONS = new Map<string, SectionType>(
-  [...TABLE.matchAll(/(\S+) (\S+) (\d+)(?:,([sf]))?/g)].map(([, name, type, attach, flag]) => [
-    String(name),
-    {
-      prog_type: String(type),
-      expected_attach_type: Number(attach),
-      prog_flags: flag === "s" ? BPF_F_SLEEPABLE : flag === "f" ? BPF_F_XDP_HAS_FRAGS : 0,
-    },
-  ]),
+  [...SECTION_TABLE.matchAll(/(\S+) (\S+) (\d+)(?:,([sf]))?/g)].map(
+    ([, name, type, attach, flag]) => [
+      String(name),
+      {
+        prog_type: String(type),
+        expected_attach_type: Number(attach),
+        prog_flags: flag === "s" ? BPF_F_SLEEPABLE : flag === "f" ? BPF_F_XDP_HAS_FRAGS : 0,
+      },
+    ],
+  ),
 );
 
 /** They attach to functions of the kernel, by its BTF. */
-const OF_THE_KERNEL = ["tracing", "ext", "lsm", "struct_ops"];
+const KERNEL_BTF_TYPES = ["tracing", "ext", "lsm", "struct_ops"];
 
-function known(name: string): SectionType | undefined {
+function findSection(name: string): SectionType | undefined {
   return SECTIONS.get(name) ?? SECTIONS.get(`${name.replace(/\/.*/s, "")}+`);
 }
 
 /** What a caller names: a section, as bpftool takes it, or a program type. */
-export function typeNamed(name: string): SectionType {
-  return known(name) ?? { prog_type: name, expected_attach_type: 0, prog_flags: 0 };
+export function resolveSectionType(name: string): SectionType {
+  return findSection(name) ?? { prog_type: name, expected_attach_type: 0, prog_flags: 0 };
 }
 
 /** @throws EINVAL, EOPNOTSUPP */
-export function typeOf(section: string): SectionType {
-  const type = known(section);
+export function guessSectionType(section: string): SectionType {
+  const type = findSection(section);
   if (!type) throw malformed(`failed to guess program type from ELF section '${section}'`);
-  if (!OF_THE_KERNEL.includes(type.prog_type)) return type;
+  if (!KERNEL_BTF_TYPES.includes(type.prog_type)) return type;
   throw unsupported(
     `section '${section}': a program of type ${type.prog_type} needs the kernel's BTF`,
   );

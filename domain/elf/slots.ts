@@ -11,29 +11,29 @@ import { MAPS_OF_MAPS, PROG_ARRAY } from "./plan.ts";
 const POINTER = 8;
 
 /** `values` of maps that BTF defines: relocations against maps and functions. */
-export function fillDefined(elf: ElfFile, maps: ObjectMaps, programs: readonly Func[]): void {
+export function fillBtfSlots(elf: ElfFile, maps: ObjectMaps, programs: readonly Func[]): void {
   const section = elf.section(BTF_DEFINED);
   if (!section) return;
   // Of two of one name the first, as libbpf finds it.
   const places = new Map(programs.map(({ name }, i) => [name, i] as const).reverse());
   for (const relocation of elf.relocations(section)) {
-    const i = maps.defined.findIndex((map) => contains(map, relocation));
+    const i = maps.defined.findIndex((map) => isInValues(map, relocation));
     const map = maps.defined[i];
     if (!map) throw malformed(`.maps: a relocation at ${relocation.offset}, where no values are`);
     const index = (relocation.offset - map.offset - (map.values ?? 0)) / POINTER;
-    const of = targetOf(map, relocation, maps, places);
+    const of = resolveTarget(map, relocation, maps, places);
     if (!Number.isInteger(index)) throw malformed(`map '${map.name}': half a slot has a value`);
     maps.plans[maps.legacy.length + i]?.slots.push({ index, of });
   }
 }
 
-function contains({ offset, size, values }: BtfMap, at: Relocation): boolean {
+function isInValues({ offset, size, values }: BtfMap, at: Relocation): boolean {
   return (
     values !== undefined && at.offset >= offset + values && at.offset + POINTER <= offset + size
   );
 }
 
-function targetOf(
+function resolveTarget(
   { name, map_type, key_size }: BtfMap,
   { symbol }: Relocation,
   maps: ObjectMaps,
@@ -41,7 +41,7 @@ function targetOf(
 ): number {
   if (MAPS_OF_MAPS.includes(map_type)) {
     if (key_size !== 4) throw malformed(`map '${name}': should have key size 4`);
-    const inner = maps.at.get(`${symbol.section} ${symbol.value}`);
+    const inner = maps.byDefinition.get(`${symbol.section} ${symbol.value}`);
     if (inner !== undefined) return inner;
     throw malformed(`map '${name}': '${symbol.name}' isn't a BTF-defined map`);
   }
@@ -51,7 +51,7 @@ function targetOf(
 }
 
 /** Maps of maps of iproute2: the template, and the maps that say which slot is theirs. */
-export function fillLegacy(maps: ObjectMaps): void {
+export function fillLegacySlots(maps: ObjectMaps): void {
   const { legacy, plans } = maps;
   for (const [i, outer] of legacy.entries()) {
     const plan = plans[i];
@@ -71,21 +71,21 @@ export function fillLegacy(maps: ObjectMaps): void {
 }
 
 /** Of a program array of tc: section "ID/SLOT". */
-const TAIL = /^(0x[\da-f]+|\d+)\/(0x[\da-f]+|\d+)$/i;
+const TAIL_SECTION = /^(0x[\da-f]+|\d+)\/(0x[\da-f]+|\d+)$/i;
 
-export interface Tail {
+export interface TailSlot {
   map: number;
   index: number;
 }
 
 /** The slot that a section's program is for; undefined for a section of another name. */
-export function tailOf(section: string, legacy: readonly LegacyMap[]): Tail | undefined {
-  const [, id, index] = TAIL.exec(section) ?? [];
+export function parseTailSlot(section: string, legacy: readonly LegacyMap[]): TailSlot | undefined {
+  const [, id, index] = TAIL_SECTION.exec(section) ?? [];
   const map = legacy.findIndex((each) => each.id === Number(id) && each.map_type === PROG_ARRAY);
   return id === undefined || map < 0 ? undefined : { map, index: Number(index) };
 }
 
 /** Entry points: functions outside of ".text", but those whose section says "?". */
-export function programs(funcs: readonly Func[]): Func[] {
+export function findEntryPoints(funcs: readonly Func[]): Func[] {
   return funcs.filter(({ section }) => section.name !== TEXT && !section.name.startsWith("?"));
 }

@@ -1,5 +1,5 @@
 import {
-  join,
+  joinPath,
   type ObjectPlan,
   type PlanOptions,
   PROG_ARRAY,
@@ -71,20 +71,20 @@ class ObjectLoad {
     this.#maps = maps;
     const progs: LoadedProg[] = [];
     for (const plan of this.#plan.progs) {
-      progs.push(await withName(`prog '${plan.name}'`, () => this.#prog(plan)));
+      progs.push(await withName(`prog '${plan.name}'`, () => this.#createProg(plan)));
     }
     // Others see what comes now: nothing that may fail is left for later.
     await this.#fillArrays(progs);
     return { license, maps, progs };
   }
 
-  async #prog(plan: ProgPlan): Promise<LoadedProg> {
+  async #createProg(plan: ProgPlan): Promise<LoadedProg> {
     const { name, section } = plan;
     const { fd, id, log } = await this.#loadProg(plan);
     await this.#bindData(fd);
     const directory = this.#options.pin_progs;
     if (directory === undefined) return { name, section, fd, id, log };
-    const pinned = join(directory, name);
+    const pinned = joinPath(directory, name);
     await this.#pins.pin(pinned, fd);
     return { name, section, fd, id, pinned, log };
   }
@@ -92,14 +92,14 @@ class ObjectLoad {
   /** A program that is refused is tried again for the log, as libbpf does. */
   async #loadProg(plan: ProgPlan) {
     const { log_level } = this.#options;
-    const insns = this.#linked(plan);
+    const insns = this.#patchMapFds(plan);
     const { prog_type, prog_flags, expected_attach_type, func_info } = plan;
     const attr = {
       ...{ prog_type, prog_flags, expected_attach_type, func_info },
       ...{ license: this.#plan.license, prog_name: truncateName(plan.name), fd_array: undefined },
     };
     const load = (level: number) =>
-      this.#journal.open((call) =>
+      this.#journal.openFd((call) =>
         this.#journal.kernel.progLoad(call, { ...attr, log_level: level }, { insns }),
       );
     try {
@@ -111,12 +111,12 @@ class ObjectLoad {
   }
 
   /** The instructions with the maps' fds. */
-  #linked({ insns, refs }: ProgPlan): Buffer {
-    const linked = Buffer.from(insns);
+  #patchMapFds({ insns, refs }: ProgPlan): Buffer {
+    const patched = Buffer.from(insns);
     for (const { insn, map } of refs) {
-      linked.writeUInt32LE(this.#maps[map]?.fd ?? 0, insn * INSN + 4);
+      patched.writeUInt32LE(this.#maps[map]?.fd ?? 0, insn * INSN + 4);
     }
-    return linked;
+    return patched;
   }
 
   /** A program holds the object's constants whether it names them or not. */
@@ -124,24 +124,24 @@ class ObjectLoad {
     for (const [i, { frozen }] of this.#plan.maps.entries()) {
       const map = this.#maps[i];
       if (frozen && map) {
-        await this.#journal.kernel.progBindMap(this.#journal.call(), fd, map.fd, 0);
+        await this.#journal.kernel.progBindMap(this.#journal.nextCall(), fd, map.fd, 0);
       }
     }
   }
 
   async #fillArrays(progs: readonly LoadedProg[]): Promise<void> {
-    const held: number[] = [];
+    const savedFds: number[] = [];
     for (const [i, plan] of this.#plan.maps.entries()) {
       if (plan.map_type !== PROG_ARRAY) continue;
       const map = this.#maps[i] as LoadedMap;
       for (const { index, of } of plan.slots) {
         await withName(`map '${plan.name}', slot ${index}`, async () => {
-          if (map.reused) held.push(...(await this.#keepSlot(map.fd, index)));
-          await this.#setSlot(this.#journal.call(), map.fd, index, progs[of]?.fd ?? 0);
+          if (map.reused) savedFds.push(...(await this.#saveSlot(map.fd, index)));
+          await this.#setSlot(this.#journal.nextCall(), map.fd, index, progs[of]?.fd ?? 0);
         });
       }
     }
-    for (const fd of held) await this.#journal.close(fd);
+    for (const fd of savedFds) await this.#journal.close(fd);
   }
 
   #setSlot(call: Call, fd: number, index: number, prog: number) {
@@ -158,24 +158,24 @@ class ObjectLoad {
    * What a slot of an array that was there before goes back to if a later one is refused: an fd of its
    * program, where the session may open it (CAP_SYS_ADMIN).
    */
-  async #keepSlot(fd: number, index: number): Promise<number[]> {
+  async #saveSlot(fd: number, index: number): Promise<number[]> {
     const { kernel } = this.#journal;
     const key = u32(index);
-    const found = await undefinedOnErrno(
+    const element = await undefinedOnErrno(
       "ENOENT",
-      kernel.mapLookupElem(this.#journal.call(), fd, key, { flags: 0 }),
+      kernel.mapLookupElem(this.#journal.nextCall(), fd, key, { flags: 0 }),
     );
-    if (!found) {
-      this.#journal.add((call) => kernel.mapDeleteElem(call(), fd, key, ""));
+    if (!element) {
+      this.#journal.addUndo((call) => kernel.mapDeleteElem(call(), fd, key, ""));
       return [];
     }
-    const id = found.value.readUInt32LE();
+    const id = element.value.readUInt32LE();
     const prog = await undefinedOnErrno(
       "EPERM",
-      this.#journal.open((call) => kernel.progGetFdById(call, id)),
+      this.#journal.openFd((call) => kernel.progGetFdById(call, id)),
     );
     if (!prog) return [];
-    this.#journal.add((call) => this.#setSlot(call(), fd, index, prog.fd));
+    this.#journal.addUndo((call) => this.#setSlot(call(), fd, index, prog.fd));
     return [prog.fd];
   }
 }

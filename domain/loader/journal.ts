@@ -19,65 +19,65 @@ export type LoaderCommands = ReturnType<typeof mapCommands> &
   ReturnType<typeof fdCommands> &
   ReturnType<typeof fsCommands>;
 
-const BARE: StatOptions = { follow: false, entries: false, cursor: "", limit: 1 };
+const STAT_OPTIONS: StatOptions = { follow: false, entries: false, cursor: "", limit: 1 };
 
 type Undo = (call: () => Call) => Promise<unknown>;
 
 export class Journal {
   readonly kernel: LoaderCommands;
-  readonly #first: Call;
+  readonly #request: Call;
   readonly #undo: Undo[] = [];
   readonly #fds = new Map<number, Undo>();
-  #done = 0;
-  #undone = 0;
+  #commandCount = 0;
+  #undoCount = 0;
 
   constructor(kernel: LoaderCommands, first: Call) {
     this.kernel = kernel;
-    this.#first = first;
+    this.#request = first;
   }
 
   /** For the next command: a repeat of the request repeats none of them, and goes on where it ended. */
-  call(): Call {
-    this.#done += 1;
-    return stepOf(this.#first, this.#done);
+  nextCall(): Call {
+    this.#commandCount += 1;
+    return stepOf(this.#request, this.#commandCount);
   }
 
   /** Undoing counts apart, so that a repeat's commands stay in step. */
-  readonly #back = (): Call => {
-    this.#undone += 1;
-    return stepOf(this.#first, -this.#undone);
+  readonly #nextUndoCall = (): Call => {
+    this.#undoCount += 1;
+    return stepOf(this.#request, -this.#undoCount);
   };
 
-  add(undo: Undo): void {
+  addUndo(undo: Undo): void {
     this.#undo.push(undo);
   }
 
   /** A command that answers an fd. */
-  async open<T extends { fd: number }>(command: (call: Call) => Promise<T>): Promise<T> {
-    const answer = await command(this.call());
-    const undo: Undo = (call) => this.kernel.close(call(), answer.fd);
-    this.#fds.set(answer.fd, undo);
-    this.add(undo);
-    return answer;
+  async openFd<T extends { fd: number }>(command: (call: Call) => Promise<T>): Promise<T> {
+    const result = await command(this.nextCall());
+    const undo: Undo = (call) => this.kernel.close(call(), result.fd);
+    this.#fds.set(result.fd, undo);
+    this.addUndo(undo);
+    return result;
   }
 
   /** An fd that is not needed any more. */
   async close(fd: number): Promise<void> {
-    await this.kernel.close(this.call(), fd);
-    const at = this.#undo.indexOf(this.#fds.get(fd) as Undo);
-    if (at >= 0) this.#undo.splice(at, 1);
+    await this.kernel.close(this.nextCall(), fd);
+    const index = this.#undo.indexOf(this.#fds.get(fd) as Undo);
+    if (index >= 0) this.#undo.splice(index, 1);
   }
 
   async mkdir(path: string, mode: number): Promise<void> {
-    await this.kernel.mkdir(this.call(), path, mode);
-    this.add((call) => this.kernel.rmdir(call(), path));
+    await this.kernel.mkdir(this.nextCall(), path, mode);
+    this.addUndo((call) => this.kernel.rmdir(call(), path));
   }
 
   /** A name that another node has got meanwhile is left to it. */
   async pin(path: string, fd: number): Promise<void> {
-    const { ino } = await this.kernel.objPin(this.call(), path, fd, 0);
-    this.add(async (call) => {
-      const node = await this.kernel.stat(call(), path, BARE);
+    const { ino } = await this.kernel.objPin(this.nextCall(), path, fd, 0);
+    this.addUndo(async (call) => {
+      const node = await this.kernel.stat(call(), path, STAT_OPTIONS);
       if (node.ino === ino) await this.kernel.unlink(call(), path);
     });
   }
@@ -87,13 +87,13 @@ export class Journal {
    * as it is for a repeat, if there can be one.
    */
   async undo(error: unknown): Promise<void> {
-    const unsettled = error instanceof OutcomeUnknown || error instanceof Unavailable;
-    if (unsettled && isRecorded(this.#first)) return;
+    const isUnknown = error instanceof OutcomeUnknown || error instanceof Unavailable;
+    if (isUnknown && isRecorded(this.#request)) return;
     for (const undo of this.#undo.splice(0).reverse()) {
       try {
-        await undo(this.#back);
-      } catch (fault) {
-        if (!(fault instanceof Errno)) return;
+        await undo(this.#nextUndoCall);
+      } catch (undoError) {
+        if (!(undoError instanceof Errno)) return;
       }
     }
   }

@@ -23,7 +23,7 @@ export interface LoadedMap {
   reused?: true;
 }
 
-const SHAPE = [
+const COMPARED_FIELDS = [
   "map_type",
   "key_size",
   "value_size",
@@ -39,10 +39,10 @@ export function u32(number: number): Buffer {
 }
 
 /** Which of the six attributes differ, in words; a devmap has got a flag from the kernel. */
-function differences(found: MapInfo, plan: MapPlan): string {
-  const added = DEVMAPS.includes(plan.map_type) ? BPF_F_RDONLY_PROG : 0;
-  const info = { ...found, map_flags: found.map_flags & ~added };
-  return SHAPE.filter((field) => String(info[field]) !== String(plan[field]))
+function describeDifferences(existing: MapInfo, plan: MapPlan): string {
+  const kernelFlags = DEVMAPS.includes(plan.map_type) ? BPF_F_RDONLY_PROG : 0;
+  const info = { ...existing, map_flags: existing.map_flags & ~kernelFlags };
+  return COMPARED_FIELDS.filter((field) => String(info[field]) !== String(plan[field]))
     .map((field) => `${field} is ${info[field]}, the object wants ${plan[field]}`)
     .join("; ");
 }
@@ -61,25 +61,26 @@ export class MapLoader {
 
   /** In the order of the plan; made are those first that others are like. */
   async load(): Promise<LoadedMap[]> {
-    const later = this.#plans.filter(({ inner }) => typeof inner === "number");
-    for (const plan of [...this.#plans.filter((each) => !later.includes(each)), ...later]) {
-      const map = await withName(`map '${plan.name}'`, () => this.#map(plan));
+    const withInner = this.#plans.filter(({ inner }) => typeof inner === "number");
+    for (const plan of [...this.#plans.filter((each) => !withInner.includes(each)), ...withInner]) {
+      const map = await withName(`map '${plan.name}'`, () => this.#loadMap(plan));
       this.#loaded.set(plan, map);
     }
-    for (const plan of this.#plans) await withName(`map '${plan.name}'`, () => this.#fill(plan));
-    return this.#plans.map((plan) => this.#of(plan));
+    for (const plan of this.#plans)
+      await withName(`map '${plan.name}'`, () => this.#fillSlots(plan));
+    return this.#plans.map((plan) => this.#loadedMap(plan));
   }
 
-  #of(plan: MapPlan | undefined): LoadedMap {
+  #loadedMap(plan: MapPlan | undefined): LoadedMap {
     return this.#loaded.get(plan as MapPlan) as LoadedMap;
   }
 
-  async #map(plan: MapPlan): Promise<LoadedMap> {
+  async #loadMap(plan: MapPlan): Promise<LoadedMap> {
     const { pin } = plan;
-    if (pin === undefined) return this.#make(plan);
+    if (pin === undefined) return this.#createMap(plan);
     return (
       (await this.#reuse(plan, pin)) ??
-      (await this.#makeAt(plan, pin)) ??
+      (await this.#createPinned(plan, pin)) ??
       // Another was quicker.
       (await this.#reuse(plan, pin)) ??
       Promise.reject(new Errno("ENOENT", `cannot find pinned map at '${pin}'`))
@@ -89,51 +90,54 @@ export class MapLoader {
   /** bpf_object__reuse_map(); undefined when nothing is pinned there. */
   async #reuse(plan: MapPlan, pin: string): Promise<LoadedMap | undefined> {
     const { kernel } = this.#journal;
-    const found = await undefinedOnErrno(
+    const existing = await undefinedOnErrno(
       "ENOENT",
-      this.#journal.open((call) => kernel.objGet(call, pin, 0)),
+      this.#journal.openFd((call) => kernel.objGet(call, pin, 0)),
     );
-    if (!found) return undefined;
-    const info = await kernel.objGetInfoByFd(this.#journal.call(), found.fd);
-    const why = info.kind === "map" ? differences(info, plan) : "it is a program";
-    if (why) throw new Errno("EINVAL", `couldn't reuse pinned map at '${pin}': ${why}`);
-    return { name: plan.name, fd: found.fd, id: found.id, pinned: pin, reused: true };
+    if (!existing) return undefined;
+    const info = await kernel.objGetInfoByFd(this.#journal.nextCall(), existing.fd);
+    const mismatch = info.kind === "map" ? describeDifferences(info, plan) : "it is a program";
+    if (mismatch) throw new Errno("EINVAL", `couldn't reuse pinned map at '${pin}': ${mismatch}`);
+    return { name: plan.name, fd: existing.fd, id: existing.id, pinned: pin, reused: true };
   }
 
   /** Undefined when the name has been taken. */
-  async #makeAt(plan: MapPlan, pin: string): Promise<LoadedMap | undefined> {
-    const map = await this.#make(plan);
+  async #createPinned(plan: MapPlan, pin: string): Promise<LoadedMap | undefined> {
+    const map = await this.#createMap(plan);
     const pinned = this.#pins.pin(pin, map.fd).then(() => true);
     if (await undefinedOnErrno("EEXIST", pinned)) return { ...map, pinned: pin };
     await this.#journal.close(map.fd);
     return undefined;
   }
 
-  async #make(plan: MapPlan): Promise<LoadedMap> {
+  async #createMap(plan: MapPlan): Promise<LoadedMap> {
     const { name, map_name, data, frozen, numa_node, map_flags } = plan;
     const { kernel } = this.#journal;
     if (map_flags & BPF_F_NUMA_NODE && numa_node > 0) {
       throw new Errno("EINVAL", `numa_node ${numa_node}: there is node 0 only`);
     }
-    const template = await this.#template(plan);
-    const { fd, id } = await this.#create(plan, map_name, template, plan);
+    const template = await this.#innerTemplate(plan);
+    const { fd, id } = await this.#createWithSchema(plan, map_name, template, plan);
     if (template !== undefined && typeof plan.inner === "object")
       await this.#journal.close(template);
-    const zero = u32(0);
+    const key = u32(0);
     if (data)
-      await kernel.mapUpdateElem(this.#journal.call(), fd, { key: zero, value: data }, 0, "");
-    if (frozen) await kernel.mapFreeze(this.#journal.call(), fd);
+      await kernel.mapUpdateElem(this.#journal.nextCall(), fd, { key: key, value: data }, 0, "");
+    if (frozen) await kernel.mapFreeze(this.#journal.nextCall(), fd);
     return { name, fd, id };
   }
 
   /** The fd of a map that those in a map of maps are like. */
-  async #template({ name, inner }: MapPlan): Promise<number | undefined> {
-    if (typeof inner === "number") return this.#of(this.#plans[inner]).fd;
-    return inner && (await this.#create(inner, truncateName(`${name}.inner`), undefined, {})).fd;
+  async #innerTemplate({ name, inner }: MapPlan): Promise<number | undefined> {
+    if (typeof inner === "number") return this.#loadedMap(this.#plans[inner]).fd;
+    return (
+      inner &&
+      (await this.#createWithSchema(inner, truncateName(`${name}.inner`), undefined, {})).fd
+    );
   }
 
   /** Without a schema when one is refused, as libbpf tries again without BTF. */
-  async #create(
+  async #createWithSchema(
     shape: PlannedShape,
     map_name: string,
     inner_map_fd: number | undefined,
@@ -142,20 +146,20 @@ export class MapLoader {
     const { kernel } = this.#journal;
     const attr = { ...shape, map_name, inner_map_fd };
     try {
-      return await this.#journal.open((call) => kernel.mapCreate(call, { ...attr, schema }));
+      return await this.#journal.openFd((call) => kernel.mapCreate(call, { ...attr, schema }));
     } catch (error) {
       if (!schema || !(error instanceof Errno)) throw error;
-      return this.#journal.open((call) => kernel.mapCreate(call, { ...attr, schema: undefined }));
+      return this.#journal.openFd((call) => kernel.mapCreate(call, { ...attr, schema: undefined }));
     }
   }
 
   /** Maps into a map of maps, unless others have filled it. */
-  async #fill(plan: MapPlan): Promise<void> {
-    const { fd, reused } = this.#of(plan);
+  async #fillSlots(plan: MapPlan): Promise<void> {
+    const { fd, reused } = this.#loadedMap(plan);
     if (reused || !MAPS_OF_MAPS.includes(plan.map_type)) return;
     for (const { index, of } of plan.slots) {
-      const element = { key: u32(index), value: u32(this.#of(this.#plans[of]).fd) };
-      await this.#journal.kernel.mapUpdateElem(this.#journal.call(), fd, element, 0, "");
+      const element = { key: u32(index), value: u32(this.#loadedMap(this.#plans[of]).fd) };
+      await this.#journal.kernel.mapUpdateElem(this.#journal.nextCall(), fd, element, 0, "");
     }
   }
 }

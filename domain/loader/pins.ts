@@ -4,7 +4,7 @@ import { Errno } from "../errno.ts";
 import type { Journal } from "./journal.ts";
 
 /** As libbpf's make_parent_dir() makes it. */
-const MODE = 0o700;
+const PARENT_MODE = 0o700;
 
 export class Pins {
   readonly #journal: Journal;
@@ -16,11 +16,11 @@ export class Pins {
 
   /** @throws EEXIST when something has the name */
   async pin(path: string, fd: number): Promise<void> {
-    await this.#parents(path);
+    await this.#createParents(path);
     await this.#journal.pin(path, fd);
   }
 
-  async #parents(path: string): Promise<void> {
+  async #createParents(path: string): Promise<void> {
     const names = path.split("/").filter(Boolean).slice(0, -1);
     for (const i of names.keys()) {
       const directory = `/${names.slice(0, i + 1).join("/")}`;
@@ -33,7 +33,7 @@ export class Pins {
   /** What is there already may be a symlink to a directory. */
   async #mkdir(directory: string): Promise<void> {
     try {
-      await this.#journal.mkdir(directory, MODE);
+      await this.#journal.mkdir(directory, PARENT_MODE);
     } catch (error) {
       if (!(error instanceof Errno) || error.code !== "EEXIST") throw error;
     }

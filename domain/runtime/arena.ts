@@ -39,7 +39,7 @@ export class Arena {
   readonly floor = new WebAssembly.Global({ value: "i32", mutable: true }, FLOOR);
   #top = ARENA;
   /** Given back in this repetition; a pointer to it may still be about. */
-  #retired: { at: number; size: number }[] = [];
+  #deferred: { at: number; size: number }[] = [];
   /** Given back before, zeroed; by size. */
   #free = new Map<number, number[]>();
 
@@ -48,7 +48,7 @@ export class Arena {
   }
 
   /** A program begins with the frame that ends at `sb`: it has as many frames as any other. */
-  stackFrom(sb: number): void {
+  extendStack(sb: number): void {
     const { value: floor } = this.floor;
     const next = sb - STACK_BYTES;
     if (next >= floor) return;
@@ -62,19 +62,19 @@ export class Arena {
    * @throws Refused ENOMEM
    */
   reserve(size: number): number {
-    const room = round8(size) + 8;
-    const used = this.#free.get(room)?.pop();
-    if (used !== undefined) return used;
+    const extent = round8(size) + 8;
+    const reused = this.#free.get(extent)?.pop();
+    if (reused !== undefined) return reused;
     const at = this.#top;
-    if (at + room > ARENA_END) {
-      const most = (ARENA_END - ARENA) >>> 20;
+    if (at + extent > ARENA_END) {
+      const limit = (ARENA_END - ARENA) >>> 20;
       throw new InputRefused(
         "ENOMEM",
         "",
-        `what the run has looked at takes more than ${most} MiB`,
+        `what the run has looked at takes more than ${limit} MiB`,
       );
     }
-    this.#top = at + room;
+    this.#top = at + extent;
     return at;
   }
 
@@ -87,68 +87,68 @@ export class Arena {
 
   /** Makes `size` bytes from a multiple of 8 on accessible in this way, and no others of the last 8. */
   setAccess(at: number, size: number, { read, write }: ArenaAccess): void {
-    this.#paint(SHADOW_READ, at, size, read);
-    this.#paint(SHADOW_WRITE, at, size, write);
+    this.#fillShadow(SHADOW_READ, at, size, read);
+    this.#fillShadow(SHADOW_WRITE, at, size, write);
   }
 
   /** The same for `count` regions, each `stride` bytes from the one before. */
-  exposeAll(at: number, count: number, stride: number, size: number, access: ArenaAccess): void {
+  setAccessAll(at: number, count: number, stride: number, size: number, access: ArenaAccess): void {
     this.setAccess(at, size, access);
-    const first = at >>> 3;
-    const whole = (count * stride) >>> 3;
+    const start = at >>> 3;
+    const end = (count * stride) >>> 3;
     for (const shadow of [SHADOW_READ, SHADOW_WRITE]) {
-      for (let done = stride >>> 3; done < whole; done *= 2) {
-        const from = shadow + first;
-        this.bytes.copyWithin(from + done, from, from + Math.min(done, whole - done));
+      for (let done = stride >>> 3; done < end; done *= 2) {
+        const from = shadow + start;
+        this.bytes.copyWithin(from + done, from, from + Math.min(done, end - done));
       }
     }
   }
 
   /** Of a region that may be read. */
   allowWrites(at: number, size: number): void {
-    this.#paint(SHADOW_WRITE, at, size, true);
+    this.#fillShadow(SHADOW_WRITE, at, size, true);
   }
 
-  #paint(shadow: number, at: number, size: number, on: boolean): void {
-    const first = shadow + (at >>> 3);
-    const whole = first + (size >>> 3);
-    this.bytes.fill(on ? 8 : 0, first, whole);
-    if (size % 8 > 0) this.bytes[whole] = on ? size % 8 : 0;
+  #fillShadow(shadow: number, at: number, size: number, isOn: boolean): void {
+    const start = shadow + (at >>> 3);
+    const end = start + (size >>> 3);
+    this.bytes.fill(isOn ? 8 : 0, start, end);
+    if (size % 8 > 0) this.bytes[end] = isOn ? size % 8 : 0;
   }
 
   /** The region stays readable until the repetition ends. */
   deferFree(at: number, size: number): void {
-    this.#retired.push({ at, size });
+    this.#deferred.push({ at, size });
   }
 
   /** A repetition has ended. */
   reclaim(): void {
-    if (this.#retired.length === 0) return;
-    for (const { at, size } of this.#retired) {
-      const room = round8(size) + 8;
-      this.bytes.fill(0, at, at + room);
-      this.setAccess(at, room, NONE);
-      const list = this.#free.get(room);
-      if (list === undefined) this.#free.set(room, [at]);
+    if (this.#deferred.length === 0) return;
+    for (const { at, size } of this.#deferred) {
+      const extent = round8(size) + 8;
+      this.bytes.fill(0, at, at + extent);
+      this.setAccess(at, extent, NONE);
+      const list = this.#free.get(extent);
+      if (list === undefined) this.#free.set(extent, [at]);
       else list.push(at);
     }
-    this.#retired = [];
+    this.#deferred = [];
   }
 
   /** @throws Fault when a load of these bytes would be one. */
-  readable(at: number, size: number): void {
-    if (!this.#reaches(SHADOW_READ, at, size)) throw outside("read", at, size);
+  checkReadable(at: number, size: number): void {
+    if (!this.#covers(SHADOW_READ, at, size)) throw accessFailure("read", at, size);
   }
 
-  writable(at: number, size: number): void {
-    if (!this.#reaches(SHADOW_WRITE, at, size)) throw outside("written", at, size);
+  checkWritable(at: number, size: number): void {
+    if (!this.#covers(SHADOW_WRITE, at, size)) throw accessFailure("written", at, size);
   }
 
   canRead(at: number, size: number): boolean {
-    return this.#reaches(SHADOW_READ, at, size);
+    return this.#covers(SHADOW_READ, at, size);
   }
 
-  #reaches(shadow: number, at: number, size: number): boolean {
+  #covers(shadow: number, at: number, size: number): boolean {
     const end = at + size;
     // Within a granule, as most keys are.
     const inside = at >= LOW && end <= ARENA_END;
@@ -181,11 +181,11 @@ export class Arena {
     this.bytes.fill(0, ARENA, this.#top);
     this.setAccess(ARENA, this.#top - ARENA, NONE);
     this.#top = ARENA;
-    this.#retired = [];
+    this.#deferred = [];
     this.#free.clear();
   }
 }
 
-function outside(verb: string, at: number, size: number): RunFailure {
+function accessFailure(verb: string, at: number, size: number): RunFailure {
   return new RunFailure("memory", `${size} bytes at 0x${at.toString(16)} cannot be ${verb}`);
 }

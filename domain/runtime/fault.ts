@@ -14,11 +14,11 @@ export class RunFailure extends Error {
 
 /** The run has to see more. */
 export class MissingData extends Error {
-  readonly needs: Miss[];
+  readonly misses: Miss[];
 
   constructor(...needs: Miss[]) {
     super("not fetched");
-    this.needs = needs;
+    this.misses = needs;
   }
 }
 

@@ -20,7 +20,7 @@ export interface MapView {
   producer?: number;
   consumer?: number;
   /** All elements are here: what is not, is absent. */
-  whole: boolean;
+  isComplete: boolean;
   /**
    * Key and value; null for one known to be absent. The key of a trie is the one asked for, `matched`
    * the one found. Of a queue or stack in the order in which they are popped, keys empty. Of a Bloom
@@ -113,7 +113,7 @@ export interface RunDone {
   /** ns per repetition. */
   duration: number;
   reads: ReadSetEntry[];
-  ops: WriteSetEntry[];
+  writes: WriteSetEntry[];
   /** Lines of bpf_trace_printk(). */
   trace: string[];
   /** Programs run, by id, in order: the first and those tail-called, of the last repetition. */
@@ -134,7 +134,7 @@ export interface RunFault {
 export type RunOutcome =
   | RunDone
   | RunFault
-  | { kind: "need"; needs: Miss[] }
+  | { kind: "miss"; misses: Miss[] }
   /** The input is refused, as the kernel's test run does. */
   | {
       kind: "refused";

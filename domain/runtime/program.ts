@@ -21,47 +21,49 @@ export class CompiledProgram {
   readonly name = `p${serial++}`;
   readonly helpers: readonly number[];
   /** Maps whose only value's address is taken, by their places. */
-  readonly direct = new Set<number>();
+  readonly directMaps = new Set<number>();
   /** Of what it adds to values; undefined when it does not, 0 when sizes differ. */
-  adds: AddSize | undefined;
-  readonly maps: number;
+  addSize: AddSize | undefined;
+  readonly mapCount: number;
   readonly #module: WebAssembly.Module;
-  readonly #places: Uint32Array;
-  readonly #starts = new Set([0]);
+  readonly #sourceMap: Uint32Array;
+  readonly #subprogStarts = new Set([0]);
 
   constructor(unit: CompilationUnit, options: CompileOptions = {}) {
     const { wasm, places, helpers } = compile(unit, provenAccesses(unit), options);
-    this.#module = new WebAssembly.Module(named(wasm, this.name));
-    this.#places = places;
+    this.#module = new WebAssembly.Module(addNameSection(wasm, this.name));
+    this.#sourceMap = places;
     this.helpers = helpers;
-    this.maps = unit.maps.length;
+    this.mapCount = unit.maps.length;
     const { buffer, byteOffset, byteLength } = unit.insns;
     const insns = decode(Buffer.from(buffer, byteOffset, byteLength));
-    for (const [at, insn] of insns.entries()) this.#note(insn, at);
+    for (const [at, insn] of insns.entries()) this.#scanInsn(insn, at);
   }
 
-  #note(insn: Insn, at: number): void {
-    if (insn.code === LD_IMM64 && insn.src === PSEUDO_MAP_VALUE) this.direct.add(insn.imm);
-    if (bpf.isPseudoCall(insn) || bpf.isPseudoFunc(insn)) this.#starts.add(bpf.callee(insn, at));
+  #scanInsn(insn: Insn, locate: number): void {
+    if (insn.code === LD_IMM64 && insn.src === PSEUDO_MAP_VALUE) this.directMaps.add(insn.imm);
+    if (bpf.isPseudoCall(insn) || bpf.isPseudoFunc(insn))
+      this.#subprogStarts.add(bpf.callee(insn, locate));
     const size = insn.imm === 0 ? XADD[insn.code] : undefined;
-    if (size !== undefined) this.adds = this.adds === undefined || this.adds === size ? size : 0;
+    if (size !== undefined)
+      this.addSize = this.addSize === undefined || this.addSize === size ? size : 0;
   }
 
-  instance(env: Record<string, unknown>): Instance {
+  instantiate(env: Record<string, unknown>): Instance {
     return new Instance(this, new WebAssembly.Instance(this.#module, { env }));
   }
 
   /** The instruction at an offset in the module, and whether it is where a subprogram is entered. */
   at(offset: number): { pc: number; entry: boolean } {
-    let found = 0;
-    for (let i = 0; i < this.#places.length; i += 2) {
-      if ((this.#places[i] as number) > offset) break;
-      found = i;
+    let entry = 0;
+    for (let i = 0; i < this.#sourceMap.length; i += 2) {
+      if ((this.#sourceMap[i] as number) > offset) break;
+      entry = i;
     }
-    const pc = this.#places[found + 1] ?? 0;
-    let first = 1;
-    while (first < found && this.#places[first] !== pc) first += 2;
-    return { pc, entry: this.#starts.has(pc) && first > found };
+    const pc = this.#sourceMap[entry + 1] ?? 0;
+    let firstOfInsn = 1;
+    while (firstOfInsn < entry && this.#sourceMap[firstOfInsn] !== pc) firstOfInsn += 2;
+    return { pc, entry: this.#subprogStarts.has(pc) && firstOfInsn > entry };
   }
 }
 
@@ -77,7 +79,7 @@ export class Instance {
     this.program = program;
     this.main = exports.main as ProgramEntry;
     this.callback = exports.callback as ProgramCallback | undefined;
-    this.#globals = Array.from({ length: program.maps }, (_, i) => ({
+    this.#globals = Array.from({ length: program.mapCount }, (_, i) => ({
       handle: exports[`map${i}`] as Global,
       base: exports[`base${i}`] as Global,
       seen: exports[`seen${i}`] as Global,
@@ -97,7 +99,7 @@ export class Instance {
 type Global = WebAssembly.Global<number>;
 
 /** With a custom section that names the module. */
-function named(wasm: Uint8Array, name: string): Uint8Array {
+function addNameSection(wasm: Uint8Array, name: string): Uint8Array {
   const text = Buffer.from(name);
   const subsection = [0, text.length + 1, text.length, ...text];
   const body = [4, ...Buffer.from("name"), ...subsection];

@@ -11,10 +11,10 @@ import { openMap } from "./maps/map_types.ts";
 import { Ringbuf } from "./maps/types/ringbuf.ts";
 
 /** Handles of maps, from here on; those of functions are below. */
-const HANDLES = 0x1000;
+const FIRST_MAP_HANDLE = 0x1000;
 /** Of elements, records and so on, each with so much around it. */
-const BYTES_MAX = 64 << 20;
-const ITEM_BYTES = 256;
+const MAX_CHARGED_BYTES = 64 << 20;
+const ITEM_OVERHEAD = 256;
 
 export class Run implements RunContext {
   readonly arena: Arena;
@@ -26,59 +26,59 @@ export class Run implements RunContext {
   readonly #views: Map<number, MapView>;
   readonly #opened = new Map<number, RunMap>();
   readonly #maps: RunMap[] = [];
-  #state: number;
+  #randomState: number;
   #charged = 0;
   /** Of the programs so far; undefined before the first that adds. */
-  #added: AddSize | undefined;
+  #addSize: AddSize | undefined;
 
   constructor(arena: Arena, job: Job) {
     this.arena = arena;
     this.job = job;
     this.cpu = job.seed.cpu;
     this.time = BigInt(job.seed.time_ns);
-    this.#state = job.seed.random >>> 0;
+    this.#randomState = job.seed.random >>> 0;
     this.#views = new Map(job.maps.map((view) => [view.id, view]));
     this.context = openContext(arena, job);
   }
 
   /** The map of this id; undefined when the job does not bring it. */
-  byId(id: number): RunMap | undefined {
+  openById(id: number): RunMap | undefined {
     const found = this.#opened.get(id);
     const view = this.#views.get(id);
     if (found !== undefined || view === undefined) return found;
     if (this.cpu >= (view.cpus ?? Number.POSITIVE_INFINITY)) {
       throw new InputRefused("EINVAL", "seed", `there is no CPU ${this.cpu}`);
     }
-    const map = openMap(this, view, HANDLES + this.#maps.length);
+    const map = openMap(this, view, FIRST_MAP_HANDLE + this.#maps.length);
     this.#opened.set(id, map);
     this.#maps.push(map);
     return map;
   }
 
   handleOf(id: number): number {
-    const map = this.byId(id);
+    const map = this.openById(id);
     if (map === undefined) throw new MissingData({ inner: id });
     return map.handle;
   }
 
   map(handle: number): RunMap {
-    const map = this.#maps[handle - HANDLES];
+    const map = this.#maps[handle - FIRST_MAP_HANDLE];
     if (map === undefined) throw new RunFailure("memory", "a helper was given no map");
     return map;
   }
 
   charge(bytes: number): void {
-    this.#charged += bytes + ITEM_BYTES;
-    if (this.#charged <= BYTES_MAX) return;
+    this.#charged += bytes + ITEM_OVERHEAD;
+    if (this.#charged <= MAX_CHARGED_BYTES) return;
     throw new InputRefused(
       "ENOMEM",
       "",
-      `what the run keeps takes more than ${BYTES_MAX >>> 20} MiB`,
+      `what the run keeps takes more than ${MAX_CHARGED_BYTES >>> 20} MiB`,
     );
   }
 
   release(bytes: number): void {
-    this.#charged -= bytes + ITEM_BYTES;
+    this.#charged -= bytes + ITEM_OVERHEAD;
   }
 
   get rings(): Ringbuf[] {
@@ -86,34 +86,40 @@ export class Run implements RunContext {
   }
 
   /** Numbers of this size may be added by a program that takes part. */
-  adds(size: AddSize | undefined): void {
+  noteAddSize(size: AddSize | undefined): void {
     if (size === undefined) return;
-    this.#added = this.#added === undefined || this.#added === size ? size : 0;
+    this.#addSize = this.#addSize === undefined || this.#addSize === size ? size : 0;
   }
 
   /** The next of the run's own random numbers: mulberry32, u32. */
-  random(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let t = this.#state;
+  nextRandom(): number {
+    this.#randomState = (this.#randomState + 0x6d2b79f5) >>> 0;
+    let t = this.#randomState;
     t = Math.imul(t ^ (t >>> 15), t | 1);
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
     return (t ^ (t >>> 14)) >>> 0;
   }
 
   /** What the run saw and wants. */
-  finish(): Pick<RunDone, "data" | "ctx" | "reads" | "ops" | "trace"> {
-    const effects: Effects = { reads: [], ops: [], addSize: this.#added ?? 0 };
-    for (const map of this.#maps) map.finish(effects);
-    const { reads, ops } = effects;
-    for (const read of reads) own(read);
-    for (const op of ops) own(op);
+  finish(): Pick<RunDone, "data" | "ctx" | "reads" | "writes" | "trace"> {
+    const effects: Effects = { reads: [], writes: [], addSize: this.#addSize ?? 0 };
+    for (const map of this.#maps) map.collectEffects(effects);
+    const { reads, writes } = effects;
+    for (const read of reads) copyBytes(read);
+    for (const op of writes) copyBytes(op);
     const { context, trace } = this;
-    return { data: context.data(), ctx: this.job.ctx && context.ctx(), reads, ops, trace };
+    return {
+      data: context.outputPacket(),
+      ctx: this.job.ctx && context.outputContext(),
+      reads,
+      writes,
+      trace,
+    };
   }
 }
 
 /** Fetched bytes are parts of larger memory, which would be sent along with them. */
-function own(item: ReadSetEntry | WriteSetEntry): void {
+function copyBytes(item: ReadSetEntry | WriteSetEntry): void {
   if ("key" in item) item.key = Uint8Array.from(item.key);
   if ("value" in item && item.value) item.value = Uint8Array.from(item.value);
   if ("matched" in item && item.matched) item.matched = Uint8Array.from(item.matched);

@@ -1,12 +1,20 @@
 /** The types of a BTF blob (Documentation/bpf/btf.rst), by id or by name. */
 
 import { BtfBlob, type BtfType, KIND } from "./btf_blob.ts";
-import { badWidth, bitfield } from "./c/layout.ts";
+import { findWidthError, makeBitfield } from "./c/layout.ts";
 import { POINTER } from "./c/names.ts";
 import { MAX_NODES, SchemaError } from "./limits.ts";
 import { opaqueAlias } from "./spin_lock.ts";
 import { isRecord, type RecordMember, type Type } from "./type.ts";
-import { arrayOf, asLock, enumOf, LOCK, MemberCheck, named, record } from "./type_builders.ts";
+import {
+  applyTypedef,
+  LOCK,
+  MemberCheck,
+  makeArray,
+  makeEnum,
+  makeRecord,
+  markAsLock,
+} from "./type_builders.ts";
 
 const SIGNED = 1;
 const BOOL = 4;
@@ -26,7 +34,7 @@ function checkSize(size: number, sizes: readonly number[]): void {
 }
 
 /** What `build` refuses is the fault of this type. */
-function blame<T>(id: number, build: () => T): T {
+function withTypeId<T>(id: number, build: () => T): T {
   try {
     return build();
   } catch (error) {
@@ -39,7 +47,7 @@ function blame<T>(id: number, build: () => T): T {
 
 export class Btf {
   readonly #blob: BtfBlob;
-  readonly #known = new Map<number, Type>();
+  readonly #types = new Map<number, Type>();
 
   /** @throws SchemaError */
   constructor(blob: Buffer) {
@@ -47,46 +55,47 @@ export class Btf {
   }
 
   /** "struct flow", "u32", "long unsigned int". @throws SchemaError when it is there but is no data. */
-  find(name: string): Type | undefined {
+  findType(name: string): Type | undefined {
     const [, keyword = "", tag = name] = /^(struct|union|enum) +(\w+)$/.exec(name) ?? [];
     const kinds = TAGGED[keyword] ?? [KIND.TYPEDEF, KIND.INT, KIND.FLOAT];
-    const wanted = Buffer.from(tag);
+    const tagBytes = Buffer.from(tag);
     for (let id = 1; id < this.#blob.count; id++) {
       const btf = this.#blob.type(id);
-      if (kinds.includes(btf.kind) && this.#blob.isNamed(btf.name, wanted)) return this.type(id);
+      if (kinds.includes(btf.kind) && this.#blob.isNamed(btf.name, tagBytes)) return this.type(id);
     }
     return undefined;
   }
 
   /** @throws SchemaError with the id of the type to blame. */
   type(id: number, steps = 0): Type {
-    const known = this.#known.get(id);
-    if (known) return known;
-    const btf = blame(id, () => this.#blob.type(id));
+    const cached = this.#types.get(id);
+    if (cached) return cached;
+    const btf = withTypeId(id, () => this.#blob.type(id));
     if (steps > MAX_STEPS) throw new SchemaError(`type ${id}: nested too deep, or holds itself`);
-    const type = this.#build(id, btf, steps + 1);
-    this.#known.set(id, type);
+    const type = this.#buildType(id, btf, steps + 1);
+    this.#types.set(id, type);
     return type;
   }
 
-  #build(id: number, btf: BtfType, steps: number): Type {
+  #buildType(id: number, btf: BtfType, steps: number): Type {
     if (MODIFIERS.includes(btf.kind)) return opaqueAlias(this.type(btf.size, steps));
-    if (btf.kind === KIND.STRUCT || btf.kind === KIND.UNION) return this.#record(id, btf, steps);
+    if (btf.kind === KIND.STRUCT || btf.kind === KIND.UNION)
+      return this.#buildRecord(id, btf, steps);
     if (btf.kind === KIND.TYPEDEF) {
       const type = this.type(btf.size, steps);
-      return blame(id, () => named(this.#blob.name(btf.name), type));
+      return withTypeId(id, () => applyTypedef(this.#blob.name(btf.name), type));
     }
     if (btf.kind === KIND.ARRAY) {
       const element = this.type(this.#blob.u32(btf.at), steps);
-      return blame(id, () => arrayOf(element, this.#blob.u32(btf.at + 8)));
+      return withTypeId(id, () => makeArray(element, this.#blob.u32(btf.at + 8)));
     }
-    return blame(id, () => this.#leaf(btf));
+    return withTypeId(id, () => this.#buildLeaf(btf));
   }
 
-  #leaf(btf: BtfType): Type {
+  #buildLeaf(btf: BtfType): Type {
     switch (btf.kind) {
       case KIND.INT:
-        return this.#integer(btf);
+        return this.#buildInteger(btf);
       case KIND.FLOAT:
         checkSize(btf.size, [4, 8]);
         return { kind: "float", size: btf.size };
@@ -94,7 +103,7 @@ export class Btf {
         return POINTER.type;
       case KIND.ENUM:
       case KIND.ENUM64:
-        return this.#enum(btf);
+        return this.#buildEnum(btf);
       case KIND.FWD:
         throw new SchemaError(`${this.#blob.name(btf.name)} is declared only`);
       default:
@@ -102,7 +111,7 @@ export class Btf {
     }
   }
 
-  #integer(btf: BtfType): Type {
+  #buildInteger(btf: BtfType): Type {
     checkSize(btf.size, [1, 2, 4, 8, 16]);
     const data = this.#blob.u32(btf.at);
     if ((data & 0xffffff) !== btf.size * 8) {
@@ -115,61 +124,63 @@ export class Btf {
   }
 
   /** A constant has 32 or 64 bits, whatever the enum has. */
-  #enum(btf: BtfType): Type {
+  #buildEnum(btf: BtfType): Type {
     checkSize(btf.size, [1, 2, 4, 8]);
     if (btf.vlen > MAX_NODES) throw new SchemaError("too many constants");
-    const wide = btf.kind === KIND.ENUM64;
+    const is64Bit = btf.kind === KIND.ENUM64;
     const constants = Array.from({ length: btf.vlen }, (_, i) => {
-      const at = btf.at + i * (wide ? 12 : 8);
-      const high = wide ? BigInt(this.#blob.u32(at + 8)) << 32n : 0n;
+      const at = btf.at + i * (is64Bit ? 12 : 8);
+      const high = is64Bit ? BigInt(this.#blob.u32(at + 8)) << 32n : 0n;
       const raw = BigInt(this.#blob.u32(at + 4)) | high;
       const bits = btf.size * 8;
       const value = btf.flag
-        ? BigInt.asIntN(bits, BigInt.asIntN(wide ? 64 : 32, raw))
+        ? BigInt.asIntN(bits, BigInt.asIntN(is64Bit ? 64 : 32, raw))
         : BigInt.asUintN(bits, raw);
       return [this.#blob.name(this.#blob.u32(at)), value] as const;
     });
-    return enumOf(btf.size, btf.flag, constants);
+    return makeEnum(btf.size, btf.flag, constants);
   }
 
-  #record(id: number, btf: BtfType, steps: number): Type {
+  #buildRecord(id: number, btf: BtfType, steps: number): Type {
     const check = new MemberCheck();
     const members: RecordMember[] = [];
     let end = 0;
     for (let i = 0; i < btf.vlen; i++) {
       const at = btf.at + i * 12;
       const type = this.type(this.#blob.u32(at + 4), steps);
-      blame(id, () => {
-        const member = this.#member(btf, at, type, end);
+      withTypeId(id, () => {
+        const member = this.#buildMember(btf, at, type, end);
         if (member.name === "" && !isRecord(type)) return;
-        check.take(member.name, type);
+        check.addMember(member.name, type);
         members.push(member);
-        if (btf.kind === KIND.STRUCT) end = endOf(member);
+        if (btf.kind === KIND.STRUCT) end = endBit(member);
       });
     }
     const kind = btf.kind === KIND.UNION ? "union" : "struct";
-    const type = blame(id, () => record(kind, btf.size, members));
+    const type = withTypeId(id, () => makeRecord(kind, btf.size, members));
     const isLock = kind === "struct" && this.#blob.isNamed(btf.name, LOCK_TAG);
-    return isLock ? asLock(type) : type;
+    return isLock ? markAsLock(type) : type;
   }
 
   /** `first`: the bit behind the member before. */
-  #member(btf: BtfType, at: number, type: Type, first: number): RecordMember {
+  #buildMember(btf: BtfType, at: number, type: Type, previousEnd: number): RecordMember {
     const name = this.#blob.name(this.#blob.u32(at));
-    const place = this.#blob.u32(at + 8);
-    const bit = btf.flag ? place & 0xffffff : place;
-    const width = btf.flag ? place >>> 24 : 0;
-    const bad = width > 0 ? badWidth(type, width) : bit % 8 > 0 && "it begins within a byte";
-    if (bad) throw new SchemaError(`member "${name}": ${bad}`);
-    const member = width > 0 ? bitfield(name, bit, width, type) : { name, offset: bit / 8, type };
-    const apart = btf.kind === KIND.UNION ? bit === 0 : bit >= first;
-    if (!apart) throw new SchemaError(`member "${name}" is not where it can be`);
-    if (endOf(member) > btf.size * 8) throw new SchemaError(`member "${name}" ends past the size`);
+    const bitOffset = this.#blob.u32(at + 8);
+    const bit = btf.flag ? bitOffset & 0xffffff : bitOffset;
+    const width = btf.flag ? bitOffset >>> 24 : 0;
+    const error =
+      width > 0 ? findWidthError(type, width) : bit % 8 > 0 && "it begins within a byte";
+    if (error) throw new SchemaError(`member "${name}": ${error}`);
+    const member =
+      width > 0 ? makeBitfield(name, bit, width, type) : { name, offset: bit / 8, type };
+    const isInOrder = btf.kind === KIND.UNION ? bit === 0 : bit >= previousEnd;
+    if (!isInOrder) throw new SchemaError(`member "${name}" is not where it can be`);
+    if (endBit(member) > btf.size * 8) throw new SchemaError(`member "${name}" ends past the size`);
     return member;
   }
 }
 
 /** The bit behind a member. */
-function endOf({ offset, bits, type }: RecordMember): number {
+function endBit({ offset, bits, type }: RecordMember): number {
   return offset * 8 + (bits ? bits.shift + bits.width : type.size * 8);
 }

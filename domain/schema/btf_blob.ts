@@ -9,8 +9,8 @@ export const KIND = {
 } as const;
 
 /** What follows the 12 bytes of struct btf_type, by kind: once, and for each of vlen. */
-const ONCE = [0, 4, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 4, 0, 0];
-const EACH = [0, 0, 0, 0, 12, 12, 8, 0, 0, 0, 0, 0, 0, 8, 0, 12, 0, 0, 0, 12];
+const BYTES_ONCE = [0, 4, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 4, 0, 0];
+const BYTES_EACH = [0, 0, 0, 0, 12, 12, 8, 0, 0, 0, 0, 0, 0, 8, 0, 12, 0, 0, 0, 12];
 
 const MAGIC = 0xeb9f;
 const HEADER = 24;
@@ -28,14 +28,14 @@ export interface BtfType {
   readonly at: number;
 }
 
-function section(blob: Buffer, header: number, field: number, what: string): Buffer {
+function readSection(blob: Buffer, header: number, field: number, what: string): Buffer {
   const [offset, length] = [blob.readUInt32LE(field), blob.readUInt32LE(field + 4)];
   const start = header + offset;
   if (start + length > blob.length) throw new SchemaError(`the ${what} section ends past the blob`);
   return blob.subarray(start, start + length);
 }
 
-function headerLength(blob: Buffer): number {
+function checkHeader(blob: Buffer): number {
   if (blob.length > MAX_BLOB) throw new SchemaError(`more than ${MAX_BLOB} bytes of BTF`);
   if (blob.length < HEADER) throw new SchemaError("shorter than a BTF header");
   if (blob.readUInt16BE(0) === MAGIC) throw new SchemaError("big-endian BTF");
@@ -54,13 +54,13 @@ export class BtfBlob {
 
   /** @throws SchemaError */
   constructor(blob: Buffer) {
-    const header = headerLength(blob);
-    this.#types = section(blob, header, 8, "type");
-    this.#strings = section(blob, header, 16, "string");
+    const header = checkHeader(blob);
+    this.#types = readSection(blob, header, 8, "type");
+    this.#strings = readSection(blob, header, 16, "string");
     if (this.#strings.at(0) !== 0 || this.#strings.at(-1) !== 0) {
       throw new SchemaError("the string section does not begin and end with a NUL");
     }
-    this.#index();
+    this.#indexTypes();
   }
 
   get count(): number {
@@ -107,16 +107,17 @@ export class BtfBlob {
     };
   }
 
-  #index(): void {
+  #indexTypes(): void {
     let at = 0;
     while (at < this.#types.length) {
       const id = this.#starts.push(at) - 1;
-      const whole = at + TYPE <= this.#types.length;
-      const type = whole ? this.#read(at) : undefined;
-      if (type && (type.kind === 0 || type.kind >= ONCE.length)) {
+      const isWhole = at + TYPE <= this.#types.length;
+      const type = isWhole ? this.#read(at) : undefined;
+      if (type && (type.kind === 0 || type.kind >= BYTES_ONCE.length)) {
         throw new SchemaError(`type ${id} is of unknown kind ${type.kind}`);
       }
-      at += TYPE + (type ? (ONCE[type.kind] ?? 0) + (EACH[type.kind] ?? 0) * type.vlen : 0);
+      at +=
+        TYPE + (type ? (BYTES_ONCE[type.kind] ?? 0) + (BYTES_EACH[type.kind] ?? 0) * type.vlen : 0);
       if (at > this.#types.length) throw new SchemaError(`type ${id} ends past its section`);
     }
   }

@@ -1,7 +1,7 @@
 /** Bytes to JSON. A union shows all its members. */
 
 import { isUtf8 } from "node:buffer";
-import { type Json, load, loadBits, show, showFloat } from "./scalar.ts";
+import { floatToJson, type Json, loadBits, loadInteger, scalarToJson } from "./scalar.ts";
 import {
   type ArrayType,
   isInteger,
@@ -16,50 +16,51 @@ type JsonObject = { [name: string]: Json };
 /** What encode takes back to the same bytes, save padding and the choice of a union's member. */
 export function decode(type: Type, bytes: Buffer): Json {
   if (bytes.length !== type.size) throw new RangeError(`${bytes.length} bytes, not ${type.size}`);
-  return get(type, bytes, 0);
+  return decodeAt(type, bytes, 0);
 }
 
 /** __be32 and its like: the same bytes, read from the other end. */
-const swapped = (bytes: Buffer, at: number, size: number): Buffer =>
+const reverseBytes = (bytes: Buffer, at: number, size: number): Buffer =>
   Buffer.from(bytes.subarray(at, at + size)).reverse();
 
-function get(type: Type, bytes: Buffer, at: number): Json {
-  if (type.kind === "float") return showFloat(type, bytes, at);
-  if (type.kind === "array") return getArray(type, bytes, at);
+function decodeAt(type: Type, bytes: Buffer, at: number): Json {
+  if (type.kind === "float") return floatToJson(type, bytes, at);
+  if (type.kind === "array") return decodeArray(type, bytes, at);
   if (isRecord(type)) {
     const object: JsonObject = Object.create(null);
-    getMembers(type, bytes, at, object);
+    decodeMembers(type, bytes, at, object);
     return object;
   }
   const { size, signed } = type;
-  const network = type.kind === "int" && type.order === "network";
-  if (network) return show(type, load(swapped(bytes, at, size), 0, size, signed));
-  return show(type, load(bytes, at, size, signed));
+  const isNetworkOrder = type.kind === "int" && type.order === "network";
+  if (isNetworkOrder)
+    return scalarToJson(type, loadInteger(reverseBytes(bytes, at, size), 0, size, signed));
+  return scalarToJson(type, loadInteger(bytes, at, size, signed));
 }
 
-function getArray({ element, count, size }: ArrayType, bytes: Buffer, at: number): Json {
-  const text = element.kind === "char" ? getString(bytes.subarray(at, at + size)) : undefined;
+function decodeArray({ element, count, size }: ArrayType, bytes: Buffer, at: number): Json {
+  const text = element.kind === "char" ? decodeString(bytes.subarray(at, at + size)) : undefined;
   if (text !== undefined) return text;
-  return Array.from({ length: count }, (_, i) => get(element, bytes, at + i * element.size));
+  return Array.from({ length: count }, (_, i) => decodeAt(element, bytes, at + i * element.size));
 }
 
 /** Undefined when the text would not say all: bytes behind its NUL, or no UTF-8. */
-function getString(bytes: Buffer): string | undefined {
+function decodeString(bytes: Buffer): string | undefined {
   const nul = bytes.indexOf(0);
   const text = nul < 0 ? bytes : bytes.subarray(0, nul);
-  const rest = bytes.subarray(text.length);
-  return isUtf8(text) && rest.every((byte) => byte === 0) ? text.toString("utf8") : undefined;
+  const padding = bytes.subarray(text.length);
+  return isUtf8(text) && padding.every((byte) => byte === 0) ? text.toString("utf8") : undefined;
 }
 
-function getMembers(type: RecordType, bytes: Buffer, at: number, into: JsonObject): void {
+function decodeMembers(type: RecordType, bytes: Buffer, at: number, into: JsonObject): void {
   for (const member of type.members) {
     const place = at + member.offset;
-    if (member.name === "" && isRecord(member.type)) getMembers(member.type, bytes, place, into);
-    else into[member.name] = getMember(member, bytes, place);
+    if (member.name === "" && isRecord(member.type)) decodeMembers(member.type, bytes, place, into);
+    else into[member.name] = decodeMember(member, bytes, place);
   }
 }
 
-function getMember({ type, bits }: RecordMember, bytes: Buffer, at: number): Json {
-  if (!bits || !isInteger(type)) return get(type, bytes, at);
-  return show(type, loadBits(bytes, at, bits, type.signed));
+function decodeMember({ type, bits }: RecordMember, bytes: Buffer, at: number): Json {
+  if (!bits || !isInteger(type)) return decodeAt(type, bytes, at);
+  return scalarToJson(type, loadBits(bytes, at, bits, type.signed));
 }

@@ -1,7 +1,14 @@
 /** JSON to bytes. Padding is zero; every member but locks is given, of a union exactly one. */
 
 import { einval, type FieldPath, fieldPath } from "../errno.ts";
-import { integer, type Json, store, storeBits, storeFloat, ValueError } from "./scalar.ts";
+import {
+  floatFromJson,
+  integerFromJson,
+  type Json,
+  storeBits,
+  storeInteger,
+  ValueError,
+} from "./scalar.ts";
 import {
   type ArrayType,
   isInteger,
@@ -14,7 +21,7 @@ import {
 
 type JsonObject = { [name: string]: Json };
 
-const MAX_SHOWN = 60;
+const MAX_STEP = 60;
 
 /**
  * @param field the argument that `json` is
@@ -23,7 +30,7 @@ const MAX_SHOWN = 60;
 export function encode(type: Type, json: Json, field: FieldPath): Buffer {
   const bytes = Buffer.alloc(type.size);
   try {
-    put(type, json, bytes, 0);
+    encodeAt(type, json, bytes, 0);
   } catch (error) {
     throw error instanceof ValueError
       ? einval(error.message, fieldPath(field, ...error.path))
@@ -33,30 +40,30 @@ export function encode(type: Type, json: Json, field: FieldPath): Buffer {
 }
 
 /** A name of the caller's, cut to a length that an error can show. */
-const step = (name: string | number) =>
-  typeof name === "string" ? name.slice(0, MAX_SHOWN) : name;
+const truncateStep = (name: string | number) =>
+  typeof name === "string" ? name.slice(0, MAX_STEP) : name;
 
-function under(name: string | number, error: unknown): unknown {
+function prependStep(name: string | number, error: unknown): unknown {
   return error instanceof ValueError
-    ? new ValueError(error.message, [step(name), ...error.path])
+    ? new ValueError(error.message, [truncateStep(name), ...error.path])
     : error;
 }
 
-function put(type: Type, json: Json, bytes: Buffer, at: number): void {
-  if (type.kind === "array") putArray(type, json, bytes, at);
-  else if (isRecord(type)) putRecord(type, json, bytes, at);
-  else if (type.kind === "float") storeFloat(type, json, bytes, at);
+function encodeAt(type: Type, json: Json, bytes: Buffer, at: number): void {
+  if (type.kind === "array") encodeArray(type, json, bytes, at);
+  else if (isRecord(type)) encodeRecord(type, json, bytes, at);
+  else if (type.kind === "float") floatFromJson(type, json, bytes, at);
   else {
-    store(bytes, at, type.size, integer(type, type.size * 8, json));
-    const network = type.kind === "int" && type.order === "network";
-    if (network) bytes.subarray(at, at + type.size).reverse();
+    storeInteger(bytes, at, type.size, integerFromJson(type, type.size * 8, json));
+    const isNetworkOrder = type.kind === "int" && type.order === "network";
+    if (isNetworkOrder) bytes.subarray(at, at + type.size).reverse();
   }
 }
 
-function putArray({ element, count }: ArrayType, json: Json, bytes: Buffer, at: number): void {
+function encodeArray({ element, count }: ArrayType, json: Json, bytes: Buffer, at: number): void {
   const isText = element.kind === "char";
   if (isText && typeof json === "string") {
-    putString(json, count, bytes, at);
+    encodeString(json, count, bytes, at);
     return;
   }
   if (!Array.isArray(json))
@@ -64,48 +71,48 @@ function putArray({ element, count }: ArrayType, json: Json, bytes: Buffer, at: 
   if (json.length !== count) throw new ValueError(`${json.length} elements, not ${count}`);
   for (const [i, each] of json.entries()) {
     try {
-      put(element, each, bytes, at + i * element.size);
+      encodeAt(element, each, bytes, at + i * element.size);
     } catch (error) {
-      throw under(i, error);
+      throw prependStep(i, error);
     }
   }
 }
 
-function putString(text: string, most: number, bytes: Buffer, at: number): void {
+function encodeString(text: string, maxBytes: number, bytes: Buffer, at: number): void {
   if (text.includes("\0")) throw new ValueError("a NUL would end it: write an array of numbers");
   if (!text.isWellFormed()) throw new ValueError("half a surrogate pair");
   const length = Buffer.byteLength(text);
-  if (length > most) throw new ValueError(`${length} bytes, more than ${most}`);
+  if (length > maxBytes) throw new ValueError(`${length} bytes, more than ${maxBytes}`);
   bytes.write(text, at, "utf8");
 }
 
-const known = new WeakMap<RecordType, ReadonlySet<string>>();
+const memberNameSets = new WeakMap<RecordType, ReadonlySet<string>>();
 
-function namesOf(type: RecordType): ReadonlySet<string> {
-  const names = known.get(type) ?? new Set(memberNames(type));
-  known.set(type, names);
+function memberNamesOf(type: RecordType): ReadonlySet<string> {
+  const names = memberNameSets.get(type) ?? new Set(memberNames(type));
+  memberNameSets.set(type, names);
   return names;
 }
 
-function putRecord(type: RecordType, json: Json, bytes: Buffer, at: number): void {
+function encodeRecord(type: RecordType, json: Json, bytes: Buffer, at: number): void {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new ValueError("not an object");
   }
-  const names = namesOf(type);
+  const names = memberNamesOf(type);
   const unknown = Object.keys(json).find((name) => !names.has(name));
-  if (unknown !== undefined) throw new ValueError("the type has no such member", [step(unknown)]);
-  putMembers(type, json, bytes, at);
+  if (unknown !== undefined) throw new ValueError("the type has no such member", [truncateStep(unknown)]);
+  encodeMembers(type, json, bytes, at);
 }
 
-function putMembers(type: RecordType, json: JsonObject, bytes: Buffer, at: number): void {
-  for (const member of type.kind === "union" ? chosen(type, json) : type.members) {
+function encodeMembers(type: RecordType, json: JsonObject, bytes: Buffer, at: number): void {
+  for (const member of type.kind === "union" ? chooseMember(type, json) : type.members) {
     const place = at + member.offset;
-    if (member.name !== "") putMember(member, json, bytes, place);
-    else if (isRecord(member.type)) putMembers(member.type, json, bytes, place);
+    if (member.name !== "") encodeMember(member, json, bytes, place);
+    else if (isRecord(member.type)) encodeMembers(member.type, json, bytes, place);
   }
 }
 
-function putMember(
+function encodeMember(
   { name, type, bits }: RecordMember,
   json: JsonObject,
   bytes: Buffer,
@@ -115,10 +122,10 @@ function putMember(
   if (given === undefined && type.kind === "struct" && type.lock) return;
   if (given === undefined) throw new ValueError(`${name} is missing`);
   try {
-    if (!bits || !isInteger(type)) put(type, given, bytes, at);
-    else storeBits(bytes, at, bits, integer(type, bits.width, given));
+    if (!bits || !isInteger(type)) encodeAt(type, given, bytes, at);
+    else storeBits(bytes, at, bits, integerFromJson(type, bits.width, given));
   } catch (error) {
-    throw under(name, error);
+    throw prependStep(name, error);
   }
 }
 
@@ -128,7 +135,7 @@ const isGiven = (member: RecordMember, json: JsonObject): boolean =>
     : Object.hasOwn(json, member.name);
 
 /** The one member that is given; a union without members has none. */
-function chosen(type: RecordType, json: JsonObject): readonly RecordMember[] {
+function chooseMember(type: RecordType, json: JsonObject): readonly RecordMember[] {
   const given = type.members.filter((member) => isGiven(member, json));
   if (given.length === 1 || type.members.length === 0) return given;
   const names = [...memberNames(type)].slice(0, 8).join(", ");

@@ -21,22 +21,22 @@ export const MAX_NODES = 4096;
 export const MAX_JSON = 4 << 20;
 export const MAX_NAME = 128;
 
-interface Weight {
+interface TypeCost {
   readonly nodes: number;
   readonly depth: number;
   readonly json: number;
 }
 
 /** Types are shared while they are built, so what they weigh is counted once each. */
-const weights = new WeakMap<Type, Weight>();
+const costs = new WeakMap<Type, TypeCost>();
 const DIGITS: Readonly<Record<number, number>> = { 1: 6, 2: 6, 4: 11, 8: 22, 16: 42 };
 const FLOAT_DIGITS = 26;
 
 /** A byte takes up to six characters of a string, as \u0001. */
-const element = (type: ArrayType): number =>
+const elementJson = (type: ArrayType): number =>
   type.element.kind === "char" ? 6 : typeCost(type.element).json + 1;
 
-function weighRecord(type: RecordType): Weight {
+function recordCost(type: RecordType): TypeCost {
   let [nodes, depth, json] = [1, 0, 2];
   for (const member of type.members) {
     const inner = typeCost(member.type);
@@ -47,14 +47,14 @@ function weighRecord(type: RecordType): Weight {
   return { nodes, depth: depth + 1, json };
 }
 
-function weighNew(type: Type): Weight {
+function computeCost(type: Type): TypeCost {
   switch (type.kind) {
     case "struct":
     case "union":
-      return weighRecord(type);
+      return recordCost(type);
     case "array": {
       const inner = typeCost(type.element);
-      const json = 2 + type.count * element(type);
+      const json = 2 + type.count * elementJson(type);
       return { nodes: inner.nodes + 1, depth: inner.depth + 1, json };
     }
     case "enum": {
@@ -64,22 +64,23 @@ function weighNew(type: Type): Weight {
     case "float":
       return { nodes: 1, depth: 1, json: FLOAT_DIGITS };
     default: {
-      const small = type.size === 1 && type.kind === "int" ? 3 + Number(type.signed) : undefined;
-      return { nodes: 1, depth: 1, json: small ?? DIGITS[type.size] ?? 0 };
+      const byteDigits =
+        type.size === 1 && type.kind === "int" ? 3 + Number(type.signed) : undefined;
+      return { nodes: 1, depth: 1, json: byteDigits ?? DIGITS[type.size] ?? 0 };
     }
   }
 }
 
-export function typeCost(type: Type): Weight {
-  const known = weights.get(type);
-  if (known) return known;
-  const weight = weighNew(type);
-  weights.set(type, weight);
-  return weight;
+export function typeCost(type: Type): TypeCost {
+  const cached = costs.get(type);
+  if (cached) return cached;
+  const cost = computeCost(type);
+  costs.set(type, cost);
+  return cost;
 }
 
 /** The most characters that a value of this type can take as JSON. */
-export function jsonLength(type: Type): number {
+export function maxJsonLength(type: Type): number {
   return typeCost(type).json;
 }
 
@@ -87,7 +88,7 @@ export function checkNodes(nodes: number): void {
   if (nodes > MAX_NODES) throw new SchemaError(`more than ${MAX_NODES} members and constants`);
 }
 
-export function bounded<T extends Type>(type: T): T {
+export function checkLimits<T extends Type>(type: T): T {
   const { nodes, depth, json } = typeCost(type);
   checkNodes(nodes);
   if (depth > MAX_DEPTH) throw new SchemaError(`nested deeper than ${MAX_DEPTH}`);

@@ -16,30 +16,40 @@ export class ValueError extends Error {
 
 type ScalarRange = readonly [low: number | bigint, high: number | bigint];
 
-function range(width: number, signed: boolean): ScalarRange {
-  const all = 2n ** BigInt(width);
-  const [low, high] = signed ? [-all / 2n, all / 2n - 1n] : [0n, all - 1n];
+function rangeOf(width: number, signed: boolean): ScalarRange {
+  const limit = 2n ** BigInt(width);
+  const [low, high] = signed ? [-limit / 2n, limit / 2n - 1n] : [0n, limit - 1n];
   return width <= 32 ? [Number(low), Number(high)] : [low, high];
 }
 
 /** By width in bits. */
 const RANGES = {
-  signed: Array.from({ length: 129 }, (_, width) => range(width, true)),
-  unsigned: Array.from({ length: 129 }, (_, width) => range(width, false)),
+  signed: Array.from({ length: 129 }, (_, width) => rangeOf(width, true)),
+  unsigned: Array.from({ length: 129 }, (_, width) => rangeOf(width, false)),
 };
 
 /** 2^128 has 39 digits; longer texts are out of range and cost BigInt time. */
 const DECIMAL = /^-?(?:0|[1-9]\d{0,39})$/;
 const HEX = /^0x[0-9a-fA-F]{1,32}$/;
 
-export function load(bytes: Buffer, at: number, size: number, signed: boolean): number | bigint {
+export function loadInteger(
+  bytes: Buffer,
+  at: number,
+  size: number,
+  signed: boolean,
+): number | bigint {
   if (size <= 4) return signed ? bytes.readIntLE(at, size) : bytes.readUIntLE(at, size);
   const high = at + size - 8;
   const top = signed ? bytes.readBigInt64LE(high) : bytes.readBigUInt64LE(high);
   return size === 8 ? top : (top << 64n) | bytes.readBigUInt64LE(at);
 }
 
-export function store(bytes: Buffer, at: number, size: number, value: number | bigint): void {
+export function storeInteger(
+  bytes: Buffer,
+  at: number,
+  size: number,
+  value: number | bigint,
+): void {
   if (size <= 4) {
     if (value < 0) bytes.writeIntLE(Number(value), at, size);
     else bytes.writeUIntLE(Number(value), at, size);
@@ -55,11 +65,12 @@ interface Bits {
   readonly width: number;
 }
 
-const bytesOf = ({ shift, width }: Bits): number => Math.ceil((shift + width) / 8);
+const bitsByteCount = ({ shift, width }: Bits): number => Math.ceil((shift + width) / 8);
 
 export function loadBits(bytes: Buffer, at: number, bits: Bits, signed: boolean): bigint {
   let raw = 0n;
-  for (let i = bytesOf(bits) - 1; i >= 0; i--) raw = (raw << 8n) | BigInt(bytes.readUInt8(at + i));
+  for (let i = bitsByteCount(bits) - 1; i >= 0; i--)
+    raw = (raw << 8n) | BigInt(bytes.readUInt8(at + i));
   raw >>= BigInt(bits.shift);
   return signed ? BigInt.asIntN(bits.width, raw) : BigInt.asUintN(bits.width, raw);
 }
@@ -67,7 +78,7 @@ export function loadBits(bytes: Buffer, at: number, bits: Bits, signed: boolean)
 /** The bits are zero before: a value is encoded once into fresh bytes. */
 export function storeBits(bytes: Buffer, at: number, bits: Bits, value: number | bigint): void {
   let raw = BigInt.asUintN(bits.width, BigInt(value)) << BigInt(bits.shift);
-  for (let i = 0; i < bytesOf(bits); i++) {
+  for (let i = 0; i < bitsByteCount(bits); i++) {
     bytes.writeUInt8(bytes.readUInt8(at + i) | Number(raw & 0xffn), at + i);
     raw >>= 8n;
   }
@@ -81,9 +92,9 @@ interface BitConstants {
 const tables = new WeakMap<Enum, BitConstants>();
 
 /** Of two names for a value the first is shown. */
-function constantsOf(type: Enum): BitConstants {
-  const known = tables.get(type);
-  if (known) return known;
+function constantTable(type: Enum): BitConstants {
+  const cached = tables.get(type);
+  if (cached) return cached;
   const pairs = type.constants.map(([name, value]) => [name, BigInt(value)] as const);
   const byValue = new Map(pairs.toReversed().map(([name, value]) => [value, name]));
   const table = { byName: new Map(pairs), byValue };
@@ -91,13 +102,13 @@ function constantsOf(type: Enum): BitConstants {
   return table;
 }
 
-export function show(type: Integer | Enum, value: number | bigint): Json {
+export function scalarToJson(type: Integer | Enum, value: number | bigint): Json {
   if (type.kind === "bool" && value <= 1) return value > 0;
-  const name = type.kind === "enum" ? constantsOf(type).byValue.get(BigInt(value)) : undefined;
+  const name = type.kind === "enum" ? constantTable(type).byValue.get(BigInt(value)) : undefined;
   return name ?? jsonInteger(value);
 }
 
-function whole(json: Json): number | bigint {
+function parseInteger(json: Json): number | bigint {
   if (typeof json === "string" && (DECIMAL.test(json) || HEX.test(json))) return BigInt(json);
   if (typeof json !== "number")
     throw new ValueError("not a number, a decimal string or a 0x string");
@@ -106,34 +117,34 @@ function whole(json: Json): number | bigint {
   throw new ValueError("beyond 2^53 JSON has no exact numbers: write it as a string");
 }
 
-function meant(type: Integer | Enum, json: Json): number | bigint {
+function parseScalar(type: Integer | Enum, json: Json): number | bigint {
   if (type.kind === "bool" && typeof json === "boolean") return Number(json);
-  if (type.kind !== "enum" || typeof json !== "string") return whole(json);
-  const value = constantsOf(type).byName.get(json);
-  if (value !== undefined || /^[-\d]/.test(json)) return value ?? whole(json);
+  if (type.kind !== "enum" || typeof json !== "string") return parseInteger(json);
+  const value = constantTable(type).byName.get(json);
+  if (value !== undefined || /^[-\d]/.test(json)) return value ?? parseInteger(json);
   throw new ValueError(`the enum has no constant ${JSON.stringify(json.slice(0, 60))}`);
 }
 
 /** What to store for it in `width` bits. @throws Misfit */
-export function integer(type: Integer | Enum, width: number, json: Json): number | bigint {
-  const value = meant(type, json);
+export function integerFromJson(type: Integer | Enum, width: number, json: Json): number | bigint {
+  const value = parseScalar(type, json);
   const [low, high] = RANGES[type.signed ? "signed" : "unsigned"][width] ?? [0, 0];
   if (value < low || value > high) throw new ValueError(`not between ${low} and ${high}`);
   return value;
 }
 
 /** JSON has no infinities, no NaN and no negative zero: those are shown as their bits. */
-export function showFloat(type: Float, bytes: Buffer, at: number): Json {
+export function floatToJson(type: Float, bytes: Buffer, at: number): Json {
   const value = type.size === 4 ? bytes.readFloatLE(at) : bytes.readDoubleLE(at);
   if (Number.isFinite(value) && !Object.is(value, -0)) return value;
-  return `0x${load(bytes, at, type.size, false).toString(16)}`;
+  return `0x${loadInteger(bytes, at, type.size, false).toString(16)}`;
 }
 
-export function storeFloat(type: Float, json: Json, bytes: Buffer, at: number): void {
+export function floatFromJson(type: Float, json: Json, bytes: Buffer, at: number): void {
   if (typeof json === "string" && HEX.test(json)) {
     const bits = BigInt(json);
     if (BigInt.asUintN(type.size * 8, bits) !== bits) throw new ValueError("too many bits");
-    store(bytes, at, type.size, bits);
+    storeInteger(bytes, at, type.size, bits);
     return;
   }
   if (typeof json !== "number") throw new ValueError("not a number, nor its bits as a 0x string");

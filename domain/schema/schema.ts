@@ -5,7 +5,7 @@ import { Btf } from "./btf.ts";
 import { declareC, parseC } from "./c/parser.ts";
 import { Scope } from "./c/scope.ts";
 import { SchemaError } from "./limits.ts";
-import { locksOf } from "./spin_lock.ts";
+import { valueLockOffsets } from "./spin_lock.ts";
 import type { Type } from "./type.ts";
 
 /** Texts are C-like types; with `btf` they may be names of its types instead. */
@@ -28,7 +28,7 @@ export interface Schema {
 const MAX_STORED = 64 << 10;
 
 /** A text or a blob is at fault at its own field. */
-function blame<T>(field: FieldPath, read: () => T): T {
+function withField<T>(field: FieldPath, read: () => T): T {
   try {
     return read();
   } catch (error) {
@@ -42,32 +42,32 @@ function readBtf(text: string): Btf {
   return new Btf(blob);
 }
 
-class Sources {
-  readonly #given: SchemaAttr;
+class SchemaSources {
+  readonly #attr: SchemaAttr;
   readonly #field: FieldPath;
   readonly #scope = new Scope();
   readonly #btf: Btf | undefined;
 
-  constructor(given: SchemaAttr, field: FieldPath) {
-    const { declarations, btf } = given;
-    this.#given = given;
+  constructor(attr: SchemaAttr, field: FieldPath) {
+    const { declarations, btf } = attr;
+    this.#attr = attr;
     this.#field = field;
     if (declarations !== undefined) {
-      blame(fieldPath(field, "declarations"), () => declareC(declarations, this.#scope));
+      withField(fieldPath(field, "declarations"), () => declareC(declarations, this.#scope));
     }
-    this.#btf = btf === undefined ? undefined : blame(fieldPath(field, "btf"), () => readBtf(btf));
+    this.#btf = btf === undefined ? undefined : withField(fieldPath(field, "btf"), () => readBtf(btf));
   }
 
   /** The id 0 is none, as in union bpf_attr. */
   type(part: "key" | "value", size: number): Type | undefined {
-    const text = this.#given[part];
+    const text = this.#attr[part];
     const byId = `btf_${part}_type_id` as const;
-    const id = this.#given[byId] || undefined;
+    const id = this.#attr[byId] || undefined;
     if (text === undefined && id === undefined) return undefined;
     const field = fieldPath(this.#field, id === undefined ? part : byId);
     if (text !== undefined && id !== undefined)
       throw einval(`must not be given together with ${part}`, field);
-    const type = blame(field, () =>
+    const type = withField(field, () =>
       text === undefined ? this.#byId(id ?? 0) : this.#byText(text),
     );
     if (type.size === size) return type;
@@ -80,7 +80,7 @@ class Sources {
   }
 
   #byText(text: string): Type {
-    return this.#btf?.find(text.trim()) ?? parseC(text, this.#scope);
+    return this.#btf?.findType(text.trim()) ?? parseC(text, this.#scope);
   }
 }
 
@@ -96,17 +96,17 @@ export interface CompiledSchema {
  * @throws EINVAL with line and column, or the BTF's type id; E2BIG; EFAULT
  */
 export function compileSchema(
-  given: SchemaAttr,
+  attr: SchemaAttr,
   key_size: number,
   value_size: number,
   field: FieldPath = "schema",
 ): CompiledSchema {
-  const sources = new Sources(given, field);
+  const sources = new SchemaSources(attr, field);
   const key = sources.type("key", key_size);
   const value = sources.type("value", value_size);
   if (!key && !value) throw einval("must describe the key, the value or both", field);
   const stored = JSON.stringify({ key, value });
-  const locks = value ? locksOf(value) : [];
+  const locks = value ? valueLockOffsets(value) : [];
   if (Buffer.byteLength(stored) <= MAX_STORED) return { stored, locks };
   throw new Errno("E2BIG", `the schema must take at most ${MAX_STORED} bytes when stored`, {
     field,

@@ -1,6 +1,6 @@
 /** Types as they are built, from C or from BTF: none comes to be that is beyond the limits. */
 
-import { bounded, checkNodes, SchemaError, typeCost } from "./limits.ts";
+import { checkLimits, checkNodes, SchemaError, typeCost } from "./limits.ts";
 import { opaqueAlias, recordLockOffsets } from "./spin_lock.ts";
 import {
   type ArrayType,
@@ -14,29 +14,29 @@ import {
   type Type,
 } from "./type.ts";
 
-export function int(size: number, signed: boolean): Integer {
+export function makeInt(size: number, signed: boolean): Integer {
   return { kind: "int", size, signed };
 }
 
-export function arrayOf(element: Type, count: number): ArrayType {
-  return bounded({ kind: "array", size: element.size * count, count, element });
+export function makeArray(element: Type, count: number): ArrayType {
+  return checkLimits({ kind: "array", size: element.size * count, count, element });
 }
 
-export function record(
+export function makeRecord(
   kind: RecordType["kind"],
   size: number,
   members: readonly RecordMember[],
 ): RecordType {
-  const type = bounded<RecordType>({ kind, size, members });
+  const type = checkLimits<RecordType>({ kind, size, members });
   if (kind === "struct") recordLockOffsets(type);
   return type;
 }
 
 export const LOCK = "struct bpf_spin_lock";
 
-export const asLock = (type: RecordType): RecordType => ({ ...type, lock: true });
+export const markAsLock = (type: RecordType): RecordType => ({ ...type, lock: true });
 
-export function enumOf(
+export function makeEnum(
   size: number,
   signed: boolean,
   constants: readonly (readonly [string, bigint])[],
@@ -47,14 +47,14 @@ export function enumOf(
     if (names.has(name)) throw new SchemaError(`two constants are named ${name}`);
     names.add(name);
   }
-  const shown = constants.map(([name, value]) => [name, jsonInteger(value)] as const);
-  return { kind: "enum", size, signed, constants: shown };
+  const jsonConstants = constants.map(([name, value]) => [name, jsonInteger(value)] as const);
+  return { kind: "enum", size, signed, constants: jsonConstants };
 }
 
 /** The one word about byte order that C and BTF have is the name of a typedef. */
-export function named(typedef: string, type: Type): Type {
-  const network = /^(?:__)?be(16|32|64)$/.exec(typedef);
-  if (!network || type.kind !== "int" || type.size * 8 !== Number(network[1]))
+export function applyTypedef(typedef: string, type: Type): Type {
+  const networkOrder = /^(?:__)?be(16|32|64)$/.exec(typedef);
+  if (!networkOrder || type.kind !== "int" || type.size * 8 !== Number(networkOrder[1]))
     return opaqueAlias(type);
   return { ...type, order: "network" };
 }
@@ -64,7 +64,7 @@ export class MemberCheck {
   readonly #names = new Set<string>();
   #nodes = 1;
 
-  take(name: string, type: Type): void {
+  addMember(name: string, type: Type): void {
     this.#nodes += typeCost(type).nodes;
     checkNodes(this.#nodes);
     for (const each of name === "" && isRecord(type) ? memberNames(type) : [name]) {

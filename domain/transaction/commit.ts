@@ -4,7 +4,7 @@ import type { MapSnapshot } from "./map_snapshot.ts";
 
 /** What a run read and did, as domain/lua/test_run/run_commit.lua takes it. */
 
-function packedRead(read: ReadSetEntry, maps: ReadonlyMap<number, MapSnapshot>): Packed {
+function encodeRead(read: ReadSetEntry, maps: ReadonlyMap<number, MapSnapshot>): Packed {
   if ("full" in read) return [read.map, "full"];
   if ("producer" in read) return [read.map, "positions", read.producer, read.consumer];
   if ("unchanged" in read) return [read.map, "unchanged", maps.get(read.map)?.revision ?? 0];
@@ -13,20 +13,20 @@ function packedRead(read: ReadSetEntry, maps: ReadonlyMap<number, MapSnapshot>):
   return [read.map, "value", read.key, read.value ?? false, ...matched];
 }
 
-function numbers(delta: bigint, size: number): Buffer {
+function encodeDelta(delta: bigint, size: number): Buffer {
   const out = Buffer.alloc(8);
   out.writeBigUInt64LE(BigInt.asUintN(64, delta));
   return out.subarray(0, size);
 }
 
-function packedOp(op: WriteSetEntry): Packed {
+function encodeWrite(op: WriteSetEntry): Packed {
   switch (op.op) {
     case "update":
       return [op.map, op.op, op.key, op.value, op.flags];
     case "write":
       return [op.map, op.op, op.key, op.value];
     case "add":
-      return [op.map, op.op, op.key, op.offset, numbers(op.delta, op.size)];
+      return [op.map, op.op, op.key, op.offset, encodeDelta(op.delta, op.size)];
     case "delete":
     case "touch":
       return [op.map, op.op, op.key];
@@ -45,5 +45,5 @@ export function packCommit(
   ops: readonly WriteSetEntry[],
   maps: ReadonlyMap<number, MapSnapshot>,
 ): Buffer {
-  return pack([reads.map((read) => packedRead(read, maps)), ops.map(packedOp)]);
+  return pack([reads.map((read) => encodeRead(read, maps)), ops.map(encodeWrite)]);
 }

@@ -38,13 +38,13 @@ const XDP_MD: Struct = {
   },
 };
 
-const structOf = (progType: string): Struct => (progType === "xdp" ? XDP_MD : SK_BUFF);
+const contextStructOf = (progType: string): Struct => (progType === "xdp" ? XDP_MD : SK_BUFF);
 
 export type FieldValue = number | string | number[];
 export type ContextFields = Record<string, FieldValue>;
 
-function put(
-  into: Buffer,
+function writeField(
+  context: Buffer,
   [offset, size, count]: ContextField,
   value: FieldValue,
   path: FieldPath,
@@ -60,34 +60,36 @@ function put(
     const number = BigInt(item);
     if (number >> BigInt(8 * size) !== 0n)
       throw einval(`must fit into ${size} bytes, got ${item}`, path);
-    if (size === 8) into.writeBigUInt64LE(number, offset);
-    else into.writeUInt32LE(Number(number), offset + 4 * i);
+    if (size === 8) context.writeBigUInt64LE(number, offset);
+    else context.writeUInt32LE(Number(number), offset + 4 * i);
   }
 }
 
 /** @param packet its bytes: where data ends unless told otherwise. @throws EINVAL with the field. */
-export function contextBytes(progType: string, given: ContextFields, packet: number): Buffer {
-  const { bytes, fields } = structOf(progType);
+export function encodeContext(progType: string, values: ContextFields, packet: number): Buffer {
+  const { bytes, fields } = contextStructOf(progType);
   const context = Buffer.alloc(bytes);
   if (fields.data_end) context.writeUInt32LE(packet, fields.data_end[0]);
-  for (const [name, value] of Object.entries(given)) {
+  for (const [name, value] of Object.entries(values)) {
     const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
     const path = ["ctx_in", name];
     if (!field) throw einval(`unknown field; allowed: ${Object.keys(fields).join(", ")}`, path);
-    put(context, field, value, path);
+    writeField(context, field, value, path);
   }
   return context;
 }
 
 /** Fields of 8 bytes are decimal digits. */
-export function contextFields(progType: string, context: Uint8Array): ContextFields {
-  const { fields } = structOf(progType);
-  const from = Buffer.from(context.buffer, context.byteOffset, context.length);
+export function decodeContext(progType: string, context: Uint8Array): ContextFields {
+  const { fields } = contextStructOf(progType);
+  const buffer = Buffer.from(context.buffer, context.byteOffset, context.length);
   return Object.fromEntries(
     Object.entries(fields).map(([name, [offset, size, count]]) => {
-      if (size === 8) return [name, String(from.readBigUInt64LE(offset))];
-      const all = Array.from({ length: count ?? 1 }, (_, i) => from.readUInt32LE(offset + 4 * i));
-      return [name, count === undefined ? (all[0] ?? 0) : all];
+      if (size === 8) return [name, String(buffer.readBigUInt64LE(offset))];
+      const words = Array.from({ length: count ?? 1 }, (_, i) =>
+        buffer.readUInt32LE(offset + 4 * i),
+      );
+      return [name, count === undefined ? (words[0] ?? 0) : words];
     }),
   );
 }

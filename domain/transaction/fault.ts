@@ -8,38 +8,38 @@ import type { ProgramView, RunFault } from "../runtime/job.ts";
 /** How a run that cannot go on is told. */
 
 const ERRNO = { memory: "EFAULT", stack: "EFAULT", lock: "EFAULT", budget: "E2BIG" } as const;
-const COMPILED_IN = [12, 181];
+const INLINED_HELPERS = [12, 181];
 const INSN = 8;
 
 /** The instruction, and the second half of a ld_imm64. */
-function at(program: ProgramView | undefined, pc: number): Insn[] {
+function decodeAt(program: ProgramView | undefined, pc: number): Insn[] {
   if (!program?.unit) return [];
   const { insns } = program.unit;
   const length = Math.min(2 * INSN, insns.length - INSN * pc);
   return decode(Buffer.from(insns.buffer, insns.byteOffset + INSN * pc, length));
 }
 
-const isMissing = (insn: Insn | undefined): insn is Insn =>
+const isUnknownHelper = (insn: Insn | undefined): insn is Insn =>
   insn !== undefined &&
   isHelperCall(insn) &&
   !Object.hasOwn(HELPERS, insn.imm) &&
-  !COMPILED_IN.includes(insn.imm);
+  !INLINED_HELPERS.includes(insn.imm);
 
 /** What Linux would have found at load, or refused as too long: with the instruction and its text. */
-export function faultOf(fault: RunFault, programs: readonly ProgramView[]): Errno {
+export function faultToErrno(fault: RunFault, programs: readonly ProgramView[]): Errno {
   const { reason, program, pc, detail } = fault;
-  const found = programs.find(({ id }) => id === program);
-  const [insn, second] = at(found, pc);
+  const view = programs.find(({ id }) => id === program);
+  const [insn, second] = decodeAt(view, pc);
   const text = insn ? disasm(insn, second) : "";
   const place = `program ${program}, ${pc}: ${text}`;
-  const told = { program, insn: pc, text };
-  if (isMissing(insn)) {
-    const why = `${helperName(insn.imm)} is not run by this service`;
-    return new Errno("ENOTSUPP", `${place}: ${why}`, {
-      extensions: { fault: { reason: "helper", ...told } },
+  const location = { program, insn: pc, text };
+  if (isUnknownHelper(insn)) {
+    const detail = `${helperName(insn.imm)} is not run by this service`;
+    return new Errno("ENOTSUPP", `${place}: ${detail}`, {
+      extensions: { fault: { reason: "helper", ...location } },
     });
   }
   return new Errno(ERRNO[reason], `${place}: ${detail}`, {
-    extensions: { fault: { reason, ...told } },
+    extensions: { fault: { reason, ...location } },
   });
 }

@@ -8,11 +8,11 @@ import type { MapView } from "../runtime/job.ts";
 type SnapshotElement = MapView["elements"][number];
 const NO_KEY = Buffer.alloc(0);
 
-function elements(type: string, whole: boolean, items: RedisValue[]): SnapshotElement[] {
+function decodeElements(type: string, isComplete: boolean, items: RedisValue[]): SnapshotElement[] {
   if (type === "queue" || type === "stack") {
     return items.map((value) => ({ key: NO_KEY, value: bytes(value) }));
   }
-  const step = whole ? 2 : 3;
+  const step = isComplete ? 2 : 3;
   return Array.from({ length: items.length / step }, (_, i) => {
     const [key, value, matched] = items.slice(i * step, i * step + step);
     const element = { key: bytes(key), value: (value as Buffer | null) ?? null };
@@ -26,7 +26,7 @@ export interface MapSnapshot {
 }
 
 /** Offsets, as a map's record has them. */
-export const lockOffsets = (text: string) => ({ locks: text.split(",").map(Number) });
+export const parseLocks = (text: string) => ({ locks: text.split(",").map(Number) });
 
 /** A map by RUN_MAP; bytes: of a value on all CPUs. */
 export function decodeMapAttributes(row: RedisValue | undefined) {
@@ -42,33 +42,33 @@ export function decodeMapAttributes(row: RedisValue | undefined) {
     max_entries: number(map.max_entries),
     map_flags: number(map.flags),
     ...(map_type.includes("percpu") ? { cpus: bytes / (Math.ceil(value_size / 8) * 8) } : {}),
-    ...(map.locks ? lockOffsets(text(map.locks)) : {}),
+    ...(map.locks ? parseLocks(text(map.locks)) : {}),
     bytes,
   };
 }
 
 /** All values of an array, with the zeros at its end that were never written. */
-function fullArray(stored: Buffer, length: number): Uint8Array {
+function padArray(stored: Buffer, length: number): Uint8Array {
   if (stored.length === length) return stored;
-  const all = new Uint8Array(length);
-  all.set(stored);
-  return all;
+  const padded = new Uint8Array(length);
+  padded.set(stored);
+  return padded;
 }
 
 /** undefined for a map that is gone. */
 export function decodeMapSnapshot(row: RedisValue): MapSnapshot | undefined {
   if (row === null) return undefined;
-  const [about, revision, entries, positions, whole, shown] = list(row);
-  const { bytes: size, ...attr } = decodeMapAttributes(about);
+  const [attributes, revision, entries, positions, isComplete, content] = list(row);
+  const { bytes: size, ...attr } = decodeMapAttributes(attributes);
   const [producer, consumer] = list(positions).map(number);
-  const known = {
+  const shape = {
     ...attr,
     entries: number(entries),
-    whole: whole === 1,
+    isComplete: isComplete === 1,
     ...(producer === undefined ? {} : { producer, consumer: consumer ?? 0 }),
   };
-  const view = Buffer.isBuffer(shown)
-    ? { ...known, elements: [], bytes: fullArray(shown, size * attr.max_entries) }
-    : { ...known, elements: elements(attr.map_type, whole === 1, list(shown)) };
+  const view = Buffer.isBuffer(content)
+    ? { ...shape, elements: [], bytes: padArray(content, size * attr.max_entries) }
+    : { ...shape, elements: decodeElements(attr.map_type, isComplete === 1, list(content)) };
   return { view, revision: number(revision) };
 }

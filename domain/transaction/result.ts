@@ -1,5 +1,5 @@
 import type { RunDone, Seed } from "../runtime/job.ts";
-import { type ContextFields, contextFields } from "./context_fields.ts";
+import { type ContextFields, decodeContext } from "./context_fields.ts";
 
 /** What a run answers, and the record of an Idempotency-Key keeps. */
 
@@ -21,25 +21,25 @@ function hex(data: Uint8Array): string {
 }
 
 /** What trace_pipe would show: a line ends in one newline, whoever writes it. */
-const line = (text: string): string => text.replace(/\n$/, "");
+const trimNewline = (text: string): string => text.replace(/\n$/, "");
 
 /** @param given the context: told as it was given, as bytes or by its fields. */
-export function result(
+export function encodeResult(
   done: RunDone,
-  given: Buffer | ContextFields | undefined,
+  input: Buffer | ContextFields | undefined,
   seed: Seed,
   type: string,
 ): RunResult {
   const { retval, duration, trace, chain } = done;
-  const plain = given === undefined || Buffer.isBuffer(given);
-  const ctx = done.ctx && (plain ? hex(done.ctx) : contextFields(type, done.ctx));
+  const isRaw = input === undefined || Buffer.isBuffer(input);
+  const ctx = done.ctx && (isRaw ? hex(done.ctx) : decodeContext(type, done.ctx));
   return {
     retval,
     data: hex(done.data),
     ctx,
     duration,
     seed,
-    trace: trace.map(line),
+    trace: trace.map(trimNewline),
     programs: chain,
   };
 }

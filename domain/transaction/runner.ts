@@ -6,10 +6,10 @@ import { text } from "../redis/reply.ts";
 import type { Job, RunDone, Seed } from "../runtime/job.ts";
 import { Busy, type Pool, TimeLimit, TooLarge } from "../runtime/pool/pool.ts";
 import { packCommit } from "./commit.ts";
-import { type ContextFields, contextBytes } from "./context_fields.ts";
-import { faultOf } from "./fault.ts";
-import { checkSize, compared, widened } from "./limits.ts";
-import { type RunResult, result } from "./result.ts";
+import { type ContextFields, encodeContext } from "./context_fields.ts";
+import { faultToErrno } from "./fault.ts";
+import { checkCommitSize, coalesceReads, widenMiss } from "./limits.ts";
+import { encodeResult, type RunResult } from "./result.ts";
 import {
   type FetchSnapshot,
   type Snapshot,
@@ -44,22 +44,22 @@ const KEY_REFETCHES = 8;
 const U32 = 0x1_0000_0000;
 
 /** Commits nothing. */
-const NOTHING = packCommit([], [], new Map());
+const EMPTY_COMMIT = packCommit([], [], new Map());
 
 interface RunAttempt {
   call: Call;
-  looking: SnapshotRequest;
+  request: SnapshotRequest;
   attr: RunAttr;
   seed: Seed;
 }
 
-function seedOf({ time_ns, random, cpu }: Partial<Seed>): Seed {
+function completeSeed({ time_ns, random, cpu }: Partial<Seed>): Seed {
   const now = time_ns ?? String(process.hrtime.bigint());
   return { time_ns: now, random: random ?? randomInt(U32), cpu: cpu ?? 0 };
 }
 
 /** What the pool says instead of an outcome. */
-function fromPool(error: Error): never {
+function rethrowPoolError(error: Error): never {
   if (error instanceof TimeLimit)
     throw new Errno("E2BIG", error.message, { extensions: { fault: { reason: "time" } } });
   if (error instanceof Busy) throw new Errno("EAGAIN", error.message);
@@ -71,8 +71,8 @@ export class Runner {
   readonly #run: RunCommand;
   readonly #pool: Pool;
   readonly #budget: number;
-  readonly #looks = new SnapshotReader();
-  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #reader = new SnapshotReader();
+  readonly #queues = new Map<string, Promise<unknown>>();
 
   /** @param budget instructions that one repetition may take. */
   constructor(run: RunCommand, pool: Pool, budget: number) {
@@ -85,100 +85,98 @@ export class Runner {
    * @param place names the caller and the fd or path.
    * @throws EFAULT, E2BIG with the instruction; EAGAIN when others change faster than it can run.
    */
-  async run(call: Call, place: string, look: FetchSnapshot, attr: RunAttr): Promise<RunResult> {
+  async run(call: Call, place: string, fetch: FetchSnapshot, attr: RunAttr): Promise<RunResult> {
     try {
-      return await this.#untilDone(call, place, look, attr);
+      return await this.#runUntilCommitted(call, place, fetch, attr);
     } catch (error) {
       if (!isRecorded(call) || !(error instanceof Errno)) throw error;
-      return this.#answer(call, NOTHING, keepFailure(error));
+      return this.#commitAndStore(call, EMPTY_COMMIT, keepFailure(error));
     }
   }
 
-  async #untilDone(
+  async #runUntilCommitted(
     call: Call,
     place: string,
-    look: FetchSnapshot,
+    fetch: FetchSnapshot,
     attr: RunAttr,
   ): Promise<RunResult> {
-    const looking = this.#looks.begin(call.namespace, place, look);
-    const attempt = { call, looking, attr, seed: seedOf(attr.seed) };
+    const request = this.#reader.createRequest(call.namespace, place, fetch);
+    const attempt = { call, request, attr, seed: completeSeed(attr.seed) };
     for (let tries = 0; tries < OPTIMISTIC_TRIES; tries++) {
-      const done = await this.#attempt(attempt);
-      if (done) return done;
+      const result = await this.#tryOnce(attempt);
+      if (result) return result;
     }
-    return this.#inTurn(`${call.namespace} ${looking.program}`, async () => {
+    return this.#serialize(`${call.namespace} ${request.program}`, async () => {
       for (const end = performance.now() + RETRY_MS; performance.now() < end; ) {
-        const done = await this.#attempt(attempt);
-        if (done) return done;
+        const result = await this.#tryOnce(attempt);
+        if (result) return result;
       }
       throw new Errno("EAGAIN", `for ${RETRY_MS} ms what the run reads has changed under it`);
     });
   }
 
   /** Invariant: of the runs that take turns for a program, one is under way. */
-  #inTurn<T>(program: string, work: () => Promise<T>): Promise<T> {
-    const turn = (this.#turns.get(program) ?? Promise.resolve()).then(work);
-    const over: Promise<void> = turn.then(
-      () => this.#leave(program, over),
-      () => this.#leave(program, over),
+  #serialize<T>(program: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.#queues.get(program) ?? Promise.resolve()).then(work);
+    const settled: Promise<void> = turn.then(
+      () => this.#leaveQueue(program, settled),
+      () => this.#leaveQueue(program, settled),
     );
-    this.#turns.set(program, over);
+    this.#queues.set(program, settled);
     return turn;
   }
 
-  #leave(program: string, turn: Promise<void>): void {
-    if (this.#turns.get(program) === turn) this.#turns.delete(program);
+  #leaveQueue(program: string, turn: Promise<void>): void {
+    if (this.#queues.get(program) === turn) this.#queues.delete(program);
   }
 
   /** undefined when what was read has changed meanwhile. */
-  async #attempt(attempt: RunAttempt): Promise<RunResult | undefined> {
-    const { looking } = attempt;
-    for (let sights = 0; sights < MAX_REFETCHES; sights++) {
-      const shown = await this.#looks.look(looking);
-      if ("remembered" in shown) return fromKept(JSON.parse(text(shown.remembered[0])));
+  async #tryOnce(attempt: RunAttempt): Promise<RunResult | undefined> {
+    const { request } = attempt;
+    for (let refetches = 0; refetches < MAX_REFETCHES; refetches++) {
+      const snapshot = await this.#reader.read(request);
+      if ("remembered" in snapshot) return fromKept(JSON.parse(text(snapshot.remembered[0])));
       if (attempt.attr.flags !== 0) throw einval(`must be 0, got ${attempt.attr.flags}`, "flags");
-      const outcome = await this.#pool.run(this.#job(attempt, shown)).catch(fromPool);
-      if (outcome.kind === "fault") throw faultOf(outcome, shown.programs);
+      const outcome = await this.#pool.run(this.#job(attempt, snapshot)).catch(rethrowPoolError);
+      if (outcome.kind === "fault") throw faultToErrno(outcome, snapshot.programs);
       if (outcome.kind === "refused") {
         const at = outcome.field ? { field: outcome.field } : {};
         throw new Errno(outcome.errno, outcome.detail, at);
       }
       if (outcome.kind === "done") {
-        this.#looks.remember(looking, outcome);
-        return this.#commit(attempt, shown, outcome);
+        this.#reader.rememberAccesses(request, outcome);
+        return this.#commit(attempt, snapshot, outcome);
       }
-      const before = looking.fetchSet.size;
-      for (const need of outcome.needs) {
-        looking.fetchSet.add(sights < KEY_REFETCHES ? need : widened(need, shown.maps));
+      const sizeBefore = request.fetchSet.size;
+      for (const miss of outcome.misses) {
+        request.fetchSet.addMiss(refetches < KEY_REFETCHES ? miss : widenMiss(miss, snapshot.maps));
       }
-      if (looking.fetchSet.size === before) throw new Error("a run asks for what it was shown");
+      if (request.fetchSet.size === sizeBefore)
+        throw new Error("the run misses only what its snapshot has");
     }
-    throw new Errno(
-      "E2BIG",
-      `the run came ${MAX_REFETCHES} times to elements that it had not been shown`,
-    );
+    throw new Errno("E2BIG", `the run needed more than ${MAX_REFETCHES} snapshot refetches`);
   }
 
   #job({ call, attr, seed }: RunAttempt, { programs, maps, type }: Snapshot): Job {
     const { data, repeat } = attr;
     const fields = attr.ctx !== undefined && !Buffer.isBuffer(attr.ctx) ? attr.ctx : undefined;
     const ctx = fields
-      ? contextBytes(type, fields, data?.length ?? 0)
+      ? encodeContext(type, fields, data?.length ?? 0)
       : (attr.ctx as Buffer | undefined);
     const views = [...maps.values()].map(({ view }) => view);
-    const given = { data, ctx, repeat, seed, budget: this.#budget };
-    return { owner: call.namespace, programs, maps: views, prog_type: type, ...given };
+    const rest = { data, ctx, repeat, seed, budget: this.#budget };
+    return { owner: call.namespace, programs, maps: views, prog_type: type, ...rest };
   }
 
   async #commit(attempt: RunAttempt, { maps, type }: Snapshot, done: RunDone) {
     const { call } = attempt;
-    const answer = result(done, attempt.attr.ctx, attempt.seed, type);
-    if (done.ops.length === 0 && !isRecorded(call)) return answer;
-    const reads = compared(done.reads);
-    const packed = packCommit(reads, done.ops, maps);
-    checkSize(reads, done.ops, packed);
+    const result = encodeResult(done, attempt.attr.ctx, attempt.seed, type);
+    if (done.writes.length === 0 && !isRecorded(call)) return result;
+    const reads = coalesceReads(done.reads);
+    const packed = packCommit(reads, done.writes, maps);
+    checkCommitSize(reads, done.writes, packed);
     try {
-      return await this.#answer(call, packed, answer);
+      return await this.#commitAndStore(call, packed, result);
     } catch (error) {
       if (error instanceof Stale) return undefined;
       throw error;
@@ -186,9 +184,13 @@ export class Runner {
   }
 
   /** Commits. With an Idempotency-Key the answer is that of the first run to come to one. */
-  async #answer(call: Call, commit: Buffer, answer: KeptAnswer<RunResult>): Promise<RunResult> {
-    const kept = isRecorded(call) ? JSON.stringify(answer) : "";
-    const [first] = await this.#run(call, "run_commit", commit, kept);
-    return fromKept(kept === "" ? answer : JSON.parse(text(first)));
+  async #commitAndStore(
+    call: Call,
+    commit: Buffer,
+    result: KeptAnswer<RunResult>,
+  ): Promise<RunResult> {
+    const stored = isRecorded(call) ? JSON.stringify(result) : "";
+    const [reply] = await this.#run(call, "run_commit", commit, stored);
+    return fromKept(stored === "" ? result : JSON.parse(text(reply)));
   }
 }

@@ -19,7 +19,7 @@ export interface Snapshot {
 }
 
 /** prog_test_run or prog_run, with what is wanted. */
-export type FetchSnapshot = (wants: Buffer) => ReturnType<RunFirstHalf>;
+export type FetchSnapshot = (packed: Buffer) => ReturnType<RunFirstHalf>;
 
 /** One run's looking: by an fd or a path, at more and more. */
 export interface SnapshotRequest {
@@ -44,79 +44,83 @@ const MAX_FETCH_SET = 64;
 
 export class SnapshotReader {
   readonly #programs = new ProgramCache();
-  readonly #places = new LruCache<number>(CACHE_SIZE);
-  readonly #sights = new LruCache<FetchSet>(CACHE_SIZE);
+  readonly #programByPlace = new LruCache<number>(CACHE_SIZE);
+  readonly #fetchSets = new LruCache<FetchSet>(CACHE_SIZE);
 
-  begin(namespace: string, place: string, fetch: FetchSnapshot): SnapshotRequest {
-    const program = this.#places.get(`${namespace} ${place}`) ?? 0;
-    return { namespace, place, fetch, program, fetchSet: this.#sight(namespace, program) };
+  createRequest(namespace: string, place: string, fetch: FetchSnapshot): SnapshotRequest {
+    const program = this.#programByPlace.get(`${namespace} ${place}`) ?? 0;
+    return { namespace, place, fetch, program, fetchSet: this.#fetchSetOf(namespace, program) };
   }
 
-  #sight(namespace: string, program: number): FetchSet {
-    const known = this.#sights.get(`${namespace} ${program}`);
-    if (known) return known.copy();
-    const sight = new FetchSet();
-    sight.program(program);
-    return sight;
+  #fetchSetOf(namespace: string, program: number): FetchSet {
+    const cached = this.#fetchSets.get(`${namespace} ${program}`);
+    if (cached) return cached.copy();
+    const fetchSet = new FetchSet();
+    fetchSet.addProgram(program);
+    return fetchSet;
   }
 
   /** The next run of the program will be shown what this one has read, and where it went. */
-  remember({ namespace, program, fetchSet }: SnapshotRequest, { reads, chain }: RunDone): void {
-    const wide = fetchSet.programs.size > MAX_FETCH_SET || fetchSet.maps.length > MAX_FETCH_SET;
-    const next = wide ? new FetchSet() : fetchSet.copy(reads);
-    for (const id of [program, ...chain]) next.program(id);
-    this.#sights.set(`${namespace} ${program}`, next);
+  rememberAccesses(
+    { namespace, program, fetchSet }: SnapshotRequest,
+    { reads, chain }: RunDone,
+  ): void {
+    const isTooLarge =
+      fetchSet.programs.size > MAX_FETCH_SET || fetchSet.mapIds.length > MAX_FETCH_SET;
+    const next = isTooLarge ? new FetchSet() : fetchSet.copy(reads);
+    for (const id of [program, ...chain]) next.addProgram(id);
+    this.#fetchSets.set(`${namespace} ${program}`, next);
   }
 
   /** @throws E2BIG for more than one script can show; ENOMEM when what it shows is never known. */
-  async look(looking: SnapshotRequest): Promise<Snapshot | { remembered: RedisValue[] }> {
+  async read(request: SnapshotRequest): Promise<Snapshot | { remembered: RedisValue[] }> {
     for (let tries = 0; tries < MAX_FETCHES; tries++) {
-      const shown = await this.#once(looking);
-      if (shown) return shown;
+      const snapshot = await this.#fetchOnce(request);
+      if (snapshot) return snapshot;
     }
     throw new Errno("ENOMEM", "the programs that the run may come to are too large");
   }
 
   /** What runs before came to may be too much by now, and this one need not come to it. */
-  #anew(looking: SnapshotRequest, error: unknown): undefined {
-    if (!(error instanceof Errno) || error.code !== "E2BIG" || looking.isRestarted) throw error;
-    looking.isRestarted = true;
-    looking.fetchSet = new FetchSet();
-    looking.fetchSet.program(looking.program);
+  #restart(request: SnapshotRequest, error: unknown): undefined {
+    if (!(error instanceof Errno) || error.code !== "E2BIG" || request.isRestarted) throw error;
+    request.isRestarted = true;
+    request.fetchSet = new FetchSet();
+    request.fetchSet.addProgram(request.program);
     return undefined;
   }
 
   /** undefined when there is more to be seen. */
-  async #once(
-    looking: SnapshotRequest,
+  async #fetchOnce(
+    request: SnapshotRequest,
   ): Promise<Snapshot | { remembered: RedisValue[] } | undefined> {
-    const { namespace, place, program, fetchSet } = looking;
-    const asked = { programs: [...fetchSet.programs], maps: fetchSet.maps };
-    const wants = fetchSet.pack(program, (id) => this.#programs.loaded(namespace, id));
-    const answer = await looking.fetch(wants).catch((error) => this.#anew(looking, error));
+    const { namespace, place, program, fetchSet } = request;
+    const requested = { programs: [...fetchSet.programs], maps: fetchSet.mapIds };
+    const packed = fetchSet.pack(program, (id) => this.#programs.loadTimeOf(namespace, id));
+    const answer = await request.fetch(packed).catch((error) => this.#restart(request, error));
     if (!answer) return undefined;
     if (answer.remembered) return { remembered: answer.values };
     const [found, , programs, maps] = answer.values;
     if (number(found) !== program) {
-      looking.program = number(found);
-      looking.fetchSet = this.#sight(namespace, looking.program);
-      this.#places.set(`${namespace} ${place}`, looking.program);
+      request.program = number(found);
+      request.fetchSet = this.#fetchSetOf(namespace, request.program);
+      this.#programByPlace.set(`${namespace} ${place}`, request.program);
       return undefined;
     }
-    const before = fetchSet.size;
-    const views = this.#learn(looking, asked.programs, list(programs));
-    const known = this.#programs.get(namespace, program);
-    if (!views || !known || fetchSet.size !== before) return undefined;
+    const sizeBefore = fetchSet.size;
+    const views = this.#cachePrograms(request, requested.programs, list(programs));
+    const cached = this.#programs.get(namespace, program);
+    if (!views || !cached || fetchSet.size !== sizeBefore) return undefined;
     return {
       program,
-      type: known.type,
+      type: cached.type,
       programs: views,
-      maps: decodeMaps(asked.maps, maps, fetchSet),
+      maps: decodeMaps(requested.maps, maps, fetchSet),
     };
   }
 
   /** undefined when one was forgotten between asking and answer. */
-  #learn(
+  #cachePrograms(
     { namespace, fetchSet }: SnapshotRequest,
     ids: number[],
     rows: RedisValue[],
@@ -125,14 +129,14 @@ export class SnapshotReader {
     for (const [i, id] of ids.entries()) {
       const row = rows[i] ?? null;
       if (row === null) {
-        fetchSet.forget({ program: id });
+        fetchSet.remove({ program: id });
         continue;
       }
-      const same = row === 1 && this.#programs.get(namespace, id);
-      const known = row === 1 ? same : this.#programs.keep(namespace, id, row);
-      if (!known) return undefined;
-      for (const map of known.maps) fetchSet.map(map.id, map.type);
-      views.push(known.view);
+      const existing = row === 1 && this.#programs.get(namespace, id);
+      const cached = row === 1 ? existing : this.#programs.add(namespace, id, row);
+      if (!cached) return undefined;
+      for (const map of cached.maps) fetchSet.addMap(map.id, map.type);
+      views.push(cached.view);
     }
     return views;
   }
@@ -141,14 +145,14 @@ export class SnapshotReader {
 function decodeMaps(
   ids: readonly number[],
   rows: RedisValue | undefined,
-  sight: FetchSet,
+  fetchSet: FetchSet,
 ): Map<number, MapSnapshot> {
   const maps = new Map<number, MapSnapshot>();
   for (const [i, row] of list(rows).entries()) {
     const id = ids[i] ?? 0;
     const view = decodeMapSnapshot(row);
     if (view) maps.set(id, view);
-    else sight.forget({ map: id });
+    else fetchSet.remove({ map: id });
   }
   return maps;
 }

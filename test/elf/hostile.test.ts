@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { planOf } from "../../domain/elf/object.ts";
+import { planObject } from "../../domain/elf/object.ts";
 import { Errno } from "../../domain/errno.ts";
 import { type BuiltType, buildBtf, buildElf, CODE } from "../support/elf_builder.ts";
 import { testService } from "../support/service.ts";
@@ -18,7 +18,7 @@ const REFUSALS = ["EINVAL", "EOPNOTSUPP", "E2BIG"];
 
 function verdict(file: Buffer): string {
   try {
-    planOf(file, { name: "obj", pin_root: "/", cpus: 2 });
+    planObject(file, { name: "obj", pin_root: "/", cpus: 2 });
     return "loads";
   } catch (error) {
     if (error instanceof Errno) return error.code;

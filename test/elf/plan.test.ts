@@ -1,8 +1,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { planOf } from "../../domain/elf/object.ts";
-import { type MapPlan, mapType, type PlanOptions, type ProgPlan } from "../../domain/elf/plan.ts";
+import { planObject } from "../../domain/elf/object.ts";
+import {
+  type MapPlan,
+  mapTypeName,
+  type PlanOptions,
+  type ProgPlan,
+} from "../../domain/elf/plan.ts";
 
 /**
  * What is made of objects built by clang (test/elf/objects/build.sh), against what libbpf 1.1 made of them on
@@ -13,7 +18,7 @@ const FOLDER = join(import.meta.dirname, "objects");
 const read = (name: string) => readFileSync(join(FOLDER, name));
 
 function plan(name: string, options: Partial<PlanOptions> = {}) {
-  return planOf(read(`${name}.o`), { name, pin_root: "/", cpus: 2, ...options });
+  return planObject(read(`${name}.o`), { name, pin_root: "/", cpus: 2, ...options });
 }
 
 interface Recorded {
@@ -62,7 +67,7 @@ describe.each(["sections", "nested", "callback", "pinned", "locks", "redirect"])
   const recorded: Recorded = JSON.parse(read(`${name}.json`).toString());
 
   it("has the maps that libbpf makes, in its order", () => {
-    const wanted = recorded.maps.map((map) => ({ ...map, map_type: mapType(map.map_type) }));
+    const wanted = recorded.maps.map((map) => ({ ...map, map_type: mapTypeName(map.map_type) }));
     expect(plan(name).maps.map(mapAsRecorded)).toEqual(wanted);
   });
 

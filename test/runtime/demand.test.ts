@@ -36,12 +36,12 @@ function shown(all: MapView, need: Miss, sofar: MapView): MapView {
 
 function onDemand(job: Job): RunDone {
   const all = job.maps[0] as MapView;
-  let view: MapView = { ...all, whole: false, elements: [] };
+  let view: MapView = { ...all, isComplete: false, elements: [] };
   for (let tries = 0; tries < 30; tries++) {
     const ended = machine.execute({ ...job, maps: [view] });
     if (ended.kind === "done") return ended;
-    if (ended.kind !== "need") throw new Error(JSON.stringify(ended));
-    for (const need of ended.needs) view = shown(all, need, view);
+    if (ended.kind !== "miss") throw new Error(JSON.stringify(ended));
+    for (const need of ended.misses) view = shown(all, need, view);
   }
   throw new Error("it never has enough");
 }
@@ -92,7 +92,7 @@ describe("what is fetched on demand", () => {
       if (whole.kind !== "done") throw new Error(JSON.stringify(whole));
       const part = onDemand(job);
       expect(part.retval, text).toBe(whole.retval);
-      expect(committed(view, part.ops), text).toEqual(committed(view, whole.ops));
+      expect(committed(view, part.writes), text).toEqual(committed(view, whole.writes));
       expect(holds(view, [...whole.reads, ...part.reads]), text).toBe(true);
     }
   });

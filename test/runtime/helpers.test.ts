@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { HELPERS } from "../../domain/compiler/abi.ts";
 import { SK_BUFF } from "../../domain/runtime/contexts/skb_input.ts";
-import { helpersOf } from "../../domain/runtime/helpers/helpers.ts";
+import { createHelpers } from "../../domain/runtime/helpers/helpers.ts";
 import {
   answer,
   FRAME,
@@ -528,7 +528,7 @@ describe("every helper", () => {
   it("that a compiled program may import is there", () => {
     // bpf_for_each_map_elem() is made for each program.
     const numbers = Object.keys(HELPERS).filter((number) => number !== "164");
-    expect(Object.keys(helpersOf(machine)).sort()).toEqual(numbers.sort());
+    expect(Object.keys(createHelpers(machine)).sort()).toEqual(numbers.sort());
   });
 });
 

@@ -140,7 +140,7 @@ describe("tail calls", () => {
     const programs = [first, second] as typeof job.programs;
     const empty = { ...job, programs, maps: [...job.maps, other] };
     const ended = machine.execute(empty);
-    expect(ended.kind === "done" && told(ended.ops)).toEqual([
+    expect(ended.kind === "done" && told(ended.writes)).toEqual([
       { op: "write", map: 2, key: "00000000", value: "0b000000" },
       { op: "write", map: 3, key: "00000000", value: told(u32(20 + 33)) },
     ]);
@@ -317,7 +317,7 @@ describe("between runs", () => {
     };
     for (const [kind, text] of Object.entries(ends)) {
       const job = await jobOf(text, {
-        maps: maps.map((map) => ({ ...map, whole: kind !== "need" })),
+        maps: maps.map((map) => ({ ...map, whole: kind !== "miss" })),
       });
       expect(own.execute(job).kind).toBe(kind);
       expect(clean(own), kind).toBe(true);

@@ -45,13 +45,13 @@ const ERRNO = { ENOENT: -2, E2BIG: -7, EAGAIN: -11, EEXIST: -17, EINVAL: -22, EN
 
 /** Reads and ops in short. */
 async function effects(text: string, maps: TestMapView[], setting = {}) {
-  const { reads, ops } = await run(text, { maps, ...setting });
+  const { reads, writes } = await run(text, { maps, ...setting });
   const short = (part: object) =>
     Object.values(part)
       .slice(0, 6)
       .map((item) => (item instanceof Uint8Array ? toHex(item) : item))
       .join(" ");
-  return { reads: reads.map(short), ops: ops.map(short) };
+  return { reads: reads.map(short), ops: writes.map(short) };
 }
 
 const table = (
@@ -241,7 +241,7 @@ describe("an array", () => {
       ops: ["write 1 00000000 0500000003000000"],
     });
     const absent: TestMapView[] = [
-      { map_type: "array", max_entries: 1, value_size: 8, whole: false },
+      { map_type: "array", max_entries: 1, value_size: 8, isComplete: false },
     ];
     expect(await needs(text, { maps: absent })).toEqual([{ map: 1, key: "00000000" }]);
   });
@@ -350,24 +350,24 @@ describe("a trie", () => {
   });
 
   it("keeps what is behind a prefix as it came with the last value", async () => {
-    const { ops } = await run(put(8, "0a030405") + EXIT, { maps: trie([NET]) });
+    const { writes } = await run(put(8, "0a030405") + EXIT, { maps: trie([NET]) });
     const update = { op: "update", map: 1, value: "63000000", flags: 0 };
-    expect(told(ops)).toEqual([{ ...update, key: "080000000a030405" }]);
+    expect(told(writes)).toEqual([{ ...update, key: "080000000a030405" }]);
     const again = drop(8, "0a000000") + put(8, "0a060708") + put(8, "0a060000", 1) + EXIT;
-    const { ops: after } = await run(again, { maps: trie([NET]) });
+    const { writes: after } = await run(again, { maps: trie([NET]) });
     expect(told(after)).toEqual([{ ...update, key: "080000000a060708" }]);
   });
 
   it("knows of a key that was fetched for which prefix it led to", async () => {
     const asked = { key: prefix(32, "0a010203"), value: u32(16), matched: SUBNET.key };
     const maps = trie([asked], { whole: false, entries: 2 });
-    const { reads, ops } = await run(
+    const { reads, writes } = await run(
       `${find(32, "0a010203")}\n*(u32 *)(r0 +0) = 1\nr0 = 0${EXIT}`,
       { maps },
     );
     const [from, to] = ["200000000a010203", "100000000a010000"];
     expect(told(reads)).toEqual([{ map: 1, key: from, value: "10000000", matched: to }]);
-    expect(told(ops)).toEqual([{ op: "write", map: 1, key: to, value: "01000000" }]);
+    expect(told(writes)).toEqual([{ op: "write", map: 1, key: to, value: "01000000" }]);
     expect(await needs(find(24, "0a010203") + READ, { maps })).toEqual([
       { map: 1, key: "180000000a010203" },
     ]);
@@ -429,7 +429,7 @@ describe("queues and stacks", () => {
     expect(await needs(pop + EXIT, { maps: part })).toEqual([{ map: 1, front: 18 }]);
     const popped = await run(pop + EXIT, { maps: queue("queue", [1, 2]) });
     expect(popped.reads).toEqual([{ map: 1, unchanged: true }]);
-    expect(popped.ops).toEqual([{ op: "pop", map: 1 }]);
+    expect(popped.writes).toEqual([{ op: "pop", map: 1 }]);
   });
 
   it("forget what was pushed and popped again", async () => {
@@ -444,7 +444,7 @@ describe("queues and stacks", () => {
 
 describe("a Bloom filter", () => {
   const filter = (values: Record<number, number | null>, rest = {}): TestMapView[] => [
-    { map_type: "bloom_filter", key_size: 0, elements: pairs(values), whole: false, ...rest },
+    { map_type: "bloom_filter", key_size: 0, elements: pairs(values), isComplete: false, ...rest },
   ];
   const call = (helper: string, number: number) => `
     *(u32 *)(r10 -8) = ${number}
@@ -552,7 +552,7 @@ describe("a map of maps", () => {
     expect(await needs(nested, { maps: [outer] })).toEqual([{ inner: 7 }]);
     const empty: TestMapView = { map_type, elements: [] };
     expect(await answer(nested, { maps: [empty, inner] })).toBe(-1);
-    const part: TestMapView = { map_type, elements: [], whole: false };
+    const part: TestMapView = { map_type, elements: [], isComplete: false };
     expect(await needs(nested, { maps: [part] })).toEqual([{ map: 1, key: "02000000" }]);
     const { reads } = await effects(nested, [outer, inner]);
     expect(reads).toEqual(["1 02000000 07000000", "7 01000000 0a000000"]);

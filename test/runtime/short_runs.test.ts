@@ -25,7 +25,7 @@ const SHORT: [string, () => Promise<Job>][] = [
     "an element that it was not given",
     () =>
       jobOf(lookup("r0 = *(u32 *)(r0 +0)\nexit"), {
-        maps: [{ map_type: "hash", entries: 1, whole: false }],
+        maps: [{ map_type: "hash", entries: 1, isComplete: false }],
       }),
   ],
   ["a fault", () => jobOf("r1 = 0\nr0 = *(u32 *)(r1 +0)\nexit")],

@@ -4,9 +4,9 @@ import { Btf } from "../../domain/schema/btf.ts";
 import { declareC, parseC } from "../../domain/schema/c/parser.ts";
 import { Scope } from "../../domain/schema/c/scope.ts";
 import { decode } from "../../domain/schema/decode.ts";
-import { jsonLength, MAX_JSON, MAX_SIZE, SchemaError } from "../../domain/schema/limits.ts";
+import { MAX_JSON, MAX_SIZE, maxJsonLength, SchemaError } from "../../domain/schema/limits.ts";
 import type { Type } from "../../domain/schema/type.ts";
-import { int } from "../../domain/schema/type_builders.ts";
+import { makeInt } from "../../domain/schema/type_builders.ts";
 
 /** BTF as compilers write it names the same types as its C source; as an enemy writes it, an error. */
 
@@ -81,21 +81,21 @@ describe("BTF names the types of its C source", () => {
   it.each(["struct flow", "struct stats", "enum verdict", "__be32", "__u64", "float"])(
     "%s, by clang",
     (name) => {
-      expect(flow.find(name)).toEqual(inC(FLOW_C, name));
+      expect(flow.findType(name)).toEqual(inC(FLOW_C, name));
     },
   );
 
   it.each(["struct all", "enum verdict", "enum wide", "enum low", "long unsigned int"])(
     "%s, by pahole",
     (name) => {
-      expect(enums.find(name)).toEqual(inC(ENUMS_C, name));
+      expect(enums.findType(name)).toEqual(inC(ENUMS_C, name));
     },
   );
 
   it("a type id is that of bpftool btf dump", () => {
     expect(flow.type(2)).toEqual(inC(FLOW_C, "struct flow"));
     expect(flow.type(25)).toEqual(inC(FLOW_C, "struct stats"));
-    expect(flow.type(1)).toEqual(int(8, false));
+    expect(flow.type(1)).toEqual(makeInt(8, false));
   });
 
   it("a name that is not there is undefined, one of another kind too", () => {
@@ -109,7 +109,7 @@ describe("BTF names the types of its C source", () => {
       "",
       "struct ",
     ];
-    expect(names.map((name) => flow.find(name))).toEqual(names.map(() => undefined));
+    expect(names.map((name) => flow.findType(name))).toEqual(names.map(() => undefined));
   });
 
   it.each([
@@ -198,7 +198,7 @@ describe("hostile BTF is refused", () => {
       ],
       true,
     );
-    const u32 = int(4, false);
+    const u32 = makeInt(4, false);
     const bits = { shift: 3, width: 5 };
     const members = [
       { name: "a", offset: 0, type: u32 },
@@ -338,10 +338,10 @@ describe("hostile BTF is refused", () => {
             const type = new Btf(bytes).type(id);
             tally.types++;
             expect(type.size).toBeLessThanOrEqual(MAX_SIZE);
-            expect(jsonLength(type)).toBeLessThanOrEqual(MAX_JSON);
+            expect(maxJsonLength(type)).toBeLessThanOrEqual(MAX_JSON);
             if (type.size > 4096) continue;
             const shown = JSON.stringify(decode(type, Buffer.alloc(type.size, 0xa5)));
-            expect(shown.length).toBeLessThanOrEqual(jsonLength(type));
+            expect(shown.length).toBeLessThanOrEqual(maxJsonLength(type));
           } catch (error) {
             expect(error).toBeInstanceOf(SchemaError);
             tally.refused++;

@@ -2,9 +2,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { declareC, parseC } from "../../domain/schema/c/parser.ts";
 import { Scope } from "../../domain/schema/c/scope.ts";
-import { jsonLength, MAX_JSON, MAX_SIZE, SchemaError } from "../../domain/schema/limits.ts";
+import { MAX_JSON, MAX_SIZE, maxJsonLength, SchemaError } from "../../domain/schema/limits.ts";
 import type { Type } from "../../domain/schema/type.ts";
-import { int, named } from "../../domain/schema/type_builders.ts";
+import { applyTypedef, makeInt } from "../../domain/schema/type_builders.ts";
 
 /** C-like declarations: the types they name, and where a text goes wrong. */
 
@@ -24,46 +24,46 @@ const array = (element: Type, count: number): Type => ({
   ...{ kind: "array", size: element.size * count },
   ...{ count, element },
 });
-const be = (size: number) => named(`be${size * 8}`, int(size, false));
+const be = (size: number) => applyTypedef(`be${size * 8}`, makeInt(size, false));
 
 describe("a text names a type", () => {
   it.each<[string, Type]>([
-    ["u8", int(1, false)],
-    ["__u32", int(4, false)],
-    ["uint8_t", int(1, false)],
-    ["int64_t", int(8, true)],
-    ["size_t", int(8, false)],
-    ["unsigned", int(4, false)],
-    ["signed", int(4, true)],
-    ["long", int(8, true)],
-    ["long unsigned int", int(8, false)],
-    ["int long unsigned long", int(8, false)],
-    ["short int", int(2, true)],
-    ["unsigned __int128", int(16, false)],
+    ["u8", makeInt(1, false)],
+    ["__u32", makeInt(4, false)],
+    ["uint8_t", makeInt(1, false)],
+    ["int64_t", makeInt(8, true)],
+    ["size_t", makeInt(8, false)],
+    ["unsigned", makeInt(4, false)],
+    ["signed", makeInt(4, true)],
+    ["long", makeInt(8, true)],
+    ["long unsigned int", makeInt(8, false)],
+    ["int long unsigned long", makeInt(8, false)],
+    ["short int", makeInt(2, true)],
+    ["unsigned __int128", makeInt(16, false)],
     ["char", CHAR],
-    ["signed char", int(1, true)],
-    ["unsigned char", int(1, false)],
+    ["signed char", makeInt(1, true)],
+    ["unsigned char", makeInt(1, false)],
     ["_Bool", BOOL],
     ["bool", BOOL],
     ["double", { kind: "float", size: 8 }],
-    ["__be16", { ...int(2, false), order: "network" }],
+    ["__be16", { ...makeInt(2, false), order: "network" }],
     ["__be32", be(4)],
     ["be64", be(8)],
-    ["__le32", int(4, false)],
-    ["void *", int(8, false)],
-    ["struct unknown **", int(8, false)],
+    ["__le32", makeInt(4, false)],
+    ["void *", makeInt(8, false)],
+    ["struct unknown **", makeInt(8, false)],
     ["char[16]", array(CHAR, 16)],
-    ["const volatile u32 x[2][3];", array(array(int(4, false), 3), 2)],
-    ["u8 a, *b, c[0x10]", array(int(1, false), 16)],
-    ["u8 x[010]", array(int(1, false), 8)],
-    ["u8 x[3ul]", array(int(1, false), 3)],
-    ["u8 x[(1 << 4)]", array(int(1, false), 16)],
-    ["enum { N = 4, M }; u16 x[M];", array(int(2, false), 5)],
-    ["typedef unsigned int u32; u32", int(4, false)],
+    ["const volatile u32 x[2][3];", array(array(makeInt(4, false), 3), 2)],
+    ["u8 a, *b, c[0x10]", array(makeInt(1, false), 16)],
+    ["u8 x[010]", array(makeInt(1, false), 8)],
+    ["u8 x[3ul]", array(makeInt(1, false), 3)],
+    ["u8 x[(1 << 4)]", array(makeInt(1, false), 16)],
+    ["enum { N = 4, M }; u16 x[M];", array(makeInt(2, false), 5)],
+    ["typedef unsigned int u32; u32", makeInt(4, false)],
     ["typedef __u16 __be16; __be16", be(2)],
-    ["typedef u8 mac[6]; mac pair[2]", array(array(int(1, false), 6), 2)],
-    ["/* one */ u8 // two\n", int(1, false)],
-    ["typedef struct { u8 a; } one, *two; two", int(8, false)],
+    ["typedef u8 mac[6]; mac pair[2]", array(array(makeInt(1, false), 6), 2)],
+    ["/* one */ u8 // two\n", makeInt(1, false)],
+    ["typedef struct { u8 a; } one, *two; two", makeInt(8, false)],
     ["typedef struct { u8 a; } one;", parseC("struct { u8 a; }")],
     ["struct a { u8 x; }; struct b { struct a y; }; struct a;", parseC("struct { u8 x; }")],
     ["struct { u32 u32; }", parseC("struct { unsigned u32; }")],
@@ -225,7 +225,7 @@ describe("what a text may cost is bounded", () => {
         try {
           const type = parseC(tokens.join(" "));
           expect(type.size).toBeLessThanOrEqual(MAX_SIZE);
-          expect(jsonLength(type)).toBeLessThanOrEqual(MAX_JSON);
+          expect(maxJsonLength(type)).toBeLessThanOrEqual(MAX_JSON);
         } catch (error) {
           expect(error).toBeInstanceOf(SchemaError);
           expect((error as Error).message).toMatch(/^line 1, column \d+: [^:]/);

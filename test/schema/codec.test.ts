@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Errno } from "../../domain/errno.ts";
-import { badWidth, type LaidOutField, layOut } from "../../domain/schema/c/layout.ts";
+import { findWidthError, type LaidOutField, layOutRecord } from "../../domain/schema/c/layout.ts";
 import { parseC } from "../../domain/schema/c/parser.ts";
 import { decode } from "../../domain/schema/decode.ts";
 import { encode } from "../../domain/schema/encode.ts";
-import { jsonLength } from "../../domain/schema/limits.ts";
+import { maxJsonLength } from "../../domain/schema/limits.ts";
 import type { Json } from "../../domain/schema/scalar.ts";
 import {
   isInteger,
@@ -15,7 +15,7 @@ import {
   type RecordType,
   type Type,
 } from "../../domain/schema/type.ts";
-import { arrayOf, enumOf, int, named } from "../../domain/schema/type_builders.ts";
+import { applyTypedef, makeArray, makeEnum, makeInt } from "../../domain/schema/type_builders.ts";
 
 /** Bytes as JSON and back: exact bytes, nothing lost either way, or EINVAL and the place. */
 
@@ -201,18 +201,18 @@ describe("what does not fit is EINVAL, with the path to it", () => {
   });
 
   it("bytes of another length are a fault of the caller", () => {
-    expect(() => decode(int(4, false), Buffer.alloc(3))).toThrow(RangeError);
+    expect(() => decode(makeInt(4, false), Buffer.alloc(3))).toThrow(RangeError);
   });
 });
 
 const LEAVES: readonly Type[] = [
-  ...[1, 2, 4, 8, 16].flatMap((size) => [int(size, false), int(size, true)]),
-  ...[2, 4, 8].map((size) => named(`be${size * 8}`, int(size, false))),
+  ...[1, 2, 4, 8, 16].flatMap((size) => [makeInt(size, false), makeInt(size, true)]),
+  ...[2, 4, 8].map((size) => applyTypedef(`be${size * 8}`, makeInt(size, false))),
   { kind: "bool", size: 1, signed: false },
   { kind: "char", size: 1, signed: true },
   { kind: "float", size: 4 },
   { kind: "float", size: 8 },
-  enumOf(4, true, [
+  makeEnum(4, true, [
     ["NONE", 0n],
     ["MINUS", -1n],
     ["AGAIN", 0n],
@@ -256,14 +256,14 @@ function field({ shape, unnamed, width }: MemberShape, name: () => string): Laid
     attributes: {},
     name: bare ? "" : name(),
   };
-  return badWidth(type, width) === undefined ? { ...own, width } : own;
+  return findWidthError(type, width) === undefined ? { ...own, width } : own;
 }
 
 function build(shape: CodecShape, name: () => string): Type {
   if ("leaf" in shape) return shape.leaf;
-  if ("element" in shape) return arrayOf(build(shape.element, name), shape.count);
+  if ("element" in shape) return makeArray(build(shape.element, name), shape.count);
   const fields = shape.members.map((member) => field(member, name));
-  return layOut(shape.kind, fields, { packed: shape.packed }).type;
+  return layOutRecord(shape.kind, fields, { packed: shape.packed }).type;
 }
 
 function types(...kinds: RecordType["kind"][]): fc.Arbitrary<Type> {
@@ -349,7 +349,7 @@ describe("nothing is lost", () => {
   it("no value takes more characters than jsonLength says", () => {
     fc.assert(
       fc.property(types("struct", "union").chain(withBytes), ({ type, bytes }) => {
-        expect(JSON.stringify(decode(type, bytes)).length).toBeLessThanOrEqual(jsonLength(type));
+        expect(JSON.stringify(decode(type, bytes)).length).toBeLessThanOrEqual(maxJsonLength(type));
       }),
       { numRuns: 1000 },
     );
@@ -357,7 +357,7 @@ describe("nothing is lost", () => {
 
   it("a byte of a text takes up to six characters, which jsonLength knows", () => {
     const type = parseC("char[9]");
-    expect(JSON.stringify(decode(type, Buffer.alloc(9, 1))).length).toBe(jsonLength(type));
+    expect(JSON.stringify(decode(type, Buffer.alloc(9, 1))).length).toBe(maxJsonLength(type));
   });
 
   it("an integer is the same as a number, as decimal and as 0x text", () => {

@@ -2,7 +2,7 @@ import { assemble } from "../../domain/asm/assembler.ts";
 import type { CompilationUnit } from "../../domain/compiler/abi.ts";
 import type { Job, MapView, RunDone, RunFault, RunOutcome } from "../../domain/runtime/job.ts";
 import { Machine } from "../../domain/runtime/machine.ts";
-import { codeKey } from "../../domain/transaction/program_cache.ts";
+import { hashCode } from "../../domain/transaction/program_cache.ts";
 
 /** Jobs made by hand, with programs as text, and a machine of their own to run them on. */
 
@@ -46,7 +46,7 @@ export function view(map: TestMapView): MapView {
   return {
     ...{ id: 1, key_size: 4, value_size: 4, max_entries: 4, map_flags: 0 },
     ...{ entries: map.map_type === "array" ? (map.max_entries ?? 4) : entries },
-    ...{ whole: true, elements },
+    ...{ isComplete: true, elements },
     ...map,
   };
 }
@@ -76,7 +76,7 @@ export async function jobOf(text: string, setting: Setting = {}): Promise<Job> {
   for (const [id, other] of Object.entries(others)) texts.push([Number(id), other]);
   const programs = texts.map(async ([id, source]) => {
     const unit = await unitOf(source, views, prog_type);
-    return { id, key: codeKey(unit), unit, maps: views.map(({ id }) => id) };
+    return { id, key: hashCode(unit), unit, maps: views.map(({ id }) => id) };
   });
   return {
     programs: await Promise.all(programs),
@@ -114,7 +114,7 @@ export async function fault(text: string, setting?: Setting): Promise<RunFault> 
 /** With keys as text. */
 export async function needs(text: string, setting?: Setting): Promise<unknown> {
   const ended = await outcome(text, setting);
-  return ended.kind === "need" ? told(ended.needs) : failed(ended);
+  return ended.kind === "miss" ? told(ended.misses) : failed(ended);
 }
 
 /** r0 as a signed number: helpers answer errnos below 0. */

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { planOf } from "../../domain/elf/object.ts";
+import { planObject } from "../../domain/elf/object.ts";
 import type { Errno } from "../../domain/errno.ts";
 import { readObject, readSchema } from "../../domain/reader.ts";
 import { compileSchema } from "../../domain/schema/schema.ts";
@@ -35,14 +35,14 @@ async function refusal(work: Promise<unknown>) {
 describe("an object", () => {
   it("that is large is planned in a thread as a small one at once", async () => {
     const { made, inThread } = await aside(readObject(large, OPTIONS));
-    expect(made).toEqual(planOf(small, OPTIONS));
+    expect(made).toEqual(planObject(small, OPTIONS));
     expect(inThread).toBe(true);
     expect((await aside(readObject(small, OPTIONS))).inThread).toBe(false);
   });
 
   it("that is none is refused there in the same words", async () => {
     const wrong = Buffer.alloc(1 << 20);
-    expect(() => planOf(wrong, OPTIONS)).toThrow(
+    expect(() => planObject(wrong, OPTIONS)).toThrow(
       (await refusal(readObject(wrong, OPTIONS))).message,
     );
   });

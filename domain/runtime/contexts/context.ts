@@ -9,27 +9,27 @@ export interface RunInput {
   /** Bytes of the packet that the program sees. */
   readonly length: number;
   /** LD_ABS and LD_IND: -1 when there are no such bytes. */
-  load(offset: number, size: number): bigint;
+  loadBytes(offset: number, size: number): bigint;
   /** The packet and the context as the caller gets them back. */
-  data(): Uint8Array;
-  ctx(): Uint8Array;
+  outputPacket(): Uint8Array;
+  outputContext(): Uint8Array;
 }
 
 export const ETH_HLEN = 14;
 
 /** The caller's context, zeros behind it. bpf_check_uarg_tail_zero() @throws Refused E2BIG */
-export function given(ctx: Uint8Array | undefined, size: number): Buffer {
-  const whole = Buffer.alloc(size);
-  if (ctx === undefined) return whole;
+export function padContext(ctx: Uint8Array | undefined, size: number): Buffer {
+  const padded = Buffer.alloc(size);
+  if (ctx === undefined) return padded;
   if (ctx.subarray(size).some((byte) => byte !== 0)) {
     throw new InputRefused("E2BIG", "ctx_in", `beyond its ${size} bytes the context is not zero`);
   }
-  whole.set(ctx.subarray(0, size));
-  return whole;
+  padded.set(ctx.subarray(0, size));
+  return padded;
 }
 
 /** @throws Refused EINVAL */
-export function packetOf(data: Uint8Array | undefined, most: number): Uint8Array {
+export function checkPacket(data: Uint8Array | undefined, maxSize: number): Uint8Array {
   const size = data?.length ?? 0;
   if (data === undefined || size < ETH_HLEN) {
     throw new InputRefused(
@@ -38,8 +38,8 @@ export function packetOf(data: Uint8Array | undefined, most: number): Uint8Array
       `${size} bytes are no Ethernet frame: at least ${ETH_HLEN}`,
     );
   }
-  if (size > most) {
-    throw new InputRefused("EINVAL", "data_in", `${size} bytes are too many: at most ${most}`);
+  if (size > maxSize) {
+    throw new InputRefused("EINVAL", "data_in", `${size} bytes are too many: at most ${maxSize}`);
   }
   return data;
 }

@@ -6,13 +6,13 @@ import { type Arena, NONE, READ_WRITE, round8 } from "../arena.ts";
 
 interface PacketPlace {
   at: number;
-  room: number;
+  capacity: number;
 }
 
 export class Packet {
   readonly #arena: Arena;
-  #here: PacketPlace = { at: 0, room: 0 };
-  #there: PacketPlace = { at: 0, room: 0 };
+  #current: PacketPlace = { at: 0, capacity: 0 };
+  #spare: PacketPlace = { at: 0, capacity: 0 };
   size = 0;
 
   constructor(arena: Arena, bytes: Uint8Array) {
@@ -21,23 +21,23 @@ export class Packet {
   }
 
   get at(): number {
-    return this.#here.at;
+    return this.#current.at;
   }
 
   get end(): number {
-    return this.#here.at + this.size;
+    return this.#current.at + this.size;
   }
 
   set(bytes: Uint8Array): void {
-    const [left, to] = [this.#here, this.#there];
-    if (to.room < bytes.length || to.at === 0) {
-      to.room = round8(bytes.length);
-      to.at = this.#arena.reserve(to.room);
+    const [previous, next] = [this.#current, this.#spare];
+    if (next.capacity < bytes.length || next.at === 0) {
+      next.capacity = round8(bytes.length);
+      next.at = this.#arena.reserve(next.capacity);
     }
-    this.#arena.bytes.set(bytes, to.at);
-    this.#arena.setAccess(to.at, bytes.length, READ_WRITE);
-    if (left.at !== 0) this.#arena.setAccess(left.at, left.room, NONE);
-    [this.#here, this.#there, this.size] = [to, left, bytes.length];
+    this.#arena.bytes.set(bytes, next.at);
+    this.#arena.setAccess(next.at, bytes.length, READ_WRITE);
+    if (previous.at !== 0) this.#arena.setAccess(previous.at, previous.capacity, NONE);
+    [this.#current, this.#spare, this.size] = [next, previous, bytes.length];
   }
 
   bytes(): Uint8Array {

@@ -18,31 +18,31 @@ const TC_INDEX: [number, number] = [SK_BUFF.ifindex, 8];
 const TC_CLASSID: [number, number] = [72, 4];
 
 const TC: SkbTraits = {
-  l2: true,
-  direct: true,
-  meta: true,
-  socket: false,
+  hasEthernetHeader: true,
+  hasPacketPointers: true,
+  hasMetadata: true,
+  hasSocket: false,
   writable: [MARK_QUEUE, PRIORITY, TC_INDEX, CB, TC_CLASSID, TSTAMP],
 };
 const SOCKET_FILTER: SkbTraits = {
-  l2: false,
-  direct: false,
-  meta: false,
-  socket: false,
+  hasEthernetHeader: false,
+  hasPacketPointers: false,
+  hasMetadata: false,
+  hasSocket: false,
   writable: [CB],
 };
 const CGROUP_SKB: SkbTraits = {
-  l2: false,
-  direct: true,
-  meta: false,
-  socket: true,
+  hasEthernetHeader: false,
+  hasPacketPointers: true,
+  hasMetadata: false,
+  hasSocket: true,
   writable: [MARK, PRIORITY, CB, TSTAMP],
 };
 const LWT: SkbTraits = {
-  l2: false,
-  direct: true,
-  meta: false,
-  socket: false,
+  hasEthernetHeader: false,
+  hasPacketPointers: true,
+  hasMetadata: false,
+  hasSocket: false,
   writable: [MARK, PRIORITY, CB],
 };
 

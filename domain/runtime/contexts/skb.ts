@@ -8,8 +8,8 @@ import {
   ETH_P_IP,
   ETH_P_IPV6,
   fillSocket,
-  PASSED,
   protocolOf,
+  SETTABLE,
   SK_BUFF,
   skbInput,
 } from "./skb_input.ts";
@@ -17,13 +17,13 @@ import {
 /** How a type of program sees it. */
 export interface SkbTraits {
   /** From the Ethernet header on. */
-  l2: boolean;
+  hasEthernetHeader: boolean;
   /** data and data_end. */
-  direct: boolean;
+  hasPacketPointers: boolean;
   /** data_meta, too. */
-  meta: boolean;
+  hasMetadata: boolean;
   /** The addresses of the socket. */
-  socket: boolean;
+  hasSocket: boolean;
   /** What may be written, from multiples of 8 on. */
   writable: readonly (readonly [offset: number, size: number])[];
 }
@@ -43,33 +43,33 @@ export class Skb implements RunInput {
   readonly #arena: Arena;
   readonly #traits: SkbTraits;
   /** Where the network header is, from the start of the packet; and the link header. */
-  network: number;
-  #link: number;
+  networkOffset: number;
+  #linkOffset: number;
   /** What is before the packet when the program does not see it. */
-  readonly #before: Uint8Array;
+  readonly #hiddenHeader: Uint8Array;
   /** As it was given. */
   readonly #gsoSize: number;
 
   constructor(arena: Arena, traits: SkbTraits, data?: Uint8Array, ctx?: Uint8Array) {
-    const input = skbInput(data, ctx, traits.l2);
+    const input = skbInput(data, ctx, traits.hasEthernetHeader);
     this.#arena = arena;
     this.#traits = traits;
     this.#protocol = input.protocol;
     this.#gsoSize = input.fields.readUInt32LE(SK_BUFF.gso_size);
     this.at = arena.place(input.fields, READ);
     for (const [offset, size] of traits.writable) arena.allowWrites(this.at + offset, size);
-    const hidden = traits.l2 ? 0 : ETH_HLEN;
-    this.#before = Uint8Array.from(input.frame.subarray(0, hidden));
+    const hidden = traits.hasEthernetHeader ? 0 : ETH_HLEN;
+    this.#hiddenHeader = Uint8Array.from(input.frame.subarray(0, hidden));
     this.packet = new Packet(arena, input.frame.subarray(hidden));
-    this.#link = -hidden;
-    this.network = ETH_HLEN - hidden;
+    this.#linkOffset = -hidden;
+    this.networkOffset = ETH_HLEN - hidden;
     setFields(arena, this.at, [[SK_BUFF.pkt_type, input.pktType]]);
-    if (traits.socket) fillSocket(arena, this.at, input);
-    this.#update();
+    if (traits.hasSocket) fillSocket(arena, this.at, input);
+    this.#updateFields();
   }
 
   /** The fields that follow from the packet. */
-  #update(): void {
+  #updateFields(): void {
     const { at, end, size } = this.packet;
     const [tag, traits] = [this.#tag, this.#traits];
     setFields(this.#arena, this.at, [
@@ -78,9 +78,9 @@ export class Skb implements RunInput {
       [SK_BUFF.vlan_present, tag ? 1 : 0],
       [SK_BUFF.vlan_tci, tag?.tci ?? 0],
       [SK_BUFF.vlan_proto, swap16(tag?.protocol ?? 0)],
-      [SK_BUFF.data, traits.direct ? at : 0],
-      [SK_BUFF.data_end, traits.direct ? end : 0],
-      [SK_BUFF.data_meta, traits.meta ? at : 0],
+      [SK_BUFF.data, traits.hasPacketPointers ? at : 0],
+      [SK_BUFF.data_end, traits.hasPacketPointers ? end : 0],
+      [SK_BUFF.data_meta, traits.hasMetadata ? at : 0],
     ]);
   }
 
@@ -113,23 +113,26 @@ export class Skb implements RunInput {
   /** Another packet, which grew or shrank at an end. */
   replace(bytes: Uint8Array): void {
     this.packet.set(bytes);
-    this.#update();
+    this.#updateFields();
   }
 
   /** The link header moves with what was put before the packet. */
-  grow(head: number): void {
+  growHead(head: number): void {
     const bytes = this.packet.bytes();
     const grown = new Uint8Array(head + bytes.length);
     grown.set(bytes, head);
-    this.#link = 0;
-    this.network += head;
+    this.#linkOffset = 0;
+    this.networkOffset += head;
     this.replace(grown);
   }
 
   /** Bytes from the link or the network header on; undefined when not all are there. */
-  from(header: "mac" | "net", offset: number, size: number): Buffer | undefined {
-    const start = this.#before.length + offset + (header === "net" ? this.network : this.#link);
-    const bytes = Buffer.concat([this.#before, this.packet.bytes()]);
+  bytesFrom(header: "mac" | "net", offset: number, size: number): Buffer | undefined {
+    const start =
+      this.#hiddenHeader.length +
+      offset +
+      (header === "net" ? this.networkOffset : this.#linkOffset);
+    const bytes = Buffer.concat([this.#hiddenHeader, this.packet.bytes()]);
     return start < 0 || start + size > bytes.length
       ? undefined
       : bytes.subarray(start, start + size);
@@ -139,21 +142,21 @@ export class Skb implements RunInput {
   flowHash(): number {
     const [from, to] = this.#protocol === ETH_P_IP ? [12, 24] : [8, 44];
     const isIp = this.#protocol === ETH_P_IP || this.#protocol === ETH_P_IPV6;
-    const flow = isIp ? this.from("net", from, to - from) : undefined;
-    return fnv1a(flow ?? this.from("mac", 0, ETH_HLEN) ?? this.packet.bytes());
+    const flow = isIp ? this.bytesFrom("net", from, to - from) : undefined;
+    return fnv1a(flow ?? this.bytesFrom("mac", 0, ETH_HLEN) ?? this.packet.bytes());
   }
 
-  load(offset: number, size: number): bigint {
+  loadBytes(offset: number, size: number): bigint {
     const { at } = this.packet;
     if (offset >= 0) {
       if (offset + size > this.packet.size) return -1n;
       return BigInt(this.#arena.bytes.readUIntBE(at + offset, size));
     }
-    const found =
+    const bytes =
       offset >= SKF_NET_OFF
-        ? this.from("net", offset - SKF_NET_OFF, size)
-        : this.from("mac", offset - SKF_LL_OFF, size);
-    return found === undefined ? -1n : BigInt(found.readUIntBE(0, size));
+        ? this.bytesFrom("net", offset - SKF_NET_OFF, size)
+        : this.bytesFrom("mac", offset - SKF_LL_OFF, size);
+    return bytes === undefined ? -1n : BigInt(bytes.readUIntBE(0, size));
   }
 
   /** skb_vlan_push(): the network header stays as far from the start as it was. */
@@ -167,42 +170,43 @@ export class Skb implements RunInput {
       this.packet.set(Buffer.concat([bytes.subarray(0, 12), tag, bytes.subarray(12)]));
     }
     this.#tag = { protocol, tci };
-    this.#update();
+    this.#updateFields();
   }
 
   /** skb_vlan_pop(): whether the packet was long enough for its tags. */
   popTag(): boolean {
     const isBeside = this.#tag !== undefined;
     this.#tag = undefined;
-    if (!isBeside && isVlan(this.#protocol) && !this.#unwrap()) return false;
-    if (isVlan(this.#protocol)) this.#tag = this.#unwrap();
-    this.#update();
+    if (!isBeside && isVlan(this.#protocol) && !this.#popInnerTag()) return false;
+    if (isVlan(this.#protocol)) this.#tag = this.#popInnerTag();
+    this.#updateFields();
     return this.#tag !== undefined || !isVlan(this.#protocol);
   }
 
   /** __skb_vlan_pop(): the tag in the packet; undefined when it is too short for one. */
-  #unwrap() {
+  #popInnerTag() {
     if (this.packet.size < ETH_HLEN + VLAN_HLEN) return undefined;
     const bytes = Buffer.from(this.packet.bytes());
     const tag = { protocol: this.#protocol, tci: bytes.readUInt16BE(14) };
     const rest = Buffer.concat([bytes.subarray(0, 12), bytes.subarray(16)]);
     this.#protocol = protocolOf(rest);
-    this.network = Math.max(ETH_HLEN, this.network - VLAN_HLEN);
+    this.networkOffset = Math.max(ETH_HLEN, this.networkOffset - VLAN_HLEN);
     this.packet.set(rest);
     return tag;
   }
 
-  data(): Uint8Array {
+  outputPacket(): Uint8Array {
     const bytes = this.packet.bytes();
-    if (this.#traits.l2) return bytes;
+    if (this.#traits.hasEthernetHeader) return bytes;
     const data = new Uint8Array(ETH_HLEN + bytes.length);
     data.set(bytes, ETH_HLEN);
     return data;
   }
 
-  ctx(): Uint8Array {
+  outputContext(): Uint8Array {
     const ctx = new Uint8Array(SK_BUFF.SIZE);
-    for (const [offset, size] of PASSED) ctx.set(this.#arena.copy(this.at + offset, size), offset);
+    for (const [offset, size] of SETTABLE)
+      ctx.set(this.#arena.copy(this.at + offset, size), offset);
     new DataView(ctx.buffer).setUint32(SK_BUFF.gso_size, this.#gsoSize, true);
     return ctx;
   }

@@ -2,7 +2,7 @@
 
 import type { Arena } from "../arena.ts";
 import { InputRefused } from "../fault.ts";
-import { ETH_HLEN, given, packetOf, setFields } from "./context.ts";
+import { checkPacket, ETH_HLEN, padContext, setFields } from "./context.ts";
 
 /** struct __sk_buff, by offset. */
 export const SK_BUFF = {
@@ -35,7 +35,7 @@ export const SK_BUFF = {
 } as const;
 
 /** Of what a caller may set and gets back: offset and bytes. */
-export const PASSED: readonly (readonly [offset: number, size: number])[] = [
+export const SETTABLE: readonly (readonly [offset: number, size: number])[] = [
   [SK_BUFF.mark, 4],
   [SK_BUFF.priority, 4],
   [SK_BUFF.ingress_ifindex, 4],
@@ -89,30 +89,30 @@ function refuse(detail: string): never {
   throw new InputRefused("EINVAL", "ctx_in", detail);
 }
 
-function checkPassed(fields: Buffer): void {
-  const rest = Buffer.from(fields);
-  for (const [offset, size] of PASSED) rest.fill(0, offset, offset + size);
-  const at = rest.findIndex((byte) => byte !== 0);
+function checkUnsettableZero(fields: Buffer): void {
+  const unsettable = Buffer.from(fields);
+  for (const [offset, size] of SETTABLE) unsettable.fill(0, offset, offset + size);
+  const at = unsettable.findIndex((byte) => byte !== 0);
   if (at >= 0) refuse(`byte ${at} of struct __sk_buff is not one that can be set`);
 }
 
 /** convert___skb_to_skb() */
-function convert(fields: Buffer, size: number): void {
-  checkPassed(fields);
-  const wire = fields.readUInt32LE(SK_BUFF.wire_len);
-  if (wire !== 0 && (wire < size || wire > GSO_LEGACY_MAX_SIZE)) {
-    refuse(`wire_len ${wire} is not ${size} to ${GSO_LEGACY_MAX_SIZE}`);
+function checkAndConvert(fields: Buffer, size: number): void {
+  checkUnsettableZero(fields);
+  const wireLen = fields.readUInt32LE(SK_BUFF.wire_len);
+  if (wireLen !== 0 && (wireLen < size || wireLen > GSO_LEGACY_MAX_SIZE)) {
+    refuse(`wire_len ${wireLen} is not ${size} to ${GSO_LEGACY_MAX_SIZE}`);
   }
-  if (wire === 0) fields.writeUInt32LE(size, SK_BUFF.wire_len);
-  const segs = fields.readUInt32LE(SK_BUFF.gso_segs);
-  if (segs > GSO_MAX_SEGS) refuse(`gso_segs ${segs} is more than ${GSO_MAX_SEGS}`);
+  if (wireLen === 0) fields.writeUInt32LE(size, SK_BUFF.wire_len);
+  const gsoSegs = fields.readUInt32LE(SK_BUFF.gso_segs);
+  if (gsoSegs > GSO_MAX_SEGS) refuse(`gso_segs ${gsoSegs} is more than ${GSO_MAX_SEGS}`);
 }
 
 /** @param l2 the program sees the Ethernet header @throws Refused */
 export function skbInput(data: Uint8Array | undefined, ctx: Uint8Array | undefined, l2: boolean) {
-  const bytes = packetOf(data, SKB_DATA_MAX);
+  const bytes = checkPacket(data, SKB_DATA_MAX);
   const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  const fields = given(ctx, SK_BUFF.SIZE);
+  const fields = padContext(ctx, SK_BUFF.SIZE);
   const ifindex = fields.readUInt32LE(SK_BUFF.ifindex);
   if (ifindex > LOOPBACK)
     throw new InputRefused("ENODEV", "ctx_in", `there is no interface ${ifindex}`);
@@ -121,7 +121,7 @@ export function skbInput(data: Uint8Array | undefined, ctx: Uint8Array | undefin
     const type = protocol.toString(16).padStart(4, "0");
     throw new InputRefused("EINVAL", "data_in", `too short for a header of protocol 0x${type}`);
   }
-  if (ctx !== undefined) convert(fields, l2 ? frame.length : frame.length - ETH_HLEN);
+  if (ctx !== undefined) checkAndConvert(fields, l2 ? frame.length : frame.length - ETH_HLEN);
   fields.writeUInt32LE(LOOPBACK, SK_BUFF.ifindex);
   const input: SkbInput = { frame, fields, protocol, pktType: pktTypeOf(frame) };
   return input;

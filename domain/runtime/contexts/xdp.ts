@@ -4,10 +4,10 @@
 
 import { type Arena, READ } from "../arena.ts";
 import { InputRefused } from "../fault.ts";
-import { ETH_HLEN, given, packetOf, type RunInput, setFields } from "./context.ts";
+import { checkPacket, ETH_HLEN, padContext, type RunInput, setFields } from "./context.ts";
 import { Packet } from "./packet.ts";
 
-const MD = {
+const XDP_MD = {
   data: 0,
   data_end: 4,
   data_meta: 8,
@@ -29,16 +29,16 @@ function refuse(detail: string): never {
 }
 
 /** xdp_convert_md_to_buff(); how much of the data is before the packet, and how much in the page. */
-function layout(fields: Buffer, given: boolean, size: number) {
+function convertMd(fields: Buffer, hasContext: boolean, size: number) {
   const read = (offset: number) => fields.readUInt32LE(offset);
-  const [meta, end] = [read(MD.data), given ? read(MD.data_end) : size];
-  const [ingress, queue] = [read(MD.ingress_ifindex), read(MD.rx_queue_index)];
-  if (read(MD.data_meta) !== 0) refuse("data_meta is not 0");
+  const [meta, end] = [read(XDP_MD.data), hasContext ? read(XDP_MD.data_end) : size];
+  const [ingress, queue] = [read(XDP_MD.ingress_ifindex), read(XDP_MD.rx_queue_index)];
+  if (read(XDP_MD.data_meta) !== 0) refuse("data_meta is not 0");
   if (end > size || meta > end) refuse(`data ${meta}, data_end ${end} of ${size} bytes`);
   if (meta % 4 !== 0 || meta > Math.min(HEADROOM - FRAME, size - ETH_HLEN)) {
     refuse(`data ${meta}: metadata is a multiple of 4 bytes, at most ${HEADROOM - FRAME}`);
   }
-  if (read(MD.SIZE - 4) !== 0) refuse("egress_ifindex is not 0");
+  if (read(XDP_MD.SIZE - 4) !== 0) refuse("egress_ifindex is not 0");
   if (ingress === 0 && queue !== 0) refuse("rx_queue_index without ingress_ifindex");
   if (ingress > LOOPBACK)
     throw new InputRefused("ENODEV", "ctx_in", `there is no interface ${ingress}`);
@@ -58,32 +58,32 @@ export class Xdp implements RunInput {
   #fragments: Buffer;
 
   constructor(arena: Arena, data: Uint8Array | undefined, ctx: Uint8Array | undefined) {
-    this.#fields = given(ctx, MD.SIZE);
-    const bytes = packetOf(data, Number.POSITIVE_INFINITY);
+    this.#fields = padContext(ctx, XDP_MD.SIZE);
+    const bytes = checkPacket(data, Number.POSITIVE_INFINITY);
     if (bytes.length > XDP_DATA_MAX) {
       throw new InputRefused("ENOMEM", "data_in", `${bytes.length} bytes: at most ${XDP_DATA_MAX}`);
     }
     this.#arena = arena;
-    const { meta, linear } = layout(this.#fields, ctx !== undefined, bytes.length);
+    const { meta, linear } = convertMd(this.#fields, ctx !== undefined, bytes.length);
     this.#meta = meta;
     this.#head = Buffer.alloc(HEADROOM - meta);
     this.#packet = new Packet(arena, bytes.subarray(0, linear));
     this.#fragments = Buffer.from(bytes.subarray(linear));
     this.at = arena.place(this.#fields, READ);
-    setFields(arena, this.at, [[MD.ingress_ifindex, LOOPBACK]]);
-    this.#update();
+    setFields(arena, this.at, [[XDP_MD.ingress_ifindex, LOOPBACK]]);
+    this.#updateFields();
   }
 
-  #update(): void {
+  #updateFields(): void {
     setFields(this.#arena, this.at, [
-      [MD.data, this.#packet.at + this.#meta],
-      [MD.data_end, this.#packet.end],
-      [MD.data_meta, this.#packet.at],
+      [XDP_MD.data, this.#packet.at + this.#meta],
+      [XDP_MD.data_end, this.#packet.end],
+      [XDP_MD.data_meta, this.#packet.at],
     ]);
   }
 
   /** LD_ABS and LD_IND are not for packets of this kind. */
-  load(): bigint {
+  loadBytes(): bigint {
     return -1n;
   }
 
@@ -97,20 +97,20 @@ export class Xdp implements RunInput {
   }
 
   /** The metadata start so much later, or earlier. The caller has checked that there is room. */
-  #move(by: number, meta: number): void {
+  #moveStart(by: number, meta: number): void {
     const all = Buffer.concat([this.#head, this.#packet.bytes()]);
     const start = this.#head.length + by;
     this.#head = all.subarray(0, start);
     this.#meta = meta;
     this.#packet.set(all.subarray(start));
-    this.#update();
+    this.#updateFields();
   }
 
   /** bpf_xdp_adjust_head(), with the metadata: whether it could be done. */
   adjustHead(offset: number): boolean {
     if (this.#head.length + offset < FRAME || offset > this.#linear - ETH_HLEN) return false;
     const meta = this.#arena.copy(this.#packet.at, this.#meta);
-    this.#move(offset, this.#meta);
+    this.#moveStart(offset, this.#meta);
     this.#arena.bytes.set(meta, this.#packet.at);
     return true;
   }
@@ -120,7 +120,7 @@ export class Xdp implements RunInput {
     const meta = this.#meta - offset;
     if (this.#head.length + offset < FRAME || meta < 0) return "EINVAL";
     if (meta % 4 !== 0) return "EACCES";
-    this.#move(offset, meta);
+    this.#moveStart(offset, meta);
     return undefined;
   }
 
@@ -133,7 +133,7 @@ export class Xdp implements RunInput {
     const bytes = Buffer.alloc(size);
     bytes.set(this.#packet.bytes().subarray(0, size));
     this.#packet.set(bytes);
-    this.#update();
+    this.#updateFields();
     return true;
   }
 
@@ -146,8 +146,8 @@ export class Xdp implements RunInput {
       return true;
     }
     if (-offset > this.length - ETH_HLEN) return false;
-    const rest = Math.max(0, length + offset);
-    this.#fragments = this.#fragments.subarray(0, rest);
+    const kept = Math.max(0, length + offset);
+    this.#fragments = this.#fragments.subarray(0, kept);
     return length + offset >= 0 || this.adjustTail(length + offset);
   }
 
@@ -162,20 +162,20 @@ export class Xdp implements RunInput {
     if (offset + data.length > this.length) return false;
     const linear = data.subarray(0, Math.max(0, this.#linear - offset));
     this.#arena.bytes.set(linear, this.#packet.at + this.#meta + offset);
-    const rest = data.subarray(linear.length);
-    if (rest.length > 0) this.#fragments.set(rest, offset + linear.length - this.#linear);
+    const kept = data.subarray(linear.length);
+    if (kept.length > 0) this.#fragments.set(kept, offset + linear.length - this.#linear);
     return true;
   }
 
-  data(): Uint8Array {
+  outputPacket(): Uint8Array {
     return Buffer.concat([this.#packet.bytes(), this.#fragments]);
   }
 
-  ctx(): Uint8Array {
+  outputContext(): Uint8Array {
     const ctx = Uint8Array.from(this.#fields);
     const view = new DataView(ctx.buffer);
-    view.setUint32(MD.data, this.#meta, true);
-    view.setUint32(MD.data_end, this.#packet.size, true);
+    view.setUint32(XDP_MD.data, this.#meta, true);
+    view.setUint32(XDP_MD.data_end, this.#packet.size, true);
     return ctx;
   }
 }

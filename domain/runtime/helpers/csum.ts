@@ -2,22 +2,22 @@
 
 import type { Helpers, Host } from "./helper.ts";
 
-const ALL = 0xffff_ffff;
+const U32_MAX = 0xffff_ffff;
 
 export function csumAdd(a: number, b: number): number {
   const sum = a + b;
-  return sum > ALL ? sum - ALL : sum;
+  return sum > U32_MAX ? sum - U32_MAX : sum;
 }
 
 export const csumNot = (sum: number): number => ~sum >>> 0;
 
 /** csum_partial(), in words of 32 bits; zeros follow the last bytes. */
-function csumPartial(bytes: Buffer, seed: number): number {
-  const whole = bytes.length & ~3;
+function csumPartial(readBytes: Buffer, seed: number): number {
+  const whole = readBytes.length & ~3;
   let sum = seed;
-  for (let at = 0; at < whole; at += 4) sum = csumAdd(sum, bytes.readUInt32LE(at));
-  const rest = bytes.length - whole;
-  return rest === 0 ? sum : csumAdd(sum, bytes.readUIntLE(whole, rest));
+  for (let at = 0; at < whole; at += 4) sum = csumAdd(sum, readBytes.readUInt32LE(at));
+  const rest = readBytes.length - whole;
+  return rest === 0 ? sum : csumAdd(sum, readBytes.readUIntLE(whole, rest));
 }
 
 /** csum_from32to16() */
@@ -27,21 +27,21 @@ export function csumFold(sum: number): number {
 }
 
 export function csumHelpers(host: Host): Helpers {
-  const bytes = (at: number, size: number): Buffer => {
-    host.arena.readable(at, size);
+  const readBytes = (at: number, size: number): Buffer => {
+    host.arena.checkReadable(at, size);
     return host.arena.bytes.subarray(at, at + size);
   };
   return {
     // bpf_csum_diff()
-    28: (from: number, fromSize: number, to: number, toSize: number, given: bigint) => {
-      const seed = Number(BigInt.asUintN(32, given));
-      const taken = bytes(from >>> 0, fromSize >>> 0);
-      const put = bytes(to >>> 0, toSize >>> 0);
+    28: (from: number, fromSize: number, to: number, toSize: number, start: bigint) => {
+      const seed = Number(BigInt.asUintN(32, start));
+      const oldBytes = readBytes(from >>> 0, fromSize >>> 0);
+      const newBytes = readBytes(to >>> 0, toSize >>> 0);
       if (fromSize === 0 && toSize === 0) return BigInt(csumFold(seed));
-      if (toSize === 0) return BigInt(csumFold(csumNot(csumPartial(taken, csumNot(seed)))));
-      const sum = csumPartial(put, seed);
+      if (toSize === 0) return BigInt(csumFold(csumNot(csumPartial(oldBytes, csumNot(seed)))));
+      const sum = csumPartial(newBytes, seed);
       if (fromSize === 0) return BigInt(csumFold(sum));
-      return BigInt(csumFold(csumAdd(sum, csumNot(csumPartial(taken, 0)))));
+      return BigInt(csumFold(csumAdd(sum, csumNot(csumPartial(oldBytes, 0)))));
     },
   };
 }

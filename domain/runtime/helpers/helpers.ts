@@ -11,7 +11,7 @@ import { timeHelpers } from "./time.ts";
 import { traceHelpers } from "./trace.ts";
 import { xdpHelpers } from "./xdp.ts";
 
-export const helpersOf = (host: Host): Helpers => ({
+export const createHelpers = (host: Host): Helpers => ({
   ...mapHelpers(host),
   ...timeHelpers(host),
   ...traceHelpers(host),

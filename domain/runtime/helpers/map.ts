@@ -6,41 +6,41 @@ import { NONE, READ, round8 } from "../arena.ts";
 import type { RunMap } from "../maps/map.ts";
 import type { Helpers, Host, ProgramCallback } from "./helper.ts";
 
-function keyed(host: Host, handle: number, key: number): RunMap {
+function checkKey(host: Host, handle: number, key: number): RunMap {
   const map = host.run.map(handle);
-  host.arena.readable(key, map.view.key_size);
+  host.arena.checkReadable(key, map.view.key_size);
   return map;
 }
 
-function elements(host: Host): Helpers {
+function elementHelpers(host: Host): Helpers {
   return {
     // bpf_map_lookup_elem()
-    1: (handle: number, key: number) => keyed(host, handle, key >>> 0).lookup(key >>> 0),
+    1: (handle: number, key: number) => checkKey(host, handle, key >>> 0).lookup(key >>> 0),
     // bpf_map_update_elem()
     2: (handle: number, key: number, value: number, flags: bigint) => {
-      const map = keyed(host, handle, key >>> 0);
-      host.arena.readable(value >>> 0, map.view.value_size);
+      const map = checkKey(host, handle, key >>> 0);
+      host.arena.checkReadable(value >>> 0, map.view.value_size);
       return map.update(key >>> 0, value >>> 0, Number(BigInt.asUintN(64, flags)));
     },
     // bpf_map_delete_elem()
-    3: (handle: number, key: number) => keyed(host, handle, key >>> 0).delete(key >>> 0),
+    3: (handle: number, key: number) => checkKey(host, handle, key >>> 0).delete(key >>> 0),
     // bpf_map_lookup_percpu_elem()
     195: (handle: number, key: number, cpu: number) =>
-      keyed(host, handle, key >>> 0).lookupPercpu(key >>> 0, cpu >>> 0),
+      checkKey(host, handle, key >>> 0).lookupPercpu(key >>> 0, cpu >>> 0),
   };
 }
 
-function queues(host: Host): Helpers {
+function queueHelpers(host: Host): Helpers {
   const writable = (handle: number, value: number): RunMap => {
     const map = host.run.map(handle);
-    host.arena.writable(value, map.view.value_size);
+    host.arena.checkWritable(value, map.view.value_size);
     return map;
   };
   return {
     // bpf_map_push_elem()
     87: (handle: number, value: number, flags: bigint) => {
       const map = host.run.map(handle);
-      host.arena.readable(value >>> 0, map.view.value_size);
+      host.arena.checkReadable(value >>> 0, map.view.value_size);
       return map.push(value >>> 0, Number(BigInt.asUintN(64, flags)));
     },
     // bpf_map_pop_elem()
@@ -51,16 +51,16 @@ function queues(host: Host): Helpers {
 }
 
 /** bpf_spin_lock(), bpf_spin_unlock(): a run is alone, and its commit is one script. */
-const locks: Helpers = { 93: () => {}, 94: () => {} };
+const lockHelpers: Helpers = { 93: () => {}, 94: () => {} };
 
 export const mapHelpers = (host: Host): Helpers => ({
-  ...elements(host),
-  ...queues(host),
-  ...locks,
+  ...elementHelpers(host),
+  ...queueHelpers(host),
+  ...lockHelpers,
 });
 
 /** bpf_for_each_map_elem(), of a program with this callback. */
-export function forEach(host: Host, callback: () => ProgramCallback) {
+export function createForEach(host: Host, callback: () => ProgramCallback) {
   return (handle: number, fn: number, ctx: number, flags: bigint, sb: number): number => {
     if (flags !== 0n) return -ERRNO.EINVAL;
     const map = host.run.map(handle);
@@ -69,12 +69,12 @@ export function forEach(host: Host, callback: () => ProgramCallback) {
     const key = arena.reserve(size);
     arena.setAccess(key, size, READ);
     const [r1, r2, r4] = [BigInt(map.handle), BigInt(key), BigInt(ctx >>> 0)];
-    const shown = map.each((bytes, value) => {
+    const visited = map.visitElements((bytes, value) => {
       arena.bytes.set(bytes, key);
       return callback()(fn, r1, r2, BigInt(value), r4, 0n, sb - FRAME_BYTES) !== 0n;
     });
     arena.setAccess(key, round8(size), NONE);
     arena.deferFree(key, size);
-    return shown;
+    return visited;
   };
 }

@@ -12,7 +12,7 @@ const CTXLEN_SHIFT = 32n;
 export const perfHelpers = (host: Host): Helpers => ({
   // bpf_skb_event_output(), bpf_xdp_event_output()
   25: (_ctx: number, handle: number, flags: bigint, data: number, size: number) => {
-    host.arena.readable(data >>> 0, size >>> 0);
+    host.arena.checkReadable(data >>> 0, size >>> 0);
     const map = host.run.map(handle);
     if (!(map instanceof PerfEventArray)) {
       throw new RunFailure("memory", "a helper for perf events was given another map");
@@ -20,6 +20,6 @@ export const perfHelpers = (host: Host): Helpers => ({
     const given = BigInt.asUintN(64, flags);
     if ((given & ~FLAGS) !== 0n) return -ERRNO.EINVAL;
     if (given >> CTXLEN_SHIFT > BigInt(host.run.context.length)) return -ERRNO.EFAULT;
-    return map.output(given);
+    return map.checkOutput(given);
   },
 });

@@ -11,9 +11,9 @@ const SPEC =
 const WIDTH_MAX = 1023;
 
 /** What isprint() and isspace() let through. */
-const PLAIN = /^[\t-\r -~]*$/;
+const PRINTABLE = /^[\t-\r -~]*$/;
 
-function number(raw: bigint, long: string, kind: string, flags: string): string {
+function formatNumber(raw: bigint, long: string, kind: string, flags: string): string {
   const bits = long === "" ? 32 : 64;
   if (kind === "x" || kind === "X") {
     const digits = BigInt.asUintN(bits, raw).toString(16);
@@ -34,9 +34,9 @@ function pad(text: string, flags: string, width: number, numeric: boolean): stri
 
 /** undefined for a format that Linux refuses, as one that asks for more than there is. */
 export function printf(format: string, args: readonly bigint[], stringAt: StringAt) {
-  if (!PLAIN.test(format)) return undefined;
+  if (!PRINTABLE.test(format)) return undefined;
   let out = "";
-  let used = 0;
+  let nextArg = 0;
   for (let at = 0; at < format.length; at++) {
     if (format[at] !== "%") {
       out += format[at];
@@ -51,10 +51,10 @@ export function printf(format: string, args: readonly bigint[], stringAt: String
       out += "%";
       continue;
     }
-    const raw = args[used++];
+    const raw = args[nextArg++];
     if (raw === undefined) return undefined;
     let item: string;
-    if (kind !== undefined) item = number(raw, long, kind, flags);
+    if (kind !== undefined) item = formatNumber(raw, long, kind, flags);
     else if (pointer !== undefined) item = BigInt.asUintN(64, raw).toString(16).padStart(16, "0");
     else if (text === "s") item = stringAt(raw);
     else item = String.fromCharCode(Number(raw & 0xffn));

@@ -5,29 +5,31 @@ import { Ringbuf } from "../maps/types/ringbuf.ts";
 import type { Helpers, Host } from "./helper.ts";
 
 export function ringbufHelpers(host: Host): Helpers {
-  const ring = (handle: number): Ringbuf => {
+  const ringbufAt = (handle: number): Ringbuf => {
     const map = host.run.map(handle);
     if (map instanceof Ringbuf) return map;
     throw new RunFailure("memory", "a helper for ring buffers was given another map");
   };
-  const commit = (sample: number, flags: bigint, keep: boolean): void => {
-    const done = host.run.rings.some((map) => map.commit(sample >>> 0, Number(flags & 3n), keep));
-    if (!done) throw new RunFailure("memory", "this is no reserved record");
+  const commit = (sample: number, flags: bigint, isSubmitted: boolean): void => {
+    const found = host.run.rings.some((map) =>
+      map.commit(sample >>> 0, Number(flags & 3n), isSubmitted),
+    );
+    if (!found) throw new RunFailure("memory", "this is no reserved record");
   };
   return {
     // bpf_ringbuf_output()
     130: (handle: number, data: number, size: number, flags: bigint) => {
-      host.arena.readable(data >>> 0, size >>> 0);
-      return ring(handle).output(data >>> 0, size >>> 0, Number(BigInt.asUintN(64, flags)));
+      host.arena.checkReadable(data >>> 0, size >>> 0);
+      return ringbufAt(handle).output(data >>> 0, size >>> 0, Number(BigInt.asUintN(64, flags)));
     },
     // bpf_ringbuf_reserve()
     131: (handle: number, size: number, flags: bigint) =>
-      ring(handle).reserve(size >>> 0, Number(BigInt.asUintN(64, flags))),
+      ringbufAt(handle).reserve(size >>> 0, Number(BigInt.asUintN(64, flags))),
     // bpf_ringbuf_submit()
     132: (sample: number, flags: bigint) => commit(sample, flags, true),
     // bpf_ringbuf_discard()
     133: (sample: number, flags: bigint) => commit(sample, flags, false),
     // bpf_ringbuf_query()
-    134: (handle: number, what: bigint) => ring(handle).query(BigInt.asUintN(64, what)),
+    134: (handle: number, what: bigint) => ringbufAt(handle).query(BigInt.asUintN(64, what)),
   };
 }

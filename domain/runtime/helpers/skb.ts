@@ -31,21 +31,21 @@ function skbOf(host: Host): Skb {
 function bytesHelpers(host: Host): Helpers {
   const { arena } = host;
   /** Bytes to the program, or zeros and an errno. */
-  const give = (to: number, size: number, bytes: Uint8Array | undefined): number => {
-    arena.writable(to, size);
+  const copyOut = (to: number, size: number, bytes: Uint8Array | undefined): number => {
+    arena.checkWritable(to, size);
     if (bytes !== undefined) arena.bytes.set(bytes, to);
     else arena.bytes.fill(0, to, to + size);
     return bytes === undefined ? -EFAULT : 0;
   };
-  const inside = (skb: Skb, offset: number, size: number): boolean =>
+  const isInside = (skb: Skb, offset: number, size: number): boolean =>
     offset >= 0 && offset + size <= skb.packet.size;
   return {
     // bpf_skb_store_bytes()
     9: (_ctx: number, offset: number, from: number, length: number, flags: bigint) => {
       const [skb, size] = [skbOf(host), length >>> 0];
-      arena.readable(from >>> 0, size);
+      arena.checkReadable(from >>> 0, size);
       if ((flags & ~STORE_FLAGS) !== 0n) return -EINVAL;
-      if (!inside(skb, offset, size)) return -EFAULT;
+      if (!isInside(skb, offset, size)) return -EFAULT;
       arena.bytes.copyWithin(skb.packet.at + offset, from >>> 0, (from >>> 0) + size);
       if ((flags & INVALIDATE_HASH) !== 0n) skb.hash = 0;
       return 0;
@@ -54,14 +54,22 @@ function bytesHelpers(host: Host): Helpers {
     26: (_ctx: number, offset: number, to: number, length: number) => {
       const [skb, size] = [skbOf(host), length >>> 0];
       const at = skb.packet.at + offset;
-      return give(to >>> 0, size, inside(skb, offset, size) ? arena.copy(at, size) : undefined);
+      return copyOut(
+        to >>> 0,
+        size,
+        isInside(skb, offset, size) ? arena.copy(at, size) : undefined,
+      );
     },
     // bpf_skb_load_bytes_relative()
     68: (_ctx: number, offset: number, to: number, length: number, header: bigint) => {
       const start = (["mac", "net"] as const)[Number(BigInt.asUintN(32, header))];
-      const known = start !== undefined && offset >= 0 && offset <= 0xffff;
+      const isValid = start !== undefined && offset >= 0 && offset <= 0xffff;
       const size = length >>> 0;
-      return give(to >>> 0, size, known ? skbOf(host).from(start, offset, size) : undefined);
+      return copyOut(
+        to >>> 0,
+        size,
+        isValid ? skbOf(host).bytesFrom(start, offset, size) : undefined,
+      );
     },
     // bpf_l3_csum_replace(), bpf_l4_csum_replace()
     10: (_ctx: number, offset: number, from: bigint, to: bigint, flags: bigint) =>
@@ -77,8 +85,8 @@ function shapeHelpers(host: Host): Helpers {
   return {
     // bpf_skb_vlan_push()
     18: (_ctx: number, protocol: number, tci: number) => {
-      const given = swap16(protocol & 0xffff);
-      skbOf(host).pushTag(isVlan(given) ? given : ETH_P_8021Q, tci & 0xffff);
+      const tagProtocol = swap16(protocol & 0xffff);
+      skbOf(host).pushTag(isVlan(tagProtocol) ? tagProtocol : ETH_P_8021Q, tci & 0xffff);
       return 0;
     },
     // bpf_skb_vlan_pop()
@@ -86,7 +94,7 @@ function shapeHelpers(host: Host): Helpers {
     // bpf_skb_change_tail()
     38: (_ctx: number, length: number, flags: bigint) => {
       const [skb, size] = [skbOf(host), length >>> 0];
-      if (flags !== 0n || size < skb.network || size > SKB_MAX) return -EINVAL;
+      if (flags !== 0n || size < skb.networkOffset || size > SKB_MAX) return -EINVAL;
       const bytes = Buffer.alloc(size);
       bytes.set(skb.packet.bytes().subarray(0, size));
       skb.replace(bytes);
@@ -101,7 +109,7 @@ function shapeHelpers(host: Host): Helpers {
       const size = skb.packet.size + room;
       if (flags !== 0n || room < 0 || (!skb.isGso && size > SKB_MAX)) return -EINVAL;
       if (size > KMALLOC_MAX) return -ENOMEM;
-      skb.grow(room);
+      skb.growHead(room);
       return 0;
     },
   };

@@ -15,24 +15,24 @@ const MANGLED_0 = 0xffff;
 
 /** Where the sum is; 0 when it is not in the packet. */
 function sumAt(skb: Skb, offset: number): number {
-  const inside = offset >= 0 && offset <= 0xffff && offset + 2 <= skb.packet.size;
-  return inside && offset % 2 === 0 ? skb.packet.at + offset : 0;
+  const isInside = offset >= 0 && offset <= 0xffff && offset + 2 <= skb.packet.size;
+  return isInside && offset % 2 === 0 ? skb.packet.at + offset : 0;
 }
 
 /** csum_replace_by_diff() */
-const byDiff = (sum: number, diff: number): number =>
+const replaceByDiff = (sum: number, diff: number): number =>
   ~csumFold(csumAdd(diff, csumNot(sum))) & 0xffff;
 
 /** csum_replace4(); of halves it is csum_replace2(), too */
-const replaced = (sum: number, from: number, to: number): number =>
+const replaceField = (sum: number, from: number, to: number): number =>
   ~csumFold(csumAdd(csumAdd(csumNot(sum), csumNot(from)), to)) & 0xffff;
 
 /** The sum by the size of the field that changed, 0: by a difference; undefined for other sizes. */
-function change(sum: number, size: bigint, from: bigint, to: bigint): number | undefined {
-  if (size === 0n && from === 0n) return byDiff(sum, Number(BigInt.asUintN(32, to)));
+function updateSum(sum: number, size: bigint, from: bigint, to: bigint): number | undefined {
+  if (size === 0n && from === 0n) return replaceByDiff(sum, Number(BigInt.asUintN(32, to)));
   if (size !== 2n && size !== 4n) return undefined;
   const bits = 8 * Number(size);
-  return replaced(sum, Number(BigInt.asUintN(bits, from)), Number(BigInt.asUintN(bits, to)));
+  return replaceField(sum, Number(BigInt.asUintN(bits, from)), Number(BigInt.asUintN(bits, to)));
 }
 
 type CsumArgs = [offset: number, from: bigint, to: bigint, flags: bigint];
@@ -46,7 +46,7 @@ export function csumReplace(
   if ((flags & ~HDR_FIELD_MASK) !== 0n) return -EINVAL;
   const at = sumAt(skb, offset);
   if (at === 0) return -EFAULT;
-  const sum = change(arena.view.getUint16(at, true), flags, from, to);
+  const sum = updateSum(arena.view.getUint16(at, true), flags, from, to);
   if (sum === undefined) return -EINVAL;
   arena.view.setUint16(at, sum, true);
   return 0;
@@ -58,15 +58,15 @@ export function csumReplaceTransport(
   skb: Skb,
   ...[offset, from, to, flags]: CsumArgs
 ): number {
-  const known = HDR_FIELD_MASK | PSEUDO_HDR | MARK_MANGLED_0 | MARK_ENFORCE | IPV6;
-  if ((flags & ~known) !== 0n) return -EINVAL;
+  const validFlags = HDR_FIELD_MASK | PSEUDO_HDR | MARK_MANGLED_0 | MARK_ENFORCE | IPV6;
+  if ((flags & ~validFlags) !== 0n) return -EINVAL;
   const at = sumAt(skb, offset);
   if (at === 0) return -EFAULT;
   const old = arena.view.getUint16(at, true);
-  const mark = (flags & MARK_MANGLED_0) !== 0n;
-  if (mark && (flags & MARK_ENFORCE) === 0n && old === 0) return 0;
-  const sum = change(old, flags & HDR_FIELD_MASK, from, to);
+  const isMangled0 = (flags & MARK_MANGLED_0) !== 0n;
+  if (isMangled0 && (flags & MARK_ENFORCE) === 0n && old === 0) return 0;
+  const sum = updateSum(old, flags & HDR_FIELD_MASK, from, to);
   if (sum === undefined) return -EINVAL;
-  arena.view.setUint16(at, mark && sum === 0 ? MANGLED_0 : sum, true);
+  arena.view.setUint16(at, isMangled0 && sum === 0 ? MANGLED_0 : sum, true);
   return 0;
 }

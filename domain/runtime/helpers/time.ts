@@ -18,7 +18,7 @@ export function timeHelpers(host: Host): Helpers {
     // bpf_jiffies64()
     118: () => INITIAL_JIFFIES + (host.run.time * HZ) / NS_PER_S,
     // bpf_get_prandom_u32()
-    7: () => host.run.random(),
+    7: () => host.run.nextRandom(),
     // bpf_get_smp_processor_id()
     8: () => host.run.cpu,
     // bpf_get_numa_node_id()

@@ -21,7 +21,7 @@ export function traceHelpers(host: Host): Helpers {
   return {
     6: (format: number, size: number, ...args: bigint[]) => {
       const at = format >>> 0;
-      arena.readable(at, size >>> 0);
+      arena.checkReadable(at, size >>> 0);
       const end = arena.bytes.subarray(at, at + (size >>> 0)).indexOf(0);
       if (end < 0) return -ERRNO.EINVAL;
       const line = printf(arena.bytes.toString("latin1", at, at + end), args, stringAt);

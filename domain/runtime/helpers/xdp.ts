@@ -15,7 +15,7 @@ export function xdpHelpers(host: Host): Helpers {
     if (context instanceof Xdp) return context;
     throw new RunFailure("memory", "a helper was given no struct xdp_buff");
   };
-  const far = (offset: number, size: number) => offset >>> 0 > OFFSET_MAX || size > OFFSET_MAX;
+  const isTooFar = (offset: number, size: number) => offset >>> 0 > OFFSET_MAX || size > OFFSET_MAX;
   return {
     // bpf_xdp_adjust_head()
     44: (_ctx: number, offset: number) => (xdp().adjustHead(offset) ? 0 : -EINVAL),
@@ -34,8 +34,8 @@ export function xdpHelpers(host: Host): Helpers {
     // bpf_xdp_load_bytes()
     189: (_ctx: number, offset: number, to: number, length: number) => {
       const size = length >>> 0;
-      arena.writable(to >>> 0, size);
-      if (far(offset, size)) return -EFAULT;
+      arena.checkWritable(to >>> 0, size);
+      if (isTooFar(offset, size)) return -EFAULT;
       const bytes = xdp().read(offset, size);
       if (bytes === undefined) return -EINVAL;
       arena.bytes.set(bytes, to >>> 0);
@@ -44,8 +44,8 @@ export function xdpHelpers(host: Host): Helpers {
     // bpf_xdp_store_bytes()
     190: (_ctx: number, offset: number, from: number, length: number) => {
       const size = length >>> 0;
-      arena.readable(from >>> 0, size);
-      if (far(offset, size)) return -EFAULT;
+      arena.checkReadable(from >>> 0, size);
+      if (isTooFar(offset, size)) return -EFAULT;
       return xdp().write(offset, arena.copy(from >>> 0, size)) ? 0 : -EINVAL;
     },
   };

@@ -3,13 +3,13 @@
 /** Equal for equal bytes. */
 export type IndexKey = number | string;
 
-export function indexKey(bytes: Buffer, at: number, size: number): IndexKey {
+export function readIndexKey(bytes: Buffer, at: number, size: number): IndexKey {
   if (size !== 4) return bytes.toString("latin1", at, at + size);
   // Signed, so that V8 never has to make an object of it; byte by byte, without checks of bounds.
   const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
   return low | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24);
 }
 
-export function buffer(bytes: Uint8Array): Buffer {
+export function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

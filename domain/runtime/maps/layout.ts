@@ -13,7 +13,7 @@ export class Layout {
   readonly size: number;
   /** From a part to the next in memory, and as fetched. */
   readonly stride: number;
-  readonly pitch: number;
+  readonly fetchedStride: number;
   readonly access: ArenaAccess;
   readonly #arena: Arena;
 
@@ -22,7 +22,7 @@ export class Layout {
     this.parts = view.cpus ?? 1;
     this.size = view.value_size;
     this.stride = strideOf(view);
-    this.pitch = view.cpus === undefined ? view.value_size : round8(view.value_size);
+    this.fetchedStride = view.cpus === undefined ? view.value_size : round8(view.value_size);
     this.access = {
       read: (view.map_flags & BPF_F_WRONLY_PROG) === 0,
       write: (view.map_flags & BPF_F_RDONLY_PROG) === 0,
@@ -36,7 +36,7 @@ export class Layout {
 
   /** Bytes of a value as fetched. */
   get length(): number {
-    return this.parts * this.pitch;
+    return this.parts * this.fetchedStride;
   }
 
   /** A new place for a value, zeros when none is given. */
@@ -48,10 +48,13 @@ export class Layout {
 
   fill(at: number, value?: Uint8Array): void {
     for (let part = 0; part < this.parts; part++) {
-      const from = part * this.pitch;
+      const from = part * this.fetchedStride;
       this.#arena.setAccess(at + part * this.stride, this.size, this.access);
       if (value !== undefined) {
-        this.#arena.bytes.set(value.subarray(from, from + this.pitch), at + part * this.stride);
+        this.#arena.bytes.set(
+          value.subarray(from, from + this.fetchedStride),
+          at + part * this.stride,
+        );
       }
     }
   }
@@ -65,48 +68,54 @@ export class Layout {
       ? new Uint32Array(values.buffer, values.byteOffset, (count * this.size) / 4)
       : values;
     scatter(to, at / unit, from, count, this.size / unit, this.stride / unit);
-    this.#arena.exposeAll(at, count, this.stride, this.size, this.access);
+    this.#arena.setAccessAll(at, count, this.stride, this.size, this.access);
   }
 
-  retire(at: number): void {
+  deferFree(at: number): void {
     this.#arena.deferFree(at, this.extent);
   }
 
   /** The value as it would be fetched. */
   read(at: number): Uint8Array {
-    if (this.parts === 1) return this.#arena.copy(at, this.pitch);
+    if (this.parts === 1) return this.#arena.copy(at, this.fetchedStride);
     const value = new Uint8Array(this.length);
     for (let part = 0; part < this.parts; part++) {
-      value.set(this.#arena.copy(at + part * this.stride, this.pitch), part * this.pitch);
+      value.set(
+        this.#arena.copy(at + part * this.stride, this.fetchedStride),
+        part * this.fetchedStride,
+      );
     }
     return value;
   }
 
   equals(at: number, value: Uint8Array): boolean {
     for (let part = 0; part < this.parts; part++) {
-      const from = part * this.pitch;
-      const fetched = value.subarray(from, from + this.pitch);
+      const from = part * this.fetchedStride;
+      const fetched = value.subarray(from, from + this.fetchedStride);
       if (!this.#arena.equals(at + part * this.stride, fetched)) return false;
     }
     return true;
   }
 
   /** What was added to the value, number by number; undefined when it is not sums that differ. */
-  added(map: number, key: Uint8Array, at: number, value: Uint8Array, size: AddSize) {
+  additions(map: number, key: Uint8Array, at: number, value: Uint8Array, size: AddSize) {
     if (size === 0) return undefined;
-    const ops: WriteSetEntry[] = [];
+    const additions: WriteSetEntry[] = [];
     for (let part = 0; part < this.parts; part++) {
-      const whole = this.size - (this.size % size);
-      for (let within = 0; within < whole; within += size) {
-        const offset = part * this.pitch + within;
-        const place = at + part * this.stride + within;
-        const delta = difference(this.#arena.bytes, place, value, offset, size);
-        if (delta !== 0n) ops.push({ op: "add", map, key, offset, size, delta });
+      const evenBytes = this.size - (this.size % size);
+      for (let inPart = 0; inPart < evenBytes; inPart += size) {
+        const offset = part * this.fetchedStride + inPart;
+        const address = at + part * this.stride + inPart;
+        const delta = subtract(this.#arena.bytes, address, value, offset, size);
+        if (delta !== 0n) additions.push({ op: "add", map, key, offset, size, delta });
       }
-      const rest = value.subarray(part * this.pitch + whole, part * this.pitch + this.size);
-      if (!this.#arena.equals(at + part * this.stride + whole, rest)) return undefined;
+      const tail = value.subarray(
+        part * this.fetchedStride + evenBytes,
+        part * this.fetchedStride + this.size,
+      );
+      if (!this.#arena.equals(at + part * this.stride + evenBytes, tail)) return undefined;
     }
-    return ops;
+    return additions;
   }
 }
 
@@ -118,12 +127,13 @@ function scatter(
   ...[count, size, stride]: [count: number, size: number, stride: number]
 ): void {
   for (let i = 0, start = at, next = 0; i < count; i++, start += stride) {
-    for (let place = start; place < start + size; place++) to[place] = from[next++] as number;
+    for (let address = start; address < start + size; address++)
+      to[address] = from[next++] as number;
   }
 }
 
-function difference(now: Buffer, at: number, then: Uint8Array, offset: number, size: 4 | 8) {
-  const old = new DataView(then.buffer, then.byteOffset + offset, size);
-  if (size === 4) return BigInt((now.readUInt32LE(at) - old.getUint32(0, true)) >>> 0);
-  return BigInt.asUintN(64, now.readBigUInt64LE(at) - old.getBigUint64(0, true));
+function subtract(current: Buffer, at: number, fetched: Uint8Array, offset: number, size: 4 | 8) {
+  const old = new DataView(fetched.buffer, fetched.byteOffset + offset, size);
+  if (size === 4) return BigInt((current.readUInt32LE(at) - old.getUint32(0, true)) >>> 0);
+  return BigInt.asUintN(64, current.readBigUInt64LE(at) - old.getBigUint64(0, true));
 }

@@ -7,36 +7,36 @@ import type { Layout } from "./layout.ts";
 import type { TrackedElement } from "./tracked_element.ts";
 
 /** Beyond so many steps only the last mark of an element is kept. */
-const STEPS = 4096;
+const MAX_STEPS = 4096;
 
 interface LruStep {
   op: "update" | "delete" | "touch";
-  entry: TrackedElement;
+  element: TrackedElement;
 }
 
 export class LruLog {
   readonly #steps = new Set<LruStep>();
-  readonly #stored = new Map<TrackedElement, LruStep>();
-  readonly #touched = new Map<TrackedElement, LruStep>();
+  readonly #lastChange = new Map<TrackedElement, LruStep>();
+  readonly #lastTouch = new Map<TrackedElement, LruStep>();
 
-  touch(entry: TrackedElement): void {
-    const last = this.#touched.get(entry);
+  recordTouch(element: TrackedElement): void {
+    const last = this.#lastTouch.get(element);
     if (last !== undefined) {
-      if (this.#recent.has(entry)) return;
-      if (this.#steps.size > STEPS) this.#steps.delete(last);
+      if (this.#touchedSinceChange.has(element)) return;
+      if (this.#steps.size > MAX_STEPS) this.#steps.delete(last);
     }
-    this.#recent.add(entry);
-    this.#touched.set(entry, this.#add({ op: "touch", entry }));
+    this.#touchedSinceChange.add(element);
+    this.#lastTouch.set(element, this.#add({ op: "touch", element }));
   }
 
   /** Marked since the last update. */
-  #recent = new Set<TrackedElement>();
+  #touchedSinceChange = new Set<TrackedElement>();
 
-  change(op: "update" | "delete", entry: TrackedElement): void {
-    const last = this.#stored.get(entry);
+  recordChange(op: "update" | "delete", element: TrackedElement): void {
+    const last = this.#lastChange.get(element);
     if (last !== undefined) this.#steps.delete(last);
-    this.#stored.set(entry, this.#add({ op, entry }));
-    if (this.#recent.size > 0) this.#recent = new Set();
+    this.#lastChange.set(element, this.#add({ op, element }));
+    if (this.#touchedSinceChange.size > 0) this.#touchedSinceChange = new Set();
   }
 
   #add(step: LruStep): LruStep {
@@ -44,9 +44,9 @@ export class LruLog {
     return step;
   }
 
-  ops(map: number, layout: Layout): WriteSetEntry[] {
-    return [...this.#steps].flatMap(({ op, entry }): WriteSetEntry[] => {
-      const { key, at, fetched } = entry;
+  toWrites(map: number, layout: Layout): WriteSetEntry[] {
+    return [...this.#steps].flatMap(({ op, element }): WriteSetEntry[] => {
+      const { key, at, fetched } = element;
       if (op === "update") return [{ op, map, key, value: layout.read(at), flags: 0 }];
       if (op === "delete" && fetched === null) return [];
       return [{ op, map, key }];

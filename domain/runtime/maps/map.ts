@@ -21,12 +21,12 @@ export interface RunContext {
 
 export interface Effects {
   reads: ReadSetEntry[];
-  ops: WriteSetEntry[];
+  writes: WriteSetEntry[];
   addSize: AddSize;
 }
 
 /** Flags of an update without BPF_F_LOCK, and whether it was there: a run is a lock by itself. */
-export function unlocked(flags: number): [flags: number, locked: boolean] {
+export function splitLockFlag(flags: number): [flags: number, locked: boolean] {
   const locked = flags % (2 * BPF_F_LOCK) >= BPF_F_LOCK;
   return [locked ? flags - BPF_F_LOCK : flags, locked];
 }
@@ -88,12 +88,12 @@ export abstract class RunMap {
    *
    * @returns how many were shown.
    */
-  each(_visit: (key: Uint8Array, value: number) => boolean): number {
+  visitElements(_visit: (key: Uint8Array, value: number) => boolean): number {
     return -ERRNO.EOPNOTSUPP;
   }
 
   /** The program in a slot, by id. @throws Missing */
-  program(_index: number): number | null {
+  programAt(_index: number): number | null {
     return null;
   }
 
@@ -102,5 +102,5 @@ export abstract class RunMap {
     return -ERRNO.EOPNOTSUPP;
   }
 
-  abstract finish(effects: Effects): void;
+  abstract collectEffects(effects: Effects): void;
 }

@@ -22,7 +22,7 @@ import { StackMap } from "./types/stack.ts";
 
 type MapConstructor = new (run: RunContext, view: MapView, handle: number) => RunMap;
 
-const KINDS: Readonly<Record<string, MapConstructor>> = {
+const CLASSES: Readonly<Record<string, MapConstructor>> = {
   array: ArrayMap,
   array_of_maps: ArrayOfMaps,
   bloom_filter: BloomFilter,
@@ -44,7 +44,7 @@ const KINDS: Readonly<Record<string, MapConstructor>> = {
 };
 
 export function openMap(run: RunContext, view: MapView, handle: number): RunMap {
-  const Type = KINDS[view.map_type];
+  const Type = CLASSES[view.map_type];
   if (Type === undefined) throw new TypeError(`no map of type ${view.map_type} can be in a run`);
   return new Type(run, view, handle);
 }

@@ -10,25 +10,25 @@ import { type Effects, RunMap } from "./map.ts";
 type Push = Extract<WriteSetEntry, { op: "push" }>;
 
 /** So many are shown unasked, where they are small. */
-const UNASKED = 16;
+const DEFAULT_FRONT = 16;
 
 export abstract class QueueStack extends RunMap {
   /** Fetched elements that were taken from the front, and from the other end to make room. */
-  #taken = 0;
-  #dropped = 0;
+  #poppedCount = 0;
+  #droppedCount = 0;
   /** Pushed and not popped again, in this order. */
   protected readonly pushed: Push[] = [];
   readonly #log = new Set<WriteSetEntry>();
-  #refused = false;
-  #looked = false;
-  #discarding = false;
+  #wasFull = false;
+  #wasRead = false;
+  #hasDiscarded = false;
 
-  get #left(): number {
-    return this.view.entries - this.#taken - this.#dropped;
+  get #remaining(): number {
+    return this.view.entries - this.#poppedCount - this.#droppedCount;
   }
 
   get #count(): number {
-    return this.#left + this.pushed.length;
+    return this.#remaining + this.pushed.length;
   }
 
   /** Whether the newest is popped first. */
@@ -38,7 +38,7 @@ export abstract class QueueStack extends RunMap {
     if (flags === BPF_NOEXIST || flags > BPF_EXIST) return -ERRNO.EINVAL;
     if (this.#count >= this.view.max_entries) {
       if (flags !== BPF_EXIST) {
-        this.#refused = true;
+        this.#wasFull = true;
         return -ERRNO.E2BIG;
       }
       this.#dropOldest();
@@ -53,42 +53,45 @@ export abstract class QueueStack extends RunMap {
 
   /** The push that makes this necessary does it at the commit. */
   #dropOldest(): void {
-    if (this.#left === 0) this.pushed.shift();
-    else if (this.newestFirst) this.#dropped++;
-    else this.#taken++;
-    this.#discarding = true;
+    if (this.#remaining === 0) this.pushed.shift();
+    else if (this.newestFirst) this.#droppedCount++;
+    else this.#poppedCount++;
+    this.#hasDiscarded = true;
   }
 
   /** The element that is popped next; undefined in an empty map. */
-  #front(): Uint8Array | undefined {
-    this.#looked = true;
+  #readNext(): Uint8Array | undefined {
+    this.#wasRead = true;
     if (this.newestFirst && this.pushed.length > 0) return this.pushed.at(-1)?.value;
-    if (this.#left === 0) return this.pushed[0]?.value;
-    const value = this.view.elements[this.#taken]?.value;
+    if (this.#remaining === 0) return this.pushed[0]?.value;
+    const value = this.view.elements[this.#poppedCount]?.value;
     if (value) return value;
-    throw new MissingData({ map: this.view.id, front: UNASKED + 2 * (this.#taken + 1) });
+    throw new MissingData({
+      map: this.view.id,
+      front: DEFAULT_FRONT + 2 * (this.#poppedCount + 1),
+    });
   }
 
   override peek(value: number): number {
-    const front = this.#front();
+    const next = this.#readNext();
     const { bytes } = this.arena;
     bytes.fill(0, value, value + this.view.value_size);
-    if (front === undefined) return -ERRNO.ENOENT;
-    bytes.set(front, value);
+    if (next === undefined) return -ERRNO.ENOENT;
+    bytes.set(next, value);
     return 0;
   }
 
   override pop(value: number): number {
     const errno = this.peek(value);
-    if (errno === 0) this.#take();
+    if (errno === 0) this.#removeNext();
     return errno;
   }
 
   /** What was pushed and popped leaves no trace, unless something made room for it. */
-  #take(): void {
-    const popped = this.#takeOwn();
-    if (popped === undefined) this.#taken++;
-    if (popped === undefined || this.#discarding) {
+  #removeNext(): void {
+    const popped = this.#removePushed();
+    if (popped === undefined) this.#poppedCount++;
+    if (popped === undefined || this.#hasDiscarded) {
       this.#log.add({ op: "pop", map: this.view.id });
       return;
     }
@@ -96,15 +99,16 @@ export abstract class QueueStack extends RunMap {
     this.run.release(popped.value.length);
   }
 
-  #takeOwn(): Push | undefined {
+  #removePushed(): Push | undefined {
     if (this.newestFirst) return this.pushed.pop();
-    return this.#left === 0 ? this.pushed.shift() : undefined;
+    return this.#remaining === 0 ? this.pushed.shift() : undefined;
   }
 
-  override finish({ reads, ops }: Effects): void {
+  override collectEffects({ reads, writes }: Effects): void {
     const map = this.view.id;
-    if (this.#looked || (this.#refused && this.#log.size > 0)) reads.push({ map, unchanged: true });
-    else if (this.#refused) reads.push({ map, full: true });
-    ops.push(...this.#log);
+    if (this.#wasRead || (this.#wasFull && this.#log.size > 0))
+      reads.push({ map, unchanged: true });
+    else if (this.#wasFull) reads.push({ map, full: true });
+    writes.push(...this.#log);
   }
 }

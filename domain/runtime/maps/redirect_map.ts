@@ -13,13 +13,13 @@ const XDP_REDIRECT = 4;
 export abstract class RedirectMap extends ObjectMap {
   /** Beside the action. */
   protected abstract readonly flagMask: bigint;
-  readonly #places = new Map<Uint8Array, number>();
+  readonly #addresses = new Map<Uint8Array, number>();
 
   override lookup(key: number): number {
-    const value = this.value(this.arena.bytes.subarray(key, key + 4));
+    const value = this.readSlot(this.arena.bytes.subarray(key, key + 4));
     if (value === null) return 0;
-    const at = this.#places.get(value) ?? new Layout(this.arena, this.view).place(value);
-    this.#places.set(value, at);
+    const at = this.#addresses.get(value) ?? new Layout(this.arena, this.view).place(value);
+    this.#addresses.set(value, at);
     return at;
   }
 
@@ -27,7 +27,7 @@ export abstract class RedirectMap extends ObjectMap {
     if ((flags & ~(ACTION_MASK | this.flagMask)) !== 0n) return XDP_ABORTED;
     const key = Buffer.alloc(4);
     key.writeUInt32LE(index);
-    const hit = this.value(key) !== null || (flags & BPF_F_BROADCAST) !== 0n;
+    const hit = this.readSlot(key) !== null || (flags & BPF_F_BROADCAST) !== 0n;
     return hit ? XDP_REDIRECT : Number(flags & ACTION_MASK);
   }
 }

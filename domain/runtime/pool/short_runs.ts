@@ -41,7 +41,7 @@ const copyOf = (need: Miss): Miss =>
 
 /** What lies in the machine's memory, which the next run overwrites, is copied. */
 function detached(outcome: RunOutcome): RunOutcome {
-  if (outcome.kind === "need") return { kind: "need", needs: outcome.needs.map(copyOf) };
+  if (outcome.kind === "miss") return { kind: "miss", misses: outcome.misses.map(copyOf) };
   if (outcome.kind !== "done") return outcome;
   const { data, ctx } = outcome;
   return { ...outcome, data: Uint8Array.from(data), ctx: ctx && Uint8Array.from(ctx) };

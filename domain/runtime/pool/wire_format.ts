@@ -55,7 +55,7 @@ type PackedDone = readonly [
   ctx: Uint8Array | undefined,
   duration: number,
   reads: RunDone["reads"],
-  ops: RunDone["ops"],
+  writes: RunDone["writes"],
   trace: string[],
   chain: number[],
 ];
@@ -63,12 +63,12 @@ export type PackedOutcome = PackedDone | Exclude<RunOutcome, RunDone>;
 
 export function packOutcome(outcome: RunOutcome): PackedOutcome {
   if (outcome.kind !== "done") return outcome;
-  const { retval, data, ctx, duration, reads, ops, trace, chain } = outcome;
-  return [retval, data, ctx, duration, reads, ops, trace, chain];
+  const { retval, data, ctx, duration, reads, writes, trace, chain } = outcome;
+  return [retval, data, ctx, duration, reads, writes, trace, chain];
 }
 
 export function unpackOutcome(packed: PackedOutcome): RunOutcome {
   if ("kind" in packed) return packed;
-  const [retval, data, ctx, duration, reads, ops, trace, chain] = packed;
-  return { kind: "done", retval, data, ctx, duration, reads, ops, trace, chain };
+  const [retval, data, ctx, duration, reads, writes, trace, chain] = packed;
+  return { kind: "done", retval, data, ctx, duration, reads, writes, trace, chain };
 }

@@ -26,7 +26,7 @@ export type WorkerReply =
 function answer(machine: Machine, asked: WorkerRequest): WorkerReply {
   try {
     if ("job" in asked) return { outcome: packOutcome(machine.execute(unpackJob(asked.job))) };
-    for (const key of asked.forget) machine.forget(key);
+    for (const key of asked.forget) machine.unload(key);
     for (const { key, unit } of asked.prepare) machine.prepare(key, unit);
     return { ready: true };
   } catch (error) {

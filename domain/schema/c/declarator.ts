@@ -1,10 +1,10 @@
 /** The words of a basic type, and what stands beside a name: "*" before it, lengths behind it. */
 
 import { MAX_SIZE } from "../limits.ts";
-import { arrayOf } from "../type_builders.ts";
-import { count } from "./constant.ts";
+import { makeArray } from "../type_builders.ts";
+import { parseCount } from "./constant.ts";
 import type { Aligned } from "./layout.ts";
-import { builtinType, isWord, POINTER } from "./names.ts";
+import { builtinType, isTypeWord, POINTER } from "./names.ts";
 import type { CToken, CTokens } from "./tokens.ts";
 
 const QUALIFIERS = new Set(["const", "volatile", "restrict", "__restrict"]);
@@ -24,55 +24,55 @@ export interface Declared extends Aligned {
   readonly name: string;
 }
 
-export function complete(tokens: CTokens, base: Base): Aligned {
+export function requireComplete(tokens: CTokens, base: Base): Aligned {
   if (base.aligned) return base.aligned;
-  throw tokens.fault(base.token, base.missing ?? "no type");
+  throw tokens.errorAt(base.token, base.missing ?? "no type");
 }
 
 /** Whether there are any. */
-export function qualifiers(tokens: CTokens): boolean {
-  let any = false;
-  for (; QUALIFIERS.has(tokens.next.text); any = true) tokens.take();
-  return any;
+export function skipQualifiers(tokens: CTokens): boolean {
+  let hasQualifier = false;
+  for (; QUALIFIERS.has(tokens.next.text); hasQualifier = true) tokens.take();
+  return hasQualifier;
 }
 
-export function basicType(tokens: CTokens): Base {
+export function parseBasicType(tokens: CTokens): Base {
   const token = tokens.next;
   const words: string[] = [];
-  while (isWord(tokens.next.text) && words.length < MAX_WORDS) {
+  while (isTypeWord(tokens.next.text) && words.length < MAX_WORDS) {
     words.push(tokens.take().text);
-    qualifiers(tokens);
+    skipQualifiers(tokens);
   }
-  if (words.length === 0) throw tokens.unexpected("a type");
+  if (words.length === 0) throw tokens.unexpectedToken("a type");
   return { token, aligned: builtinType(words), missing: `no type is called ${words.join(" ")}` };
 }
 
-function lengths(tokens: CTokens, constants: ReadonlyMap<string, bigint>): number[] {
-  const found: number[] = [];
+function parseLengths(tokens: CTokens, constants: ReadonlyMap<string, bigint>): number[] {
+  const lengths: number[] = [];
   while (tokens.accept("[")) {
-    found.push(count(tokens, constants, [0, MAX_SIZE]));
+    lengths.push(parseCount(tokens, constants, [0, MAX_SIZE]));
     tokens.expect("]");
   }
-  return found;
+  return lengths;
 }
 
-export function declarator(
+export function parseDeclarator(
   tokens: CTokens,
   constants: ReadonlyMap<string, bigint>,
   base: Base,
 ): Declared {
-  let pointer = false;
+  let isPointer = false;
   while (tokens.accept("*")) {
-    pointer = true;
-    qualifiers(tokens);
+    isPointer = true;
+    skipQualifiers(tokens);
   }
   const token = tokens.next;
   const name = tokens.acceptName()?.text ?? "";
-  const { type, align } = pointer ? POINTER : complete(tokens, base);
-  const counts = lengths(tokens, constants);
+  const { type, align } = isPointer ? POINTER : requireComplete(tokens, base);
+  const counts = parseLengths(tokens, constants);
   if (counts.length > 0 && type.size % align !== 0) {
-    throw tokens.fault(token, "an element's size is no multiple of its alignment");
+    throw tokens.errorAt(token, "an element's size is no multiple of its alignment");
   }
-  const build = () => counts.reduceRight((element, each) => arrayOf(element, each), type);
-  return { name, align, type: tokens.blame(token, build) };
+  const build = () => counts.reduceRight((element, each) => makeArray(element, each), type);
+  return { name, align, type: tokens.locateErrors(token, build) };
 }

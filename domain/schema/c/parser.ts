@@ -12,19 +12,25 @@
 import { MAX_DEPTH } from "../limits.ts";
 import { opaqueAlias } from "../spin_lock.ts";
 import type { RecordType, Type } from "../type.ts";
-import { asLock, LOCK, MemberCheck, named } from "../type_builders.ts";
-import { attributes } from "./attribute.ts";
-import { count } from "./constant.ts";
-import { type Base, basicType, complete, declarator, qualifiers } from "./declarator.ts";
-import { enumerate } from "./enum.ts";
+import { applyTypedef, LOCK, MemberCheck, markAsLock } from "../type_builders.ts";
+import { parseAttributes } from "./attribute.ts";
+import { parseCount } from "./constant.ts";
+import {
+  type Base,
+  parseBasicType,
+  parseDeclarator,
+  requireComplete,
+  skipQualifiers,
+} from "./declarator.ts";
+import { parseEnumBody } from "./enum.ts";
 import {
   type Aligned,
-  badWidth,
   type FieldAttributes,
+  findWidthError,
   type LaidOutField,
-  layOut,
+  layOutRecord,
 } from "./layout.ts";
-import { builtinTag, builtinTypedef, isWord } from "./names.ts";
+import { builtinTag, builtinTypedef, isTypeWord } from "./names.ts";
 import { Scope } from "./scope.ts";
 import { type CToken, CTokens } from "./tokens.ts";
 
@@ -39,72 +45,74 @@ class Parser {
   }
 
   declarations(): Base | undefined {
-    let last: Base | undefined;
-    while (!this.#tokens.ended) {
-      last = this.#item();
-      if (!this.#tokens.ended) this.#tokens.expect(";");
+    let lastType: Base | undefined;
+    while (!this.#tokens.isAtEnd) {
+      lastType = this.#parseItem();
+      if (!this.#tokens.isAtEnd) this.#tokens.expect(";");
     }
-    return last;
+    return lastType;
   }
 
   lastType(): Type {
-    const last = this.declarations();
-    if (!last) throw this.#tokens.unexpected("a type");
-    return complete(this.#tokens, last).type;
+    const lastType = this.declarations();
+    if (!lastType) throw this.#tokens.unexpectedToken("a type");
+    return requireComplete(this.#tokens, lastType).type;
   }
 
-  #item(): Base {
+  #parseItem(): Base {
     const typedef = this.#tokens.accept("typedef");
-    let last = this.#specifiers();
-    if (!typedef && (this.#tokens.ended || this.#tokens.next.text === ";")) return last;
-    const base = last;
+    let lastType = this.#parseSpecifiers();
+    if (!typedef && (this.#tokens.isAtEnd || this.#tokens.next.text === ";")) return lastType;
+    const base = lastType;
     do {
       const token = this.#tokens.next;
-      const declared = declarator(this.#tokens, this.#scope.constants, base);
-      const { packed, align = declared.align } = this.#attributes();
-      if (packed) throw this.#tokens.fault(token, 'packed has its place after the "}" of a struct');
-      const type = typedef ? named(declared.name, declared.type) : declared.type;
-      if (typedef) this.#declare(this.#scope.typedefs, token, declared.name, { type, align });
-      last = { token, aligned: { type, align } };
+      const declared = parseDeclarator(this.#tokens, this.#scope.constants, base);
+      const { packed, align = declared.align } = this.#parseAttributes();
+      if (packed)
+        throw this.#tokens.errorAt(token, 'packed has its place after the "}" of a struct');
+      const type = typedef ? applyTypedef(declared.name, declared.type) : declared.type;
+      if (typedef)
+        this.#addDeclaration(this.#scope.typedefs, token, declared.name, { type, align });
+      lastType = { token, aligned: { type, align } };
     } while (this.#tokens.accept(","));
-    return last;
+    return lastType;
   }
 
-  #declare<T>(names: Map<string, T>, token: CToken, name: string, value: T): void {
-    if (name === "") throw this.#tokens.fault(token, "expected a name to declare");
-    if (names.has(name)) throw this.#tokens.fault(token, `${name} is declared twice`);
+  #addDeclaration<T>(names: Map<string, T>, token: CToken, name: string, value: T): void {
+    if (name === "") throw this.#tokens.errorAt(token, "expected a name to declare");
+    if (names.has(name)) throw this.#tokens.errorAt(token, `${name} is declared twice`);
     names.set(name, value);
   }
 
-  #specifiers(): Base {
-    const isQualified = qualifiers(this.#tokens);
+  #parseSpecifiers(): Base {
+    const isQualified = skipQualifiers(this.#tokens);
     const token = this.#tokens.next;
-    const base = this.#named(token) ?? basicType(this.#tokens);
+    const base = this.#parseNamedType(token) ?? parseBasicType(this.#tokens);
     const { aligned } = base;
-    if (!qualifiers(this.#tokens) && !isQualified) return base;
+    if (!skipQualifiers(this.#tokens) && !isQualified) return base;
     return { ...base, aligned: aligned && { ...aligned, type: opaqueAlias(aligned.type) } };
   }
 
-  #named(token: CToken): Base | undefined {
+  #parseNamedType(token: CToken): Base | undefined {
     const { text } = token;
-    if (text === "struct" || text === "union") return this.#record(this.#tokens.take(), text);
-    if (text === "enum") return this.#enum(this.#tokens.take());
+    if (text === "struct" || text === "union") return this.#parseRecord(this.#tokens.take(), text);
+    if (text === "enum") return this.#parseEnum(this.#tokens.take());
     if (this.#tokens.accept("void")) {
       return { token, aligned: undefined, missing: "void has no size" };
     }
-    if (token.kind !== "name" || isWord(text)) return undefined;
+    if (token.kind !== "name" || isTypeWord(text)) return undefined;
     const aligned = this.#scope.typedefs.get(text) ?? builtinTypedef(text);
-    if (!aligned) throw this.#tokens.unexpected("a type");
+    if (!aligned) throw this.#tokens.unexpectedToken("a type");
     this.#tokens.take();
     return { token, aligned };
   }
 
-  #tagged(
+  #parseTagged(
     token: CToken,
     keyword: string,
     body: (attributes: FieldAttributes, name: string) => Aligned,
   ): Base {
-    const attributes = this.#attributes();
+    const attributes = this.#parseAttributes();
     const tag = this.#tokens.acceptName();
     const name = tag ? `${keyword} ${tag.text}` : "";
     if (tag && !this.#tokens.accept("{")) {
@@ -113,67 +121,68 @@ class Parser {
     }
     if (!tag) this.#tokens.expect("{");
     const aligned = body(attributes, name);
-    if (tag) this.#declare(this.#scope.tags, tag, name, aligned);
+    if (tag) this.#addDeclaration(this.#scope.tags, tag, name, aligned);
     return { token, aligned, anonymous: !tag && keyword !== "enum" };
   }
 
-  #record(token: CToken, keyword: RecordType["kind"]): Base {
-    return this.#tagged(token, keyword, (attributes, name) => {
+  #parseRecord(token: CToken, keyword: RecordType["kind"]): Base {
+    return this.#parseTagged(token, keyword, (attributes, name) => {
       if (++this.#depth > MAX_DEPTH)
-        throw this.#tokens.fault(token, `nested deeper than ${MAX_DEPTH}`);
-      const fields = this.#fields();
+        throw this.#tokens.errorAt(token, `nested deeper than ${MAX_DEPTH}`);
+      const fields = this.#parseFields();
       this.#depth--;
-      const all = this.#attributes(attributes);
-      const laid = this.#tokens.blame(token, () => layOut(keyword, fields, all));
-      return name === LOCK ? { ...laid, type: asLock(laid.type) } : laid;
+      const merged = this.#parseAttributes(attributes);
+      const laidOut = this.#tokens.locateErrors(token, () => layOutRecord(keyword, fields, merged));
+      return name === LOCK ? { ...laidOut, type: markAsLock(laidOut.type) } : laidOut;
     });
   }
 
-  #enum(token: CToken): Base {
-    return this.#tagged(token, "enum", (attributes) => {
-      const build = enumerate(this.#tokens, this.#scope.constants);
-      const { packed = false } = this.#attributes(attributes);
-      return this.#tokens.blame(token, () => build(packed));
+  #parseEnum(token: CToken): Base {
+    return this.#parseTagged(token, "enum", (attributes) => {
+      const build = parseEnumBody(this.#tokens, this.#scope.constants);
+      const { packed = false } = this.#parseAttributes(attributes);
+      return this.#tokens.locateErrors(token, () => build(packed));
     });
   }
 
-  #fields(): LaidOutField[] {
+  #parseFields(): LaidOutField[] {
     const fields: LaidOutField[] = [];
     const check = new MemberCheck();
-    const keep = (token: CToken, field: LaidOutField) => {
-      const padding = field.name === "" && field.width !== undefined;
-      if (!padding) this.#tokens.blame(token, () => check.take(field.name, field.type));
+    const addField = (token: CToken, field: LaidOutField) => {
+      const isPadding = field.name === "" && field.width !== undefined;
+      if (!isPadding)
+        this.#tokens.locateErrors(token, () => check.addMember(field.name, field.type));
       fields.push(field);
     };
     while (!this.#tokens.accept("}")) {
-      const base = this.#specifiers();
+      const base = this.#parseSpecifiers();
       const token = this.#tokens.next;
       if (base.anonymous && this.#tokens.accept(";")) {
-        keep(token, { ...complete(this.#tokens, base), name: "", attributes: {} });
+        addField(token, { ...requireComplete(this.#tokens, base), name: "", attributes: {} });
         continue;
       }
-      do keep(this.#tokens.next, this.#field(base));
+      do addField(this.#tokens.next, this.#parseField(base));
       while (this.#tokens.accept(","));
       this.#tokens.expect(";");
     }
     return fields;
   }
 
-  #field(base: Base): LaidOutField {
-    const { name, type, align } = declarator(this.#tokens, this.#scope.constants, base);
+  #parseField(base: Base): LaidOutField {
+    const { name, type, align } = parseDeclarator(this.#tokens, this.#scope.constants, base);
     const token = this.#tokens.next;
     if (!this.#tokens.accept(":")) {
-      if (name === "") throw this.#tokens.unexpected("a member's name");
-      return { name, type, align, attributes: this.#attributes() };
+      if (name === "") throw this.#tokens.unexpectedToken("a member's name");
+      return { name, type, align, attributes: this.#parseAttributes() };
     }
-    const width = count(this.#tokens, this.#scope.constants, [name === "" ? 0 : 1, 64]);
-    const bad = badWidth(type, width);
-    if (bad) throw this.#tokens.fault(token, bad);
+    const width = parseCount(this.#tokens, this.#scope.constants, [name === "" ? 0 : 1, 64]);
+    const error = findWidthError(type, width);
+    if (error) throw this.#tokens.errorAt(token, error);
     return { name, type, align, width, attributes: {} };
   }
 
-  #attributes(found: FieldAttributes = {}): FieldAttributes {
-    return attributes(this.#tokens, this.#scope.constants, found);
+  #parseAttributes(found: FieldAttributes = {}): FieldAttributes {
+    return parseAttributes(this.#tokens, this.#scope.constants, found);
   }
 }
 

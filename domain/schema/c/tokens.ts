@@ -26,20 +26,20 @@ export class CTokens {
   constructor(text: string) {
     if (Buffer.byteLength(text) > MAX_TEXT) throw new SchemaError(`longer than ${MAX_TEXT} bytes`);
     this.#text = text;
-    this.#next = this.#read();
+    this.#next = this.#readToken();
   }
 
   get next(): CToken {
     return this.#next;
   }
 
-  get ended(): boolean {
+  get isAtEnd(): boolean {
     return this.#next.kind === "end";
   }
 
   take(): CToken {
     const token = this.#next;
-    this.#next = this.#read();
+    this.#next = this.#readToken();
     return token;
   }
 
@@ -50,7 +50,7 @@ export class CTokens {
   }
 
   expect(text: string): void {
-    if (!this.accept(text)) throw this.unexpected(`"${text}"`);
+    if (!this.accept(text)) throw this.unexpectedToken(`"${text}"`);
   }
 
   /** The name that comes next, unless it is one of C's own words. */
@@ -59,12 +59,12 @@ export class CTokens {
     return kind === "name" && !KEYWORDS.has(text) ? this.take() : undefined;
   }
 
-  unexpected(wanted: string): SchemaError {
-    const found = this.ended ? "the end" : JSON.stringify(this.#next.text);
-    return this.fault(this.#next, `expected ${wanted}, found ${found}`);
+  unexpectedToken(wanted: string): SchemaError {
+    const found = this.isAtEnd ? "the end" : JSON.stringify(this.#next.text);
+    return this.errorAt(this.#next, `expected ${wanted}, found ${found}`);
   }
 
-  fault(token: Pick<CToken, "at">, message: string, code?: SchemaError["code"]): SchemaError {
+  errorAt(token: Pick<CToken, "at">, message: string, code?: SchemaError["code"]): SchemaError {
     const before = this.#text.slice(0, token.at);
     const line = before.split("\n").length;
     const column = token.at - before.lastIndexOf("\n");
@@ -72,32 +72,33 @@ export class CTokens {
   }
 
   /** What `build` refuses is the fault of this token. */
-  blame<T>(token: CToken, build: () => T): T {
+  locateErrors<T>(token: CToken, build: () => T): T {
     try {
       return build();
     } catch (error) {
-      if (error instanceof SchemaError) throw this.fault(token, error.message, error.code);
+      if (error instanceof SchemaError) throw this.errorAt(token, error.message, error.code);
       throw error;
     }
   }
 
-  #read(): CToken {
-    this.#skip();
+  #readToken(): CToken {
+    this.#skipBlank();
     const at = this.#at;
     if (at === this.#text.length) return { kind: "end", text: "", at };
     WORD.lastIndex = at;
     const [text, name, number] = WORD.exec(this.#text) ?? [];
-    if (text === undefined) throw this.fault({ at }, `unexpected ${this.#character(at)}`);
-    if (text.length > MAX_NAME) throw this.fault({ at }, `a word of more than ${MAX_NAME} letters`);
+    if (text === undefined) throw this.errorAt({ at }, `unexpected ${this.#characterAt(at)}`);
+    if (text.length > MAX_NAME)
+      throw this.errorAt({ at }, `a word of more than ${MAX_NAME} letters`);
     this.#at += text.length;
     return { kind: name ? "name" : number ? "number" : "mark", text, at };
   }
 
-  #character(at: number): string {
+  #characterAt(at: number): string {
     return JSON.stringify(String.fromCodePoint(this.#text.codePointAt(at) ?? 0));
   }
 
-  #skip(): void {
+  #skipBlank(): void {
     for (;;) {
       BLANK.lastIndex = this.#at;
       if (BLANK.test(this.#text)) this.#at = BLANK.lastIndex;
@@ -108,7 +109,7 @@ export class CTokens {
 
   #endOfComment(): number {
     const end = this.#text.indexOf("*/", this.#at + 2);
-    if (end < 0) throw this.fault({ at: this.#at }, "a comment without an end");
+    if (end < 0) throw this.errorAt({ at: this.#at }, "a comment without an end");
     return end + 2;
   }
 }

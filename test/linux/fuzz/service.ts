@@ -80,12 +80,12 @@ export class FuzzService {
       const { reason, program, pc, detail } = outcome;
       return { run: { fault: `${reason}, program ${program - programId(0)}, ${pc}: ${detail}` } };
     }
-    if (outcome.kind === "need") return { run: { fault: "needs what it was shown" } };
-    const { retval, data, ctx, ops, reads } = outcome;
+    if (outcome.kind === "miss") return { run: { fault: "needs what it was shown" } };
+    const { retval, data, ctx, writes, reads } = outcome;
     const wrong = reads.find((read) => !views.get(read.map)?.holds(read));
     if (wrong) return { run: { fault: `it read of map ${wrong.map - 1} what is not there` } };
     const contents = maps.map((map, i) => (used.has(i) ? new MapContents(map, this.#cpus) : null));
-    for (const op of ops) contents[op.map - 1]?.apply(op);
+    for (const op of writes) contents[op.map - 1]?.apply(op);
     const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
     return {
       run: { retval, data: hex(data), ...(ctx ? { ctx: hex(ctx) } : {}) },
@@ -98,11 +98,11 @@ export class FuzzService {
     try {
       for (let sights = 0; ; sights++) {
         const outcome = this.#machine.execute(job(subject, accepted, views, serial));
-        if (outcome.kind !== "need" || sights === SIGHTS) return outcome;
-        for (const need of outcome.needs) if ("map" in need) views.get(need.map)?.show(need);
+        if (outcome.kind !== "miss" || sights === SIGHTS) return outcome;
+        for (const need of outcome.misses) if ("map" in need) views.get(need.map)?.show(need);
       }
     } finally {
-      for (const place of accepted.keys()) this.#machine.forget(keyOf(serial, place));
+      for (const place of accepted.keys()) this.#machine.unload(keyOf(serial, place));
     }
   }
 }

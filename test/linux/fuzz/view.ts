@@ -84,17 +84,18 @@ export class KernelView {
     return same(value, read.value) && (read.matched === undefined || same(matched, read.matched));
   }
 
-  #shown(): Pick<MapView, "whole" | "elements" | "bytes"> {
+  #shown(): Pick<MapView, "isComplete" | "elements" | "bytes"> {
     const { map_type } = this.#map;
     if (map_type === "queue" || map_type === "stack") {
-      return { whole: this.#whole, elements: this.#popped() };
+      return { isComplete: this.#whole, elements: this.#popped() };
     }
     if (this.#whole && isArray(this.#map)) {
       const values = this.#all().map(({ value }) => value as Uint8Array);
-      return { whole: true, elements: [], bytes: Buffer.concat(values) };
+      return { isComplete: true, elements: [], bytes: Buffer.concat(values) };
     }
-    if (this.#whole && map_type !== "bloom_filter") return { whole: true, elements: this.#all() };
-    return { whole: false, elements: [...this.#keys].map((key) => this.#asked(key)) };
+    if (this.#whole && map_type !== "bloom_filter")
+      return { isComplete: true, elements: this.#all() };
+    return { isComplete: false, elements: [...this.#keys].map((key) => this.#asked(key)) };
   }
 
   get view(): MapView {

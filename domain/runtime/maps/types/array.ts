@@ -6,23 +6,29 @@ import { BPF_EXIST, BPF_NOEXIST } from "../../../isa/uapi.ts";
 import { MissingData } from "../../fault.ts";
 import type { MapView } from "../../job.ts";
 import { Layout } from "../layout.ts";
-import { type Effects, type RunContext, RunMap, unlocked } from "../map.ts";
-import { ADDED, readOf, type TrackedElement, VALUE, writeOf } from "../tracked_element.ts";
+import { type Effects, type RunContext, RunMap, splitLockFlag } from "../map.ts";
+import {
+  ADDED_TO,
+  addReadOf,
+  addWriteOf,
+  READ_VALUE,
+  type TrackedElement,
+} from "../tracked_element.ts";
 
 /** Beside the ways of looking at an element: its value was set, whatever it had been. */
 const STORED = 8;
 
 interface ArraySlot {
   at: number;
-  marks: number;
+  accessed: number;
 }
 
 export class ArrayMap extends RunMap {
   protected readonly layout: Layout;
   #slots = new Map<number, ArraySlot>();
   #index: Map<number, Uint8Array> | undefined;
-  #direct = false;
-  #iterated = false;
+  #isDirect = false;
+  #wasIterated = false;
 
   constructor(run: RunContext, view: MapView, handle: number) {
     super(run, view, handle);
@@ -30,13 +36,13 @@ export class ArrayMap extends RunMap {
   }
 
   #fetched(index: number): Uint8Array | undefined {
-    const { bytes, elements, whole } = this.view;
+    const { bytes, elements, isComplete } = this.view;
     const { length } = this.layout;
     if (bytes !== undefined) return bytes.subarray(index * length, (index + 1) * length);
     this.#index ??= new Map(
       elements.flatMap(({ key, value }) => (value === null ? [] : [[indexOf(key), value]])),
     );
-    return this.#index.get(index) ?? (whole ? new Uint8Array(length) : undefined);
+    return this.#index.get(index) ?? (isComplete ? new Uint8Array(length) : undefined);
   }
 
   #keyOf(index: number): Uint8Array {
@@ -46,18 +52,18 @@ export class ArrayMap extends RunMap {
   }
 
   override materialize(direct: boolean): void {
-    this.#direct ||= direct;
-    const { max_entries, whole } = this.view;
+    this.#isDirect ||= direct;
+    const { max_entries, isComplete } = this.view;
     if (this.base !== 0) return;
     if (max_entries === 1 && (direct || this.#fetched(0))) {
-      const { at, marks } = this.#slot(0, VALUE);
+      const { at, accessed } = this.#slotAt(0, READ_VALUE);
       this.base = at;
       this.accessFlags = this.arena.reserve(1);
-      this.arena.bytes[this.accessFlags] = direct ? marks : 0;
-    } else if (whole && this.#slots.size === 0) this.#spreadAll();
+      this.arena.bytes[this.accessFlags] = direct ? accessed : 0;
+    } else if (isComplete && this.#slots.size === 0) this.#materializeAll();
   }
 
-  #spreadAll(): void {
+  #materializeAll(): void {
     const { max_entries, bytes } = this.view;
     const { stride, length } = this.layout;
     this.base = this.arena.reserve(max_entries * stride);
@@ -69,103 +75,113 @@ export class ArrayMap extends RunMap {
     this.layout.fillAll(this.base, max_entries, values);
   }
 
-  #slot(index: number, how: number): ArraySlot {
+  #slotAt(index: number, access: number): ArraySlot {
     const found = this.#slots.get(index);
     if (found !== undefined) return found;
     const value = this.#fetched(index);
-    if (value === undefined && how !== STORED) {
+    if (value === undefined && access !== STORED) {
       throw new MissingData({ map: this.view.id, key: this.#keyOf(index) });
     }
     this.run.charge(this.layout.length);
-    const slot = { at: this.layout.place(value), marks: 0 };
+    const slot = { at: this.layout.place(value), accessed: 0 };
     this.#slots.set(index, slot);
     return slot;
   }
 
   /** Marks the element so; where its value is. */
-  protected mark(index: number, how: number): number {
+  protected access(index: number, access: number): number {
     if (this.base !== 0) {
-      const seen = this.accessFlags + index;
-      this.arena.bytes[seen] = (this.arena.bytes[seen] as number) | how;
+      const flags = this.accessFlags + index;
+      this.arena.bytes[flags] = (this.arena.bytes[flags] as number) | access;
       return this.base + index * this.layout.stride;
     }
-    const slot = this.#slot(index, how);
-    slot.marks |= how;
+    const slot = this.#slotAt(index, access);
+    slot.accessed |= access;
     return slot.at;
   }
 
-  protected at(key: number, how: number): number {
+  protected locateValue(key: number, access: number): number {
     const index = this.arena.view.getUint32(key, true);
-    return index < this.view.max_entries ? this.mark(index, how) : 0;
+    return index < this.view.max_entries ? this.access(index, access) : 0;
   }
 
   override lookup(key: number): number {
-    return this.at(key, VALUE);
+    return this.locateValue(key, READ_VALUE);
   }
 
   override lookupToAdd(key: number): number {
-    return this.at(key, ADDED);
+    return this.locateValue(key, ADDED_TO);
   }
 
   override update(key: number, value: number, given: number): number {
-    const [flags, locked] = unlocked(given);
+    const [flags, locked] = splitLockFlag(given);
     if (flags > BPF_EXIST) return -ERRNO.EINVAL;
     if (this.arena.view.getUint32(key, true) >= this.view.max_entries) return -ERRNO.E2BIG;
     if (flags === BPF_NOEXIST) return -ERRNO.EEXIST;
     if (locked && !this.view.locks) return -ERRNO.EINVAL;
-    const to = this.toStore(key);
+    const to = this.locateForUpdate(key);
     this.arena.bytes.copyWithin(to, value, value + this.view.value_size);
     return 0;
   }
 
-  protected toStore(key: number): number {
-    return this.at(key, STORED);
+  protected locateForUpdate(key: number): number {
+    return this.locateValue(key, STORED);
   }
 
   override delete(_key: number): number {
     return -ERRNO.EINVAL;
   }
 
-  override each(visit: (key: Uint8Array, value: number) => boolean): number {
-    const { id, max_entries, whole } = this.view;
-    if (!whole) throw new MissingData({ map: id, whole: true });
-    this.#iterated = true;
+  override visitElements(visit: (key: Uint8Array, value: number) => boolean): number {
+    const { id, max_entries, isComplete } = this.view;
+    if (!isComplete) throw new MissingData({ map: id, whole: true });
+    this.#wasIterated = true;
     for (let i = 0; i < max_entries; i++) {
-      if (visit(this.#keyOf(i), this.here(this.mark(i, VALUE)))) return i + 1;
+      if (visit(this.#keyOf(i), this.cpuPart(this.access(i, READ_VALUE)))) return i + 1;
     }
     return max_entries;
   }
 
   /** Of the part of a value that this CPU has. */
-  protected here(at: number): number {
+  protected cpuPart(at: number): number {
     return at;
   }
 
-  override finish(effects: Effects): void {
-    if (this.#iterated) effects.reads.push({ map: this.view.id, unchanged: true });
-    if (this.#direct) this.mark(0, VALUE);
+  override collectEffects(effects: Effects): void {
+    if (this.#wasIterated) effects.reads.push({ map: this.view.id, unchanged: true });
+    if (this.#isDirect) this.access(0, READ_VALUE);
     if (this.base === 0) {
-      for (const [index, { at, marks }] of this.#slots) this.#element(index, at, marks, effects);
+      for (const [index, { at, accessed }] of this.#slots)
+        this.#addElement(index, at, accessed, effects);
       return;
     }
     const { bytes } = this.arena;
     for (let i = 0; i < this.view.max_entries; i++) {
-      const marks = bytes[this.accessFlags + i] as number;
-      if (marks !== 0) this.#element(i, this.base + i * this.layout.stride, marks, effects);
+      const accessed = bytes[this.accessFlags + i] as number;
+      if (accessed !== 0)
+        this.#addElement(i, this.base + i * this.layout.stride, accessed, effects);
     }
   }
 
-  #element(index: number, at: number, looks: number, effects: Effects): void {
+  #addElement(index: number, at: number, accessed: number, effects: Effects): void {
     const map = this.view.id;
     const key = this.#keyOf(index);
     const fetched = this.#fetched(index);
-    if (fetched === undefined || ((looks & STORED) !== 0 && (looks & VALUE) === 0)) {
-      effects.ops.push({ op: "update", map, key, value: this.layout.read(at), flags: 0 });
+    if (fetched === undefined || ((accessed & STORED) !== 0 && (accessed & READ_VALUE) === 0)) {
+      effects.writes.push({ op: "update", map, key, value: this.layout.read(at), flags: 0 });
       return;
     }
-    const entry: TrackedElement = { key, fetched, present: true, at, replaced: false, looks };
-    writeOf(map, entry, this.layout, effects);
-    if ((entry.looks & VALUE) !== 0 && !this.#iterated) readOf(map, entry, effects);
+    const element: TrackedElement = {
+      key,
+      fetched,
+      isPresent: true,
+      at,
+      isReplaced: false,
+      accessed,
+    };
+    addWriteOf(map, element, this.layout, effects);
+    if ((element.accessed & READ_VALUE) !== 0 && !this.#wasIterated)
+      addReadOf(map, element, effects);
   }
 }
 

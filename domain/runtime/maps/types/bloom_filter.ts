@@ -3,24 +3,24 @@
 
 import { ERRNO } from "../../../errno.ts";
 import { MissingData } from "../../fault.ts";
-import { buffer, type IndexKey, indexKey } from "../index_key.ts";
+import { type IndexKey, readIndexKey, toBuffer } from "../index_key.ts";
 import { type Effects, RunMap } from "../map.ts";
 
 const EMPTY = new Uint8Array(0);
 
 export class BloomFilter extends RunMap {
   readonly #pushed = new Map<IndexKey, Uint8Array>();
-  readonly #asked = new Map<IndexKey, { key: Uint8Array; there: boolean }>();
+  readonly #peeked = new Map<IndexKey, { key: Uint8Array; isPresent: boolean }>();
   #index: Map<IndexKey, boolean> | undefined;
 
   #keyOf(value: number): IndexKey {
-    return indexKey(this.arena.bytes, value, this.view.value_size);
+    return readIndexKey(this.arena.bytes, value, this.view.value_size);
   }
 
   get #fetched(): Map<IndexKey, boolean> {
     this.#index ??= new Map(
       this.view.elements.map(({ key, value }) => [
-        indexKey(buffer(key), 0, this.view.value_size),
+        readIndexKey(toBuffer(key), 0, this.view.value_size),
         value !== null,
       ]),
     );
@@ -29,29 +29,29 @@ export class BloomFilter extends RunMap {
 
   override push(value: number, flags: number): number {
     if (flags !== 0) return -ERRNO.EINVAL;
-    const k = this.#keyOf(value);
-    if (this.#pushed.has(k)) return 0;
+    const indexKey = this.#keyOf(value);
+    if (this.#pushed.has(indexKey)) return 0;
     this.run.charge(this.view.value_size);
-    this.#pushed.set(k, this.arena.copy(value, this.view.value_size));
+    this.#pushed.set(indexKey, this.arena.copy(value, this.view.value_size));
     return 0;
   }
 
   /** 0: it may be there. */
   override peek(value: number): number {
-    const k = this.#keyOf(value);
-    if (this.#pushed.has(k)) return 0;
+    const indexKey = this.#keyOf(value);
+    if (this.#pushed.has(indexKey)) return 0;
     const key = this.arena.copy(value, this.view.value_size);
-    const there = this.#fetched.get(k);
-    if (there === undefined) throw new MissingData({ map: this.view.id, key });
-    this.#asked.set(k, { key, there });
-    return there ? 0 : -ERRNO.ENOENT;
+    const isPresent = this.#fetched.get(indexKey);
+    if (isPresent === undefined) throw new MissingData({ map: this.view.id, key });
+    this.#peeked.set(indexKey, { key, isPresent });
+    return isPresent ? 0 : -ERRNO.ENOENT;
   }
 
-  override finish({ reads, ops }: Effects): void {
+  override collectEffects({ reads, writes }: Effects): void {
     const map = this.view.id;
-    for (const { key, there } of this.#asked.values()) {
-      reads.push({ map, key, value: there ? EMPTY : null });
+    for (const { key, isPresent } of this.#peeked.values()) {
+      reads.push({ map, key, value: isPresent ? EMPTY : null });
     }
-    for (const value of this.#pushed.values()) ops.push({ op: "push", map, value, flags: 0 });
+    for (const value of this.#pushed.values()) writes.push({ op: "push", map, value, flags: 0 });
   }
 }

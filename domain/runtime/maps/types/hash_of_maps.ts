@@ -4,7 +4,7 @@ import { ObjectMap } from "../object_map.ts";
 
 export class HashOfMaps extends ObjectMap {
   override lookup(key: number): number {
-    const id = this.id(this.arena.bytes.subarray(key, key + this.view.key_size));
+    const id = this.readId(this.arena.bytes.subarray(key, key + this.view.key_size));
     return id === null ? 0 : this.run.handleOf(id);
   }
 }

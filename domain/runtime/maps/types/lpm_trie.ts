@@ -7,24 +7,24 @@ import { BPF_EXIST } from "../../../isa/uapi.ts";
 import { MissingData } from "../../fault.ts";
 import type { MapView } from "../../job.ts";
 import type { Fetched } from "../htab.ts";
-import { buffer, type IndexKey } from "../index_key.ts";
+import { type IndexKey, toBuffer } from "../index_key.ts";
 import type { Effects } from "../map.ts";
-import { PRESENCE, type TrackedElement, VALUE } from "../tracked_element.ts";
+import { READ_PRESENCE, READ_VALUE, type TrackedElement } from "../tracked_element.ts";
 import { Hash } from "./hash.ts";
 
 type TrieElement = MapView["elements"][number];
 
 export class LpmTrie extends Hash {
   /** What each fetched key led to, unless all elements are here. */
-  readonly #led = new Map<IndexKey, TrieElement>();
+  readonly #fetchedByKey = new Map<IndexKey, TrieElement>();
   /** Of the prefixes that are known, the longest first. */
   readonly #lengths: number[] = [];
-  readonly #asked = new Map<IndexKey, Uint8Array>();
+  readonly #lookedUp = new Map<IndexKey, Uint8Array>();
   /** What is behind the prefix comes with the value: the keys that elements were given. */
-  readonly #given = new Map<TrackedElement, Uint8Array>();
-  #prepared = false;
+  readonly #keysAsGiven = new Map<TrackedElement, Uint8Array>();
+  #hasTrackedFetched = false;
 
-  get #longest(): number {
+  get #maxPrefixLength(): number {
     return 8 * (this.view.key_size - 4);
   }
 
@@ -37,52 +37,52 @@ export class LpmTrie extends Hash {
     return head + String.fromCharCode((bytes[from + whole] as number) & (0xff00 >>> rest) & 0xff);
   }
 
-  protected override keyOf(bytes: Buffer, at: number): IndexKey {
+  protected override indexKeyAt(bytes: Buffer, at: number): IndexKey {
     return this.#prefix(bytes, at, bytes.readUInt32LE(at));
   }
 
-  #note(length: number): void {
+  #addLength(length: number): void {
     if (this.#lengths.includes(length)) return;
     this.#lengths.push(length);
     this.#lengths.sort((a, b) => b - a);
   }
 
   /** The element that a key led to, and that there is none of the key itself when it is another. */
-  protected override insert(index: Map<IndexKey, Fetched>, element: TrieElement): void {
+  protected override index(index: Map<IndexKey, Fetched>, element: TrieElement): void {
     const { key, value, matched } = element;
-    const asked = this.keyOf(buffer(key), 0);
-    this.#led.set(asked, element);
-    if (!index.has(asked)) index.set(asked, { key, value: null });
+    const prefixLength = this.indexKeyAt(toBuffer(key), 0);
+    this.#fetchedByKey.set(prefixLength, element);
+    if (!index.has(prefixLength)) index.set(prefixLength, { key, value: null });
     if (value === null) return;
-    const found = buffer(matched ?? key);
-    this.#note(found.readUInt32LE(0));
-    index.set(this.keyOf(found, 0), { key: found, value });
+    const found = toBuffer(matched ?? key);
+    this.#addLength(found.readUInt32LE(0));
+    index.set(this.indexKeyAt(found, 0), { key: found, value });
   }
 
   /** Every fetched element becomes an entry, so that a lookup meets it. */
-  #prepare(): void {
-    if (this.#prepared) return;
-    this.#prepared = true;
-    for (const [k, { key }] of this.fetched) if (!this.entries.has(k)) this.open(k, () => key);
+  #trackFetched(): void {
+    if (this.#hasTrackedFetched) return;
+    this.#hasTrackedFetched = true;
+    for (const [k, { key }] of this.fetched) if (!this.elements.has(k)) this.track(k, () => key);
   }
 
-  #longestOf(bytes: Buffer, at: number, holds: (entry: TrackedElement) => boolean) {
-    const asked = bytes.readUInt32LE(at);
+  #longestMatch(bytes: Buffer, at: number, matches: (element: TrackedElement) => boolean) {
+    const prefixLength = bytes.readUInt32LE(at);
     for (const length of this.#lengths) {
-      if (length > asked) continue;
-      const entry = this.entries.get(this.#prefix(bytes, at, length));
-      if (entry !== undefined && holds(entry)) return entry;
+      if (length > prefixLength) continue;
+      const element = this.elements.get(this.#prefix(bytes, at, length));
+      if (element !== undefined && matches(element)) return element;
     }
     return undefined;
   }
 
   override lookup(key: number): number {
     const { bytes } = this.arena;
-    if (bytes.readUInt32LE(key) > this.#longest) return 0;
-    this.#prepare();
-    this.#resolve(this.keyOf(bytes, key), key);
-    const entry = this.#longestOf(bytes, key, ({ present }) => present === true);
-    return entry === undefined ? 0 : this.find(entry, VALUE);
+    if (bytes.readUInt32LE(key) > this.#maxPrefixLength) return 0;
+    this.#trackFetched();
+    this.#requireFetched(this.indexKeyAt(bytes, key), key);
+    const element = this.#longestMatch(bytes, key, ({ isPresent }) => isPresent === true);
+    return element === undefined ? 0 : this.locateValue(element, READ_VALUE);
   }
 
   /** Which prefix a key leads to is to be compared, so that its value may be, too. */
@@ -91,60 +91,62 @@ export class LpmTrie extends Hash {
   }
 
   /** @throws Missing when what is in the trie for this key is not known. */
-  #resolve(k: IndexKey, key: number): void {
-    const { id, key_size, whole } = this.view;
-    if (!this.#asked.has(k)) {
-      this.#asked.set(k, this.arena.copy(key, key_size));
+  #requireFetched(k: IndexKey, key: number): void {
+    const { id, key_size, isComplete } = this.view;
+    if (!this.#lookedUp.has(k)) {
+      this.#lookedUp.set(k, this.arena.copy(key, key_size));
       this.run.charge(key_size);
     }
-    if (whole) return;
-    const led = this.#led.get(k);
-    if (led === undefined) throw new MissingData({ map: id, key: this.arena.copy(key, key_size) });
-    if (led.value === null) return;
-    const found = this.entries.get(this.keyOf(buffer(led.matched ?? led.key), 0));
-    if (!found?.present) throw new MissingData({ map: id, whole: true });
+    if (isComplete) return;
+    const fetched = this.#fetchedByKey.get(k);
+    if (fetched === undefined)
+      throw new MissingData({ map: id, key: this.arena.copy(key, key_size) });
+    if (fetched.value === null) return;
+    const found = this.elements.get(this.indexKeyAt(toBuffer(fetched.matched ?? fetched.key), 0));
+    if (!found?.isPresent) throw new MissingData({ map: id, whole: true });
   }
 
   override update(key: number, value: number, flags: number): number {
-    if (flags > BPF_EXIST || this.arena.bytes.readUInt32LE(key) > this.#longest)
+    if (flags > BPF_EXIST || this.arena.bytes.readUInt32LE(key) > this.#maxPrefixLength)
       return -ERRNO.EINVAL;
     const errno = super.update(key, value, flags);
-    if (errno === 0) this.#given.set(this.entry(key), this.arena.copy(key, this.view.key_size));
+    if (errno === 0)
+      this.#keysAsGiven.set(this.elementAt(key), this.arena.copy(key, this.view.key_size));
     return errno === -ERRNO.E2BIG ? -ERRNO.ENOSPC : errno;
   }
 
-  protected override store(entry: TrackedElement, value: number): void {
-    this.#note(buffer(entry.key).readUInt32LE(0));
-    super.store(entry, value, false);
+  protected override store(element: TrackedElement, value: number): void {
+    this.#addLength(toBuffer(element.key).readUInt32LE(0));
+    super.store(element, value, false);
   }
 
-  protected override stored(entry: TrackedElement): Uint8Array {
-    return this.#given.get(entry) ?? entry.key;
+  protected override storedKey(element: TrackedElement): Uint8Array {
+    return this.#keysAsGiven.get(element) ?? element.key;
   }
 
   override delete(key: number): number {
-    if (this.arena.bytes.readUInt32LE(key) > this.#longest) return -ERRNO.EINVAL;
+    if (this.arena.bytes.readUInt32LE(key) > this.#maxPrefixLength) return -ERRNO.EINVAL;
     return super.delete(key);
   }
 
-  override each(): number {
+  override visitElements(): number {
     return -ERRNO.EOPNOTSUPP;
   }
 
   /** Of the prefix itself. */
-  protected override reads(entry: TrackedElement, { reads }: Effects): void {
-    const { key, fetched, looks } = entry;
-    if ((looks & PRESENCE) === 0) return;
+  protected override addReads(element: TrackedElement, { reads }: Effects): void {
+    const { key, fetched, accessed } = element;
+    if ((accessed & READ_PRESENCE) === 0) return;
     reads.push({ map: this.view.id, key, present: fetched !== null });
   }
 
-  override finish(effects: Effects): void {
-    super.finish(effects);
+  override collectEffects(effects: Effects): void {
+    super.collectEffects(effects);
     const map = this.view.id;
-    for (const key of this.#asked.values()) {
-      const best = this.#longestOf(buffer(key), 0, ({ fetched }) => fetched != null);
-      const value = best?.fetched ?? null;
-      effects.reads.push(best ? { map, key, value, matched: best.key } : { map, key, value });
+    for (const key of this.#lookedUp.values()) {
+      const longest = this.#longestMatch(toBuffer(key), 0, ({ fetched }) => fetched != null);
+      const value = longest?.fetched ?? null;
+      effects.reads.push(longest ? { map, key, value, matched: longest.key } : { map, key, value });
     }
   }
 }

@@ -9,29 +9,29 @@ import { Hash } from "./hash.ts";
 export class LruHash extends Hash {
   readonly #lru = new LruLog();
 
-  protected override blind(): boolean {
+  protected override canUpdateUnread(): boolean {
     return true;
   }
 
-  protected override full(): number {
+  protected override checkRoom(): number {
     return 0;
   }
 
-  protected override used(entry: TrackedElement): void {
-    this.#lru.touch(entry);
+  protected override markUsed(element: TrackedElement): void {
+    this.#lru.recordTouch(element);
   }
 
-  protected override store(entry: TrackedElement, value: number): void {
-    super.store(entry, value, false);
-    this.#lru.change("update", entry);
+  protected override store(element: TrackedElement, value: number): void {
+    super.store(element, value, false);
+    this.#lru.recordChange("update", element);
   }
 
-  protected override remove(entry: TrackedElement): void {
-    super.remove(entry);
-    this.#lru.change("delete", entry);
+  protected override remove(element: TrackedElement): void {
+    super.remove(element);
+    this.#lru.recordChange("delete", element);
   }
 
-  protected override changes({ ops }: Effects): void {
-    ops.push(...this.#lru.ops(this.view.id, this.layout));
+  protected override addWrites({ writes }: Effects): void {
+    writes.push(...this.#lru.toWrites(this.view.id, this.layout));
   }
 }

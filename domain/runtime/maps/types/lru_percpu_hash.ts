@@ -8,28 +8,28 @@ import { PercpuHash } from "./percpu_hash.ts";
 export class LruPercpuHash extends PercpuHash {
   readonly #lru = new LruLog();
 
-  protected override full(): number {
+  protected override checkRoom(): number {
     return 0;
   }
 
-  protected override used(entry: TrackedElement): void {
-    this.#lru.touch(entry);
+  protected override markUsed(element: TrackedElement): void {
+    this.#lru.recordTouch(element);
   }
 
   /** A present element is written in place, and marked as used. */
-  protected override store(entry: TrackedElement, value: number): void {
-    const present = entry.present;
-    super.store(entry, value);
-    if (present) this.#lru.touch(entry);
-    else this.#lru.change("update", entry);
+  protected override store(element: TrackedElement, value: number): void {
+    const present = element.isPresent;
+    super.store(element, value);
+    if (present) this.#lru.recordTouch(element);
+    else this.#lru.recordChange("update", element);
   }
 
-  protected override remove(entry: TrackedElement): void {
-    super.remove(entry);
-    this.#lru.change("delete", entry);
+  protected override remove(element: TrackedElement): void {
+    super.remove(element);
+    this.#lru.recordChange("delete", element);
   }
 
-  protected override changes({ ops }: Effects): void {
-    ops.push(...this.#lru.ops(this.view.id, this.layout));
+  protected override addWrites({ writes }: Effects): void {
+    writes.push(...this.#lru.toWrites(this.view.id, this.layout));
   }
 }

@@ -1,31 +1,31 @@
 // BPF_MAP_TYPE_PERCPU_ARRAY (kernel/bpf/arraymap.c)
 
-import { ADDED, VALUE } from "../tracked_element.ts";
+import { ADDED_TO, READ_VALUE } from "../tracked_element.ts";
 import { ArrayMap } from "./array.ts";
 
 export class PercpuArray extends ArrayMap {
   override materialize(): void {}
 
-  protected override here(at: number): number {
+  protected override cpuPart(at: number): number {
     return at === 0 ? 0 : at + this.run.cpu * this.layout.stride;
   }
 
   override lookup(key: number): number {
-    return this.here(this.at(key, VALUE));
+    return this.cpuPart(this.locateValue(key, READ_VALUE));
   }
 
   override lookupToAdd(key: number): number {
-    return this.here(this.at(key, ADDED));
+    return this.cpuPart(this.locateValue(key, ADDED_TO));
   }
 
   override lookupPercpu(key: number, cpu: number): number {
     if (cpu >= this.layout.parts) return 0;
-    const at = this.at(key, VALUE);
+    const at = this.locateValue(key, READ_VALUE);
     return at === 0 ? 0 : at + cpu * this.layout.stride;
   }
 
   /** The parts of the other CPUs stay. */
-  protected override toStore(key: number): number {
-    return this.here(this.at(key, VALUE));
+  protected override locateForUpdate(key: number): number {
+    return this.cpuPart(this.locateValue(key, READ_VALUE));
   }
 }

@@ -1,30 +1,30 @@
 // BPF_MAP_TYPE_PERCPU_HASH (kernel/bpf/hashtab.c): an update writes this CPU's part in place.
 
 import { Htab } from "../htab.ts";
-import { type TrackedElement, VALUE } from "../tracked_element.ts";
+import { READ_VALUE, type TrackedElement } from "../tracked_element.ts";
 
 export class PercpuHash extends Htab {
   /** The parts of the other CPUs have to be known. */
-  protected override blind(): boolean {
+  protected override canUpdateUnread(): boolean {
     return false;
   }
 
   /** pcpu_copy_value(), pcpu_init_value() */
-  protected override store(entry: TrackedElement, value: number): void {
-    if (entry.present) this.find(entry, VALUE);
+  protected override store(element: TrackedElement, value: number): void {
+    if (element.isPresent) this.locateValue(element, READ_VALUE);
     else {
-      entry.at = this.layout.place();
-      entry.replaced = true;
+      element.at = this.layout.place();
+      element.isReplaced = true;
     }
-    this.arena.bytes.copyWithin(this.here(entry.at), value, value + this.view.value_size);
+    this.arena.bytes.copyWithin(this.cpuPart(element.at), value, value + this.view.value_size);
   }
 
   override lookupPercpu(key: number, cpu: number): number {
     if (cpu >= this.layout.parts) return 0;
-    const entry = this.entry(key);
-    const at = this.find(entry, VALUE);
+    const element = this.elementAt(key);
+    const at = this.locateValue(element, READ_VALUE);
     if (at === 0) return 0;
-    this.used(entry);
+    this.markUsed(element);
     return at + cpu * this.layout.stride;
   }
 }

@@ -8,11 +8,11 @@ const BPF_F_CURRENT_CPU = INDEX_MASK;
 
 export class PerfEventArray extends RunMap {
   /** bpf_event_output() */
-  output(flags: bigint): number {
+  checkOutput(flags: bigint): number {
     const index = flags & INDEX_MASK;
     const at = index === BPF_F_CURRENT_CPU ? this.run.cpu : Number(index);
     return at < this.view.max_entries ? -ERRNO.ENOENT : -ERRNO.E2BIG;
   }
 
-  override finish(): void {}
+  override collectEffects(): void {}
 }

@@ -5,13 +5,13 @@ import { ObjectMap } from "../object_map.ts";
 export class ProgArray extends ObjectMap {
   readonly #ids = new Map<number, number | null>();
 
-  override program(index: number): number | null {
-    const known = this.#ids.get(index);
-    if (known !== undefined) return known;
+  override programAt(index: number): number | null {
+    const cached = this.#ids.get(index);
+    if (cached !== undefined) return cached;
     if (index >= this.view.max_entries) return null;
     const key = Buffer.alloc(4);
     key.writeUInt32LE(index);
-    const id = this.id(key);
+    const id = this.readId(key);
     this.#ids.set(index, id);
     return id;
   }

@@ -27,7 +27,7 @@ export class Ringbuf extends RunMap {
   readonly #samples: RingSample[] = [];
   readonly #reserved = new Map<number, RingSample>();
   /** The run depends on where producer and consumer were. */
-  #queried = false;
+  #wasPositionRead = false;
 
   constructor(run: RunContext, view: MapView, handle: number) {
     super(run, view, handle);
@@ -37,13 +37,13 @@ export class Ringbuf extends RunMap {
 
   /** __bpf_ringbuf_reserve() */
   #claim(size: number): RingSample | undefined {
-    const after = this.#producer + round8(size + BPF_RINGBUF_HDR_SZ);
-    if (after - this.#consumer > this.view.max_entries - 1) {
-      this.#queried = true;
+    const end = this.#producer + round8(size + BPF_RINGBUF_HDR_SZ);
+    if (end - this.#consumer > this.view.max_entries - 1) {
+      this.#wasPositionRead = true;
       return undefined;
     }
     this.run.charge(size);
-    this.#producer = after;
+    this.#producer = end;
     const sample: RingSample = { size, data: null, flags: 0 };
     this.#samples.push(sample);
     return sample;
@@ -69,10 +69,10 @@ export class Ringbuf extends RunMap {
   }
 
   /** Whether the record was reserved here; `keep`: submitted, else discarded. */
-  commit(at: number, flags: number, keep: boolean): boolean {
+  commit(at: number, flags: number, isSubmitted: boolean): boolean {
     const sample = this.#reserved.get(at);
     if (sample === undefined) return false;
-    if (keep) sample.data = this.arena.copy(at, sample.size);
+    if (isSubmitted) sample.data = this.arena.copy(at, sample.size);
     sample.flags = flags & (BPF_RB_NO_WAKEUP | BPF_RB_FORCE_WAKEUP);
     this.#reserved.delete(at);
     this.arena.setAccess(at, round8(sample.size), NONE);
@@ -83,19 +83,19 @@ export class Ringbuf extends RunMap {
   query(what: bigint): bigint {
     if (what === RING_SIZE) return BigInt(this.view.max_entries);
     if (what > PROD_POS) return 0n;
-    this.#queried = true;
+    this.#wasPositionRead = true;
     if (what === AVAIL_DATA) return BigInt(this.#producer - this.#consumer);
     return BigInt(what === CONS_POS ? this.#consumer : this.#producer);
   }
 
-  override finish({ reads, ops }: Effects): void {
+  override collectEffects({ reads, writes }: Effects): void {
     const map = this.view.id;
     if (this.#reserved.size > 0)
       throw new RunFailure("memory", "a reserved record was not submitted");
     const producer = this.view.producer ?? 0;
-    if (this.#queried) reads.push({ map, producer, consumer: this.#consumer });
+    if (this.#wasPositionRead) reads.push({ map, producer, consumer: this.#consumer });
     for (const { data, flags } of this.#samples) {
-      if (data !== null) ops.push({ op: "output", map, data, flags });
+      if (data !== null) writes.push({ op: "output", map, data, flags });
     }
   }
 }

@@ -1,7 +1,7 @@
 import { Errno } from "../../domain/errno.ts";
 import type { Seed } from "../../domain/runtime/job.ts";
 import type { ContextFields } from "../../domain/transaction/context_fields.ts";
-import type { RunResult } from "../../domain/transaction/result.ts";
+import type { RunResult } from "../../domain/transaction/run_result.ts";
 import type { RunAttr } from "../../domain/transaction/runner.ts";
 import { parseBytes } from "../codec/bytes.ts";
 import { type Handler, ok, pathNumber, query } from "../handler.ts";

@@ -1,6 +1,6 @@
 /** The .BTF.ext section: which functions have their types told, and what would have to be relocated. */
 
-import { type Func, INSN } from "./func.ts";
+import { type Func, INSN } from "./functions.ts";
 import type { ObjectBtf } from "./object_btf.ts";
 import { malformed, unsupported } from "./object_errors.ts";
 

@@ -6,7 +6,7 @@ import { SchemaError } from "../schema/limits.ts";
 import type { SchemaAttr } from "../schema/schema.ts";
 import { extractTypes } from "./btf_excerpt.ts";
 import type { ElfFile, Section } from "./elf_file.ts";
-import { SYMBOL_NAME } from "./func.ts";
+import { SYMBOL_NAME } from "./functions.ts";
 import { type BtfMap, readBtfMaps } from "./map_btf.ts";
 import { type DataMap, findDataMaps } from "./map_data.ts";
 import { type LegacyMap, PIN_GLOBAL_NS, PIN_OBJECT_NS, readLegacyMaps } from "./map_legacy.ts";

@@ -4,14 +4,14 @@ import { Errno } from "../errno.ts";
 import { SchemaError } from "../schema/limits.ts";
 import { BtfExt } from "./btf_ext.ts";
 import { ElfFile } from "./elf_file.ts";
-import { type Func, findFunctions } from "./func.ts";
-import { Linker } from "./link.ts";
+import { type Func, findFunctions } from "./functions.ts";
+import { fillBtfSlots, fillLegacySlots, findEntryPoints, parseTailSlot } from "./initial_slots.ts";
+import { Linker } from "./linker.ts";
 import { ObjectMaps } from "./maps.ts";
 import { ObjectBtf } from "./object_btf.ts";
 import { malformed, unsupported } from "./object_errors.ts";
 import type { ObjectPlan, PlanOptions, ProgPlan } from "./plan.ts";
-import { guessSectionType, resolveSectionType, type SectionType } from "./section.ts";
-import { fillBtfSlots, fillLegacySlots, findEntryPoints, parseTailSlot } from "./slots.ts";
+import { guessSectionType, resolveSectionType, type SectionType } from "./section_type.ts";
 
 const LICENSE_MAX = 127;
 const STRUCT_OPS = /^\??\.struct_ops(\.link)?$/;

@@ -7,9 +7,9 @@ import type { Job, RunDone, Seed } from "../runtime/job.ts";
 import { Busy, type Pool, TimeLimit, TooLarge } from "../runtime/pool/pool.ts";
 import { packCommit } from "./commit.ts";
 import { type ContextFields, encodeContext } from "./context_fields.ts";
-import { faultToErrno } from "./fault.ts";
-import { checkCommitSize, coalesceReads, widenMiss } from "./limits.ts";
-import { encodeResult, type RunResult } from "./result.ts";
+import { faultToErrno } from "./run_errors.ts";
+import { checkCommitSize, coalesceReads, widenMiss } from "./run_limits.ts";
+import { encodeResult, type RunResult } from "./run_result.ts";
 import {
   type FetchSnapshot,
   type Snapshot,

@@ -313,7 +313,7 @@ describe("between runs", () => {
     const ends = {
       done: good,
       fault: `${look(1)}r0 = *(u8 *)(r0 +12)\nexit`,
-      need: `${look(0).replace("= 1", "= 2")}r0 = 0\nexit`,
+      miss: `${look(0).replace("= 1", "= 2")}r0 = 0\nexit`,
     };
     for (const [kind, text] of Object.entries(ends)) {
       const job = await jobOf(text, {

@@ -4,7 +4,7 @@
  */
 
 import { type ElfFile, type ElfSymbol, type Section, STB, STT } from "./elf_file.ts";
-import { type Func, INSN, TEXT } from "./func.ts";
+import { type Func, INSN, TEXT } from "./functions.ts";
 import { malformed, tooBig, unsupported } from "./object_errors.ts";
 
 /** Where the object's maps are. */

@@ -1,7 +1,7 @@
 /** What the slots of program arrays and maps of maps hold from the beginning. */
 
 import type { ElfFile, Relocation } from "./elf_file.ts";
-import { type Func, TEXT } from "./func.ts";
+import { type Func, TEXT } from "./functions.ts";
 import type { BtfMap } from "./map_btf.ts";
 import type { LegacyMap } from "./map_legacy.ts";
 import { BTF_DEFINED, type ObjectMaps } from "./maps.ts";

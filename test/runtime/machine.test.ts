@@ -110,7 +110,7 @@ describe("tail calls", () => {
   it("need a program that was not given, and a slot that was not fetched", async () => {
     const text = `${tailCall(1)}\nr0 = 1${EXIT}`;
     expect(await needs(text, { maps: slots({ 1: 8 }) })).toEqual([{ program: 8 }]);
-    expect(await needs(text, { maps: slots({}, { whole: false }) })).toEqual([
+    expect(await needs(text, { maps: slots({}, { isComplete: false }) })).toEqual([
       { map: 1, key: "01000000" },
     ]);
   });
@@ -317,7 +317,7 @@ describe("between runs", () => {
     };
     for (const [kind, text] of Object.entries(ends)) {
       const job = await jobOf(text, {
-        maps: maps.map((map) => ({ ...map, whole: kind !== "miss" })),
+        maps: maps.map((map) => ({ ...map, isComplete: kind !== "miss" })),
       });
       expect(own.execute(job).kind).toBe(kind);
       expect(clean(own), kind).toBe(true);

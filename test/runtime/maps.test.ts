@@ -93,7 +93,7 @@ describe("a hash table", () => {
   });
 
   it("does not look whether a key is there that it may overwrite", async () => {
-    const part = table("hash", {}, { whole: false, entries: 2 });
+    const part = table("hash", {}, { isComplete: false, entries: 2 });
     expect(await effects(update(3, 5) + EXIT, part)).toEqual({
       reads: [],
       ops: ["update 1 03000000 05000000 0"],
@@ -129,7 +129,7 @@ describe("a hash table", () => {
   });
 
   it("asks for the keys it has overwritten unseen, when they decide whether it is full", async () => {
-    const part = table("hash", { 6: null }, { whole: false, entries: 3 });
+    const part = table("hash", { 6: null }, { isComplete: false, entries: 3 });
     expect(await needs(update(5, 5) + update(6, 6) + EXIT, { maps: part })).toEqual([
       { map: 1, key: "05000000" },
     ]);
@@ -222,7 +222,7 @@ describe("an array", () => {
     expect(await effects(text + EXIT, four)).toEqual(expected);
     const bytes = table("array", {}, { bytes: u32(1, 2, 3, 4) });
     expect(await effects(text + EXIT, bytes)).toEqual(expected);
-    const part = table("array", { 1: 2 }, { whole: false });
+    const part = table("array", { 1: 2 }, { isComplete: false });
     expect(await effects(text + EXIT, part)).toEqual(expected);
     expect(await needs(lookup(2) + READ, { maps: part })).toEqual([{ map: 1, key: "02000000" }]);
   });
@@ -360,7 +360,7 @@ describe("a trie", () => {
 
   it("knows of a key that was fetched for which prefix it led to", async () => {
     const asked = { key: prefix(32, "0a010203"), value: u32(16), matched: SUBNET.key };
-    const maps = trie([asked], { whole: false, entries: 2 });
+    const maps = trie([asked], { isComplete: false, entries: 2 });
     const { reads, writes } = await run(
       `${find(32, "0a010203")}\n*(u32 *)(r0 +0) = 1\nr0 = 0${EXIT}`,
       { maps },
@@ -424,7 +424,7 @@ describe("queues and stacks", () => {
   });
 
   it("read nothing when they are only pushed to", async () => {
-    const part = queue("queue", [], { whole: false, entries: 2 });
+    const part = queue("queue", [], { isComplete: false, entries: 2 });
     expect(await effects(push(3) + EXIT, part)).toEqual({ reads: [], ops: ["push 1 03000000 0"] });
     expect(await needs(pop + EXIT, { maps: part })).toEqual([{ map: 1, front: 18 }]);
     const popped = await run(pop + EXIT, { maps: queue("queue", [1, 2]) });
@@ -593,7 +593,7 @@ describe("bpf_for_each_map_elem()", () => {
   it("depends on all of the map", async () => {
     const maps = table("hash", { 1: 1 });
     expect((await run(sum, { maps })).reads).toEqual([{ map: 1, unchanged: true }]);
-    const part = table("hash", { 1: 1 }, { whole: false });
+    const part = table("hash", { 1: 1 }, { isComplete: false });
     expect(await needs(sum, { maps: part })).toEqual([{ map: 1, whole: true }]);
   });
 });

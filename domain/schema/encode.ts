@@ -100,7 +100,8 @@ function encodeRecord(type: RecordType, json: Json, bytes: Buffer, at: number): 
   }
   const names = memberNamesOf(type);
   const unknown = Object.keys(json).find((name) => !names.has(name));
-  if (unknown !== undefined) throw new ValueError("the type has no such member", [truncateStep(unknown)]);
+  if (unknown !== undefined)
+    throw new ValueError("the type has no such member", [truncateStep(unknown)]);
   encodeMembers(type, json, bytes, at);
 }
 

@@ -55,7 +55,8 @@ class SchemaSources {
     if (declarations !== undefined) {
       withField(fieldPath(field, "declarations"), () => declareC(declarations, this.#scope));
     }
-    this.#btf = btf === undefined ? undefined : withField(fieldPath(field, "btf"), () => readBtf(btf));
+    this.#btf =
+      btf === undefined ? undefined : withField(fieldPath(field, "btf"), () => readBtf(btf));
   }
 
   /** The id 0 is none, as in union bpf_attr. */

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { Ajv } from "ajv";
+import { createRequire } from "node:module";
 import { Errno } from "../domain/errno.ts";
 import { HttpError } from "./errors/errors.ts";
 
@@ -46,6 +46,8 @@ const SCHEMA = {
   },
 };
 
+const require = createRequire(import.meta.url);
+
 export interface RequestedRights {
   namespace: string;
   uid: number;
@@ -64,6 +66,8 @@ export class ApiKeys {
   /** @throws Error that says what is wrong with the file. */
   static read(file: string): ApiKeys {
     const content: unknown = JSON.parse(readFileSync(file, "utf8"));
+    // A start without a keys file does not wait for Ajv.
+    const { Ajv } = require("ajv") as typeof import("ajv");
     const ajv = new Ajv();
     if (!ajv.validate(SCHEMA, content)) throw new Error(`${file}: ${ajv.errorsText()}`);
     return new ApiKeys((content as { keys: ApiKey[] }).keys);

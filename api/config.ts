@@ -1,10 +1,9 @@
-import { randomBytes } from "node:crypto";
-import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { SETTINGS, type Settings } from "../domain/bpf.ts";
+import { resolve } from "node:path";
+import { cleanEnv, makeExactValidator, type ReporterOptions } from "envalid";
+import { SETTINGS, type Settings } from "../domain/settings.ts";
 import { ApiKeys } from "./api_keys.ts";
 
-/** Settings: environment variables, each with a default, checked at start. */
+/** Settings come from environment variables, each with a default, and are checked at the start. */
 export interface Config {
   host: string;
   port: number;
@@ -13,12 +12,12 @@ export interface Config {
   dataDir: string;
   workers: number;
   keys: ApiKeys | undefined;
-  /** Undefined: made and kept in the data folder. */
+  /** Undefined: one is made and kept in the data folder. */
   tokenSecret: string | undefined;
   logLevel: (typeof LEVELS)[number];
-  /** Of the domain: deadlines, and limits of programs. */
+  /** Deadlines, and limits of programs. */
   settings: Settings;
-  /** ms between readyz failing and the port closing at a stop. */
+  /** At a stop, ms from the moment that readyz fails until the port closes. */
   drain: number;
 }
 
@@ -26,104 +25,104 @@ export const LEVELS = ["error", "info"] as const;
 const REDIS_URL = /^(unix:\/\/\/|rediss?:\/\/|redis\+cluster:\/\/.|redis\+sentinel:\/\/[^/]+\/.)/;
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|localhost|::1)$/;
 
+const URL_FORMS =
+  "redis://host:port, rediss://host:port, unix:///path, redis+sentinel://host:port/group or " +
+  "redis+cluster://host:port";
+
 type Environment = Record<string, string | undefined>;
 
-function whole(
-  env: Environment,
-  name: string,
-  fallback: number,
-  low: number,
-  high: number,
-): number {
-  const text = env[name];
-  if (text === undefined || text === "") return fallback;
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < low || value > high) {
-    throw new Error(`${name}=${text}: a whole number from ${low} to ${high} is wanted`);
-  }
-  return value;
+function integer(low: number, high: number, fallback: number) {
+  const validator = makeExactValidator<number>((text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= low && value <= high) return value;
+    throw new Error(`must be an integer from ${low} to ${high}`);
+  });
+  return validator({ default: fallback });
 }
 
-function oneOf<T extends string>(
-  env: Environment,
-  name: string,
-  values: readonly T[],
-  fallback: T,
-): T {
-  const text = env[name] || fallback;
-  const found = values.find((value) => value === text);
-  if (!found) throw new Error(`${name}=${text}: one of ${values.join(", ")} is wanted`);
-  return found;
-}
+const text = makeExactValidator<string>((value) => value);
 
-function readKeys(file: string): ApiKeys {
-  try {
-    return ApiKeys.read(file);
-  } catch (error) {
-    throw new Error(`API_KEYS_FILE: ${(error as Error).message}`);
-  }
-}
+const logLevel = makeExactValidator<Config["logLevel"]>((value) => {
+  const level = LEVELS.find((name) => name === value);
+  if (level) return level;
+  throw new Error(`must be one of ${LEVELS.join(", ")}`);
+});
 
-/** @throws Error that names the variable and what it may be. */
-export function readConfig(env: Environment): Config {
-  const file = env.API_KEYS_FILE;
-  const config: Config = {
-    host: env.HOST || "127.0.0.1",
-    port: whole(env, "PORT", 8080, 0, 65535),
-    redisUrl: env.REDIS_URL || undefined,
-    dataDir: resolve(env.DATA_DIR || ".data"),
-    workers: whole(env, "WORKERS", 1, 1, 64),
-    keys: file ? readKeys(file) : undefined,
-    tokenSecret: env.TOKEN_SECRET || undefined,
-    logLevel: oneOf(env, "LOG_LEVEL", LEVELS, "info"),
-    settings: {
-      deadline: whole(env, "REDIS_DEADLINE_MS", SETTINGS.deadline, 10, 60_000),
-      cpus: whole(env, "CPUS", SETTINGS.cpus, 1, 64),
-      threads: whole(env, "RUN_THREADS", SETTINGS.threads, 1, 64),
-      runLimit: whole(env, "RUN_LIMIT_MS", SETTINGS.runLimit, 10, 60_000),
-      budget: whole(env, "RUN_INSNS", SETTINGS.budget, 1000, 1e12),
-      insns: whole(env, "PROG_INSNS", SETTINGS.insns, 1, SETTINGS.insns),
-      complexity: whole(env, "PROG_COMPLEXITY", SETTINGS.complexity, 1, 1e9),
-    },
-    drain: whole(env, "DRAIN_MS", 0, 0, 60_000),
+const redisUrl = makeExactValidator<string>((url) => {
+  if (REDIS_URL.test(url)) return url;
+  throw new Error(`must be ${URL_FORMS}`);
+});
+
+const secret = makeExactValidator<string>((value) => {
+  if (value.length >= 32) return value;
+  throw new Error(`must have at least 32 characters, got ${value.length}`);
+});
+
+const keysFile = makeExactValidator<ApiKeys>((file) => ApiKeys.read(file));
+
+const VARIABLES = {
+  HOST: text({ default: "127.0.0.1" }),
+  PORT: integer(0, 65_535, 8080),
+  REDIS_URL: redisUrl({ default: undefined }),
+  DATA_DIR: text({ default: ".data" }),
+  WORKERS: integer(1, 64, 1),
+  API_KEYS_FILE: keysFile({ default: undefined }),
+  TOKEN_SECRET: secret({ default: undefined }),
+  LOG_LEVEL: logLevel({ default: "info" }),
+  REDIS_DEADLINE_MS: integer(10, 60_000, SETTINGS.deadline),
+  CPUS: integer(1, 64, SETTINGS.cpus),
+  RUN_THREADS: integer(1, 64, SETTINGS.threads),
+  RUN_LIMIT_MS: integer(10, 60_000, SETTINGS.runLimit),
+  RUN_INSNS: integer(1000, 1e12, SETTINGS.budget),
+  PROG_INSNS: integer(1, SETTINGS.insns, SETTINGS.insns),
+  PROG_COMPLEXITY: integer(1, 1e9, SETTINGS.complexity),
+  DRAIN_MS: integer(0, 60_000, 0),
+};
+
+/** Their values hold secrets, or stand in the message already. */
+const UNSHOWN = new Set(["TOKEN_SECRET", "REDIS_URL", "API_KEYS_FILE"]);
+
+/** Reads all variables first, so that one start shows every mistake. */
+function checked(env: Environment) {
+  // An empty variable is one that is not set.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
+  const reporter = ({ errors }: ReporterOptions<typeof VARIABLES>): void => {
+    const lines = Object.entries(errors).map(([name, error]) => {
+      const value = UNSHOWN.has(name) ? "" : `=${given[name]}`;
+      return `${name}${value}: ${error?.message}`;
+    });
+    if (lines.length > 0) throw new Error(lines.join("\n"));
   };
-  if (config.redisUrl !== undefined && !REDIS_URL.test(config.redisUrl)) {
-    const forms = "redis://, rediss://, unix:///path, redis+sentinel://host:port/group";
-    throw new Error(`REDIS_URL: ${forms} or redis+cluster://host:port is wanted`);
-  }
-  if (!config.keys && !LOOPBACK.test(config.host)) {
+  return cleanEnv(given, VARIABLES, { reporter });
+}
+
+/** @throws Error with a line for each variable that is wrong: name, value, what it may be. */
+export function readConfig(env: Environment): Config {
+  const values = checked(env);
+  if (!values.API_KEYS_FILE && !LOOPBACK.test(values.HOST)) {
     throw new Error(
-      `HOST=${config.host}: without API_KEYS_FILE the service listens on loopback only`,
+      `HOST=${values.HOST}: without API_KEYS_FILE the service listens on loopback only ` +
+        "(127.0.0.1, localhost or ::1)",
     );
   }
-  if (config.tokenSecret !== undefined && config.tokenSecret.length < 32) {
-    throw new Error("TOKEN_SECRET: at least 32 characters are wanted");
-  }
-  return config;
-}
-
-/** Whole or not at all, and never over another's. */
-function makeSecret(file: string): void {
-  const draft = `${file}.${process.pid}`;
-  writeFileSync(draft, randomBytes(32).toString("base64"), { mode: 0o600 });
-  try {
-    linkSync(draft, file);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  } finally {
-    rmSync(draft);
-  }
-}
-
-/** The key of all tokens: from the environment, or made once and kept, readable by the owner. */
-export function tokenSecret(config: Config): Buffer {
-  if (config.tokenSecret !== undefined) return Buffer.from(config.tokenSecret);
-  const file = join(config.dataDir, "token-secret");
-  mkdirSync(config.dataDir, { recursive: true });
-  if (!existsSync(file)) makeSecret(file);
-  const secret = Buffer.from(readFileSync(file, "utf8"));
-  if (secret.length < 32) {
-    throw new Error(`${file} is too short: remove it (which ends all tokens) or set TOKEN_SECRET`);
-  }
-  return secret;
+  return {
+    host: values.HOST,
+    port: values.PORT,
+    redisUrl: values.REDIS_URL,
+    dataDir: resolve(values.DATA_DIR),
+    workers: values.WORKERS,
+    keys: values.API_KEYS_FILE,
+    tokenSecret: values.TOKEN_SECRET,
+    logLevel: values.LOG_LEVEL,
+    settings: {
+      deadline: values.REDIS_DEADLINE_MS,
+      cpus: values.CPUS,
+      threads: values.RUN_THREADS,
+      runLimit: values.RUN_LIMIT_MS,
+      budget: values.RUN_INSNS,
+      insns: values.PROG_INSNS,
+      complexity: values.PROG_COMPLEXITY,
+    },
+    drain: values.DRAIN_MS,
+  };
 }

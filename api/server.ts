@@ -1,7 +1,8 @@
 import cluster, { type Worker } from "node:cluster";
 import { startPrivateRedis } from "../domain/redis/private_server.ts";
-import { type Config, readConfig, tokenSecret } from "./config.ts";
+import { type Config, readConfig } from "./config.ts";
 import { createLog } from "./log.ts";
+import { tokenSecret } from "./token_secret.ts";
 
 /**
  * The program: reads the environment, has a Redis, listens, stops on SIGTERM with exit code 0. With
@@ -132,7 +133,7 @@ async function main(): Promise<void> {
 }
 
 (cluster.isPrimary ? main() : work()).catch((error: Error) => {
-  const hint = error.message.includes("EADDRINUSE") ? ": another PORT is wanted" : "";
+  const hint = error.message.includes("EADDRINUSE") ? ": set another PORT" : "";
   log("error", `${error.message}${hint}`, { cause: String(error.cause ?? "") });
   process.exit(1);
 });

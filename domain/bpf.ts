@@ -14,6 +14,7 @@ import { unrecorded } from "./redis/idempotency.ts";
 import { Notifier } from "./redis/notifier.ts";
 import { Script } from "./redis/script.ts";
 import { Pool } from "./runtime/pool/pool.ts";
+import { SETTINGS, type Settings } from "./settings.ts";
 import { Tokens } from "./token.ts";
 import { hashCode } from "./transaction/program_cache.ts";
 import { Runner } from "./transaction/runner.ts";
@@ -32,30 +33,6 @@ export interface KernelEvents {
   onWorkLeft(namespace: string): void;
   onSession(namespace: string): void;
 }
-
-export interface Settings {
-  /** ms after which a call of Redis counts as lost. */
-  deadline: number;
-  /** Possible CPUs of new namespaces. */
-  cpus: number;
-  /** Threads that run programs, ms that a run may take, instructions that a repetition may. */
-  threads: number;
-  runLimit: number;
-  budget: number;
-  /** What the verifier takes: instructions of a program, and gone through. */
-  insns: number;
-  complexity: number;
-}
-
-export const SETTINGS: Settings = {
-  deadline: 1000,
-  cpus: 2,
-  threads: 2,
-  runLimit: 1000,
-  budget: 100_000_000,
-  insns: 1_000_000,
-  complexity: 1_000_000,
-};
 
 /** For whom the sweeper calls. */
 const NOBODY = ["", "", "", ""] as const;

@@ -1,4 +1,6 @@
-/** The word that was meant: for messages about one that is not known. */
+import { distance } from "fastest-levenshtein";
+
+/** Finds the known word that an unknown one was meant to be, for messages. */
 
 const PREFIX = /^bpf_((map|prog)_type_)?/;
 
@@ -8,23 +10,7 @@ function plain(word: string): string {
   return lower.replace(PREFIX, "").replaceAll(/[-_\s]/g, "") || lower;
 }
 
-/** Edits from one to the other: letters put in, left out, replaced (Levenshtein). */
-function distance(one: string, other: string): number {
-  let row = Array.from({ length: other.length + 1 }, (_, i) => i);
-  for (const [i, letter] of [...one].entries()) {
-    let corner = i;
-    const next = [i + 1];
-    for (const [j, wanted] of [...other].entries()) {
-      const replaced = corner + (letter === wanted ? 0 : 1);
-      corner = row[j + 1] as number;
-      next.push(Math.min(replaced, corner + 1, (next[j] as number) + 1));
-    }
-    row = next;
-  }
-  return row[other.length] as number;
-}
-
-/** Longer words are not compared: the time grows with both lengths. */
+/** Longer words are not compared: the time grows with the product of both lengths. */
 const LENGTH_MAX = 40;
 const EDITS_MAX = 3;
 

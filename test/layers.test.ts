@@ -25,6 +25,7 @@ const LAYERS = [
   "isa",
   "token",
   "did_you_mean",
+  "settings",
   "errno",
 ];
 

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { NODE_ARGS } from "../../domain/threads/worker_thread.ts";
 import { Client, TestSession } from "../support/service.ts";
 
 /** The program itself: refuses wrong settings, greets, stops in order, and leaves nothing behind. */
@@ -45,7 +46,7 @@ const environment = (more: object) => {
 };
 
 async function start(more: object = {}): Promise<ServerProgram> {
-  const child = spawn(process.execPath, ["--import", "tsx", "api/server.ts"], {
+  const child = spawn(process.execPath, [...NODE_ARGS, "api/server.ts"], {
     cwd: ROOT,
     env: environment(more),
     stdio: ["ignore", "pipe", "inherit"],
@@ -83,18 +84,22 @@ const refused = (base: string, path: string) =>
 
 describe("settings", () => {
   it.each<[string, object, RegExp]>([
-    ["a port", { PORT: "http" }, /PORT=http: a whole number from 0 to 65535/],
-    ["a port out of range", { PORT: "65536" }, /PORT=65536: a whole number from 0 to 65535/],
-    ["the number of workers", { WORKERS: "0" }, /WORKERS=0: a whole number from 1 to 64/],
-    ["a log level", { LOG_LEVEL: "loud" }, /LOG_LEVEL=loud: one of error, info/],
-    ["a short secret", { TOKEN_SECRET: "short" }, /TOKEN_SECRET: at least 32 characters/],
+    ["a port", { PORT: "http" }, /PORT=http: must be an integer from 0 to 65535/],
+    ["a port out of range", { PORT: "65536" }, /PORT=65536: must be an integer from 0 to 65535/],
+    ["the number of workers", { WORKERS: "0" }, /WORKERS=0: must be an integer from 1 to 64/],
+    ["a log level", { LOG_LEVEL: "loud" }, /LOG_LEVEL=loud: must be one of error, info/],
+    [
+      "a short secret",
+      { TOKEN_SECRET: "short" },
+      /TOKEN_SECRET: must have at least 32 characters, got 5/,
+    ],
     ["an open host without keys", { HOST: "0.0.0.0" }, /HOST=0\.0\.0\.0: .*loopback only/],
     ["a keys file that is not there", { API_KEYS_FILE: "/nowhere.json" }, /\/nowhere\.json/],
     ["a REDIS_URL that is none", { REDIS_URL: "nonsense://" }, /REDIS_URL/],
   ])("wrong, %s: a message that says so, and exit code 1", (_, more, message) => {
     const { status, stderr, stdout } = spawnSync(
       process.execPath,
-      ["--import", "tsx", "api/server.ts"],
+      [...NODE_ARGS, "api/server.ts"],
       { cwd: ROOT, env: environment(more), encoding: "utf8", timeout: 20_000 },
     );
     expect(stderr).toMatch(message);
@@ -106,7 +111,7 @@ describe("settings", () => {
   it("a keys file of the wrong shape is refused with what is wrong in it", () => {
     const file = join(dir, "keys.json");
     writeFileSync(file, JSON.stringify({ keys: [{ id: "a" }] }));
-    const { status, stderr } = spawnSync(process.execPath, ["--import", "tsx", "api/server.ts"], {
+    const { status, stderr } = spawnSync(process.execPath, [...NODE_ARGS, "api/server.ts"], {
       cwd: ROOT,
       env: environment({ API_KEYS_FILE: file }),
       encoding: "utf8",
@@ -118,13 +123,13 @@ describe("settings", () => {
   it("a port that is taken ends the program and its Redis", async () => {
     const first = await start();
     const other = mkdtempSync(join(tmpdir(), "bpf-server-"));
-    const { status, stderr } = spawnSync(process.execPath, ["--import", "tsx", "api/server.ts"], {
+    const { status, stderr } = spawnSync(process.execPath, [...NODE_ARGS, "api/server.ts"], {
       cwd: ROOT,
       env: environment({ PORT: new URL(first.base).port, DATA_DIR: other }),
       encoding: "utf8",
       timeout: 20_000,
     });
-    expect([status, stderr]).toEqual([1, expect.stringMatching(/EADDRINUSE.*another PORT/)]);
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/EADDRINUSE.*set another PORT/)]);
     expect(existsSync(join(other, "redis/redis.pid"))).toBe(false);
     rmSync(other, { recursive: true });
   });
@@ -132,7 +137,7 @@ describe("settings", () => {
 
 it("a token secret that was not written whole is refused", () => {
   writeFileSync(join(dir, "token-secret"), "");
-  const { status, stderr } = spawnSync(process.execPath, ["--import", "tsx", "api/server.ts"], {
+  const { status, stderr } = spawnSync(process.execPath, [...NODE_ARGS, "api/server.ts"], {
     cwd: ROOT,
     env: environment({}),
     encoding: "utf8",

@@ -1,0 +1,28 @@
+/** Settings of the domain and their defaults. Imports nothing: a start reads it before all else. */
+
+export interface Settings {
+  /** ms after which a call to Redis counts as lost. */
+  deadline: number;
+  /** Possible CPUs of new namespaces. */
+  cpus: number;
+  /** Threads that run programs. */
+  threads: number;
+  /** ms that a run may take. */
+  runLimit: number;
+  /** Instructions that one repetition of a run may execute. */
+  budget: number;
+  /** Instructions that a program may have. */
+  insns: number;
+  /** Instructions that the verifier processes at most, each as often as a path reaches it. */
+  complexity: number;
+}
+
+export const SETTINGS: Settings = {
+  deadline: 1000,
+  cpus: 2,
+  threads: 2,
+  runLimit: 1000,
+  budget: 100_000_000,
+  insns: 1_000_000,
+  complexity: 1_000_000,
+};

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { NODE_ARGS } from "../domain/threads/worker_thread.ts";
 import { type Caller, Tokens } from "../domain/token.ts";
 import type { Bare } from "./bare.ts";
 import { type BenchProcess, folder, freePorts, greeted, START_MS, start } from "./processes.ts";
@@ -11,7 +12,7 @@ import type { RedisServer } from "./redis_servers.ts";
 
 const SECRET = randomBytes(32).toString("base64");
 /** As `npm start` starts the service; the bare handler gets the same. */
-const nodeArgs = ["--no-parallel-scavenge", "--import", "tsx"];
+const nodeArgs = ["--no-parallel-scavenge", ...NODE_ARGS];
 
 interface ServiceOptions {
   workers?: number;

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { on, once } from "node:events";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { NODE_ARGS } from "../domain/threads/worker_thread.ts";
 
 type Messages = AsyncIterator<[Record<string, unknown>], undefined>;
 
@@ -19,7 +20,7 @@ export class Child {
 
   constructor(file: string, args: string[], env: Record<string, string>) {
     this.#name = args[0] ?? file;
-    this.process = spawn(process.execPath, ["--import", "tsx", `examples/${file}.ts`, ...args], {
+    this.process = spawn(process.execPath, [...NODE_ARGS, `examples/${file}.ts`, ...args], {
       cwd: ROOT,
       env: { ...process.env, ...env },
       stdio: ["ignore", "inherit", "inherit", "ipc"],

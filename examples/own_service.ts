@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { NODE_ARGS } from "../domain/threads/worker_thread.ts";
 
 /** A service of the demo's own, on a free port and a data folder that goes with it. */
 
@@ -17,7 +18,7 @@ const ROOT = join(import.meta.dirname, "..");
 export async function startService(): Promise<OwnService> {
   const data = mkdtempSync(join(tmpdir(), "bpf-demo-"));
   const { HOST: _host, API_KEYS_FILE: _keys, ...rest } = process.env;
-  const child = spawn(process.execPath, ["--import", "tsx", "api/server.ts"], {
+  const child = spawn(process.execPath, [...NODE_ARGS, "api/server.ts"], {
     cwd: ROOT,
     env: { ...rest, PORT: "0", DATA_DIR: data, LOG_LEVEL: "error" },
     stdio: ["ignore", "pipe", "inherit"],

@@ -1,15 +1,20 @@
-// What `npm start`, `npm test` and the other scripts of package.json run (`check` aside): installs what
-// is missing, then starts the program asked for. It runs before node_modules exists, so it uses Node
-// alone; it never asks, and costs a few file checks when nothing is missing.
 import { spawn, spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { constants as osConstants } from "node:os";
 import { delimiter, join } from "node:path";
 
-checkNode(); // first: import.meta.dirname is newer than some old Nodes
+/**
+ * Runs the scripts of package.json (all but `check`): installs what is missing, then starts the program. It runs
+ * before node_modules exists, so it uses Node alone. It never asks a question, and when nothing is
+ * missing it costs a few file checks.
+ */
+
+checkNode(); // First: some old Nodes have no import.meta.dirname.
 const root = join(import.meta.dirname, "..");
-const tsx = ["--import", "tsx"];
-// The young generation of a service is small: threads that share its collection cost more than they save.
+// Node runs TypeScript by itself from 22.18 on; older ones need tsx.
+const tsx = process.features.typescript ? [] : ["--import", "tsx"];
+// The young generation of a service is small: threads that share its collection cost more than
+// they save.
 const oneCollector = ["--no-parallel-scavenge"];
 const programs = {
   start: { args: [...oneCollector, ...tsx, "api/server.ts"], redis: !process.env.REDIS_URL },
@@ -31,8 +36,11 @@ function fail(...lines) {
 
 function checkNode() {
   const [major, minor] = process.versions.node.split(".").map(Number);
-  if (major > 20 || (major === 20 && minor >= 19)) return;
-  fail(`Node ${process.versions.node} is too old: this project needs Node 20.19 or newer.`);
+  if (major > 22 || (major === 22 && minor >= 12) || (major === 20 && minor >= 19)) return;
+  fail(
+    `Node ${process.versions.node} is not supported: this project needs Node 22.12 or newer ` +
+      "(20.19 or newer also works).",
+  );
 }
 
 /** Runs a set-up step with its output shown on stderr; true when it succeeded. */
@@ -121,9 +129,13 @@ function installRedis(needsBinary) {
   );
 }
 
-/** Runs the program as a child in this one's place: same terminal, signals passed on, its exit code. */
+/** Node keeps compiled modules here, so that the next start need not compile them. */
+const compileCache = join(root, "node_modules/.cache/node-compile");
+
+/** Runs the program in this one's place: same terminal, signals passed on, same exit code. */
 function become(args) {
-  const child = spawn(process.execPath, args, { cwd: root, stdio: "inherit" });
+  const env = { NODE_COMPILE_CACHE: compileCache, ...process.env };
+  const child = spawn(process.execPath, args, { cwd: root, env, stdio: "inherit" });
   for (const signal of signals) {
     process.on(signal, () => {
       // A terminal sends Ctrl-C to the whole process group: the child has it already.

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { NODE_ARGS } from "../../domain/threads/worker_thread.ts";
 import { newSession } from "../../examples/client.ts";
 import { type OwnService, startService } from "../../examples/own_service.ts";
 import { Claims } from "../../examples/report.ts";
@@ -30,7 +31,7 @@ afterAll(async () => {
 
 async function demo(env: Record<string, string>) {
   const { BPF_URL: _url, BPF_NAMESPACE: _namespace, BPF_API_KEY: _key, ...rest } = process.env;
-  const child = spawn(process.execPath, ["--import", "tsx", "examples/demo.ts"], {
+  const child = spawn(process.execPath, [...NODE_ARGS, "examples/demo.ts"], {
     cwd: ROOT,
     env: { ...rest, ...env },
     stdio: ["ignore", "pipe", "pipe"],

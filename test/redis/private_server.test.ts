@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { startPrivateRedis } from "../../domain/redis/private_server.ts";
+import { NODE_ARGS } from "../../domain/threads/worker_thread.ts";
 
 let dir: string;
 const started: ChildProcess[] = [];
@@ -85,7 +86,7 @@ async function startService(): Promise<PrivateService> {
      setInterval(() => {}, 1000);
      console.log(JSON.stringify(redis));`,
   );
-  const child = spawn(process.execPath, ["--import", "tsx", script], {
+  const child = spawn(process.execPath, [...NODE_ARGS, script], {
     cwd: join(import.meta.dirname, "../.."),
     stdio: ["ignore", "pipe", "inherit"],
   });

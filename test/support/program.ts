@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { NODE_ARGS } from "../../domain/threads/worker_thread.ts";
 
 /** The program itself as a child process, as `npm start` runs it, in a data folder of its own. */
 
@@ -18,7 +19,7 @@ const ROOT = join(import.meta.dirname, "../..");
 
 export async function startProgram(env: Record<string, string> = {}): Promise<ServiceProgram> {
   const dir = env.DATA_DIR ?? mkdtempSync(join(tmpdir(), "bpf-program-"));
-  const child = spawn(process.execPath, ["--import", "tsx", "api/server.ts"], {
+  const child = spawn(process.execPath, [...NODE_ARGS, "api/server.ts"], {
     cwd: ROOT,
     env: { ...process.env, PORT: "0", LOG_LEVEL: "error", DATA_DIR: dir, ...env },
     stdio: ["ignore", "pipe", "inherit"],

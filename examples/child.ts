@@ -6,11 +6,11 @@ import { NODE_ARGS } from "../domain/threads/worker_thread.ts";
 
 type Messages = AsyncIterator<[Record<string, unknown>], undefined>;
 
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 const SILENCE = { value: undefined, done: true } as const;
 const ROOT = join(import.meta.dirname, "..");
 
-/** A real process of the demo, with words to and from it. */
+/** A real process of the demo. The demo sends it orders and receives its reports. */
 export class Child {
   readonly process: ChildProcess;
   /** Exit code and signal. */
@@ -31,22 +31,22 @@ export class Child {
     }) as Messages;
   }
 
-  tell(word: string): void {
-    this.process.send(word);
+  send(order: string): void {
+    this.process.send(order);
   }
 
-  /** What it next tells of this; what it tells of other things is passed over. @throws when it ends or is silent. */
-  async hear<T>(of: string): Promise<T> {
+  /** Resolves to this field of the next report that has it. @throws when the process ends or is silent. */
+  async receive<T>(field: string): Promise<T> {
     for (;;) {
-      const silence = delay(PATIENCE_MS, SILENCE, { ref: false });
+      const silence = delay(TIMEOUT_MS, SILENCE, { ref: false });
       const { value, done } = await Promise.race([this.#messages.next(), silence]);
-      if (done) throw new Error(`${this.#name} ended, or was silent, before it told ${of}`);
-      if (of in value[0]) return value[0][of] as T;
+      if (done) throw new Error(`${this.#name} ended, or was silent, before it reported ${field}`);
+      if (field in value[0]) return value[0][field] as T;
     }
   }
 
   async leave(): Promise<void> {
-    this.tell("exit");
+    this.send("exit");
     const [code] = await this.ended;
     if (code !== 0) throw new Error(`${this.#name} ended with code ${code}`);
   }

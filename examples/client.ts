@@ -1,13 +1,13 @@
-/** A client small enough to copy: a session is a process, its methods are bpf(2) commands and system calls. */
+/** A client small enough to copy: a session stands for a process, its methods are commands and system calls. */
 
 export type MapReply = { map_type: string; refcnt: number; usercnt: number; entries: number };
 export type ProgReply = { refcnt: number };
-/** Bytes as a typed literal ("u32:0"), or what the slot of a program array is to hold. */
+/** Bytes as a typed literal ("u32:0"), or the descriptor of the program for a slot. */
 export type ElementReplyValue = string | { fd: number };
 export type CreatedReply = { fd: number; id: number };
-/** A map or a program of an object. */
+/** A map or a program of an object file. */
 export type Part = CreatedReply & { name: string; reused?: true };
-/** The context is that of a classifier, struct __sk_buff; programs are ids, in the order of the tail calls. */
+/** `ctx_out` is a struct __sk_buff; `programs` has ids in the order of the tail calls. */
 export type TestRunReply = {
   retval: number;
   ctx_out: { mark: number; cb: number[] };
@@ -65,7 +65,7 @@ export function session(base: string, token: string) {
     update: (fd: number, key: string, value: ElementReplyValue) =>
       call("PUT", `/v1/fds/${fd}/elements/${key}`, { value }),
     lookup: <T>(fd: number, key: string) => element<T>(fd, key, ""),
-    /** By the types of a map's keys and values. */
+    /** Decoded with the map's types of keys and values. */
     lookupJson: <T>(fd: number, key: string) => element<T>(fd, key, "?format=json"),
     unlink: (path: string) => call("DELETE", `${at(path)}&recursive=true`),
     renew: () => call("POST", "/v1/session/renew"),

@@ -1,8 +1,8 @@
-import { join, leave, order, tell } from "./participant.ts";
+import { awaitOrder, join, leave, report } from "./participant.ts";
 import { say } from "./report.ts";
 import { ENTRY, GLOBALS, POLICIES, VERDICT_OF } from "./tc.ts";
 
-/** The control process: swaps chains of two programs while packets go through them. */
+/** The control process: swaps chains of two programs while packets pass through them. */
 
 const ROUNDS = 60;
 type Generation = 1 | 2;
@@ -18,41 +18,41 @@ const chain = async (generation: Generation) => ({
 const chains = { 1: await chain(1), 2: await chain(2) };
 say("control", "BPF_OBJ_GET", `${POLICIES}/{classify,verdict}_{1,2}`);
 
-/** The verdict takes its place while nothing leads there; the one update of ENTRY is the swap. */
+/** Puts the verdict into its slot while no program calls it; the single update of ENTRY is the swap. */
 async function install(generation: Generation): Promise<void> {
   const { classify, verdict } = chains[generation];
   await control.update(jmp_tc, VERDICT_OF[generation], { fd: verdict });
   await control.update(jmp_tc, ENTRY, { fd: classify });
 }
 
-tell({ opened: true });
-await order("first");
+report({ opened: true });
+await awaitOrder("first");
 await install(1);
 say("control", "BPF_MAP_UPDATE_ELEM", "jmp_tc[1] = verdict_1, then jmp_tc[0] = classify_1");
-tell({ swaps: 1 });
+report({ swaps: 1 });
 
-await order("swap");
+await awaitOrder("swap");
 for (let round = 0; round < ROUNDS; round++) {
   await install(2);
   await install(1);
 }
 await install(2);
 say("control", "BPF_MAP_UPDATE_ELEM", `the chain swapped ${2 * ROUNDS + 1} times, now the second`);
-tell({ swaps: 2 * ROUNDS + 1 });
+report({ swaps: 2 * ROUNDS + 1 });
 
-await order("tear");
+await awaitOrder("tear");
 await control.update(jmp_tc, VERDICT_OF[2], { fd: chains[1].verdict });
 say("control", "BPF_MAP_UPDATE_ELEM", "jmp_tc[2] = verdict_1, under classify_2");
-tell({ torn: true });
-await order("mend");
+report({ torn: true });
+await awaitOrder("mend");
 await install(2);
 for (const { classify, verdict } of Object.values(chains)) {
   await control.close(classify);
   await control.close(verdict);
 }
 say("control", "BPF_MAP_UPDATE_ELEM", "jmp_tc[2] = verdict_2; its fds on programs are closed");
-tell({ mended: true });
+report({ mended: true });
 
-await order("exit");
+await awaitOrder("exit");
 say("control", "exit", `fd ${jmp_tc}, the last user reference on jmp_tc`);
 await leave(control);

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { type DemoSession, newSession } from "./client.ts";
-import { Stage } from "./fixture.ts";
+import { Fixture } from "./fixture.ts";
 import { startService } from "./own_service.ts";
 import { Claims } from "./report.ts";
 import { pinsOutliveTheirMaker } from "./step_pins.ts";
@@ -9,20 +9,20 @@ import { swapUnderLoad } from "./step_swap.ts";
 import { onlyTheLastUserFlushes } from "./step_users.ts";
 
 /**
- * Persistent maps and program arrays, told with real processes that run real programs over HTTP; exits
- * 0 when every claim holds. BPF_URL names a service (one is started without it), BPF_NAMESPACE an empty namespace of
- * it, BPF_API_KEY a key where it wants one.
+ * Shows persistent maps and program arrays with real processes that run real programs over HTTP, and
+ * exits with 0 when every claim holds. BPF_URL names a service (without it the demo starts one),
+ * BPF_NAMESPACE an empty namespace of it, BPF_API_KEY a key if the service requires one.
  */
 
-interface Left {
+interface Remaining {
   sessions: unknown[];
   maps: unknown[];
   progs: unknown[];
   names: string[];
 }
 
-async function whatIsLeft(observer: DemoSession): Promise<Left> {
-  const get = <T>(path: string) => observer.call<T>("GET", path);
+async function readRemaining(monitor: DemoSession): Promise<Remaining> {
+  const get = <T>(path: string) => monitor.call<T>("GET", path);
   const { sessions } = await get<{ sessions: { label: string }[] }>("/v1/sessions");
   const { maps } = await get<{ maps: unknown[] }>("/v1/maps");
   const { progs } = await get<{ progs: unknown[] }>("/v1/progs");
@@ -30,27 +30,27 @@ async function whatIsLeft(observer: DemoSession): Promise<Left> {
   return { sessions, maps, progs, names: entries.map(({ name }) => name) };
 }
 
-const isEmpty = ({ sessions, maps, progs, names }: Left) =>
+const isEmpty = ({ sessions, maps, progs, names }: Remaining) =>
   sessions.length === 1 && maps.length + progs.length + names.length === 0;
 
-/** @throws when somebody else is there: the demo ends all sessions of its namespace. */
+/** @throws when the namespace is in use: the demo ends all sessions of its namespace. */
 async function enter(url: string, namespace: string): Promise<DemoSession> {
-  const asked = { namespace, label: "observer" };
-  const observer = await newSession(url, asked, process.env.BPF_API_KEY);
-  if (isEmpty(await whatIsLeft(observer))) return observer;
-  await observer.exit();
+  const asked = { namespace, label: "monitor" };
+  const monitor = await newSession(url, asked, process.env.BPF_API_KEY);
+  if (isEmpty(await readRemaining(monitor))) return monitor;
+  await monitor.exit();
   throw new Error(`the namespace ${namespace} is in use: BPF_NAMESPACE names another`);
 }
 
-async function play(stage: Stage): Promise<void> {
-  const ids = await pinsOutliveTheirMaker(stage);
-  const control = await swapUnderLoad(stage, ids);
-  await onlyTheLastUserFlushes(stage, ids, control);
-  const left = await whatIsLeft(stage.observer);
-  stage.claims.claim("no session but the observer's, no map, no program, no pin", isEmpty(left));
+async function play(fixture: Fixture): Promise<void> {
+  const ids = await pinsOutliveTheirMaker(fixture);
+  const control = await swapUnderLoad(fixture, ids);
+  await onlyTheLastUserFlushes(fixture, ids, control);
+  const left = await readRemaining(fixture.monitor);
+  fixture.claims.claim("no session but the monitor's, no map, no program, no pin", isEmpty(left));
 }
 
-/** As `finally`, but a fault of clearing up never hides the fault before it. */
+/** Like `finally`, but an error of `clear` never hides the error before it. */
 async function thenClear(work: Promise<void>, clear: () => Promise<void>): Promise<void> {
   try {
     await work;
@@ -64,8 +64,8 @@ async function thenClear(work: Promise<void>, clear: () => Promise<void>): Promi
 async function run(url: string, claims: Claims, interrupted: Promise<never>): Promise<void> {
   const namespace = process.env.BPF_NAMESPACE ?? `demo-${randomBytes(4).toString("hex")}`;
   process.stdout.write(`bpf objects at ${url}, namespace ${namespace}\n`);
-  const stage = new Stage(await enter(url, namespace), claims, url, namespace);
-  await thenClear(Promise.race([play(stage), interrupted]), () => stage.clear());
+  const fixture = new Fixture(await enter(url, namespace), claims, url, namespace);
+  await thenClear(Promise.race([play(fixture), interrupted]), () => fixture.clear());
 }
 
 const interrupted = Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]).then(() => {

@@ -1,15 +1,15 @@
 import { readFileSync } from "node:fs";
 import { join as joinPath } from "node:path";
 import type { Part } from "./client.ts";
-import { join, order, tell } from "./participant.ts";
+import { awaitOrder, join, report } from "./participant.ts";
 import { say } from "./report.ts";
 import { ENTRY, FILTERS, GLOBALS, POLICIES } from "./tc.ts";
 
-/** The role of tc: loads two object files, pins their maps and programs, and dies without a word. */
+/** Loads two object files as tc does, pins their maps and programs, and dies without closing anything. */
 
 const TTL_MS = 2000;
 const loader = await join("loader", TTL_MS);
-// What a process does that wants to be taken for alive; kill -9 ends this too.
+// Keeps the session alive. kill -9 ends the renewals too.
 setInterval(() => loader.renew(), TTL_MS / 5);
 
 const names = (parts: Part[]) =>
@@ -42,7 +42,7 @@ const made = {
   scratch: scratch.id,
   ids: { maps: ids(maps), progs: ids(progs) },
 };
-tell({ made });
-await order("die");
+report({ made });
+await awaitOrder("die");
 say("loader", "kill", `SIGKILL to itself, process ${process.pid}`);
 process.kill(process.pid, "SIGKILL");

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { NODE_ARGS } from "../domain/threads/worker_thread.ts";
 
-/** A service of the demo's own, on a free port and a data folder that goes with it. */
+/** Starts a service for the demo, on a free port, with a data folder that it removes at the end. */
 
 export interface OwnService {
   url: string;
@@ -22,7 +22,7 @@ export async function startService(): Promise<OwnService> {
     cwd: ROOT,
     env: { ...rest, PORT: "0", DATA_DIR: data, LOG_LEVEL: "error" },
     stdio: ["ignore", "pipe", "inherit"],
-    // Out of the terminal's process group: Ctrl-C is for the demo, which then clears up here.
+    // Not in the terminal's process group: Ctrl-C goes to the demo, which stops the service itself.
     detached: true,
   });
   const exited = once(child, "exit");
@@ -32,14 +32,14 @@ export async function startService(): Promise<OwnService> {
     rmSync(data, { recursive: true, force: true });
     if (code !== 0) throw new Error(`the service ended with code ${code}`);
   };
-  const url = await greeting(createInterface(child.stdout));
+  const url = await readAddress(createInterface(child.stdout));
   if (url !== undefined) return { url, stop };
   await stop().catch(() => undefined);
   throw new Error("the service did not start");
 }
 
 /** The address in "bpf objects at http://host:port"; undefined when the output ends without it. */
-function greeting(lines: ReturnType<typeof createInterface>): Promise<string | undefined> {
+function readAddress(lines: ReturnType<typeof createInterface>): Promise<string | undefined> {
   return new Promise((resolve) => {
     lines.on("close", () => resolve(undefined));
     lines.on("line", (line) => {

@@ -1,7 +1,7 @@
 import { on } from "node:events";
 import { type DemoSession, newSession } from "./client.ts";
 
-/** What the demo's processes have in common: their session, and words to and from the demo. */
+/** Shared by the demo's processes: their session, orders from the demo and reports to it. */
 
 const orders = on(process, "message");
 process.once("disconnect", () => process.exit());
@@ -11,14 +11,14 @@ export function join(label: string, ttl_ms = 60_000): Promise<DemoSession> {
   return newSession(BPF_URL, { namespace: BPF_NAMESPACE, label, ttl_ms }, BPF_API_KEY);
 }
 
-export function tell(message: object): void {
+export function report(message: object): void {
   process.send?.(message);
 }
 
-/** Waits until the demo says this word. */
-export async function order(word: string): Promise<void> {
+/** Waits for this order. @throws when another one arrives */
+export async function awaitOrder(order: string): Promise<void> {
   const { value } = await orders.next();
-  if (value[0] !== word) throw new Error(`told to ${value[0]}, not to ${word}`);
+  if (value[0] !== order) throw new Error(`expected the order ${order}, got ${value[0]}`);
 }
 
 export async function leave(session: DemoSession): Promise<void> {

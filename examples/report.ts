@@ -26,7 +26,7 @@ export class Claims {
     this.#print(`    ${condition ? "✓" : "✗"} ${text}`);
   }
 
-  /** A run that claimed nothing proved nothing, and fails too. */
+  /** A run without claims proves nothing, so it fails, too. */
   summary(): { text: string; exitCode: 0 | 1 } {
     if (this.#broken.length > 0) {
       const list = this.#broken.map((text) => `\n  ✗ ${text}`).join("");

@@ -1,5 +1,5 @@
 import type { Child } from "./child.ts";
-import type { Stage } from "./fixture.ts";
+import type { Fixture } from "./fixture.ts";
 import { type Claims, heading, say } from "./report.ts";
 import {
   type Counter,
@@ -14,23 +14,23 @@ import {
   TORN,
 } from "./tc.ts";
 
-/** Tail calls through an array that is changed meanwhile: a packet goes through one chain, whole. */
+/** Tail calls through an array while it changes: each packet goes through one chain as a whole. */
 
 const DIRECTIONS = ["ingress", "egress"] as const;
-/** Where a packet may go, by the mark that it has at the end. */
+/** The routes of packets; the index is the mark that a packet has at the end. */
 const POLICIES = ["allow", "classify_1 > verdict_1", "classify_2 > verdict_2"];
 const CHAINS = `${GLOBALS}/chains`;
 
 /** Waits until packets of each worker go to this policy. */
-async function untilMet(ids: ProgramIds, workers: Child[], policy: string): Promise<void> {
+async function waitForRoute(ids: ProgramIds, workers: Child[], policy: string): Promise<void> {
   for (const [i, worker] of workers.entries()) {
     const wanted = `${DIRECTIONS[i]} > ${policy}`;
-    while (route(ids, await worker.hear<number[]>("met")) !== wanted);
+    while (route(ids, await worker.receive<number[]>("route")) !== wanted);
     say(DIRECTIONS[i] ?? "", "BPF_PROG_TEST_RUN", `packets go ${wanted}`);
   }
 }
 
-/** The second chain passes IPv4 only, everything else passes all. */
+/** The second chain passes IPv4 only; the first one and no chain pass all packets. */
 function isRight({ protocol, retval, mark, stamp }: ForwardOutcome, generation: number): boolean {
   const passes = generation < 2 || protocol === "ipv4";
   const verdict = passes ? TC_ACT_OK : TC_ACT_SHOT;
@@ -39,8 +39,13 @@ function isRight({ protocol, retval, mark, stamp }: ForwardOutcome, generation: 
 
 const sum = (tallies: PacketCounts[]) => tallies.reduce((all, { packets }) => all + packets, 0);
 
-/** Claims that each policy had packets, each packet one policy, and what that gives. */
-export function judge(claims: Claims, ids: ProgramIds, who: string, tallies: PacketCounts[]): void {
+/** Claims that each policy had packets, and that each packet has the verdict and mark of one policy. */
+export function checkPackets(
+  claims: Claims,
+  ids: ProgramIds,
+  who: string,
+  tallies: PacketCounts[],
+): void {
   const by = POLICIES.map((policy) =>
     tallies.filter(({ programs }) => route(ids, programs) === `${who} > ${policy}`),
   );
@@ -53,40 +58,44 @@ export function judge(claims: Claims, ids: ProgramIds, who: string, tallies: Pac
 }
 
 async function swap(
-  stage: Stage,
+  fixture: Fixture,
   ids: ProgramIds,
   workers: Child[],
   control: Child,
 ): Promise<void> {
   heading("3. A control process swaps the policy, a chain of two programs, under their load");
   const { maps } = ids;
-  await stage.map(
+  await fixture.map(
     "jmp_tc (pin, control, 4 programs)",
     maps.jmp_tc,
     "refcnt 6, usercnt 2, filled 1",
   );
-  control.tell("first");
-  await control.hear("swaps");
-  await untilMet(ids, workers, "classify_1 > verdict_1");
-  control.tell("swap");
-  await control.hear("swaps");
-  await untilMet(ids, workers, "classify_2 > verdict_2");
-  await stage.map("jmp_tc", maps.jmp_tc, "refcnt 6, usercnt 2, filled 3");
+  control.send("first");
+  await control.receive("swaps");
+  await waitForRoute(ids, workers, "classify_1 > verdict_1");
+  control.send("swap");
+  await control.receive("swaps");
+  await waitForRoute(ids, workers, "classify_2 > verdict_2");
+  await fixture.map("jmp_tc", maps.jmp_tc, "refcnt 6, usercnt 2, filled 3");
 }
 
-async function account(stage: Stage, ids: ProgramIds, workers: Child[]): Promise<PacketCounts[][]> {
-  for (const worker of workers) worker.tell("stop");
+async function account(
+  fixture: Fixture,
+  ids: ProgramIds,
+  workers: Child[],
+): Promise<PacketCounts[][]> {
+  for (const worker of workers) worker.send("stop");
   const all: PacketCounts[][] = [];
   for (const [i, worker] of workers.entries()) {
-    const tallies = await worker.hear<PacketCounts[]>("tallies");
-    judge(stage.claims, ids, DIRECTIONS[i] ?? "", tallies);
+    const tallies = await worker.receive<PacketCounts[]>("tallies");
+    checkPackets(fixture.claims, ids, DIRECTIONS[i] ?? "", tallies);
     all.push(tallies);
   }
   const marked = [1, 2].map((mark) => sum(all.flat().filter((tally) => tally.mark === mark)));
-  const chains = [0, 1, 2].map((key) => stage.read<number>(CHAINS, `u32:${key}`));
+  const chains = [0, 1, 2].map((key) => fixture.read<number>(CHAINS, `u32:${key}`));
   const [torn, ...counted] = await Promise.all(chains);
   const right = torn === 0 && String(counted) === String(marked);
-  stage.claims.claim(`chains counts ${counted.join(" and ")} packets, ${torn} torn`, right);
+  fixture.claims.claim(`chains counts ${counted.join(" and ")} packets, ${torn} torn`, right);
   return all;
 }
 
@@ -95,50 +104,50 @@ const counter = (tallies: PacketCounts[]): Counter => ({
   bytes: tallies.reduce((all, of) => all + of.packets * PACKETS[of.protocol].length, 0),
 });
 
-async function share(stage: Stage, workers: Child[], tallies: PacketCounts[][]): Promise<void> {
+async function share(fixture: Fixture, workers: Child[], tallies: PacketCounts[][]): Promise<void> {
   heading("4. They share counters, read as JSON by the types that the object file has of them");
   const wanted = tallies.map(counter);
   for (const [i, worker] of workers.entries()) {
-    worker.tell("read");
-    const counters = await worker.hear<Counter[]>("counters");
+    worker.send("read");
+    const counters = await worker.receive<Counter[]>("counters");
     const text = JSON.stringify(counters);
     const right = text === JSON.stringify(wanted);
-    stage.claims.claim(`${DIRECTIONS[i]} reads ${text}: no packet is lost`, right);
+    fixture.claims.claim(`${DIRECTIONS[i]} reads ${text}: no packet is lost`, right);
     await worker.leave();
   }
-  const both = await stage.read<number>(`${GLOBALS}/map_sh`, "u32:0");
+  const both = await fixture.read<number>(`${GLOBALS}/map_sh`, "u32:0");
   const all = sum(tallies.flat());
-  stage.claims.claim(`map_sh counts ${both} packets in both directions`, both === all);
+  fixture.claims.claim(`map_sh counts ${both} packets in both directions`, both === all);
 }
 
-async function tear(stage: Stage, ids: ProgramIds, control: Child): Promise<void> {
-  heading("5. The check can fail: a chain torn on purpose");
-  control.tell("tear");
-  await control.hear("torn");
-  await stage.packet(ids, "ipv4", "ingress > classify_2 > verdict_1", TORN);
-  const torn = await stage.read<number>(CHAINS, "u32:0");
-  stage.claims.claim(`chains counts ${torn} torn packet`, torn === 1);
-  control.tell("mend");
-  await control.hear("mended");
-  await stage.packet(ids, "ipv4", "ingress > classify_2 > verdict_2", TC_ACT_OK);
+async function tear(fixture: Fixture, ids: ProgramIds, control: Child): Promise<void> {
+  heading("5. The check can fail: the control process tears a chain on purpose");
+  control.send("tear");
+  await control.receive("torn");
+  await fixture.packet(ids, "ipv4", "ingress > classify_2 > verdict_1", TORN);
+  const torn = await fixture.read<number>(CHAINS, "u32:0");
+  fixture.claims.claim(`chains counts ${torn} torn packet`, torn === 1);
+  control.send("mend");
+  await control.receive("mended");
+  await fixture.packet(ids, "ipv4", "ingress > classify_2 > verdict_2", TC_ACT_OK);
 }
 
-/** @returns the control process, which has an fd on jmp_tc. */
-export async function swapUnderLoad(stage: Stage, ids: ProgramIds): Promise<Child> {
+/** @returns the control process, which holds an fd of jmp_tc */
+export async function swapUnderLoad(fixture: Fixture, ids: ProgramIds): Promise<Child> {
   heading("2. An ingress and an egress process send packets through the pinned programs");
-  const workers = DIRECTIONS.map((who) => stage.start("worker", who));
-  const control = stage.start("control");
-  for (const child of [...workers, control]) await child.hear("opened");
-  await stage.map(
+  const workers = DIRECTIONS.map((who) => fixture.start("worker", who));
+  const control = fixture.start("control");
+  for (const child of [...workers, control]) await child.receive("opened");
+  await fixture.map(
     "counters (pin, 2 filters, ingress, egress)",
     ids.maps.counters,
     "refcnt 5, usercnt 3",
   );
-  for (const worker of workers) worker.tell("send");
-  await untilMet(ids, workers, "allow");
-  await swap(stage, ids, workers, control);
-  const tallies = await account(stage, ids, workers);
-  await share(stage, workers, tallies);
-  await tear(stage, ids, control);
+  for (const worker of workers) worker.send("send");
+  await waitForRoute(ids, workers, "allow");
+  await swap(fixture, ids, workers, control);
+  const tallies = await account(fixture, ids, workers);
+  await share(fixture, workers, tallies);
+  await tear(fixture, ids, control);
   return control;
 }

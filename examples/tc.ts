@@ -1,4 +1,4 @@
-/** What the demo's processes agree upon: names in the tree, slots, packets, and how they are told of. */
+/** Shared by the demo's processes: names in the tree, slots, packets, and the form of their reports. */
 
 export const GLOBALS = "/tc/globals";
 export const FILTERS = "/tc/filters";
@@ -8,12 +8,12 @@ export const POLICIES = "/tc/policies";
 export const ENTRY = "u32:0";
 export const VERDICT_OF = { 1: "u32:1", 2: "u32:2" } as const;
 
-/** What a classifier answers (linux/pkt_cls.h), and what a packet gets that met stages of two chains. */
+/** Return values of classifiers (linux/pkt_cls.h). TORN is ours: a packet went through parts of two chains. */
 export const TC_ACT_OK = 0;
 export const TC_ACT_SHOT = 2;
 export const TORN = 99;
 
-/** An Ethernet frame of zeros but for its type, and the length that an IP header takes at least. */
+/** An Ethernet frame of zeros except for its type, long enough for an IP header. */
 function frame(type: number, length: number): Buffer {
   const bytes = Buffer.alloc(length);
   bytes.writeUInt16BE(type, 12);
@@ -29,7 +29,7 @@ export interface Counter {
   bytes: number;
 }
 
-/** What became of a packet; programs are the ids of those that it went through. */
+/** The outcome of a packet, with the ids of the programs that it went through. */
 export interface ForwardOutcome {
   protocol: Protocol;
   retval: number;
@@ -38,12 +38,12 @@ export interface ForwardOutcome {
   programs: number[];
 }
 
-/** Outcomes alike are told once. */
+/** Equal outcomes, counted. */
 export interface PacketCounts extends ForwardOutcome {
   packets: number;
 }
 
-/** Of bpf/filter.c and bpf/policy.c. */
+/** Ids of the maps and programs of bpf/filter.c and bpf/policy.c. */
 export interface ProgramIds {
   maps: Record<"jmp_tc" | "map_sh" | "counters" | "chains", number>;
   progs: Record<

@@ -1,4 +1,4 @@
-import { join, leave, order, tell } from "./participant.ts";
+import { awaitOrder, join, leave, report } from "./participant.ts";
 import { say } from "./report.ts";
 import {
   type Counter,
@@ -9,9 +9,9 @@ import {
   type Protocol,
 } from "./tc.ts";
 
-/** The ingress or the egress side: sends packets through its pinned program and reads the shared counters. */
+/** The ingress or egress process: sends packets through its pinned program and reads the shared counters. */
 
-const AT_ONCE = 2;
+const PARALLEL = 2;
 const who = process.argv[2] === "egress" ? "egress" : "ingress";
 const worker = await join(who);
 const path = `${FILTERS}/${who}`;
@@ -24,32 +24,32 @@ async function packet(protocol: Protocol): Promise<ForwardOutcome> {
 }
 
 let stopped = false;
-const seen = new Map<string, number>();
-const met = new Set<string>();
+const outcomes = new Map<string, number>();
+const routes = new Set<string>();
 
 async function keepSending(): Promise<void> {
   for (let sent = 0; !stopped; sent++) {
     const outcome = await packet(sent % 2 ? "ipv6" : "ipv4");
     const { programs } = outcome;
-    if (!met.has(String(programs))) tell({ met: programs });
-    met.add(String(programs));
+    if (!routes.has(String(programs))) report({ route: programs });
+    routes.add(String(programs));
     const text = JSON.stringify(outcome);
-    seen.set(text, (seen.get(text) ?? 0) + 1);
+    outcomes.set(text, (outcomes.get(text) ?? 0) + 1);
   }
 }
 
-tell({ opened: true });
-await order("send");
-const lanes = Array.from({ length: AT_ONCE }, keepSending);
-await order("stop");
+report({ opened: true });
+await awaitOrder("send");
+const lanes = Array.from({ length: PARALLEL }, keepSending);
+await awaitOrder("stop");
 stopped = true;
 await Promise.all(lanes);
-const tallies = [...seen].map(([text, packets]) => ({ ...JSON.parse(text), packets }));
-tell({ tallies });
+const tallies = [...outcomes].map(([text, packets]) => ({ ...JSON.parse(text), packets }));
+report({ tallies });
 
-await order("read");
+await awaitOrder("read");
 const read = (key: string) => worker.lookupJson<Counter>(counters.fd, key);
-tell({ counters: [await read("u32:0"), await read("u32:1")] });
-await order("exit");
+report({ counters: [await read("u32:0"), await read("u32:1")] });
+await awaitOrder("exit");
 say(who, "exit", "its fd is closed");
 await leave(worker);

@@ -1,4 +1,4 @@
-/* What the programs here use of linux/bpf.h, linux/pkt_cls.h and bpf/bpf_helpers.h: no header of the machine is needed. */
+/* The parts of linux/bpf.h, linux/pkt_cls.h and bpf/bpf_helpers.h that these programs use, so that they need no headers. */
 #pragma once
 
 typedef unsigned char __u8;
@@ -9,7 +9,7 @@ typedef unsigned long long __u64;
 #define SEC(name) __attribute__((section(name), used))
 #define __always_inline inline __attribute__((always_inline))
 
-/* A map is a struct whose members' types tell its attributes; the loader reads them from BTF. */
+/* The types of a struct's members hold a map's attributes; the loader reads them from BTF. */
 #define __uint(name, value) int (*name)[value]
 #define __type(name, value) typeof(value) *name
 
@@ -18,7 +18,7 @@ enum { LIBBPF_PIN_BY_NAME = 1 };
 
 enum { TC_ACT_OK = 0, TC_ACT_SHOT = 2 };
 
-/* The context of a classifier, as far as it is used. */
+/* The context of a classifier, up to the last field in use. */
 struct __sk_buff {
 	__u32 len;
 	__u32 pkt_type;

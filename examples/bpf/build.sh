@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the objects that are committed here; clang 14 made them. BTF is kept, DWARF and paths are not.
+# Builds the committed objects (made with clang 14). Keeps BTF, drops DWARF and paths.
 set -eu
 cd "$(dirname "$0")"
 for name in filter policy; do

@@ -1,11 +1,11 @@
 /*
- * Two classifiers, one a direction: both count, then go where the program array says.
+ * Two classifiers, one for each direction: both count, then make a tail call through the program array.
  *
  * clang -O2 -g -target bpf -mcpu=v3 -c filter.c -o filter.o   (build.sh)
  */
 #include "filter.h"
 
-/* Packets of both directions. */
+/* Counts the packets of both directions. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
@@ -21,7 +21,7 @@ struct counter {
 	__u64 bytes;
 };
 
-/* Of each direction. */
+/* Counts by direction. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);

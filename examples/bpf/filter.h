@@ -1,12 +1,12 @@
-/* The program array that the filter leaves for, and that policies are put into. */
+/* The program array through which the filter calls a policy. */
 #pragma once
 
 #include "bpf.h"
 
 /*
- * ENTRY is where every packet goes; empty, it passes. A chain's second stage is in SECOND or THIRD, by
- * its generation: the next chain's is put there while the old one still runs, and one update of ENTRY
- * swaps the whole chain.
+ * The filter calls ENTRY for every packet; if the slot is empty, the packet passes. A chain's second
+ * program is in SECOND or THIRD, by its generation: control puts the next chain's there while the old
+ * chain still runs, and one update of ENTRY swaps the whole chain.
  */
 enum { ENTRY = 0, SECOND = 1, THIRD = 2, SLOTS = 8 };
 

@@ -1,6 +1,6 @@
 /*
- * What the filter may go on to: policies of one stage (allow, deny), and two generations of a chain of
- * two stages, of which a packet must never see one stage of each.
+ * The policies that the filter calls: single programs (allow, deny), and two generations of a chain of
+ * two programs. No packet may go through one program of each generation.
  *
  * clang -O2 -g -target bpf -mcpu=v3 -c policy.c -o policy.o   (build.sh)
  */
@@ -16,10 +16,10 @@ SEC("tc") int deny(struct __sk_buff *skb)
 	return TC_ACT_SHOT;
 }
 
-/* What a packet gets that met stages of two generations. */
+/* The verdict of a packet that went through programs of two generations. */
 enum { TORN = 99 };
 
-/* Packets that came to their end by generation; 0 counts the torn ones. */
+/* Counts the packets of each generation at the end of its chain; 0 counts the torn ones. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
@@ -46,7 +46,7 @@ static __always_inline int is_ipv4(struct __sk_buff *skb)
 	return eth->h_proto == __builtin_bswap16(0x0800);
 }
 
-/* Stamps the packet with the chain's generation, and tells what it is. Without a second stage it is dropped. */
+/* Stamps the packet with the chain's generation and its class. Drops it when the second program is missing. */
 static __always_inline int classify(struct __sk_buff *skb, __u32 generation)
 {
 	skb->cb[STAMP] = generation;
@@ -55,7 +55,7 @@ static __always_inline int classify(struct __sk_buff *skb, __u32 generation)
 	return TC_ACT_SHOT;
 }
 
-/* The first generation lets all pass, the second IPv4 only. */
+/* The first generation passes all packets, the second IPv4 only. */
 static __always_inline int verdict(struct __sk_buff *skb, __u32 generation)
 {
 	if (skb->cb[STAMP] != generation) {

@@ -45,12 +45,12 @@ export interface Moment {
 
 type Element = { key: string; value: { id: number } };
 
-async function readPins(observer: DemoSession): Promise<DrawnPin[]> {
+async function readPins(monitor: DemoSession): Promise<DrawnPin[]> {
   type Directory = { entries: { name: string }[] };
-  const { entries } = await observer.call<Directory>("GET", "/v1/fs?path=/");
+  const { entries } = await monitor.call<Directory>("GET", "/v1/fs?path=/");
   const paths = entries.map(({ name }) => `/${name}`);
   const stat = (path: string) =>
-    observer.call<{ type: Kind; id: number }>("GET", `/v1/fs?path=${encodeURIComponent(path)}`);
+    monitor.call<{ type: Kind; id: number }>("GET", `/v1/fs?path=${encodeURIComponent(path)}`);
   return Promise.all(
     paths.map(async (path) => {
       const { type, id } = await stat(path);
@@ -60,42 +60,42 @@ async function readPins(observer: DemoSession): Promise<DrawnPin[]> {
 }
 
 /** Needs a descriptor, which counts: the counts of the map must be read before. */
-async function readSlots(observer: DemoSession, map: DrawnMap): Promise<DrawnMap["slots"]> {
-  const { fd } = await observer.call<{ fd: number }>("POST", "/v1/fds", { map_id: map.id });
+async function readSlots(monitor: DemoSession, map: DrawnMap): Promise<DrawnMap["slots"]> {
+  const { fd } = await monitor.call<{ fd: number }>("POST", "/v1/fds", { map_id: map.id });
   const path = `/v1/fds/${fd}/elements`;
-  const { elements } = await observer.call<{ elements: Element[] }>("GET", path);
-  await observer.close(fd);
+  const { elements } = await monitor.call<{ elements: Element[] }>("GET", path);
+  await monitor.close(fd);
   const slots: DrawnMap["slots"] = Array.from({ length: map.max_entries });
   for (const { key, value } of elements) slots[Buffer.from(key, "hex").readUInt32LE()] = value.id;
   return slots;
 }
 
-async function readMaps(observer: DemoSession): Promise<DrawnMap[]> {
-  const { maps } = await observer.call<{ maps: DrawnMap[] }>("GET", "/v1/maps");
+async function readMaps(monitor: DemoSession): Promise<DrawnMap[]> {
+  const { maps } = await monitor.call<{ maps: DrawnMap[] }>("GET", "/v1/maps");
   const read: DrawnMap[] = [];
   for (const map of maps) {
-    const slots = map.map_type === "prog_array" ? await readSlots(observer, map) : [];
+    const slots = map.map_type === "prog_array" ? await readSlots(monitor, map) : [];
     read.push({ ...map, slots });
   }
   return read;
 }
 
-/** @param observer a session of root that holds nothing and is not drawn. */
+/** @param monitor a session of root that holds nothing and is not drawn. */
 export async function readMoment(
   caption: string,
-  observer: DemoSession,
+  monitor: DemoSession,
   participants: Record<string, DemoSession>,
 ): Promise<Moment> {
   const sessions = Object.entries(participants).map(async ([label, participant]) => {
     const { fds } = await participant.call<{ fds: DrawnFd[] }>("GET", "/v1/fds");
     return { label, fds };
   });
-  const { progs } = await observer.call<{ progs: DrawnProgram[] }>("GET", "/v1/progs");
+  const { progs } = await monitor.call<{ progs: DrawnProgram[] }>("GET", "/v1/progs");
   return {
     caption,
     sessions: await Promise.all(sessions),
-    pins: await readPins(observer),
-    maps: await readMaps(observer),
+    pins: await readPins(monitor),
+    maps: await readMaps(monitor),
     progs,
   };
 }

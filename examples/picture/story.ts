@@ -24,21 +24,21 @@ async function load(loader: DemoSession): Promise<void> {
 /** @param namespace one that nobody has used, so that its ids begin with 1. */
 export async function playStory(url: string, namespace: string): Promise<Moment[]> {
   const start = (label: string) => newSession(url, { namespace, label });
-  const observer = await start("observer");
+  const monitor = await start("monitor");
 
   const loader = await start("loader");
   await load(loader);
-  const loaded = await readMoment("1. The loader pins jmp and entry.", observer, { loader });
+  const loaded = await readMoment("1. The loader pins jmp and entry.", monitor, { loader });
 
   await loader.exit();
   const control = await start("control");
   const { fd } = await control.open("/jmp");
   const opened = "2. The loader exits, control opens the pin: jmp keeps its slot.";
-  const second = await readMoment(opened, observer, { control });
+  const second = await readMoment(opened, monitor, { control });
 
   await control.close(fd);
   await control.unlink("/jmp");
   const flushed = "3. control closes and unlinks: the last user goes, every slot is emptied.";
-  const third = await readMoment(flushed, observer, { control });
+  const third = await readMoment(flushed, monitor, { control });
   return [loaded, second, third];
 }

@@ -9,7 +9,7 @@ import { NODE_ARGS } from "../../domain/threads/worker_thread.ts";
 import { newSession } from "../../examples/client.ts";
 import { type OwnService, startService } from "../../examples/own_service.ts";
 import { Claims } from "../../examples/report.ts";
-import { judge } from "../../examples/step_swap.ts";
+import { checkPackets } from "../../examples/step_swap.ts";
 import type { PacketCounts, ProgramIds } from "../../examples/tc.ts";
 
 /** `npm run demo` as a user runs it, and that a claim that does not hold makes it fail. */
@@ -117,7 +117,7 @@ const dropped = tally([1, 7, 8], 2, { protocol: "ipv6", retval: 2 });
 
 function verdict(tallies: PacketCounts[]): number {
   const made = new Claims(() => {});
-  judge(made, IDS, "ingress", tallies);
+  checkPackets(made, IDS, "ingress", tallies);
   return made.summary().exitCode;
 }
 

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { anchors, DOCUMENTS, ROOT, readText, withoutBlocks } from "../support/documents.ts";
 
@@ -77,4 +77,10 @@ it("the table of layers has every folder of domain/", () => {
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => name);
   expect(rows.sort()).toEqual(folders.sort());
+});
+
+it("the CHANGELOG names only tests that exist", () => {
+  const files = readdirSync(join(ROOT, "test"), { recursive: true, encoding: "utf8" });
+  const names = [...readText("CHANGELOG.md").matchAll(/`(\w+\.test\.ts)`/g)].map(([, n = ""]) => n);
+  expect(names.filter((name) => !files.some((file) => basename(file) === name))).toEqual([]);
 });

@@ -1,6 +1,6 @@
 /**
- * What TypeScript and the Lua tell each other by position, and what is stored that way: the order of the
- * fields, written once. lua_bundle.ts gives these lists to the Lua.
+ * The order of fields that TypeScript and the Lua exchange or store by position, written once:
+ * lua_bundle.ts gives these lists to the Lua.
  */
 
 /**
@@ -52,10 +52,49 @@ export const PROG_INFO = [
 export const PAGE_INSNS = 8192;
 export const STEP_PAGES = 8;
 
-/** A map, and a program, as a run is shown them. */
+/** The snapshot of a map for a run, and the attributes of a map and of a program in it. */
+export const MAP_SNAPSHOT = [
+  ...["attributes", "revision", "entries", "positions", "complete", "content"],
+] as const;
 export const RUN_MAP = [
   ...["id", "type", "locks", "key_size", "value_size", "max_entries", "flags", "value_bytes"],
 ] as const;
 export const RUN_PROG = [
   ...["load_time", "prog_type", "prog_name", "tag", "expected_attach_type", "func_info", "maps"],
 ] as const;
+
+/** An entry of a commit's read set, by its kind: what the commit finds unchanged. */
+export const READ_SET = {
+  value: ["map", "kind", "key", "value", "matched"],
+  present: ["map", "kind", "key", "present"],
+  full: ["map", "kind"],
+  positions: ["map", "kind", "producer", "consumer"],
+  unchanged: ["map", "kind", "revision"],
+} as const;
+
+/** An entry of a commit's write set, by its kind. */
+export const WRITE_SET = {
+  update: ["map", "kind", "key", "value", "flags"],
+  write: ["map", "kind", "key", "value"],
+  add: ["map", "kind", "key", "offset", "addend"],
+  delete: ["map", "kind", "key"],
+  touch: ["map", "kind", "key"],
+  push: ["map", "kind", "value", "flags"],
+  pop: ["map", "kind"],
+  output: ["map", "kind", "value", "flags"],
+} as const;
+
+type Positions<T> = { [K in keyof T]: Record<string, number> };
+
+/** The Lua counts positions from 1. */
+function positionsOf<T extends Record<string, readonly string[]>>(kinds: T): Positions<T> {
+  const positions = Object.entries(kinds).map(([kind, fields]) => [
+    kind,
+    Object.fromEntries(fields.map((field, i) => [field, i + 1])),
+  ]);
+  return Object.fromEntries(positions);
+}
+
+/** READ_SET and WRITE_SET as the Lua reads them: the position of each field. */
+export const READ_AT = positionsOf(READ_SET);
+export const WRITE_AT = positionsOf(WRITE_SET);

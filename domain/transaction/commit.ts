@@ -1,49 +1,69 @@
 import { type Packed, pack } from "../redis/msgpack.ts";
+import { READ_SET, WRITE_SET } from "../redis/records.ts";
 import type { ReadSetEntry, WriteSetEntry } from "../runtime/job.ts";
 import type { MapSnapshot } from "./map_snapshot.ts";
 
-/** What a run read and did, as domain/lua/test_run/run_commit.lua takes it. */
+/** Encodes the read set and the write set of a run for domain/lua/test_run/run_commit.lua. */
+
+type Fields = Readonly<Record<string, Packed | undefined>>;
+
+/** Puts the fields in their order; an optional one is the last. */
+function encodeEntry(order: readonly string[], fields: Fields): Packed {
+  const entry: Packed[] = [];
+  for (const name of order) {
+    const value = fields[name];
+    if (value !== undefined) entry.push(value);
+  }
+  return entry;
+}
 
 function encodeRead(read: ReadSetEntry, maps: ReadonlyMap<number, MapSnapshot>): Packed {
-  if ("full" in read) return [read.map, "full"];
-  if ("producer" in read) return [read.map, "positions", read.producer, read.consumer];
-  if ("unchanged" in read) return [read.map, "unchanged", maps.get(read.map)?.revision ?? 0];
-  if ("present" in read) return [read.map, "present", read.key, read.present ? 1 : 0];
-  const matched = read.matched ? [read.matched] : [];
-  return [read.map, "value", read.key, read.value ?? false, ...matched];
+  const { map } = read;
+  if ("full" in read) return encodeEntry(READ_SET.full, { map, kind: "full" });
+  if ("producer" in read) {
+    const { producer, consumer } = read;
+    return encodeEntry(READ_SET.positions, { map, kind: "positions", producer, consumer });
+  }
+  if ("unchanged" in read) {
+    const revision = maps.get(map)?.revision ?? 0;
+    return encodeEntry(READ_SET.unchanged, { map, kind: "unchanged", revision });
+  }
+  if ("present" in read) {
+    const present = read.present ? 1 : 0;
+    return encodeEntry(READ_SET.present, { map, kind: "present", key: read.key, present });
+  }
+  const { key, value, matched } = read;
+  return encodeEntry(READ_SET.value, { map, kind: "value", key, value: value ?? false, matched });
 }
 
-function encodeDelta(delta: bigint, size: number): Buffer {
-  const out = Buffer.alloc(8);
-  out.writeBigUInt64LE(BigInt.asUintN(64, delta));
-  return out.subarray(0, size);
+/** The low `size` bytes of a number, little-endian. */
+function encodeAddend(delta: bigint, size: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt.asUintN(64, delta));
+  return bytes.subarray(0, size);
 }
 
-function encodeWrite(op: WriteSetEntry): Packed {
-  switch (op.op) {
-    case "update":
-      return [op.map, op.op, op.key, op.value, op.flags];
-    case "write":
-      return [op.map, op.op, op.key, op.value];
-    case "add":
-      return [op.map, op.op, op.key, op.offset, encodeDelta(op.delta, op.size)];
-    case "delete":
-    case "touch":
-      return [op.map, op.op, op.key];
-    case "push":
-      return [op.map, op.op, op.value, op.flags];
-    case "pop":
-      return [op.map, op.op];
+function encodeWrite(write: WriteSetEntry): Packed {
+  const { op: kind, map } = write;
+  const order = WRITE_SET[kind];
+  switch (write.op) {
+    case "add": {
+      const { key, offset, delta, size } = write;
+      return encodeEntry(order, { map, kind, key, offset, addend: encodeAddend(delta, size) });
+    }
     case "output":
-      return [op.map, op.op, op.data, op.flags];
+      return encodeEntry(order, { map, kind, value: write.data, flags: write.flags });
+    default: {
+      const { op: _, ...fields } = write;
+      return encodeEntry(order, { kind, ...fields });
+    }
   }
 }
 
-/** What run_commit.lua compares and does. */
 export function packCommit(
   reads: readonly ReadSetEntry[],
-  ops: readonly WriteSetEntry[],
+  writes: readonly WriteSetEntry[],
   maps: ReadonlyMap<number, MapSnapshot>,
 ): Buffer {
-  return pack([reads.map((read) => encodeRead(read, maps)), ops.map(encodeWrite)]);
+  return pack([reads.map((read) => encodeRead(read, maps)), writes.map(encodeWrite)]);
 }

@@ -1,4 +1,4 @@
-import { RUN_MAP } from "../redis/records.ts";
+import { MAP_SNAPSHOT, RUN_MAP } from "../redis/records.ts";
 import { bytes, list, nameFields, number, text } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
 import type { MapView } from "../runtime/job.ts";
@@ -58,17 +58,19 @@ function padArray(stored: Buffer, length: number): Uint8Array {
 /** undefined for a map that is gone. */
 export function decodeMapSnapshot(row: RedisValue): MapSnapshot | undefined {
   if (row === null) return undefined;
-  const [attributes, revision, entries, positions, isComplete, content] = list(row);
+  const snapshot = nameFields(MAP_SNAPSHOT, list(row));
+  const { attributes, revision, entries, positions, complete, content } = snapshot;
+  const isComplete = complete === 1;
   const { bytes: size, ...attr } = decodeMapAttributes(attributes);
   const [producer, consumer] = list(positions).map(number);
   const shape = {
     ...attr,
     entries: number(entries),
-    isComplete: isComplete === 1,
+    isComplete,
     ...(producer === undefined ? {} : { producer, consumer: consumer ?? 0 }),
   };
   const view = Buffer.isBuffer(content)
     ? { ...shape, elements: [], bytes: padArray(content, size * attr.max_entries) }
-    : { ...shape, elements: decodeElements(attr.map_type, isComplete === 1, list(content)) };
+    : { ...shape, elements: decodeElements(attr.map_type, isComplete, list(content)) };
   return { view, revision: number(revision) };
 }

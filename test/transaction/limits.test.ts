@@ -264,7 +264,7 @@ describe("a run is E2BIG", () => {
     const problem = await refused(session, (await asm(session, updates(lru.fd, 100))).fd);
     expect([problem.errno, problem.detail]).toEqual([
       "E2BIG",
-      "a run looks at 4096 elements and changes 1024; larger or slower ones count for more",
+      "a run may read 4096 elements and change 1024; larger or slower elements count for more",
     ]);
     expect((await session.get(`/v1/fds/${lru.fd}`)).body).toMatchObject({ evictions, revision });
   });

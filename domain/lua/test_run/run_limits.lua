@@ -1,12 +1,15 @@
--- Whether what a run did finds room, in Redis' time and in the maps, found out before the first write. Of a
--- map's elements deletions come before updates, and no key twice; LRU maps make their own room.
+-- Checks before the first write that a commit fits, into the maps and into the time that Redis may spend.
+-- A run deletes before it updates, and writes no key twice; LRU maps make room themselves.
 local kernel = use("base/kernel")
 local run_values = use("test_run/run_values")
+local uapi = use("uapi")
 local own = run_values.own
+local KIND, KEY = uapi.WRITE_AT.update.kind, uapi.WRITE_AT.update.key
+local PUSH_FLAGS, RECORD = uapi.WRITE_AT.push.flags, uapi.WRITE_AT.output.value
 
 local run_limits = {}
 
--- What one script sees to in a few ms, of small elements of a hash; others count for more.
+-- Small elements of a hash that one script handles in a few ms; larger or slower elements count for more.
 local LOOKS, CHANGES = 4096, 1024
 local BYTES = 512
 
@@ -19,54 +22,54 @@ local function change_cost(m, kind)
   return cost + math.floor((m.key_size + m.value_bytes) / BYTES)
 end
 
--- E2BIG when all that the commit has to do, with this, is too much.
-function run_limits.spend(m, reads, ops)
+-- Adds the cost of this map to that of the commit. Errors: E2BIG when it is too much.
+function run_limits.spend(m, reads, writes)
   local left = current.run_limits or { looks = LOOKS, changes = CHANGES }
   current.run_limits = left
   local look, change = run_limits.look_cost(m), {}
-  for _, read in ipairs(reads) do left.looks = left.looks - (read[2] == "value" and look or 1) end
-  for _, op in ipairs(ops) do
-    local kind = op[2]
+  for _, read in ipairs(reads) do left.looks = left.looks - (read[KIND] == "value" and look or 1) end
+  for _, write in ipairs(writes) do
+    local kind = write[KIND]
     change[kind] = change[kind] or change_cost(m, kind)
     left.changes = left.changes - change[kind]
   end
   if left.looks < 0 or left.changes < 0 then
     kernel.fail("E2BIG",
-      "a run looks at 4096 elements and changes 1024; larger or slower ones count for more")
+      "a run may read 4096 elements and change 1024; larger or slower elements count for more")
   end
 end
 
-local function elements(m, ops)
+local function elements_fit(m, writes)
   local count = m.ops.entries(m)
-  for _, op in ipairs(ops) do
-    if op[2] == "delete" and own(m, op[3]) then count = count - 1 end
-    if op[2] == "update" and not own(m, op[3]) then count = count + 1 end
+  for _, write in ipairs(writes) do
+    if write[KIND] == "delete" and own(m, write[KEY]) then count = count - 1 end
+    if write[KIND] == "update" and not own(m, write[KEY]) then count = count + 1 end
   end
   return count <= m.max_entries
 end
 
--- A push with BPF_EXIST discards the oldest of a full one.
-local function queued(m, ops)
+-- A push with BPF_EXIST discards the oldest element of a full queue.
+local function pushes_fit(m, writes)
   local count = m.ops.entries(m)
-  for _, op in ipairs(ops) do
-    if op[2] == "pop" then count = count - 1
+  for _, write in ipairs(writes) do
+    if write[KIND] == "pop" then count = count - 1
     elseif count < m.max_entries then count = count + 1
-    elseif op[4] == 0 then return false end
+    elseif write[PUSH_FLAGS] == 0 then return false end
   end
   return true
 end
 
-local function records(m, ops)
+local function records_fit(m, writes)
   local list = {}
-  for i, op in ipairs(ops) do list[i] = op[3] end
+  for i, write in ipairs(writes) do list[i] = write[RECORD] end
   return m.ops.fits(m, list)
 end
 
--- ops: of this map, in their order.
-function run_limits.fits(m, ops)
+-- writes: to this map, in their order.
+function run_limits.fits(m, writes)
   if m.ops.touch or m.ops.asks_value or m.ops.image then return true end
-  if m.ops.front then return queued(m, ops) end
-  return (m.ops.fits and records or elements)(m, ops)
+  if m.ops.front then return pushes_fit(m, writes) end
+  return (m.ops.fits and records_fit or elements_fit)(m, writes)
 end
 
 return run_limits

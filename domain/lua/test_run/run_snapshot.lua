@@ -1,4 +1,4 @@
--- Maps as a run is shown them, in the modes of test_run.lua.
+-- Reads the snapshot of a map that a run works on, in the modes of test_run.lua.
 local kernel = use("base/kernel")
 local map = use("map/map")
 local paged = use("map/paged")
@@ -8,26 +8,26 @@ local call = redis.call
 
 local run_snapshot = {}
 
--- More than one script can read in time is refused; what is shown unasked, when there is no room for it
--- is left out.
-local ROOM = { bytes = 1048576, elements = 4096 }
-local SPARE = { bytes = 262144, elements = 2048 }
--- So few elements are shown whole, and so many of a queue, unasked.
+-- A request beyond REQUESTED is refused: one script may not take longer. Content that nobody asked for is
+-- left out when it does not fit into UNREQUESTED.
+local REQUESTED = { bytes = 1048576, elements = 4096 }
+local UNREQUESTED = { bytes = 262144, elements = 2048 }
+-- A map of so few elements is sent whole, and so many elements of a queue are sent, without a request.
 local FEW, FRONT = 32, 16
 
--- Takes from what is left of `limit` in this call; false when there is not as much.
-local function take(limit, count, bytes)
-  local taken = current.snapshot or { [ROOM] = {}, [SPARE] = {} }
-  current.snapshot = taken
-  local elements, all = (taken[limit].elements or 0) + count, (taken[limit].bytes or 0) + bytes
+-- Spends some of `limit` in this call; false when less is left.
+local function spend(limit, count, bytes)
+  local spent = current.snapshot or { [REQUESTED] = {}, [UNREQUESTED] = {} }
+  current.snapshot = spent
+  local elements, all = (spent[limit].elements or 0) + count, (spent[limit].bytes or 0) + bytes
   if elements > limit.elements or all > limit.bytes then return false end
-  taken[limit].elements, taken[limit].bytes = elements, all
+  spent[limit].elements, spent[limit].bytes = elements, all
   return true
 end
 
-local function need(m, count)
-  if not take(ROOM, count, count * (m.key_size + m.value_bytes)) then
-    kernel.fail("E2BIG", "map " .. m.id .. ": a run reads at most 4096 elements and 1 MiB of maps")
+local function require_room(m, count)
+  if not spend(REQUESTED, count, count * (m.key_size + m.value_bytes)) then
+    kernel.fail("E2BIG", "map " .. m.id .. ": a run may read at most 4096 elements and 1 MiB of all maps")
   end
 end
 
@@ -39,17 +39,17 @@ local function elements(m, count)
   return 1, list
 end
 
--- The value, and the key that was found; for a Bloom filter, which is asked for a value, nothing or "".
+-- The value, and the key that an LPM trie found; "" for a value that is in a Bloom filter.
 function run_snapshot.lookup(m, key)
   if m.ops.asks_value then return m.ops.lookup(m, "", key) and "" end
   return m.ops.lookup(m, key)
 end
 
--- Key, value and the key that was found by turns.
-local function some(m, want)
+-- Of each key in turn: the key, its value, the key that was found.
+local function lookup_keys(m, request)
   local list, values = {}, {}
-  need(m, (#want - 2) * run_limits.look_cost(m))
-  local keys = { unpack(want, 3) }
+  require_room(m, (#request - 2) * run_limits.look_cost(m))
+  local keys = { unpack(request, 3) }
   if m.ops.many and not m.ops.matches and #keys > 0 then values = m.ops.many(m, keys) end
   for i, key in ipairs(keys) do
     local value, matched = values[i], nil
@@ -59,38 +59,39 @@ local function some(m, want)
   return 0, list
 end
 
--- All values of an array, if it is small and there is room.
+-- All values of an array, if they fit into the limit.
 local function image(m, limit, entries)
   local bytes = entries * m.value_bytes
   local all = m.ops.image and bytes <= limit.bytes and m.ops.image(m)
-  return all and take(limit, 1, bytes) and all
+  return all and spend(limit, 1, bytes) and all
 end
 
-local shown = {}
+-- By mode: 1 when the content is complete, then the content.
+local fetch = {}
 
-function shown.keys(m, want, entries)
+function fetch.keys(m, request, entries)
   local bytes = m.key_size + m.value_bytes
-  local all = image(m, SPARE, entries)
+  local all = image(m, UNREQUESTED, entries)
   if all then return 1, all end
   local few = entries <= FEW and not m.ops.matches and m.key_size > 0
-  if few and take(SPARE, entries, entries * bytes) then return elements(m, entries) end
-  return some(m, want)
+  if few and spend(UNREQUESTED, entries, entries * bytes) then return elements(m, entries) end
+  return lookup_keys(m, request)
 end
 
-function shown.whole(m, want, entries)
-  if m.ops.front then return shown.front(m, { nil, nil, FRONT }, entries) end
-  local all = image(m, ROOM, entries)
+function fetch.whole(m, request, entries)
+  if m.ops.front then return fetch.front(m, { nil, nil, FRONT }, entries) end
+  local all = image(m, REQUESTED, entries)
   if all then return 1, all end
-  need(m, entries)
+  require_room(m, entries)
   return elements(m, entries)
 end
 
-function shown.front(m, want, entries)
-  if not m.ops.front then return shown.keys(m, { want[1], "keys" }, entries) end
-  local count = math.min(want[3], entries)
-  if want[3] <= FRONT then
-    if not take(SPARE, count, count * m.value_bytes) then count = 0 end
-  else need(m, count) end
+function fetch.front(m, request, entries)
+  if not m.ops.front then return fetch.keys(m, { request[1], "keys" }, entries) end
+  local count = math.min(request[3], entries)
+  if request[3] <= FRONT then
+    if not spend(UNREQUESTED, count, count * m.value_bytes) then count = 0 end
+  else require_room(m, count) end
   return 0, count > 0 and m.ops.front(m, count) or {}
 end
 
@@ -98,13 +99,15 @@ function run_snapshot.attributes(m)
   return kernel.row(uapi.RUN_MAP, m, m)
 end
 
--- Attributes, revision, entries, positions of a ring buffer, whether all is there, the elements.
-function run_snapshot.view(want)
-  if call("EXISTS", kernel.key("map", want[1])) == 0 then return false end
-  local m = map.load(want[1])
-  local entries = m.ops.entries(m)
-  local positions = m.ops.positions and m.ops.positions(m) or false
-  return { run_snapshot.attributes(m), map.revision(m), entries, positions, shown[want[2]](m, want, entries) }
+-- The fields of uapi.MAP_SNAPSHOT; false for a map that is gone. `positions` are those of a ring buffer.
+function run_snapshot.read(request)
+  if call("EXISTS", kernel.key("map", request[1])) == 0 then return false end
+  local m = map.load(request[1])
+  local snapshot = { attributes = run_snapshot.attributes(m), revision = map.revision(m) }
+  snapshot.entries = m.ops.entries(m)
+  snapshot.positions = m.ops.positions and m.ops.positions(m) or false
+  snapshot.complete, snapshot.content = fetch[request[2]](m, request, snapshot.entries)
+  return kernel.row(uapi.MAP_SNAPSHOT, snapshot, snapshot)
 end
 
 return run_snapshot

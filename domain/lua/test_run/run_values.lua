@@ -1,9 +1,13 @@
--- The elements that a commit compares and changes: values are read once, many at a time, into m.values.
+-- Reads the values that a commit compares and changes into m.values: each once, many at a time.
 local map = use("map/map")
+local uapi = use("uapi")
+local READ, WRITE = uapi.READ_AT, uapi.WRITE_AT
+local KIND, KEY = READ.value.kind, READ.value.key
+local VALUE, OFFSET, ADDEND = WRITE.write.value, WRITE.add.offset, WRITE.add.addend
 
 local run_values = {}
 
--- The value of just this key, false for none.
+-- The value of exactly this key, which an LPM trie looks up by prefix otherwise; false for none.
 function run_values.own(m, key)
   local value = m.values[key]
   if value == nil then
@@ -13,32 +17,34 @@ function run_values.own(m, key)
   return value
 end
 
-local function note(asked, key)
-  if not asked[key] then asked[#asked + 1], asked[key] = key, true end
+local function add_key(keys, key)
+  if not keys[key] then keys[#keys + 1], keys[key] = key, true end
 end
 
--- Of a trie it is the prefix itself that is read ahead, not what a key leads to.
-local function keys_of(m, reads, ops)
-  local asked = {}
+-- For an LPM trie, the prefixes themselves and not what a lookup finds.
+local function keys_of(m, reads, writes)
+  local keys = {}
   for _, read in ipairs(reads) do
-    if read[2] == "present" or (read[2] == "value" and not m.ops.matches) then note(asked, read[3]) end
+    if read[KIND] == "present" or (read[KIND] == "value" and not m.ops.matches) then
+      add_key(keys, read[KEY])
+    end
   end
-  for _, op in ipairs(ops) do
-    if op[2] ~= "update" or not m.ops.image then note(asked, op[3]) end
+  for _, write in ipairs(writes) do
+    if write[KIND] ~= "update" or not m.ops.image then add_key(keys, write[KEY]) end
   end
-  return asked
+  return keys
 end
 
--- reads, ops: of this map.
-function run_values.fetch(m, reads, ops)
+-- reads, writes: of this map.
+function run_values.fetch(m, reads, writes)
   m.values = {}
   if not m.ops.many then return end
-  local keys = keys_of(m, reads, ops)
+  local keys = keys_of(m, reads, writes)
   if #keys == 0 then return end
   for i, value in ipairs(m.ops.many(m, keys)) do m.values[keys[i]] = value end
 end
 
--- Numbers of 4 or 8 bytes, little-endian, added part by part with the carry.
+-- Adds little-endian numbers of 4 or 8 bytes, two bytes at a time.
 local function sum(a, b)
   local out, carry = {}, 0
   for i = 1, #a, 2 do
@@ -49,18 +55,19 @@ local function sum(a, b)
   return table.concat(out)
 end
 
--- The operations with values written instead of numbers added, and no locks in them.
-function run_values.summed(m, ops)
-  for i, op in ipairs(ops) do
-    if op[2] == "add" then
-      local value, from, numbers = run_values.own(m, op[3]), op[4], op[5]
-      local old = value:sub(from + 1, from + #numbers)
-      value = value:sub(1, from) .. sum(old, numbers) .. value:sub(from + #numbers + 1)
-      ops[i], m.values[op[3]] = { op[1], "write", op[3], value }, value
+-- Replaces every "add" by the "write" of its sum, and clears the locks in all values.
+function run_values.resolve_adds(m, writes)
+  for _, write in ipairs(writes) do
+    if write[KIND] == "add" then
+      local value, from, addend = run_values.own(m, write[KEY]), write[OFFSET], write[ADDEND]
+      local old = value:sub(from + 1, from + #addend)
+      value = value:sub(1, from) .. sum(old, addend) .. value:sub(from + #addend + 1)
+      write[ADDEND] = nil
+      write[KIND], write[VALUE], m.values[write[KEY]] = "write", value, value
     end
-    if m.locks and ops[i][4] then ops[i][4] = map.unlocked(m, ops[i][4]) end
+    if m.locks and write[VALUE] then write[VALUE] = map.unlocked(m, write[VALUE]) end
   end
-  return ops
+  return writes
 end
 
 return run_values

@@ -1,11 +1,12 @@
--- BPF_PROG_TEST_RUN, first half: what a run has to see, as of one moment. The program itself runs
--- outside of Redis, on what is answered here; run_commit.lua then compares and writes.
--- What is wanted comes packed: { program, programs, maps }. program is the id for which the rest was
--- thought of: when the caller's is another one, only that is told. Programs are { id, load_time known },
--- maps { id, mode, ... }, the modes:
---   "keys", key...   these elements, or all of them when there are few
+-- BPF_PROG_TEST_RUN, first half: a snapshot of the programs and maps that a run may reach. The program runs
+-- outside of Redis, on this snapshot; run_commit.lua then compares and writes.
+-- Input: an fd or a path, and packed { program, programs, maps }. `program` is the id that the request was
+--   made for, programs are { id, known load_time }, maps { id, mode, ... }, with the modes
+--   "keys", key...   these elements, or all when there are few
 --   "whole"          all elements
---   "front", n       of a queue or stack the n to be popped next
+--   "front", n       the n elements that a queue or stack pops next
+-- Output: id and load_time of the program, then programs and maps: false when the id is not `program`.
+-- Errors: ENOTSUPP, EINVAL for programs without a test run, E2BIG for more than one script may read.
 local kernel = use("base/kernel")
 local cred = use("base/cred")
 local map = use("map/map")
@@ -26,47 +27,46 @@ local NO_TEST_RUN = { kprobe = true, tracepoint = true, perf_event = true, cgrou
   lwt_seg6local = true, flow_dissector = true, raw_tracepoint = true,
   raw_tracepoint_writable = true, sk_lookup = true, syscall = true, netfilter = true }
 
-local IN_SLOTS = { [tostring(uapi.BPF_XDP_DEVMAP)] = true, [tostring(uapi.BPF_XDP_CPUMAP)] = true }
+local MAP_SLOT_ATTACH = { [tostring(uapi.BPF_XDP_DEVMAP)] = true, [tostring(uapi.BPF_XDP_CPUMAP)] = true }
 
--- 1 for a program that is known as it is, else the fields of uapi.RUN_PROG with the attributes of its maps,
+-- 1 for a program that the caller knows, else the fields of uapi.RUN_PROG with the attributes of its maps,
 -- its instructions (false: read by prog_pages) and its id; false for one that is gone.
-local function program(want)
-  local fields = call("HMGET", kernel.key("prog", want[1]), unpack(uapi.RUN_PROG))
+local function read_program(request)
+  local fields = call("HMGET", kernel.key("prog", request[1]), unpack(uapi.RUN_PROG))
   if not fields[1] then return false end
-  if fields[1] == want[2] then return 1 end
+  if fields[1] == request[2] then return 1 end
   local maps = {}
   for id in fields[#fields]:gmatch("%d+") do maps[#maps + 1] = run_snapshot.attributes(map.load(id)) end
   fields[#fields] = maps
-  local insn_cnt = tonumber(call("HGET", kernel.key("prog", want[1]), "insn_cnt"))
-  fields[#fields + 1] = insns.read(want[1], insn_cnt)
-  fields[#fields + 1] = want[1]
+  local insn_cnt = tonumber(call("HGET", kernel.key("prog", request[1]), "insn_cnt"))
+  fields[#fields + 1] = insns.read(request[1], insn_cnt)
+  fields[#fields + 1] = request[1]
   return fields
 end
 
-local function mapped(list, fn)
-  local answers = {}
-  for i, want in ipairs(list) do answers[i] = fn(want) end
-  return answers
+local function map_list(list, fn)
+  local results = {}
+  for i, item in ipairs(list) do results[i] = fn(item) end
+  return results
 end
 
--- The program's id and time of loading, then the programs and maps wanted, unless wanted for another.
-local function see(id, packed)
-  local wants = cmsgpack.unpack(packed)
+local function read_snapshot(id, packed)
+  local request = cmsgpack.unpack(packed)
   local loaded, type, attach =
     unpack(call("HMGET", kernel.key("prog", id), "load_time", "prog_type", "expected_attach_type"))
   if NO_TEST_RUN[type] then kernel.fail("ENOTSUPP", "a " .. type .. " program has no test run") end
-  if type == "xdp" and IN_SLOTS[attach] then
-    kernel.fail("EINVAL", "an xdp program for slots of devmaps and cpumaps has no test run")
+  if type == "xdp" and MAP_SLOT_ATTACH[attach] then
+    kernel.fail("EINVAL", "an xdp program that attaches to devmap or cpumap slots has no test run")
   end
-  if tostring(wants[1]) ~= tostring(id) then return id, loaded, false, false end
-  return id, loaded, mapped(wants[2], program), mapped(wants[3], run_snapshot.view)
+  if tostring(request[1]) ~= tostring(id) then return id, loaded, false, false end
+  return id, loaded, map_list(request[2], read_program), map_list(request[3], run_snapshot.read)
 end
 
 function sys.prog_test_run(fd, packed)
-  return see(fd_table.fget_kind(fd, "prog").id, packed)
+  return read_snapshot(fd_table.fget_kind(fd, "prog").id, packed)
 end
 
--- The same for a pinned program, without an fd: permissions are those of BPF_OBJ_GET.
+-- The same for a pinned program, without an fd; it needs the permissions of BPF_OBJ_GET.
 function sys.prog_run(path, packed)
   local node = namei.node(path, true)
   cred.need(node, 6, "running " .. path)
@@ -74,5 +74,5 @@ function sys.prog_run(path, packed)
     kernel.fail("EACCES", path .. " is a " .. node.kind .. ", not a pin")
   end
   if node.kind == "map" then kernel.fail("EINVAL", path .. " is a map, not a program") end
-  return see(node.object, packed)
+  return read_snapshot(node.object, packed)
 end

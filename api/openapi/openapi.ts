@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { load } from "js-yaml";
 import { JSON_TYPE } from "../media_types.ts";
 
-/** openapi.yaml as data: the one list of operations that everything else is made from. */
+/** openapi.yaml as data: the one list of operations, from which everything else is made. */
 
 export interface Parameter {
   $ref?: string;
@@ -17,6 +17,8 @@ export interface Parameter {
 export interface Schema {
   $ref?: string;
   type?: string;
+  const?: unknown;
+  required?: string[];
   properties?: Record<string, Schema>;
   allOf?: Schema[];
   oneOf?: Schema[];
@@ -80,7 +82,8 @@ export function typeOf({ schema = {} }: Parameter): string | undefined {
   return dereference(schema).type;
 }
 
-function propertiesOf(schema: Schema): string[] {
+/** Names of the properties of a schema, those of its allOf and oneOf too. */
+export function propertiesOf(schema: Schema): string[] {
   const { properties = {}, allOf = [], oneOf = [] } = dereference(schema);
   return [...Object.keys(properties), ...[...allOf, ...oneOf].flatMap(propertiesOf)];
 }

@@ -2,23 +2,23 @@ import type { ErrorObject } from "ajv";
 import type { ErrorRequestHandler, Request } from "express";
 import { didYouMean } from "../../domain/did_you_mean.ts";
 import { escapePointer } from "./json_pointer.ts";
-import { document, type Operation, type Route, resolve } from "./openapi.ts";
+import {
+  dereference,
+  type Operation,
+  propertiesOf,
+  type Route,
+  resolve,
+  type Schema,
+} from "./openapi.ts";
 import type { Schemas } from "./schemas.ts";
 
 /**
- * What the document refuses, in a sentence. The validator tells every branch of a union, and not what
- * was given: a refused body is looked at once more, by a validator that keeps that.
+ * Turns a mismatch with the document into one sentence: what is wrong, the value given, what is allowed.
+ * The validator reports every branch of a union and not the value, so a body that it rejects is
+ * validated once more by Ajv in verbose mode.
  */
 
-interface JsonSchema {
-  $ref?: string;
-  type?: string;
-  const?: unknown;
-  required?: string[];
-  properties?: Record<string, JsonSchema>;
-}
-
-/** As the validator has it: where, and what is wrong there. */
+/** The pointer to a field, and what is wrong with it; the form of the validator's own. */
 interface Mismatch {
   path: string;
   message: string;
@@ -29,7 +29,7 @@ interface ValidatorError {
   errors?: Mismatch[];
 }
 
-interface Matched extends Request {
+interface MatchedRequest extends Request {
   openapi?: { openApiRoute: string; schema: Operation };
 }
 
@@ -40,63 +40,68 @@ const KINDS: Readonly<Record<string, string>> = {
   object: "an object",
   string: "a string",
 };
-const SHOWN_MAX = 60;
+const MAX_QUOTED = 60;
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-function shown(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.slice(0, SHOWN_MAX));
+function quote(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, MAX_QUOTED));
   if (typeof value !== "object" || value === null) return String(value);
   return Array.isArray(value) ? "an array" : "an object";
 }
 
-function isOf({ type }: JsonSchema, value: unknown): boolean {
+function isOf({ type }: Schema, value: unknown): boolean {
   if (type === "integer") return Number.isInteger(value);
   if (type === "object") return isObject(value);
   return type === "array" ? Array.isArray(value) : typeof value === type;
 }
 
-/** What is none of some words. */
-function unknown(value: unknown, words: readonly unknown[]): string {
-  if (value === undefined) return `is missing: one of ${words.join(", ")}`;
-  const near = typeof value === "string" ? didYouMean(value, words.map(String)) : "";
-  return `${shown(value)} is unknown${near || `: there are ${words.join(", ")}`}`;
+/** A value that is not one of some words. */
+function unknownWord(value: unknown, words: readonly unknown[]): string {
+  const allowed = `must be one of ${words.join(", ")}`;
+  if (value === undefined) return `is missing; ${allowed}`;
+  const hint = typeof value === "string" ? didYouMean(value, words.map(String)) : "";
+  return hint === "" ? `${allowed}, got ${quote(value)}` : `${quote(value)} is not allowed${hint}`;
+}
+
+function unknownField(name: string, known: readonly string[]): string {
+  return `unknown field${didYouMean(name, known) || `; allowed: ${known.join(", ")}`}`;
 }
 
 function sentence({ keyword, instancePath: path, ...error }: ErrorObject): Mismatch {
   const { params, schema, data } = error;
   switch (keyword) {
-    case "additionalProperties": {
-      const name = String(params.additionalProperty);
-      const known = Object.keys((error.parentSchema as JsonSchema).properties ?? {});
-      const near = didYouMean(name, known) || `: there are ${known.join(", ")}`;
-      return { path: `${path}/${escapePointer(name)}`, message: `is no field here${near}` };
+    case "additionalProperties":
+    case "unevaluatedProperties": {
+      const name = String(params.additionalProperty ?? params.unevaluatedProperty);
+      const known = propertiesOf((error.parentSchema ?? {}) as Schema);
+      return { path: `${path}/${escapePointer(name)}`, message: unknownField(name, known) };
     }
     case "required":
       return { path: `${path}/${params.missingProperty}`, message: "is missing" };
     case "type":
-      return { path, message: `must be ${KINDS[schema as string]}, not ${shown(data)}` };
+      return { path, message: `must be ${KINDS[schema as string]}, got ${quote(data)}` };
     case "enum":
-      return { path, message: unknown(data, schema as unknown[]) };
+      return { path, message: unknownWord(data, schema as unknown[]) };
     case "pattern":
-      return { path, message: `${shown(data)} does not match ${schema}` };
+      return { path, message: `must match ${schema}, got ${quote(data)}` };
     default: {
-      const given = typeof data === "number" ? `, not ${data}` : "";
+      const given = typeof data === "number" ? `, got ${data}` : "";
       return { path, message: `${error.message}${given}` };
     }
   }
 }
 
-/** That no branch fits; that more than one does is told as it is. */
+/** True if no branch matches; that two branches match is not the caller's mistake. */
 const isUnion = ({ keyword, params }: ErrorObject) =>
   (keyword === "oneOf" || keyword === "anyOf") && !params.passingSchemas;
 
-/** Where what is told of each branch of a union ends: one mismatch each, before the union's own. */
+/** The index of the last error of each branch of a union; the union's own error is at `at`. */
 function endsOf(errors: readonly ErrorObject[], at: number): number[] {
   const ends: number[] = [];
   let end = at - 1;
-  for (const _ of (errors[at] as ErrorObject).schema as JsonSchema[]) {
+  for (const _ of (errors[at] as ErrorObject).schema as Schema[]) {
     ends.unshift(end);
     end = startOf(errors, end) - 1;
   }
@@ -109,74 +114,72 @@ function startOf(errors: readonly ErrorObject[], end: number): number {
   return startOf(errors, first);
 }
 
-const named = ({ $ref, ...schema }: JsonSchema): JsonSchema =>
-  $ref === undefined
-    ? schema
-    : (document.components.schemas[$ref.split("/").at(-1) ?? ""] as JsonSchema);
-
 /** The property whose constant tells the branches apart, if there is one. */
-function tagOf(branches: readonly JsonSchema[]): string | undefined {
+function tagOf(branches: readonly Schema[]): string | undefined {
   const isTag = (name: string) =>
     branches.every(({ properties }) => properties?.[name]?.const !== undefined);
   return Object.keys(branches[0]?.properties ?? {}).find(isTag);
 }
 
-/** The branch that was meant, or what is wrong with the choice itself. */
-function choice(branches: readonly JsonSchema[], data: unknown): number | string {
-  const fitting = [...branches.keys()].filter((i) => isOf(branches[i] as JsonSchema, data));
+/** The branch that the caller meant, or what is wrong with the choice itself. */
+function choice(branches: readonly Schema[], data: unknown): number | string {
+  const fitting = [...branches.keys()].filter((i) => isOf(branches[i] as Schema, data));
   if (fitting.length === 0) {
     const kinds = new Set(branches.map(({ type }) => KINDS[type ?? ""]));
-    return `must be ${[...kinds].join(" or ")}, not ${shown(data)}`;
+    return `must be ${[...kinds].join(" or ")}, got ${quote(data)}`;
   }
   if (fitting.length === 1 || !isObject(data)) return fitting[0] as number;
   const meant = branches.findIndex(({ required = [] }) => required.some((name) => name in data));
   if (meant >= 0) return meant;
-  return `one of ${branches.flatMap(({ required = [] }) => required).join(", ")} is missing`;
+  return `must have one of ${branches.flatMap(({ required = [] }) => required).join(", ")}`;
 }
 
-/** The mismatch that ends at an index. */
-function explained(errors: readonly ErrorObject[], at: number): Mismatch {
+/** The sentence for the error at an index and those that belong to it. */
+function explain(errors: readonly ErrorObject[], at: number): Mismatch {
   const error = errors[at] as ErrorObject;
   if (!isUnion(error)) return sentence(error);
   const { instancePath: path, data } = error;
-  const branches = (error.schema as JsonSchema[]).map(named);
+  const branches = (error.schema as Schema[]).map(dereference);
   const ends = endsOf(errors, at);
   const tag = tagOf(branches);
   if (tag !== undefined && isObject(data)) {
     const tags = branches.map(({ properties }) => properties?.[tag]?.const);
     const meant = tags.indexOf(data[tag]);
-    if (meant >= 0) return explained(errors, ends[meant] as number);
-    return { path: `${path}/${tag}`, message: unknown(data[tag], tags) };
+    if (meant >= 0) return explain(errors, ends[meant] as number);
+    return { path: `${path}/${tag}`, message: unknownWord(data[tag], tags) };
   }
   const meant = choice(branches, data);
   if (typeof meant === "string") return { path, message: meant };
-  return explained(errors, ends[meant] as number);
+  return explain(errors, ends[meant] as number);
 }
 
-function bodyMismatch(schemas: Schemas, { method, body, openapi }: Matched): Mismatch | undefined {
+function bodyMismatch(
+  schemas: Schemas,
+  { method, body, openapi }: MatchedRequest,
+): Mismatch | undefined {
   const path = openapi?.openApiRoute ?? "";
   const valid = schemas.body({ method: method.toLowerCase() as Route["method"], path });
   valid?.(body);
   if (!valid?.errors) return undefined;
-  const mismatch = explained(valid.errors, valid.errors.length - 1);
+  const mismatch = explain(valid.errors, valid.errors.length - 1);
   return { path: `/body${mismatch.path}`, message: mismatch.message };
 }
 
-function parameterMismatch({ path, message }: Mismatch, { openapi }: Matched): Mismatch {
+function parameterMismatch({ path, message }: Mismatch, { openapi }: MatchedRequest): Mismatch {
   if (/^must have required/.test(message)) return { path, message: "is missing" };
-  if (/^Empty value/.test(message)) return { path, message: "is empty" };
+  if (/^Empty value/.test(message)) return { path, message: "must not be empty" };
   if (!/^Unknown query parameter/.test(message)) return { path, message };
   const parameters = (openapi?.schema.parameters ?? []).map(resolve);
   const known = parameters.filter((parameter) => parameter.in === "query").map(({ name }) => name);
-  const near = didYouMean(path.replace("/query/", ""), known);
-  const told = near || (known.length > 0 ? `: there are ${known.join(", ")}` : "");
-  return { path, message: `is no parameter here${told}` };
+  const allowed = known.length > 0 ? `; allowed: ${known.join(", ")}` : "; this operation has none";
+  const hint = didYouMean(path.replace("/query/", ""), known) || allowed;
+  return { path, message: `unknown parameter${hint}` };
 }
 
 const isOfBody = ({ path }: Mismatch) => /^\/body(\/|$)/.test(path);
 
 export function createValidationMessages(schemas: Schemas): ErrorRequestHandler {
-  return (error: ValidatorError, req: Matched, _res, next) => {
+  return (error: ValidatorError, req: MatchedRequest, _res, next) => {
     const { status, errors } = error;
     if (status === 400 && errors) {
       const rest = errors.filter((mismatch) => !isOfBody(mismatch));

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import request from "supertest";
 import { describe, expect, it } from "vitest";
+import { document, type Operation, routes } from "../../api/openapi/openapi.ts";
 import { testService } from "../support/service.ts";
 
 /** The service shows its own contract. */
@@ -39,5 +40,44 @@ describe("documentation", () => {
       const answer = await request(service.server).get(path);
       expect([path, answer.status, answer.body]).toEqual([path, 200, { status: "ok" }]);
     }
+  });
+});
+
+interface DescribedOperation extends Operation {
+  summary: string;
+  description: string;
+}
+
+/** Every object of a document with a description, and the name under which it stands. */
+function described(value: unknown, name: string): [name: string, description: string][] {
+  if (typeof value !== "object" || value === null) return [];
+  const inner = Object.entries(value).flatMap(([key, item]) => described(item, key));
+  const { description } = value as { description?: unknown };
+  return typeof description === "string" ? [[name, description], ...inner] : inner;
+}
+
+describe("the style of the document", () => {
+  const operations = routes.map(({ operation }) => operation as DescribedOperation);
+
+  it("a line has at most 120 characters", () => {
+    expect(CONTRACT.split("\n").filter((line) => line.length > 120)).toEqual([]);
+  });
+
+  it.each(operations.map((operation) => [operation.operationId, operation] as const))(
+    "%s has a summary of at most 8 words and tells the cause of each errno in a line of its own",
+    (_id, { summary, description, "x-errnos": errnos }) => {
+      expect(summary.split(" ").length).toBeLessThanOrEqual(8);
+      const lines = [...description.matchAll(/^- (E[A-Z0-9]+): /gm)].map(([, errno]) => errno);
+      expect(new Set(lines).size).toBe(lines.length);
+      // Whatever an operation takes, EINVAL is also what does not match the document.
+      expect([...new Set([...lines, "EINVAL"])].sort()).toEqual([...errnos].sort());
+    },
+  );
+
+  it("no description only repeats a name", () => {
+    const plain = (text: string) =>
+      text.toLowerCase().replaceAll(/\b(its|the|an?)\b|[^a-z0-9]/g, "");
+    const repeated = described(document, "").filter(([name, text]) => plain(name) === plain(text));
+    expect(repeated).toEqual([]);
   });
 });

@@ -5,8 +5,8 @@ import { Errno } from "../domain/errno.ts";
 import { HttpError } from "./errors/errors.ts";
 
 /**
- * API keys: who may create sessions, in which namespaces and with what credentials at most. Without
- * keys everybody may, and the service listens on loopback only.
+ * API keys: who can create sessions, in which namespaces and with which credentials at most. Without
+ * keys everybody can, and the service listens on loopback only.
  */
 export interface ApiKey {
   id: string;
@@ -14,7 +14,7 @@ export interface ApiKey {
   sha256: string;
   /** Names, or prefixes that end in "*". */
   namespaces: string[];
-  /** 0 may ask for any uid and gid; another only for its own. */
+  /** A key of uid 0 allows every uid and gid, another key only its own. */
   uid: number;
   gid: number;
   capabilities: string[] | "all";
@@ -63,7 +63,7 @@ export class ApiKeys {
     for (const key of keys) this.#keys.set(key.sha256, key);
   }
 
-  /** @throws Error that says what is wrong with the file. */
+  /** @throws Error that names the file and the mistake. */
   static read(file: string): ApiKeys {
     const content: unknown = JSON.parse(readFileSync(file, "utf8"));
     // A start without a keys file does not wait for Ajv.
@@ -73,7 +73,7 @@ export class ApiKeys {
     return new ApiKeys((content as { keys: ApiKey[] }).keys);
   }
 
-  /** Found by its hash, so that time tells nothing of the key. @throws 401 */
+  /** Looks the key up by its hash, so that the time taken reveals nothing about the key. @throws 401 */
   find(key: string | undefined): ApiKey {
     const hash = createHash("sha256")
       .update(key ?? "")
@@ -82,29 +82,32 @@ export class ApiKeys {
     if (!found) throw new HttpError(401, "unauthorized", "X-API-Key is missing or unknown");
     return found;
   }
-
-  get any(): boolean {
-    return this.#keys.size > 0;
-  }
 }
 
-/** @throws 403 for a foreign namespace, EPERM for credentials beyond the key's. */
-export function bound(key: ApiKey, wanted: RequestedRights): void {
-  const named = key.namespaces.some((name) =>
-    name.endsWith("*") ? wanted.namespace.startsWith(name.slice(0, -1)) : wanted.namespace === name,
-  );
-  if (!named) throw new HttpError(403, "forbidden", "not a namespace of this API key");
-  const own = wanted.uid === key.uid && wanted.gid === key.gid;
-  if (key.uid !== 0 && (!own || wanted.groups.some((group) => group !== key.gid))) {
-    throw new Errno("EPERM", `this API key is for uid ${key.uid} and gid ${key.gid}`);
+const matches = (pattern: string, namespace: string): boolean =>
+  pattern.endsWith("*") ? namespace.startsWith(pattern.slice(0, -1)) : namespace === pattern;
+
+/** @throws 403 for a namespace, EPERM for credentials that the key does not allow. */
+export function checkRights(key: ApiKey, requested: RequestedRights): void {
+  const { namespace, uid, gid, groups } = requested;
+  if (!key.namespaces.some((pattern) => matches(pattern, namespace))) {
+    const detail = `this API key does not allow namespace ${namespace}`;
+    throw new HttpError(403, "forbidden", `${detail}; allowed: ${key.namespaces.join(", ")}`);
   }
-  if (key.capabilities === "all") return;
+  const isOwn = uid === key.uid && gid === key.gid && groups.every((group) => group === key.gid);
+  if (key.uid !== 0 && !isOwn) {
+    const given = `uid ${uid}, gid ${gid}, groups [${groups.join(", ")}]`;
+    throw new Errno(
+      "EPERM",
+      `this API key allows only uid ${key.uid}, gid ${key.gid}, got ${given}`,
+    );
+  }
   const { capabilities } = key;
-  const beyond =
-    wanted.capabilities === "*"
-      ? ["all"]
-      : wanted.capabilities.filter((c) => !capabilities.includes(c));
-  if (beyond.length > 0) {
-    throw new Errno("EPERM", `capabilities beyond this API key's: ${beyond.join(", ")}`);
-  }
+  if (capabilities === "all") return;
+  const excess =
+    requested.capabilities === "*"
+      ? ["all capabilities"]
+      : requested.capabilities.filter((name) => !capabilities.includes(name));
+  if (excess.length > 0)
+    throw new Errno("EPERM", `this API key does not allow ${excess.join(", ")}`);
 }

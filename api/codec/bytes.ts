@@ -2,8 +2,8 @@ import { isIPv4, isIPv6 } from "node:net";
 import { einval, type FieldPath } from "../../domain/errno.ts";
 
 /**
- * Keys and values as text: plain hex, or typed literals joined with "+". Nothing is padded or cut;
- * whether the length fits is for the map to say.
+ * Keys and values as text: plain hex, or typed literals joined with "+". Nothing is padded or cut; the
+ * map checks the length.
  */
 
 function integer(bits: number, signed: boolean, bigEndian: boolean) {
@@ -11,9 +11,10 @@ function integer(bits: number, signed: boolean, bigEndian: boolean) {
   const low = signed ? -(1n << BigInt(bits - 1)) : 0n;
   const high = (1n << BigInt(signed ? bits - 1 : bits)) - 1n;
   return (text: string): Buffer => {
-    if (!/^(-?(0|[1-9]\d*)|0x[0-9a-fA-F]+)$/.test(text)) throw new Error("not a whole number");
+    if (!/^(-?(0|[1-9]\d*)|0x[0-9a-fA-F]+)$/.test(text))
+      throw new Error("must be an integer in decimal or with 0x");
     const value = BigInt(text);
-    if (value < low || value > high) throw new Error(`not between ${low} and ${high}`);
+    if (value < low || value > high) throw new Error(`must be from ${low} to ${high}`);
     const bytes = Buffer.alloc(size);
     for (let i = 0; i < size; i++) {
       const shift = BigInt(8 * (bigEndian ? size - 1 - i : i));
@@ -24,13 +25,13 @@ function integer(bits: number, signed: boolean, bigEndian: boolean) {
 }
 
 function ip4(text: string): Buffer {
-  if (!isIPv4(text)) throw new Error("not an IPv4 address");
+  if (!isIPv4(text)) throw new Error("must be an IPv4 address");
   return Buffer.from(text.split(".").map(Number));
 }
 
-/** An IPv4 tail counts as two groups; "::" stands for as many zeros as are missing. */
+/** Expands an IPv4 tail to two groups, and "::" to the missing zeros. */
 function ip6(text: string): Buffer {
-  if (!isIPv6(text) || text.includes("%")) throw new Error("not an IPv6 address");
+  if (!isIPv6(text) || text.includes("%")) throw new Error("must be an IPv6 address without zone");
   const tail = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text);
   const hex = tail
     ? tail[1] +
@@ -48,25 +49,28 @@ function ip6(text: string): Buffer {
 }
 
 function mac(text: string): Buffer {
-  if (!/^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$/.test(text)) throw new Error("not a MAC address");
+  if (!/^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$/.test(text))
+    throw new Error("must be a MAC address such as 02:00:00:00:00:01");
   return Buffer.from(text.replaceAll(":", ""), "hex");
 }
 
-const KINDS =
-  "neither hex nor a literal (u8: to u64:, i8:, be16:, ip4:, ip6:, mac:, str:, hex:, b64:)";
+const FORMS =
+  "must be hex or a literal (u8: to u64:, i8: to i64:, be16: to be64:, ip4:, ip6:, mac:, str:, hex:, b64:)";
 
 function hex(text: string): Buffer {
-  if (/^0x/i.test(text)) throw new Error("hex has no 0x; a number has its size, as u32:0x1");
-  if (/[^0-9a-fA-F]/.test(text)) throw new Error(KINDS);
+  if (/^0x/i.test(text)) throw new Error("hex has no 0x; write a number with its type, as u32:0x1");
+  if (/[^0-9a-fA-F]/.test(text)) throw new Error(FORMS);
   if (text.length % 2 > 0) {
-    throw new Error("not an even number of hex digits; a number has its size, as u32:5");
+    throw new Error(
+      "hex must have an even number of digits; write a number with its type, as u32:5",
+    );
   }
   return Buffer.from(text, "hex");
 }
 
 function base64(text: string): Buffer {
   const bytes = Buffer.from(text, "base64");
-  if (bytes.toString("base64") !== text) throw new Error("not canonical base64 with padding");
+  if (bytes.toString("base64") !== text) throw new Error("must be canonical base64 with padding");
   return bytes;
 }
 
@@ -85,11 +89,11 @@ for (const bits of [8, 16, 32, 64]) {
 }
 const KIND = /^(u8|u16|u32|u64|i8|i16|i32|i64|be16|be32|be64|ip4|ip6|mac|str|hex|b64):/;
 
-/** A "+" parts two literals only where a literal follows, so that base64 may have one in it. */
+/** A "+" joins two literals only if a literal follows, because base64 can contain one. */
 const JOINT = new RegExp(`\\+(?=${KIND.source.slice(1).replace("(", "(?:")})`);
 const PLAIN_HEX = /^(?:[0-9a-fA-F]{2})*$/;
 
-/** @throws EINVAL that says where in the text it went wrong. */
+/** @throws EINVAL that quotes the wrong part and names its position. */
 export function parseBytes(text: string, field: FieldPath): Buffer {
   if (PLAIN_HEX.test(text)) return Buffer.from(text, "hex");
   let at = 0;
@@ -108,7 +112,7 @@ export function parseBytes(text: string, field: FieldPath): Buffer {
   return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
 }
 
-/** The kernel's form of {fd: n}: four bytes, little-endian. */
+/** The value of a slot in the kernel's form: the fd in four bytes, little-endian. */
 export function fdBytes(fd: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(fd);

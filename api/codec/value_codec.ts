@@ -9,25 +9,25 @@ import type { Type } from "../../domain/schema/type.ts";
 import { type HandlerRequest, pathNumber, type ServiceContext } from "../handler.ts";
 import { fdBytes, parseBytes } from "./bytes.ts";
 
-/** How keys and values are written in requests and answers: `?format=` names the form of answers. */
+/** Reads keys and values of requests and writes those of responses, in the form that `?format=` names. */
 
-/** A value in a body: bytes as text, the fd of an object for a slot, or JSON by the map's schema. */
+/** A value in a body: bytes as text, {fd} for a slot, or JSON by the map's schema. */
 export type ValueBody = unknown;
 
-export interface ValueForm {
-  /** Of bytes in answers; undefined where they are JSON by the map's schema. */
+export interface ValueCodec {
+  /** Encoding of bytes in responses; undefined if they are JSON by the map's schema. */
   encoding?: "hex" | "base64";
-  /** A key in a path or query. */
-  key(text: string, field: FieldPath): Buffer;
-  /** A key in a body. */
-  keyBody(body: unknown, field: FieldPath): Buffer;
-  value(body: ValueBody, field: FieldPath): Buffer;
-  /** A value in a query. */
-  valueText(text: string, field: FieldPath): Buffer;
-  showKey(key: Buffer): unknown;
-  showValue(value: Buffer): unknown;
-  /** @throws EFBIG when as many elements could take too much text. */
-  checkRoom(elements: number): void;
+  /** Reads a key of a path or query. */
+  parseKey(text: string, field: FieldPath): Buffer;
+  /** Reads a key of a body. */
+  readKey(body: unknown, field: FieldPath): Buffer;
+  readValue(body: ValueBody, field: FieldPath): Buffer;
+  /** Reads a value of a query. */
+  parseValue(text: string, field: FieldPath): Buffer;
+  writeKey(key: Buffer): unknown;
+  writeValue(value: Buffer): unknown;
+  /** @throws EFBIG if so many elements could take too much text. */
+  checkLength(elements: number): void;
 }
 
 function isSlot(body: unknown): body is { fd: number } {
@@ -40,25 +40,25 @@ function isSlot(body: unknown): body is { fd: number } {
 export function valueBytes(body: ValueBody, field: FieldPath): Buffer {
   if (typeof body === "string") return parseBytes(body, field);
   if (!isSlot(body))
-    throw einval("a string of bytes or {fd} is wanted; JSON goes with format=json", field);
+    throw einval("must be a string of bytes or {fd}; to send JSON use format=json", field);
   return fdBytes(body.fd);
 }
 
 function bytesOnly(body: unknown, field: FieldPath): Buffer {
-  if (typeof body !== "string") throw einval("a string of bytes is wanted", field);
+  if (typeof body !== "string") throw einval("must be a string of bytes", field);
   return parseBytes(body, field);
 }
 
-function plain(encoding: "hex" | "base64"): ValueForm {
-  const show = (bytes: Buffer) => bytes.toString(encoding);
-  const checkRoom = () => {};
-  const texts = { checkRoom, key: parseBytes, keyBody: bytesOnly, valueText: parseBytes };
-  return { encoding, ...texts, value: valueBytes, showKey: show, showValue: show };
+function plain(encoding: "hex" | "base64"): ValueCodec {
+  const write = (bytes: Buffer) => bytes.toString(encoding);
+  const readers = { parseKey: parseBytes, readKey: bytesOnly, parseValue: parseBytes };
+  const writers = { writeKey: write, writeValue: write, checkLength: () => {} };
+  return { encoding, ...readers, readValue: valueBytes, ...writers };
 }
 
-const FORMS = { hex: plain("hex"), base64: plain("base64") };
+const CODECS = { hex: plain("hex"), base64: plain("base64") };
 
-/** Characters that one answer in JSON may have. */
+/** Characters that the elements of one JSON response can have. */
 const JSON_MAX = 32 * 1024 * 1024;
 
 /** Bytes of one CPU's part of a value. */
@@ -68,7 +68,7 @@ function encodeValue(info: MapInfo, type: Type, body: unknown, field: FieldPath)
   const { cpus } = info;
   if (cpus === undefined) return encode(type, body as Json, field);
   if (!Array.isArray(body) || body.length !== cpus) {
-    throw einval(`an array of ${cpus} values is wanted, one for each CPU`, field);
+    throw einval(`must be an array of ${cpus} values, one for each CPU`, field);
   }
   const bytes = Buffer.alloc(strideOf(info) * cpus);
   for (const [i, part] of body.entries()) {
@@ -85,8 +85,8 @@ function decodeValue(info: MapInfo, type: Type, value: Buffer): Json {
 
 const HEX = /^[0-9a-fA-F]*$/;
 
-/** What the text says in JSON; undefined when it is none, and a literal then. */
-function jsonIn(text: string): Json | undefined {
+/** The JSON in a text; undefined for a literal. */
+function tryJson(text: string): Json | undefined {
   try {
     return JSON.parse(text) as Json;
   } catch {
@@ -94,58 +94,60 @@ function jsonIn(text: string): Json | undefined {
   }
 }
 
-/** What the schema leaves out is as with hex. */
-function jsonForm(info: MapInfo): ValueForm {
+/** A key or value without a type in the schema is written in hex. */
+function jsonCodec(info: MapInfo): ValueCodec {
   const { key, value } = info.schema ?? {};
-  const { hex } = FORMS;
+  const { hex } = CODECS;
   return {
-    key(text, field) {
-      const json = key && jsonIn(text);
+    parseKey(text, field) {
+      const json = key && tryJson(text);
       if (json !== undefined) return encode(key as Type, json, field);
-      // Half of all hex is JSON, too.
-      if (key && HEX.test(text)) throw einval("with format=json hex is written hex:...", field);
-      return hex.key(text, field);
+      // Much hex is valid JSON too, so hex needs its prefix.
+      if (key && HEX.test(text))
+        throw einval("must be JSON or a literal; with format=json write hex as hex:...", field);
+      return hex.parseKey(text, field);
     },
-    keyBody: (body, field) => (key ? encode(key, body as Json, field) : hex.keyBody(body, field)),
-    valueText(text, field) {
-      const json = value && jsonIn(text);
-      return json === undefined ? hex.valueText(text, field) : this.value(json, field);
+    readKey: (body, field) => (key ? encode(key, body as Json, field) : hex.readKey(body, field)),
+    parseValue(text, field) {
+      const json = value && tryJson(text);
+      return json === undefined ? hex.parseValue(text, field) : this.readValue(json, field);
     },
-    showKey: (bytes) => (key ? decode(key, bytes) : hex.showKey(bytes)),
-    value: (body, field) =>
-      value ? encodeValue(info, value, body, field) : hex.value(body, field),
-    checkRoom(elements) {
+    writeKey: (bytes) => (key ? decode(key, bytes) : hex.writeKey(bytes)),
+    readValue: (body, field) =>
+      value ? encodeValue(info, value, body, field) : hex.readValue(body, field),
+    checkLength(elements) {
       const parts =
         (key ? maxJsonLength(key) : 0) + (value ? maxJsonLength(value) * (info.cpus ?? 1) : 0);
       if (elements * parts <= JSON_MAX) return;
-      throw new Errno("EFBIG", `${elements} elements may have more than ${JSON_MAX} characters`);
+      const detail = `${elements} elements could take more than ${JSON_MAX} characters`;
+      throw new Errno("EFBIG", `${detail}; request fewer or use format=hex`);
     },
-    showValue: (bytes) => (value ? decodeValue(info, value, bytes) : hex.showValue(bytes)),
+    writeValue: (bytes) => (value ? decodeValue(info, value, bytes) : hex.writeValue(bytes)),
   };
 }
 
-/** As bpftool does it: the map's info first. @throws EBADF, EINVAL */
-async function formOfMap(kernel: Kernel, call: Call, fd: number): Promise<ValueForm> {
+/** Gets the map's info first, as bpftool does. @throws EBADF, EINVAL */
+async function codecOfMap(kernel: Kernel, call: Call, fd: number): Promise<ValueCodec> {
   const info = await kernel.objGetInfoByFd(call, fd).catch((error: Error) => {
-    const closed = error instanceof Errno && error.code === "EBADFD";
-    throw closed ? new Errno("EBADF", error.message) : error;
+    const isClosed = error instanceof Errno && error.code === "EBADFD";
+    throw isClosed ? new Errno("EBADF", error.message) : error;
   });
   if (info.kind !== "map") throw new Errno("EINVAL", `fd ${fd} is a ${info.kind}, not a map`);
-  if (!info.schema) throw einval(`map ${info.id} has no schema`, "format");
-  return jsonForm(info);
+  if (!info.schema) throw einval(`map ${info.id} has no schema; use hex or base64`, "format");
+  return jsonCodec(info);
 }
 
-/** The form of answers: for JSON the map's schema tells it, which is a command of its own. */
-export function formOf(
+/** The codec of a request; JSON needs the map's schema, which takes a command of its own. */
+export function codecOf(
   { kernel }: ServiceContext,
   request: HandlerRequest,
-): ValueForm | Promise<ValueForm> {
-  const { format = "hex" } = request.query as { format?: keyof typeof FORMS | "json" };
-  if (format !== "json") return FORMS[format];
-  return formOfMap(kernel, request.call, pathNumber(request, "fd"));
+): ValueCodec | Promise<ValueCodec> {
+  const { format = "hex" } = request.query as { format?: keyof typeof CODECS | "json" };
+  if (format !== "json") return CODECS[format];
+  return codecOfMap(kernel, request.call, pathNumber(request, "fd"));
 }
 
-/** {id} for what is in a slot of an array of objects. */
-export function shown(form: ValueForm, value: Buffer, isId: boolean): unknown {
-  return isId ? { id: value.readUInt32LE() } : form.showValue(value);
+/** Writes {id} for the object in a slot, else the value. */
+export function writeValue(codec: ValueCodec, value: Buffer, isId: boolean): unknown {
+  return isId ? { id: value.readUInt32LE() } : codec.writeValue(value);
 }

@@ -10,11 +10,11 @@ import {
   Unavailable,
 } from "../../domain/errno.ts";
 import { fieldPointer, type LocatedRequest } from "./pointers.ts";
-import { ofErrno, type Problem, type ProblemSource, problem } from "./problem.ts";
+import { errnoProblem, type Problem, type ProblemSource, problem } from "./problem.ts";
 
-/** Every failure as a problem: what the domain refuses, what the libraries refuse, what HTTP does. */
+/** Turns every failure into a problem: those of the domain, of the libraries, and of HTTP itself. */
 
-/** A failure that HTTP itself has a status for. */
+/** A failure with a status of HTTP and without an errno. */
 export class HttpError extends Error {
   readonly status: number;
   readonly problem: string;
@@ -44,31 +44,39 @@ interface LibraryError {
   type?: string;
   errors?: { path: string; message: string }[];
   headers?: Record<string, string>;
+  /** Bytes that the body may have, for type entity.too.large. */
+  limit?: number;
 }
 
-/** Of the caller's text no more than this goes into a detail. */
-const NAME_MAX = 100;
+/** At most so much of the caller's text is quoted in a detail. */
+const MAX_QUOTED = 100;
 
-/** The detail says which field it is about, by its name. */
-function blamed(problem: Problem, [first, ...more]: [ProblemSource, ...ProblemSource[]]): Problem {
+/** Adds the fields; the detail begins with the name of the first. */
+function withFields(
+  problem: Problem,
+  [first, ...more]: [ProblemSource, ...ProblemSource[]],
+): Problem {
   const name = first.pointer.replace(/^\/((body|query|params|headers)\/)?/, "");
-  const field = name.slice(0, NAME_MAX);
+  const field = name.slice(0, MAX_QUOTED);
   return { ...problem, detail: `${field}: ${first.detail}`, errors: [first, ...more] };
 }
 
-function ofCommand(error: Errno, request: LocatedRequest): Problem {
+function errnoToProblem(error: Errno, request: LocatedRequest): Problem {
   const { code, message: detail, log, field, extensions } = error;
-  const problem = ofErrno(code, detail);
+  const problem = errnoProblem(code, detail);
   if (log !== undefined) problem.log = log;
   if (field === undefined) return { ...problem, ...extensions };
-  return { ...blamed(problem, [{ pointer: fieldPointer(field, request), detail }]), ...extensions };
+  return {
+    ...withFields(problem, [{ pointer: fieldPointer(field, request), detail }]),
+    ...extensions,
+  };
 }
 
-function ofDomain(error: Error, request: LocatedRequest): Problem | undefined {
-  if (error instanceof Errno) return ofCommand(error, request);
+function domainProblem(error: Error, request: LocatedRequest): Problem | undefined {
+  if (error instanceof Errno) return errnoToProblem(error, request);
   if (error instanceof InvalidRequest) {
     const { pointer, message: detail } = error;
-    return blamed(ofErrno("EINVAL", detail), [{ pointer, detail }]);
+    return withFields(errnoProblem("EINVAL", detail), [{ pointer, detail }]);
   }
   if (error instanceof BadToken) return problem(401, "unauthorized", error.message);
   if (error instanceof KeyReused) return problem(422, "idempotency-key-reused", error.message);
@@ -97,8 +105,11 @@ const BY_STATUS: Record<number, string> = {
 
 const PLACE = /^\/(body|query|params|headers)(\/|$)/;
 
-/** A body that is no JSON has no path, a malformed URL is its own, an empty name loses it. */
-function faults(error: LibraryError): ProblemSource[] {
+/** A body that is not JSON has no path, nor has a malformed URL; an empty name loses its path. */
+function sourcesOf(error: LibraryError): ProblemSource[] {
+  if (error.type === "entity.parse.failed") {
+    return [{ pointer: "/body", detail: `is not valid JSON: ${error.message}` }];
+  }
   if (error.type !== undefined) return [{ pointer: "/body", detail: error.message }];
   return (error.errors ?? []).map(({ path, message }) => {
     const pointer = PLACE.test(path) ? path : path === "" ? "/body" : "/params";
@@ -106,29 +117,31 @@ function faults(error: LibraryError): ProblemSource[] {
   });
 }
 
-function detailOf({ status, message, path = "", headers }: LibraryError): string {
-  if (status === 404) return `there is no ${path.slice(0, NAME_MAX)}: see /docs`;
+function detailOf({ status, message, path = "", headers, limit }: LibraryError): string {
+  if (status === 404) return `no route ${path.slice(0, MAX_QUOTED)}; see /docs`;
+  if (status === 413) return `the body must have at most ${limit} bytes`;
   if (status !== 405) return message;
-  return `${message.split(" ")[0]} is not taken here, but ${headers?.Allow}`;
+  return `${message.split(" ")[0]} is not allowed; allowed: ${headers?.Allow}`;
 }
 
-/** A body or parameter that the contract refuses is EINVAL, with the pointer to the field. */
-function ofLibrary(error: LibraryError): Problem {
+/** A body or parameter that does not match the document is EINVAL with the pointer to the field. */
+function libraryProblem(error: LibraryError): Problem {
   const status = error.status ?? 500;
   if (status === 415 && / undefined$/.test(error.message)) {
     const detail = "is missing";
-    return blamed(ofErrno("EINVAL", detail), [{ pointer: "/body", detail }]);
+    return withFields(errnoProblem("EINVAL", detail), [{ pointer: "/body", detail }]);
   }
   const name = BY_STATUS[status];
   if (name) return problem(status, name, detailOf(error));
-  if (status < 400 || status >= 500) return problem(500, "fault", "see the service's log");
-  const refused = ofErrno("EINVAL", error.message);
-  const [first, ...more] = faults(error);
-  return first ? blamed(refused, [first, ...more]) : refused;
+  if (status < 400 || status >= 500)
+    return problem(500, "fault", "internal error; the service's log has the request id");
+  const mismatch = errnoProblem("EINVAL", error.message);
+  const [first, ...more] = sourcesOf(error);
+  return first ? withFields(mismatch, [first, ...more]) : mismatch;
 }
 
 export function toProblem(error: Error, request: LocatedRequest): Problem {
-  return ofDomain(error, request) ?? ofLibrary(error as LibraryError);
+  return domainProblem(error, request) ?? libraryProblem(error as LibraryError);
 }
 
 function headersOf(problem: Problem, error: LibraryError): Record<string, string> {
@@ -140,7 +153,7 @@ function headersOf(problem: Problem, error: LibraryError): Record<string, string
 
 export type OnFault = (error: Error, requestId: string) => void;
 
-/** The path as it was sent, less what a URI may not have in it. */
+/** The path as it was sent, with characters encoded that a URI cannot contain. */
 function instanceOf(url: string): string {
   return url
     .replace(/\?.*/s, "")

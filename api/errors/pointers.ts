@@ -4,7 +4,7 @@ import { OCTETS } from "../media_types.ts";
 import { escapePointer } from "../openapi/json_pointer.ts";
 import { bodyProperties, type Operation, resolve, routes } from "../openapi/openapi.ts";
 
-/** Where the arguments of a command stand in a request: the domain names a field, this makes the JSON pointer. */
+/** The domain names the argument that is wrong; this finds it in the request and makes the JSON pointer. */
 
 /** A request whose operation is known. */
 export interface LocatedRequest extends Pick<IncomingMessage, "method" | "headers"> {
@@ -37,7 +37,7 @@ const places = new Map(
   routes.map(({ operation }) => [operation.operationId, placesOf(operation)] as const),
 );
 
-/** A field is in the JSON body if the body can have it, else a parameter if there is one of the name. */
+/** A field is a property of the JSON body if the body can have it, else a parameter of that name. */
 export function fieldPointer(field: FieldPath, request: LocatedRequest): string {
   const [name = "", ...rest] = typeof field === "string" ? [field] : field;
   const { body, parameters } = places.get(request.operationId ?? "") ?? {};

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import { ERRNO, type ErrnoName } from "../../domain/errno.ts";
 import { STRERROR } from "./strerror.ts";
 
-/** RFC 9457 problem+json: its form, its titles, and the one table of errno -> HTTP status. */
+/** RFC 9457 problem+json: its form, its titles, and the only table from errno to HTTP status. */
 
 export const STATUS: Record<ErrnoName, number> = {
   EPERM: 403,
@@ -54,26 +54,26 @@ export interface Problem {
 
 const TITLES: Record<string, string> = {
   unauthorized: "No valid credentials",
-  forbidden: "The API key may not do this",
+  forbidden: "Not allowed for this API key",
   "session-ended": "The session has ended",
   "idempotency-key-reused": "The Idempotency-Key was used with another request",
-  unavailable: "Redis is away; nothing was done",
-  "outcome-unknown": "Not known whether the command was done",
+  unavailable: "Service unavailable; nothing was done",
+  "outcome-unknown": "Unknown whether the command ran",
   "not-found": "No such route",
-  "method-not-allowed": "The route does not take this method",
-  "too-large": "The body is too large",
-  "unsupported-media-type": "The content type or encoding is not taken",
-  fault: "A fault of the service",
-  "headers-too-large": "The headers are too large",
-  timeout: "The request did not come in time",
-  malformed: "Not well-formed HTTP",
+  "method-not-allowed": "Method not allowed",
+  "too-large": "Body too large",
+  "unsupported-media-type": "Unsupported content type or encoding",
+  fault: "Internal error of the service",
+  "headers-too-large": "Headers too large",
+  timeout: "Request timed out",
+  malformed: "Malformed request",
 };
 
 export function problem(status: number, name: string, detail: string): Problem {
   return { type: `urn:bpf:problem:${name}`, title: TITLES[name] ?? name, status, detail };
 }
 
-export function ofErrno(code: ErrnoName, detail: string): Problem {
+export function errnoProblem(code: ErrnoName, detail: string): Problem {
   const status = STATUS[code];
   return {
     type: `urn:bpf:errno:${code}`,
@@ -85,12 +85,15 @@ export function ofErrno(code: ErrnoName, detail: string): Problem {
   };
 }
 
-const REFUSED_BY_NODE: Record<string, [number, string]> = {
-  HPE_HEADER_OVERFLOW: [431, "headers-too-large"],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, "timeout"],
-};
+type Rejection = [status: number, name: string, detail: string];
 
-/** What node:http refuses before there is a request: the same form, by hand. */
+const REJECTED_BY_NODE: Record<string, Rejection> = {
+  HPE_HEADER_OVERFLOW: [431, "headers-too-large", "the headers must have at most 16 KiB"],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, "timeout", "the request must arrive within 30 seconds"],
+};
+const MALFORMED: Rejection = [400, "malformed", "the request must be valid HTTP/1.1"];
+
+/** Writes the problem of a request that node:http rejects before it makes a request object. */
 export function sendRawProblem(
   error: NodeJS.ErrnoException,
   socket: Duplex,
@@ -100,9 +103,8 @@ export function sendRawProblem(
     socket.destroy();
     return;
   }
-  const [status, name] = REFUSED_BY_NODE[error.code ?? ""] ?? [400, "malformed"];
-  const sent = problem(status, name, "the request is no HTTP that this service takes");
-  const text = JSON.stringify({ ...sent, request_id });
+  const [status, name, detail] = REJECTED_BY_NODE[error.code ?? ""] ?? MALFORMED;
+  const text = JSON.stringify({ ...problem(status, name, detail), request_id });
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/problem+json\r\n` +
       `content-length: ${Buffer.byteLength(text)}\r\nx-request-id: ${request_id}\r\n` +

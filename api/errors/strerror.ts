@@ -1,6 +1,6 @@
 import type { ErrnoName } from "../../domain/errno.ts";
 
-/** What strerror(3) says; for ENOTSUPP, which is the kernel's own, its comment there. */
+/** The texts of strerror(3); for ENOTSUPP, which only the kernel has, the comment of its definition. */
 export const STRERROR: Record<ErrnoName, string> = {
   EPERM: "Operation not permitted",
   ENOENT: "No such file or directory",

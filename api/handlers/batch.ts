@@ -1,7 +1,7 @@
 import type { Batch, BatchRead, BatchWrite } from "../../domain/commands/batch.ts";
 import { Errno, einval } from "../../domain/errno.ts";
 import { parseBytes } from "../codec/bytes.ts";
-import { formOf, shown, type ValueBody, type ValueForm } from "../codec/value_codec.ts";
+import { codecOf, type ValueBody, type ValueCodec, writeValue } from "../codec/value_codec.ts";
 import { STATUS } from "../errors/problem.ts";
 import {
   type Handler,
@@ -14,7 +14,7 @@ import {
 } from "../handler.ts";
 import { OCTETS } from "../media_types.ts";
 
-/** Many elements a request: in JSON, or as octets, in which key and value take turns. */
+/** Batches of elements: in JSON, or as octets with each key followed by its value. */
 
 interface BatchBody {
   op: "lookup" | "lookup_and_delete" | "update" | "delete";
@@ -26,80 +26,91 @@ interface BatchBody {
   flags?: number;
 }
 
-const COUNT = 100;
+const DEFAULT_COUNT = 100;
 
-/** Keys, or values, one after the other. @throws EINVAL when one differs from the others in length. */
-function same(list: Buffer[], field: string): Buffer[] {
+/** @throws EINVAL if one item differs from the first in length. */
+function checkLengths(list: Buffer[], field: string): Buffer[] {
   const size = list[0]?.length;
   const other = list.findIndex(({ length }) => length !== size);
   if (other < 0) return list;
-  throw einval(`${list[other]?.length} bytes, the first has ${size}`, [field, other]);
+  throw einval(`must have ${size} bytes like the first, got ${list[other]?.length}`, [
+    field,
+    other,
+  ]);
 }
 
-function toRead({ count = COUNT, cursor, elem_flags = 0, flags = 0 }: BatchBody): BatchRead {
+function toRead({
+  count = DEFAULT_COUNT,
+  cursor,
+  elem_flags = 0,
+  flags = 0,
+}: BatchBody): BatchRead {
   const from = cursor === undefined ? undefined : parseBytes(cursor, "cursor");
   return { cursor: from, count, elem_flags, flags };
 }
 
-const alike = (list: unknown[]): list is string[] => {
+const haveOneLength = (list: unknown[]): list is string[] => {
   const size = String(list[0]).length;
   return size % 2 === 0 && list.every((text) => typeof text === "string" && text.length === size);
 };
 
-/** Plain hex of one size, as big batches are, decoded at once; undefined when they are not. */
-function hexAtOnce(keys: unknown[], values: ValueBody[]): [Buffer, number] | undefined {
-  if (!alike(keys) || (values.length > 0 && !alike(values))) return undefined;
+/** Decodes plain hex of one length at once, which is what big batches are; undefined for anything else. */
+function decodeHex(keys: unknown[], values: ValueBody[]): [Buffer, number] | undefined {
+  if (!haveOneLength(keys) || (values.length > 0 && !haveOneLength(values))) return undefined;
   const text = values.length > 0 ? keys.map((key, i) => key + values[i]).join("") : keys.join("");
   if (/[^0-9a-fA-F]/.test(text)) return undefined;
   return [Buffer.from(text, "hex"), (keys[0] as string).length / 2];
 }
 
-/** One by one, for then an error tells which. */
-function oneByOne(
-  form: ValueForm,
+/** Decodes one by one, so that an error names the item. */
+function decodeEach(
+  codec: ValueCodec,
   keys: unknown[],
   values: ValueBody[],
 ): [Buffer, number | undefined] {
-  const parts = same(
-    keys.map((key, i) => form.keyBody(key, ["keys", i])),
+  const parts = checkLengths(
+    keys.map((key, i) => codec.readKey(key, ["keys", i])),
     "keys",
   );
-  const bytes = same(
-    values.map((value, i) => form.value(value, ["values", i])),
+  const bytes = checkLengths(
+    values.map((value, i) => codec.readValue(value, ["values", i])),
     "values",
   );
   const pairs = bytes.length > 0 ? parts.flatMap((key, i) => [key, bytes[i] as Buffer]) : parts;
   return [Buffer.concat(pairs), parts[0]?.length];
 }
 
-function toWrite(form: ValueForm, body: BatchBody): BatchWrite {
-  const { op, keys: given = [], values: with_ = [], elem_flags = 0 } = body;
-  const count = body.count ?? given.length;
-  const few = op === "update" ? Math.min(given.length, with_.length) : given.length;
-  const there = Math.min(count, few);
-  const keys = given.slice(0, there);
-  const values = op === "update" ? with_.slice(0, there) : [];
+function toWrite(codec: ValueCodec, body: BatchBody): BatchWrite {
+  const { op, elem_flags = 0 } = body;
+  const [allKeys, allValues] = [body.keys ?? [], body.values ?? []];
+  const count = body.count ?? allKeys.length;
+  const pairs = op === "update" ? Math.min(allKeys.length, allValues.length) : allKeys.length;
+  const there = Math.min(count, pairs);
+  const keys = allKeys.slice(0, there);
+  const values = op === "update" ? allValues.slice(0, there) : [];
   const [elements, key_size] =
-    (form.encoding && hexAtOnce(keys, values)) || oneByOne(form, keys, values);
+    (codec.encoding && decodeHex(keys, values)) || decodeEach(codec, keys, values);
   return { elements, count, there, key_size, elem_flags };
 }
 
-/** What an octet-stream body cannot say is in the query. */
+/** The fields of an octet body are in the query. */
 function bodyOf(request: HandlerRequest): BatchBody {
   if (!Buffer.isBuffer(request.body)) return request.body as BatchBody;
   const op = query<BatchBody["op"] | undefined>(request, "op");
-  if (op !== "update" && op !== "delete") throw einval("op is update or delete", "op");
+  if (op !== "update" && op !== "delete")
+    throw einval("must be update or delete for an octet body", "op");
   return { op, count: query(request, "count"), elem_flags: query(request, "elem_flags") };
 }
 
-function writeOf(form: ValueForm, request: HandlerRequest, body: BatchBody): BatchWrite {
-  if (!Buffer.isBuffer(request.body)) return toWrite(form, body);
+function writeOf(codec: ValueCodec, request: HandlerRequest, body: BatchBody): BatchWrite {
+  if (!Buffer.isBuffer(request.body)) return toWrite(codec, body);
   const { count, elem_flags = 0 } = body;
-  if (count === undefined) throw einval("how many elements the body has", "count");
+  if (count === undefined)
+    throw einval("is missing; send the number of elements of the octet body", "count");
   return { elements: request.body, count, there: count, key_size: undefined, elem_flags };
 }
 
-function tellBytes({ elements, count, cursor, failure }: Batch): HandlerResponse {
+function octetResponse({ elements, count, cursor, failure }: Batch): HandlerResponse {
   const headers: Record<string, string> = { "bpf-count": String(count) };
   if (cursor) headers["bpf-cursor"] = cursor.toString("hex");
   if (failure) headers["bpf-errno"] = failure.code;
@@ -107,7 +118,7 @@ function tellBytes({ elements, count, cursor, failure }: Batch): HandlerResponse
   return { status, bytes: elements, type: OCTETS, headers };
 }
 
-function hexOf({ elements, key_size }: Batch, size: number) {
+function writeHex({ elements, key_size }: Batch, size: number) {
   const text = elements.toString("hex");
   const keys: string[] = [];
   const values: string[] = [];
@@ -118,21 +129,21 @@ function hexOf({ elements, key_size }: Batch, size: number) {
   return { keys, values };
 }
 
-function shownAs(form: ValueForm, { elements, key_size, ids }: Batch, size: number) {
+function writeEach(codec: ValueCodec, { elements, key_size, ids }: Batch, size: number) {
   const keys: unknown[] = [];
   const values: unknown[] = [];
   for (let at = 0; at < elements.length; at += size) {
-    keys.push(form.showKey(elements.subarray(at, at + key_size)));
-    values.push(shown(form, elements.subarray(at + key_size, at + size), ids));
+    keys.push(codec.writeKey(elements.subarray(at, at + key_size)));
+    values.push(writeValue(codec, elements.subarray(at + key_size, at + size), ids));
   }
   return { keys, values };
 }
 
-function tell(form: ValueForm, batch: Batch): HandlerResponse {
+function jsonResponse(codec: ValueCodec, batch: Batch): HandlerResponse {
   const { elements, count, cursor, ids, failure } = batch;
   const size = count > 0 ? elements.length / count : 0;
-  const plain = form.encoding === "hex" && !ids;
-  const read = plain ? hexOf(batch, size) : shownAs(form, batch, size);
+  const isPlain = codec.encoding === "hex" && !ids;
+  const read = isPlain ? writeHex(batch, size) : writeEach(codec, batch, size);
   const extensions = { count, ...read, ...(cursor ? { cursor: cursor.toString("hex") } : {}) };
   if (failure) throw new Errno(failure.code, failure.message, { extensions });
   return ok(extensions);
@@ -142,20 +153,20 @@ const mapBatch: Handler = async (context, request) => {
   const { kernel } = context;
   const fd = pathNumber(request, "fd");
   const body = bodyOf(request);
-  const form = await formOf(context, request);
+  const codec = await codecOf(context, request);
   if (body.op === "update") {
-    return ok(await kernel.mapUpdateBatch(request.call, fd, writeOf(form, request, body)));
+    return ok(await kernel.mapUpdateBatch(request.call, fd, writeOf(codec, request, body)));
   }
   if (body.op === "delete") {
-    return ok(await kernel.mapDeleteBatch(request.call, fd, writeOf(form, request, body)));
+    return ok(await kernel.mapDeleteBatch(request.call, fd, writeOf(codec, request, body)));
   }
-  const wanted = toRead(body);
-  form.checkRoom(wanted.count);
+  const range = toRead(body);
+  codec.checkLength(range.count);
   const batch =
     body.op === "lookup"
-      ? await kernel.mapLookupBatch(request.call, fd, wanted)
-      : await kernel.mapLookupAndDeleteBatch(request.call, fd, wanted);
-  return wantsOctets(request) ? tellBytes(batch) : tell(form, batch);
+      ? await kernel.mapLookupBatch(request.call, fd, range)
+      : await kernel.mapLookupAndDeleteBatch(request.call, fd, range);
+  return wantsOctets(request) ? octetResponse(batch) : jsonResponse(codec, batch);
 };
 
 export const batches = { mapBatch };

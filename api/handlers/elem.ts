@@ -1,7 +1,7 @@
 import type { ElementPage } from "../../domain/commands/elem.ts";
 import { parseBytes } from "../codec/bytes.ts";
 import { etag, ifMatch } from "../codec/etag.ts";
-import { formOf, shown, type ValueBody, type ValueForm } from "../codec/value_codec.ts";
+import { codecOf, type ValueBody, type ValueCodec, writeValue } from "../codec/value_codec.ts";
 import { InvalidRequest } from "../errors/errors.ts";
 import {
   done,
@@ -16,41 +16,44 @@ import {
 } from "../handler.ts";
 import { OCTETS } from "../media_types.ts";
 
-/** Elements of maps: read, written, deleted, walked. */
+/** Elements of maps: look up, update, delete, take and list them. */
 
-function keyOf(form: ValueForm, request: HandlerRequest): Buffer {
-  return form.key(request.params.key as string, "key");
+function keyOf(codec: ValueCodec, request: HandlerRequest): Buffer {
+  return codec.parseKey(request.params.key as string, "key");
 }
 
 const mapLookupElem: Handler = async (context, request): Promise<HandlerResponse> => {
   const { kernel } = context;
-  const form = await formOf(context, request);
-  const wanted = keyOf(form, request);
-  const how = { flags: query<number>(request, "flags"), touch: query<boolean>(request, "touch") };
-  const found = await kernel.mapLookupElem(request.call, pathNumber(request, "fd"), wanted, how);
+  const codec = await codecOf(context, request);
+  const key = keyOf(codec, request);
+  const options = {
+    flags: query<number>(request, "flags"),
+    touch: query<boolean>(request, "touch"),
+  };
+  const found = await kernel.mapLookupElem(request.call, pathNumber(request, "fd"), key, options);
   const { value, id, revision } = found;
   const headers = { etag: etag(value), ...revisionHeader(revision) };
   if (wantsOctets(request)) {
     return { status: 200, bytes: value, type: OCTETS, headers };
   }
-  const body = { key: form.showKey(wanted), value: shown(form, value, id) };
+  const body = { key: codec.writeKey(key), value: writeValue(codec, value, id) };
   return { status: 200, body, headers };
 };
 
 const mapUpdateElem: Handler = async (context, request) => {
   const { kernel } = context;
-  const form = await formOf(context, request);
-  const raw = Buffer.isBuffer(request.body);
-  if (!raw && query<number>(request, "flags") > 0) {
+  const codec = await codecOf(context, request);
+  const isRaw = Buffer.isBuffer(request.body);
+  if (!isRaw && query<number>(request, "flags") > 0) {
     throw new InvalidRequest(
       "/query/flags",
       "must not be in the query with a JSON body; send it as the field flags",
     );
   }
-  const { value, flags } = raw
+  const { value, flags } = isRaw
     ? { value: request.body as Buffer, flags: query<number>(request, "flags") }
-    : decoded(form, request.body as { value: ValueBody; flags?: number });
-  const element = { key: keyOf(form, request), value };
+    : elementOf(codec, request.body as { value: ValueBody; flags?: number });
+  const element = { key: keyOf(codec, request), value };
   const match = ifMatch(request);
   const { revision } = await kernel.mapUpdateElem(
     request.call,
@@ -62,65 +65,59 @@ const mapUpdateElem: Handler = async (context, request) => {
   return { ...done, headers: revisionHeader(revision) };
 };
 
-function decoded(form: ValueForm, body: { value: ValueBody; flags?: number }) {
-  return { value: form.value(body.value, "value"), flags: body.flags ?? 0 };
+function elementOf(codec: ValueCodec, body: { value: ValueBody; flags?: number }) {
+  return { value: codec.readValue(body.value, "value"), flags: body.flags ?? 0 };
 }
 
 const mapDeleteElem: Handler = async (context, request) => {
   const { kernel } = context;
-  const form = await formOf(context, request);
-  const wanted = keyOf(form, request);
+  const codec = await codecOf(context, request);
+  const key = keyOf(codec, request);
   const fd = pathNumber(request, "fd");
-  const { revision } = await kernel.mapDeleteElem(request.call, fd, wanted, ifMatch(request));
+  const { revision } = await kernel.mapDeleteElem(request.call, fd, key, ifMatch(request));
   return { ...done, headers: revisionHeader(revision) };
 };
 
 const mapLookupAndDeleteElem: Handler = async (context, request) => {
   const { kernel } = context;
-  const form = await formOf(context, request);
-  const wanted = keyOf(form, request);
+  const codec = await codecOf(context, request);
+  const key = keyOf(codec, request);
   const { flags = 0 } = (request.body ?? {}) as { flags?: number };
   const fd = pathNumber(request, "fd");
-  const value = await kernel.mapLookupAndDeleteElem(
-    request.call,
-    fd,
-    wanted,
-    flags,
-    ifMatch(request),
-  );
-  return ok({ key: form.showKey(wanted), value: form.showValue(value) });
+  const value = await kernel.mapLookupAndDeleteElem(request.call, fd, key, flags, ifMatch(request));
+  return ok({ key: codec.writeKey(key), value: codec.writeValue(value) });
 };
 
 const mapGetNextKey: Handler = async (context, request) => {
   const { kernel } = context;
-  const form = await formOf(context, request);
+  const codec = await codecOf(context, request);
   const text = query<string | undefined>(request, "key");
-  const after = text === undefined ? undefined : form.key(text, "key");
+  const after = text === undefined ? undefined : codec.parseKey(text, "key");
   const next = await kernel.mapGetNextKey(request.call, pathNumber(request, "fd"), after);
-  return ok({ key: form.showKey(next) });
+  return ok({ key: codec.writeKey(next) });
 };
 
-function elements(form: ValueForm, page: ElementPage) {
-  form.checkRoom(page.elements.length);
+function writeElements(codec: ValueCodec, page: ElementPage) {
+  codec.checkLength(page.elements.length);
   return page.elements.map(({ key, value }) => ({
-    key: form.showKey(key),
-    value: shown(form, value, page.ids),
+    key: codec.writeKey(key),
+    value: writeValue(codec, value, page.ids),
   }));
 }
 
 const mapDump: Handler = async (context, request) => {
   const { kernel } = context;
-  const form = await formOf(context, request);
+  const codec = await codecOf(context, request);
   const fd = pathNumber(request, "fd");
   if (query<boolean>(request, "snapshot")) {
     const page = await kernel.mapSnapshot(request.call, fd);
-    return ok({ elements: elements(form, page), revision: page.revision });
+    return ok({ elements: writeElements(codec, page), revision: page.revision });
   }
   const text = query<string | undefined>(request, "cursor");
   const from = text === undefined ? undefined : parseBytes(text, "cursor");
   const page = await kernel.mapDump(request.call, fd, from, query(request, "limit"));
   const cursor = page.cursor ? { cursor: page.cursor.toString("hex") } : {};
-  return ok({ elements: elements(form, page), ...cursor });
+  return ok({ elements: writeElements(codec, page), ...cursor });
 };
 
 export const elems = {

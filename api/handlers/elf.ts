@@ -4,10 +4,10 @@ import { parsePath } from "../codec/paths.ts";
 import { InvalidRequest } from "../errors/errors.ts";
 import { created, type Handler, type HandlerRequest, query } from "../handler.ts";
 
-/** Object files. */
+/** Object files: load them. */
 
-/** The query of a body of octets; of one in JSON, fields beside the object. */
-interface FormFields {
+/** Options in the query of an octet body, or beside the object in a JSON body. */
+interface ElfFields {
   name?: string;
   pin_root?: string;
   pin_progs?: string;
@@ -15,7 +15,7 @@ interface FormFields {
   log_level?: number;
 }
 
-interface ElfBody extends FormFields {
+interface ElfBody extends ElfFields {
   object: string;
   max_entries?: Record<string, number>;
 }
@@ -23,12 +23,12 @@ interface ElfBody extends FormFields {
 const FIELDS = ["name", "pin_root", "pin_progs", "prog_type", "log_level"] as const;
 const HEX = /^(?:[0-9a-fA-F]{2})*$/;
 
-/** What reads as hex is hex, then base64. @throws EINVAL */
+/** Reads hex, else base64 with or without b64:. @throws EINVAL */
 function objectOf(text: string): Buffer {
   return parseBytes(HEX.test(text) ? text : `b64:${text.replace(/^b64:/, "")}`, "object");
 }
 
-function fieldsOf(request: HandlerRequest): FormFields & { max_entries?: Record<string, number> } {
+function fieldsOf(request: HandlerRequest): ElfFields & { max_entries?: Record<string, number> } {
   const inQuery = FIELDS.filter((field) => query(request, field) !== undefined);
   const [first] = inQuery;
   if (Buffer.isBuffer(request.body)) {
@@ -43,14 +43,14 @@ function fieldsOf(request: HandlerRequest): FormFields & { max_entries?: Record<
 }
 
 function optionsOf(request: HandlerRequest): ElfOptions {
-  const { name = "obj", pin_root = "/", pin_progs, log_level = 0, ...more } = fieldsOf(request);
+  const { name = "obj", pin_root = "/", pin_progs, log_level = 0, ...rest } = fieldsOf(request);
   return {
     name,
     pin_root: parsePath(pin_root, "pin_root"),
     pin_progs: pin_progs === undefined ? undefined : parsePath(pin_progs, "pin_progs"),
     log_level,
-    prog_type: more.prog_type,
-    max_entries: more.max_entries,
+    prog_type: rest.prog_type,
+    max_entries: rest.max_entries,
   };
 }
 

@@ -1,7 +1,7 @@
 import { parsePath } from "../codec/paths.ts";
 import { created, done, type Handler, ok, pathNumber, query } from "../handler.ts";
 
-/** File descriptors: opened, shown, closed, doubled, passed on. */
+/** File descriptors: open, list, show, close, duplicate, send and receive them. */
 
 type FdOpenBody =
   | { path: string; file_flags?: number }

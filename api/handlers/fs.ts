@@ -1,7 +1,7 @@
 import { parsePath } from "../codec/paths.ts";
 import { created, done, type Handler, type HandlerRequest, ok, query } from "../handler.ts";
 
-/** The bpffs tree: pins, directories, links. */
+/** The pin tree: show, create, change, remove and rename its nodes. */
 
 type FsPutBody =
   | { type: "pin"; fd: number; file_flags?: number }

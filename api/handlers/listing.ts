@@ -1,11 +1,11 @@
 import { type ListingPage, lines, listing } from "../../domain/asm/listing.ts";
 import { type Handler, type HandlerResponse, ok, pathNumber, query } from "../handler.ts";
 
-/** The instructions of programs, for people and for programs. */
+/** The instructions of programs as JSON, as a listing, and in hex. */
 
 const PLAIN = "text/plain; charset=utf-8";
 
-/** A text has no place for `next`: it is in the Link header, as RFC 8288 has it. */
+/** A text has no field for `next`, so the Link header has it (RFC 8288). */
 function plain(
   text: string,
   { next }: ListingPage,

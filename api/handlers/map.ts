@@ -1,7 +1,7 @@
 import type { SchemaAttr } from "../../domain/schema/schema.ts";
 import { created, done, type Handler, ok, pathNumber, query } from "../handler.ts";
 
-/** Maps as objects: created, listed, frozen. */
+/** Maps: create, list, show and freeze them. */
 
 interface MapCreateBody {
   map_type: string | number;

@@ -4,7 +4,7 @@ import type { LoadedInsns } from "../../domain/isa/loaded_insns.ts";
 import { parseBytes } from "../codec/bytes.ts";
 import { created, done, type Handler, ok, pathNumber, query } from "../handler.ts";
 
-/** Programs: loaded, listed, bound to maps. */
+/** Programs: load, list and show them, and bind maps to them. */
 
 interface ProgLoadBody {
   prog_type: string | number;
@@ -21,26 +21,26 @@ interface ProgLoadBody {
 const HEX = /^(?:[0-9a-fA-F]{2})*$/;
 const INSN_BYTES = 8;
 
-/** What reads as hex is hex, then b64: literals, then base64. @throws EINVAL */
-function instructions(text: string): Buffer {
+/** Reads hex, else a b64: literal, else plain base64. @throws EINVAL */
+function parseInsns(text: string): Buffer {
   const bytes =
     HEX.test(text) || text.startsWith("b64:")
       ? parseBytes(text, "insns")
       : parseBytes(`b64:${text}`, "insns");
   if (bytes.length % INSN_BYTES !== 0) {
-    throw einval(`${bytes.length} bytes are no whole number of instructions`, "insns");
+    throw einval(`must have a multiple of ${INSN_BYTES} bytes, got ${bytes.length}`, "insns");
   }
   return bytes;
 }
 
-/** From one of the two forms. @throws EINVAL */
+/** Reads the program from the one form that is given. @throws EINVAL */
 function program({ insns, asm }: ProgLoadBody): LoadedInsns | Promise<LoadedInsns> {
   if (insns === undefined && asm === undefined) {
-    throw einval("the program is wanted, as insns or as asm", "insns");
+    throw einval("is missing; send the program as insns or as asm", "insns");
   }
   if (insns === undefined) return assemble([asm ?? ""].flat().join("\n"), "asm");
-  if (asm === undefined) return { insns: instructions(insns) };
-  throw einval("the program is given twice, as insns and as asm", "asm");
+  if (asm === undefined) return { insns: parseInsns(insns) };
+  throw einval("must not be sent together with insns", "asm");
 }
 
 const progLoad: Handler = async ({ kernel }, request) => {

@@ -1,15 +1,15 @@
-import { formOf, type ValueBody } from "../codec/value_codec.ts";
+import { codecOf, type ValueBody } from "../codec/value_codec.ts";
 import { done, type Handler, ok, pathNumber, query, revisionHeader } from "../handler.ts";
 
-/** Maps without keys: the commands on elements with a null pointer for the key. */
+/** Maps without keys: the element commands with a null pointer for the key. */
 
 const NO_KEY = Buffer.alloc(0);
 
 const mapPush: Handler = async (context, request) => {
   const { kernel } = context;
   const { value, flags = 0 } = request.body as { value: ValueBody; flags?: number };
-  const form = await formOf(context, request);
-  const element = { key: NO_KEY, value: form.value(value, "value") };
+  const codec = await codecOf(context, request);
+  const element = { key: NO_KEY, value: codec.readValue(value, "value") };
   const fd = pathNumber(request, "fd");
   const { revision } = await kernel.mapUpdateElem(request.call, fd, element, flags, "");
   return { ...done, headers: revisionHeader(revision) };
@@ -18,7 +18,7 @@ const mapPush: Handler = async (context, request) => {
 const mapPop: Handler = async (context, request) => {
   const { kernel } = context;
   const { flags = 0 } = (request.body ?? {}) as { flags?: number };
-  const form = await formOf(context, request);
+  const codec = await codecOf(context, request);
   const value = await kernel.mapLookupAndDeleteElem(
     request.call,
     pathNumber(request, "fd"),
@@ -26,17 +26,22 @@ const mapPop: Handler = async (context, request) => {
     flags,
     "",
   );
-  return ok({ value: form.showValue(value) });
+  return ok({ value: codec.writeValue(value) });
 };
 
 const mapPeek: Handler = async (context, request) => {
   const { kernel } = context;
   const text = query<string | undefined>(request, "value");
-  const form = await formOf(context, request);
-  const value = text === undefined ? undefined : form.valueText(text, "value");
-  const how = { flags: query<number>(request, "flags"), value };
-  const found = await kernel.mapLookupElem(request.call, pathNumber(request, "fd"), NO_KEY, how);
-  return ok({ value: form.showValue(found.value) });
+  const codec = await codecOf(context, request);
+  const value = text === undefined ? undefined : codec.parseValue(text, "value");
+  const options = { flags: query<number>(request, "flags"), value };
+  const found = await kernel.mapLookupElem(
+    request.call,
+    pathNumber(request, "fd"),
+    NO_KEY,
+    options,
+  );
+  return ok({ value: codec.writeValue(found.value) });
 };
 
 export const queues = { mapPush, mapPop, mapPeek };

@@ -6,9 +6,9 @@ import type { RunAttr } from "../../domain/transaction/runner.ts";
 import { parseBytes } from "../codec/bytes.ts";
 import { type Handler, ok, pathNumber, query } from "../handler.ts";
 
-/** Programs that run: on a packet of the caller's, by fd or by path. */
+/** Test runs of programs on a packet, by fd or by path. */
 
-/** As the document has it, defaults filled in. */
+/** The body with its defaults filled in. */
 interface RunBody {
   data_in?: string;
   ctx_in?: string | ContextFields;
@@ -28,38 +28,38 @@ function runAttr({ data_in, ctx_in, repeat, flags, seed = {} }: RunBody): RunAtt
   return { data, ctx, repeat: Math.max(1, repeat), flags, seed };
 }
 
-/** @throws ENOSPC for a packet that has no room in data_out and is cut; but the run has been. */
-function runAnswer(
-  { data_size_out: room }: RunBody,
+/** @throws ENOSPC for a packet longer than data_size_out, with the result: the run has taken effect. */
+function runResponse(
+  { data_size_out: space }: RunBody,
   { retval, data, ctx, duration, seed, trace, programs }: RunResult,
   format: "hex" | "base64",
 ) {
   const show = (hex: string) =>
     format === "hex" ? hex : Buffer.from(hex, "hex").toString("base64");
   const size = data.length / 2;
-  const cut = room > 0 && room < size;
+  const isCut = space > 0 && space < size;
   const run = {
     retval,
-    data_out: show(cut ? data.slice(0, 2 * room) : data),
+    data_out: show(isCut ? data.slice(0, 2 * space) : data),
     data_size_out: size,
     ...(ctx === undefined ? {} : { ctx_out: typeof ctx === "string" ? show(ctx) : ctx }),
     ...{ duration_ns: duration, seed, trace, programs },
   };
-  if (!cut) return run;
-  const detail = `the packet has ${size} bytes, data_size_out is ${room}`;
+  if (!isCut) return run;
+  const detail = `the packet has ${size} bytes, data_size_out is ${space}; the run has taken effect`;
   throw new Errno("ENOSPC", detail, { extensions: { run } });
 }
 
 const progTestRun: Handler = async ({ kernel }, request) => {
   const body = request.body as RunBody;
   const result = await kernel.progTestRun(request.call, pathNumber(request, "fd"), runAttr(body));
-  return ok(runAnswer(body, result, query(request, "format")));
+  return ok(runResponse(body, result, query(request, "format")));
 };
 
 const progRun: Handler = async ({ kernel }, request) => {
   const body = request.body as PathBody;
   const result = await kernel.progRun(request.call, body.path, runAttr(body));
-  return ok(runAnswer(body, result, query(request, "format")));
+  return ok(runResponse(body, result, query(request, "format")));
 };
 
 export const runs = { progTestRun, progRun };

@@ -4,7 +4,7 @@ import type { RequestHandler } from "express";
 import { type Handler, ok } from "../handler.ts";
 import { TEXT } from "../openapi/openapi.ts";
 
-/** The service itself: is it there, can it work, what does it speak. */
+/** The service itself: liveness, readiness and the document. */
 
 const livez: Handler = async () => ok({ status: "ok" });
 
@@ -38,7 +38,7 @@ const docs: Handler = async () => ({
   type: "text/html; charset=utf-8",
 });
 
-/** What the page loads, read at the first request, then kept; and the way to the page. */
+/** Serves what the page loads, read at the first request and then kept, and redirects / to the page. */
 export const assets: RequestHandler = (req, res, next) => {
   if (req.method === "GET" && req.path === "/") return res.redirect("/docs");
   const asset = ASSETS.get(req.path);

@@ -1,7 +1,8 @@
 import { recordName } from "../../domain/bpf.ts";
 import { CAPABILITIES } from "../../domain/commands/session.ts";
-import { Errno } from "../../domain/errno.ts";
-import { bound } from "../api_keys.ts";
+import { didYouMean } from "../../domain/did_you_mean.ts";
+import { einval } from "../../domain/errno.ts";
+import { checkRights } from "../api_keys.ts";
 import {
   created,
   done,
@@ -13,7 +14,7 @@ import {
   type ServiceContext,
 } from "../handler.ts";
 
-/** Sessions: processes that are made, renewed, forked, changed and ended. */
+/** Sessions: create, list, show, change, renew, fork, end and kill them. */
 
 interface SessionCreateBody {
   namespace?: string;
@@ -38,20 +39,23 @@ interface SessionChangesBody {
 
 function capability(name: string): string {
   const full = `CAP_${name.toUpperCase().replace(/^CAP_/, "")}`;
-  if (!CAPABILITIES.includes(full))
-    throw new Errno("EINVAL", `no capability ${name}`, { field: "capabilities" });
-  return full;
+  if (CAPABILITIES.includes(full)) return full;
+  throw einval(`unknown capability ${name}${didYouMean(full, CAPABILITIES)}`, "capabilities");
 }
 
 function umask(text: string): number {
   return Number.parseInt(text, 8) & 0o777;
 }
 
-/** root has all capabilities, as after execve; another user those that are asked for. */
-function capabilities(asked: string[] | undefined, uid: number, most: string[] | "all") {
-  if (asked) return asked.map(capability);
+/** root has all that are allowed, as after execve; another user those that it requests. */
+function capabilitiesOf(
+  requested: string[] | undefined,
+  uid: number,
+  allowed: string[] | "all",
+): string[] | "*" {
+  if (requested) return requested.map(capability);
   if (uid !== 0) return [];
-  return most === "all" ? ("*" as const) : most;
+  return allowed === "all" ? "*" : allowed;
 }
 
 const sessionCreate: Handler = async (context: ServiceContext, request) => {
@@ -65,12 +69,12 @@ const sessionCreate: Handler = async (context: ServiceContext, request) => {
     uid,
     gid: body.gid ?? key?.gid ?? 0,
     groups: body.groups ?? [],
-    capabilities: capabilities(body.capabilities, uid, key?.capabilities ?? "all"),
+    capabilities: capabilitiesOf(body.capabilities, uid, key?.capabilities ?? "all"),
     umask: umask(body.umask ?? "0022"),
     nofile: body.nofile ?? 1024,
     cpus: body.cpus,
   };
-  if (key) bound(key, { namespace, ...credentials });
+  if (key) checkRights(key, { namespace, ...credentials });
   const owner = `key:${encodeURIComponent(key?.id ?? "")}`;
   const record = recordName(owner, idempotencyKey(request));
   const call = { ...request.call, namespace, record };

@@ -3,11 +3,14 @@ import express, { type Request, type RequestHandler } from "express";
 import { InvalidRequest } from "../errors/errors.ts";
 import { JSON_TYPE, OCTETS } from "../media_types.ts";
 
-/** Bodies: JSON or bytes, unpacked by nobody, as large as the operation needs. */
+/** Reads bodies: JSON or octets, never compressed, as large as the operation needs. */
 
 const MIB = 1024 * 1024;
 const LIMIT = MIB;
-/** A million instructions, a program's BTF, an object file, a 4 MiB value and a batch of thousands of elements, in hex. */
+/**
+ * These take, in hex, a million instructions, the BTF of a program, an object file, a value of 4 MiB and a
+ * batch of thousands of elements.
+ */
 const LIMITS = new Map([
   ["/v1/progs", 17 * MIB],
   ["/v1/maps", 2 * MIB],
@@ -18,10 +21,10 @@ const LIMITS = new Map([
   ["/v1/fds/{fd}/batch", 17 * MIB],
 ]);
 
-/** Keeps the raw body only for an Idempotency-Key, whose fingerprint needs it. */
+/** A request with its raw body, which only the fingerprint of an Idempotency-Key needs. */
 export interface RawRequest extends IncomingMessage {
   raw?: Buffer;
-  /** The body, if the fast path has read it before it left the request to the general path. */
+  /** The body, if the fast path read it before it passed the request to the general path. */
   octets?: Buffer;
 }
 
@@ -40,7 +43,7 @@ function parsers(limit: number) {
 const usual = parsers(LIMIT);
 const special = new Map([...LIMITS].map(([route, limit]) => [route, parsers(limit)]));
 
-interface Matched extends Request {
+interface MatchedRequest extends Request {
   octets?: Buffer;
   openapi?: { openApiRoute: string };
 }
@@ -59,17 +62,17 @@ export function readBody(req: RawRequest, done: (octets: Buffer) => void): void 
   });
 }
 
-/** As body-parser parses it. @throws EINVAL */
+/** Parses as body-parser does. @throws EINVAL */
 export function parseJson(octets: Buffer): unknown {
   const text = octets.toString();
   try {
     return JSON.parse(text.startsWith("\ufeff") ? text.slice(1) : text);
   } catch (error) {
-    throw new InvalidRequest("/body", (error as Error).message);
+    throw new InvalidRequest("/body", `is not valid JSON: ${(error as Error).message}`);
   }
 }
 
-export const body: RequestHandler = (req: Matched, res, next) => {
+export const body: RequestHandler = (req: MatchedRequest, res, next) => {
   if (req.octets !== undefined) {
     req.body = hasOctets(req) ? req.octets : parseJson(req.octets);
     return next();

@@ -52,7 +52,7 @@ export const headAsGet: RequestHandler = (req, _res, next) => {
   next();
 };
 
-interface Matched extends Request {
+interface MatchedRequest extends Request {
   openapi?: { openApiRoute: string; pathParams?: Record<string, string> };
 }
 
@@ -64,7 +64,7 @@ const CONDITIONAL = new Set(
 );
 
 /** Rejects a condition that the operation would ignore, because its sender relies on it. */
-export const conditions: RequestHandler = (req: Matched, _res, next) => {
+export const conditions: RequestHandler = (req: MatchedRequest, _res, next) => {
   const { "if-match": match, "if-none-match": none } = req.headers;
   const route = `${req.method} ${req.openapi?.openApiRoute}`;
   if (req.method !== "GET" && none !== undefined) {
@@ -80,7 +80,7 @@ export const conditions: RequestHandler = (req: Matched, _res, next) => {
 const CANONICAL = /^(0|[1-9]\d{0,15})$/;
 
 /** Rejects 0x3, 1e0 and " 3", which the validator takes for numbers. */
-export const numbers: RequestHandler = (req: Matched, _res, next) => {
+export const numbers: RequestHandler = (req: MatchedRequest, _res, next) => {
   const at = req.url.indexOf("?");
   const given: [part: string, name: string, value: string][] = Object.entries(
     req.openapi?.pathParams ?? {},

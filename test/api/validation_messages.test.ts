@@ -88,7 +88,12 @@ const BODIES: Row[] = [
   run({ ctx_in: { cb: [1, -1] } }, "ctx_in/cb/1", "must be >= 0, got -1"),
   ["POST /v1/fds/3/batch", { op: "UPDATE" }, "/body/op", "did you mean update?"],
   ["PUT /v1/fds/3/elements/00", { val: "00" }, "/body/value", "is missing"],
-  ["PUT /v1/fds/3/elements/00", { value: "5" }, "/body/value", "a number has its size, as u32:5"],
+  [
+    "PUT /v1/fds/3/elements/00",
+    { value: "5" },
+    "/body/value",
+    "write a number with its type, as u32:5",
+  ],
   ["PUT /v1/fds/3/elements/00", { value: "0x05" }, "/body/value", "hex has no 0x"],
   ["GET /v1/maps?limits=5", undefined, "/query/limits", "did you mean limit?"],
   ["GET /v1/maps?limit=0", undefined, "/query/limit", "must be >= 1"],
@@ -129,9 +134,9 @@ describe("the detail names the field, and says what would be right", () => {
   it("a path that is none is told where the contract is, a method what there is", async () => {
     session = await service.session(service.namespace());
     const nowhere = await session.get("/v1/map");
-    expect([nowhere.status, nowhere.body.detail]).toEqual([404, "there is no /v1/map: see /docs"]);
+    expect([nowhere.status, nowhere.body.detail]).toEqual([404, "no route /v1/map; see /docs"]);
     const { body, headers } = await session.put("/v1/maps", HASH);
-    expect(body.detail).toBe("PUT is not taken here, but GET, POST");
+    expect(body.detail).toBe("PUT is not allowed; allowed: GET, POST");
     expect(headers.get("allow")).toBe("GET, HEAD, POST");
   });
 });

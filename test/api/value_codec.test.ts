@@ -133,7 +133,7 @@ describe("refused", () => {
     const at_ = (key: string) => `/v1/fds/3/elements/${key}?format=json`;
     const wrong = await session.put(at_("0a000000"), { value: "00" });
     expect(wrong.body.errors[0]).toMatchObject({ pointer: "/params/key" });
-    expect(wrong.body.errors[0].detail).toMatch(/hex is written hex:/);
+    expect(wrong.body.errors[0].detail).toMatch(/write hex as hex:/);
     for (const key of ["10", "hex:0a000000", "u32:10"]) {
       expect((await session.put(at_(key), { value: "00" })).status).toBe(204);
     }
@@ -178,7 +178,9 @@ describe("refused", () => {
   it("format=json of a map without a schema, and of an fd that is none", async () => {
     const session = await make({ map_type: "hash", ...SIZES });
     const none = await session.get(JSON_AT(1));
-    expect(none.body.errors).toEqual([{ pointer: "/query/format", detail: "map 1 has no schema" }]);
+    expect(none.body.errors).toEqual([
+      { pointer: "/query/format", detail: "map 1 has no schema; use hex or base64" },
+    ]);
     const closed = await session.get("/v1/fds/9/elements/00?format=json");
     expect([closed.status, closed.body.errno]).toEqual([404, "EBADF"]);
     await session.post("/v1/progs", { insns: "b700000000000000" + "9500000000000000" });

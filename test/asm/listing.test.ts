@@ -225,8 +225,8 @@ describe("a program is given once", () => {
     (await (await newSession()).post("/v1/progs", { prog_type: "socket_filter", ...body })).body;
 
   it.each([
-    ["not at all", {}, "/body/insns", "wanted"],
-    ["twice", { insns: "", asm: "" }, "/body/asm", "twice"],
+    ["not at all", {}, "/body/insns", "is missing"],
+    ["twice", { insns: "", asm: "" }, "/body/asm", "together with insns"],
     ["as a text with a fault", { asm: "r0 = 0\nexti" }, "/body/asm", "line 2, column 1"],
   ])("%s", async (_, body, pointer, detail) => {
     const problem = await post(body);

@@ -81,7 +81,7 @@ describe("bytes", () => {
     const back = (n: bigint) => read(parseBytes(`${kind}:${n}`, ""), signed, big);
     for (const n of [min, min + 1n, max - 1n, max]) expect(back(n)).toBe(n);
     for (const n of [min - 1n, max + 1n, 2n ** 64n, 10n ** 30n]) {
-      expect(refusal(() => back(n)).message).toContain(`not between ${min} and ${max}`);
+      expect(refusal(() => back(n)).message).toContain(`must be from ${min} to ${max}`);
     }
     fc.assert(
       fc.property(fc.bigInt({ min, max }), (n) => {

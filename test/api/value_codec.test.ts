@@ -93,7 +93,7 @@ describe("JSON by a schema", () => {
     const { body } = await session.get(`${path}?format=json`);
     expect(body).toEqual({ key: "01000000", value: [7, 8] });
     const wrong = await session.put(`${path}?format=json`, { value: [7] });
-    expect(wrong.body.errors[0].detail).toMatch(/^an array of 2 values/);
+    expect(wrong.body.errors[0].detail).toMatch(/^must be an array of 2 values/);
   });
 
   it("queues and Bloom filters are pushed to, peeked at and asked in JSON", async () => {

@@ -84,3 +84,16 @@ it("the CHANGELOG names only tests that exist", () => {
   const names = [...readText("CHANGELOG.md").matchAll(/`(\w+\.test\.ts)`/g)].map(([, n = ""]) => n);
   expect(names.filter((name) => !files.some((file) => basename(file) === name))).toEqual([]);
 });
+
+it("the table of variables has every variable of api/config.ts", () => {
+  const [, list = ""] =
+    /^const VARIABLES = \{\n([\s\S]*?)^\};/m.exec(readText("api/config.ts")) ?? [];
+  const names = [...list.matchAll(/^ {2}([A-Z_]+): /gm)].map(([, name = ""]) => name);
+  expect(names.length).toBeGreaterThan(10);
+  const rows =
+    readText("docs/operations.md")
+      .match(/^\| `[A-Z_].*$/gm)
+      ?.join("\n") ?? "";
+  const documented = [...rows.matchAll(/`([A-Z_]+)`/g)].map(([, name = ""]) => name);
+  expect(names.filter((name) => !documented.includes(name))).toEqual([]);
+});

@@ -3,8 +3,9 @@
 import { setImmediate } from "node:timers/promises";
 import { didYouMean } from "../did_you_mean.ts";
 import { einval, type FieldPath } from "../errno.ts";
-import * as bpf from "../isa/insn.ts";
+import { INSN_SIZE, isHelperCall } from "../isa/insn.ts";
 import type { LoadedInsns } from "../isa/loaded_insns.ts";
+import { BPF_PSEUDO_CALL, LD_IMM64 } from "../isa/opcodes.ts";
 import { GRAMMAR, type Syntax, type SyntaxNode } from "./grammar.ts";
 import { type AsmToken, quote, SyntaxFault, tokenAt } from "./lexer.ts";
 import {
@@ -91,8 +92,8 @@ function choose(
 ): Syntax {
   const [one, another] = forms as [Syntax, ...Syntax[]];
   if (another === undefined) return one;
-  const likely = isShort(operands[1] as AsmToken) ? MOV_IMM : bpf.LD_IMM64;
-  const wanted = opcode === bpf.LD_IMM64 || opcode === MOV_IMM ? opcode : likely;
+  const likely = isShort(operands[1] as AsmToken) ? MOV_IMM : LD_IMM64;
+  const wanted = opcode === LD_IMM64 || opcode === MOV_IMM ? opcode : likely;
   return one.base.code === wanted ? one : another;
 }
 
@@ -141,16 +142,16 @@ function assembleLine(line: string, number: number, state: AssemblerState): void
   state.drafts.push(draft);
   if (draft.byId) state.byId.add(state.count);
   if (draft.name) state.namings.push({ draft, at: state.count, line: number });
-  state.count += draft.code === bpf.LD_IMM64 ? 2 : 1;
+  state.count += draft.code === LD_IMM64 ? 2 : 1;
 }
 
 /** A label wins over a helper of the same name. */
 function resolve({ draft, at }: Naming, labels: ReadonlyMap<string, number>): void {
   const token = draft.name as AsmToken;
   const label = labels.get(token.text);
-  const isHelper = bpf.isHelperCall(draft);
+  const isHelper = isHelperCall(draft);
   if (label !== undefined) {
-    if (isHelper) draft.src = bpf.PSEUDO_CALL;
+    if (isHelper) draft.src = BPF_PSEUDO_CALL;
     setBranchOffset(draft, label - at - 1, token);
     return;
   }
@@ -164,7 +165,7 @@ function resolve({ draft, at }: Naming, labels: ReadonlyMap<string, number>): vo
 }
 
 function encode({ drafts, count }: AssemblerState): Buffer {
-  const out = Buffer.alloc(count * bpf.SIZE);
+  const out = Buffer.alloc(count * INSN_SIZE);
   const view = new DataView(out.buffer, out.byteOffset);
   let at = 0;
   for (const { code, dst, src, off, imm, next } of drafts) {
@@ -172,10 +173,10 @@ function encode({ drafts, count }: AssemblerState): Buffer {
     view.setUint8(at + 1, (src << 4) | dst);
     view.setInt16(at + 2, off, true);
     view.setInt32(at + 4, imm, true);
-    at += bpf.SIZE;
-    if (code !== bpf.LD_IMM64) continue;
+    at += INSN_SIZE;
+    if (code !== LD_IMM64) continue;
     view.setInt32(at + 4, next, true);
-    at += bpf.SIZE;
+    at += INSN_SIZE;
   }
   return out;
 }

@@ -3,8 +3,32 @@
 // and there is one table of notation.
 
 import { constant, disasm } from "../isa/disasm.ts";
-import type { Insn } from "../isa/insn.ts";
-import * as bpf from "../isa/insn.ts";
+import {
+  classOf,
+  hasSrcReg,
+  type Insn,
+  isCall,
+  isKnown,
+  isPseudoFunc,
+  modeOf,
+  opOf,
+  sizeIndex,
+} from "../isa/insn.ts";
+import {
+  BPF_ALU,
+  BPF_ALU64,
+  BPF_ATOMIC,
+  BPF_JCOND,
+  BPF_JMP,
+  BPF_PSEUDO_CALL,
+  BPF_PSEUDO_FUNC,
+  BPF_PSEUDO_MAP_FD,
+  BPF_PSEUDO_MAP_IDX,
+  BPF_PSEUDO_MAP_IDX_VALUE,
+  BPF_PSEUDO_MAP_VALUE,
+  BPF_STX,
+  LD_IMM64,
+} from "../isa/opcodes.ts";
 import { type AsmToken, numberOf, tokenAt } from "./lexer.ts";
 
 /** Where an operand goes; `target` is off or imm by the opcode, `wide` both imms of a ld_imm64. */
@@ -33,15 +57,15 @@ export function constantBy(noun: "fd" | "id") {
   return (insn: Insn, next: Insn | undefined): string => {
     const [at, offset] = [insn.imm >>> 0, (next?.imm ?? 0) >>> 0];
     switch (insn.src) {
-      case bpf.PSEUDO_MAP_FD:
+      case BPF_PSEUDO_MAP_FD:
         return `map[${noun}:${at}]`;
-      case bpf.PSEUDO_MAP_VALUE:
+      case BPF_PSEUDO_MAP_VALUE:
         return `map[${noun}:${at}][0]+${offset}`;
-      case bpf.PSEUDO_MAP_IDX:
+      case BPF_PSEUDO_MAP_IDX:
         return `map[idx:${at}]`;
-      case bpf.PSEUDO_MAP_IDX_VALUE:
+      case BPF_PSEUDO_MAP_IDX_VALUE:
         return `map[idx:${at}]+${offset}`;
-      case bpf.PSEUDO_FUNC:
+      case BPF_PSEUDO_FUNC:
         return `subprog[${insn.imm < 0 ? "" : "+"}${insn.imm}]`;
       default:
         return constant(insn, next);
@@ -59,11 +83,11 @@ const FIELDS = new Map<number, SyntaxField>([
 ]);
 const LD_SOURCES = [
   0,
-  bpf.PSEUDO_MAP_FD,
-  bpf.PSEUDO_MAP_VALUE,
-  bpf.PSEUDO_FUNC,
-  bpf.PSEUDO_MAP_IDX,
-  bpf.PSEUDO_MAP_IDX_VALUE,
+  BPF_PSEUDO_MAP_FD,
+  BPF_PSEUDO_MAP_VALUE,
+  BPF_PSEUDO_FUNC,
+  BPF_PSEUDO_MAP_IDX,
+  BPF_PSEUDO_MAP_IDX_VALUE,
 ];
 const ATOMIC_OPS = [0x00, 0x40, 0x50, 0xa0, 0x01, 0x41, 0x51, 0xa1, 0xe1, 0xf1];
 const ORDERED_OPS = [0x100, 0x110];
@@ -71,24 +95,24 @@ const ORDERED_OPS = [0x100, 0x110];
 type Fixed = Partial<Insn>;
 
 function aluVariants(insn: Insn): Fixed[] {
-  const op = bpf.opOf(insn);
+  const op = opOf(insn);
   if (op === 0x30 || op === 0x90) return [{}, { off: 1 }];
   if (op === 0xd0) return [{ imm: 16 }, { imm: 32 }, { imm: 64 }];
-  if (op !== 0xb0 || !bpf.isX(insn)) return [{}];
-  const widths = bpf.classOf(insn) === bpf.ALU64 ? [8, 16, 32] : [8, 16];
+  if (op !== 0xb0 || !hasSrcReg(insn)) return [{}];
+  const widths = classOf(insn) === BPF_ALU64 ? [8, 16, 32] : [8, 16];
   return [{}, ...widths.map((off) => ({ off }))];
 }
 
 /** What else than its opcode makes an instruction another one. */
 function variants(insn: Insn): Fixed[] {
-  if (insn.code === bpf.LD_IMM64) return LD_SOURCES.map((src) => ({ src }));
-  if (bpf.isCall(insn)) return [{ src: 0 }, { src: bpf.PSEUDO_CALL }];
-  if (insn.code === (bpf.JMP | bpf.JCOND)) return [{ src: 0 }];
-  if (bpf.classOf(insn) === bpf.STX && bpf.modeOf(insn) === bpf.ATOMIC) {
-    const words = bpf.sizeOf(insn) === 0 || bpf.sizeOf(insn) === 3;
+  if (insn.code === LD_IMM64) return LD_SOURCES.map((src) => ({ src }));
+  if (isCall(insn)) return [{ src: 0 }, { src: BPF_PSEUDO_CALL }];
+  if (insn.code === (BPF_JMP | BPF_JCOND)) return [{ src: 0 }];
+  if (classOf(insn) === BPF_STX && modeOf(insn) === BPF_ATOMIC) {
+    const words = sizeIndex(insn) === 0 || sizeIndex(insn) === 3;
     return [...(words ? ATOMIC_OPS : []), ...ORDERED_OPS].map((imm) => ({ imm }));
   }
-  const isAlu = bpf.classOf(insn) === bpf.ALU || bpf.classOf(insn) === bpf.ALU64;
+  const isAlu = classOf(insn) === BPF_ALU || classOf(insn) === BPF_ALU64;
   return isAlu ? aluVariants(insn) : [{}];
 }
 
@@ -97,7 +121,7 @@ function edgeOf(token: AsmToken, base: Insn): [edge: string, hole?: Operand] {
   const { kind, text } = token;
   if (text.startsWith("unknown#")) return [" helper", "helper"];
   if (kind === "literal") return [text];
-  const isPlace = kind === "place" || (kind === "number" && bpf.isPseudoFunc(base));
+  const isPlace = kind === "place" || (kind === "number" && isPseudoFunc(base));
   if (isPlace) return [" place", "target"];
   const value = kind === "number" ? numberOf(token) : Number(text.slice(1));
   if (kind === "number") return [" number", FIELDS.get(value) ?? value];
@@ -123,7 +147,7 @@ function grammar(): SyntaxNode {
   const second = { code: 0, ...none, imm: NEXT };
   const [byFd, byId] = [constantBy("fd"), constantBy("id")];
   for (let code = 0; code < 256; code++) {
-    if (!bpf.isKnown({ code, ...none })) continue;
+    if (!isKnown({ code, ...none })) continue;
     for (const fixed of variants({ code, ...none })) {
       const base = { code, ...none, ...fixed };
       const print = (show: typeof byFd) =>
@@ -132,7 +156,7 @@ function grammar(): SyntaxNode {
       add(root, text, base);
       if (print(byId) !== text) add(root, print(byId), base, true);
       // As LLVM ends a 64-bit constant, which then is no mov.
-      if (code === bpf.LD_IMM64 && fixed.src === 0) add(root, `${text} ll`, base);
+      if (code === LD_IMM64 && fixed.src === 0) add(root, `${text} ll`, base);
     }
   }
   return root;

@@ -1,8 +1,21 @@
 // Instructions for people: a program as it was loaded, in the notation of `bpftool prog dump xlated`.
 
 import { disasm } from "../isa/disasm.ts";
-import { helperName } from "../isa/helpers.ts";
-import * as bpf from "../isa/insn.ts";
+import { helperName } from "../isa/helpers/index.ts";
+import {
+  calleeOf,
+  decode,
+  INSN_SIZE,
+  type Insn,
+  isCall,
+  isExit,
+  isHelperCall,
+  isJump,
+  isPseudoCall,
+  isPseudoFunc,
+  jumpTarget,
+} from "../isa/insn.ts";
+import { BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, LD_IMM64 } from "../isa/opcodes.ts";
 import { constantBy } from "./grammar.ts";
 
 /** A part of a program, from an instruction to an instruction. */
@@ -34,38 +47,38 @@ export interface ListingLine {
 
 const show = constantBy("id");
 
-const namesMap = ({ code, src }: bpf.Insn): boolean =>
-  code === bpf.LD_IMM64 && (src === bpf.PSEUDO_MAP_FD || src === bpf.PSEUDO_MAP_VALUE);
+const namesMap = ({ code, src }: Insn): boolean =>
+  code === LD_IMM64 && (src === BPF_PSEUDO_MAP_FD || src === BPF_PSEUDO_MAP_VALUE);
 
 /** Where else than to the next instruction it leads. */
-function targetOf(insn: bpf.Insn, at: number): number | undefined {
-  if (bpf.isPseudoCall(insn) || bpf.isPseudoFunc(insn)) return bpf.callee(insn, at);
-  if (!bpf.isJump(insn) || bpf.isCall(insn) || bpf.isExit(insn)) return undefined;
-  return bpf.target(insn, at);
+function targetOf(insn: Insn, at: number): number | undefined {
+  if (isPseudoCall(insn) || isPseudoFunc(insn)) return calleeOf(insn, at);
+  if (!isJump(insn) || isCall(insn) || isExit(insn)) return undefined;
+  return jumpTarget(insn, at);
 }
 
-function line(page: ListingPage, prog: readonly bpf.Insn[], at: number): ListingLine {
-  const insn = prog[at] as bpf.Insn;
+function line(page: ListingPage, prog: readonly Insn[], at: number): ListingLine {
+  const insn = prog[at] as Insn;
   const index = page.start + at;
-  const size = (insn.code === bpf.LD_IMM64 ? 2 : 1) * bpf.SIZE;
-  const bytes = page.insns.subarray(at * bpf.SIZE, at * bpf.SIZE + size);
+  const size = (insn.code === LD_IMM64 ? 2 : 1) * INSN_SIZE;
+  const bytes = page.insns.subarray(at * INSN_SIZE, at * INSN_SIZE + size);
   const shown = { index, insn: bytes.toString("hex"), text: disasm(insn, prog[at + 1], show) };
   if (namesMap(insn)) {
     const id = insn.imm >>> 0;
     return { ...shown, map_id: id, map_name: page.names.get(id) ?? "" };
   }
-  if (bpf.isHelperCall(insn)) return { ...shown, helper: helperName(insn.imm) };
+  if (isHelperCall(insn)) return { ...shown, helper: helperName(insn.imm) };
   const target = targetOf(insn, index);
   return target === undefined ? shown : { ...shown, target };
 }
 
 /** A ld_imm64 is one line, but counts for two. */
 export function lines(page: ListingPage): ListingLine[] {
-  const prog = bpf.decode(page.insns);
+  const prog = decode(page.insns);
   const out: ListingLine[] = [];
   for (let at = 0; at < prog.length; at++) {
     out.push(line(page, prog, at));
-    if (prog[at]?.code === bpf.LD_IMM64) at++;
+    if (prog[at]?.code === LD_IMM64) at++;
   }
   return out;
 }
@@ -89,13 +102,13 @@ export function pageOf(
 ): ListingPage | undefined {
   const { insn_cnt, start, names, limit } = stored;
   const insns = Buffer.from(stored.insns);
-  const all = bpf.decode(insns);
+  const all = decode(insns);
   if (all[0]?.code === 0) return undefined;
   for (const [at, insn] of all.entries()) {
-    if (namesMap(insn)) insns.writeUInt32LE(ids[insn.imm] ?? 0, at * bpf.SIZE + 4);
+    if (namesMap(insn)) insns.writeUInt32LE(ids[insn.imm] ?? 0, at * INSN_SIZE + 4);
   }
   const whole = all.length <= limit || all[limit]?.code === 0;
   const count = whole ? all.length : limit;
   const next = start + count < insn_cnt ? { next: start + count } : {};
-  return { insn_cnt, start, names, insns: insns.subarray(0, count * bpf.SIZE), ...next };
+  return { insn_cnt, start, names, insns: insns.subarray(0, count * INSN_SIZE), ...next };
 }

@@ -1,8 +1,17 @@
 // Operands into the fields of an instruction. Nothing is cut: what does not fit is refused.
 
-import { helperName, isHelper } from "../isa/helpers.ts";
-import type { Insn } from "../isa/insn.ts";
-import * as bpf from "../isa/insn.ts";
+import { helperName, isHelper } from "../isa/helpers/index.ts";
+import { classOf, type Insn, isCall } from "../isa/insn.ts";
+import {
+  BPF_ALU64,
+  BPF_JA,
+  BPF_JMP,
+  BPF_JMP32,
+  BPF_LD,
+  BPF_MEM,
+  BPF_ST,
+  LD_IMM64,
+} from "../isa/opcodes.ts";
 import type { Syntax, SyntaxField } from "./grammar.ts";
 import { type AsmToken, bitsOf, numberOf, quote, SyntaxFault } from "./lexer.ts";
 
@@ -43,16 +52,16 @@ function within(token: AsmToken, [low, high]: OperandRange): number {
 
 /** With 64 bits imm is extended with its sign, so that only in a jump, which prints it as hex, 0xffffffff is -1. */
 function immRange(insn: Insn, token: AsmToken): OperandRange {
-  const kind = bpf.classOf(insn);
-  if (insn.code === bpf.LD_IMM64) return U32;
-  if (kind === bpf.JMP) return /^0x/.test(token.text) ? BITS32 : I32;
-  const wide = kind === bpf.ALU64 || kind === bpf.LD || insn.code === (bpf.ST | bpf.MEM | 0x18);
+  const kind = classOf(insn);
+  if (insn.code === LD_IMM64) return U32;
+  if (kind === BPF_JMP) return /^0x/.test(token.text) ? BITS32 : I32;
+  const wide = kind === BPF_ALU64 || kind === BPF_LD || insn.code === (BPF_ST | BPF_MEM | 0x18);
   return wide ? I32 : BITS32;
 }
 
 /** Whether the way to a target is in imm, and not in off. */
 const isFar = (insn: Insn): boolean =>
-  insn.code === bpf.LD_IMM64 || insn.code === (bpf.JMP32 | bpf.JA) || bpf.isCall(insn);
+  insn.code === LD_IMM64 || insn.code === (BPF_JMP32 | BPF_JA) || isCall(insn);
 
 /** Sets the way to a target, counted from the next instruction. */
 export function setBranchOffset(draft: InsnDraft, way: number, token: AsmToken): void {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { pageOf } from "../asm/listing.ts";
 import { Errno, einval, Stale } from "../errno.ts";
-import { SIZE as INSN_BYTES } from "../isa/insn.ts";
+import { INSN_SIZE } from "../isa/insn.ts";
 import type { LoadedInsns } from "../isa/loaded_insns.ts";
 import type { Call, RunCommand, RunFirstHalf } from "../redis/command.ts";
 import { unrecorded } from "../redis/idempotency.ts";
@@ -17,7 +17,7 @@ import { type Prepared, type ProgAttr, prepareLoad } from "./prog_load.ts";
 /** How often the fds of a load may have become other maps meanwhile. */
 const TRIES = 8;
 
-const PAGE_BYTES = PAGE_INSNS * INSN_BYTES;
+const PAGE_BYTES = PAGE_INSNS * INSN_SIZE;
 const STEP_BYTES = STEP_PAGES * PAGE_BYTES;
 
 /**
@@ -28,7 +28,7 @@ const STEP_BYTES = STEP_PAGES * PAGE_BYTES;
  */
 async function sentAhead(run: RunCommand, call: Call, prepared: Prepared, draft: string) {
   const { insns, attr, verdict, unit } = prepared;
-  const count = insns.length / INSN_BYTES;
+  const count = insns.length / INSN_SIZE;
   // Of a program that is refused, only the verdict is looked at.
   if (!unit) return [attr, "", verdict, count, ""];
   if (insns.length <= STEP_BYTES) return [attr, insns, verdict, count, ""];

@@ -2,7 +2,7 @@ import { constantBy } from "../asm/grammar.ts";
 import type { CompilationUnit } from "../compiler/abi.ts";
 import { Errno, reasonOf } from "../errno.ts";
 import { disasm } from "../isa/disasm.ts";
-import { decode, type Insn, SIZE } from "../isa/insn.ts";
+import { decode, INSN_SIZE, type Insn } from "../isa/insn.ts";
 import type { LoadedInsns } from "../isa/loaded_insns.ts";
 import type { Call, RunFirstHalf } from "../redis/command.ts";
 import { INNER_MAP, PROG_MAP } from "../redis/records.ts";
@@ -63,7 +63,7 @@ function detailed(refusal: Refusal | null, { insns, byId }: LoadedInsns, at?: nu
   if (refusal === null) return null;
   const reason = reasonOf(refusal.log);
   if (at === undefined) return { ...refusal, detail: reason };
-  const [insn, next] = decode(insns.subarray(at * SIZE, (at + 2) * SIZE));
+  const [insn, next] = decode(insns.subarray(at * INSN_SIZE, (at + 2) * INSN_SIZE));
   const shown = disasm(insn as Insn, next, constantBy(byId?.has(at) ? "id" : "fd"));
   const place = `insn ${at}, ${shown.replace(/^\(..\) /, "")}`;
   return { ...refusal, detail: reason === "" ? place : `${place}: ${reason}` };
@@ -111,7 +111,7 @@ export async function prepareLoad(
 ): Promise<Prepared | { remembered: RedisValue[] }> {
   const { insns } = prog;
   const options = optionsOf(attr, fd_array, limits);
-  const count = insns.length / SIZE;
+  const count = insns.length / INSN_SIZE;
   // What takes long is spent on nobody who may not load at all.
   const first = isLong(prog) ? await begin(call, "prog_admit", json(attr), count) : undefined;
   if (first?.remembered) return { remembered: first.values };

@@ -1,6 +1,6 @@
 // What a module imports and where everything is in it, by index.
 
-import * as bpf from "../isa/insn.ts";
+import { BPF_FUNC } from "../isa/helpers/index.ts";
 import { ADD_LOOKUP, HELPERS, type Signature } from "./abi.ts";
 import type { Scan } from "./analysis/scan.ts";
 
@@ -40,7 +40,7 @@ export function planImports(survey: Scan, adds: boolean): Imports {
   const imports: Import[] = [];
   if (adds) imports.push({ name: "add_lookup", signature: ADD_LOOKUP });
   if (survey.skbLoads) imports.push({ name: "skb_load", signature: SKB_LOAD });
-  const chains = survey.helpers.has(bpf.TAIL_CALL);
+  const chains = survey.helpers.has(BPF_FUNC.tail_call);
   if (chains) imports.push({ name: "tail_call", signature: TAIL_CALL });
   for (const number of survey.helpers) {
     const signature = HELPERS[number];

@@ -1,6 +1,7 @@
 /** The .BTF.ext section: which functions have their types told, and what would have to be relocated. */
 
-import { type Func, INSN } from "./functions.ts";
+import { INSN_SIZE } from "../isa/insn.ts";
+import type { Func } from "./functions.ts";
 import type { ObjectBtf } from "./object_btf.ts";
 import { malformed, unsupported } from "./object_errors.ts";
 
@@ -38,7 +39,7 @@ export class BtfExt {
       return section.subarray(start, end);
     };
     for (const [name, record] of records(part(8), btf)) {
-      this.#described.add(`${name} ${record.readUInt32LE(0) / INSN}`);
+      this.#described.add(`${name} ${record.readUInt32LE(0) / INSN_SIZE}`);
     }
     if (header < CORE_HEADER || section.length < CORE_HEADER) return;
     for (const [name, record] of records(part(24), btf)) {

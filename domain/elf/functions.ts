@@ -1,5 +1,6 @@
 /** The functions of an object: programs by sections, and in ".text" what they call. */
 
+import { INSN_SIZE } from "../isa/insn.ts";
 import type { Section } from "./elf_file.ts";
 import { type ElfFile, type ElfSymbol, groupBy, SHF_EXECINSTR, SHT, STB, STT } from "./elf_file.ts";
 import { malformed, unsupported } from "./object_errors.ts";
@@ -12,7 +13,6 @@ export interface Func {
   readonly count: number;
 }
 
-export const INSN = 8;
 export const TEXT = ".text";
 /** What becomes part of a path, of a map's pin, too. */
 export const SYMBOL_NAME = /^[A-Za-z_][\w.$]*$/;
@@ -23,7 +23,7 @@ function isCode({ type, flags, size }: Section): boolean {
 
 function createFunc({ name, value, size, bind }: ElfSymbol, section: Section): Func {
   const prefix = `section '${section.name}': program '${name}'`;
-  if (size === 0 || size % INSN > 0 || value % INSN > 0) {
+  if (size === 0 || size % INSN_SIZE > 0 || value % INSN_SIZE > 0) {
     throw malformed(`${prefix}: offset ${value}, size ${size}`);
   }
   if (value + size > section.size) throw malformed(`${prefix} crosses section boundary`);
@@ -31,7 +31,7 @@ function createFunc({ name, value, size, bind }: ElfSymbol, section: Section): F
     throw unsupported(`${prefix} is static and not supported`);
   }
   if (!SYMBOL_NAME.test(name)) throw malformed(`${prefix}: no name of a function`);
-  return { name, section, start: value / INSN, count: size / INSN };
+  return { name, section, start: value / INSN_SIZE, count: size / INSN_SIZE };
 }
 
 /** By section, and by place in it. */

@@ -3,8 +3,19 @@
  * their first calls, and with maps named by their places (bpf_object__relocate() of libbpf.c).
  */
 
+import { INSN_SIZE } from "../isa/insn.ts";
+import { BPF_MAX_SUBPROGS } from "../isa/limits.ts";
+import {
+  BPF_CALL,
+  BPF_JMP,
+  BPF_PSEUDO_CALL,
+  BPF_PSEUDO_FUNC,
+  BPF_PSEUDO_MAP_FD,
+  BPF_PSEUDO_MAP_VALUE,
+  LD_IMM64,
+} from "../isa/opcodes.ts";
 import { type ElfFile, type ElfSymbol, type Section, STB, STT } from "./elf_file.ts";
-import { type Func, INSN, TEXT } from "./functions.ts";
+import { type Func, TEXT } from "./functions.ts";
 import { malformed, tooBig, unsupported } from "./object_errors.ts";
 
 /** Where the object's maps are. */
@@ -22,14 +33,7 @@ export interface Linked {
   funcs: readonly Func[];
 }
 
-const LD_IMM64 = 0x18;
-const CALL = 0x85;
-const PSEUDO_MAP_FD = 1;
-const PSEUDO_MAP_VALUE = 2;
-const PSEUDO_FUNC = 4;
-const PSEUDO_CALL = 1;
-/** BPF_MAX_SUBPROGS */
-const MAX_FUNCS = 256;
+const CALL = BPF_JMP | BPF_CALL;
 /** Of all programs of an object: one may be called by each. */
 const MAX_INSNS = 1_000_000;
 
@@ -62,18 +66,19 @@ class ProgramLinker {
   #append(func: Func): void {
     const { section, start, count } = func;
     const at = this.#count;
-    if (this.#starts.size === MAX_FUNCS) throw tooBig(`more than ${MAX_FUNCS} subprograms`);
+    if (this.#starts.size === BPF_MAX_SUBPROGS)
+      throw tooBig(`more than ${BPF_MAX_SUBPROGS} subprograms`);
     this.#linker.countInsns(count);
     this.#starts.set(func, at);
     this.#count += count;
-    const code = Buffer.from(section.data.subarray(start * INSN, (start + count) * INSN));
+    const code = Buffer.from(section.data.subarray(start * INSN_SIZE, (start + count) * INSN_SIZE));
     this.#parts.push(code);
     for (let i = 0; i < count; i++) this.#relocateInsn(func, code, i, at + i);
   }
 
   /** Instruction i of a function, which is `at` in the program. */
   #relocateInsn(func: Func, code: Buffer, i: number, at: number): void {
-    const opcode = code.readUInt8(i * INSN);
+    const opcode = code.readUInt8(i * INSN_SIZE);
     const symbol = this.#linker.symbolAt(func.section, func.start + i);
     if (symbol && opcode !== CALL && opcode !== LD_IMM64) {
       throw malformed(`a relocation of instruction ${i}, opcode 0x${opcode.toString(16)}`);
@@ -89,35 +94,36 @@ class ProgramLinker {
     at: number,
     symbol: ElfSymbol | undefined,
   ): void {
-    const src = code.readUInt8(i * INSN + 1) >> 4;
-    const imm = code.readInt32LE(i * INSN + 4);
-    if (src !== PSEUDO_CALL) {
+    const src = code.readUInt8(i * INSN_SIZE + 1) >> 4;
+    const imm = code.readInt32LE(i * INSN_SIZE + 4);
+    if (src !== BPF_PSEUDO_CALL) {
       if (symbol) throw malformed(`a relocation of the helper call at instruction ${i}`);
       return;
     }
     // Without a symbol the callee is in the same section, which only subprograms' may be.
-    const from = symbol ? symbol.value / INSN : func.start + i;
+    const from = symbol ? symbol.value / INSN_SIZE : func.start + i;
     const section = symbol ? symbol.section : func.section.index;
-    code.writeInt32LE(this.#startOf(section, from + imm + 1) - at - 1, i * INSN + 4);
+    code.writeInt32LE(this.#startOf(section, from + imm + 1) - at - 1, i * INSN_SIZE + 4);
   }
 
   #relocateLoad(code: Buffer, i: number, at: number, symbol: ElfSymbol): void {
-    if ((i + 2) * INSN > code.length) throw malformed("the last instruction is half a ld_imm64");
-    const imm = code.readInt32LE(i * INSN + 4);
+    if ((i + 2) * INSN_SIZE > code.length)
+      throw malformed("the last instruction is half a ld_imm64");
+    const imm = code.readInt32LE(i * INSN_SIZE + 4);
     if (this.#linker.isText(symbol.section)) {
-      const start = this.#startOf(symbol.section, (symbol.value + imm) / INSN);
-      this.#writeOperand(code, i, PSEUDO_FUNC, start - at - 1);
+      const start = this.#startOf(symbol.section, (symbol.value + imm) / INSN_SIZE);
+      this.#writeOperand(code, i, BPF_PSEUDO_FUNC, start - at - 1);
       return;
     }
     const { map, isData } = this.#linker.mapOf(symbol);
-    this.#writeOperand(code, i, isData ? PSEUDO_MAP_VALUE : PSEUDO_MAP_FD, 0);
-    if (isData) code.writeInt32LE((symbol.value + imm) | 0, (i + 1) * INSN + 4);
+    this.#writeOperand(code, i, isData ? BPF_PSEUDO_MAP_VALUE : BPF_PSEUDO_MAP_FD, 0);
+    if (isData) code.writeInt32LE((symbol.value + imm) | 0, (i + 1) * INSN_SIZE + 4);
     this.#refs.push({ insn: at, map });
   }
 
   #writeOperand(code: Buffer, i: number, src: number, imm: number): void {
-    code.writeUInt8((src << 4) | (code.readUInt8(i * INSN + 1) & 0x0f), i * INSN + 1);
-    code.writeInt32LE(imm, i * INSN + 4);
+    code.writeUInt8((src << 4) | (code.readUInt8(i * INSN_SIZE + 1) & 0x0f), i * INSN_SIZE + 1);
+    code.writeInt32LE(imm, i * INSN_SIZE + 4);
   }
 
   /** Where a function stands in the program, appended if it has not been called before. */
@@ -163,7 +169,7 @@ export class Linker {
     let table = this.#relocations.get(section.index);
     if (!table) {
       const all = [...this.#elf.relocations(section)];
-      table = new Map(all.map(({ offset, symbol }) => [offset / INSN, symbol]));
+      table = new Map(all.map(({ offset, symbol }) => [offset / INSN_SIZE, symbol]));
       this.#relocations.set(section.index, table);
     }
     const symbol = table.get(insn);

@@ -1,9 +1,37 @@
 // print_bpf_insn of kernel/bpf/disasm.c: one instruction as the verifier's log shows it.
 // It never fails: the log prints an instruction before it is checked.
 
-import { helperName } from "./helpers.ts";
-import type { Insn } from "./insn.ts";
-import * as bpf from "./insn.ts";
+import { helperName } from "./helpers/index.ts";
+import {
+  classOf,
+  hasSrcReg,
+  type Insn,
+  isCall,
+  isExit,
+  isHelperCall,
+  isKfuncCall,
+  isPseudoCall,
+  modeOf,
+  opOf,
+  sizeIndex,
+} from "./insn.ts";
+import {
+  BPF_ABS,
+  BPF_ALU,
+  BPF_ALU64,
+  BPF_ATOMIC,
+  BPF_IND,
+  BPF_JA,
+  BPF_JCOND,
+  BPF_JMP,
+  BPF_JMP32,
+  BPF_LD,
+  BPF_LDX,
+  BPF_MEMSX,
+  BPF_PSEUDO_FUNC,
+  BPF_ST,
+  BPF_STX,
+} from "./opcodes.ts";
 
 const SIZES = ["u32", "u16", "u8", "u64"];
 const SIGNED_SIZES = ["s32", "s16", "s8", "s64"];
@@ -23,28 +51,28 @@ const STORE_REL = 0x110;
 
 const signed = (n: number): string => (n < 0 ? `${n}` : `+${n}`);
 const hex = (n: number): string => `0x${(n >>> 0).toString(16)}`;
-const size = (insn: Insn): string => SIZES[bpf.sizeOf(insn)] ?? "";
+const size = (insn: Insn): string => SIZES[sizeIndex(insn)] ?? "";
 const memory = (insn: Insn, base: number, type = size(insn)): string =>
   `*(${type} *)(r${base} ${signed(insn.off)})`;
 
 function assign(insn: Insn): string {
-  const op = bpf.opOf(insn);
+  const op = opOf(insn);
   const sign = ASSIGN[op >> 4] ?? "(null)";
   return insn.off === 1 && (op === 0x30 || op === 0x90) ? `s${sign}` : sign;
 }
 
 function cast(insn: Insn): string {
   const widths = [8, 16, 32];
-  return bpf.opOf(insn) === 0xb0 && widths.includes(insn.off) ? `(s${insn.off})` : "";
+  return opOf(insn) === 0xb0 && widths.includes(insn.off) ? `(s${insn.off})` : "";
 }
 
 function alu(insn: Insn): string {
-  const wide = bpf.classOf(insn) === bpf.ALU64;
+  const wide = classOf(insn) === BPF_ALU64;
   const r = wide ? "r" : "w";
   const dst = `${r}${insn.dst}`;
-  const op = bpf.opOf(insn);
+  const op = opOf(insn);
   if (op === 0xd0) {
-    const end = wide ? "bswap" : bpf.isX(insn) ? "be" : "le";
+    const end = wide ? "bswap" : hasSrcReg(insn) ? "be" : "le";
     return `r${insn.dst} = ${end}${insn.imm} r${insn.dst}`;
   }
   if (op === 0x80) return `${dst} = -${dst}`;
@@ -53,12 +81,12 @@ function alu(insn: Insn): string {
   }
   if (insn.code === 0xbf && insn.off === -1)
     return `r${insn.dst} = &(void __percpu *)(r${insn.src})`;
-  if (bpf.isX(insn)) return `${dst} ${assign(insn)} ${cast(insn)}${r}${insn.src}`;
+  if (hasSrcReg(insn)) return `${dst} ${assign(insn)} ${cast(insn)}${r}${insn.src}`;
   return `${dst} ${assign(insn)} ${insn.imm}`;
 }
 
 function atomic(insn: Insn): string | null {
-  const bits = bpf.sizeOf(insn) === 3 ? "64" : "";
+  const bits = sizeIndex(insn) === 3 ? "64" : "";
   const place = `(${size(insn)} *)(r${insn.dst} ${signed(insn.off)})`;
   if (LOCK.includes(insn.imm)) {
     return `lock *${place} ${ASSIGN[insn.imm >> 4] ?? ""} r${insn.src}`;
@@ -83,46 +111,46 @@ export function constant(insn: Insn, next: Insn | undefined): string {
 
 /** A map is a kernel address in the log, which this service has none of. */
 const logged: Constant = (insn, next) =>
-  insn.src === 0 || insn.src === bpf.PSEUDO_FUNC ? constant(insn, next) : "0x0";
+  insn.src === 0 || insn.src === BPF_PSEUDO_FUNC ? constant(insn, next) : "0x0";
 
 function load(insn: Insn, next: Insn | undefined, show: Constant): string {
-  const mode = bpf.modeOf(insn);
-  if (mode === bpf.ABS) return `r0 = *(${size(insn)} *)skb[${insn.imm}]`;
-  if (mode === bpf.IND) return `r0 = *(${size(insn)} *)skb[r${insn.src} + ${insn.imm}]`;
+  const mode = modeOf(insn);
+  if (mode === BPF_ABS) return `r0 = *(${size(insn)} *)skb[${insn.imm}]`;
+  if (mode === BPF_IND) return `r0 = *(${size(insn)} *)skb[r${insn.src} + ${insn.imm}]`;
   return `r${insn.dst} = ${show(insn, next)}`;
 }
 
 function jump(insn: Insn): string {
-  const r = bpf.classOf(insn) === bpf.JMP32 ? "w" : "r";
-  if (bpf.isPseudoCall(insn)) return `call pc${signed(insn.imm)}`;
-  if (bpf.isHelperCall(insn)) return `call ${helperName(insn.imm)}#${insn.imm}`;
-  if (bpf.isKfuncCall(insn)) return `call #${insn.imm}`;
-  if (bpf.isCall(insn)) return `call unknown#${insn.imm}`;
-  if (insn.code === (bpf.JMP | bpf.JA)) return `goto pc${signed(insn.off)}`;
-  if (insn.code === (bpf.JMP | bpf.JCOND) && insn.src === 0)
+  const r = classOf(insn) === BPF_JMP32 ? "w" : "r";
+  if (isPseudoCall(insn)) return `call pc${signed(insn.imm)}`;
+  if (isHelperCall(insn)) return `call ${helperName(insn.imm)}#${insn.imm}`;
+  if (isKfuncCall(insn)) return `call #${insn.imm}`;
+  if (isCall(insn)) return `call unknown#${insn.imm}`;
+  if (insn.code === (BPF_JMP | BPF_JA)) return `goto pc${signed(insn.off)}`;
+  if (insn.code === (BPF_JMP | BPF_JCOND) && insn.src === 0)
     return `may_goto pc${signed(insn.off)}`;
-  if (insn.code === (bpf.JMP32 | bpf.JA)) return `gotol pc${signed(insn.imm)}`;
-  if (bpf.isExit(insn)) return "exit";
-  const right = bpf.isX(insn) ? `${r}${insn.src}` : hex(insn.imm);
-  const sign = COMPARE[bpf.opOf(insn) >> 4] ?? "(null)";
+  if (insn.code === (BPF_JMP32 | BPF_JA)) return `gotol pc${signed(insn.imm)}`;
+  if (isExit(insn)) return "exit";
+  const right = hasSrcReg(insn) ? `${r}${insn.src}` : hex(insn.imm);
+  const sign = COMPARE[opOf(insn) >> 4] ?? "(null)";
   return `if ${r}${insn.dst} ${sign} ${right} goto pc${signed(insn.off)}`;
 }
 
 function text(insn: Insn, next: Insn | undefined, show: Constant): string | null {
-  switch (bpf.classOf(insn)) {
-    case bpf.ALU:
-    case bpf.ALU64:
+  switch (classOf(insn)) {
+    case BPF_ALU:
+    case BPF_ALU64:
       return alu(insn);
-    case bpf.LDX: {
-      const sizes = bpf.modeOf(insn) === bpf.MEMSX ? SIGNED_SIZES : SIZES;
-      return `r${insn.dst} = ${memory(insn, insn.src, sizes[bpf.sizeOf(insn)])}`;
+    case BPF_LDX: {
+      const sizes = modeOf(insn) === BPF_MEMSX ? SIGNED_SIZES : SIZES;
+      return `r${insn.dst} = ${memory(insn, insn.src, sizes[sizeIndex(insn)])}`;
     }
-    case bpf.STX:
-      if (bpf.modeOf(insn) === bpf.ATOMIC) return atomic(insn);
+    case BPF_STX:
+      if (modeOf(insn) === BPF_ATOMIC) return atomic(insn);
       return `${memory(insn, insn.dst)} = r${insn.src}`;
-    case bpf.ST:
+    case BPF_ST:
       return `${memory(insn, insn.dst)} = ${insn.imm}`;
-    case bpf.LD:
+    case BPF_LD:
       return load(insn, next, show);
     default:
       return jump(insn);

@@ -1,4 +1,35 @@
-// struct bpf_insn: decoding, and the opcodes Linux 6.18 has (bpf_opcode_in_insntable).
+import {
+  BPF_ABS,
+  BPF_ALU,
+  BPF_ALU64,
+  BPF_ATOMIC,
+  BPF_B,
+  BPF_CALL,
+  BPF_DW,
+  BPF_END,
+  BPF_EXIT,
+  BPF_H,
+  BPF_IND,
+  BPF_JA,
+  BPF_JCOND,
+  BPF_JMP,
+  BPF_JMP32,
+  BPF_LD,
+  BPF_LDX,
+  BPF_MEM,
+  BPF_MEMSX,
+  BPF_NEG,
+  BPF_PSEUDO_CALL,
+  BPF_PSEUDO_FUNC,
+  BPF_PSEUDO_KFUNC_CALL,
+  BPF_ST,
+  BPF_STX,
+  BPF_W,
+  BPF_X,
+  LD_IMM64,
+} from "./opcodes.ts";
+
+/** struct bpf_insn: decoding, its parts, and the opcodes of Linux 6.18 (bpf_opcode_in_insntable). */
 
 export interface Insn {
   readonly code: number;
@@ -8,80 +39,54 @@ export interface Insn {
   readonly imm: number;
 }
 
-export const SIZE = 8;
-
-export const LD = 0x00;
-export const LDX = 0x01;
-export const ST = 0x02;
-export const STX = 0x03;
-export const ALU = 0x04;
-export const JMP = 0x05;
-export const JMP32 = 0x06;
-export const ALU64 = 0x07;
-
-// The mode of a load or a store.
-export const ABS = 0x20;
-export const IND = 0x40;
-export const MEM = 0x60;
-export const MEMSX = 0x80;
-export const ATOMIC = 0xc0;
-
-// The operation of a jump.
-export const JA = 0x00;
-export const CALL = 0x80;
-export const EXIT = 0x90;
-export const JCOND = 0xe0;
-
-// What src of a ld_imm64 makes of its imm.
-export const PSEUDO_MAP_FD = 1;
-export const PSEUDO_MAP_VALUE = 2;
-export const PSEUDO_BTF_ID = 3;
-export const PSEUDO_FUNC = 4;
-export const PSEUDO_MAP_IDX = 5;
-export const PSEUDO_MAP_IDX_VALUE = 6;
-
-// What src of a call makes of its imm.
-export const PSEUDO_CALL = 1;
-export const PSEUDO_KFUNC_CALL = 2;
-
-export const LD_IMM64 = 0x18;
-export const TAIL_CALL = 12;
+/** sizeof(struct bpf_insn) */
+export const INSN_SIZE = 8;
 
 export const classOf = (insn: Insn): number => insn.code & 0x07;
 export const opOf = (insn: Insn): number => insn.code & 0xf0;
 export const modeOf = (insn: Insn): number => insn.code & 0xe0;
-export const isX = (insn: Insn): boolean => (insn.code & 0x08) !== 0;
+/** The second operand is a register, not imm. */
+export const hasSrcReg = (insn: Insn): boolean => (insn.code & BPF_X) !== 0;
 /** Index into tables ordered word, half, byte, double word. */
-export const sizeOf = (insn: Insn): number => (insn.code & 0x18) >> 3;
+export const sizeIndex = (insn: Insn): number => (insn.code & BPF_DW) >> 3;
 const BYTES = [4, 2, 1, 8] as const;
-export const bytesOf = (insn: Insn): number => BYTES[sizeOf(insn)] as number;
+/** Bytes that a load or a store accesses. */
+export const bytesOf = (insn: Insn): number => BYTES[sizeIndex(insn)] as number;
 
-export const isJump = (insn: Insn): boolean => classOf(insn) === JMP || classOf(insn) === JMP32;
-export const isCall = (insn: Insn): boolean => insn.code === (JMP | CALL);
-export const isExit = (insn: Insn): boolean => insn.code === (JMP | EXIT);
-export const isGoto = (insn: Insn): boolean => isJump(insn) && opOf(insn) === JA;
-export const isPseudoCall = (insn: Insn): boolean => isCall(insn) && insn.src === PSEUDO_CALL;
-export const isKfuncCall = (insn: Insn): boolean => isCall(insn) && insn.src === PSEUDO_KFUNC_CALL;
+export const isAlu = (insn: Insn): boolean =>
+  classOf(insn) === BPF_ALU || classOf(insn) === BPF_ALU64;
+export const isJump = (insn: Insn): boolean =>
+  classOf(insn) === BPF_JMP || classOf(insn) === BPF_JMP32;
+export const isCall = (insn: Insn): boolean => insn.code === (BPF_JMP | BPF_CALL);
+export const isExit = (insn: Insn): boolean => insn.code === (BPF_JMP | BPF_EXIT);
+export const isGoto = (insn: Insn): boolean => isJump(insn) && opOf(insn) === BPF_JA;
+export const isMayGoto = (insn: Insn): boolean => insn.code === (BPF_JMP | BPF_JCOND);
+export const isPseudoCall = (insn: Insn): boolean => isCall(insn) && insn.src === BPF_PSEUDO_CALL;
+export const isKfuncCall = (insn: Insn): boolean =>
+  isCall(insn) && insn.src === BPF_PSEUDO_KFUNC_CALL;
 export const isHelperCall = (insn: Insn): boolean => isCall(insn) && insn.src === 0;
 export const isPseudoFunc = (insn: Insn): boolean =>
-  insn.code === LD_IMM64 && insn.src === PSEUDO_FUNC;
+  insn.code === LD_IMM64 && insn.src === BPF_PSEUDO_FUNC;
+export const isAtomic = (insn: Insn): boolean =>
+  classOf(insn) === BPF_STX && modeOf(insn) === BPF_ATOMIC;
+/** LD_ABS or LD_IND. */
 export const isSkbLoad = (insn: Insn): boolean =>
-  classOf(insn) === LD && (modeOf(insn) === ABS || modeOf(insn) === IND);
+  classOf(insn) === BPF_LD && (modeOf(insn) === BPF_ABS || modeOf(insn) === BPF_IND);
 
-/** Where a jump at `at` lands; 32-bit wrap-around as in the kernel's int. */
-export function target(insn: Insn, at: number): number {
-  return (at + 1 + (insn.code === (JMP32 | JA) ? insn.imm : insn.off)) | 0;
+/** The instruction that a jump at `at` goes to; wraps around at 32 bits as the kernel's int does. */
+export function jumpTarget(insn: Insn, at: number): number {
+  return (at + 1 + (insn.code === (BPF_JMP32 | BPF_JA) ? insn.imm : insn.off)) | 0;
 }
 
-/** Where a pseudo call or pseudo func at `at` lands. */
-export function callee(insn: Insn, at: number): number {
+/** The first instruction of the function that a pseudo call or a pseudo func at `at` names. */
+export function calleeOf(insn: Insn, at: number): number {
   return (at + 1 + insn.imm) | 0;
 }
 
 export function decode(insns: Buffer): Insn[] {
-  const out: Insn[] = new Array(Math.floor(insns.length / SIZE));
+  const out: Insn[] = new Array(Math.floor(insns.length / INSN_SIZE));
   for (let i = 0; i < out.length; i++) {
-    const at = i * SIZE;
+    const at = i * INSN_SIZE;
     const regs = insns.readUInt8(at + 1);
     out[i] = {
       code: insns.readUInt8(at),
@@ -94,27 +99,51 @@ export function decode(insns: Buffer): Insn[] {
   return out;
 }
 
-const MEMORY = [
-  [LD_IMM64, 0x20, 0x28, 0x30, 0x40, 0x48, 0x50],
-  [0x61, 0x69, 0x71, 0x79, 0x81, 0x89, 0x91],
-  [0x62, 0x6a, 0x72, 0x7a],
-  [0x63, 0x6b, 0x73, 0x7b, 0xc3, 0xcb, 0xd3, 0xdb],
+const SIZES = [BPF_W, BPF_H, BPF_B, BPF_DW];
+const NARROW_SIZES = [BPF_W, BPF_H, BPF_B];
+const sized = (code: number, sizes: readonly number[] = SIZES): number[] =>
+  sizes.map((size) => code | size);
+
+const LOADS_AND_STORES = [
+  LD_IMM64,
+  ...sized(BPF_LD | BPF_ABS, NARROW_SIZES),
+  ...sized(BPF_LD | BPF_IND, NARROW_SIZES),
+  ...sized(BPF_LDX | BPF_MEM),
+  ...sized(BPF_LDX | BPF_MEMSX, NARROW_SIZES),
+  ...sized(BPF_ST | BPF_MEM),
+  ...sized(BPF_STX | BPF_MEM),
+  ...sized(BPF_STX | BPF_ATOMIC),
 ];
-const ARITHMETIC_K_ONLY = [0x84, 0x87, 0xd7];
-const JUMP_K_ONLY = [0x05, 0x06, 0x85, 0x95, 0xe5];
+/** Operations that have no source operand, each with the codes it comes in. */
+const UNARY = [
+  BPF_ALU | BPF_NEG,
+  BPF_ALU64 | BPF_NEG,
+  BPF_ALU | BPF_END,
+  BPF_ALU | BPF_END | BPF_X,
+  BPF_ALU64 | BPF_END,
+];
+const JUMPS = [
+  BPF_JMP | BPF_JA,
+  BPF_JMP32 | BPF_JA,
+  BPF_JMP | BPF_CALL,
+  BPF_JMP | BPF_EXIT,
+  BPF_JMP | BPF_JCOND,
+];
 
 function opcodes(): ReadonlySet<number> {
-  const known = new Set([...MEMORY.flat(), ...ARITHMETIC_K_ONLY, ...JUMP_K_ONLY]);
+  const known = new Set([...LOADS_AND_STORES, ...UNARY, ...JUMPS]);
   for (let op = 0x00; op <= 0xd0; op += 0x10) {
-    for (const source of [0x00, 0x08]) {
-      if (op !== 0x80 && op !== 0xd0) known.add(op | source | ALU).add(op | source | ALU64);
-      if (op !== JA && op !== CALL && op !== EXIT)
-        known.add(op | source | JMP).add(op | source | JMP32);
+    for (const source of [0x00, BPF_X]) {
+      if (op !== BPF_NEG && op !== BPF_END)
+        known.add(op | source | BPF_ALU).add(op | source | BPF_ALU64);
+      if (op !== BPF_JA && op !== BPF_CALL && op !== BPF_EXIT)
+        known.add(op | source | BPF_JMP).add(op | source | BPF_JMP32);
     }
   }
-  return known.add(0xd4).add(0xdc);
+  return known;
 }
 
 const OPCODES = opcodes();
 
+/** Whether Linux 6.18 has an instruction of this opcode. */
 export const isKnown = (insn: Insn): boolean => OPCODES.has(insn.code);

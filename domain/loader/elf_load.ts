@@ -7,6 +7,7 @@ import {
   truncateName,
 } from "../elf/plan.ts";
 import { Errno } from "../errno.ts";
+import { INSN_SIZE } from "../isa/insn.ts";
 import { readObject } from "../reader.ts";
 import type { Call } from "../redis/command.ts";
 import { Journal, type LoaderCommands, undefinedOnErrno, withName } from "./journal.ts";
@@ -39,8 +40,6 @@ export interface LoadedObject {
   maps: LoadedMap[];
   progs: LoadedProg[];
 }
-
-const INSN = 8;
 
 class ObjectLoad {
   readonly #journal: Journal;
@@ -114,7 +113,7 @@ class ObjectLoad {
   #patchMapFds({ insns, refs }: ProgPlan): Buffer {
     const patched = Buffer.from(insns);
     for (const { insn, map } of refs) {
-      patched.writeUInt32LE(this.#maps[map]?.fd ?? 0, insn * INSN + 4);
+      patched.writeUInt32LE(this.#maps[map]?.fd ?? 0, insn * INSN_SIZE + 4);
     }
     return patched;
   }

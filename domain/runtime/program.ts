@@ -2,8 +2,8 @@
 
 import type { CompilationUnit } from "../compiler/abi.ts";
 import { type CompileOptions, compile } from "../compiler/compile.ts";
-import * as bpf from "../isa/insn.ts";
-import { decode, type Insn, LD_IMM64, PSEUDO_MAP_VALUE } from "../isa/insn.ts";
+import { calleeOf, decode, type Insn, isPseudoCall, isPseudoFunc } from "../isa/insn.ts";
+import { BPF_PSEUDO_MAP_VALUE, LD_IMM64 } from "../isa/opcodes.ts";
 import type { ProgramCallback } from "./helpers/helper.ts";
 import type { AddSize } from "./maps/layout.ts";
 import type { RunMap } from "./maps/map.ts";
@@ -41,9 +41,8 @@ export class CompiledProgram {
   }
 
   #scanInsn(insn: Insn, locate: number): void {
-    if (insn.code === LD_IMM64 && insn.src === PSEUDO_MAP_VALUE) this.directMaps.add(insn.imm);
-    if (bpf.isPseudoCall(insn) || bpf.isPseudoFunc(insn))
-      this.#subprogStarts.add(bpf.callee(insn, locate));
+    if (insn.code === LD_IMM64 && insn.src === BPF_PSEUDO_MAP_VALUE) this.directMaps.add(insn.imm);
+    if (isPseudoCall(insn) || isPseudoFunc(insn)) this.#subprogStarts.add(calleeOf(insn, locate));
     const size = insn.imm === 0 ? XADD[insn.code] : undefined;
     if (size !== undefined)
       this.addSize = this.addSize === undefined || this.addSize === size ? size : 0;

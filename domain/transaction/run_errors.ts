@@ -1,22 +1,21 @@
 import { HELPERS } from "../compiler/abi.ts";
 import { Errno } from "../errno.ts";
 import { disasm } from "../isa/disasm.ts";
-import { helperName } from "../isa/helpers.ts";
-import { decode, type Insn, isHelperCall } from "../isa/insn.ts";
+import { helperName } from "../isa/helpers/index.ts";
+import { decode, INSN_SIZE, type Insn, isHelperCall } from "../isa/insn.ts";
 import type { ProgramView, RunFault } from "../runtime/job.ts";
 
 /** How a run that cannot go on is told. */
 
 const ERRNO = { memory: "EFAULT", stack: "EFAULT", lock: "EFAULT", budget: "E2BIG" } as const;
 const INLINED_HELPERS = [12, 181];
-const INSN = 8;
 
 /** The instruction, and the second half of a ld_imm64. */
 function decodeAt(program: ProgramView | undefined, pc: number): Insn[] {
   if (!program?.unit) return [];
   const { insns } = program.unit;
-  const length = Math.min(2 * INSN, insns.length - INSN * pc);
-  return decode(Buffer.from(insns.buffer, insns.byteOffset + INSN * pc, length));
+  const length = Math.min(2 * INSN_SIZE, insns.length - INSN_SIZE * pc);
+  return decode(Buffer.from(insns.buffer, insns.byteOffset + INSN_SIZE * pc, length));
 }
 
 const isUnknownHelper = (insn: Insn | undefined): insn is Insn =>

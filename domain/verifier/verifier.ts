@@ -2,8 +2,8 @@
 // the tag of a program, and its instructions as a dump shows them. Pure: no fd is looked up here.
 
 import { createHash } from "node:crypto";
-import type { Insn } from "../isa/insn.ts";
-import * as bpf from "../isa/insn.ts";
+import { decode, INSN_SIZE, type Insn } from "../isa/insn.ts";
+import { BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, LD_IMM64 } from "../isa/opcodes.ts";
 import { type Explored, Explorer } from "./explore/explore.ts";
 import { checkCfg } from "./program/cfg.ts";
 import { resolvePseudoLdImm64 } from "./program/resolve.ts";
@@ -40,7 +40,7 @@ const EVERYTHING = 2;
 const STATS = 4;
 
 export function check(insns: Buffer, options: VerifierOptions = {}): Verdict {
-  const prog = bpf.decode(insns);
+  const prog = decode(insns);
   const { refusal: before } = checkStructure(prog, options);
   if (before !== null) return { beforeMaps: before, refs: [], atMap: null };
   const { refusal: during, ...found } = resolvePseudoLdImm64(prog, options);
@@ -124,7 +124,7 @@ export function attempt(
   options: VerifierOptions,
   patience: number,
 ): Report | null {
-  const prog = bpf.decode(insns);
+  const prog = decode(insns);
   const shape = checkCfg(prog);
   if (shape !== null) {
     return {
@@ -157,15 +157,14 @@ export function verify(
 /** bpf_prog_calc_tag: map fds vary from load to load, so both halves lose their imm; IDX forms do not. */
 export function tag(insns: Buffer): string {
   const stable = Buffer.from(insns);
-  const prog = bpf.decode(insns);
+  const prog = decode(insns);
   for (let at = 0; at < prog.length; at++) {
     const { code, src } = prog[at] as Insn;
-    if (code !== bpf.LD_IMM64 || (src !== bpf.PSEUDO_MAP_FD && src !== bpf.PSEUDO_MAP_VALUE))
-      continue;
-    stable.writeInt32LE(0, at * bpf.SIZE + 4);
+    if (code !== LD_IMM64 || (src !== BPF_PSEUDO_MAP_FD && src !== BPF_PSEUDO_MAP_VALUE)) continue;
+    stable.writeInt32LE(0, at * INSN_SIZE + 4);
     const next = prog[at + 1];
     if (next === undefined || next.code || next.dst || next.src || next.off) continue;
-    stable.writeInt32LE(0, (at + 1) * bpf.SIZE + 4);
+    stable.writeInt32LE(0, (at + 1) * INSN_SIZE + 4);
     at++;
   }
   return createHash("sha256")
@@ -180,11 +179,11 @@ export function relocate(insns: Buffer, ids: ArrayLike<number>, refs: readonly M
   for (const [i, ref] of refs.entries()) {
     const id = ids[i];
     if (id === undefined) throw new RangeError(`no id for the map at insn ${ref.insn}`);
-    const at = ref.insn * bpf.SIZE;
-    const src = ref.direct ? bpf.PSEUDO_MAP_VALUE : bpf.PSEUDO_MAP_FD;
+    const at = ref.insn * INSN_SIZE;
+    const src = ref.direct ? BPF_PSEUDO_MAP_VALUE : BPF_PSEUDO_MAP_FD;
     out.writeUInt8((src << 4) | (out.readUInt8(at + 1) & 0x0f), at + 1);
     out.writeUInt32LE(id, at + 4);
-    out.writeUInt32LE(ref.offset, at + bpf.SIZE + 4);
+    out.writeUInt32LE(ref.offset, at + INSN_SIZE + 4);
   }
   return out;
 }

@@ -1,7 +1,7 @@
 // A thread that judges long programs, so that the service goes on answering meanwhile.
 
 import { Errno } from "../errno.ts";
-import { SIZE } from "../isa/insn.ts";
+import { INSN_SIZE } from "../isa/insn.ts";
 import type { LoadedInsns } from "../isa/loaded_insns.ts";
 import { BackgroundWorker, serveRequests } from "../threads/background_worker.ts";
 import { type Precheck, precheck } from "./precheck.ts";
@@ -15,9 +15,9 @@ type Asked = { insns: Uint8Array; options: VerifierOptions } & (
 );
 
 /** Programs whose shape takes more than a few ms. */
-const SHAPE_AT_ONCE = SIZE * 8_192;
+const SHAPE_AT_ONCE = INSN_SIZE * 8_192;
 /** Longer programs than this take the thread, and those whose paths are: the rest costs milliseconds. */
-const BYTES_AT_ONCE = SIZE * 512;
+const BYTES_AT_ONCE = INSN_SIZE * 512;
 /** Instructions gone through. */
 const PATIENCE_AT_ONCE = 2_048;
 
@@ -52,7 +52,7 @@ export async function runPrecheck(
 /** Nothing refuses it for certain, and nothing is proved: the machine finds out. */
 const unknown = (insns: Buffer): Report => ({
   ...{ refusal: null, log: "", insnsProcessed: 0 },
-  provenAccesses: new Uint8Array(insns.length / SIZE),
+  provenAccesses: new Uint8Array(insns.length / INSN_SIZE),
 });
 
 /** @returns what verify() says of a program. @throws EAGAIN */

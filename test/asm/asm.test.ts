@@ -5,8 +5,23 @@ import { describe, expect, it } from "vitest";
 import { assemble } from "../../domain/asm/assembler.ts";
 import { constantBy } from "../../domain/asm/grammar.ts";
 import { disasm } from "../../domain/isa/disasm.ts";
-import { isHelper } from "../../domain/isa/helpers.ts";
-import * as bpf from "../../domain/isa/insn.ts";
+import { isHelper } from "../../domain/isa/helpers/index.ts";
+import {
+  classOf,
+  decode,
+  type Insn,
+  isExit,
+  isHelperCall,
+  isKfuncCall,
+  isKnown,
+} from "../../domain/isa/insn.ts";
+import {
+  BPF_LDX,
+  BPF_PSEUDO_BTF_ID,
+  BPF_PSEUDO_MAP_IDX_VALUE,
+  BPF_PSEUDO_MAP_VALUE,
+  LD_IMM64,
+} from "../../domain/isa/opcodes.ts";
 import { checkInsn } from "../../domain/verifier/insns/insn_checks.ts";
 
 /** Text to instructions, and back: the notation is print_bpf_insn()'s of kernel/bpf/disasm.c. */
@@ -14,8 +29,8 @@ import { checkInsn } from "../../domain/verifier/insns/insn_checks.ts";
 const hex = async (text: string) => (await assemble(text, "asm")).insns.toString("hex");
 const show = constantBy("fd");
 const shown = (code: string, how = show) => {
-  const [insn, next] = bpf.decode(Buffer.from(code, "hex"));
-  return disasm(insn as bpf.Insn, next, how);
+  const [insn, next] = decode(Buffer.from(code, "hex"));
+  return disasm(insn as Insn, next, how);
 };
 
 /** Every instruction as Linux 6.18 printed it at log_level 2. */
@@ -54,7 +69,7 @@ function generator(seed: number) {
 }
 
 const CODES = [...Array(256).keys()].filter((code) =>
-  bpf.isKnown({ code, dst: 0, src: 0, off: 0, imm: 0 }),
+  isKnown({ code, dst: 0, src: 0, off: 0, imm: 0 }),
 );
 const OFFSETS = [0, 0, 0, 1, 8, 16, 32, -1, 32767, -32768];
 const IMMS = [
@@ -77,7 +92,7 @@ const IMMS = [
 ];
 
 /** Any fields, of which most make no instruction. */
-function anything(below: (n: number) => number): bpf.Insn {
+function anything(below: (n: number) => number): Insn {
   const pick = (from: readonly number[]) => from[below(from.length)] as number;
   return {
     code: pick(CODES),
@@ -89,18 +104,18 @@ function anything(below: (n: number) => number): bpf.Insn {
 }
 
 /** Linux looks at no off of an exit, and nor does the text. */
-const unseen = (insn: bpf.Insn): boolean => bpf.isExit(insn) && insn.off !== 0;
+const unseen = (insn: Insn): boolean => isExit(insn) && insn.off !== 0;
 
 /** Neither a BTF object nor a kernel function has a name here, for the service has none. */
-const nameless = (insn: bpf.Insn): boolean =>
-  bpf.isKfuncCall(insn) ||
-  (insn.code === bpf.LD_IMM64 &&
-    (insn.src === bpf.PSEUDO_BTF_ID || insn.src > bpf.PSEUDO_MAP_IDX_VALUE));
+const nameless = (insn: Insn): boolean =>
+  isKfuncCall(insn) ||
+  (insn.code === LD_IMM64 &&
+    (insn.src === BPF_PSEUDO_BTF_ID || insn.src > BPF_PSEUDO_MAP_IDX_VALUE));
 
 /** Its bytes, or undefined of what Linux refuses for its fields. */
-function legal(insn: bpf.Insn, second: number): string | undefined {
-  const isLoad = bpf.classOf(insn) === bpf.LDX && insn.imm !== 0;
-  const isUnknown = bpf.isHelperCall(insn) && !isHelper(insn.imm);
+function legal(insn: Insn, second: number): string | undefined {
+  const isLoad = classOf(insn) === BPF_LDX && insn.imm !== 0;
+  const isUnknown = isHelperCall(insn) && !isHelper(insn.imm);
   if (
     isLoad ||
     isUnknown ||
@@ -109,12 +124,12 @@ function legal(insn: bpf.Insn, second: number): string | undefined {
     checkInsn(insn, { funcInfo: true }, 0) !== null
   )
     return undefined;
-  const out = Buffer.alloc(insn.code === bpf.LD_IMM64 ? 16 : 8);
+  const out = Buffer.alloc(insn.code === LD_IMM64 ? 16 : 8);
   out.writeUInt8(insn.code, 0);
   out.writeUInt8((insn.src << 4) | insn.dst, 1);
   out.writeInt16LE(insn.off, 2);
   out.writeInt32LE(insn.imm, 4);
-  const hasSecond = [0, bpf.PSEUDO_MAP_VALUE, bpf.PSEUDO_MAP_IDX_VALUE].includes(insn.src);
+  const hasSecond = [0, BPF_PSEUDO_MAP_VALUE, BPF_PSEUDO_MAP_IDX_VALUE].includes(insn.src);
   if (out.length === 16 && hasSecond) out.writeInt32LE(second, 12);
   return out.toString("hex");
 }

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { routes } from "../../api/openapi/openapi.ts";
 import { HELPERS } from "../../domain/compiler/abi.ts";
 import { ERRNO } from "../../domain/errno.ts";
-import { helperName } from "../../domain/isa/helpers.ts";
+import { helperName } from "../../domain/isa/helpers/index.ts";
 import { commandNames } from "../../domain/redis/script.ts";
 import { ROOT, readText } from "../support/documents.ts";
 

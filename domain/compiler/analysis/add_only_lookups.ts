@@ -1,13 +1,42 @@
 // Lookups whose value is only added to: the pointer is tested for NULL and is the destination of atomic
 // additions without fetch, at constant places in the value; nothing else ever sees it.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
-import * as isa from "../../isa/opcodes.ts";
+import { BPF_FUNC } from "../../isa/helpers/index.ts";
+import {
+  bytesOf,
+  classOf,
+  hasSrcReg,
+  type Insn,
+  isCall,
+  isExit,
+  isGoto,
+  isHelperCall,
+  isJump,
+  isSkbLoad,
+  modeOf,
+  opOf,
+} from "../../isa/insn.ts";
+import {
+  BPF_ADD,
+  BPF_ALU,
+  BPF_ALU64,
+  BPF_ATOMIC,
+  BPF_CMPXCHG,
+  BPF_IND,
+  BPF_JCOND,
+  BPF_JEQ,
+  BPF_JMP,
+  BPF_JNE,
+  BPF_LDX,
+  BPF_MOV,
+  BPF_ST,
+  BPF_STX,
+  LD_IMM64,
+} from "../../isa/opcodes.ts";
 import { HELPERS } from "../abi.ts";
 import { forget, isCopy, type Lattice, UNKNOWN } from "./dataflow.ts";
 
-const ARGUMENTS: Readonly<Record<number, number>> = { [bpf.TAIL_CALL]: 3, [isa.LOOP]: 4 };
+const ARGUMENTS: Readonly<Record<number, number>> = { [BPF_FUNC.tail_call]: 3, [BPF_FUNC.loop]: 4 };
 
 /** A pointer that may also be something else: any use of it is wrong. */
 const MIXED = 1;
@@ -69,7 +98,7 @@ export class AddOnlyLookups implements Lattice {
   }
 
   #added(value: number, insn: Insn): void {
-    const size = bpf.bytesOf(insn);
+    const size = bytesOf(insn);
     if ((value & MIXED) !== 0 || insn.off < 0 || insn.off % size !== 0) this.#misuse(value);
     const group = this.#root(value >> 1);
     this.#end[group] = Math.max(this.#end[group] as number, insn.off + size);
@@ -77,52 +106,50 @@ export class AddOnlyLookups implements Lattice {
 
   #calls(state: Int32Array, insn: Insn): void {
     const { args } = HELPERS[insn.imm] ?? {};
-    const count = bpf.isHelperCall(insn)
-      ? (args?.replace("b", "").length ?? ARGUMENTS[insn.imm])
-      : 5;
+    const count = isHelperCall(insn) ? (args?.replace("b", "").length ?? ARGUMENTS[insn.imm]) : 5;
     for (let reg = 1; reg <= (count ?? 5); reg++) this.#misuse(state[reg] as number);
   }
 
   #atomics(state: Int32Array, insn: Insn): void {
     this.#misuse(state[insn.src] as number);
     const value = state[insn.dst] as number;
-    if (insn.imm === isa.ATOMIC_ADD && bpf.bytesOf(insn) >= 4) this.#added(value, insn);
+    if (insn.imm === BPF_ADD && bytesOf(insn) >= 4) this.#added(value, insn);
     else {
       this.#misuse(value);
-      if (insn.imm === isa.CMPXCHG) this.#misuse(state[0] as number);
+      if (insn.imm === BPF_CMPXCHG) this.#misuse(state[0] as number);
     }
   }
 
   #jumps(state: Int32Array, insn: Insn): void {
     const value = state[insn.dst] as number;
-    if (bpf.isCall(insn)) this.#calls(state, insn);
-    else if (bpf.isExit(insn)) this.#misuse(state[0] as number);
+    if (isCall(insn)) this.#calls(state, insn);
+    else if (isExit(insn)) this.#misuse(state[0] as number);
     else if (isNullTest(insn)) this.#checked(value);
-    else if (!bpf.isGoto(insn) && bpf.opOf(insn) !== bpf.JCOND) {
+    else if (!isGoto(insn) && opOf(insn) !== BPF_JCOND) {
       this.#misuse(value);
-      if (bpf.isX(insn)) this.#misuse(state[insn.src] as number);
+      if (hasSrcReg(insn)) this.#misuse(state[insn.src] as number);
     }
   }
 
   #loadsAndStores(state: Int32Array, insn: Insn): void {
-    const kind = bpf.classOf(insn);
-    const mode = bpf.modeOf(insn);
-    if (kind === bpf.STX && mode === bpf.ATOMIC) this.#atomics(state, insn);
+    const kind = classOf(insn);
+    const mode = modeOf(insn);
+    if (kind === BPF_STX && mode === BPF_ATOMIC) this.#atomics(state, insn);
     else {
-      if (kind === bpf.ST || kind === bpf.STX) this.#misuse(state[insn.dst] as number);
-      const reads = kind === bpf.LDX || kind === bpf.STX || mode === bpf.IND;
+      if (kind === BPF_ST || kind === BPF_STX) this.#misuse(state[insn.dst] as number);
+      const reads = kind === BPF_LDX || kind === BPF_STX || mode === BPF_IND;
       if (reads) this.#misuse(state[insn.src] as number);
-      if (bpf.isSkbLoad(insn)) this.#misuse(state[6] as number);
+      if (isSkbLoad(insn)) this.#misuse(state[6] as number);
     }
   }
 
   #uses(state: Int32Array, insn: Insn): void {
-    const kind = bpf.classOf(insn);
-    if (bpf.isJump(insn)) this.#jumps(state, insn);
-    else if (kind === bpf.ALU || kind === bpf.ALU64) {
-      if (bpf.opOf(insn) !== isa.MOV) this.#misuse(state[insn.dst] as number);
-      if (bpf.isX(insn)) this.#misuse(state[insn.src] as number);
-    } else if (insn.code !== bpf.LD_IMM64) this.#loadsAndStores(state, insn);
+    const kind = classOf(insn);
+    if (isJump(insn)) this.#jumps(state, insn);
+    else if (kind === BPF_ALU || kind === BPF_ALU64) {
+      if (opOf(insn) !== BPF_MOV) this.#misuse(state[insn.dst] as number);
+      if (hasSrcReg(insn)) this.#misuse(state[insn.src] as number);
+    } else if (insn.code !== LD_IMM64) this.#loadsAndStores(state, insn);
   }
 
   step(state: Int32Array, insn: Insn, at: number): void {
@@ -132,7 +159,7 @@ export class AddOnlyLookups implements Lattice {
     }
     this.#uses(state, insn);
     forget(state, insn);
-    if (bpf.isHelperCall(insn) && insn.imm === isa.LOOKUP) state[0] = this.#pointer(at);
+    if (isHelperCall(insn) && insn.imm === BPF_FUNC.map_lookup_elem) state[0] = this.#pointer(at);
   }
 
   /** Such lookups by instruction, and where in the value the last addition ends. */
@@ -145,6 +172,6 @@ export class AddOnlyLookups implements Lattice {
 }
 
 function isNullTest(insn: Insn): boolean {
-  const equality = bpf.opOf(insn) === isa.JEQ || bpf.opOf(insn) === isa.JNE;
-  return bpf.classOf(insn) === bpf.JMP && equality && !bpf.isX(insn) && insn.imm === 0;
+  const equality = opOf(insn) === BPF_JEQ || opOf(insn) === BPF_JNE;
+  return classOf(insn) === BPF_JMP && equality && !hasSrcReg(insn) && insn.imm === 0;
 }

@@ -1,7 +1,7 @@
 // What is known of calls of bpf_map_lookup_elem() and bpf_loop() before a program is written.
 
+import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import type { Insn } from "../../isa/insn.ts";
-import { LOOKUP, LOOP } from "../../isa/opcodes.ts";
 import type { MapShape } from "../abi.ts";
 import { AddOnlyLookups } from "./add_only_lookups.ts";
 import { ConstantPropagation, type RegisterFacts } from "./constant_propagation.ts";
@@ -46,7 +46,7 @@ export function analyseCalls(
   maps: readonly MapShape[],
 ): CallAnalysis {
   const calls = new CallAnalysis();
-  if (!helpers.has(LOOKUP) && !helpers.has(LOOP)) return calls;
+  if (!helpers.has(BPF_FUNC.map_lookup_elem) && !helpers.has(BPF_FUNC.loop)) return calls;
   for (const graph of graphs) calls.study(prog, graph, maps);
   return calls;
 }

@@ -1,8 +1,14 @@
 // Which maps, functions and places in the frame registers hold for certain where they are passed to calls.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
-import { ADD, LOOKUP, LOOP } from "../../isa/opcodes.ts";
+import { BPF_FUNC } from "../../isa/helpers/index.ts";
+import { calleeOf, type Insn, isHelperCall } from "../../isa/insn.ts";
+import {
+  BPF_ADD,
+  BPF_ALU64,
+  BPF_PSEUDO_FUNC,
+  BPF_PSEUDO_MAP_FD,
+  LD_IMM64,
+} from "../../isa/opcodes.ts";
 import { FRAME_BYTES } from "../abi.ts";
 import { forget, isCopy, type Lattice, UNKNOWN } from "./dataflow.ts";
 
@@ -39,7 +45,7 @@ export class ConstantPropagation implements Lattice {
   }
 
   step(state: Int32Array, insn: Insn, at: number): void {
-    if (bpf.isHelperCall(insn)) this.#note(state, insn, at);
+    if (isHelperCall(insn)) this.#note(state, insn, at);
     const value = this.#valueOf(state, insn, at);
     forget(state, insn);
     if (value !== UNKNOWN) state[insn.dst] = value;
@@ -47,10 +53,11 @@ export class ConstantPropagation implements Lattice {
 
   #valueOf(state: Int32Array, insn: Insn, at: number): number {
     if (isCopy(insn)) return state[insn.src] as number;
-    if (insn.code === (bpf.ALU64 | ADD)) return this.#moved(state[insn.dst] as number, insn.imm);
-    if (insn.code !== bpf.LD_IMM64) return UNKNOWN;
-    if (insn.src === bpf.PSEUDO_MAP_FD) return made(MAP, insn.imm);
-    return insn.src === bpf.PSEUDO_FUNC ? made(FUNCTION, bpf.callee(insn, at)) : UNKNOWN;
+    if (insn.code === (BPF_ALU64 | BPF_ADD))
+      return this.#moved(state[insn.dst] as number, insn.imm);
+    if (insn.code !== LD_IMM64) return UNKNOWN;
+    if (insn.src === BPF_PSEUDO_MAP_FD) return made(MAP, insn.imm);
+    return insn.src === BPF_PSEUDO_FUNC ? made(FUNCTION, calleeOf(insn, at)) : UNKNOWN;
   }
 
   #moved(value: number, by: number): number {
@@ -60,7 +67,7 @@ export class ConstantPropagation implements Lattice {
   }
 
   #note(state: Int32Array, { imm }: Insn, at: number): void {
-    if (imm !== LOOKUP && imm !== LOOP) return;
+    if (imm !== BPF_FUNC.map_lookup_elem && imm !== BPF_FUNC.loop) return;
     const [first, second] = [state[1] as number, state[2] as number];
     this.facts.set(at, {
       ...(kindOf(first) === MAP && { map: whichOf(first) }),

@@ -1,8 +1,20 @@
 // What registers hold, found by going forward over the blocks of a subprogram until nothing changes.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
-import { CMPXCHG, FETCH, LOAD_ACQUIRE, MOV, X } from "../../isa/opcodes.ts";
+import { classOf, type Insn, isCall, isSkbLoad, modeOf } from "../../isa/insn.ts";
+import {
+  BPF_ALU,
+  BPF_ALU64,
+  BPF_ATOMIC,
+  BPF_CMPXCHG,
+  BPF_FETCH,
+  BPF_LD,
+  BPF_LDX,
+  BPF_LOAD_ACQ,
+  BPF_MOV,
+  BPF_STX,
+  BPF_X,
+  LD_IMM64,
+} from "../../isa/opcodes.ts";
 import type { Graph } from "./graph.ts";
 
 /** Of a register nothing is known. */
@@ -22,25 +34,25 @@ export interface Lattice {
 }
 
 function atomicWrites({ imm, dst, src }: Insn): number {
-  if (imm === LOAD_ACQUIRE) return dst;
-  if (imm === CMPXCHG) return 0;
-  return (imm & FETCH) !== 0 ? src : -1;
+  if (imm === BPF_LOAD_ACQ) return dst;
+  if (imm === BPF_CMPXCHG) return 0;
+  return (imm & BPF_FETCH) !== 0 ? src : -1;
 }
 
 /** Forgets what the registers that the instruction writes have held. */
 export function forget(state: Int32Array, insn: Insn): void {
-  const kind = bpf.classOf(insn);
-  if (bpf.isCall(insn) || bpf.isSkbLoad(insn)) state.fill(UNKNOWN, 0, 6);
-  else if (kind === bpf.STX && bpf.modeOf(insn) === bpf.ATOMIC) {
+  const kind = classOf(insn);
+  if (isCall(insn) || isSkbLoad(insn)) state.fill(UNKNOWN, 0, 6);
+  else if (kind === BPF_STX && modeOf(insn) === BPF_ATOMIC) {
     const reg = atomicWrites(insn);
     if (reg >= 0) state[reg] = UNKNOWN;
-  } else if (kind === bpf.LD || kind === bpf.LDX || kind === bpf.ALU || kind === bpf.ALU64) {
+  } else if (kind === BPF_LD || kind === BPF_LDX || kind === BPF_ALU || kind === BPF_ALU64) {
     state[insn.dst] = UNKNOWN;
   }
 }
 
 export const isCopy = (insn: Insn): boolean =>
-  insn.code === (bpf.ALU64 | MOV | X) && insn.off === 0;
+  insn.code === (BPF_ALU64 | BPF_MOV | BPF_X) && insn.off === 0;
 
 class Dataflow {
   readonly #prog: readonly Insn[];
@@ -75,7 +87,7 @@ class Dataflow {
     for (let at = graph.first[block] as number; at <= last; at++) {
       const insn = prog[at] as Insn;
       this.#lattice.step(state, insn, at);
-      if (insn.code === bpf.LD_IMM64) at++;
+      if (insn.code === LD_IMM64) at++;
     }
     this.#into(rank, graph.next[block] as number);
     this.#into(rank, graph.taken[block] as number);

@@ -1,7 +1,7 @@
 // The basic blocks of a subprogram and the order in which they are written.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
+import { type Insn, isCall, isExit, isGoto, isJump, isKnown, jumpTarget } from "../../isa/insn.ts";
+import { LD_IMM64 } from "../../isa/opcodes.ts";
 
 export interface Graph {
   /** First instruction of each block, ascending, and of what follows the last. */
@@ -25,9 +25,9 @@ const BRANCH = 3;
 
 function kindOf(code: number): number {
   const insn = { code, dst: 0, src: 0, off: 0, imm: 0 };
-  if (!bpf.isJump(insn) || !bpf.isKnown(insn) || bpf.isCall(insn)) return PLAIN;
-  if (bpf.isExit(insn)) return EXIT;
-  return bpf.isGoto(insn) ? GOTO : BRANCH;
+  if (!isJump(insn) || !isKnown(insn) || isCall(insn)) return PLAIN;
+  if (isExit(insn)) return EXIT;
+  return isGoto(insn) ? GOTO : BRANCH;
 }
 
 const KINDS = Uint8Array.from({ length: 256 }, (_, code) => kindOf(code));
@@ -35,10 +35,10 @@ const KINDS = Uint8Array.from({ length: 256 }, (_, code) => kindOf(code));
 /** It ends a block by itself: what it does is where it goes. */
 export const leaves = (insn: Insn): boolean => KINDS[insn.code] !== PLAIN;
 
-const width = (insn: Insn): number => (insn.code === bpf.LD_IMM64 ? 2 : 1);
+const width = (insn: Insn): number => (insn.code === LD_IMM64 ? 2 : 1);
 
 function targetIn(insn: Insn, at: number, start: number, end: number): number {
-  const to = bpf.target(insn, at);
+  const to = jumpTarget(insn, at);
   if (to < start || to >= end) throw new RangeError(`jump out of range from insn ${at} to ${to}`);
   return to;
 }
@@ -79,7 +79,7 @@ function cut(prog: readonly Insn[], start: number, end: number): Omit<Graph, "or
     if (leads[at - start] === 1) first[block] = at;
     if (leads[after - start] === 1 || after >= end) {
       const kind = KINDS[insn.code] as number;
-      const to = kind > EXIT ? (blockAt[bpf.target(insn, at) - start] as number) : -1;
+      const to = kind > EXIT ? (blockAt[jumpTarget(insn, at) - start] as number) : -1;
       const below = after < end ? block + 1 : -1;
       last[block] = at;
       next[block] = kind === GOTO ? to : kind === EXIT ? -1 : below;

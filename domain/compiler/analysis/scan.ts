@@ -1,7 +1,14 @@
 // What a program calls and whose functions' handles it takes.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
+import {
+  calleeOf,
+  type Insn,
+  isHelperCall,
+  isPseudoCall,
+  isPseudoFunc,
+  isSkbLoad,
+} from "../../isa/insn.ts";
+import { LD_IMM64 } from "../../isa/opcodes.ts";
 
 export interface Scan {
   /** First instruction of every subprogram, ascending. */
@@ -21,11 +28,11 @@ export function scan(prog: readonly Insn[]): Scan {
   let skbLoads = false;
   for (let at = 0; at < prog.length; at++) {
     const insn = prog[at] as Insn;
-    if (bpf.isPseudoFunc(insn)) taken.add(bpf.callee(insn, at));
-    else if (bpf.isPseudoCall(insn)) starts.add(bpf.callee(insn, at));
-    else if (bpf.isHelperCall(insn)) helpers.add(insn.imm);
-    else if (bpf.isSkbLoad(insn)) skbLoads = true;
-    if (insn.code === bpf.LD_IMM64) at++;
+    if (isPseudoFunc(insn)) taken.add(calleeOf(insn, at));
+    else if (isPseudoCall(insn)) starts.add(calleeOf(insn, at));
+    else if (isHelperCall(insn)) helpers.add(insn.imm);
+    else if (isSkbLoad(insn)) skbLoads = true;
+    if (insn.code === LD_IMM64) at++;
   }
   for (const start of taken) starts.add(start);
   return { starts: [...starts].sort((a, b) => a - b), taken, helpers, skbLoads };

@@ -1,8 +1,15 @@
 // Arithmetic. A 32-bit operation clears the upper half of what it writes.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
-import { ADD, BYTES, DIV, MOD, MOV, NEG } from "../../isa/opcodes.ts";
+import { classOf, hasSrcReg, type Insn, opOf } from "../../isa/insn.ts";
+import {
+  BPF_ADD,
+  BPF_ALU64,
+  BPF_DIV,
+  BPF_END,
+  BPF_MOD,
+  BPF_MOV,
+  BPF_NEG,
+} from "../../isa/opcodes.ts";
 import * as wasm from "../wasm/wasm.ts";
 import type { WasmWriter } from "../wasm/wasm_writer.ts";
 import { assign, half, register } from "./emit_context.ts";
@@ -26,7 +33,7 @@ interface Width {
 
 function plain(add: number, sub: number, mul: number, and: number, shl: number): Uint8Array {
   const ops = new Uint8Array(16);
-  ops.set([add, sub, mul, 0, and + 1, and, shl, shl + 2], ADD >> 4);
+  ops.set([add, sub, mul, 0, and + 1, and, shl, shl + 2], BPF_ADD >> 4);
   ops[0xa] = and + 2;
   ops[0xc] = shl + 1;
   return ops;
@@ -65,14 +72,14 @@ const NARROW: Width = {
 };
 
 function operand(code: WasmWriter, w: Width, insn: Insn): void {
-  if (bpf.isX(insn)) w.get(code, insn.src);
+  if (hasSrcReg(insn)) w.get(code, insn.src);
   else w.constant(code, insn.imm);
 }
 
 /** By 0: x / 0 = 0, x % 0 = x; the least number by -1: itself, and 0. WebAssembly would trap. */
 function divide(code: WasmWriter, w: Width, insn: Insn): void {
   const signed = insn.off === 1 ? 1 : 0;
-  const rem = bpf.opOf(insn) === MOD;
+  const rem = opOf(insn) === BPF_MOD;
   if (signed === 1 && !rem) {
     // -1 and 0 are the divisors for which a product is the answer.
     operand(code, w, insn);
@@ -102,18 +109,18 @@ function product(code: WasmWriter, w: Width, insn: Insn): void {
 }
 
 function quotient(code: WasmWriter, w: Width, insn: Insn): void {
-  if (bpf.isX(insn) || insn.imm === 0 || insn.imm === -1) divide(code, w, insn);
+  if (hasSrcReg(insn) || insn.imm === 0 || insn.imm === -1) divide(code, w, insn);
   else {
     w.get(code, insn.dst);
     w.constant(code, insn.imm);
-    code.op((bpf.opOf(insn) === MOD ? w.rem : w.div)[insn.off === 1 ? 1 : 0]);
+    code.op((opOf(insn) === BPF_MOD ? w.rem : w.div)[insn.off === 1 ? 1 : 0]);
   }
 }
 
 /** MOV, and MOVSX by its off. */
 function move(code: WasmWriter, w: Width, insn: Insn): void {
   operand(code, w, insn);
-  if (!bpf.isX(insn) || insn.off === 0) return;
+  if (!hasSrcReg(insn) || insn.off === 0) return;
   if (insn.off === 8) code.op(w.extend8);
   else if (insn.off === 16) code.op(w.extend16);
   else code.op(wasm.I64_EXTEND32_S);
@@ -121,7 +128,7 @@ function move(code: WasmWriter, w: Width, insn: Insn): void {
 
 /** Leaves the result of an operation that depends on nothing but op, dst and operand. */
 function result(code: WasmWriter, w: Width, insn: Insn, op: number): void {
-  if (op === NEG) {
+  if (op === BPF_NEG) {
     w.constant(code, 0);
     w.get(code, insn.dst);
     code.op(w.sub);
@@ -134,12 +141,12 @@ function result(code: WasmWriter, w: Width, insn: Insn, op: number): void {
 
 /** Writes an instruction of a known code in class ALU or ALU64. */
 export function alu(code: WasmWriter, insn: Insn): void {
-  const w = bpf.classOf(insn) === bpf.ALU64 ? WIDE : NARROW;
-  const op = bpf.opOf(insn);
-  if (op === BYTES) reorder(code, insn);
+  const w = classOf(insn) === BPF_ALU64 ? WIDE : NARROW;
+  const op = opOf(insn);
+  if (op === BPF_END) reorder(code, insn);
   else {
-    if (op === DIV || op === MOD) quotient(code, w, insn);
-    else if (op === MOV) move(code, w, insn);
+    if (op === BPF_DIV || op === BPF_MOD) quotient(code, w, insn);
+    else if (op === BPF_MOV) move(code, w, insn);
     else result(code, w, insn, op);
     if (w === NARROW) code.op(wasm.I64_EXTEND_I32_U);
   }
@@ -177,7 +184,7 @@ function swap(code: WasmWriter, reg: number, bits: number): void {
 function reorder(code: WasmWriter, insn: Insn): void {
   const { dst, imm } = insn;
   if (imm !== 16 && imm !== 32 && imm !== 64) code.op(wasm.UNREACHABLE);
-  if (bpf.classOf(insn) === bpf.ALU64 || bpf.isX(insn)) swap(code, dst, imm);
+  if (classOf(insn) === BPF_ALU64 || hasSrcReg(insn)) swap(code, dst, imm);
   else register(code, dst);
   if (imm === 64) return;
   code.wide(imm === 16 ? 0xffff : -1, 0);

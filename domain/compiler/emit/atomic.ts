@@ -1,16 +1,26 @@
 // Atomic operations. A run has the memory to itself, so each is a load and a store.
 
 import { bytesOf, type Insn } from "../../isa/insn.ts";
-import * as isa from "../../isa/opcodes.ts";
+import {
+  BPF_ADD,
+  BPF_AND,
+  BPF_CMPXCHG,
+  BPF_FETCH,
+  BPF_LOAD_ACQ,
+  BPF_OR,
+  BPF_STORE_REL,
+  BPF_XCHG,
+  BPF_XOR,
+} from "../../isa/opcodes.ts";
 import * as wasm from "../wasm/wasm.ts";
 import { ADDRESS, assign, type EmitContext, R0, register, VALUE } from "./emit_context.ts";
 import { address, loadOf, READ, storeOf, WRITE } from "./memory.ts";
 
 const OPERATION: Readonly<Record<number, number>> = {
-  [isa.ATOMIC_ADD]: wasm.I64_ADD,
-  [isa.ATOMIC_OR]: wasm.I64_OR,
-  [isa.ATOMIC_AND]: wasm.I64_AND,
-  [isa.ATOMIC_XOR]: wasm.I64_XOR,
+  [BPF_ADD]: wasm.I64_ADD,
+  [BPF_OR]: wasm.I64_OR,
+  [BPF_AND]: wasm.I64_AND,
+  [BPF_XOR]: wasm.I64_XOR,
 };
 
 /** Puts the new value, left on the stack by `result`, where the old one (VALUE) was. */
@@ -47,13 +57,13 @@ function compareExchange(body: EmitContext, insn: Insn, at: number): void {
 /** An operation of OPERATION, or for any other the exchange. */
 function modify(body: EmitContext, insn: Insn, at: number): void {
   const { code } = body;
-  const operation = OPERATION[insn.imm & ~isa.FETCH];
+  const operation = OPERATION[insn.imm & ~BPF_FETCH];
   replace(body, insn, at, () => {
     if (operation !== undefined) code.get(VALUE);
     register(code, insn.src);
     if (operation !== undefined) code.op(operation);
   });
-  if ((insn.imm & isa.FETCH) === 0) return;
+  if ((insn.imm & BPF_FETCH) === 0) return;
   code.get(VALUE);
   assign(code, insn.src);
 }
@@ -75,11 +85,11 @@ function release(body: EmitContext, insn: Insn, at: number): void {
 /** Writes it; a load and a store of any size, the others of 4 or 8 bytes. */
 export function atomic(body: EmitContext, insn: Insn, at: number): void {
   const { imm } = insn;
-  const known = imm === isa.XCHG || OPERATION[imm & ~isa.FETCH] !== undefined;
-  if (imm === isa.LOAD_ACQUIRE) acquire(body, insn, at);
-  else if (imm === isa.STORE_RELEASE) release(body, insn, at);
+  const known = imm === BPF_XCHG || OPERATION[imm & ~BPF_FETCH] !== undefined;
+  if (imm === BPF_LOAD_ACQ) acquire(body, insn, at);
+  else if (imm === BPF_STORE_REL) release(body, insn, at);
   else if (bytesOf(insn) < 4) body.code.op(wasm.UNREACHABLE);
-  else if (imm === isa.CMPXCHG) compareExchange(body, insn, at);
+  else if (imm === BPF_CMPXCHG) compareExchange(body, insn, at);
   else if (known) modify(body, insn, at);
   else body.code.op(wasm.UNREACHABLE);
 }

@@ -1,8 +1,7 @@
 // Conditions of jumps: each leaves 1 on the stack when the jump is taken, else 0.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
-import { JSET } from "../../isa/opcodes.ts";
+import { classOf, hasSrcReg, type Insn, opOf } from "../../isa/insn.ts";
+import { BPF_JCOND, BPF_JMP, BPF_JSET } from "../../isa/opcodes.ts";
 import * as wasm from "../wasm/wasm.ts";
 import type { WasmWriter } from "../wasm/wasm_writer.ts";
 import { half, register, TURNS } from "./emit_context.ts";
@@ -26,9 +25,9 @@ function mayGoto(code: WasmWriter): void {
 
 function wide(code: WasmWriter, insn: Insn, op: number): void {
   register(code, insn.dst);
-  if (bpf.isX(insn)) register(code, insn.src);
+  if (hasSrcReg(insn)) register(code, insn.src);
   else code.i64(insn.imm);
-  if (op === JSET) {
+  if (op === BPF_JSET) {
     code.op(wasm.I64_AND);
     code.i64(0);
     code.op(wasm.I64_NE);
@@ -37,17 +36,17 @@ function wide(code: WasmWriter, insn: Insn, op: number): void {
 
 function narrow(code: WasmWriter, insn: Insn, op: number): void {
   half(code, insn.dst);
-  if (bpf.isX(insn)) half(code, insn.src);
+  if (hasSrcReg(insn)) half(code, insn.src);
   else code.i32(insn.imm);
-  if (op === JSET) code.op(wasm.I32_AND);
+  if (op === BPF_JSET) code.op(wasm.I32_AND);
   else code.op((COMPARE[op >> 4] as number) - NARROW);
 }
 
-export const isMayGoto = (insn: Insn): boolean => insn.code === (bpf.JMP | bpf.JCOND);
+export const isMayGoto = (insn: Insn): boolean => insn.code === (BPF_JMP | BPF_JCOND);
 
 export function condition(code: WasmWriter, insn: Insn): void {
-  const op = bpf.opOf(insn);
+  const op = opOf(insn);
   if (isMayGoto(insn)) mayGoto(code);
-  else if (bpf.classOf(insn) === bpf.JMP) wide(code, insn, op);
+  else if (classOf(insn) === BPF_JMP) wide(code, insn, op);
   else narrow(code, insn, op);
 }

@@ -1,8 +1,7 @@
 // Calls of subprograms, by name and by handle, and of other programs.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
-import { LOOKUP, LOOP } from "../../isa/opcodes.ts";
+import { BPF_FUNC } from "../../isa/helpers/index.ts";
+import { calleeOf, type Insn, isHelperCall, isPseudoCall } from "../../isa/insn.ts";
 import * as wasm from "../wasm/wasm.ts";
 import { BOTTOM, type EmitContext, half, OTHER, R0, REACH, register, SB } from "./emit_context.ts";
 import { handFuel, takeFuel } from "./fuel.ts";
@@ -22,7 +21,7 @@ function pseudoCall(body: EmitContext, insn: Insn, at: number): void {
   handFuel(body);
   for (let reg = 1; reg <= 5; reg++) register(code, reg);
   code.get(BOTTOM);
-  code.with(wasm.CALL, links.functions.get(bpf.callee(insn, at)) as number);
+  code.with(wasm.CALL, links.functions.get(calleeOf(insn, at)) as number);
   code.set(R0);
   takeFuel(body);
 }
@@ -108,10 +107,10 @@ function loop(body: EmitContext, callback: number | undefined): void {
 
 export function call(body: EmitContext, insn: Insn, at: number): void {
   const { imm } = insn;
-  if (bpf.isPseudoCall(insn)) pseudoCall(body, insn, at);
-  else if (!bpf.isHelperCall(insn)) body.code.op(wasm.UNREACHABLE);
-  else if (imm === bpf.TAIL_CALL) tailCall(body);
-  else if (imm === LOOP) loop(body, body.calls.of(at).callback);
-  else if (imm === LOOKUP) lookup(body, at, body.calls.of(at));
+  if (isPseudoCall(insn)) pseudoCall(body, insn, at);
+  else if (!isHelperCall(insn)) body.code.op(wasm.UNREACHABLE);
+  else if (imm === BPF_FUNC.tail_call) tailCall(body);
+  else if (imm === BPF_FUNC.loop) loop(body, body.calls.of(at).callback);
+  else if (imm === BPF_FUNC.map_lookup_elem) lookup(body, at, body.calls.of(at));
   else helper(body, insn);
 }

@@ -1,7 +1,7 @@
 // Calls of helpers, which are imports.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
+import { type Insn, modeOf } from "../../isa/insn.ts";
+import { BPF_IND } from "../../isa/opcodes.ts";
 import { HELPERS, type Signature } from "../abi.ts";
 import * as wasm from "../wasm/wasm.ts";
 import { type EmitContext, half, R0, register, SB, VALUE } from "./emit_context.ts";
@@ -39,7 +39,7 @@ export function helper(body: EmitContext, { imm }: Insn): void {
 export function skbLoad(body: EmitContext, insn: Insn, size: number): void {
   const { code, links } = body;
   code.i32(insn.imm);
-  if (bpf.modeOf(insn) === bpf.IND) {
+  if (modeOf(insn) === BPF_IND) {
     half(code, insn.src);
     code.op(wasm.I32_ADD);
   }

@@ -1,7 +1,28 @@
 // The instructions of a block, one after the other, up to where it goes.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
+import {
+  bytesOf,
+  calleeOf,
+  classOf,
+  type Insn,
+  isExit,
+  isJump,
+  isKnown,
+  modeOf,
+} from "../../isa/insn.ts";
+import {
+  BPF_ALU,
+  BPF_ALU64,
+  BPF_ATOMIC,
+  BPF_LD,
+  BPF_LDX,
+  BPF_PSEUDO_FUNC,
+  BPF_PSEUDO_MAP_FD,
+  BPF_PSEUDO_MAP_VALUE,
+  BPF_ST,
+  BPF_STX,
+  LD_IMM64,
+} from "../../isa/opcodes.ts";
 import { type Graph, leaves } from "../analysis/graph.ts";
 import { globals, handleOf } from "../imports.ts";
 import * as wasm from "../wasm/wasm.ts";
@@ -21,7 +42,7 @@ function mapConstant({ code, unit }: EmitContext, { src, imm }: Insn, offset: nu
   if (imm < 0 || imm >= unit.maps.length) {
     throw new RangeError(`ld_imm64 of map ${imm} of ${unit.maps.length}`);
   }
-  const direct = src === bpf.PSEUDO_MAP_VALUE;
+  const direct = src === BPF_PSEUDO_MAP_VALUE;
   code.with(wasm.GLOBAL_GET, direct ? globals.base(imm) : globals.map(imm));
   code.op(wasm.I64_EXTEND_I32_U);
   if (!direct) return;
@@ -33,26 +54,26 @@ function wideConstant(body: EmitContext, insn: Insn, at: number): void {
   const { code, prog, links } = body;
   const { src, imm } = insn;
   const high = prog[at + 1]?.imm ?? 0;
-  if (src === bpf.PSEUDO_MAP_FD || src === bpf.PSEUDO_MAP_VALUE) mapConstant(body, insn, high);
-  else if (src === bpf.PSEUDO_FUNC) code.i64(handleOf(links, bpf.callee(insn, at)));
+  if (src === BPF_PSEUDO_MAP_FD || src === BPF_PSEUDO_MAP_VALUE) mapConstant(body, insn, high);
+  else if (src === BPF_PSEUDO_FUNC) code.i64(handleOf(links, calleeOf(insn, at)));
   else if (src === 0) code.wide(imm, high);
   else code.op(wasm.UNREACHABLE);
   assign(code, insn.dst);
 }
 
 function known(body: EmitContext, insn: Insn, at: number): void {
-  const kind = bpf.classOf(insn);
-  if (kind === bpf.ALU || kind === bpf.ALU64) alu(body.code, insn);
-  else if (kind === bpf.LDX) load(body, insn, at);
-  else if (insn.code === bpf.LD_IMM64) wideConstant(body, insn, at);
-  else if (kind === bpf.LD) skbLoad(body, insn, bpf.bytesOf(insn));
-  else if (kind === bpf.STX && bpf.modeOf(insn) === bpf.ATOMIC) atomic(body, insn, at);
-  else if (kind === bpf.ST || kind === bpf.STX) store(body, insn, at);
+  const kind = classOf(insn);
+  if (kind === BPF_ALU || kind === BPF_ALU64) alu(body.code, insn);
+  else if (kind === BPF_LDX) load(body, insn, at);
+  else if (insn.code === LD_IMM64) wideConstant(body, insn, at);
+  else if (kind === BPF_LD) skbLoad(body, insn, bytesOf(insn));
+  else if (kind === BPF_STX && modeOf(insn) === BPF_ATOMIC) atomic(body, insn, at);
+  else if (kind === BPF_ST || kind === BPF_STX) store(body, insn, at);
   else call(body, insn, at);
 }
 
 /** Arithmetic never traps. */
-const mayTrap = (insn: Insn): boolean => (insn.code & bpf.ALU) === 0 || bpf.isJump(insn);
+const mayTrap = (insn: Insn): boolean => (insn.code & BPF_ALU) === 0 || isJump(insn);
 
 /** Writes what a block does before it is left. What the verifier would have refused traps. */
 export function straight(body: EmitContext, graph: Graph, block: number): void {
@@ -63,16 +84,16 @@ export function straight(body: EmitContext, graph: Graph, block: number): void {
     if (at === last && leaves(insn)) return;
     code.room(ROOM);
     if (mayTrap(insn)) places.mark(code.at, at);
-    if (bpf.isKnown(insn)) known(body, insn, at);
+    if (isKnown(insn)) known(body, insn, at);
     else code.op(wasm.UNREACHABLE);
-    if (insn.code === bpf.LD_IMM64) at++;
+    if (insn.code === LD_IMM64) at++;
   }
 }
 
 /** The end of a block that nothing follows. */
 export function leave(body: EmitContext, graph: Graph, block: number): void {
   const { code, prog } = body;
-  const exits = bpf.isExit(prog[graph.last[block] as number] as Insn);
+  const exits = isExit(prog[graph.last[block] as number] as Insn);
   if (!exits) code.op(wasm.UNREACHABLE);
   handFuel(body);
   code.get(R0);

@@ -1,6 +1,6 @@
 // bpf_map_lookup_elem(). In an array whose values are all in memory it is compiled in, as the kernel does.
 
-import { LOOKUP } from "../../isa/opcodes.ts";
+import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import { HELPERS, type MapShape, strideOf } from "../abi.ts";
 import type { RegisterFacts } from "../analysis/constant_propagation.ts";
 import { globals } from "../imports.ts";
@@ -44,15 +44,15 @@ function inlined(body: EmitContext, at: number, map: number, shape: MapShape, ke
   code.set(REACH);
   element(body, map, shape);
   code.op(wasm.ELSE);
-  invoke(body, `h${LOOKUP}`, HELPERS[LOOKUP]);
+  invoke(body, `h${BPF_FUNC.map_lookup_elem}`, HELPERS[BPF_FUNC.map_lookup_elem]);
   code.op(wasm.END);
 }
 
 export function lookup(body: EmitContext, at: number, { map, key, added }: RegisterFacts): void {
   const shape = map === undefined ? undefined : body.unit.maps[map];
-  if (added) invoke(body, "add_lookup", HELPERS[LOOKUP]);
+  if (added) invoke(body, "add_lookup", HELPERS[BPF_FUNC.map_lookup_elem]);
   else if (map === undefined || shape?.map_type !== "array") {
-    invoke(body, `h${LOOKUP}`, HELPERS[LOOKUP]);
+    invoke(body, `h${BPF_FUNC.map_lookup_elem}`, HELPERS[BPF_FUNC.map_lookup_elem]);
   } else inlined(body, at, map, shape, key);
   body.code.set(R0);
 }

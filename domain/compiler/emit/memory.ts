@@ -1,8 +1,8 @@
 // Loads and stores. An address is good when all its 64 bits lie in the arena and, unless the verifier
 // has proved the access, the shadow of each byte says so.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
+import { bytesOf, classOf, type Insn, modeOf, sizeIndex } from "../../isa/insn.ts";
+import { BPF_MEMSX, BPF_ST } from "../../isa/opcodes.ts";
 import { ARENA_END, FRAME_BYTES, LOW, SHADOW_READ, SHADOW_WRITE } from "../abi.ts";
 import * as wasm from "../wasm/wasm.ts";
 import type { WasmWriter } from "../wasm/wasm_writer.ts";
@@ -32,8 +32,8 @@ const LOADS = [wasm.I64_LOAD32_U, wasm.I64_LOAD16_U, wasm.I64_LOAD8_U, wasm.I64_
 const SIGNED_LOADS = [wasm.I64_LOAD32_S, wasm.I64_LOAD16_S, wasm.I64_LOAD8_S, wasm.I64_LOAD];
 const STORES = [wasm.I64_STORE32, wasm.I64_STORE16, wasm.I64_STORE8, wasm.I64_STORE];
 
-export const loadOf = (insn: Insn): number => LOADS[bpf.sizeOf(insn)] as number;
-export const storeOf = (insn: Insn): number => STORES[bpf.sizeOf(insn)] as number;
+export const loadOf = (insn: Insn): number => LOADS[sizeIndex(insn)] as number;
+export const storeOf = (insn: Insn): number => STORES[sizeIndex(insn)] as number;
 
 function shadowAt(code: WasmWriter, shadow: number, next: number): void {
   code.get(ADDRESS);
@@ -101,17 +101,17 @@ export function address({ code, flat }: EmitContext, access: MemoryAccess, at: n
 }
 
 export function load(body: EmitContext, insn: Insn, at: number): void {
-  const access = { reg: insn.src, off: insn.off, size: bpf.bytesOf(insn), how: READ };
+  const access = { reg: insn.src, off: insn.off, size: bytesOf(insn), how: READ };
   const offset = address(body, access, at);
-  const loads = bpf.modeOf(insn) === bpf.MEMSX ? SIGNED_LOADS : LOADS;
-  body.code.memory(loads[bpf.sizeOf(insn)] as number, offset);
+  const loads = modeOf(insn) === BPF_MEMSX ? SIGNED_LOADS : LOADS;
+  body.code.memory(loads[sizeIndex(insn)] as number, offset);
   assign(body.code, insn.dst);
 }
 
 export function store(body: EmitContext, insn: Insn, at: number): void {
-  const access = { reg: insn.dst, off: insn.off, size: bpf.bytesOf(insn), how: WRITE };
+  const access = { reg: insn.dst, off: insn.off, size: bytesOf(insn), how: WRITE };
   const offset = address(body, access, at);
-  if (bpf.classOf(insn) === bpf.ST) body.code.i64(insn.imm);
+  if (classOf(insn) === BPF_ST) body.code.i64(insn.imm);
   else register(body.code, insn.src);
   body.code.memory(storeOf(insn), offset);
 }

@@ -1,6 +1,6 @@
 import type { CompilationUnit } from "../../compiler/abi.ts";
-import { helperName } from "../../isa/helpers.ts";
-import { decode, type Insn, isCall, isHelperCall, isJump, target } from "../../isa/insn.ts";
+import { helperName } from "../../isa/helpers/index.ts";
+import { decode, type Insn, isCall, isHelperCall, isJump, jumpTarget } from "../../isa/insn.ts";
 import type { Job, MapView, Miss, RunOutcome } from "../job.ts";
 import type { Machine } from "../machine.ts";
 
@@ -29,7 +29,7 @@ function isShort({ insns }: CompilationUnit): boolean {
 
 function takesLittle(insn: Insn, at: number): boolean {
   if (isCall(insn)) return isHelperCall(insn) && HELPERS.has(helperName(insn.imm));
-  return !isJump(insn) || target(insn, at) > at;
+  return !isJump(insn) || jumpTarget(insn, at) > at;
 }
 
 function bytesOf({ elements, bytes, key_size, value_size, cpus = 1 }: MapView): number {

@@ -2,8 +2,18 @@
 // the program only where it is certain that Linux comes to it and knows no more; otherwise the path is
 // followed on with a value of which nothing is known.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
+import {
+  classOf,
+  type Insn,
+  isCall,
+  isExit,
+  isHelperCall,
+  isJump,
+  isKfuncCall,
+  isPseudoCall,
+  jumpTarget,
+} from "../../isa/insn.ts";
+import { BPF_ST, BPF_STX, LD_IMM64 } from "../../isa/opcodes.ts";
 import { popFrame } from "../insns/exit.ts";
 import { checkInsn } from "../insns/insn_checks.ts";
 import { checkInsnEffects } from "../insns/step.ts";
@@ -133,14 +143,14 @@ export class Explorer {
     try {
       this.#checkInsn(state, insn, at);
       const later = checkInsnEffects(env, state, insn);
-      this.#pruning.countInsn(bpf.isJump(insn));
+      this.#pruning.countInsn(isJump(insn));
       if (later === null) return "end";
       for (const next of later) {
         const refusal = this.#pushStack(next, at);
         if (refusal !== null) return refusal;
       }
       if (later.length > 1) this.#isFirstPath = false;
-      if (bpf.isPseudoCall(insn) || bpf.isExit(insn)) return null;
+      if (isPseudoCall(insn) || isExit(insn)) return null;
       env.log?.touchRegs(this.#changedRegs(insn, at));
       env.log?.after(state);
       return null;
@@ -153,7 +163,7 @@ export class Explorer {
 
   #changedRegs(insn: Insn, at: number): number {
     const { reads, writes } = this.#effects[at] as Effect;
-    return bpf.isCall(insn) ? 0b11_1111 : reads | writes;
+    return isCall(insn) ? 0b11_1111 : reads | writes;
   }
 
   #checkInsn(state: VerifierState, insn: Insn, at: number): void {
@@ -172,23 +182,23 @@ export class Explorer {
 
   /** Linux may have found nothing wrong, and then knows a result that is not known here. */
   #assumeUnknownResult(state: VerifierState, insn: Insn, at: number): Refusal | "end" | null {
-    const isFlow = bpf.isJump(insn) && !bpf.isHelperCall(insn) && !bpf.isKfuncCall(insn);
+    const isFlow = isJump(insn) && !isHelperCall(insn) && !isKfuncCall(insn);
     if (isFlow) return this.#assumeUnknownTarget(state, insn, at);
     const { regs } = currentFrame(state);
     const { writes } = this.#effects[at] as Effect;
     for (let reg = 0; reg < 10; reg++) if ((writes & (1 << reg)) !== 0) regs[reg] = UNMODELLED;
-    const kind = bpf.classOf(insn);
-    if (bpf.isCall(insn)) this.#env.distrustCallbacks(insn.imm);
-    if (bpf.isCall(insn) || kind === bpf.STX || kind === bpf.ST) clobberStacks(state);
-    state.at = insn.code === bpf.LD_IMM64 ? at + 2 : at + 1;
+    const kind = classOf(insn);
+    if (isCall(insn)) this.#env.distrustCallbacks(insn.imm);
+    if (isCall(insn) || kind === BPF_STX || kind === BPF_ST) clobberStacks(state);
+    state.at = insn.code === LD_IMM64 ? at + 2 : at + 1;
     return null;
   }
 
   #assumeUnknownTarget(state: VerifierState, insn: Insn, at: number): Refusal | "end" | null {
-    if (bpf.isPseudoCall(insn)) return "end";
-    if (bpf.isExit(insn)) return popFrame(state) ? null : "end";
+    if (isPseudoCall(insn)) return "end";
+    if (isExit(insn)) return popFrame(state) ? null : "end";
     const there = copyState(state);
-    there.at = bpf.target(insn, at);
+    there.at = jumpTarget(insn, at);
     state.at = at + 1;
     return this.#pushStack(there, at);
   }

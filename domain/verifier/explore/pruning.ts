@@ -1,8 +1,15 @@
 // States met before (is_state_visited of Linux 6.18): where paths join, one that holds nothing new is
 // followed no further, and one that is met again on its own path goes on for ever.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
+import {
+  calleeOf,
+  type Insn,
+  isCall,
+  isExit,
+  isJump,
+  isPseudoCall,
+  jumpTarget,
+} from "../../isa/insn.ts";
 import type { VerifierEnv } from "../state/env.ts";
 import { showWhole } from "../state/log.ts";
 import { type Checkpoint, copyState, forEachValue, type VerifierState } from "../state/state.ts";
@@ -31,11 +38,10 @@ export class PruningPoints {
 
   /** Where paths can join: targets of jumps and calls, and what follows a call. */
   #markPrunePoints(insn: Insn, at: number): void {
-    if (!bpf.isJump(insn) || bpf.isExit(insn)) return;
-    const isCall = bpf.isCall(insn);
-    if (isCall) this.#prunePoints[at + 1] = 1;
-    if (bpf.isPseudoCall(insn)) this.#prunePoints[bpf.callee(insn, at)] = 1;
-    if (!isCall) this.#prunePoints[bpf.target(insn, at)] = 1;
+    if (!isJump(insn) || isExit(insn)) return;
+    if (isPseudoCall(insn)) this.#prunePoints[calleeOf(insn, at)] = 1;
+    if (isCall(insn)) this.#prunePoints[at + 1] = 1;
+    else this.#prunePoints[jumpTarget(insn, at)] = 1;
   }
 
   /** An instruction was gone through. */

@@ -1,7 +1,7 @@
 // Arithmetic on what registers hold (check_alu_op of Linux 6.18): numbers, and pointers moved.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
+import { classOf, hasSrcReg, type Insn, opOf } from "../../isa/insn.ts";
+import { BPF_ADD, BPF_ALU64, BPF_END, BPF_MOV, BPF_NEG } from "../../isa/opcodes.ts";
 import { checkNotPointer } from "../memory/ptr_leaks.ts";
 import { compute, computeConstant, negate } from "../scalar/arith.ts";
 import { signExtend, signExtend32 } from "../scalar/coerce.ts";
@@ -22,13 +22,9 @@ import {
 } from "../state/value.ts";
 import { adjustPtrMinMaxVals } from "./pointer.ts";
 
-const ADD = 0x00;
-const NEG = 0x80;
-const MOV = 0xb0;
-const END = 0xd0;
 const S32_MAX = 0x7fff_ffffn;
 
-const isWide = (insn: Insn): boolean => bpf.classOf(insn) === bpf.ALU64;
+const isWide = (insn: Insn): boolean => classOf(insn) === BPF_ALU64;
 const unlinked = (v: RegisterValue): RegisterValue => ({ ...v, id: 0, isLinked: false, off: 0 });
 
 function low32(v: RegisterValue): RegisterValue {
@@ -65,7 +61,7 @@ function byteSwapped(insn: Insn, v: RegisterValue): RegisterValue {
   if (v.kind === "any") return UNMODELLED;
   if (!isScalar(v)) return UNKNOWN;
   const bytes = insn.imm / 8;
-  const keepsOrder = !isWide(insn) && !bpf.isX(insn);
+  const keepsOrder = !isWide(insn) && !hasSrcReg(insn);
   if (keepsOrder && bytes === 8) return v;
   const known = new Range();
   known.bits = keepsOrder ? tnum.low(v.range.bits, bytes) : tnum.swap(v.range.bits, bytes);
@@ -80,7 +76,7 @@ function addConstToLinked(
   after: RegisterValue,
 ): RegisterValue {
   const { id } = before;
-  if (id === 0 || bpf.opOf(insn) !== ADD || !isWide(insn) || !isConst(by)) return after;
+  if (id === 0 || opOf(insn) !== BPF_ADD || !isWide(insn) || !isConst(by)) return after;
   const added = by.range.bits.value;
   if (before.isLinked || added > S32_MAX) return after;
   return { ...after, id, isLinked: true, off: Number(added) };
@@ -92,7 +88,7 @@ const results = new WeakMap<Insn, readonly [a: Range, b: Range, result: Range]>(
 function cachedResult(insn: Insn, a: Range, b: Range): Range {
   const last = results.get(insn);
   if (last !== undefined && last[0] === a && last[1] === b) return last[2];
-  const result = shared(compute(bpf.opOf(insn), isWide(insn), a, b));
+  const result = shared(compute(opOf(insn), isWide(insn), a, b));
   results.set(insn, [a, b, result]);
   return result;
 }
@@ -108,7 +104,7 @@ function binary(
   const isExact = dst.isExact && src.isExact;
   if (isExact && isConst(dst) && isConst(src)) {
     const { value: a } = dst.range.bits;
-    const n = computeConstant(bpf.opOf(insn), isWide(insn), a, src.range.bits.value);
+    const n = computeConstant(opOf(insn), isWide(insn), a, src.range.bits.value);
     if (n !== null) return scalar(range.constant(n), true, dst, src);
   }
   const known = cachedResult(insn, dst.range, src.range);
@@ -123,17 +119,17 @@ function negated(insn: Insn, dst: RegisterValue): RegisterValue {
 
 /** What the destination holds afterwards. */
 export function checkAluOp(env: VerifierEnv, regs: RegisterValue[], insn: Insn): RegisterValue {
-  const op = bpf.opOf(insn);
+  const op = opOf(insn);
   const dst = regs[insn.dst] as RegisterValue;
-  if (op === NEG || op === END)
+  if (op === BPF_NEG || op === BPF_END)
     checkNotPointer(env, insn.dst, dst, "pointer arithmetic prohibited");
-  if (op === NEG) return negated(insn, dst);
-  if (op === END) return byteSwapped(insn, dst);
+  if (op === BPF_NEG) return negated(insn, dst);
+  if (op === BPF_END) return byteSwapped(insn, dst);
   const imm = BigInt(insn.imm);
-  if (op === MOV) {
-    if (bpf.isX(insn)) return move(env, regs, insn);
+  if (op === BPF_MOV) {
+    if (hasSrcReg(insn)) return move(env, regs, insn);
     return constant(isWide(insn) ? imm : BigInt.asUintN(32, imm));
   }
-  const src = bpf.isX(insn) ? (regs[insn.src] as RegisterValue) : constant(imm);
+  const src = hasSrcReg(insn) ? (regs[insn.src] as RegisterValue) : constant(imm);
   return binary(env, insn, dst, src);
 }

@@ -1,6 +1,6 @@
 // Calls of helpers (check_helper_call of Linux 6.18): who may, with what, and what is left of it.
 
-import { helperName, isHelper } from "../../isa/helpers.ts";
+import { helperName, isHelper } from "../../isa/helpers/index.ts";
 import { BPF_F_RDONLY_PROG } from "../../isa/uapi.ts";
 import { isGplOnly, isRefused } from "../helpers/allowed_helpers.ts";
 import { changesPacket, protoOf } from "../helpers/func_proto.ts";

@@ -1,7 +1,7 @@
 // Calls that go on within the program: of its functions, and of those that a helper calls back.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
+import { calleeOf, type Insn } from "../../isa/insn.ts";
+import { MAX_CALL_FRAMES } from "../../isa/limits.ts";
 import type { VerifierEnv } from "../state/env.ts";
 import { Refused } from "../state/refused.ts";
 import {
@@ -17,8 +17,6 @@ import {
 import { isScalar, NOT_INIT, type RegisterValue, UNMODELLED } from "../state/value.ts";
 import { type CallbackFunction, checkHelperCall, clearAllPktPointers } from "./call.ts";
 import { isLocked } from "./lock.ts";
-
-const MAX_FRAMES = 8;
 
 /**
  * A function that BTF describes may be a global one, which Linux checks by itself: what its pointers
@@ -46,11 +44,11 @@ function checkGlobalFuncCall({ options }: VerifierEnv, state: VerifierState, sta
 /** No deeper than Linux goes; recursion always is. */
 export function checkFuncCall(env: VerifierEnv, state: VerifierState, insn: Insn): void {
   const level = currentDepth(state) + 1;
-  if (level >= MAX_FRAMES) {
+  if (level >= MAX_CALL_FRAMES) {
     throw new Refused("E2BIG", `the call stack of ${level + 1} frames is too deep`);
   }
   const { regs } = currentFrame(state);
-  const frame = makeFrame(bpf.callee(insn, state.at), state.at, level);
+  const frame = makeFrame(calleeOf(insn, state.at), state.at, level);
   if (isLocked(state)) checkGlobalFuncCall(env, state, frame.start);
   for (let reg = 1; reg <= 5; reg++) frame.regs[reg] = regs[reg] as RegisterValue;
   state.isCertain &&= isArgumentKnown(env, regs, frame.start);
@@ -62,7 +60,7 @@ export function checkFuncCall(env: VerifierEnv, state: VerifierState, insn: Insn
 
 function pushCallbackFrame(state: VerifierState, { start, regs }: CallbackFunction): VerifierState {
   const level = currentDepth(state) + 1;
-  if (level >= MAX_FRAMES) {
+  if (level >= MAX_CALL_FRAMES) {
     throw new Refused("E2BIG", `the call stack of ${level + 1} frames is too deep`);
   }
   const frame = makeFrame(start, state.at, level, true);

@@ -1,11 +1,11 @@
 // Conditional jumps (check_cond_jmp_op of Linux 6.18): which ways there are, and what is known on each.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
+import { classOf, hasSrcReg, type Insn, jumpTarget, opOf } from "../../isa/insn.ts";
+import { BPF_JEQ, BPF_JMP, BPF_JNE } from "../../isa/opcodes.ts";
 import { isPktEndComparison, isPktPtrBranchTaken, tryMatchPktPointers } from "../memory/packet.ts";
 import { checkNotPointer } from "../memory/ptr_leaks.ts";
 import { compute } from "../scalar/arith.ts";
-import { EQ, flip, isScalarBranchTaken, NE, opposite, regsRefineCondOp } from "../scalar/branch.ts";
+import { flip, isScalarBranchTaken, opposite, regsRefineCondOp } from "../scalar/branch.ts";
 import type { Range } from "../scalar/range.ts";
 import * as range from "../scalar/range.ts";
 import type { VerifierEnv } from "../state/env.ts";
@@ -22,9 +22,9 @@ import {
   type ValueKind,
 } from "../state/value.ts";
 
-const isWide = (insn: Insn): boolean => bpf.classOf(insn) === bpf.JMP;
+const isWide = (insn: Insn): boolean => classOf(insn) === BPF_JMP;
 const operand = (insn: Insn, regs: readonly RegisterValue[]): RegisterValue =>
-  bpf.isX(insn) ? (regs[insn.src] as RegisterValue) : constant(BigInt(insn.imm));
+  hasSrcReg(insn) ? (regs[insn.src] as RegisterValue) : constant(BigInt(insn.imm));
 
 /** reg_not_null() */
 const NOT_NULL: ReadonlySet<ValueKind> = new Set<ValueKind>([
@@ -40,12 +40,12 @@ function isPtrBranchTaken(op: number, wide: boolean, pointer: RegisterValue, oth
   const known = isScalar(other) && (wide ? range.isConst : range.isConst32)(other.range);
   const zero = known && (wide ? other.range.umin === 0n : other.range.umin32 === 0);
   if (!zero || pointer.canBeNull || !NOT_NULL.has(pointer.kind)) return undefined;
-  return op === EQ ? false : op === NE ? true : undefined;
+  return op === BPF_JEQ ? false : op === BPF_JNE ? true : undefined;
 }
 
 function isBranchTaken(insn: Insn, dst: RegisterValue, src: RegisterValue): boolean | undefined {
   const wide = isWide(insn);
-  const op = bpf.opOf(insn);
+  const op = opOf(insn);
   if (dst.kind === "any" || src.kind === "any") return undefined;
   if (wide && isPacketLike(dst) && isPacketLike(src)) return isPktPtrBranchTaken(op, dst, src);
   if (isPointer(dst)) return isPtrBranchTaken(op, wide, dst, src);
@@ -100,7 +100,7 @@ function regSetMinMax(
   const newDst = withRange(dst, left, src);
   const newSrc = withRange(src, right, dst);
   regs[insn.dst] = newDst;
-  if (bpf.isX(insn)) {
+  if (hasSrcReg(insn)) {
     regs[insn.src] = newSrc;
     syncLinkedRegs(state, newSrc);
   }
@@ -127,9 +127,9 @@ function markEqualPointersNotNull(
   src: RegisterValue,
 ): void {
   if (!isPointer(dst) || !isPointer(src) || dst.canBeNull === src.canBeNull) return;
-  const op = bpf.opOf(insn);
-  if (op !== EQ && op !== NE) return;
-  const { regs } = currentFrame(op === EQ ? there : here);
+  const op = opOf(insn);
+  if (op !== BPF_JEQ && op !== BPF_JNE) return;
+  const { regs } = currentFrame(op === BPF_JEQ ? there : here);
   const reg = dst.canBeNull ? insn.dst : insn.src;
   const lifted = regs[reg] as RegisterValue;
   regs[reg] = { ...notNull(lifted), id: lifted.id };
@@ -139,8 +139,8 @@ const COMPARISON_PROHIBITED = "pointer comparison prohibited";
 const isInPacket = (v: RegisterValue): boolean => isPacket(v) || v.kind === "pkt_end";
 
 function isNullTest(insn: Insn, { canBeNull }: RegisterValue): boolean {
-  const isEquality = bpf.opOf(insn) === EQ || bpf.opOf(insn) === NE;
-  return canBeNull && isEquality && isWide(insn) && !bpf.isX(insn) && insn.imm === 0;
+  const isEquality = opOf(insn) === BPF_JEQ || opOf(insn) === BPF_JNE;
+  return canBeNull && isEquality && isWide(insn) && !hasSrcReg(insn) && insn.imm === 0;
 }
 
 function comparePointers(
@@ -150,11 +150,11 @@ function comparePointers(
   dst: RegisterValue,
   src: RegisterValue,
 ): void {
-  const op = bpf.opOf(insn);
-  if (bpf.isX(insn)) markEqualPointersNotNull(insn, here, there, dst, src);
+  const op = opOf(insn);
+  if (hasSrcReg(insn)) markEqualPointersNotNull(insn, here, there, dst, src);
   if (isNullTest(insn, dst)) {
-    markPtrOrNullRegs(here, dst, op === NE);
-    markPtrOrNullRegs(there, dst, op === EQ);
+    markPtrOrNullRegs(here, dst, op === BPF_JNE);
+    markPtrOrNullRegs(there, dst, op === BPF_JEQ);
     return;
   }
   tryMatchPktPointers(insn, here, there);
@@ -183,9 +183,9 @@ export function checkCondJmpOp(
   const { regs } = currentFrame(state);
   const dst = regs[insn.dst] as RegisterValue;
   const src = operand(insn, regs);
-  const target = bpf.target(insn, state.at);
+  const target = jumpTarget(insn, state.at);
   const isOfPackets = isInPacket(dst) && isInPacket(src);
-  if (bpf.isX(insn) && !isOfPackets) checkNotPointer(env, insn.src, src, COMPARISON_PROHIBITED);
+  if (hasSrcReg(insn) && !isOfPackets) checkNotPointer(env, insn.src, src, COMPARISON_PROHIBITED);
   const decided = isBranchTaken(insn, dst, src);
   if (decided !== undefined) {
     if (isScalar(dst)) dst.precision.markChainPrecision();
@@ -195,13 +195,13 @@ export function checkCondJmpOp(
   }
   if (!isNullTest(insn, dst) && !isPktEndComparison(insn, dst, src))
     checkNotPointer(env, insn.dst, dst, COMPARISON_PROHIBITED);
-  const isItself = bpf.isX(insn) && insn.dst === insn.src;
+  const isItself = hasSrcReg(insn) && insn.dst === insn.src;
   if (isUncertain(dst) || isUncertain(src)) state.isCertain = false;
   if (isItself && isScalar(dst)) forgetExactness(state, insn.dst);
   const there = copyState(state);
   there.at = target;
   state.at += 1;
-  const op = bpf.opOf(insn);
+  const op = opOf(insn);
   if (!isItself) regSetMinMax(there, insn, op, dst, src);
   if (!isItself) regSetMinMax(state, insn, opposite(op), dst, src);
   if (isWide(insn)) comparePointers(insn, state, there, dst, src);

@@ -1,8 +1,7 @@
 // Locks in the values of maps (process_spin_lock of Linux 6.18): one at a time, and little is allowed
 // while it is held.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
+import { type Insn, isHelperCall } from "../../isa/insn.ts";
 import * as range from "../scalar/range.ts";
 import { Refused } from "../state/refused.ts";
 import { currentFrame, type Reference, type VerifierState } from "../state/state.ts";
@@ -25,7 +24,7 @@ function einval(text: string): never {
 /** A call of a helper or a function of the kernel. */
 export function checkNoLockHeld(state: VerifierState, insn: Insn): void {
   if (!isLocked(state)) return;
-  if (!bpf.isHelperCall(insn) || insn.imm !== SPIN_UNLOCK) einval(CALL_WHILE_LOCKED);
+  if (!isHelperCall(insn) || insn.imm !== SPIN_UNLOCK) einval(CALL_WHILE_LOCKED);
 }
 
 /** The map in whose value R1 points to the lock. */

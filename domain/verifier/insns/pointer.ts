@@ -1,7 +1,7 @@
 // Arithmetic with pointers (adjust_ptr_min_max_vals of Linux 6.18).
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
+import { classOf, type Insn, opOf } from "../../isa/insn.ts";
+import { BPF_ADD, BPF_ALU64, BPF_AND, BPF_OR, BPF_SUB, BPF_XOR } from "../../isa/opcodes.ts";
 import * as range from "../scalar/range.ts";
 import { Range } from "../scalar/range.ts";
 import * as tnum from "../scalar/tnum.ts";
@@ -16,9 +16,11 @@ import {
   UNKNOWN,
 } from "../state/value.ts";
 
-const ADD = 0x00;
-const SUB = 0x10;
-const BITWISE: Readonly<Record<number, string>> = { 64: "|=", 80: "&=", 160: "^=" };
+const BITWISE: Readonly<Record<number, string>> = {
+  [BPF_OR]: "|=",
+  [BPF_AND]: "&=",
+  [BPF_XOR]: "^=",
+};
 const SIGNS = "+= -= *= /= |= &= <<= >>= neg %= ^= = s>>= endian".split(" ");
 /** BPF_MAX_VAR_OFF */
 const BPF_MAX_VAR_OFF = 1n << 29n;
@@ -49,7 +51,7 @@ function checkPointerAllowed(insn: Insn, pointer: RegisterValue, by: RegisterVal
   if (pointer.canBeNull)
     refuse(insn, `pointer arithmetic on ${name} prohibited, null-check it first`);
   if (pointer.kind !== "pkt_end" && pointer.kind !== "map_ptr") return;
-  const none = range.isZero(by.range) && bpf.opOf(insn) === ADD && pointer.kind === "map_ptr";
+  const none = range.isZero(by.range) && opOf(insn) === BPF_ADD && pointer.kind === "map_ptr";
   if (!none) {
     if (pointer.kind === "map_ptr" && !by.isExact) {
       throw new Refused("EACCES", `R${insn.dst} pointer arithmetic on ${name} prohibited`, false);
@@ -109,16 +111,16 @@ function movePointer(
   by: RegisterValue,
   isLeft: boolean,
 ): RegisterValue {
-  const op = bpf.opOf(insn);
+  const op = opOf(insn);
   const sign = SIGNS[op >> 4] ?? "";
   const known = range.isConst(by.range) ? by.range.smin : null;
-  if (op === ADD) {
+  if (op === BPF_ADD) {
     return (
       (known === null ? null : addToFixedOffset(pointer, known)) ??
       addToVariableOffset(env, pointer, by)
     );
   }
-  if (op === SUB) {
+  if (op === BPF_SUB) {
     if (!isLeft) refuse(insn, "tried to subtract pointer from scalar");
     if (pointer.kind === "fp") refuse(insn, "subtraction from stack pointer prohibited");
     return (
@@ -137,17 +139,17 @@ export function adjustPtrMinMaxVals(
   dst: RegisterValue,
   src: RegisterValue,
 ): RegisterValue {
-  const op = bpf.opOf(insn);
+  const op = opOf(insn);
   if (isPointer(dst) && isPointer(src)) {
-    if (op === SUB && env.canLeakPointers) return UNKNOWN;
+    if (op === BPF_SUB && env.canLeakPointers) return UNKNOWN;
     refuse(insn, `pointer ${SIGNS[op >> 4]} pointer prohibited`);
   }
   const isLeft = isPointer(dst);
   const [pointer, by] = isLeft ? [dst, src] : [src, dst];
   by.precision.markChainPrecision();
   if (by.range.smin > by.range.smax || by.range.umin > by.range.umax) return UNKNOWN;
-  if (bpf.classOf(insn) !== bpf.ALU64) {
-    if (op === SUB && env.canLeakPointers) return UNKNOWN;
+  if (classOf(insn) !== BPF_ALU64) {
+    if (op === BPF_SUB && env.canLeakPointers) return UNKNOWN;
     refuse(insn, "32-bit pointer arithmetic prohibited");
   }
   checkPointerAllowed(insn, pointer, by);

@@ -1,7 +1,39 @@
 // One instruction (do_check of Linux 6.18): it changes the state, and may leave others to follow.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
+import {
+  bytesOf,
+  calleeOf,
+  classOf,
+  type Insn,
+  isCall,
+  isExit,
+  isGoto,
+  isHelperCall,
+  isPseudoCall,
+  jumpTarget,
+  modeOf,
+  opOf,
+} from "../../isa/insn.ts";
+import {
+  BPF_ALU,
+  BPF_ALU64,
+  BPF_ATOMIC,
+  BPF_CMPXCHG,
+  BPF_FETCH,
+  BPF_JCOND,
+  BPF_JMP,
+  BPF_JMP32,
+  BPF_LD,
+  BPF_LDX,
+  BPF_LOAD_ACQ,
+  BPF_MEMSX,
+  BPF_PSEUDO_FUNC,
+  BPF_PSEUDO_MAP_IDX_VALUE,
+  BPF_PSEUDO_MAP_VALUE,
+  BPF_ST,
+  BPF_STORE_REL,
+  LD_IMM64,
+} from "../../isa/opcodes.ts";
 import { type InsnAccess, load as loadFrom, store as storeTo } from "../memory/access.ts";
 import { checkNotLeaked } from "../memory/ptr_leaks.ts";
 import { checkPtrOffReg } from "../memory/region.ts";
@@ -35,11 +67,6 @@ import { checkCondJmpOp } from "./condition.ts";
 import { checkExit } from "./exit.ts";
 import { checkNoLockHeld } from "./lock.ts";
 
-const FETCH = 0x01;
-const CMPXCHG = 0xf1;
-const LOAD_ACQ = 0x100;
-const STORE_REL = 0x110;
-
 function checkLdImm(
   env: VerifierEnv,
   { regs }: { regs: RegisterValue[] },
@@ -50,15 +77,15 @@ function checkLdImm(
   const map = env.maps.get(at);
   if (insn.src === 0) {
     regs[insn.dst] = constant((BigInt(high >>> 0) << 32n) | BigInt(insn.imm >>> 0));
-  } else if (insn.src === bpf.PSEUDO_FUNC) {
-    regs[insn.dst] = value("func", { home: bpf.callee(insn, at) });
+  } else if (insn.src === BPF_PSEUDO_FUNC) {
+    regs[insn.dst] = value("func", { home: calleeOf(insn, at) });
   } else {
     regs[insn.dst] = map === undefined ? UNMODELLED : mapPointer(map, insn, high);
   }
 }
 
 function mapPointer(map: MapFacts, insn: Insn, offset: number): RegisterValue {
-  const isValue = insn.src === bpf.PSEUDO_MAP_VALUE || insn.src === bpf.PSEUDO_MAP_IDX_VALUE;
+  const isValue = insn.src === BPF_PSEUDO_MAP_VALUE || insn.src === BPF_PSEUDO_MAP_IDX_VALUE;
   return isValue ? value("map_value", { map, off: offset }) : value("map_ptr", { map });
 }
 
@@ -82,7 +109,7 @@ function withSpillId(env: VerifierEnv, regs: RegisterValue[], insn: Insn): Regis
   const base = regs[insn.dst] as RegisterValue;
   if (base.kind !== "fp" || !isScalar(given) || isConst(given)) return given;
   const off = range.isConst(base.range) ? Number(base.range.smin) + base.off + insn.off : 1;
-  if ((off & 7) !== 0 || !fits(given, bpf.bytesOf(insn))) return given;
+  if ((off & 7) !== 0 || !fits(given, bytesOf(insn))) return given;
   const same = env.assignScalarId(given);
   regs[insn.src] = same;
   return same;
@@ -96,8 +123,8 @@ function checkAtomicAllowed(reg: number, held: RegisterValue, what: string): voi
 
 function checkAtomic(env: VerifierEnv, state: VerifierState, insn: Insn): void {
   const { regs } = currentFrame(state);
-  const size = bpf.bytesOf(insn);
-  if (insn.imm === LOAD_ACQ) {
+  const size = bytesOf(insn);
+  if (insn.imm === BPF_LOAD_ACQ) {
     const from = regs[insn.src] as RegisterValue;
     const access = { reg: insn.src, off: insn.off, size, isStrict: true };
     regs[insn.dst] = loadFrom(env, state, access);
@@ -105,15 +132,15 @@ function checkAtomic(env: VerifierEnv, state: VerifierState, insn: Insn): void {
     return;
   }
   const access = { reg: insn.dst, off: insn.off, size, isStrict: true };
-  if (insn.imm === STORE_REL) {
+  if (insn.imm === BPF_STORE_REL) {
     storeTo(env, state, access, withSpillId(env, regs, insn));
     checkAtomicAllowed(insn.dst, regs[insn.dst] as RegisterValue, "stores into");
     return;
   }
-  if (insn.imm === CMPXCHG) checkNotLeaked(env, 0, regs[0], "mem");
+  if (insn.imm === BPF_CMPXCHG) checkNotLeaked(env, 0, regs[0], "mem");
   checkNotLeaked(env, insn.src, regs[insn.src], "mem");
   checkAtomicAllowed(insn.dst, regs[insn.dst] as RegisterValue, "stores into");
-  const fetched = insn.imm === CMPXCHG ? 0 : (insn.imm & FETCH) !== 0 ? insn.src : null;
+  const fetched = insn.imm === BPF_CMPXCHG ? 0 : (insn.imm & BPF_FETCH) !== 0 ? insn.src : null;
   if (fetched !== null) regs[fetched] = UNKNOWN;
   const before = loadFrom(env, state, access);
   if (fetched !== null) regs[fetched] = before;
@@ -122,14 +149,14 @@ function checkAtomic(env: VerifierEnv, state: VerifierState, insn: Insn): void {
 
 function checkLoadOrStore(env: VerifierEnv, state: VerifierState, insn: Insn): void {
   const { regs } = currentFrame(state);
-  const kind = bpf.classOf(insn);
-  const access: InsnAccess = { reg: insn.dst, off: insn.off, size: bpf.bytesOf(insn) };
-  if (kind === bpf.LDX) {
-    const isSigned = bpf.modeOf(insn) === bpf.MEMSX;
+  const kind = classOf(insn);
+  const access: InsnAccess = { reg: insn.dst, off: insn.off, size: bytesOf(insn) };
+  if (kind === BPF_LDX) {
+    const isSigned = modeOf(insn) === BPF_MEMSX;
     regs[insn.dst] = loadFrom(env, state, { ...access, reg: insn.src, isSigned });
-  } else if (kind === bpf.ST) {
+  } else if (kind === BPF_ST) {
     storeTo(env, state, access, constant(BigInt(insn.imm)));
-  } else if (bpf.modeOf(insn) === bpf.ATOMIC) {
+  } else if (modeOf(insn) === BPF_ATOMIC) {
     checkAtomic(env, state, insn);
   } else {
     storeTo(env, state, access, withSpillId(env, regs, insn));
@@ -141,28 +168,28 @@ function checkMayGoto(state: VerifierState, insn: Insn): VerifierState[] {
   const later = copyState(state);
   later.at += 1;
   widenScalars(later, scalar(range.UNKNOWN, false));
-  state.at = bpf.target(insn, state.at);
+  state.at = jumpTarget(insn, state.at);
   return [later];
 }
 
 function checkJump(env: VerifierEnv, state: VerifierState, insn: Insn): VerifierState[] | null {
-  if (bpf.isExit(insn)) return checkExit(env, state) ? [] : null;
-  if (bpf.isGoto(insn)) {
-    state.at = bpf.target(insn, state.at);
+  if (isExit(insn)) return checkExit(env, state) ? [] : null;
+  if (isGoto(insn)) {
+    state.at = jumpTarget(insn, state.at);
     return [];
   }
-  if (bpf.isPseudoCall(insn)) {
+  if (isPseudoCall(insn)) {
     checkFuncCall(env, state, insn);
     return [];
   }
-  if (bpf.isCall(insn)) checkNoLockHeld(state, insn);
-  if (bpf.isHelperCall(insn)) return checkHelperCallAndCallbacks(env, state, insn);
-  if (bpf.isCall(insn)) {
+  if (isCall(insn)) checkNoLockHeld(state, insn);
+  if (isHelperCall(insn)) return checkHelperCallAndCallbacks(env, state, insn);
+  if (isCall(insn)) {
     if (state.isCertain) env.hasMissingKfuncCall = true;
     state.at += 1;
     return [];
   }
-  if (bpf.opOf(insn) === bpf.JCOND) return checkMayGoto(state, insn);
+  if (opOf(insn) === BPF_JCOND) return checkMayGoto(state, insn);
   const there = checkCondJmpOp(env, state, insn);
   return there === null ? [] : [there];
 }
@@ -173,15 +200,15 @@ export function checkInsnEffects(
   state: VerifierState,
   insn: Insn,
 ): VerifierState[] | null {
-  const kind = bpf.classOf(insn);
-  if (kind === bpf.JMP || kind === bpf.JMP32) return checkJump(env, state, insn);
+  const kind = classOf(insn);
+  if (kind === BPF_JMP || kind === BPF_JMP32) return checkJump(env, state, insn);
   const frame = currentFrame(state);
-  if (kind === bpf.ALU || kind === bpf.ALU64) {
+  if (kind === BPF_ALU || kind === BPF_ALU64) {
     frame.regs[insn.dst] = checkAluOp(env, frame.regs, insn);
-  } else if (insn.code === bpf.LD_IMM64) {
+  } else if (insn.code === LD_IMM64) {
     checkLdImm(env, frame, insn, state.at);
     state.at += 1;
-  } else if (kind === bpf.LD) {
+  } else if (kind === BPF_LD) {
     checkLdAbs(env, state);
   } else {
     checkLoadOrStore(env, state, insn);

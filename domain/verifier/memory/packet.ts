@@ -1,9 +1,17 @@
 // Packet pointers compared with the end of the packet (try_match_pkt_pointers of Linux 6.18): how many
 // bytes are known to be there, on either way of a jump.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
-import { EQ, flip, GE, GT, LE, LT, NE } from "../scalar/branch.ts";
+import { classOf, hasSrcReg, type Insn, opOf } from "../../isa/insn.ts";
+import {
+  BPF_JEQ,
+  BPF_JGE,
+  BPF_JGT,
+  BPF_JLE,
+  BPF_JLT,
+  BPF_JMP,
+  BPF_JNE,
+} from "../../isa/opcodes.ts";
+import { flip } from "../scalar/branch.ts";
 import * as range from "../scalar/range.ts";
 import { currentFrame, replaceValues, type VerifierState } from "../state/state.ts";
 import { AT_END, PAST_END, type RegisterValue } from "../state/value.ts";
@@ -37,8 +45,11 @@ function markPktEnd(state: VerifierState, reg: number, isOpen: boolean): void {
 
 /** Whether a pointer is compared with an end of what it points into, in a way that tells its length. */
 export function isPktEndComparison(insn: Insn, dst: RegisterValue, src: RegisterValue): boolean {
-  if (!bpf.isX(insn) || bpf.classOf(insn) !== bpf.JMP) return false;
-  return [GT, GE, LT, LE].includes(bpf.opOf(insn)) && (isEndOf(dst, src) || isEndOf(src, dst));
+  if (!hasSrcReg(insn) || classOf(insn) !== BPF_JMP) return false;
+  return (
+    [BPF_JGT, BPF_JGE, BPF_JLT, BPF_JLE].includes(opOf(insn)) &&
+    (isEndOf(dst, src) || isEndOf(src, dst))
+  );
 }
 
 /** @param here the way on; @param there the way of the jump. */
@@ -49,14 +60,14 @@ export function tryMatchPktPointers(insn: Insn, here: VerifierState, there: Veri
   if (!isPktEndComparison(insn, dst, src)) return;
   const isLeft = isEndOf(dst, src);
   const reg = isLeft ? insn.dst : insn.src;
-  const op = isLeft ? bpf.opOf(insn) : flip(bpf.opOf(insn));
+  const op = isLeft ? opOf(insn) : flip(opOf(insn));
   const pointer = isLeft ? dst : src;
-  if (op === GT || op === GE) {
-    findGoodPktPointers(here, pointer, op === GE);
-    markPktEnd(there, reg, op === GT);
-  } else if (op === LT || op === LE) {
-    findGoodPktPointers(there, pointer, op === LT);
-    markPktEnd(here, reg, op === LE);
+  if (op === BPF_JGT || op === BPF_JGE) {
+    findGoodPktPointers(here, pointer, op === BPF_JGE);
+    markPktEnd(there, reg, op === BPF_JGT);
+  } else if (op === BPF_JLT || op === BPF_JLE) {
+    findGoodPktPointers(there, pointer, op === BPF_JLT);
+    markPktEnd(here, reg, op === BPF_JLE);
   }
 }
 
@@ -68,7 +79,7 @@ export function isPktPtrBranchTaken(
 ): boolean | undefined {
   if (dst.kind === "pkt_end" && src.kind !== "pkt_end")
     return isPktPtrBranchTaken(flip(op), src, dst);
-  if (src.kind !== "pkt_end" || dst.size >= 0 || op === EQ || op === NE) return undefined;
-  if (op === GT || op === LE) return dst.size === PAST_END ? op === GT : undefined;
-  return op === GE || op === LT ? op === GE : undefined;
+  if (src.kind !== "pkt_end" || dst.size >= 0 || op === BPF_JEQ || op === BPF_JNE) return undefined;
+  if (op === BPF_JGT || op === BPF_JLE) return dst.size === PAST_END ? op === BPF_JGT : undefined;
+  return op === BPF_JGE || op === BPF_JLT ? op === BPF_JGE : undefined;
 }

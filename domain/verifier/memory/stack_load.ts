@@ -1,8 +1,8 @@
 // Loads from the stack: registers filled, bytes read (check_stack_read of Linux 6.18; a loader with
 // CAP_PERFMON may read what was never written).
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
+import { classOf, type Insn } from "../../isa/insn.ts";
+import { BPF_STX } from "../../isa/opcodes.ts";
 import * as range from "../scalar/range.ts";
 import type { VerifierEnv } from "../state/env.ts";
 import { Refused } from "../state/refused.ts";
@@ -75,7 +75,7 @@ export function checkStackRead(
   const [index] = slotAndByte(first);
   const slot = slotOf(frame, index);
   env.log?.touch(first, first + size);
-  const isUpdate = bpf.classOf(env.prog[state.at] as Insn) === bpf.STX;
+  const isUpdate = classOf(env.prog[state.at] as Insn) === BPF_STX;
   if (!isUpdate || !isSpill(slot)) checkInitialised(env, frame, first, size);
   if (!isSpill(slot)) return markRegStackRead(frame, first, first + size);
   if (size !== 8 || slot.types !== "rrrrrrrr") return fillPartly(env, frame, first, size);

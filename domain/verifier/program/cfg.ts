@@ -1,18 +1,28 @@
 // check_cfg: every instruction can be reached, and none lands inside a ld_imm64.
 // Loops are allowed, as for any loader with CAP_BPF.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
+import {
+  calleeOf,
+  type Insn,
+  isCall,
+  isExit,
+  isGoto,
+  isJump,
+  isPseudoCall,
+  isPseudoFunc,
+  jumpTarget,
+} from "../../isa/insn.ts";
+import { LD_IMM64 } from "../../isa/opcodes.ts";
 import { einval, type Refusal } from "../verdict.ts";
 
 /** Where control can go next; a call or a callback also reaches its subprogram. */
 export function successors(insn: Insn, at: number): readonly number[] {
-  if (bpf.isPseudoFunc(insn)) return [at + 2, bpf.callee(insn, at)];
-  if (insn.code === bpf.LD_IMM64) return [at + 2];
-  if (bpf.isPseudoCall(insn)) return [at + 1, bpf.callee(insn, at)];
-  if (bpf.isExit(insn)) return [];
-  if (bpf.isGoto(insn)) return [bpf.target(insn, at)];
-  if (bpf.isJump(insn) && !bpf.isCall(insn)) return [at + 1, bpf.target(insn, at)];
+  if (isPseudoFunc(insn)) return [at + 2, calleeOf(insn, at)];
+  if (insn.code === LD_IMM64) return [at + 2];
+  if (isPseudoCall(insn)) return [at + 1, calleeOf(insn, at)];
+  if (isExit(insn)) return [];
+  if (isGoto(insn)) return [jumpTarget(insn, at)];
+  if (isJump(insn) && !isCall(insn)) return [at + 1, jumpTarget(insn, at)];
   return [at + 1];
 }
 
@@ -34,7 +44,7 @@ export function checkCfg(prog: readonly Insn[]): Refusal | null {
   const reached = reachable(prog);
   for (let at = 0; at < prog.length; at++) {
     if (reached[at] === 0) return einval(`unreachable insn ${at}`);
-    if (prog[at]?.code !== bpf.LD_IMM64) continue;
+    if (prog[at]?.code !== LD_IMM64) continue;
     if (reached[at + 1] !== 0) return einval(`jump into the middle of ldimm64 insn ${at}`);
     at++;
   }

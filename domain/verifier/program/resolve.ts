@@ -1,8 +1,19 @@
 // resolve_pseudo_ldimm64: one pass that finds every map a program names, and unknown opcodes.
 // It works in instruction order, so a bad fd early on wins over an unknown opcode later.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
+import { classOf, type Insn, isKnown, modeOf } from "../../isa/insn.ts";
+import {
+  BPF_LDX,
+  BPF_MEM,
+  BPF_MEMSX,
+  BPF_PSEUDO_BTF_ID,
+  BPF_PSEUDO_FUNC,
+  BPF_PSEUDO_MAP_FD,
+  BPF_PSEUDO_MAP_IDX,
+  BPF_PSEUDO_MAP_IDX_VALUE,
+  BPF_PSEUDO_MAP_VALUE,
+  LD_IMM64,
+} from "../../isa/opcodes.ts";
 import { einval, type MapRef, type Refusal, refuse, type VerifierOptions } from "../verdict.ts";
 
 export interface Resolved {
@@ -32,11 +43,11 @@ function mapOf(
   options: VerifierOptions,
 ): MapRef | Refusal | null {
   const { src, imm: value } = insn;
-  if (src === 0 || src === bpf.PSEUDO_FUNC) return null;
-  if (src === bpf.PSEUDO_BTF_ID) return btfId(value, next.imm);
-  const direct = src === bpf.PSEUDO_MAP_VALUE || src === bpf.PSEUDO_MAP_IDX_VALUE;
-  const indexed = src === bpf.PSEUDO_MAP_IDX || src === bpf.PSEUDO_MAP_IDX_VALUE;
-  if (!direct && ((src !== bpf.PSEUDO_MAP_FD && !indexed) || next.imm !== 0)) {
+  if (src === 0 || src === BPF_PSEUDO_FUNC) return null;
+  if (src === BPF_PSEUDO_BTF_ID) return btfId(value, next.imm);
+  const direct = src === BPF_PSEUDO_MAP_VALUE || src === BPF_PSEUDO_MAP_IDX_VALUE;
+  const indexed = src === BPF_PSEUDO_MAP_IDX || src === BPF_PSEUDO_MAP_IDX_VALUE;
+  if (!direct && ((src !== BPF_PSEUDO_MAP_FD && !indexed) || next.imm !== 0)) {
     return einval("unrecognized bpf_ld_imm64 insn");
   }
   const refusal = indexed ? fdIndex(value, options.fdArrayLength) : null;
@@ -48,14 +59,14 @@ const isSecondHalf = (insn: Insn | undefined): insn is Insn =>
   insn !== undefined && insn.code === 0 && insn.dst === 0 && insn.src === 0 && insn.off === 0;
 
 function hasReservedLoadFields(insn: Insn): boolean {
-  const mode = bpf.modeOf(insn);
-  const plain = (mode === bpf.MEM || mode === bpf.MEMSX) && insn.imm === 0;
-  return bpf.classOf(insn) === bpf.LDX && !plain;
+  const mode = modeOf(insn);
+  const plain = (mode === BPF_MEM || mode === BPF_MEMSX) && insn.imm === 0;
+  return classOf(insn) === BPF_LDX && !plain;
 }
 
 function checkOpcode(insn: Insn): Refusal | null {
   if (hasReservedLoadFields(insn)) return einval("BPF_LDX uses reserved fields");
-  if (bpf.isKnown(insn)) return null;
+  if (isKnown(insn)) return null;
   return einval(`unknown opcode ${insn.code.toString(16).padStart(2, "0")}`);
 }
 
@@ -63,7 +74,7 @@ export function resolvePseudoLdImm64(prog: readonly Insn[], options: VerifierOpt
   const refs: MapRef[] = [];
   for (let at = 0; at < prog.length; at++) {
     const insn = prog[at] as Insn;
-    if (insn.code !== bpf.LD_IMM64) {
+    if (insn.code !== LD_IMM64) {
       const refusal = checkOpcode(insn);
       if (refusal !== null) return { refs, refusal, at };
       continue;

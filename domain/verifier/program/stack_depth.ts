@@ -1,12 +1,11 @@
 // The stacks of all calls together (check_max_stack_depth of Linux 6.18, with its JIT): calls in dead code
 // count, too, so recursion never passes.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
+import { BPF_FUNC } from "../../isa/helpers/index.ts";
+import { calleeOf, type Insn, isHelperCall, isPseudoCall, isPseudoFunc } from "../../isa/insn.ts";
+import { MAX_BPF_STACK, MAX_CALL_FRAMES } from "../../isa/limits.ts";
 import { type Refusal, refuse } from "../verdict.ts";
 
-const MAX_FRAMES = 8;
-const MAX_BYTES = 512;
 /** Of the stack of each function. */
 const STACK_ALIGN = 16;
 /** Of callers, when a function makes a tail call. */
@@ -27,15 +26,15 @@ interface CallChain {
 
 /** Calls by the first instruction of the caller, in order; callbacks that run later are no calls. */
 function callees(prog: readonly Insn[], starts: readonly number[]): Map<number, number[]> {
-  const isAsync = prog.some((insn) => bpf.isHelperCall(insn) && insn.imm === TIMER_SET_CALLBACK);
+  const isAsync = prog.some((insn) => isHelperCall(insn) && insn.imm === TIMER_SET_CALLBACK);
   const first = new Set(starts);
   const calls = new Map<number, number[]>();
   let current: number[] = [];
   for (const [at, insn] of prog.entries()) {
     if (first.has(at)) current = [];
     if (first.has(at)) calls.set(at, current);
-    const taken = bpf.isPseudoFunc(insn) && !isAsync;
-    if (bpf.isPseudoCall(insn) || taken) current.push(bpf.callee(insn, at));
+    const taken = isPseudoFunc(insn) && !isAsync;
+    if (isPseudoCall(insn) || taken) current.push(calleeOf(insn, at));
   }
   return calls;
 }
@@ -47,7 +46,7 @@ function callersOf(prog: readonly Insn[], starts: readonly number[], helper: num
   let current = 0;
   for (const [at, insn] of prog.entries()) {
     if (first.has(at)) current = at;
-    if (bpf.isHelperCall(insn) && insn.imm === helper) callers.add(current);
+    if (isHelperCall(insn) && insn.imm === helper) callers.add(current);
   }
   return callers;
 }
@@ -64,7 +63,7 @@ function depthOfCall(
   { start, frame, bytesAbove: above }: CallChain,
   { depths, tailCallers }: Functions,
 ): Refusal | number {
-  if (frame >= MAX_FRAMES) {
+  if (frame >= MAX_CALL_FRAMES) {
     return refuse("E2BIG", `the call stack of ${frame} frames is too deep !`);
   }
   if (frame > 0 && above >= TAIL_CALL_BYTES && tailCallers.has(start)) {
@@ -72,7 +71,7 @@ function depthOfCall(
     return refuse("EACCES", `${text}. Too large`);
   }
   const bytes = above + Math.ceil((depths.get(start) ?? 0) / STACK_ALIGN) * STACK_ALIGN;
-  if (bytes <= MAX_BYTES) return bytes;
+  if (bytes <= MAX_BPF_STACK) return bytes;
   return refuse("EACCES", `combined stack size of ${frame + 1} calls is ${bytes}. Too large`);
 }
 
@@ -102,12 +101,10 @@ export function checkMaxStackDepth(
 ): Refusal | null {
   if (starts.length === 1) return null;
   const isPrivate = progType !== undefined && PRIVATE_STACK_TYPES.has(progType);
-  const mayShrink = prog.some(
-    (insn) => bpf.isHelperCall(insn) && insn.imm === GET_SMP_PROCESSOR_ID,
-  );
+  const mayShrink = prog.some((insn) => isHelperCall(insn) && insn.imm === GET_SMP_PROCESSOR_ID);
   return walkCalls({
     calls: callees(prog, starts),
-    tailCallers: callersOf(prog, starts, bpf.TAIL_CALL),
+    tailCallers: callersOf(prog, starts, BPF_FUNC.tail_call),
     depths: isPrivate || mayShrink ? new Map() : depths,
   });
 }

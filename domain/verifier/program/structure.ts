@@ -1,11 +1,23 @@
 // What Linux settles before it looks at a map: add_subprog_and_kfunc, check_subprogs, check_btf_info.
 // Subprograms partition the program; no jump leaves its own.
 
-import type { Insn } from "../../isa/insn.ts";
-import * as bpf from "../../isa/insn.ts";
+import { BPF_FUNC } from "../../isa/helpers/index.ts";
+import {
+  calleeOf,
+  type Insn,
+  isExit,
+  isHelperCall,
+  isJump,
+  isKfuncCall,
+  isPseudoCall,
+  isPseudoFunc,
+  isSkbLoad,
+  jumpTarget,
+  opOf,
+} from "../../isa/insn.ts";
+import { BPF_MAX_SUBPROGS } from "../../isa/limits.ts";
+import { BPF_CALL, BPF_EXIT, BPF_JA, BPF_JMP, BPF_JMP32 } from "../../isa/opcodes.ts";
 import { einval, LIMITS, type Refusal, refuse, type VerifierOptions } from "../verdict.ts";
-
-const MAX_SUBPROGS = 256;
 
 export interface ProgramStructure {
   /** First instruction of every subprogram, ascending; the first is 0. */
@@ -28,7 +40,7 @@ function addKfunc(insn: Insn): Refusal | null {
 
 function addSubprog(starts: Set<number>, at: number, count: number): Refusal | null {
   if (at < 0 || at >= count) return einval("call to invalid destination");
-  if (!starts.has(at) && starts.size >= MAX_SUBPROGS) {
+  if (!starts.has(at) && starts.size >= BPF_MAX_SUBPROGS) {
     return refuse("E2BIG", "too many subprograms");
   }
   starts.add(at);
@@ -39,9 +51,9 @@ function subprograms(prog: readonly Insn[]): ProgramStructure {
   const starts = new Set([0]);
   let refusal: Refusal | null = null;
   for (const [at, insn] of prog.entries()) {
-    if (bpf.isPseudoCall(insn) || bpf.isPseudoFunc(insn)) {
-      refusal = addSubprog(starts, bpf.callee(insn, at), prog.length);
-    } else if (bpf.isKfuncCall(insn)) {
+    if (isPseudoCall(insn) || isPseudoFunc(insn)) {
+      refusal = addSubprog(starts, calleeOf(insn, at), prog.length);
+    } else if (isKfuncCall(insn)) {
       refusal = addKfunc(insn);
     }
     if (refusal !== null) break;
@@ -51,14 +63,14 @@ function subprograms(prog: readonly Insn[]): ProgramStructure {
 
 /** No fall-through from one subprogram into the next. */
 const endsSubprogram = (insn: Insn): boolean =>
-  bpf.isExit(insn) || insn.code === (bpf.JMP | bpf.JA) || insn.code === (bpf.JMP32 | bpf.JA);
+  isExit(insn) || insn.code === (BPF_JMP | BPF_JA) || insn.code === (BPF_JMP32 | BPF_JA);
 
 function checkJumps(prog: readonly Insn[], start: number, end: number): Refusal | null {
   for (let at = start; at < end; at++) {
     const insn = prog[at] as Insn;
-    const op = bpf.opOf(insn);
-    if (bpf.isJump(insn) && op !== bpf.CALL && op !== bpf.EXIT) {
-      const to = bpf.target(insn, at);
+    const op = opOf(insn);
+    if (isJump(insn) && op !== BPF_CALL && op !== BPF_EXIT) {
+      const to = jumpTarget(insn, at);
       if (to < start || to >= end) return einval(`jump out of range from insn ${at} to ${to}`);
     }
     if (at === end - 1 && !endsSubprogram(insn)) return einval("last insn is not an exit or jmp");
@@ -69,8 +81,8 @@ function checkJumps(prog: readonly Insn[], start: number, end: number): Refusal 
 /** check_abnormal_return: the return value of a subprogram is known to be an int from BTF only. */
 function checkAbnormalReturn(prog: readonly Insn[], start: number, end: number): Refusal | null {
   const body = prog.slice(start, end);
-  if (body.some(bpf.isSkbLoad)) return einval("LD_ABS is not allowed in subprogs without BTF");
-  if (body.some((insn) => bpf.isHelperCall(insn) && insn.imm === bpf.TAIL_CALL)) {
+  if (body.some(isSkbLoad)) return einval("LD_ABS is not allowed in subprogs without BTF");
+  if (body.some((insn) => isHelperCall(insn) && insn.imm === BPF_FUNC.tail_call)) {
     return einval("tail_call is not allowed in subprogs without BTF");
   }
   return null;

@@ -1,5 +1,15 @@
 // Arithmetic on ranges (adjust_scalar_min_max_vals of Linux 6.18).
 
+import {
+  BPF_ADD,
+  BPF_AND,
+  BPF_LSH,
+  BPF_MUL,
+  BPF_OR,
+  BPF_RSH,
+  BPF_SUB,
+  BPF_XOR,
+} from "../../isa/opcodes.ts";
 import * as range from "./range.ts";
 import {
   maxOf,
@@ -127,12 +137,12 @@ const xor = bitwise(tnum.xor, (r) => {
 });
 
 const PLAIN: Readonly<Record<number, ScalarOperation>> = {
-  0: add,
-  16: sub,
-  32: mul,
-  64: or,
-  80: and,
-  160: xor,
+  [BPF_ADD]: add,
+  [BPF_SUB]: sub,
+  [BPF_MUL]: mul,
+  [BPF_OR]: or,
+  [BPF_AND]: and,
+  [BPF_XOR]: xor,
 };
 
 /** The range of a op b; of 32 bits, zero-extended, unless wide. Of a quotient nothing is known. */
@@ -145,14 +155,14 @@ export function compute(op: number, wide: boolean, a: Range, b: Range): Range {
 }
 
 const EXACT: Readonly<Record<number, (a: bigint, b: bigint) => bigint>> = {
-  0: (a, b) => a + b,
-  16: (a, b) => a - b,
-  32: (a, b) => a * b,
-  64: (a, b) => a | b,
-  80: (a, b) => a & b,
-  96: (a, b) => a << b,
-  112: (a, b) => a >> b,
-  160: (a, b) => a ^ b,
+  [BPF_ADD]: (a, b) => a + b,
+  [BPF_SUB]: (a, b) => a - b,
+  [BPF_MUL]: (a, b) => a * b,
+  [BPF_OR]: (a, b) => a | b,
+  [BPF_AND]: (a, b) => a & b,
+  [BPF_LSH]: (a, b) => a << b,
+  [BPF_RSH]: (a, b) => a >> b,
+  [BPF_XOR]: (a, b) => a ^ b,
 };
 
 /** Of two numbers the number; null where it takes compute() to say. */
@@ -160,8 +170,8 @@ export function computeConstant(op: number, wide: boolean, a: bigint, b: bigint)
   const bits = wide ? 64 : 32;
   const exact = EXACT[op];
   const y = BigInt.asUintN(bits, b);
-  if (exact === undefined || ((op === 96 || op === 112) && y >= BigInt(bits))) return null;
+  if (exact === undefined || ((op === BPF_LSH || op === BPF_RSH) && y >= BigInt(bits))) return null;
   return BigInt.asUintN(bits, exact(BigInt.asUintN(bits, a), y));
 }
 
-export const negate = (wide: boolean, a: Range): Range => compute(16, wide, range.ZERO, a);
+export const negate = (wide: boolean, a: Range): Range => compute(BPF_SUB, wide, range.ZERO, a);

@@ -1,47 +1,50 @@
 // Conditional jumps on numbers: which way they must go (is_scalar_branch_taken), and what each way
 // teaches of the numbers compared (regs_refine_cond_op of Linux 6.18).
 
+import {
+  BPF_JEQ,
+  BPF_JGE,
+  BPF_JGT,
+  BPF_JLE,
+  BPF_JLT,
+  BPF_JNE,
+  BPF_JSET,
+  BPF_JSGE,
+  BPF_JSGT,
+  BPF_JSLE,
+  BPF_JSLT,
+  BPF_X,
+} from "../../isa/opcodes.ts";
 import type { Range } from "./range.ts";
 import * as range from "./range.ts";
 import * as tnum from "./tnum.ts";
 
-export const EQ = 0x10;
-export const GT = 0x20;
-export const GE = 0x30;
-export const SET = 0x40;
-export const NE = 0x50;
-export const SGT = 0x60;
-export const SGE = 0x70;
-export const LT = 0xa0;
-export const LE = 0xb0;
-export const SLT = 0xc0;
-export const SLE = 0xd0;
-/** No bit in common: the way on of SET. */
-const CLEAR = 0x48;
+/** No bit in common: the way on of BPF_JSET. */
+const CLEAR = BPF_JSET | BPF_X;
 
 const FLIPPED: Readonly<Record<number, number>> = {
-  [GT]: LT,
-  [GE]: LE,
-  [SGT]: SLT,
-  [SGE]: SLE,
-  [LT]: GT,
-  [LE]: GE,
-  [SLT]: SGT,
-  [SLE]: SGE,
+  [BPF_JGT]: BPF_JLT,
+  [BPF_JGE]: BPF_JLE,
+  [BPF_JSGT]: BPF_JSLT,
+  [BPF_JSGE]: BPF_JSLE,
+  [BPF_JLT]: BPF_JGT,
+  [BPF_JLE]: BPF_JGE,
+  [BPF_JSLT]: BPF_JSGT,
+  [BPF_JSLE]: BPF_JSGE,
 };
 
 const OPPOSITE: Readonly<Record<number, number>> = {
-  [EQ]: NE,
-  [NE]: EQ,
-  [SET]: CLEAR,
-  [GT]: LE,
-  [GE]: LT,
-  [SGT]: SLE,
-  [SGE]: SLT,
-  [LT]: GE,
-  [LE]: GT,
-  [SLT]: SGE,
-  [SLE]: SGT,
+  [BPF_JEQ]: BPF_JNE,
+  [BPF_JNE]: BPF_JEQ,
+  [BPF_JSET]: CLEAR,
+  [BPF_JGT]: BPF_JLE,
+  [BPF_JGE]: BPF_JLT,
+  [BPF_JSGT]: BPF_JSLE,
+  [BPF_JSGE]: BPF_JSLT,
+  [BPF_JLT]: BPF_JGE,
+  [BPF_JLE]: BPF_JGT,
+  [BPF_JSLT]: BPF_JSGE,
+  [BPF_JSLE]: BPF_JSGT,
 };
 
 /** The comparison with its sides exchanged. */
@@ -91,19 +94,19 @@ export function isScalarBranchTaken(
   a: Range,
   b: Range,
 ): boolean | undefined {
-  if (op === EQ) return areEqual(a, b, wide);
-  if (op === NE) {
+  if (op === BPF_JEQ) return areEqual(a, b, wide);
+  if (op === BPF_JNE) {
     const same = areEqual(a, b, wide);
     return same === undefined ? undefined : !same;
   }
-  if (op === SET) return haveCommonBits(a, b, wide);
-  if (op === GT || op === GE || op === SGT || op === SGE)
+  if (op === BPF_JSET) return haveCommonBits(a, b, wide);
+  if (op === BPF_JGT || op === BPF_JGE || op === BPF_JSGT || op === BPF_JSGE)
     return isScalarBranchTaken(flip(op), wide, b, a);
   const [umin, umax, smin, smax] = bounds(a, wide);
   const [umin2, umax2, smin2, smax2] = bounds(b, wide);
-  return op === SLT || op === SLE
-    ? isBelow(smin, smax, smin2, smax2, op === SLE)
-    : isBelow(umin, umax, umin2, umax2, op === LE);
+  return op === BPF_JSLT || op === BPF_JSLE
+    ? isBelow(smin, smax, smin2, smax2, op === BPF_JSLE)
+    : isBelow(umin, umax, umin2, umax2, op === BPF_JLE);
 }
 
 function setBits(r: Range, wide: boolean, bits: tnum.Tnum): void {
@@ -157,9 +160,9 @@ function refineBits(a: Range, b: Range, wide: boolean, isSet: boolean): void {
 }
 
 function refineBelow(op: number, wide: boolean, a: Range, b: Range): void {
-  const one = op === LT || op === SLT ? 1 : 0;
+  const one = op === BPF_JLT || op === BPF_JSLT ? 1 : 0;
   const step = BigInt(one);
-  const signed = op === SLT || op === SLE;
+  const signed = op === BPF_JSLT || op === BPF_JSLE;
   if (wide && signed) {
     a.smax = range.minOf(a.smax, b.smax - step);
     b.smin = range.maxOf(a.smin + step, b.smin);
@@ -179,10 +182,10 @@ function refineBelow(op: number, wide: boolean, a: Range, b: Range): void {
 export function regsRefineCondOp(op: number, wide: boolean, a: Range, b: Range): [Range, Range] {
   const left = a.copy();
   const right = b.copy();
-  if (op === EQ) refineEqual(left, right, wide);
-  else if (op === NE) refineUnequal(left, right, wide);
-  else if (op === SET || op === CLEAR) refineBits(left, right, wide, op === SET);
-  else if (op === GT || op === GE || op === SGT || op === SGE)
+  if (op === BPF_JEQ) refineEqual(left, right, wide);
+  else if (op === BPF_JNE) refineUnequal(left, right, wide);
+  else if (op === BPF_JSET || op === CLEAR) refineBits(left, right, wide, op === BPF_JSET);
+  else if (op === BPF_JGT || op === BPF_JGE || op === BPF_JSGT || op === BPF_JSGE)
     refineBelow(flip(op), wide, right, left);
   else refineBelow(op, wide, left, right);
   return [range.sync(left), range.sync(right)];

@@ -1,5 +1,6 @@
 // Shifts of ranges by a constant (the shifts of adjust_scalar_min_max_vals of Linux 6.18).
 
+import { BPF_ARSH, BPF_LSH, BPF_RSH } from "../../isa/opcodes.ts";
 import * as range from "./range.ts";
 import { type Range, S32_MAX, S32_MIN, S64_MAX, S64_MIN, U32_MAX, U64_MAX } from "./range.ts";
 import * as tnum from "./tnum.ts";
@@ -22,18 +23,18 @@ function left64(r: Range, a: Range, by: bigint): void {
 
 /** Shifts are by a constant below the width. */
 const SHIFTS_64: Readonly<Record<number, (r: Range, a: Range, by: bigint) => void>> = {
-  96: (r, a, by) => {
+  [BPF_LSH]: (r, a, by) => {
     left64(r, a, by);
     left32(r, a, Number(by));
     r.bits = tnum.shiftLeft(a.bits, by);
   },
-  112: (r, a, by) => {
+  [BPF_RSH]: (r, a, by) => {
     r.forget64().forget32();
     r.bits = tnum.shiftRight(a.bits, by);
     r.umin = a.umin >> by;
     r.umax = a.umax >> by;
   },
-  192: (r, a, by) => {
+  [BPF_ARSH]: (r, a, by) => {
     r.forget64().forget32();
     r.bits = tnum.shiftSigned(a.bits, by, 64);
     r.smin = a.smin >> by;
@@ -42,17 +43,17 @@ const SHIFTS_64: Readonly<Record<number, (r: Range, a: Range, by: bigint) => voi
 };
 
 const SHIFTS_32: Readonly<Record<number, (r: Range, a: Range, by: number) => void>> = {
-  96: (r, a, by) => {
+  [BPF_LSH]: (r, a, by) => {
     left32(r, a, by);
     r.bits = tnum.low(tnum.shiftLeft(tnum.low(a.bits), BigInt(by)));
   },
-  112: (r, a, by) => {
+  [BPF_RSH]: (r, a, by) => {
     r.forget32();
     r.bits = tnum.shiftRight(tnum.low(a.bits), BigInt(by));
     r.umin32 = a.umin32 >>> by;
     r.umax32 = a.umax32 >>> by;
   },
-  192: (r, a, by) => {
+  [BPF_ARSH]: (r, a, by) => {
     r.forget32();
     r.bits = tnum.shiftSigned(tnum.low(a.bits), BigInt(by), 32);
     r.smin32 = a.smin32 >> by;

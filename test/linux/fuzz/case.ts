@@ -1,5 +1,6 @@
 import type { MapShape } from "../../../domain/compiler/abi.ts";
-import { decode, LD_IMM64, PSEUDO_MAP_FD, PSEUDO_MAP_VALUE } from "../../../domain/isa/insn.ts";
+import { decode } from "../../../domain/isa/insn.ts";
+import { BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, LD_IMM64 } from "../../../domain/isa/opcodes.ts";
 
 /** Programs with all that they run on, and what comes of it: by the kernel or by the service. */
 
@@ -58,7 +59,8 @@ export function usedMaps({ maps, programs }: FuzzCase): Set<number> {
   for (const { insns } of programs) {
     const prog = decode(insns);
     for (const { code, src, imm } of prog) {
-      if (code !== LD_IMM64 || (src !== PSEUDO_MAP_FD && src !== PSEUDO_MAP_VALUE)) continue;
+      if (code !== LD_IMM64 || (src !== BPF_PSEUDO_MAP_FD && src !== BPF_PSEUDO_MAP_VALUE))
+        continue;
       if (imm >= 0 && imm < maps.length) used.add(imm);
     }
   }

@@ -1,6 +1,7 @@
 import { disasm } from "../../../domain/isa/disasm.ts";
-import { helperName } from "../../../domain/isa/helpers.ts";
-import { callee, decode, isHelperCall, LD_IMM64, PSEUDO_FUNC } from "../../../domain/isa/insn.ts";
+import { helperName } from "../../../domain/isa/helpers/index.ts";
+import { calleeOf, decode, isHelperCall } from "../../../domain/isa/insn.ts";
+import { BPF_PSEUDO_FUNC, LD_IMM64 } from "../../../domain/isa/opcodes.ts";
 import { type FuzzCase, usedMaps } from "./case.ts";
 
 /** A case as people read it. */
@@ -16,8 +17,8 @@ export function listing(insns: Buffer): string[] {
     const text =
       insn.code !== LD_IMM64
         ? disasm(insn)
-        : insn.src === PSEUDO_FUNC
-          ? `(18) r${insn.dst} = function at ${callee(insn, at)}`
+        : insn.src === BPF_PSEUDO_FUNC
+          ? `(18) r${insn.dst} = function at ${calleeOf(insn, at)}`
           : disasm(insn, next, (first, second) => named ?? long(first.imm, second?.imm));
     lines.push(`${at}: ${text}`);
     if (insn.code === LD_IMM64) at++;

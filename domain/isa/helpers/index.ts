@@ -49,3 +49,10 @@ export function helperName(id: number): string {
   const name = NAMES[id];
   return name === undefined ? "unknown" : `bpf_${name}`;
 }
+
+type Called = "map_lookup_elem" | "loop" | "tail_call";
+
+/** Numbers of helpers by name. */
+export const BPF_FUNC = Object.fromEntries(NAMES.map((name, id) => [name, id])) as Readonly<
+  Record<Called, number>
+>;

@@ -4,10 +4,10 @@ import { defineConfig } from "vitest/config";
 
 const FOLDER = join(import.meta.dirname, "test");
 
-/** These start services of their own, break the network, or compare the paths themselves. */
+/** Files that start services of their own, break the network, or compare the paths themselves. */
 const OWN_SERVICE = /(both_paths|contract|faults|server|topology)\.test\.ts$/;
 
-/** Random requests are compared in smaller numbers: the suite has sent the others. */
+/** Fewer random requests than in the suite: comparing the paths needs only some of them. */
 const COMPARED = { FAST_PATH: "compared", MODEL_RUNS: "80", FUZZ_RUNS: "20" };
 
 /** The files that send requests to a test service. */
@@ -17,13 +17,16 @@ const httpTests = readdirSync(FOLDER, { recursive: true, encoding: "utf8" })
   .map((file) => `test/${file}`);
 
 /**
- * "suite" has all tests; requests go the way that they go in use. "both paths" repeats the HTTP tests
- * with every request read by the fast path and by the general one: a difference is a fault.
+ * The project "suite" has all tests. The project "both paths" repeats those that send requests, with each
+ * request read by the fast path and by the general one: a difference fails the test.
  */
 export default defineConfig({
   test: {
     globalSetup: "test/support/redis.setup.ts",
+    setupFiles: "test/support/titles.setup.ts",
     pool: "forks",
+    // A worker loads the modules of the service once, not once for each file.
+    isolate: false,
     fileParallelism: true,
     maxWorkers: 2,
     testTimeout: 30_000,

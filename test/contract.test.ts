@@ -124,7 +124,7 @@ it("the errno tables agree: ERRNO, STATUS, x-errno-status, the enum, the table o
   expect(Object.fromEntries(told)).toEqual(STATUS);
 });
 
-it("the numbers are Linux' own", async () => {
+it("the errno numbers are those of Linux", async () => {
   const { constants } = await import("node:os");
   for (const [name, number] of Object.entries(ERRNO)) {
     const linux = (constants.errno as Record<string, number>)[name];
@@ -147,7 +147,7 @@ it("every errno that Lua or the program check raises is in the table, and the ot
   expect(sorted(codes)).toEqual(sorted(Object.keys(ERRNO)));
 });
 
-it("every errno of the table is given by some operation", () => {
+it("some operation lists each errno of the table", () => {
   const given = operations.flatMap((operation) => operation["x-errnos"]);
   expect(sorted(given)).toEqual(sorted(Object.keys(ERRNO)));
 });
@@ -201,7 +201,7 @@ function besides({ method, operation }: (typeof routes)[number]): number[] {
   ];
 }
 
-it("the failures listed are those of the errnos and of HTTP, both ways", () => {
+it("an operation lists exactly the failures of its errnos and of HTTP", () => {
   for (const route of routes) {
     const { operation } = route;
     const statuses = operation["x-errnos"].map((name) => STATUS[name as keyof typeof STATUS]);
@@ -284,7 +284,7 @@ it.each(["MapCreate", "FdSend", "Rename", "SessionFork", "ElementUpdate"])(
   },
 );
 
-it("every operation of the document compiles to validators, which a service does once it listens", async () => {
+it("every operation of the document compiles to validators", async () => {
   await createRouter(routes, handlers, createSchemas()).compile();
   const [wrong] = routes.map((route) => ({ ...route, operation: { ...route.operation } }));
   if (!wrong) throw new Error("no routes");
@@ -343,7 +343,7 @@ const all = folders.flatMap(sources).map((file) => ({ file, names: imports(file)
 const importers = (pattern: RegExp) =>
   all.filter(({ names }) => names.some((name) => pattern.test(name))).map(({ file }) => file);
 
-it("the imports are found: the check is not blind", () => {
+it("the import check finds known imports", () => {
   expect(importers(/^ioredis$/)).toContain("domain/redis/connection.ts");
   expect(importers(/^express$/)).toContain("api/app.ts");
   expect(importers(/^express-openapi-validator/)).toContain("api/middleware/validation.ts");
@@ -416,7 +416,7 @@ it("a folder of the Lua uses only itself and those below it", () => {
   expect(upward).toEqual([]);
 });
 
-it("the names of work items, which are stored, are those that are handled", () => {
+it("every stored work item has a handler", () => {
   const named = (verb: string) =>
     sorted(
       [...luaText.matchAll(new RegExp(`\\bwork\\.${verb}\\("(\\w+)"`, "g"))].map(([, n = ""]) => n),
@@ -425,7 +425,7 @@ it("the names of work items, which are stored, are those that are handled", () =
   expect(named("push")).toEqual(WORK_ITEMS);
 });
 
-it("kernel.lua puts a key together in one function", () => {
+it("kernel.lua builds a key in one function", () => {
   const code = read("domain/lua/base/kernel.lua").replaceAll(/--.*$/gm, "");
   expect(code.match(/\broot \.\. /g)).toHaveLength(2);
 });

@@ -56,7 +56,7 @@ describe("bytes", () => {
     ["b64:+/+/+u8:1", "fbffbf01"],
     ["str:a+u8:1", "6101"],
     ["str:+str:", ""],
-  ])("%s", (text, bytes) => {
+  ])("the text %j gives its bytes", (text, bytes) => {
     if (bytes === undefined) expect(refusal(() => hex(text)).code).toBe("EINVAL");
     else expect(hex(text)).toBe(bytes);
   });
@@ -75,7 +75,7 @@ describe("bytes", () => {
     return signed ? BigInt.asIntN(8 * bytes.length, value) : value;
   }
 
-  it.each(KINDS)("$kind: every number of its range comes back", ({ kind, bits, signed, big }) => {
+  it.each(KINDS)("every number in the range of $kind survives a round trip", ({ kind, bits, signed, big }) => {
     const min = signed ? -(2n ** BigInt(bits - 1)) : 0n;
     const max = 2n ** BigInt(signed ? bits - 1 : bits) - 1n;
     const back = (n: bigint) => read(parseBytes(`${kind}:${n}`, ""), signed, big);
@@ -92,7 +92,7 @@ describe("bytes", () => {
     );
   });
 
-  it("hex, base64 and text of any bytes come back, alone and joined", () => {
+  it("any bytes survive a round trip as hex, base64 and text, alone and joined", () => {
     const some = fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes));
     fc.assert(
       fc.property(some, some, fc.string({ unit: "grapheme" }), (a, b, text) => {
@@ -135,14 +135,14 @@ describe("bytes", () => {
     ["hex:0", 1, "hex"],
     ["u32:1+u8:300", 7, "must be from"],
     ["u32:1+ip4:1.2.3.4+be16:x", 19, "must be an integer"],
-  ])("%s is refused at character %i", (text, at, why) => {
+  ])("the text %s is rejected at character %i", (text, at, why) => {
     const error = refusal(() => parseBytes(text, "key"));
     expect(error).toMatchObject({ code: "EINVAL", field: "key" });
     expect(error.message).toMatch(new RegExp(`^at character ${at},`));
     expect(error.message).toContain(why);
   });
 
-  it("whatever the text is, it is bytes or EINVAL", () => {
+  it("any text gives bytes or EINVAL", () => {
     const piece = fc.constantFrom(
       "u32:",
       "ip6:",
@@ -172,7 +172,7 @@ describe("bytes", () => {
     );
   });
 
-  it("an fd is the kernel's __u32, little-endian", () => {
+  it("an fd is encoded as a little-endian __u32", () => {
     expect(fdBytes(3).toString("hex")).toBe("03000000");
     expect(fdBytes(2147483647).toString("hex")).toBe("ffffff7f");
   });
@@ -192,7 +192,7 @@ describe("paths", () => {
     "/%zz",
     "/\u{1f600}",
     "/a.b",
-  ])("%j is the kernel's to judge", (path) => expect(parsePath(path, "path")).toBe(path));
+  ])("the path %j passes the check of the API and reaches the kernel", (path) => expect(parsePath(path, "path")).toBe(path));
 
   it.each([
     ["/a\0b", "control"],
@@ -207,13 +207,13 @@ describe("paths", () => {
     ["/\ud800", "well-formed"],
     ["/e\u0301", "NFC"],
     ["/\u212b", "NFC"],
-  ])("%j is refused: %s", (path, why) => {
+  ])("the path %j is rejected: %s", (path, why) => {
     const error = refusal(() => parsePath(path, "from"));
     expect(error).toMatchObject({ code: "EINVAL", field: "from" });
     expect(error.message).toContain(why);
   });
 
-  it("what is taken is taken as it is, and is the same text in every Unicode form kept", () => {
+  it("an accepted path is passed on unchanged, whatever its Unicode form", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (path) => {
         let taken: string;

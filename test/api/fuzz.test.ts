@@ -108,7 +108,7 @@ function parsed(body: Buffer): { value: unknown } | undefined {
 }
 
 it.each(routes.map((route) => [route.operation.operationId, route] as const))(
-  "%s: no 5xx, a problem that says where, nothing changed by what is refused",
+  "%s never answers 5xx, says what is wrong, and changes nothing when it rejects",
   async (_id, route) => {
     const namespace = service.namespace();
     let at = await world(namespace);
@@ -193,7 +193,7 @@ const FIELDS: Record<string, (s: TestSession, word: string) => Promise<unknown>>
 };
 
 it.each(Object.entries(FIELDS))(
-  "a word of Redis' as %s runs one script, once (a load two)",
+  "a Redis command as %s runs one script once (a load runs two)",
   async (field, send) => {
     const most = field === "prog_name" || field === "license" ? 2 : 1;
     const { namespace, session } = await world(service.namespace());
@@ -212,7 +212,7 @@ it.each(Object.entries(FIELDS))(
   },
 );
 
-it("a word of Redis' as namespace or label of a new session runs at most one script", async () => {
+it("a Redis command as namespace or label of a new session runs at most one script", async () => {
   const namespace = service.namespace();
   const { session } = await world(namespace);
   const watched = await watch(namespace);

@@ -11,7 +11,7 @@ const service = await testService();
 const withBody = routes.filter(({ operation }) => operation.requestBody);
 const MAP = { key_size: 4, value_size: 4, max_entries: 8 };
 
-it("HEAD is GET without the body, wherever there is GET", async () => {
+it("HEAD answers as GET without the body, on every path that has GET", async () => {
   const session = await service.session(service.namespace());
   await session.post("/v1/maps", MAP);
   await session.put("/v1/fds/3/elements/u32:1", { value: "u32:1" });
@@ -30,7 +30,7 @@ it("HEAD is GET without the body, wherever there is GET", async () => {
   }
 });
 
-it("another method is 405 with Allow, another path or another case of it 404", async () => {
+it("an unknown method is 405 with Allow, an unknown path or another case of it is 404", async () => {
   const paths = [...new Set(routes.map(({ path }) => path))];
   const known = paths.map((path) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, "[^/]+")}$`));
   for (const path of paths) {
@@ -76,7 +76,7 @@ const collect = () => {
   return process.memoryUsage().heapUsed;
 };
 
-it("content types that a client makes up are not remembered", async () => {
+it("made-up content types do not accumulate in memory", async () => {
   const COUNT = 3000;
   const session = await service.session(service.namespace());
   const authorization = `Bearer ${session.token}`;
@@ -117,7 +117,7 @@ const LIMITS: Record<string, number> = {
   ...{ mapUpdateElem: 9 * MIB, mapPush: 9 * MIB, ringOutput: 9 * MIB },
 };
 
-it("a body beyond the operation's limit is 413, told or not how long it is", async () => {
+it("a body larger than the operation's limit is 413, with or without Content-Length", async () => {
   const session = await service.session(service.namespace());
   for (const route of withBody) {
     const size = (LIMITS[route.operation.operationId] ?? MIB) + 1;
@@ -138,7 +138,7 @@ it("a body beyond the operation's limit is 413, told or not how long it is", asy
   }
 }, 60_000);
 
-it("no name in a body, a query or a path changes Object.prototype", async () => {
+it("no name in a body, a query or a path can change Object.prototype", async () => {
   const session = await service.session(service.namespace());
   const headers = { authorization: `Bearer ${session.token}`, "content-type": "application/json" };
   const before = Object.getOwnPropertyDescriptors(Object.prototype);

@@ -63,7 +63,7 @@ async function world(): Promise<TestSession> {
   return session;
 }
 
-it("PUT, PUT, GET of one element in one write reads the last value, every time", async () => {
+it("a pipelined PUT, PUT, GET of one element always reads the last value", async () => {
   const session = await world();
   for (let n = 1; n <= 100; n++) {
     const requests = [put(2 * n), put(2 * n + 1), get()];
@@ -71,7 +71,7 @@ it("PUT, PUT, GET of one element in one write reads the last value, every time",
   }
 });
 
-it("requests that go the general path keep their order too", async () => {
+it("pipelined requests on the general path keep their order too", async () => {
   const session = await world();
   for (let n = 1; n <= 20; n++) {
     const general = "accept: application/json, */*;q=0.1\r\n";
@@ -80,7 +80,7 @@ it("requests that go the general path keep their order too", async () => {
   }
 });
 
-it("any mix of GET, PUT and DELETE answers as it does one by one", async () => {
+it("any pipelined mix of GET, PUT and DELETE answers as it does one by one", async () => {
   const session = await world();
   for (let round = 0; round < 60; round++) {
     let value: number | undefined;
@@ -106,7 +106,7 @@ it("any mix of GET, PUT and DELETE answers as it does one by one", async () => {
   }
 });
 
-it("requests that wait behind a long poll are not run when the client disconnects", async () => {
+it("requests queued behind a long poll do not run when the client disconnects", async () => {
   const session = await world();
   await session.post("/v1/maps", { map_type: "ringbuf", max_entries: 4096 });
   const socket = await open();
@@ -119,7 +119,7 @@ it("requests that wait behind a long poll are not run when the client disconnect
   expect((await session.get(KEY)).status).toBe(404);
 });
 
-it("a connection with many requests that wait is read no further", async () => {
+it("the service stops reading a connection that has many queued requests", async () => {
   const session = await world();
   await session.post("/v1/maps", { map_type: "ringbuf", max_entries: 4096 });
   let seen = 0;
@@ -140,7 +140,7 @@ it("a connection with many requests that wait is read no further", async () => {
   socket.destroy();
 });
 
-it("a connection with more requests than may wait at once answers all of them", async () => {
+it("a connection with more requests than the queue holds gets an answer to each", async () => {
   const session = await world();
   const requests = Array.from({ length: 2000 }, (_, i) => put(i));
   const answers = await pipelined(session, [...requests, get()]);
@@ -148,7 +148,7 @@ it("a connection with more requests than may wait at once answers all of them", 
   expect(answers.at(-1)).toBe(`200 ${hex(1999)}`);
 });
 
-it("GETs behind a slow GET are not held up", async () => {
+it("GETs behind a slow GET do not wait for it", async () => {
   const session = await world();
   await session.post("/v1/maps", { map_type: "ringbuf", max_entries: 4096 });
   const socket = await open();

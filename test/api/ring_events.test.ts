@@ -24,7 +24,7 @@ const { world, another, listening, outlive, lookOften } = ringWorld(service);
 closeEvents();
 
 describe("events", () => {
-  it("come for the records there are and those to come, each with its position as id", async () => {
+  it("events deliver present and future records, each with its position as id", async () => {
     const { session } = await world();
     await put(session, ["0102", ""]);
     const { next } = await events(session);
@@ -37,7 +37,7 @@ describe("events", () => {
     );
   });
 
-  it("go on after Last-Event-ID, whatever position the URL has", async () => {
+  it("events continue after Last-Event-ID, whatever position the URL has", async () => {
     const { session } = await world();
     await put(session, ["01", "02", "03"]);
     const first = await events(session, `${AT}?format=base64`);
@@ -47,7 +47,7 @@ describe("events", () => {
     expect(await second.next()).toEqual({ id: "48", data: "03" });
   });
 
-  it("tell of drops when their count rises, and of bytes that are no longer there", async () => {
+  it("events report a rising drop count and bytes that are no longer there", async () => {
     const { session } = await world();
     await put(session, ["00".repeat(4000)]);
     expect((await session.post(AT, { records: ["00".repeat(4000)] })).status).toBe(409);
@@ -62,7 +62,7 @@ describe("events", () => {
     expect(await next()).toEqual({ event: "drops", data: '{"dropped":2}' });
   });
 
-  it("through a read-only fd consume nothing", async () => {
+  it("events read through a read-only fd consume nothing", async () => {
     const { session } = await world();
     await session.post("/v1/fds", { path: "/ring", file_flags: 8 });
     await put(session, ["01"]);
@@ -73,7 +73,7 @@ describe("events", () => {
     expect((await session.get("/v1/fds/3")).body.entries).toBe(2);
   });
 
-  it("are kept alive by a comment when there is nothing to tell", async () => {
+  it("an idle event stream sends a comment to stay alive", async () => {
     lookOften();
     const { session, channel } = await world();
     const { block } = await events(session);
@@ -86,7 +86,7 @@ describe("events", () => {
     }
   });
 
-  it("end with the problem when the session ends or the fd is closed", async () => {
+  it("events end with a problem when the session ends or the fd is closed", async () => {
     lookOften();
     const { session } = await world();
     const child = session.as((await session.post("/v1/session/fork")).body);
@@ -102,7 +102,7 @@ describe("events", () => {
     expect(await closed.next()).toBeUndefined();
   });
 
-  it("never go over to another map that gets the number of their fd", async () => {
+  it("events never switch to another map that gets the same fd number", async () => {
     const { session, channel } = await world();
     const first = await events(session);
     await listening(channel, 1);
@@ -114,7 +114,7 @@ describe("events", () => {
     expect(problem(await first.next()).errno).toBe("EBADF");
   });
 
-  it("whose client goes wait no more", async () => {
+  it("events stop waiting when the client disconnects", async () => {
     const { session, channel } = await world();
     const { abort } = await events(session);
     await listening(channel, 1);
@@ -122,7 +122,7 @@ describe("events", () => {
     await listening(channel, 0);
   });
 
-  it("are not begun for HEAD", async () => {
+  it("HEAD does not start an event stream", async () => {
     const { session } = await world();
     const headers = { authorization: `Bearer ${session.token}`, accept: "text/event-stream" };
     expect((await raw(service.base, "HEAD", AT, headers)).status).toBe(200);
@@ -160,7 +160,7 @@ describe("a slow reader", () => {
     return sent;
   }
 
-  it("makes the ring buffer full, not the service, and then gets all in order", async () => {
+  it("a slow reader fills the ring buffer, not the service, and gets all in order", async () => {
     lookOften();
     const { session } = await world(65536);
     const { client, socket } = await stalled(session);
@@ -181,7 +181,7 @@ describe("a slow reader", () => {
     expect(data.map(([, id]) => Number(id))).toEqual(numbers.map((n) => (n + 1) * 1008));
   }, 60_000);
 
-  it("keeps its session alive; one that takes nothing for half a minute is cut", async () => {
+  it("a slow reader keeps its session alive; one that reads nothing for 30 s is cut off", async () => {
     lookOften();
     const { namespace, session, channel } = await world(65536);
     const short = await another(namespace, service, { ttl_ms: 1000 });
@@ -198,7 +198,7 @@ describe("a slow reader", () => {
 
 describe("a stop", () => {
   // Connections that do not end in order are cut after 15 s.
-  it("ends long polls and events at once, slow ones too", async () => {
+  it("a stop ends long polls and events at once, slow ones too", async () => {
     // On a loaded machine 7 MiB take longer than the second that a call has by default.
     const config = { ...readConfig({ REDIS_DEADLINE_MS: "10000" }), port: 0 };
     const url = inject("redisUrl");

@@ -53,7 +53,7 @@ function changed(token: string, at: number): string {
 }
 
 it.each(secured.map((route) => [route.operation.operationId, route] as const))(
-  "%s is denied without a token, with a wrong one, and with one that is half right",
+  "%s is denied without a token, with a wrong one and with a half-right one",
   async (_id, route) => {
     const [here, there] = [service.namespace(), service.namespace()];
     const mine = await service.session(here);
@@ -120,7 +120,7 @@ it.each(["exited", "killed", "expired"] as const)(
   },
 );
 
-it("a token has 256 random bits, each of them of either value", async () => {
+it("each of the 256 random bits of a token takes both values", async () => {
   const secrets = await Promise.all(
     Array.from({ length: 200 }, async () => {
       const seed = service.kernel.tokens.newSeed();
@@ -153,7 +153,7 @@ for _, key in ipairs(redis.call("KEYS", KEYS[1] .. "*")) do
 end
 return table.concat(all, "\\n")`;
 
-it("neither token nor secret is in Redis, with an Idempotency-Key neither", async () => {
+it("Redis holds neither tokens nor the secret, even with an Idempotency-Key", async () => {
   const namespace = service.namespace();
   const key = { "idempotency-key": "once" };
   const create = await new Client(service.base).post("/v1/sessions", { namespace }, key);
@@ -172,7 +172,7 @@ it("neither token nor secret is in Redis, with an Idempotency-Key neither", asyn
   }
 });
 
-it("no token is in the log or in an answer, also when the service is at fault", async () => {
+it("no token appears in the log or in a problem, even after a fault of the service", async () => {
   const lines: string[] = [];
   const config = { ...readConfig({}), port: 0 };
   const running = await startService(config, inject("redisUrl"), Buffer.alloc(32, 7), (...line) =>
@@ -219,7 +219,7 @@ const FOREIGN: [string, string, object?][] = [
   ["POST", "/v1/fds", { path: "/pin#" }],
 ];
 
-it("what is another namespace's cannot be told from what is nowhere", async () => {
+it("an object of another namespace looks like one that does not exist", async () => {
   const rich = await service.session(service.namespace());
   const poor = await service.session(service.namespace());
   await poor.post("/v1/maps", MAP);
@@ -252,7 +252,7 @@ const start = (id: string | undefined, body: object, more: Record<string, string
     ...more,
   });
 
-it("without a key, or with an unknown one, no session is made", async () => {
+it("a missing or unknown API key creates no session", async () => {
   const namespace = guarded.namespace();
   for (const id of [undefined, "nobody", "", "tenant, key of other"]) {
     const answer = await start(id, { namespace });
@@ -280,13 +280,13 @@ it.each([
   ["operator", {}, 201, { uid: 0, capabilities: ["CAP_BPF", "CAP_KILL"] }],
   ["operator", { uid: 5, groups: [0] }, 201, { uid: 5, capabilities: [] }],
   ["operator", { capabilities: ["CAP_SYS_ADMIN"] }, 403, { errno: "EPERM" }],
-] as const)("key %s asking for %j gets %i", async (id, body, status, shown) => {
+] as const)("API key %s that asks for %j gets %i", async (id, body, status, shown) => {
   const answer = await start(id, { namespace: guarded.namespace(), ...body });
   expect(answer.status).toBe(status);
   expect(answer.body.session ?? answer.body).toMatchObject(shown);
 });
 
-it("a tenant's session cannot raise itself afterwards", async () => {
+it("a tenant's session cannot raise its own capabilities", async () => {
   const { body } = await start("tenant", {
     namespace: guarded.namespace(),
     capabilities: ["CAP_BPF"],
@@ -305,15 +305,18 @@ it("a tenant's session cannot raise itself afterwards", async () => {
 it.each([
   ["tenant", "k", "other", "k"],
   ["a", "b:k", "a:b", "k"],
-])("an Idempotency-Key of key %s (%s) never answers key %s (%s)", async (one, key, two, same) => {
-  const namespace = guarded.namespace();
-  const first = await start(one, { namespace }, { "idempotency-key": key });
-  const second = await start(two, { namespace }, { "idempotency-key": same });
-  expect([first.status, second.status]).toEqual([201, 201]);
-  expect(second.body.token).not.toBe(first.body.token);
-});
+])(
+  "an Idempotency-Key of API key %s (%s) never answers API key %s (%s)",
+  async (one, key, two, same) => {
+    const namespace = guarded.namespace();
+    const first = await start(one, { namespace }, { "idempotency-key": key });
+    const second = await start(two, { namespace }, { "idempotency-key": same });
+    expect([first.status, second.status]).toEqual([201, 201]);
+    expect(second.body.token).not.toBe(first.body.token);
+  },
+);
 
-it("a HOST beyond loopback is refused without keys, and taken with them", () => {
+it("a HOST beyond loopback is rejected without API keys and accepted with them", () => {
   for (const HOST of ["0.0.0.0", "::", "10.0.0.1", "example.org", "127.0.0.1.example.org"]) {
     expect(() => readConfig({ HOST })).toThrow(/API_KEYS_FILE/);
   }

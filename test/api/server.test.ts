@@ -96,7 +96,7 @@ describe("settings", () => {
     ["an open host without keys", { HOST: "0.0.0.0" }, /HOST=0\.0\.0\.0: .*loopback only/],
     ["a keys file that is not there", { API_KEYS_FILE: "/nowhere.json" }, /\/nowhere\.json/],
     ["a REDIS_URL that is none", { REDIS_URL: "nonsense://" }, /REDIS_URL/],
-  ])("wrong, %s: a message that says so, and exit code 1", (_, more, message) => {
+  ])("a wrong setting (%s) ends the program with a message and exit code 1", (_, more, message) => {
     const { status, stderr, stdout } = spawnSync(
       process.execPath,
       [...NODE_ARGS, "api/server.ts"],
@@ -108,7 +108,7 @@ describe("settings", () => {
     expect(redisPid()).toBeUndefined();
   });
 
-  it("a keys file of the wrong shape is refused with what is wrong in it", () => {
+  it("a keys file of the wrong shape is rejected with the reason", () => {
     const file = join(dir, "keys.json");
     writeFileSync(file, JSON.stringify({ keys: [{ id: "a" }] }));
     const { status, stderr } = spawnSync(process.execPath, [...NODE_ARGS, "api/server.ts"], {
@@ -120,7 +120,7 @@ describe("settings", () => {
     expect(status).toBe(1);
   });
 
-  it("a port that is taken ends the program and its Redis", async () => {
+  it("a port in use ends the program and its Redis", async () => {
     const first = await start();
     const other = mkdtempSync(join(tmpdir(), "bpf-server-"));
     const { status, stderr } = spawnSync(process.execPath, [...NODE_ARGS, "api/server.ts"], {
@@ -135,7 +135,7 @@ describe("settings", () => {
   });
 });
 
-it("a token secret that was not written whole is refused", () => {
+it("a truncated token secret is rejected", () => {
   writeFileSync(join(dir, "token-secret"), "");
   const { status, stderr } = spawnSync(process.execPath, [...NODE_ARGS, "api/server.ts"], {
     cwd: ROOT,
@@ -147,7 +147,7 @@ it("a token secret that was not written whole is refused", () => {
 });
 
 describe("the greeting", () => {
-  it("names the address and three curl lines that work when pasted into sh", async () => {
+  it("the greeting names the address and three curl lines that work in sh", async () => {
     const { greeting } = await start();
     const lines = greeting.split("\n").filter((line) => line.includes("curl"));
     expect(lines).toHaveLength(3);
@@ -160,7 +160,7 @@ describe("the greeting", () => {
 });
 
 describe("SIGTERM", () => {
-  it("readyz fails first, a request under way finishes, exit code 0, no Redis is left", async () => {
+  it("SIGTERM fails readyz, finishes running requests, stops Redis and exits with 0", async () => {
     const { child, base, exited } = await start({ DRAIN_MS: "700" });
     const root = await session(base);
     const pid = redisPid();
@@ -181,7 +181,7 @@ describe("SIGTERM", () => {
     expect([isAlive(pid), redisPid()]).toEqual([false, undefined]);
   });
 
-  it("twice is as good as once", async () => {
+  it("a second SIGTERM changes nothing", async () => {
     const { child, exited } = await start({ DRAIN_MS: "200" });
     child.kill("SIGTERM");
     child.kill("SIGTERM");
@@ -208,7 +208,7 @@ function begin(base: string, { token }: TestSession) {
 }
 
 describe("a private Redis that dies", () => {
-  it("ends the program with exit code 1, and the next start has the data", async () => {
+  it("the death of the private Redis ends the program with 1; the next start has the data", async () => {
     const first = await start({ LOG_LEVEL: "error" });
     const root = await session(first.base);
     await root.post("/v1/maps", HASH);
@@ -224,7 +224,7 @@ describe("a private Redis that dies", () => {
 });
 
 describe("kill -9", () => {
-  it("leaves no Redis; the next start has the data, the sessions and their tokens", async () => {
+  it("kill -9 leaves no Redis; the next start has data, sessions and tokens", async () => {
     const first = await start();
     const root = await session(first.base);
     await root.post("/v1/maps", HASH);
@@ -246,7 +246,7 @@ describe("kill -9", () => {
 });
 
 describe("WORKERS=2", () => {
-  it("serves one port from two processes, replaces one that dies, stops with exit code 0", async () => {
+  it("WORKERS=2 serves one port from two processes, replaces one that dies, exits with 0", async () => {
     const { child, base, exited } = await start({ WORKERS: "2" });
     const root = await session(base);
     await root.post("/v1/maps", HASH);

@@ -104,7 +104,7 @@ const BODIES: Row[] = [
 describe("the detail names the field, and says what would be right", () => {
   let session: TestSession;
 
-  it.each(BODIES)("%s %j", async (request, body, pointer, says) => {
+  it.each(BODIES)("the detail explains %s %j", async (request, body, pointer, says) => {
     session = await service.session(service.namespace());
     const [method = "", path = ""] = request.split(" ");
     const { status, body: problem } = await session.send(method, path, body);
@@ -115,7 +115,7 @@ describe("the detail names the field, and says what would be right", () => {
     expect(problem.detail.length).toBeLessThan(500);
   });
 
-  it("a map of maps without a template is told what it misses", async () => {
+  it("a map of maps without a template gets a detail that names what is missing", async () => {
     session = await service.session(service.namespace());
     const { body } = await session.post("/v1/maps", { ...HASH, map_type: "hash_of_maps" });
     expect([body.errno, body.detail]).toEqual([
@@ -124,14 +124,14 @@ describe("the detail names the field, and says what would be right", () => {
     ]);
   });
 
-  it("a type by a number that is none is told the names", async () => {
+  it("an unknown map_type number gets a detail that lists the names", async () => {
     session = await service.session(service.namespace());
     const unknown = await session.post("/v1/maps", { ...HASH, map_type: 99 });
     expect(unknown.body).toMatchObject({ errno: "EINVAL" });
     expect(unknown.body.detail).toMatch(/^there is no map_type 99 here, but array, .*, stack$/);
   });
 
-  it("a path that is none is told where the contract is, a method what there is", async () => {
+  it("an unknown path points to the contract, an unknown method lists the allowed ones", async () => {
     session = await service.session(service.namespace());
     const nowhere = await session.get("/v1/map");
     expect([nowhere.status, nowhere.body.detail]).toEqual([404, "no route /v1/map; see /docs"]);
@@ -152,11 +152,11 @@ describe("the nearest word", () => {
     ["KeySize", "key_size"],
     ["exti", "exit"],
     ["haash", "hash"],
-  ])("of %s is %s", (word, meant) => {
+  ])("the nearest word to %s is %s", (word, meant) => {
     expect(nearest(word, WORDS)).toBe(meant);
   });
 
-  it.each(["tree", "x", "", "bpf_", "hash".repeat(20)])("of %j is none", (word) => {
+  it.each(["tree", "x", "", "bpf_", "hash".repeat(20)])("no word is near to %j", (word) => {
     expect(nearest(word, WORDS)).toBeUndefined();
   });
 });

@@ -22,7 +22,7 @@ const JSON_AT = (key: unknown) => `/v1/fds/3/elements/${at(key)}?format=json`;
 const HEX = "0a00000101bb0000";
 
 describe("JSON by a schema", () => {
-  it("keys and values are written and read as the types say, and are the same bytes in hex", async () => {
+  it("keys and values are JSON of their types, and the same bytes in hex", async () => {
     const session = await make({ map_type: "hash", ...SIZES, schema: SCHEMA });
     const value = { packets: 10, bytes: 1500 };
     expect((await session.put(JSON_AT(flow(0x0a000001)), { value })).status).toBe(204);
@@ -38,7 +38,7 @@ describe("JSON by a schema", () => {
     expect(base64).toEqual({ key: "CgAAAQG7AAA=", value: "CgAAAAAAAADcBQAAAAAAAA==" });
   });
 
-  it("a key that is no JSON is a literal, with the place of its error", async () => {
+  it("a key that is not JSON is a literal, and its error names the place", async () => {
     const session = await make({ map_type: "hash", ...SIZES, schema: SCHEMA });
     const path = "/v1/fds/3/elements/ip4:10.0.0.1%2Bbe16:443%2Bu16:0?format=json";
     await session.put(path, { value: { packets: 1, bytes: 2 } });
@@ -56,7 +56,7 @@ describe("JSON by a schema", () => {
     [{ packets: "18446744073709551616", bytes: 0 }, "/body/value/packets", /./],
     ["0a", "/body/value", /./],
     [null, "/body/value", /./],
-  ])("the value %j is refused at %s", async (value, pointer, detail) => {
+  ])("the value %j is rejected at %s", async (value, pointer, detail) => {
     const session = await make({ map_type: "hash", ...SIZES, schema: SCHEMA });
     const { status, body } = await session.put(JSON_AT(flow(1)), { value });
     expect([status, body.errno]).toEqual([400, "EINVAL"]);
@@ -64,7 +64,7 @@ describe("JSON by a schema", () => {
     expect(body.errors[0].detail).toMatch(detail);
   });
 
-  it("dumps, next keys, takes and batches speak JSON too", async () => {
+  it("dumps, next keys, takes and batches use JSON too", async () => {
     const session = await make({ map_type: "hash", ...SIZES, schema: SCHEMA });
     const [one, two] = [1, 2].map((n) => ({ key: flow(n), value: { packets: n, bytes: 0 } }));
     const rows = [one, two] as { key: object; value: object }[];
@@ -96,7 +96,7 @@ describe("JSON by a schema", () => {
     expect(wrong.body.errors[0].detail).toMatch(/^must be an array of 2 values/);
   });
 
-  it("queues and Bloom filters are pushed to, peeked at and asked in JSON", async () => {
+  it("queues and Bloom filters take and give JSON", async () => {
     const schema = { value: "struct { int a; char b[4]; }" };
     const session = await make({ map_type: "queue", value_size: 8, max_entries: 2, schema });
     const filter = { map_type: "bloom_filter", value_size: 8, max_entries: 2, schema };
@@ -110,7 +110,7 @@ describe("JSON by a schema", () => {
     expect((await ask({ a: 0, b: "" })).body.errno).toBe("ENOENT");
   });
 
-  it("the schema is in the map's info, whoever opened it, and not in lists", async () => {
+  it("the info of a map shows its schema to every session, lists do not", async () => {
     const session = await make({ map_type: "hash", ...SIZES, schema: SCHEMA });
     await session.put("/v1/fs?path=/m", { type: "pin", fd: 3 });
     await session.post("/v1/fds", { path: "/m" });
@@ -121,7 +121,7 @@ describe("JSON by a schema", () => {
 });
 
 describe("refused", () => {
-  it("hex without its prefix where a key is JSON: half of all hex is JSON, too", async () => {
+  it("hex without a prefix is rejected where a key is JSON, because hex can be JSON", async () => {
     const schema = { key: "__u32" };
     const session = await make({
       map_type: "hash",
@@ -140,7 +140,7 @@ describe("refused", () => {
     expect((await session.get("/v1/fds/3")).body.entries).toBe(1);
   });
 
-  it("a body that is not there, flags beside a body, conditions that would not be kept", async () => {
+  it("a missing body, flags beside a body and unmet conditions are rejected", async () => {
     const session = await make({ map_type: "hash", key_size: 4, value_size: 1, max_entries: 2 });
     const path = "/v1/fds/3/elements/u32:1";
     const body = { value: "00" };
@@ -166,7 +166,7 @@ describe("refused", () => {
     [{ value: "int [" }, "/body/schema/value", "line 1"],
     [{ btf: "AAAA", value: "int" }, "/body/schema/btf", ""],
     [{}, "/body/schema", "must describe the key"],
-  ])("a map with the schema %j", async (schema, pointer, detail) => {
+  ])("a map with the schema %j is rejected", async (schema, pointer, detail) => {
     const session = await service.session(service.namespace());
     const { status, body } = await session.post("/v1/maps", { map_type: "hash", ...SIZES, schema });
     expect([status, body.errno]).toEqual([400, "EINVAL"]);
@@ -175,7 +175,7 @@ describe("refused", () => {
     expect((await session.get("/v1/maps")).body.maps).toEqual([]);
   });
 
-  it("format=json of a map without a schema, and of an fd that is none", async () => {
+  it("format=json is rejected for a map without a schema and for an fd of no map", async () => {
     const session = await make({ map_type: "hash", ...SIZES });
     const none = await session.get(JSON_AT(1));
     expect(none.body.errors).toEqual([
@@ -224,7 +224,7 @@ const LITERALS: [literal: string, hex: string][] = [
 ];
 
 describe("literals", () => {
-  it.each(LITERALS)("%s is %s in a path, a body and a query", async (literal, hex) => {
+  it.each(LITERALS)("the literal %s is %s in a path, a body and a query", async (literal, hex) => {
     const size = hex.length / 2;
     const attr = { map_type: "hash", key_size: size, value_size: size, max_entries: 2 };
     const session = await make(attr);
@@ -246,11 +246,14 @@ describe("literals", () => {
     ["POST", "/v1/fds/3/batch", { op: "delete", keys: ["u32:1", "u32:"] }, "/body/keys/1", 1],
     ["POST", "/v1/fds/3/push", { value: "mac:1" }, "/body/value", 1],
     ["GET", "/v1/fds/3/peek?value=b64:A", undefined, "/query/value", 1],
-  ])("%s %s tells the place of what is wrong", async (method, path, body, pointer, at) => {
-    const session = await make({ map_type: "hash", key_size: 4, value_size: 4, max_entries: 2 });
-    const answer = await session.send(method, path, body);
-    expect([answer.status, answer.body.errno]).toEqual([400, "EINVAL"]);
-    expect(answer.body.errors[0].pointer).toBe(pointer);
-    expect(answer.body.errors[0].detail).toContain(`at character ${at}, `);
-  });
+  ])(
+    "the problem of %s %s names the place of the error",
+    async (method, path, body, pointer, at) => {
+      const session = await make({ map_type: "hash", key_size: 4, value_size: 4, max_entries: 2 });
+      const answer = await session.send(method, path, body);
+      expect([answer.status, answer.body.errno]).toEqual([400, "EINVAL"]);
+      expect(answer.body.errors[0].pointer).toBe(pointer);
+      expect(answer.body.errors[0].detail).toContain(`at character ${at}, `);
+    },
+  );
 });

@@ -23,6 +23,7 @@ import {
   LD_IMM64,
 } from "../../domain/isa/opcodes.ts";
 import { checkInsn } from "../../domain/verifier/insns/insn_checks.ts";
+import { withShortTitle } from "../support/titles.ts";
 
 /** Text to instructions, and back: the notation is print_bpf_insn()'s of kernel/bpf/disasm.c. */
 
@@ -39,7 +40,7 @@ const KERNEL: [code: string, text: string][] = JSON.parse(
 );
 
 describe("the notation", () => {
-  it("is the kernel's, in both directions", async () => {
+  it("the notation of the kernel is parsed and printed", async () => {
     expect(KERNEL.length).toBeGreaterThan(500);
     for (const [code, text] of KERNEL) {
       expect(shown(code)).toBe(text);
@@ -47,7 +48,7 @@ describe("the notation", () => {
     }
   });
 
-  it("needs no opcode where a mov and a ld_imm64 do not look alike", async () => {
+  it("a mov and a ld_imm64 that differ in text need no opcode", async () => {
     for (const [code, text] of KERNEL.filter(([code]) => !code.startsWith("18"))) {
       expect(await hex(text.slice("(xx) ".length)), text).toBe(code);
     }
@@ -135,7 +136,7 @@ function legal(insn: Insn, second: number): string | undefined {
 }
 
 describe("random instructions", () => {
-  it("come back from their text as they were, with every opcode among them", async () => {
+  it("random instructions of every opcode survive a round trip through text", async () => {
     const below = generator(4);
     const codes: string[] = [];
     while (codes.length < 20_000) {
@@ -229,11 +230,11 @@ describe("what people write", () => {
       lines("r0 = *(u16 *)skb[12]", "r0 = *(u8 *)skb[r7 + -3]"),
       lines("r0 = *(u16*)skb[ +12 ]", "r0 = *(u8 *)skb[r7 -3]"),
     ],
-  ])("%s", async (_, text, plain) => {
+  ])("the assembler accepts %s", async (_, text, plain) => {
     expect(await hex(text)).toBe(await hex(plain));
   });
 
-  it("maps go by fd or by index into fd_array, and so do their values", async () => {
+  it("maps and map values are named by fd or by index into fd_array", async () => {
     const zero = "0".repeat(16);
     expect(await hex("r1 = map[fd:3]")).toBe(`1811000003000000${zero}`);
     expect(await hex("r1 = map[fd:3][0]+8")).toBe("18210000030000000000000008000000");
@@ -241,63 +242,68 @@ describe("what people write", () => {
     expect(await hex("r1 = map[idx:2]+4")).toBe("18610000020000000000000004000000");
   });
 
-  it("nothing at all is no instruction", async () => {
+  it("an empty text gives no instruction", async () => {
     expect(await hex("")).toBe("");
     expect(await hex("\n ; but a comment\n")).toBe("");
   });
 });
 
 describe("a fault says where it is and what was expected there", () => {
-  it.each([
-    ["r0 = 0\n exti", 2, 2, 'expected an instruction, found "exti": did you mean exit?'],
-    ["r0 = 5 r1", 1, 8, 'expected "ll" or the end of the line, found "r1"'],
-    ["if r1 == 5", 1, 11, 'expected "goto", found the end of the line'],
-    ["r1 = map[ids:5]", 1, 10, 'expected "fd", "id" or "idx", found "ids": did you mean id?'],
-    ["R0 = 5", 1, 1, 'found "R0": did you mean r0?'],
-    [
-      "r0 = XDP_DROP",
-      1,
-      6,
-      'expected a number, a register r0 to r10, "map", "subprog", "*", "-", "(", "atomic_fetch_add" or another word, found "XDP_DROP"',
-    ],
-    ["r1 += w2", 1, 7, 'expected a number or a register r0 to r10, found "w2"'],
-    ["(b7)", 1, 5, "expected an instruction, found the end of the line"],
-    ["r0 = @", 1, 6, '"@" is no part of an instruction'],
-    ["r11 = 0", 1, 1, 'found "r11"'],
-    ["r1 = be16 r2", 1, 11, "expected the same register as before, found r2"],
-    ["r1 = *(u8 *)skb[0]", 1, 1, "expected r0, found r1"],
-    ["r1 += 0xffffffff", 1, 7, "is not between -2147483648 and 2147483647"],
-    ["w1 = 4294967296", 1, 6, "is not between -2147483648 and 4294967295"],
-    ["if r1 == 2147483648 goto pc+0", 1, 10, "is not between -2147483648 and 2147483647"],
-    [
-      "r1 = 0x10000000000000000",
-      1,
-      6,
-      "is not between -9223372036854775808 and 18446744073709551615",
-    ],
-    ["*(u64 *)(r1 +0) = 2147483648", 1, 19, "is not between -2147483648 and 2147483647"],
-    ["r1 = *(u8 *)(r2 +32768)", 1, 17, "is not between -32768 and 32767"],
-    ["goto pc+32768", 1, 6, "is 32768 instructions away, not within 32767"],
-    [
-      "goto far\n".concat("exit\n".repeat(32768), "far: exit"),
-      1,
-      6,
-      '"far" is 32768 instructions away',
-    ],
-    ["goto nowhere", 1, 6, '"nowhere" is no label'],
-    ["r0 = 0\ncall nothing", 2, 6, '"nothing" is no label and no helper'],
-    ["call map_lookup_element", 1, 6, "did you mean bpf_map_lookup_elem?"],
-    ["goto don\ndone: exit", 1, 6, '"don" is no label: did you mean done?'],
-    ["call bpf_loop#1", 1, 6, "bpf_loop is helper 181, not 1"],
-    ["a: exit\na: exit", 2, 1, 'the label "a" stands twice'],
-    ["0: exit\n2: exit", 2, 1, 'this is instruction 1, not "2"'],
-    ["(bf) r0 = 0", 1, 1, "this has opcode b7, not bf"],
-  ])("%j", async (text, line, column, message) => {
-    const refused = expect(assemble(text, "asm")).rejects;
-    await refused.toMatchObject({ code: "EINVAL", field: "asm" });
-    await refused.toThrow(`line ${line}, column ${column}: `);
-    await refused.toThrow(message);
-  });
+  it.each(
+    withShortTitle([
+      ["r0 = 0\n exti", 2, 2, 'expected an instruction, found "exti": did you mean exit?'],
+      ["r0 = 5 r1", 1, 8, 'expected "ll" or the end of the line, found "r1"'],
+      ["if r1 == 5", 1, 11, 'expected "goto", found the end of the line'],
+      ["r1 = map[ids:5]", 1, 10, 'expected "fd", "id" or "idx", found "ids": did you mean id?'],
+      ["R0 = 5", 1, 1, 'found "R0": did you mean r0?'],
+      [
+        "r0 = XDP_DROP",
+        1,
+        6,
+        'expected a number, a register r0 to r10, "map", "subprog", "*", "-", "(", "atomic_fetch_add" or another word, found "XDP_DROP"',
+      ],
+      ["r1 += w2", 1, 7, 'expected a number or a register r0 to r10, found "w2"'],
+      ["(b7)", 1, 5, "expected an instruction, found the end of the line"],
+      ["r0 = @", 1, 6, '"@" is no part of an instruction'],
+      ["r11 = 0", 1, 1, 'found "r11"'],
+      ["r1 = be16 r2", 1, 11, "expected the same register as before, found r2"],
+      ["r1 = *(u8 *)skb[0]", 1, 1, "expected r0, found r1"],
+      ["r1 += 0xffffffff", 1, 7, "is not between -2147483648 and 2147483647"],
+      ["w1 = 4294967296", 1, 6, "is not between -2147483648 and 4294967295"],
+      ["if r1 == 2147483648 goto pc+0", 1, 10, "is not between -2147483648 and 2147483647"],
+      [
+        "r1 = 0x10000000000000000",
+        1,
+        6,
+        "is not between -9223372036854775808 and 18446744073709551615",
+      ],
+      ["*(u64 *)(r1 +0) = 2147483648", 1, 19, "is not between -2147483648 and 2147483647"],
+      ["r1 = *(u8 *)(r2 +32768)", 1, 17, "is not between -32768 and 32767"],
+      ["goto pc+32768", 1, 6, "is 32768 instructions away, not within 32767"],
+      [
+        "goto far\n".concat("exit\n".repeat(32768), "far: exit"),
+        1,
+        6,
+        '"far" is 32768 instructions away',
+      ],
+      ["goto nowhere", 1, 6, '"nowhere" is no label'],
+      ["r0 = 0\ncall nothing", 2, 6, '"nothing" is no label and no helper'],
+      ["call map_lookup_element", 1, 6, "did you mean bpf_map_lookup_elem?"],
+      ["goto don\ndone: exit", 1, 6, '"don" is no label: did you mean done?'],
+      ["call bpf_loop#1", 1, 6, "bpf_loop is helper 181, not 1"],
+      ["a: exit\na: exit", 2, 1, 'the label "a" stands twice'],
+      ["0: exit\n2: exit", 2, 1, 'this is instruction 1, not "2"'],
+      ["(bf) r0 = 0", 1, 1, "this has opcode b7, not bf"],
+    ]),
+  )(
+    "the error in %s names its place and what was expected",
+    async (_title, text, line, column, message) => {
+      const refused = expect(assemble(text, "asm")).rejects;
+      await refused.toMatchObject({ code: "EINVAL", field: "asm" });
+      await refused.toThrow(`line ${line}, column ${column}: `);
+      await refused.toThrow(message);
+    },
+  );
 });
 
 const MIB = 2 ** 20;
@@ -318,7 +324,7 @@ describe("a MiB of text", () => {
     "a: ",
     "call a#1",
     "r0 = +\t",
-  ])("of %j is done at once, and is an EINVAL if anything", async (text) => {
+  ])("a MiB of %j is parsed at once and gives at most an EINVAL", async (text) => {
     const end = await assemble(fill(text), "asm").catch((error) => error.code);
     expect(end === "EINVAL" || end.insns.length % 8 === 0).toBe(true);
     const one = await assemble(`r0 = ${fill(text).replaceAll("\n", " ")}x`, "asm").catch(
@@ -335,13 +341,13 @@ describe("a MiB of text", () => {
     ["goto pc+", "x"],
     ["a", "!"],
     ["1", "!"],
-  ])("of blanks between %j and %j is done at once", async (before, after) => {
+  ])("a MiB of blanks between %j and %j is parsed at once", async (before, after) => {
     const text = before + fill(" ") + after;
     const end = await assemble(text, "asm").catch((error) => error.code);
     expect(end === "EINVAL" || end.insns.length === 8).toBe(true);
   });
 
-  it("leaves turns to others", async () => {
+  it("a long text yields to the event loop", async () => {
     let turns = 0;
     let over = false;
     const counting = (async () => {
@@ -354,7 +360,7 @@ describe("a MiB of text", () => {
   });
 });
 
-it("every helper's name is taken, and no two are alike", async () => {
+it("every helper's name is accepted, and no two names are alike", async () => {
   let ids = 0;
   for (; isHelper(ids); ids++) {
     const code = Buffer.alloc(8);

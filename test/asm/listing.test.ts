@@ -64,7 +64,7 @@ async function golden() {
 }
 
 describe("a listing", () => {
-  it("is bpftool's, and names the maps in comments", async () => {
+  it("a listing has bpftool's format and names the maps in comments", async () => {
     const { session, id } = await golden();
     const answer = await show(session, id, "?format=text");
     expect(answer.headers.get("content-type")).toBe("text/plain; charset=utf-8");
@@ -74,21 +74,26 @@ describe("a listing", () => {
     expect(listing).toContain("   2: (18) r7 = map[id:2][0]+4  // counters\n");
   });
 
-  it("raw is what BPF_OBJ_GET_INFO_BY_FD dumps, maps by id", async () => {
+  it("the raw form is what BPF_OBJ_GET_INFO_BY_FD dumps, with maps by id", async () => {
     const { session, id } = await golden();
     expect(await raw(session, id)).toBe(INSNS);
   });
 
-  it.each(["by id, as it names them", "by fd"])("is a program again, its maps %s", async (how) => {
-    const { session, id, fds } = await golden();
-    const listing = await text(session, id);
-    const again = await load(session, how === "by fd" ? byFd(listing, fds) : listing);
-    expect(await raw(session, again.id)).toBe(INSNS);
-    const tags = [id, again.id].map(async (of) => (await session.get(`/v1/progs/${of}`)).body.tag);
-    expect(new Set(await Promise.all(tags)).size).toBe(1);
-  });
+  it.each(["by id, as it names them", "by fd"])(
+    "a listing loads as a program again, its maps %s",
+    async (how) => {
+      const { session, id, fds } = await golden();
+      const listing = await text(session, id);
+      const again = await load(session, how === "by fd" ? byFd(listing, fds) : listing);
+      expect(await raw(session, again.id)).toBe(INSNS);
+      const tags = [id, again.id].map(
+        async (of) => (await session.get(`/v1/progs/${of}`)).body.tag,
+      );
+      expect(new Set(await Promise.all(tags)).size).toBe(1);
+    },
+  );
 
-  it("as JSON tells where jumps and calls lead, and which maps and helpers are used", async () => {
+  it("a JSON listing resolves jumps and calls and names maps and helpers", async () => {
     const session = await newSession();
     const { fd, id: map_id } = await map(session, "hash", "seen");
     const { id } = await load(
@@ -124,7 +129,7 @@ describe("a listing", () => {
     expect(at(9)).toEqual({ index: 9, insn: "9500000000000000", text: "(95) exit" });
   });
 
-  it("names maps by id however the program named them, a closed fd's too", async () => {
+  it("a listing names maps by id however the program named them, even by a closed fd", async () => {
     const session = await newSession();
     const [first, second] = [await map(session, "array", "a"), await map(session, "array", "")];
     const asm = `r1 = map[idx:1]\nr2 = map[idx:1]+4\nr3 = map[fd:${first.fd}]\nr0 = 0\nexit`;
@@ -152,18 +157,22 @@ async function pages(session: TestSession, id: number, limit: number) {
 }
 
 describe("pages", () => {
-  it.each([999, 1000, 1])("of %i hold each instruction once, and cut none", async (limit) => {
-    const session = await newSession();
-    const { id } = limit > 1 ? await long(session) : await load(session, "r1 = 1 ll\nr0 = 0\nexit");
-    const all = await pages(session, id, limit);
-    const insns = all.flatMap(({ instructions }) =>
-      instructions.map((i: { insn: string }) => i.insn),
-    );
-    expect(insns.join("")).toBe(await wholeRaw(session, id));
-    for (const { instructions } of all) expect(instructions.length).toBeLessThanOrEqual(limit);
-  });
+  it.each([999, 1000, 1])(
+    "pages of %i instructions hold each instruction once and split none",
+    async (limit) => {
+      const session = await newSession();
+      const { id } =
+        limit > 1 ? await long(session) : await load(session, "r1 = 1 ll\nr0 = 0\nexit");
+      const all = await pages(session, id, limit);
+      const insns = all.flatMap(({ instructions }) =>
+        instructions.map((i: { insn: string }) => i.insn),
+      );
+      expect(insns.join("")).toBe(await wholeRaw(session, id));
+      for (const { instructions } of all) expect(instructions.length).toBeLessThanOrEqual(limit);
+    },
+  );
 
-  it("of text name the next in a Link header", async () => {
+  it("pages of text name the next page in a Link header", async () => {
     const session = await newSession();
     const { id } = await long(session);
     let path: string | undefined = `/v1/progs/${id}/instructions?format=text&limit=2001`;
@@ -178,7 +187,7 @@ describe("pages", () => {
     expect(listing.split("\n")).toHaveLength(LONG + 3);
   });
 
-  it("start at an instruction", async () => {
+  it("pages start at an instruction, never within one", async () => {
     const session = await newSession();
     const { id } = await long(session);
     const inside = await show(session, id, "?start=1");
@@ -203,7 +212,7 @@ async function wholeRaw(session: TestSession, id: number): Promise<string> {
 }
 
 describe("who may", () => {
-  it("read a program by id: CAP_SYS_ADMIN, as BPF_PROG_GET_FD_BY_ID", async () => {
+  it("reading a program by id needs CAP_SYS_ADMIN, as BPF_PROG_GET_FD_BY_ID does", async () => {
     const namespace = service.namespace();
     const root = await service.session(namespace);
     const { id, fd } = await load(root, "r0 = 0\nexit");
@@ -228,13 +237,13 @@ describe("a program is given once", () => {
     ["not at all", {}, "/body/insns", "is missing"],
     ["twice", { insns: "", asm: "" }, "/body/asm", "together with insns"],
     ["as a text with a fault", { asm: "r0 = 0\nexti" }, "/body/asm", "line 2, column 1"],
-  ])("%s", async (_, body, pointer, detail) => {
+  ])("a program is rejected when it is given %s", async (_, body, pointer, detail) => {
     const problem = await post(body);
     expect(problem).toMatchObject({ errno: "EINVAL", errors: [{ pointer }] });
     expect(problem.detail).toContain(detail);
   });
 
-  it("an empty text is an empty program", async () => {
+  it("an empty text is rejected as an empty program", async () => {
     expect((await post({ asm: " ; nothing\n" })).errno).toBe("E2BIG");
   });
 });

@@ -18,7 +18,7 @@ const { script } = service.kernel;
 const run = script.run.bind(script);
 
 describe("10,000 elements a request", () => {
-  it("in JSON, read back in one request, and by pages of a cursor", async () => {
+  it("10,000 elements go in as JSON and come back in one request and by pages", async () => {
     const map = await make(service, "hash");
     const keys = keysOf(MANY);
     const values = keysOf(MANY, 7);
@@ -53,7 +53,7 @@ describe("10,000 elements a request", () => {
   ];
 
   it.each(TYPES)(
-    "in octets: %s",
+    "10,000 elements of a %s go in and come back as octets",
     async (type, key, more) => {
       const map = await make(service, type, more);
       const { session, path } = map;
@@ -91,7 +91,7 @@ describe("10,000 elements a request", () => {
     60_000,
   );
 
-  it("take many steps of few elements each, and big elements few a step", async () => {
+  it("a batch takes many steps of few elements, and fewer when elements are big", async () => {
     const sizes: number[] = [];
     vi.spyOn(script, "run").mockImplementation(async (...args) => {
       const answer = await run(...args);
@@ -118,7 +118,7 @@ describe("10,000 elements a request", () => {
     expect(sizes.length).toBeGreaterThanOrEqual(4);
   });
 
-  it("an answer of big elements ends before it is too big, and the cursor goes on", async () => {
+  it("an answer of big elements ends before its limit, and the cursor continues", async () => {
     const map = await make(service, "array", { value_size: 1 << 20, max_entries: 48 });
     const seen: number[] = [];
     let cursor: string | null | undefined;
@@ -136,7 +136,7 @@ describe("10,000 elements a request", () => {
 });
 
 describe("count, when a batch fails", () => {
-  it("counts what was done before the element that fails", async () => {
+  it("count is the number of elements done before the one that fails", async () => {
     const map = await make(service, "hash", { max_entries: 600 });
     const update = await batch(map, { op: "update", keys: keysOf(700), values: keysOf(700) });
     expect(told(update)).toEqual(["E2BIG", 600]);
@@ -149,7 +149,7 @@ describe("count, when a batch fails", () => {
   });
 
   it.each(["hash", "lru_hash", "array"])(
-    "%s: fewer elements than count is EFAULT after them",
+    "a batch of a %s with fewer elements than count is EFAULT after them",
     async (type) => {
       const map = await make(service, type, { max_entries: 1200 });
       const keys = keysOf(2);
@@ -168,7 +168,7 @@ describe("count, when a batch fails", () => {
     },
   );
 
-  it("leaves it as it was asked where the kernel did not come to the elements", async () => {
+  it("count stays as sent when the kernel rejects before the elements", async () => {
     const map = await make(service, "hash");
     const { session } = map;
     const at = (fd: number) => ({ ...map, path: `/v1/fds/${fd}` });
@@ -194,7 +194,7 @@ describe("count, when a batch fails", () => {
   ];
 
   it.each(TWICE)(
-    "%s: a key twice takes one place, and the last value stays",
+    "a key twice in a batch of a %s takes one place and keeps the last value",
     async (type, more) => {
       const map = await make(service, type, { max_entries: 2, ...more });
       const key = (n: number) => (type === "lpm_trie" ? u32(32) : "") + u32(n);
@@ -211,7 +211,7 @@ describe("count, when a batch fails", () => {
     },
   );
 
-  it("elements of other sizes are refused whole", async () => {
+  it("a batch with elements of another size is rejected whole", async () => {
     const map = await make(service, "hash");
     const { session, path } = map;
     const octets = (bytes: number, query: string) =>
@@ -259,26 +259,29 @@ describe("fds in batches", () => {
     return { session, id, path: `/v1/fds/${fd}`, inner, refs };
   }
 
-  it.each(["array_of_maps", "hash_of_maps"])("%s: fds are written, ids are read", async (type) => {
-    const map = await outer(type);
-    const [a, b, c] = map.inner;
-    const values = [{ fd: a?.fd }, { fd: b?.fd }, { fd: a?.fd }];
-    expect(told(await batch(map, { op: "update", keys: keysOf(3), values }))).toEqual(["ok", 3]);
-    expect(await map.refs()).toEqual([3, 2, 1]);
-    const read = (await batch(map, { op: "lookup", count: 9 })).body;
-    expect(read).toMatchObject({ errno: "ENOENT", count: 3, keys: keysOf(3) });
-    expect(read.values).toEqual([{ id: a?.id }, { id: b?.id }, { id: a?.id }]);
-    const octets = await batch(map, { op: "lookup", count: 9 }, OCTETS);
-    const pairs = [a, b, a].map((held, n) => u32(n) + u32(held?.id ?? 0));
-    expect(octets.body.toString("hex")).toBe(pairs.join(""));
-    const body = Buffer.from(u32(0) + u32(c?.fd ?? 0) + u32(3) + u32(c?.fd ?? 0), "hex");
-    const written = await map.session.post(`${map.path}/batch?op=update&count=2`, body);
-    expect(written.body).toEqual({ count: 2 });
-    expect(await map.refs()).toEqual([2, 2, 3]);
-  });
+  it.each(["array_of_maps", "hash_of_maps"])(
+    "batches of %s write fds and read ids",
+    async (type) => {
+      const map = await outer(type);
+      const [a, b, c] = map.inner;
+      const values = [{ fd: a?.fd }, { fd: b?.fd }, { fd: a?.fd }];
+      expect(told(await batch(map, { op: "update", keys: keysOf(3), values }))).toEqual(["ok", 3]);
+      expect(await map.refs()).toEqual([3, 2, 1]);
+      const read = (await batch(map, { op: "lookup", count: 9 })).body;
+      expect(read).toMatchObject({ errno: "ENOENT", count: 3, keys: keysOf(3) });
+      expect(read.values).toEqual([{ id: a?.id }, { id: b?.id }, { id: a?.id }]);
+      const octets = await batch(map, { op: "lookup", count: 9 }, OCTETS);
+      const pairs = [a, b, a].map((held, n) => u32(n) + u32(held?.id ?? 0));
+      expect(octets.body.toString("hex")).toBe(pairs.join(""));
+      const body = Buffer.from(u32(0) + u32(c?.fd ?? 0) + u32(3) + u32(c?.fd ?? 0), "hex");
+      const written = await map.session.post(`${map.path}/batch?op=update&count=2`, body);
+      expect(written.body).toEqual({ count: 2 });
+      expect(await map.refs()).toEqual([2, 2, 3]);
+    },
+  );
 
   it.each(["array_of_maps", "hash_of_maps"])(
-    "%s: a wrong fd stops it, what was taken is held",
+    "a wrong fd stops a batch of %s, and the elements done stay referenced",
     async (type) => {
       const map = await outer(type);
       const [a] = map.inner;
@@ -300,7 +303,7 @@ describe("fds in batches", () => {
     },
   );
 
-  it("hash_of_maps: what is deleted or taken is put, and freed with its last reference", async () => {
+  it("a batch delete in a hash_of_maps puts inner maps and frees the last reference", async () => {
     const map = await outer("hash_of_maps");
     const values = map.inner.map(({ fd }) => ({ fd }));
     await batch(map, { op: "update", keys: keysOf(3), values });
@@ -313,7 +316,7 @@ describe("fds in batches", () => {
     expect(await map.refs()).toEqual([undefined, undefined, undefined]);
   });
 
-  it("array_of_maps: empty slots are left out, however many", async () => {
+  it("a batch of an array_of_maps leaves out empty slots, however many", async () => {
     const map = await outer("array_of_maps");
     const wide = {
       map_type: "array_of_maps",
@@ -337,7 +340,7 @@ describe("fds in batches", () => {
     expect(read.body).toMatchObject({ errno: "ENOENT", count: 2, keys });
   });
 
-  it("prog_array has no batches", async () => {
+  it("a prog_array has no batch operations", async () => {
     const map = await make(service, "prog_array", { max_entries: 4 });
     const { fd } = (await map.session.post("/v1/progs", { insns: RETURN })).body;
     for (const op of ["lookup", "lookup_and_delete", "update", "delete"]) {

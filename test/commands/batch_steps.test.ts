@@ -35,7 +35,7 @@ function expectPart(count: number, all: number): void {
 describe("a repeat with the same Idempotency-Key", () => {
   const once = (key: string) => ({ "idempotency-key": key });
 
-  it("changes nothing and has the same answer", async () => {
+  it("a repeat with the same Idempotency-Key changes nothing and answers the same", async () => {
     const map = await make(service, "hash", { max_entries: 1100 });
     const fill = { op: "update", keys: keysOf(1200), values: keysOf(1200) };
     const first = await batch(map, fill, once("fill"));
@@ -53,7 +53,7 @@ describe("a repeat with the same Idempotency-Key", () => {
     expect((await batch(map, fill, once("take"))).status).toBe(422);
   });
 
-  it("after it broke off midway goes on where it had stopped", async () => {
+  it("a repeat of an interrupted batch continues where it stopped", async () => {
     const map = await make(service, "lru_hash", { max_entries: 2048 });
     const fill = { op: "update", keys: keysOf(1500), values: keysOf(1500) };
     ahead("map_update_batch", 3, async () => {
@@ -79,7 +79,7 @@ describe("a repeat with the same Idempotency-Key", () => {
     expect(await info(map)).toMatchObject({ revision, entries: 1500 });
   });
 
-  it("takes no key of another request for its own", async () => {
+  it("a repeat does not take an element of another request for its own", async () => {
     const map = await make(service, "hash");
     const body = { op: "update", keys: keysOf(1), values: keysOf(1) };
     expect((await batch(map, body, once("a"))).status).toBe(200);
@@ -91,7 +91,7 @@ describe("a repeat with the same Idempotency-Key", () => {
 });
 
 describe("what others do meanwhile", () => {
-  it("an fd closed midway: EBADF, and the count until then", async () => {
+  it("an fd closed midway gives EBADF and the count so far", async () => {
     const map = await make(service, "hash");
     const { fd } = (await map.session.post(`${map.path}/dup`)).body;
     ahead("map_update_batch", 2, () => map.session.del(map.path));
@@ -108,7 +108,7 @@ describe("what others do meanwhile", () => {
     expect(await info(other)).toMatchObject({ entries: count - deleted.count });
   });
 
-  it("what lookup_and_delete took is told, though it fails midway", async () => {
+  it("a lookup_and_delete that fails midway still returns what it took", async () => {
     const map = await make(service, "hash");
     await batch(map, { op: "update", keys: keysOf(1500), values: keysOf(1500) });
     ahead("map_lookup_and_delete_batch", 3, () => map.session.post(`${map.path}/freeze`));
@@ -119,7 +119,7 @@ describe("what others do meanwhile", () => {
     expect([...body.keys, ...rest.keys].sort()).toEqual(keysOf(1500).sort());
   });
 
-  it("the session ends midway: 410, and what was done stays done", async () => {
+  it("a session that ends midway gives 410, and the elements done stay done", async () => {
     const map = await make(service, "hash");
     const { namespace } = (await map.session.get("/v1/session")).body;
     const other = await service.session(namespace);
@@ -131,7 +131,7 @@ describe("what others do meanwhile", () => {
     expectPart(entries, 2000);
   });
 
-  it("a read goes on behind what is deleted and inserted, and shows what stays once", async () => {
+  it("a read during inserts and deletes shows each stable element once", async () => {
     const map = await make(service, "hash");
     await batch(map, { op: "update", keys: keysOf(2000), values: keysOf(2000) });
     const even = numbers(1000).map((n) => u32(2 * n + 1));

@@ -108,7 +108,7 @@ describe("a call that fails leaves every count as it was", () => {
   // 1.3: "any path failure gives it back", "fd failure (EMFILE/ENFILE) gives it back", "Failed
   // MAP_UPDATE_ELEM on PROG_ARRAY: slot keeps its old content", "Failed PROG_LOAD: all map refs
   // taken so far are released".
-  it.each(FAILS)("%s: %s", async (_, errno, request) => {
+  it.each(FAILS)("%s fails with %s and leaves every count as it was", async (_, errno, request) => {
     const { namespace, session } = await fullTable();
     const before = await state(namespace);
     expect(await errnoOf(session, request)).toBe(errno);
@@ -116,7 +116,7 @@ describe("a call that fails leaves every count as it was", () => {
     expect(await differences(redis, namespace)).toEqual([]);
   });
 
-  it("an id is burnt by a creation that finds no fd, by no other failure", async () => {
+  it("a creation that finds no free fd uses up an id, other failures do not", async () => {
     // 1.3: "EMFILE -> put with uref -> map freed, but one id number is consumed", "Failures before id
     // allocation (validation, name, BTF) consume no id".
     const { session } = await fullTable();
@@ -135,7 +135,7 @@ describe("a call that fails leaves every count as it was", () => {
     expect(await done(session, load([]))).toMatchObject({ fd: 5, id: 3 });
   });
 
-  it("what waits to be received goes on waiting when there is no fd for it", async () => {
+  it("a sent file stays in the queue when the receiver has no free fd", async () => {
     const { session } = await fullTable();
     expect(await errnoOf(session, ["POST", "/v1/fds/receive"])).toBe("EMFILE");
     await done(session, close(5));
@@ -157,7 +157,7 @@ async function twoUsers() {
 }
 
 describe("of two errnos the one comes that the kernel finds first", () => {
-  it("OBJ_PIN: flags, fd, path, what is there, permission", async () => {
+  it("OBJ_PIN checks flags, fd, path, existing name, permission in this order", async () => {
     // 2.4: "bpf_fd not an open map/prog/link fd -> EINVAL (never EBADF), before the path is read",
     // "Exists -> EEXIST; this precedes [...] permission checks".
     const { root, user } = await twoUsers();
@@ -175,7 +175,7 @@ describe("of two errnos the one comes that the kernel finds first", () => {
     expect(await errnoOf(user, pin("/d/b", 3))).toBe("EACCES");
   });
 
-  it("OBJ_GET: flags, path, permission, kind, fd", async () => {
+  it("OBJ_GET checks flags, path, permission, kind, fd in this order", async () => {
     // 2.5: "RDONLY and WRONLY both -> EINVAL (all before path)", "Inode is not a bpffs map/prog/link
     // -> EACCES", fd allocation last.
     const { root, user } = await twoUsers();
@@ -190,7 +190,7 @@ describe("of two errnos the one comes that the kernel finds first", () => {
     expect(await errnoOf(user, get("/a", 8))).toBe("EMFILE");
   });
 
-  it("MAP_CREATE: the type's attributes, privilege, the name, the fd", async () => {
+  it("MAP_CREATE checks attributes, privilege, name, fd in this order", async () => {
     // 3.1: "for an unprivileged caller attribute errors of step 7 win over EPERM (HASH key_size 0 ->
     // EINVAL), but errors checked in alloc ([...] name) lose to EPERM".
     const { user } = await twoUsers();
@@ -201,7 +201,7 @@ describe("of two errnos the one comes that the kernel finds first", () => {
     expect(await errnoOf(session, create({ ...HASH, map_flags: 24 }))).toBe("EINVAL");
   });
 
-  it("MAP_UPDATE_ELEM: fd, access, lock, key, then flags, index and fd of the slot", async () => {
+  it("MAP_UPDATE_ELEM checks fd, access, lock, key, flags, index, slot fd in this order", async () => {
     // 3.3: "fd; not writable or frozen -> EPERM; F_LOCK bit without spin lock -> EINVAL"; 4.3: "flags
     // != 0 EINVAL -> index E2BIG (before the fd is looked at) -> fd EBADF".
     const { session } = await fullTable();
@@ -216,7 +216,7 @@ describe("of two errnos the one comes that the kernel finds first", () => {
     expect(await errnoOf(session, fill(3, 99, 4, "00"))).toBe("EPERM");
   });
 
-  it("PROG_LOAD: flags, privilege, size, type, name, maps, fd", async () => {
+  it("PROG_LOAD checks flags, privilege, size, type, name, maps, fd in this order", async () => {
     // 3.9: "prog_flags outside {...} -> EINVAL (also wins over EPERM)", "insn_cnt 0 -> E2BIG", "IDX /
     // fd absent -> EBADF", then "20. fd (EMFILE -> id burnt)".
     const { user } = await twoUsers();
@@ -236,7 +236,7 @@ describe("of two errnos the one comes that the kernel finds first", () => {
 });
 
 describe("who holds a map", () => {
-  it("dup, fork and a message share one open file; the last of them lets it go", async () => {
+  it("dup, fork and a message share one open file, and the last close frees it", async () => {
     // 1.2: "dup/dup2/F_DUPFD, fork'd fd table, SCM_RIGHTS message in flight: they share the same open
     // file; object refs drop only when the last sharer closes".
     const parent = await service.session(service.namespace());
@@ -255,7 +255,7 @@ describe("who holds a map", () => {
     expect(await counts(parent)).toBe("ENOENT");
   });
 
-  it("files and pins are its users, a program and its bindings are not", async () => {
+  it("files and pins are users of a map, a program and its bindings are not", async () => {
     // 1.2: "pin = bpffs inode (not name) +1 +1", "hard link to a pin 0 0", "prog's used_maps +1 0".
     const session = await service.session(service.namespace());
     await done(session, create(HASH));
@@ -270,7 +270,7 @@ describe("who holds a map", () => {
     expect([holders.progs, holders.slots]).toEqual([[1], []]);
   });
 
-  it("BIND_MAP holds once, until the program goes, and makes no owner", async () => {
+  it("BIND_MAP holds a map once until the program is freed, and sets no owner", async () => {
     // 3.13: "already in used_maps -> 0, no change; else appended (map refcnt+1, no uref)", "Doesn't
     // set prog-array owner, does no compatibility check".
     const session = await service.session(service.namespace());
@@ -296,19 +296,22 @@ describe("the last user of a program array", () => {
     ["rename over it", () => ["POST", "/v1/rename", { from: "/h", to: "/a" }]],
     ["rm -r", () => ["DELETE", `${at("/a")}&recursive=true`]],
   ];
-  it.each(ENDS)("going by %s frees the cycle of array and program", async (_, request) => {
-    // 1.8: "when it reaches 0 nobody can modify the array any more, so A drops its slots -> P freed
-    // -> A freed".
-    const { session } = await fullTable();
-    await done(session, pin("/h", 5));
-    for (const fd of [3, 4]) await done(session, close(fd));
-    expect(await counts(session)).toEqual([2, 1, 1]);
-    await done(session, request(session));
-    expect(await counts(session)).toBe("ENOENT");
-    expect(await errnoOf(session, ["GET", "/v1/progs/1"])).toBe("ENOENT");
-  });
+  it.each(ENDS)(
+    "the last user's end by %s frees the cycle of array and program",
+    async (_, request) => {
+      // 1.8: "when it reaches 0 nobody can modify the array any more, so A drops its slots -> P freed
+      // -> A freed".
+      const { session } = await fullTable();
+      await done(session, pin("/h", 5));
+      for (const fd of [3, 4]) await done(session, close(fd));
+      expect(await counts(session)).toEqual([2, 1, 1]);
+      await done(session, request(session));
+      expect(await counts(session)).toBe("ENOENT");
+      expect(await errnoOf(session, ["GET", "/v1/progs/1"])).toBe("ENOENT");
+    },
+  );
 
-  it("empties it though a program holds it, and again after a fd by id made a user anew", async () => {
+  it("the last user's close clears an array that a program holds, each time anew", async () => {
     // 1.4: "Not one-shot: usercnt may go 0->1 again (MAP_GET_FD_BY_ID on a map kept by a prog) and at
     // the next 0 the clear runs again"; 3.8: "uref-clear of a PROG_ARRAY still happens" when frozen.
     const { session } = await fullTable();
@@ -323,7 +326,7 @@ describe("the last user of a program array", () => {
     expect(await counts(session)).toEqual([1, 0, 0]);
   });
 
-  it("takes nothing from a hash that a program holds", async () => {
+  it("the last user's close takes nothing from a hash that a program holds", async () => {
     // 1.4: "HASH, LRU_HASH, ARRAY: data kept".
     const session = await service.session(service.namespace());
     await done(session, create(HASH));
@@ -335,7 +338,7 @@ describe("the last user of a program array", () => {
 });
 
 describe("the owner of a program array", () => {
-  it("is the first program's type, and no emptying or flush resets it", async () => {
+  it("the owner of a program array is the first program's type for good", async () => {
     // 4.3: "never reset, not by emptying, delete or uref-clear".
     const { session } = await fullTable();
     await done(session, ["DELETE", `/v1/fds/3/elements/${KEY}`]);
@@ -346,7 +349,7 @@ describe("the owner of a program array", () => {
     await done(session, load([3]));
   });
 
-  it("is set by a load that fails only for another array, or for want of an fd", async () => {
+  it("a load that fails later for another array or a free fd still sets the owner", async () => {
     // kernel/bpf/verifier.c, core.c bpf_check_tail_call(): owners are set array by array and stay
     // when the load then fails; seen in fdinfo of 6.18.44 for both.
     const session = await service.session(service.namespace(), { nofile: 7 });
@@ -360,7 +363,7 @@ describe("the owner of a program array", () => {
 });
 
 describe("fds", () => {
-  it("0 to 2 are open and no maps: EINVAL, where an absent fd has its own errno", async () => {
+  it("fds 0 to 2 are open but not maps (EINVAL), an absent fd has its own errno", async () => {
     // 0: "closed/absent fd -> EBADF; open fd of another kind -> EINVAL. Two exceptions: OBJ_PIN folds
     // both into EINVAL and OBJ_GET_INFO_BY_FD answers EBADFD (77) for an absent fd".
     const session = await service.session(service.namespace());
@@ -376,7 +379,7 @@ describe("fds", () => {
     expect(await done(child, create(HASH))).toMatchObject({ fd: 4 });
   });
 
-  it("info has the kernel's fields, and access is the fd's, not the map's", async () => {
+  it("info has the kernel's fields, and access belongs to the fd, not to the map", async () => {
     // 3.1: "those two flags are fd-only and not stored in map_flags"; 2.3: "Pinning a read-only fd
     // works [...]: OBJ_GET of it O_RDWR yields a writable fd".
     const session = await service.session(service.namespace());

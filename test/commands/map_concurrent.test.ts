@@ -60,7 +60,7 @@ const has = (kind: MapKind) => kind.dump === "ok";
 const keyed = KINDS.filter((kind) => has(kind) && kind.keyed && kind.cpus === undefined);
 
 describe.each(keyed.map((kind) => [kind.map_type, kind] as const))("%s", (_type, kind) => {
-  it("each element that stays is shown exactly once, while others come and go", async () => {
+  it("a dump shows each stable element exactly once while others come and go", async () => {
     // An LRU map must have room for them all: what it evicts does not stay.
     const max_entries = kind.evicts ? 4096 : WIDE;
     const map = await makeSubject(service, kind, { changes: { max_entries } });
@@ -89,41 +89,44 @@ describe.each(keyed.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
   });
 });
 
-it.each(["queue", "stack"])("%s: what is not popped is shown once, in order", async (map_type) => {
-  const kind = KINDS.find((other) => other.map_type === map_type) as MapKind;
-  const map = await makeSubject(service, kind, { changes: { max_entries: 10_000 } });
-  const front = map_type === "queue" ? 150 : 0;
-  for (let n = 0; n < front; n++) await map.update(255);
-  for (let n = 0; n < STABLE; n++) await map.update(n);
-  const others = await Promise.all(Array.from({ length: WRITERS }, () => shared(map)));
-  // A queue's pops take from the front, of which there is enough; a stack's what was just pushed.
-  let left = front;
-  const writers = others.map((other) => async () => {
-    await other.update(254);
-    if (map_type === "stack") await other.take(0);
-    else if (left > 0) {
-      left -= 1;
-      await other.take(0);
+it.each(["queue", "stack"])(
+  "a dump of a %s shows each value that is not popped once and in order",
+  async (map_type) => {
+    const kind = KINDS.find((other) => other.map_type === map_type) as MapKind;
+    const map = await makeSubject(service, kind, { changes: { max_entries: 10_000 } });
+    const front = map_type === "queue" ? 150 : 0;
+    for (let n = 0; n < front; n++) await map.update(255);
+    for (let n = 0; n < STABLE; n++) await map.update(n);
+    const others = await Promise.all(Array.from({ length: WRITERS }, () => shared(map)));
+    // A queue's pops take from the front, of which there is enough; a stack's what was just pushed.
+    let left = front;
+    const writers = others.map((other) => async () => {
+      await other.update(254);
+      if (map_type === "stack") await other.take(0);
+      else if (left > 0) {
+        left -= 1;
+        await other.take(0);
+      }
+    });
+    const { read, turns } = await meanwhile(writers, async () => [
+      await pages(map, 7),
+      await pages(map, 3),
+    ]);
+    expect(turns).toBeGreaterThan(0);
+    const stable = Array.from({ length: STABLE }, (_, n) => map.shown(n));
+    for (const shown of read) {
+      const values = shown.map(({ value }) => value);
+      expect(values.filter((value) => stable.includes(value))).toEqual(stable);
     }
-  });
-  const { read, turns } = await meanwhile(writers, async () => [
-    await pages(map, 7),
-    await pages(map, 3),
-  ]);
-  expect(turns).toBeGreaterThan(0);
-  const stable = Array.from({ length: STABLE }, (_, n) => map.shown(n));
-  for (const shown of read) {
-    const values = shown.map(({ value }) => value);
-    expect(values.filter((value) => stable.includes(value))).toEqual(stable);
-  }
-});
+  },
+);
 
 const PAIRS = KINDS.filter((kind) => has(kind) && kind.batch.update === "ok" && !kind.holds);
 
 describe.each(PAIRS.map((kind) => [kind.map_type, kind] as const))(
   "a snapshot of a %s",
   (_type, kind) => {
-    it("never shows half of what a batch changed", async () => {
+    it("a snapshot never shows half of what a batch changed", async () => {
       const map = await makeSubject(service, kind, { changes: { max_entries: 64 } });
       const far = 40;
       // Both keys have the same value after every batch.
@@ -152,7 +155,7 @@ describe.each(PAIRS.map((kind) => [kind.map_type, kind] as const))(
   },
 );
 
-it("of many that write by If-Match, each counts once", async () => {
+it("of many concurrent writers with If-Match each counts once", async () => {
   const kind = KINDS.find(({ map_type }) => map_type === "hash") as MapKind;
   const map = await makeSubject(service, kind);
   const path = map.element(0);

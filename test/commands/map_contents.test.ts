@@ -57,7 +57,7 @@ describe("a Bloom filter", () => {
   }
 
   it.each([1, 3, 5, 10, 15])(
-    "with %i hash functions errs as seldom as its size lets it",
+    "a Bloom filter with %i hash functions errs as rarely as its size allows",
     async (hashes) => {
       const session = await service.session(service.namespace());
       const measured = await measure(session, 500, hashes, 3000);
@@ -65,7 +65,7 @@ describe("a Bloom filter", () => {
     },
   );
 
-  it("a small one, too", async () => {
+  it("a small Bloom filter errs as rarely as its size allows", async () => {
     const session = await service.session(service.namespace());
     for (const [entries, hashes] of [
       [4, 5],
@@ -84,37 +84,40 @@ describe("a Bloom filter", () => {
 });
 
 describe("an array of 10^8 bytes", () => {
-  it.each(["array", "percpu_array"])("%s: costs memory for what was written", async (map_type) => {
-    const namespace = service.namespace();
-    const session = await service.session(namespace);
-    const value_size = map_type === "array" ? 1000 : 504;
-    const fd = await create(session, { map_type, value_size, max_entries: 100_000 });
-    const { redis } = kernel.script;
-    const pages = () => redis.keys(`bpf:{${namespace}}:elem:*`);
-    expect(await pages()).toEqual([]);
-    const bytes = map_type === "array" ? 1000 : 1008;
-    const value = "ab".repeat(bytes);
-    const written = [0, 1, 50_000, 99_999];
-    for (const n of written) {
-      expect((await session.put(`/v1/fds/${fd}/elements/u32:${n}`, { value })).status).toBe(204);
-    }
-    const names = await pages();
-    expect(names.length).toBe(3);
-    const usage = await Promise.all(names.map((name) => redis.memory("USAGE", name)));
-    const total = usage.reduce((sum: number, n) => sum + Number(n), 0);
-    expect(total).toBeLessThan(3 * 100_000);
-    for (const n of [2, 49_999, 50_001, 99_998]) {
-      const { body } = await session.get(`/v1/fds/${fd}/elements/u32:${n}`);
-      expect(body.value).toBe("00".repeat(bytes));
-    }
-    for (const n of written) {
-      expect((await session.get(`/v1/fds/${fd}/elements/u32:${n}`)).body.value).toBe(value);
-    }
-    expect((await pages()).length).toBe(3);
-    await session.del(`/v1/fds/${fd}`);
-    while ((await kernel.sweep(namespace, 60_000)).workLeft);
-    expect(await pages()).toEqual([]);
-  });
+  it.each(["array", "percpu_array"])(
+    "a large %s costs memory only for what was written",
+    async (map_type) => {
+      const namespace = service.namespace();
+      const session = await service.session(namespace);
+      const value_size = map_type === "array" ? 1000 : 504;
+      const fd = await create(session, { map_type, value_size, max_entries: 100_000 });
+      const { redis } = kernel.script;
+      const pages = () => redis.keys(`bpf:{${namespace}}:elem:*`);
+      expect(await pages()).toEqual([]);
+      const bytes = map_type === "array" ? 1000 : 1008;
+      const value = "ab".repeat(bytes);
+      const written = [0, 1, 50_000, 99_999];
+      for (const n of written) {
+        expect((await session.put(`/v1/fds/${fd}/elements/u32:${n}`, { value })).status).toBe(204);
+      }
+      const names = await pages();
+      expect(names.length).toBe(3);
+      const usage = await Promise.all(names.map((name) => redis.memory("USAGE", name)));
+      const total = usage.reduce((sum: number, n) => sum + Number(n), 0);
+      expect(total).toBeLessThan(3 * 100_000);
+      for (const n of [2, 49_999, 50_001, 99_998]) {
+        const { body } = await session.get(`/v1/fds/${fd}/elements/u32:${n}`);
+        expect(body.value).toBe("00".repeat(bytes));
+      }
+      for (const n of written) {
+        expect((await session.get(`/v1/fds/${fd}/elements/u32:${n}`)).body.value).toBe(value);
+      }
+      expect((await pages()).length).toBe(3);
+      await session.del(`/v1/fds/${fd}`);
+      while ((await kernel.sweep(namespace, 60_000)).workLeft);
+      expect(await pages()).toEqual([]);
+    },
+  );
 });
 
 describe("maps in maps", () => {
@@ -127,7 +130,7 @@ describe("maps in maps", () => {
   });
 
   it.each(["array_of_maps", "hash_of_maps"])(
-    "%s: references are the slots and the fds",
+    "the inner maps of a %s are referenced by slots and fds",
     async (map_type) => {
       const session = await service.session(service.namespace());
       const isHash = map_type === "hash_of_maps";
@@ -192,23 +195,26 @@ describe("maps in maps", () => {
     },
   );
 
-  it.each(["array_of_maps", "hash_of_maps"])("%s of 2,000: freed in steps", async (map_type) => {
-    const namespace = service.namespace();
-    const session = await service.session(namespace);
-    const inner = await create(session, INNER);
-    const { id } = (await session.get(`/v1/fds/${inner}`)).body;
-    const fd = await create(session, { map_type, max_entries: 2000, inner_map_fd: inner });
-    const body = Buffer.from(
-      Array.from({ length: 2000 }, (_, n) => u32(n) + u32(inner)).join(""),
-      "hex",
-    );
-    const written = await session.post(`/v1/fds/${fd}/batch?op=update&count=2000`, body);
-    expect(written.body).toEqual({ count: 2000 });
-    const refcnt = async () => (await session.get(`/v1/maps/${id}`)).body.refcnt;
-    expect(await refcnt()).toBe(2001);
-    await session.del(`/v1/fds/${fd}`);
-    expect(await refcnt(), "the rest is for the sweeper").toBeGreaterThan(1);
-    while ((await kernel.sweep(namespace, 60_000)).workLeft);
-    expect(await refcnt()).toBe(1);
-  });
+  it.each(["array_of_maps", "hash_of_maps"])(
+    "a %s of 2,000 inner maps is freed in steps",
+    async (map_type) => {
+      const namespace = service.namespace();
+      const session = await service.session(namespace);
+      const inner = await create(session, INNER);
+      const { id } = (await session.get(`/v1/fds/${inner}`)).body;
+      const fd = await create(session, { map_type, max_entries: 2000, inner_map_fd: inner });
+      const body = Buffer.from(
+        Array.from({ length: 2000 }, (_, n) => u32(n) + u32(inner)).join(""),
+        "hex",
+      );
+      const written = await session.post(`/v1/fds/${fd}/batch?op=update&count=2000`, body);
+      expect(written.body).toEqual({ count: 2000 });
+      const refcnt = async () => (await session.get(`/v1/maps/${id}`)).body.refcnt;
+      expect(await refcnt()).toBe(2001);
+      await session.del(`/v1/fds/${fd}`);
+      expect(await refcnt(), "the rest is for the sweeper").toBeGreaterThan(1);
+      while ((await kernel.sweep(namespace, 60_000)).workLeft);
+      expect(await refcnt()).toBe(1);
+    },
+  );
 });

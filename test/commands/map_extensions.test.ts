@@ -14,7 +14,7 @@ describe.each(KEYED.map((kind) => [kind.map_type, kind] as const))(
   (_type, kind) => {
     const when = (tags: string) => ({ "if-match": tags });
 
-    it("a change goes ahead only when a tag fits", async () => {
+    it("a change with If-Match goes ahead only when a tag matches", async () => {
       const map = await makeSubject(service, kind);
       await map.fill(1);
       const tag = async () => (await map.lookup(0)).headers.get("etag") ?? "";
@@ -39,7 +39,7 @@ describe.each(KEYED.map((kind) => [kind.map_type, kind] as const))(
       expect(outcome(await map.delete(0, when(await tag())))).toBe(kind.delete.present);
     });
 
-    it('"*" is for what is there, a revision for anything', async () => {
+    it('If-Match "*" needs an element, a revision does not', async () => {
       const map = await makeSubject(service, kind);
       const there = kind.lookup.fresh === "ok";
       expect(outcome(await map.update(0, 0, 0, when("*")))).toBe(there ? "ok" : "ESTALE");
@@ -48,7 +48,7 @@ describe.each(KEYED.map((kind) => [kind.map_type, kind] as const))(
       expect((await map.lookup(1)).body.value).toEqual(map.shown(1));
     });
 
-    it("what is no tag is refused", async () => {
+    it("an If-Match that is not a tag is rejected", async () => {
       const map = await makeSubject(service, kind);
       await map.fill(1);
       for (const wrong of ["r1", '"', 'W/"00"', '"0" "1"', '"a b"', '"0";"1"']) {
@@ -97,7 +97,7 @@ it("the first session of a namespace sets its CPUs for good", async () => {
   await expect(service.session(namespace, { cpus: 2 })).rejects.toThrow(/EINVAL/);
 });
 
-it("a prefix is there for If-Match only by itself, not by one that holds it", async () => {
+it("If-Match finds a prefix by itself, not by a shorter one that holds it", async () => {
   const session = await service.session(service.namespace());
   const sizes = { key_size: 8, value_size: 4, max_entries: 4, map_flags: 1 };
   const { fd } = (await session.post("/v1/maps", { map_type: "lpm_trie", ...sizes })).body;
@@ -112,7 +112,7 @@ it("a prefix is there for If-Match only by itself, not by one that holds it", as
   expect((await session.put(wide, { value: "02000000" }, { "if-match": etag })).status).toBe(204);
 });
 
-it("a snapshot of few slots far apart has them all", async () => {
+it("a snapshot of few slots far apart has all of them", async () => {
   const session = await service.session(service.namespace());
   const sizes = { key_size: 4, value_size: 4, max_entries: 2 ** 32 - 1 };
   const { fd } = (await session.post("/v1/maps", { map_type: "prog_array", ...sizes })).body;
@@ -153,7 +153,7 @@ it("a snapshot has at most 4,096 elements and 256 KiB", async () => {
   expect(outcome(await session.get(`${filter}/elements?snapshot=true`))).toBe("EOPNOTSUPP");
 });
 
-it("an update of an LRU map that fails but evicts makes a new revision", async () => {
+it("a failed update of an LRU map that evicts makes a new revision", async () => {
   const kind = KINDS.find(({ map_type }) => map_type === "lru_hash") as MapKind;
   const map = await makeSubject(service, kind);
   await map.fill();
@@ -164,11 +164,14 @@ it("an update of an LRU map that fails but evicts makes a new revision", async (
   expect(info.revision).toBeGreaterThan(revision);
 });
 
-it.each(["queue", "stack", "bloom_filter"])("a push into a %s tells the revision", async (type) => {
-  const map = await makeSubject(
-    service,
-    KINDS.find(({ map_type }) => map_type === type) as MapKind,
-  );
-  const pushed = await map.update(0);
-  expect(pushed.headers.get("bpf-map-revision")).toBe(String((await map.info()).revision));
-});
+it.each(["queue", "stack", "bloom_filter"])(
+  "a push into a %s returns the revision",
+  async (type) => {
+    const map = await makeSubject(
+      service,
+      KINDS.find(({ map_type }) => map_type === type) as MapKind,
+    );
+    const pushed = await map.update(0);
+    expect(pushed.headers.get("bpf-map-revision")).toBe(String((await map.info()).revision));
+  },
+);

@@ -89,7 +89,7 @@ describe("random calls", () => {
   it.each([
     ["hash", 4],
     ["percpu_hash", 16],
-  ] as const)("%s", async (map_type, valueBytes) => {
+  ] as const)("random calls on a %s agree with the model", async (map_type, valueBytes) => {
     const value_size = map_type === "hash" ? 4 : 8;
     const of = (max: number) => ({
       ...{ attr: { map_type, value_size }, valueBytes, model: () => new HashModel(max) },
@@ -100,16 +100,19 @@ describe("random calls", () => {
   it.each([
     ["array", 4],
     ["percpu_array", 16],
-  ] as const)("%s", async (map_type, valueBytes) => {
-    const value_size = map_type === "array" ? 4 : 8;
-    const of = (max: number) => ({
-      ...{ attr: { map_type, value_size }, valueBytes, model: () => new ArrayModel(max) },
-    });
-    await holds(of, sizes(12), OPS, 20);
-  });
+  ] as const)(
+    "random calls on a %s agree with the model, per value",
+    async (map_type, valueBytes) => {
+      const value_size = map_type === "array" ? 4 : 8;
+      const of = (max: number) => ({
+        ...{ attr: { map_type, value_size }, valueBytes, model: () => new ArrayModel(max) },
+      });
+      await holds(of, sizes(12), OPS, 20);
+    },
+  );
 
   it.each(["queue", "stack"])(
-    "%s, with BPF_EXIST for the oldest to make room",
+    "random calls on a %s agree with the model, BPF_EXIST evicting the oldest",
     async (map_type) => {
       const of = (max: number) => ({
         ...{ attr: { map_type, key_size: 0 }, keyless: true },
@@ -127,7 +130,7 @@ describe("LRU, by Linux' lists", () => {
   ] as const;
 
   it.each(kinds)(
-    "%s of 1 to 16: system calls, and lookups as a program's",
+    "a %s of 1 to 16 elements evicts as Linux' lists do",
     async (map_type, valueBytes) => {
       const value_size = map_type === "lru_hash" ? 4 : 8;
       const of = (max: number) => ({
@@ -139,7 +142,7 @@ describe("LRU, by Linux' lists", () => {
     },
   );
 
-  it.each(kinds)("%s of 600", async (map_type, valueBytes) => {
+  it.each(kinds)("a %s of 600 elements evicts as Linux' lists do", async (map_type, valueBytes) => {
     const session = await service.session(service.namespace());
     const value_size = map_type === "lru_hash" ? 4 : 8;
     const fd = await create(session, { map_type, value_size, max_entries: 600 });
@@ -169,7 +172,7 @@ describe("LRU, by Linux' lists", () => {
     expect(model.evictions).toBeGreaterThan(100);
   });
 
-  it("with 1 and 5 CPUs frees as many at once as Linux", async () => {
+  it("an LRU map with 1 and 5 CPUs frees as many elements at once as Linux", async () => {
     for (const cpus of [1, 5]) {
       const session = await service.session(service.namespace(), { cpus });
       const call = callOf(service, session);
@@ -185,7 +188,7 @@ describe("LRU, by Linux' lists", () => {
     }
   });
 
-  it("over HTTP, touch=true is a program's lookup and any other is none", async () => {
+  it("touch=true counts as a program's lookup, other lookups do not", async () => {
     const session = await service.session(service.namespace());
     // u1 u2 p1 u3 u3: the element looked up by a program is active, so that 3 evicts itself.
     for (const [touch, left] of [
@@ -217,7 +220,7 @@ describe("longest prefixes", () => {
   const PREFIXES = 10_000;
 
   it.each([4, 16])(
-    "10,000 random prefixes of %i bytes, found and walked as by a naive search",
+    "10,000 random prefixes of %i bytes are found and walked as by a naive search",
     async (bytes) => {
       const random = randomNumbers(SEED + bytes);
       const session = await service.session(service.namespace());

@@ -20,7 +20,7 @@ async function contents(map: Subject) {
 }
 
 describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type, kind) => {
-  it("is made as asked, and refused with wrong attributes", async () => {
+  it("map_create accepts right attributes and rejects wrong ones", async () => {
     const { session, objects, id, cpus } = await makeSubject(service, kind);
     const create = (changes: object) =>
       session.post("/v1/maps", attributes(kind, objects, { map_name: "m", ...changes }));
@@ -46,7 +46,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
     );
   });
 
-  it("updates by flags what is there, what is not, and what has no room", async () => {
+  it("an update obeys its flags for present, absent and excess elements", async () => {
     for (const flags of FLAGS) {
       const map = await makeSubject(service, kind);
       const { fresh, present, beyond } = kind.update;
@@ -66,7 +66,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
     }
   });
 
-  it("looks up, deletes and takes", async () => {
+  it("lookup, delete and take answer as the type does", async () => {
     const map = await makeSubject(service, kind);
     const over = kind.max_entries;
     expect(outcome(await map.lookup(0))).toBe(kind.lookup.fresh);
@@ -91,7 +91,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
     expect((await map.info()).entries).toBe(0);
   });
 
-  it("refuses keys and values of other sizes, none where there is one, one where there is none", async () => {
+  it("keys and values of another size, missing or unexpected, are rejected", async () => {
     const map = await makeSubject(service, kind);
     const { session, path } = map;
     const value = map.value(0);
@@ -120,7 +120,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
     }
   });
 
-  it("walks by next-key, and starts over at a key that is not there", async () => {
+  it("next-key walks all keys and starts over at an absent key", async () => {
     const map = await makeSubject(service, kind);
     if (kind.walk !== "keys" && kind.walk !== "indices") {
       expect(outcome(await map.next())).toBe(kind.walk);
@@ -146,7 +146,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
     expect((await map.walk()).sort()).toEqual(there(0));
   });
 
-  it("is dumped by pages and as of one moment", async () => {
+  it("a map is dumped by pages and as a snapshot", async () => {
     const map = await makeSubject(service, kind);
     expect(outcome(await map.dump())).toBe(kind.dump);
     expect(outcome(await map.dump("snapshot=true"))).toBe(kind.dump);
@@ -173,7 +173,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
     expect(outcome(await map.dump("cursor=00"))).toBe("EINVAL");
   });
 
-  it("frozen, it is read and no longer written, by anybody and for ever", async () => {
+  it("a frozen map is readable and never writable again", async () => {
     const map = await makeSubject(service, kind);
     if (has(kind)) await map.fill(2);
     const before = await contents(map);
@@ -197,7 +197,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
     expect(await map.info()).toMatchObject({ frozen: true });
   });
 
-  it("an fd that is read-only or write-only gives no more than that", async () => {
+  it("a read-only or write-only fd gives no more access than that", async () => {
     const map = await makeSubject(service, kind);
     const { session } = map;
     if (has(kind)) await map.fill(2);
@@ -231,7 +231,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
     expect(outcome(await session.post(`${writes.path}/freeze`))).toBe("ok");
   });
 
-  it("keeps its elements while it is pinned, and is got back by another session", async () => {
+  it("a pinned map keeps its elements, and another session opens it", async () => {
     const map = await makeSubject(service, kind);
     if (has(kind)) await map.fill(3);
     const before = await contents(map);
@@ -244,7 +244,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
     expect(await contents(map.behind(fd, other))).toEqual(before);
   });
 
-  it("with the last user gone, and a program that holds it", async () => {
+  it("a map without users keeps what its type keeps while a program holds it", async () => {
     const map = await makeSubject(service, kind);
     if (has(kind)) await map.fill(3);
     await map.hold();
@@ -262,7 +262,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
     expect((await map.behind(fd).info()).revision).toBeGreaterThan(revision);
   });
 
-  it("leaves nothing when it is freed", async () => {
+  it("a freed map leaves nothing behind", async () => {
     const other = await makeSubject(service, kind);
     const { session, objects } = other;
     const { namespace } = (await session.get("/v1/session")).body;
@@ -283,7 +283,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
     }
   });
 
-  it("counts entries, evictions, failed updates and revisions", async () => {
+  it("a map counts entries, evictions, failed updates and revisions", async () => {
     const map = await makeSubject(service, kind);
     const over = kind.max_entries;
     if (!has(kind)) {
@@ -305,7 +305,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
     expect(revision).toBeGreaterThanOrEqual(over + (outcome(refused) === "ok" ? 1 : 0));
   });
 
-  it("a batch does as many as it can, and tells how many", async () => {
+  it("a batch processes as many elements as it can and reports how many", async () => {
     const map = await makeSubject(service, kind);
     const { batch } = kind;
     const some = (...ns: number[]) => ({

@@ -72,7 +72,7 @@ const FAULTS: [claim: RegExp, wrong: string[], right: string[]][] = [
   [/left of map 9/, ["set", "elem:9:0", "1"], ["del", "elem:9:0"]],
 ];
 
-it("the checker sees every count that is off by one", async () => {
+it("the invariant checker sees every count that is off by one", async () => {
   const world = new ModelWorld(service);
   await world.spawn(0, 8);
   const session = world.client(1);

@@ -29,7 +29,7 @@ async function array(session: TestSession, max_entries: number): Promise<number>
 const progLoad = (session: TestSession, insns: string, more: object = {}) =>
   session.post("/v1/progs", { insns: insns + EXIT, ...more });
 
-it("a long program is not looked through for one who may not load any", async () => {
+it("a caller without privilege gets EPERM before a long program is checked", async () => {
   const session = await service.session(service.namespace(), { uid: 1000, capabilities: [] });
   const { script } = service.kernel;
   const whole = script.run.bind(script);
@@ -45,7 +45,7 @@ it("a long program is not looked through for one who may not load any", async ()
 });
 
 describe("a program's maps", () => {
-  it("are looked up once per fd, however often the program names them", async () => {
+  it("a program's maps are looked up once per fd, however often it names them", async () => {
     const session = await service.session(service.namespace());
     const map = await array(session, 1);
     const loaded = await progLoad(session, fd(map).repeat(50_000));
@@ -55,7 +55,7 @@ describe("a program's maps", () => {
     expect((await session.get(`/v1/fds/${map}`)).body.refcnt).toBe(2);
   });
 
-  it("fail in the order of the instructions", async () => {
+  it("a program's maps fail in the order of the instructions", async () => {
     const session = await service.session(service.namespace());
     const [one, four] = [await array(session, 1), await array(session, 4)];
     const refused = async (...insns: string[]) =>
@@ -68,7 +68,7 @@ describe("a program's maps", () => {
     expect(await refused(fd(2))).toBe("EINVAL");
   });
 
-  it("are named through fd_array too: EPROTO without one", async () => {
+  it("a program names maps through fd_array too, EPROTO without one", async () => {
     const session = await service.session(service.namespace());
     const map = await array(session, 1);
     expect((await progLoad(session, load(5, 1))).body.errno).toBe("EPROTO");
@@ -77,7 +77,7 @@ describe("a program's maps", () => {
     expect((await session.get(`/v1/fds/${loaded.body.fd}`)).body.map_ids).toEqual([1]);
   });
 
-  it("that are refused are told in the log, in the kernel's words", async () => {
+  it("the log reports rejected maps in the kernel's words", async () => {
     const session = await service.session(service.namespace());
     const { body } = await progLoad(session, fd(BAD_FD), { log_level: 1 });
     expect([body.errno, body.log]).toEqual([
@@ -90,7 +90,7 @@ describe("a program's maps", () => {
 const byId = (id: number, more = "") => ({ asm: `r1 = map[id:${id}]${more}\nr0 = 0\nexit` });
 
 describe("a map that the text names by its id", () => {
-  it("is held by the program as any other, and gains no user", async () => {
+  it("a map named by id is held by the program and gains no user", async () => {
     const session = await service.session(service.namespace());
     const { body } = await session.post("/v1/maps", {
       ...{ map_type: "prog_array", key_size: 4, value_size: 4, max_entries: 1 },
@@ -103,7 +103,7 @@ describe("a map that the text names by its id", () => {
     expect([info.refcnt, info.usercnt, holders.progs]).toEqual([2, 0, [one.id, two.body.id]]);
   });
 
-  it("may go by fd beside, and has its value addressed", async () => {
+  it("a text may name one map by id and by fd and address its value", async () => {
     const session = await service.session(service.namespace());
     const [one, two] = [await array(session, 1), await array(session, 1)];
     const { body } = await session.get(`/v1/fds/${two}`);
@@ -114,7 +114,7 @@ describe("a map that the text names by its id", () => {
     expect(outside.body.errno).toBe("EINVAL");
   });
 
-  it("is asked for as BPF_MAP_GET_FD_BY_ID does: EPERM before ENOENT", async () => {
+  it("a map named by id gives EPERM before ENOENT, as BPF_MAP_GET_FD_BY_ID does", async () => {
     const namespace = service.namespace();
     const root = await service.session(namespace);
     await array(root, 1);
@@ -154,7 +154,7 @@ describe("a program that is refused", () => {
     }
   });
 
-  it("says where in bytes too", async () => {
+  it("a rejected program given as bytes names the place too", async () => {
     const session = await service.session(service.namespace());
     const { body } = await session.post("/v1/progs", { insns: `fe00000000000000${EXIT}` });
     expect(body.detail).toMatch(/^insn 0, .*: unknown opcode fe$/);

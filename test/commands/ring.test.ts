@@ -33,7 +33,7 @@ it.each([
   [504, 7],
   [512, 7],
   [4080, 1],
-])("4096 bytes have room for records of %i bytes %i times", async (bytes, count) => {
+])("a ring buffer of 4096 bytes holds records of %i bytes %i times", async (bytes, count) => {
   const session = await ringbuf();
   expect(await fill(session, bytes)).toBe(count);
   expect((await session.get("/v1/fds/3")).body).toMatchObject({
@@ -48,7 +48,7 @@ it.each([
 });
 
 it.each([4081, 4088, 100_000])(
-  "a record of %i bytes never finds room in 4096, and is told so",
+  "a record of %i bytes never fits into 4096, and the answer says so",
   async (bytes) => {
     const session = await ringbuf();
     const { status, body } = await session.post(AT, { records: [zeros(bytes)] });
@@ -58,7 +58,7 @@ it.each([4081, 4088, 100_000])(
   },
 );
 
-it("a list stops at the first record that finds no room; those before it stay, later ones are not tried", async () => {
+it("a list of records stops at the first that does not fit, and keeps those before it", async () => {
   const session = await ringbuf();
   const records = [zeros(2000), "aa", zeros(2100), "bb"];
   const { status, body } = await session.post(AT, { records });
@@ -89,13 +89,13 @@ it.each([
   [3, 201],
   [4, 400],
   [2 ** 53 - 1, 400],
-])("flags %i answer %i", async (flags, status) => {
+])("an output with flags %i answers %i", async (flags, status) => {
   const session = await ringbuf();
   expect((await session.post(AT, { records: ["aa"], flags })).status).toBe(status);
   expect((await read(session)).records).toHaveLength(status === 201 ? 1 : 0);
 });
 
-it("the same Idempotency-Key puts records in once, and has the same refusal again", async () => {
+it("a repeat with the same Idempotency-Key adds no record and repeats the failure", async () => {
   const session = await ringbuf();
   const key = (name: string) => ({ "idempotency-key": name });
   const some = { records: ["aa", "bb"] };
@@ -112,7 +112,7 @@ it("the same Idempotency-Key puts records in once, and has the same refusal agai
 
 // Positions
 
-it("records come in order, each with the position after it; reading on from there consumes", async () => {
+it("records come in order with the next position; reading from there consumes them", async () => {
   const session = await ringbuf();
   await session.post(AT, { records: ["u8:1", "", "u64:3+u8:4"] });
   const all = {
@@ -140,7 +140,7 @@ it("records come in order, each with the position after it; reading on from ther
   expect((await session.get("/v1/fds/3")).body.entries, "and stays consumed").toBe(0);
 });
 
-it("through a read-only fd, or of a frozen map, one watches and consumes nothing", async () => {
+it("a read through a read-only fd or of a frozen map consumes nothing", async () => {
   const session = await ringbuf();
   const watcher = await opened(session, 8);
   expect(await fill(session, 1000)).toBe(4);
@@ -154,7 +154,7 @@ it("through a read-only fd, or of a frozen map, one watches and consumes nothing
   expect((await session.get("/v1/fds/3")).body.entries).toBe(4);
 });
 
-it("many times its size goes through; one who is late is told how much was missed", async () => {
+it("a late reader learns how many bytes were missed", async () => {
   const session = await ringbuf();
   const watcher = await opened(session, 8);
   let sent = 0;
@@ -182,7 +182,7 @@ it("many times its size goes through; one who is late is told how much was misse
   expect(late.position).toBe(position);
 });
 
-it("a position within a record is past it", async () => {
+it("a position within a record counts as past it", async () => {
   const session = await ringbuf();
   await session.post(AT, { records: ["aa", "bb"] });
   expect(await read(session, "position=3")).toMatchObject({ missed: 13, position: 32 });
@@ -196,7 +196,7 @@ it("a position within a record is past it", async () => {
   expect((await session.get("/v1/fds/3")).body.entries).toBe(0);
 });
 
-it("one answer has some 64 KiB of records, or one that is larger", async () => {
+it("one answer has about 64 KiB of records, or one larger record", async () => {
   const session = await ringbuf(2 ** 20);
   const records = Array.from({ length: 10 }, (_, i) => `u8:${i}+hex:${zeros(20_000)}`);
   await session.post(AT, { records: [...records, zeros(300_000), "aa"] });
@@ -212,7 +212,7 @@ it("one answer has some 64 KiB of records, or one that is larger", async () => {
 
 // Who may, and what is refused
 
-it("a read-only fd puts nothing in, a write-only one reads nothing, a frozen map takes nothing", async () => {
+it("a read-only fd rejects output, a write-only fd rejects reads, a frozen map both", async () => {
   const session = await ringbuf();
   const reader = await opened(session, 8);
   const writer = await opened(session, 16);
@@ -225,7 +225,7 @@ it("a read-only fd puts nothing in, a write-only one reads nothing, a frozen map
   expect((await read(session)).dropped).toBe(0);
 });
 
-it("other maps have no records, programs are no maps, a closed fd is EBADF", async () => {
+it("reading records of another map, a program or a closed fd fails", async () => {
   const session = await service.session(service.namespace());
   const sizes = { key_size: 4, value_size: 4, max_entries: 8 };
   await session.post("/v1/maps", { map_type: "hash", ...sizes });
@@ -261,7 +261,7 @@ it.each([
 });
 
 it.each(["-1", "0x10", "1.5", "", "17", "9007199254740993", "99999999999999999999"])(
-  "Last-Event-ID %j is EINVAL",
+  "the Last-Event-ID %j is EINVAL",
   async (id) => {
     const session = await ringbuf();
     await session.post(AT, { records: ["aa"] });
@@ -281,7 +281,7 @@ it.each([
   { records: "aa" },
   { records: ["aa"], flags: -1 },
   { records: ["aa"], position: 0 },
-])("%j is EINVAL and puts nothing in", async (body) => {
+])("a wrong output is EINVAL and adds nothing, case %#", async (body) => {
   const session = await ringbuf();
   const answer = await session.post(AT, body);
   expect([answer.status, answer.body.errno]).toEqual([400, "EINVAL"]);
@@ -289,7 +289,7 @@ it.each([
   expect(await read(session)).toEqual({ records: [], position: 0, dropped: 0 });
 });
 
-it("a record of 4 MiB goes in and out as it is", async () => {
+it("a record of 4 MiB goes in and comes out unchanged", async () => {
   const session = await ringbuf(2 ** 23);
   const large = Buffer.alloc(4 * 1024 * 1024, "ring");
   expect((await session.post(AT, large)).status).toBe(201);

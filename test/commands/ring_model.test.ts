@@ -65,7 +65,7 @@ const reading = fc.record({
   watches: fc.boolean(),
 });
 
-it("any outputs and readings answer as a model of positions does", async () => {
+it("random outputs and reads agree with a model of positions", async () => {
   let refusals = 0;
   let misses = 0;
   const property = fc.asyncProperty(

@@ -14,7 +14,7 @@ const {
 } = service.kernel;
 
 describe("a long poll", () => {
-  it("answers as soon as there is a record", async () => {
+  it("a long poll answers as soon as there is a record", async () => {
     const { session, channel } = await world();
     const waiting = session.get(LONG);
     await listening(channel, 1);
@@ -27,7 +27,7 @@ describe("a long poll", () => {
   it.each([
     ["that is not heard yet", 0],
     ["that another waits for, too", 1],
-  ])("misses no record that comes between reading and waiting, on a channel %s", async (_, n) => {
+  ])("a long poll misses no record between read and wait, on a channel %s", async (_, n) => {
     const { session, channel } = await world();
     const waiters = Array.from({ length: n }, () => wake.open(channel));
     await listening(channel, n);
@@ -43,7 +43,7 @@ describe("a long poll", () => {
     for (const waiter of waiters) waiter.close();
   });
 
-  it("answers at once when there are records, without listening", async () => {
+  it("a long poll with records answers at once, without a subscription", async () => {
     const { session, channel } = await world();
     await put(session, ["aa"]);
     const open = vi.spyOn(wake, "open");
@@ -53,7 +53,7 @@ describe("a long poll", () => {
     await listening(channel, 0);
   });
 
-  it("answers with nothing when its time is over", async () => {
+  it("a long poll answers with no records when its time is over", async () => {
     const { session, channel } = await world();
     await put(session, ["aa"]);
     const { status, body } = await session.get(`${AT}?position=16&wait_ms=20`);
@@ -61,7 +61,7 @@ describe("a long poll", () => {
     await listening(channel, 0);
   });
 
-  it("is woken by a record that another replica took, all that wait are", async () => {
+  it("a record that another replica took wakes all waiting polls", async () => {
     const { namespace, session, channel } = await world();
     const far = await another(namespace, other);
     const waiting = [session.get(LONG), far.get(LONG), session.get(LONG)];
@@ -73,7 +73,7 @@ describe("a long poll", () => {
   });
 
   // include/uapi/linux/bpf.h: "BPF_RB_NO_WAKEUP: no notification of new data availability is sent."
-  it("is not woken with BPF_RB_NO_WAKEUP, but with BPF_RB_FORCE_WAKEUP", async () => {
+  it("BPF_RB_NO_WAKEUP wakes no long poll, BPF_RB_FORCE_WAKEUP does", async () => {
     const { session, channel } = await world();
     const messages: string[] = [];
     const { script } = createKernel(inject("redisUrl"), Buffer.alloc(32, 8));
@@ -91,7 +91,7 @@ describe("a long poll", () => {
     }
   });
 
-  it("finds by looking what nobody woke it for", async () => {
+  it("a long poll finds a record although its wake-up message was lost", async () => {
     lookOften();
     const { session, channel } = await world();
     const waiting = session.get(LONG);
@@ -100,7 +100,7 @@ describe("a long poll", () => {
     expect((await waiting).body.records).toHaveLength(1);
   });
 
-  it("misses nothing when its connection for messages is lost", async () => {
+  it("a long poll misses nothing when its message connection is lost", async () => {
     const { session, channel } = await world();
     const waiting = session.get(LONG);
     await listening(channel, 1);
@@ -109,7 +109,7 @@ describe("a long poll", () => {
     expect((await waiting).body.records).toHaveLength(1);
   });
 
-  it("renews the session for as long as it waits", async () => {
+  it("a long poll renews the session while it waits", async () => {
     lookOften();
     const { namespace, session, channel } = await world();
     const short = await another(namespace, service, { ttl_ms: 1000 });
@@ -120,7 +120,7 @@ describe("a long poll", () => {
     expect((await waiting).body.records).toHaveLength(1);
   });
 
-  it("ends when its session or its fd does", async () => {
+  it("a long poll ends when its session or its fd ends", async () => {
     lookOften();
     const { session, channel } = await world();
     const child = session.as((await session.post("/v1/session/fork")).body);
@@ -135,7 +135,7 @@ describe("a long poll", () => {
     await listening(channel, 0);
   });
 
-  it("whose client goes waits no more", async () => {
+  it("a long poll stops waiting when the client disconnects", async () => {
     const { session, channel } = await world();
     const controller = new AbortController();
     const headers = { authorization: `Bearer ${session.token}` };
@@ -148,7 +148,7 @@ describe("a long poll", () => {
 });
 
 describe("at most 1000 wait", () => {
-  it("then others are refused, until one goes", async () => {
+  it("the 1001st waiting poll is rejected until another one ends", async () => {
     const { session, channel } = await world();
     const waiters = Array.from({ length: 1000 }, () => wake.open(channel));
     for (const accept of ["application/json", "text/event-stream"]) {

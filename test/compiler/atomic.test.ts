@@ -41,42 +41,42 @@ const OPERATIONS: Row[] = [
 ];
 
 describe.each(OPERATIONS)("%s", (_name, imm, result) => {
-  it("changes 64 bits and leaves the source", () => {
+  it("an atomic operation changes 64 bits and leaves the source", () => {
     expect(outcomes(leaving(-1, DW, imm, 0n))).toEqual(all(done(result)));
     expect(outcomes(leaving(2, DW, imm, 0n))).toEqual(all(done(OPERAND)));
   });
 
-  it("with fetch puts the old value into the source", () => {
+  it("an atomic operation with fetch puts the old value into the source", () => {
     expect(outcomes(leaving(-1, DW, imm | 1, 0n))).toEqual(all(done(result)));
     expect(outcomes(leaving(2, DW, imm | 1, 0n))).toEqual(all(done(OLD)));
   });
 
-  it("changes 32 bits alone, and fetches them zero-extended", () => {
+  it("an atomic operation of 32 bits changes only those and fetches them zero-extended", () => {
     expect(outcomes(leaving(-1, W, imm, 0n))).toEqual(all(done(with32(result))));
     expect(outcomes(leaving(2, W, imm | 1, 0n))).toEqual(all(done(low(OLD))));
   });
 });
 
 describe("xchg", () => {
-  it("exchanges 64 bits", () => {
+  it("xchg exchanges 64 bits", () => {
     expect(outcomes(leaving(-1, DW, 0xe1, 0n))).toEqual(all(done(OPERAND)));
     expect(outcomes(leaving(2, DW, 0xe1, 0n))).toEqual(all(done(OLD)));
   });
 
-  it("exchanges 32 bits, the source zero-extended", () => {
+  it("xchg exchanges 32 bits and zero-extends the source", () => {
     expect(outcomes(leaving(-1, W, 0xe1, 0n))).toEqual(all(done(with32(OPERAND))));
     expect(outcomes(leaving(2, W, 0xe1, 0n))).toEqual(all(done(low(OLD))));
   });
 });
 
 describe("cmpxchg", () => {
-  it("stores when r0 is what is there, and answers the old value either way", () => {
+  it("cmpxchg stores when r0 matches, and returns the old value either way", () => {
     expect(outcomes(leaving(-1, DW, 0xf1, OLD))).toEqual(all(done(OPERAND)));
     expect(outcomes(leaving(-1, DW, 0xf1, OLD + 1n))).toEqual(all(done(OLD)));
     expect(outcomes(leaving(0, DW, 0xf1, OLD + 1n))).toEqual(all(done(OLD)));
   });
 
-  it("of 32 bits looks at the low half of r0 alone, and clears the upper one", () => {
+  it("cmpxchg of 32 bits compares the low half of r0 and clears the upper half", () => {
     expect(outcomes(leaving(-1, W, 0xf1, low(OLD) | (7n << 32n)))).toEqual(
       all(done(with32(OPERAND))),
     );
@@ -84,7 +84,7 @@ describe("cmpxchg", () => {
     expect(outcomes(leaving(-1, W, 0xf1, 0n))).toEqual(all(done(OLD)));
   });
 
-  it("leaves the source", () => {
+  it("cmpxchg leaves the source", () => {
     expect(outcomes(leaving(2, DW, 0xf1, OLD))).toEqual(all(done(OPERAND)));
   });
 });
@@ -98,7 +98,7 @@ const SIZES = [
 ] as const;
 
 describe.each(SIZES)("of %i bits", (bits, code) => {
-  it("load_acquire loads zero-extended and changes nothing", () => {
+  it("load_acquire zero-extends and changes nothing", () => {
     const load = Buffer.concat([
       set(3, OLD),
       insn(0x7b, 10, 3, SLOT),
@@ -108,14 +108,14 @@ describe.each(SIZES)("of %i bits", (bits, code) => {
     expect(outcomes(load)).toEqual(all(done(BigInt.asUintN(bits, OLD))));
   });
 
-  it("store_release stores that many, and leaves r0", () => {
+  it("store_release stores its size and leaves r0", () => {
     const mask = (1n << BigInt(bits)) - 1n;
     const stored = (OLD & ~mask) | (OPERAND & mask);
     expect(outcomes(leaving(-1, code, 0x110, 5n))).toEqual(all(done(stored)));
     expect(outcomes(leaving(0, code, 0x110, 5n))).toEqual(all(done(5n)));
   });
 
-  it("both fault where they may not go", () => {
+  it("load_acquire and store_release fault outside their memory", () => {
     for (const imm of [0x100, 0x110]) {
       const wild = [insn(0xb7, 2, 0, 0, 16), insn(code, 2, 2, 0, imm), insn(0x95)];
       expect(outcomes(Buffer.concat(wild))).toEqual(all(fault(1)));

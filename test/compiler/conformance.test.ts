@@ -7,7 +7,7 @@ import { Conformance, type Vector } from "../support/interpreter/conformance.ts"
 const FILE = join(import.meta.dirname, "../../../shared/conformance/bpf_conformance.json");
 
 if (existsSync(FILE)) {
-  it("all vectors of bpf_conformance pass, compiled and interpreted, but callx, which Linux lacks", () => {
+  it("all vectors of bpf_conformance but callx pass, compiled and interpreted", () => {
     const vectors = JSON.parse(readFileSync(FILE, "utf8")) as Vector[];
     const { passed, refused, failed } = new Conformance().run(vectors);
     expect(failed).toEqual([]);

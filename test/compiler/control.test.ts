@@ -18,7 +18,7 @@ function compiled(code: Buffer, r1 = 0n, budget?: bigint) {
 const thrice = <T>(ended: T): T[] => [ended, ended, ended];
 
 describe("control flow", () => {
-  it("of 10,000 nested branches goes where it should", () => {
+  it("control flow of 10,000 nested branches takes the right branch", () => {
     const depth = 10_000;
     const jumps = repeat(depth, (i) => insn(0x15, 1, 0, 2 * (depth - 1 - i) + 2, i));
     const code = join(
@@ -36,7 +36,7 @@ describe("control flow", () => {
     expect(compiled(code, 10_000n)).toEqual(thrice(done(-1n)));
   });
 
-  it("of 1,000 nested loops goes through each", () => {
+  it("control flow of 1,000 nested loops runs each", () => {
     const depth = 1_000;
     const back = (i: number): Buffer => insn(0xa5, 0, 0, -2 * i - 2, i + 1);
     const code = join(
@@ -48,13 +48,13 @@ describe("control flow", () => {
     expect(compiled(code)).toEqual(thrice(done(1000n)));
   });
 
-  it("into the middle of a loop is taken as it is", () => {
+  it("a jump into the middle of a loop works", () => {
     // 0: if r1 > 5 goto 3; 1: r0 += 1; 2: r0 += 10; 3: r0 += 100; 4: if r0 < 1000 goto 1
     const code = join(mov(0, 0), insn(0x25, 1, 0, 2, 5), add(0, 1), add(0, 10), add(0, 100));
     expect(outcomes(join(code, insn(0xa5, 0, 0, -4, 1000), EXIT))).toEqual(all(done(1099n)));
   });
 
-  it("jumps over more than 32,767 instructions", () => {
+  it("a jump passes over more than 32,767 instructions", () => {
     const code = join(
       mov(0, 1),
       insn(0x06, 0, 0, 0, 40_000),
@@ -64,7 +64,7 @@ describe("control flow", () => {
     expect(outcomes(code)).toEqual(all(done(1n)));
   });
 
-  it("of 120,000 instructions with branches everywhere comes to the end", () => {
+  it("control flow of 120,000 instructions with branches everywhere reaches the end", () => {
     const part = (i: number): Buffer => join(add(0, 1), insn(0x15, 0, 0, 1, i), add(0, 1));
     const code = join(mov(0, 0), repeat(40_000, part), EXIT);
     let expected = 0;
@@ -72,7 +72,7 @@ describe("control flow", () => {
     expect(compiled(code)).toEqual(thrice(done(BigInt(expected))));
   });
 
-  it("whose code is more than V8 takes is TooLarge", () => {
+  it("a program whose code exceeds V8's limit throws TooLarge", () => {
     const loads = join(
       repeat(200_000, () => insn(0x79, 0, 1)),
       EXIT,
@@ -84,16 +84,16 @@ describe("control flow", () => {
 const budget = (at: number) => ({ kind: "fault", reason: "budget", at });
 
 describe("fuel", () => {
-  it("ends an endless jump, and says where", () => {
+  it("fuel ends an endless jump and names the instruction", () => {
     expect(compiled(join(mov(0, 0), insn(0x05, 0, 0, -1), EXIT))).toEqual(thrice(budget(1)));
   });
 
-  it("ends an endless loop of branches", () => {
+  it("fuel ends an endless loop of branches", () => {
     const code = join(mov(0, 0), add(0, 1), insn(0x55, 0, 0, -2, 0), EXIT);
     expect(compiled(code)).toEqual(thrice(budget(2)));
   });
 
-  it("pays for a function once, and for each jump back what it goes over", () => {
+  it("fuel is paid once per function and once per jump back for what it repeats", () => {
     // 5 instructions, and 9 times 2.
     const code = join(mov(0, 0), mov(3, 0), add(0, 1), insn(0xa5, 0, 0, -2, 10), EXIT);
     expect(compiled(code, 0n, 23n)).toEqual(thrice(done(10n)));
@@ -101,7 +101,7 @@ describe("fuel", () => {
     expect(compiled(code, 0n, 22n)).toEqual(thrice(budget(3)));
   });
 
-  it("pays for each call, in loops, too", () => {
+  it("fuel is paid for each call, in loops too", () => {
     // main is 6 instructions and jumps back 9 times over 3; f is 3, called 10 times.
     const main = join(mov(6, 0), insn(0x85, 0, 1, 0, 4), add(6, 1), insn(0xa5, 6, 0, -3, 10));
     const code = join(main, mov(0, 0), EXIT, mov(0, 0), add(0, 1), EXIT);
@@ -111,7 +111,7 @@ describe("fuel", () => {
     expect(machine.fuel.value).toBe(-1n);
   });
 
-  it("ends a callback that is called too often", () => {
+  it("fuel ends a callback that is called too often", () => {
     const main = join(mov(1, 1 << 23), wide(2, 4, 5, 0), mov(3, 0), mov(4, 0));
     const code = join(main, insn(0x85, 0, 0, 0, 181), EXIT, mov(0, 0), EXIT);
     expect(compiled(code, 0n, 10_000n).map(({ kind }) => kind)).toEqual(thrice("fault"));
@@ -124,15 +124,15 @@ describe("may_goto", () => {
   /** Counts in r0 how often it is not taken. */
   const count = join(insn(0xe5, 0, 0, 2), add(0, 1), insn(0x05, 0, 0, -3));
 
-  it("is not taken 8,388,608 times", () => {
+  it("may_goto falls through 8,388,608 times", () => {
     expect(compiled(join(mov(0, 0), count, EXIT))).toEqual(thrice(done(MAX)));
   });
 
-  it("counts all of a function together", () => {
+  it("all may_goto of one function share a count", () => {
     expect(compiled(join(mov(0, 0), count, count, EXIT))).toEqual(thrice(done(MAX)));
   });
 
-  it("counts each call of a function anew", () => {
+  it("may_goto starts a new count in each call of a function", () => {
     const main = join(insn(0x85, 0, 1, 0, 4), insn(0xbf, 6, 0), insn(0x85, 0, 1, 0, 2));
     const code = join(main, insn(0x0f, 0, 6), EXIT, mov(0, 0), count, EXIT);
     expect(compiled(code)).toEqual(thrice(done(2n * MAX)));
@@ -148,12 +148,12 @@ describe("calls", () => {
       EXIT,
     );
 
-  it("go 8 frames deep, and no further", () => {
+  it("calls go 8 frames deep and no deeper", () => {
     expect(outcomes(chain(8))).toEqual(all(done(7n)));
     expect(outcomes(chain(9))).toEqual(all(fault(16)));
   });
 
-  it("keep r6 to r9 and give each function a frame of its own", () => {
+  it("calls keep r6 to r9 and give each function its own frame", () => {
     const main = join(...[6, 7, 8, 9].map((reg) => mov(reg, reg)), insn(0x7a, 10, 0, -8, 100));
     const sum = join(...[6, 7, 8, 9].map((reg) => insn(0x0f, 0, reg)));
     const f = join(
@@ -192,11 +192,11 @@ describe("bpf_loop", () => {
       loop(mov(1, 3), 0, join(insn(0x7b, 10, 2, -16), insn(0x79, 2, 10, -16))),
       3n,
     ],
-  ])("%s", (_claim, code, r0) => {
+  ])("bpf_loop %s", (_claim, code, r0) => {
     expect(outcomes(code)).toEqual(all(done(r0)));
   });
 
-  it("traps for a handle that is none", () => {
+  it("bpf_loop traps for an invalid handle", () => {
     const code = loop(mov(1, 3), 0, join(insn(0xb7, 2, 0, 0, 7)));
     expect(compiled(code).map(({ kind }) => kind)).toEqual(thrice("fault"));
   });

@@ -118,13 +118,13 @@ describe("random programs", () => {
 
   for (let first = SEED; first < SEED + COUNT; first += BATCH) {
     const last = Math.min(first + BATCH, SEED + COUNT) - 1;
-    it(`run as interpreted, seeds ${first} to ${last}`, () => {
+    it(`random programs run as interpreted, seeds ${first} to ${last}`, () => {
       for (let seed = first; seed <= last; seed++) compare(seed);
       expect(outside(), "memory outside is untouched").toBe(true);
     });
   }
 
-  it("have mostly run to their end, and not all", () => {
+  it("most random programs ran to their end, but not all", () => {
     expect(tally.runs).toBeGreaterThan(0.9 * COUNT);
     if (COUNT >= 100) expect(tally.faults).toBeGreaterThan(COUNT / 200);
   });

@@ -9,27 +9,27 @@ const call = (number: number): Buffer => insn(0x85, 0, 0, 0, number);
 const mov = (reg: number, imm: number): Buffer => insn(0xb7, reg, 0, 0, imm);
 
 describe("a helper", () => {
-  it("that answers a number has it sign-extended", () => {
+  it("a helper's 32-bit number is sign-extended", () => {
     const program = load(join(call(3), EXIT), {}, [], { h3: () => -2 });
     expect(machine.run(program)).toEqual(done(-2n));
   });
 
-  it("that answers an address has it zero-extended", () => {
+  it("a helper's address is zero-extended", () => {
     const program = load(join(call(1), EXIT), {}, [], { h1: () => -2 });
     expect(machine.run(program)).toEqual(done(0xfffffffen));
   });
 
-  it("that answers 64 bits has all of them", () => {
+  it("a helper's 64-bit result keeps all bits", () => {
     const program = load(join(call(5), EXIT), {}, [], { h5: () => -2n });
     expect(machine.run(program)).toEqual(done(-2n));
   });
 
-  it("that answers nothing leaves 0", () => {
+  it("a helper without a result leaves 0", () => {
     const program = load(join(mov(0, 1), call(41), EXIT), {}, [], { h41: () => 5 });
     expect(machine.run(program)).toEqual(done(0n));
   });
 
-  it("gets low halves and whole registers as its signature says", () => {
+  it("a helper gets low halves or whole registers as its signature says", () => {
     let seen: unknown[] = [];
     const update = (...args: unknown[]): number => {
       seen = args;
@@ -40,7 +40,7 @@ describe("a helper", () => {
     expect(seen).toEqual([1, 2, 3, BigInt.asIntN(64, 0xffffffff_00000004n)]);
   });
 
-  it("that cannot run traps, at its place", () => {
+  it("a helper that cannot run traps at its instruction", () => {
     expect(outcomes(join(mov(0, 0), call(9999), EXIT))).toEqual(all(fault(1)));
   });
 });
@@ -57,11 +57,11 @@ describe("LD_ABS and LD_IND", () => {
       join(wide(7, 0, 4, 1), insn(0x50, 0, 7, 0, 2), EXIT),
       61n,
     ],
-  ])("load %s", (_what, code, r0) => {
+  ])("LD_ABS and LD_IND load %s", (_what, code, r0) => {
     expect(machine.run(load(code, {}, [], packet))).toEqual(done(r0));
   });
 
-  it("of what is not there end the program with 0", () => {
+  it("LD_ABS and LD_IND beyond the packet end the program with 0", () => {
     const code = join(mov(0, 5), insn(0x20, 0, 0, 0, 6), mov(0, 7), EXIT);
     expect(machine.run(load(code, {}, [], { skb_load: () => -1n }))).toEqual(done(0n));
   });
@@ -73,7 +73,7 @@ describe("a tail call", () => {
   ];
   const jump = (index: number): Buffer => join(wide(2, 1, 0, 0), mov(3, index), call(12));
 
-  it("goes to the other program with its context and frame, and never comes back", () => {
+  it("a tail call enters the other program with its context and frame, and never returns", () => {
     const first = load(join(insn(0x7a, 10, 0, -8, 77), jump(1), mov(0, 1), EXIT), {}, MAPS, {
       tail_call: (_map, index) => index,
     });
@@ -82,12 +82,12 @@ describe("a tail call", () => {
     expect(machine.run(first, 1000n)).toEqual(done(1077n));
   });
 
-  it("that misses falls through", () => {
+  it("a tail call that misses falls through", () => {
     const code = join(jump(1), mov(0, 1), EXIT);
     expect(machine.run(load(code, {}, MAPS, { tail_call: () => -1 }))).toEqual(done(1n));
   });
 
-  it("hands over the map's handle and the low half of the index", () => {
+  it("a tail call passes the map's handle and the low half of the index", () => {
     let seen: unknown[] = [];
     const tail = (...args: unknown[]): number => {
       seen = args;
@@ -100,7 +100,7 @@ describe("a tail call", () => {
     expect(seen).toEqual([0x55, 9, TOP]);
   });
 
-  it("goes on with the same fuel", () => {
+  it("a tail call continues with the same fuel", () => {
     const tail = { tail_call: () => 0 };
     const program = load(join(jump(0), mov(0, 0), EXIT), {}, MAPS, tail);
     machine.table.set(0, program.main);

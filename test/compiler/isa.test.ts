@@ -144,8 +144,8 @@ describe.each([
   ["byte order", ORDER],
   ["jumps", JUMPS],
   ["loads and stores", LOADS],
-])("%s", (_, rows) => {
-  it.each(rows)("%s", (_claim, code, r0) => {
+])("%s", (group, rows) => {
+  it.each(rows)(`${group} of the ISA: %s`, (_claim, code, r0) => {
     expect(outcomes(Buffer.concat([...code, EXIT]))).toEqual(all(done(r0)));
   });
 });

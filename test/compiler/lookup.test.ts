@@ -45,7 +45,7 @@ describe("a lookup in an array", () => {
     calls.length = 0;
   });
 
-  it("that is all in memory asks nobody, and marks the element as seen", () => {
+  it("a lookup in an array in memory runs inline and marks the element as accessed", () => {
     machine.bytes[SEEN + 2] = 4;
     const result = machine.run(program(join(lookup(0, 2), EXIT), DATA_AT));
     expect(result).toEqual(done(BigInt(DATA_AT + 2 * STRIDE)));
@@ -53,40 +53,40 @@ describe("a lookup in an array", () => {
     expect([...machine.bytes.subarray(SEEN, SEEN + 4)]).toEqual([0, 0, 5, 0]);
   });
 
-  it.each([3, -1])("answers NULL for the index %i, and marks nothing", (index) => {
+  it.each([3, -1])("an inline lookup returns NULL for the index %i and marks nothing", (index) => {
     expect(machine.run(program(join(lookup(0, index), EXIT), DATA_AT))).toEqual(done(0n));
     expect([...machine.bytes.subarray(SEEN, SEEN + 4)]).toEqual([0, 0, 0, 0]);
   });
 
-  it("faults at the call when the key cannot be read", () => {
+  it("an inline lookup faults at the call when the key cannot be read", () => {
     const code = join(wide(1, 1, 0, 0), mov(2, 16), insn(0x85, 0, 0, 0, 1), EXIT);
     expect(machine.run(program(code, DATA_AT))).toEqual(fault(3));
   });
 
-  it("faults at the call when the key is 2^30 bytes above the frame", () => {
+  it("an inline lookup faults at the call when the key is 2^30 bytes above the frame", () => {
     const key = join(insn(0xbf, 2, 10), insn(0x07, 2, 0, 0, (1 << 30) - 4));
     const code = join(wide(1, 1, 0, 0), key, insn(0x85, 0, 0, 0, 1), EXIT);
     expect(machine.run(program(code, DATA_AT))).toEqual(fault(4));
   });
 
-  it("that is not all in memory asks the host", () => {
+  it("a lookup in an array partly in memory asks the host", () => {
     expect(machine.run(program(join(lookup(0, 2), EXIT), 0))).toEqual(done(1n));
     expect(calls).toEqual([[0x40, STACK_REGION.at + STACK_REGION.bytes - 4]]);
   });
 
-  it("of another kind asks the host", () => {
+  it("a lookup in a map of another type asks the host", () => {
     machine.run(program(join(lookup(0, 2), EXIT), DATA_AT, "percpu_array"));
     expect(calls.length).toBe(1);
   });
 
-  it("through a register that may hold another map asks the host", () => {
+  it("a lookup through a register that may hold another map asks the host", () => {
     const other = join(wide(1, 1, 0, 0), insn(0x15, 6, 0, 2, 0), wide(1, 0, 5, 0));
     const code = join(other, insn(0xbf, 2, 10), insn(0x85, 0, 0, 0, 1), EXIT);
     machine.run(program(join(mov(6, 1), code), DATA_AT));
     expect(calls.length).toBe(1);
   });
 
-  it("through a register that a later round changes asks the host", () => {
+  it("a lookup through a register that a later iteration changes asks the host", () => {
     // r6 names the map in the first round, r7's 0 does in the second.
     const start = join(wide(6, 1, 0, 0), mov(7, 0), mov(8, 0), insn(0x62, 10, 0, -4, 0));
     const ask = join(insn(0xbf, 1, 6), insn(0xbf, 2, 10), insn(0x07, 2, 0, 0, -4));
@@ -95,7 +95,7 @@ describe("a lookup in an array", () => {
     expect(calls.map(([map]) => map)).toEqual([0x40, 0]);
   });
 
-  it("gives a byte of its value by a constant", () => {
+  it("an inline lookup gives a byte of the value at a constant offset", () => {
     const code = join(wide(0, 2, 0, 5), EXIT);
     expect(machine.run(program(code, DATA_AT))).toEqual(done(BigInt(DATA_AT + 5)));
   });
@@ -135,17 +135,23 @@ describe("a value that is only added to", () => {
       "after two lookups that come together",
       join(insn(0x15, 1, 0, 7, 0), lookup(0, 0), insn(0x05, 0, 0, 6), lookup(1, 0), ADDED),
     ],
-  ])("is looked up for that: %s", (_how, code) => {
+  ])("a value that is only added to is found as such: %s", (_how, code) => {
     expect(asks(code)).toBe(true);
   });
 
-  it.each(["array", "hash", "percpu_array", "percpu_hash"])("in a map of type %s", (type) => {
-    expect(asks(counter(add(0)), type)).toBe(true);
-  });
+  it.each(["array", "hash", "percpu_array", "percpu_hash"])(
+    "an add-only lookup is found in a map of type %s",
+    (type) => {
+      expect(asks(counter(add(0)), type)).toBe(true);
+    },
+  );
 
-  it.each(["lru_hash", "lpm_trie", "lru_percpu_hash"])("not in a map of type %s", (type) => {
-    expect(asks(counter(add(0)), type)).toBe(false);
-  });
+  it.each(["lru_hash", "lpm_trie", "lru_percpu_hash"])(
+    "an add-only lookup is not found in a map of type %s",
+    (type) => {
+      expect(asks(counter(add(0)), type)).toBe(false);
+    },
+  );
 
   it.each([
     ["read", counter(add(0), insn(0x79, 2, 0, 8))],
@@ -198,7 +204,7 @@ describe("a value that is only added to", () => {
         EXIT,
       ),
     ],
-  ])("is looked up as any other when it is %s", (_how, code) => {
+  ])("a value is not add-only when it is %s", (_how, code) => {
     expect(asks(code)).toBe(false);
   });
 });

@@ -51,23 +51,29 @@ describe("exact checks", () => {
   const [first, last] = [DATA_AT + 40, (list.at(-1) as Region).at + 40];
   beforeEach(() => machine.map([STACK_REGION, ...list]));
 
-  it.each(SIZES)("let a load of %i bytes through where all of them are readable, only", (size) => {
-    const program = load(access(LOADS.get(size) as number), { checks: "exact" });
-    for (let at = first; at < last; at++) {
-      const expected = inside(list, at, size, false) ? "done" : "fault";
-      expect(machine.run(program, BigInt(at)).kind, `${at - DATA_AT}`).toBe(expected);
-    }
-  });
+  it.each(SIZES)(
+    "exact checks let a load of %i bytes through only where all are readable",
+    (size) => {
+      const program = load(access(LOADS.get(size) as number), { checks: "exact" });
+      for (let at = first; at < last; at++) {
+        const expected = inside(list, at, size, false) ? "done" : "fault";
+        expect(machine.run(program, BigInt(at)).kind, `${at - DATA_AT}`).toBe(expected);
+      }
+    },
+  );
 
-  it.each(SIZES)("let a store of %i bytes through where all of them are writable, only", (size) => {
-    const program = load(access(STORES.get(size) as number), { checks: "exact" });
-    for (let at = first; at < last; at++) {
-      const expected = inside(list, at, size, true) ? "done" : "fault";
-      expect(machine.run(program, BigInt(at)).kind, `${at - DATA_AT}`).toBe(expected);
-    }
-  });
+  it.each(SIZES)(
+    "exact checks let a store of %i bytes through only where all are writable",
+    (size) => {
+      const program = load(access(STORES.get(size) as number), { checks: "exact" });
+      for (let at = first; at < last; at++) {
+        const expected = inside(list, at, size, true) ? "done" : "fault";
+        expect(machine.run(program, BigInt(at)).kind, `${at - DATA_AT}`).toBe(expected);
+      }
+    },
+  );
 
-  it.each([4, 8])("want both for an atomic of %i bytes", (size) => {
+  it.each([4, 8])("exact checks require read and write for an atomic of %i bytes", (size) => {
     const atomic = insn(size === 4 ? 0xc3 : 0xdb, 1, 0);
     const program = load(Buffer.concat([insn(0xb7, 0), atomic, EXIT]), { checks: "exact" });
     const writeOnly: Region = { at: last + 64, bytes: 8, write: true };
@@ -98,14 +104,14 @@ const BEYOND: [what: string, address: bigint][] = [
 describe.each(["exact", "flat"] as const)("%s checks", (checks) => {
   beforeEach(() => machine.map([STACK_REGION]));
 
-  it.each(BEYOND)("never reach %s", (_what, address) => {
+  it.each(BEYOND)("an access never reaches %s", (_what, address) => {
     for (const code of [...LOADS.values(), ...STORES.values()]) {
       if (address === BigInt(ARENA_END - 7) && (code & 0x18) !== 0x18) continue;
       expect(run(access(code), { checks }, address)).toEqual(fault(1));
     }
   });
 
-  it.each(BEYOND)("never reach %s by an offset", (_what, address) => {
+  it.each(BEYOND)("an access with an offset never reaches %s", (_what, address) => {
     if (address === BigInt(ARENA_END - 7)) return;
     for (const off of [-0x8000, 0x7fff]) {
       const base = BigInt.asUintN(64, address - BigInt(off));
@@ -113,14 +119,14 @@ describe.each(["exact", "flat"] as const)("%s checks", (checks) => {
     }
   });
 
-  it("reach the first and the last byte of the stack", () => {
+  it("an access reaches the first and the last byte of the stack", () => {
     expect(run(access(0x71), { checks }, BigInt(STACK_REGION.at))).toEqual(done(0n));
     expect(run(access(0x71), { checks }, BigInt(TOP - 1))).toEqual(done(0n));
   });
 });
 
 describe("flat checks by instruction", () => {
-  it("hold for the instructions that are named", () => {
+  it("flat checks apply only to the named instructions", () => {
     machine.map([STACK_REGION]);
     machine.bytes[DATA_AT] = 0;
     const twice = Buffer.concat([insn(0x71, 0, 1), insn(0x71, 0, 1), EXIT]);
@@ -140,7 +146,7 @@ describe("the frame", () => {
     [-1, 1, "done"],
     [-1, 2, "fault"],
     [0, 1, "fault"],
-  ] as const)("at r10 %i, %i bytes: %s", (off, size, kind) => {
+  ] as const)("an access at r10 %i of %i bytes has the kind %s", (off, size, kind) => {
     // With the frame alone accessible, nothing beside it hides a wrong offset.
     machine.map([{ at: TOP - 512, bytes: 512, write: true }]);
     const code = insn(LOADS.get(size) as number, 0, 10, off);

@@ -11,14 +11,14 @@ const service = await testService();
 const CONTRACT = readFileSync(join(import.meta.dirname, "../../openapi.yaml"), "utf8");
 
 describe("documentation", () => {
-  it("serves the contract byte for byte", async () => {
+  it("the service serves the contract byte for byte", async () => {
     const answer = await request(service.server).get("/openapi.yaml").buffer(true);
     expect(answer.status).toBe(200);
     expect(answer.type).toBe("application/yaml");
     expect(answer.text).toBe(CONTRACT);
   });
 
-  it("serves a page, and everything that the page loads", async () => {
+  it("the service serves a documentation page and everything that it loads", async () => {
     const page = await request(service.server).get("/docs");
     expect(page.type).toBe("text/html");
     const loads = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path]) => path ?? "");
@@ -30,12 +30,12 @@ describe("documentation", () => {
     }
   });
 
-  it("is where / leads to", async () => {
+  it("/ redirects to the documentation", async () => {
     const answer = await request(service.server).get("/");
     expect([answer.status, answer.headers.location]).toEqual([302, "/docs"]);
   });
 
-  it("says that it lives and that it can work", async () => {
+  it("livez and readyz both answer 200", async () => {
     for (const path of ["/livez", "/readyz"]) {
       const answer = await request(service.server).get(path);
       expect([path, answer.status, answer.body]).toEqual([path, 200, { status: "ok" }]);

@@ -45,7 +45,7 @@ function damaged(file: Buffer): fc.Arbitrary<Buffer> {
 const anyObject = fc.constantFrom(...objects);
 
 describe("a damaged object", () => {
-  it("that ends too early is EINVAL wherever it ends", () => {
+  it("a truncated object is EINVAL wherever it ends", () => {
     for (const file of objects) {
       for (let length = 0; length < file.length; length += 7) {
         expect(verdict(file.subarray(0, length)), `${length} bytes`).toBe("EINVAL");
@@ -53,7 +53,7 @@ describe("a damaged object", () => {
     }
   });
 
-  it("with other bytes is another object or refused", () => {
+  it("an object with changed bytes is another object or rejected", () => {
     const changed = anyObject.chain(damaged);
     fc.assert(
       fc.property(changed, (file) => {
@@ -63,7 +63,7 @@ describe("a damaged object", () => {
     );
   });
 
-  it("leaves a session as it was when it is refused, and the service never fails", async () => {
+  it("a damaged object leaves the session as it was, and the service never fails", async () => {
     const session = await service.session(service.namespace());
     await fc.assert(
       fc.asyncProperty(anyObject.chain(damaged), async (file) => {
@@ -85,13 +85,13 @@ const EXIT = Buffer.from("b7000000000000009500000000000000", "hex");
 const NOP = Buffer.from("b700000000000000", "hex");
 const OBJECT = 0x11;
 
-it("a program put together by hand loads: the builder is right", () => {
+it("an object made by the ELF builder loads", () => {
   const symbols = [{ name: "p", section: 1, size: EXIT.length }];
   expect(verdict(buildElf([{ name: "xdp", flags: CODE, data: EXIT }], symbols))).toBe("loads");
 });
 
 it.each(["..", "a/b", "/", ""])(
-  "a program or a map named %j is EINVAL: names become paths",
+  "a program or a map named %j is EINVAL because names become paths",
   (name) => {
     const program = [{ name: "xdp", flags: CODE, data: EXIT }];
     expect(verdict(buildElf(program, [{ name, section: 1, size: EXIT.length }]))).toBe("EINVAL");
@@ -102,7 +102,7 @@ it.each(["..", "a/b", "/", ""])(
 );
 
 describe("an object made to cost", () => {
-  it("with thousands of programs over the same code is E2BIG", () => {
+  it("an object with thousands of programs over the same code is E2BIG", () => {
     const code = Buffer.concat([...Array(10_000).fill(NOP), EXIT]);
     const symbols = Array.from({ length: 5000 }, (_, i) => ({
       ...{ name: `p${i}`, section: 1, size: code.length },
@@ -110,7 +110,7 @@ describe("an object made to cost", () => {
     expect(verdict(buildElf([{ name: "xdp", flags: CODE, data: code }], symbols))).toBe("E2BIG");
   });
 
-  it("with functions that call each other without end is E2BIG", () => {
+  it("an object with endless mutual calls is E2BIG", () => {
     const count = 2000;
     const next = Buffer.from("85100000010000009500000000000000", "hex");
     const relocation = Buffer.alloc(16);
@@ -128,7 +128,7 @@ describe("an object made to cost", () => {
     expect(verdict(file)).toBe("E2BIG");
   });
 
-  it("with more maps than any is E2BIG", () => {
+  it("an object with too many maps is E2BIG", () => {
     const sections = Array.from({ length: 2000 }, () => ({ name: ".data", flags: 3, data: EXIT }));
     expect(verdict(buildElf(sections, []))).toBe("E2BIG");
   });
@@ -179,6 +179,6 @@ it.each<[string, string, BuiltType[]]>([
     "loads",
     [{ name: "s", kind: 4, vlen: 5000, size: 20_000, rest: members(5000) }, INT],
   ],
-])("a map of %s: %s", (_, wanted, types) => {
+])("loading a map of %s gives: %s", (_, wanted, types) => {
   expect(verdict(mapOf(...types))).toBe(wanted);
 });

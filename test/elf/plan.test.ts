@@ -66,29 +66,29 @@ function progAsRecorded({ name, section, prog_type, expected_attach_type, insns,
 describe.each(["sections", "nested", "callback", "pinned", "locks", "redirect"])("%s.o", (name) => {
   const recorded: Recorded = JSON.parse(read(`${name}.json`).toString());
 
-  it("has the maps that libbpf makes, in its order", () => {
+  it("the plan has the maps that libbpf creates, in its order", () => {
     const wanted = recorded.maps.map((map) => ({ ...map, map_type: mapTypeName(map.map_type) }));
     expect(plan(name).maps.map(mapAsRecorded)).toEqual(wanted);
   });
 
-  it("has the programs that libbpf loads, instruction by instruction", () => {
+  it("the plan has the programs that libbpf loads, instruction by instruction", () => {
     const wanted = recorded.progs.map((prog) => ({ ...prog, type: PROG_TYPES[prog.type] }));
     expect(plan(name).progs.map(progAsRecorded)).toEqual(wanted);
   });
 
-  it("tells that all functions' types are known", () => {
+  it("the plan knows the types of all functions", () => {
     expect(plan(name).progs.every(({ func_info }) => func_info)).toBe(true);
   });
 });
 
-it("license, flags of sections, a section with ? left out", () => {
+it("the plan reads license and section flags, and leaves out a section with ?", () => {
   const { license, progs } = plan("sections");
   expect(license).toBe("Dual MIT/GPL");
   expect(progs.map(({ name }) => name)).not.toContain("left_out");
   expect(progs.find(({ section }) => section === "xdp.frags")?.prog_flags).toBe(32);
 });
 
-it("names of data maps begin with as much of the object's as fits", () => {
+it("names of data maps begin with as much of the object's name as fits", () => {
   const names = (name: string) =>
     plan("sections", { name })
       .maps.slice(8)
@@ -99,20 +99,20 @@ it("names of data maps begin with as much of the object's as fits", () => {
   expect(names("my-object-name")).toEqual(of("my_objec"));
 });
 
-it("maps pinned by name are below pin_root", () => {
+it("maps pinned by name go below pin_root", () => {
   const pins = (pin_root: string) => plan("pinned", { pin_root }).maps.map(({ pin }) => pin);
   expect(pins("/")).toEqual(["/policy", "/counters"]);
   expect(pins("/a/b/")).toEqual(["/a/b/policy", "/a/b/counters"]);
 });
 
-it("max_entries by name; a ring buffer's is a power of two pages", () => {
+it("max_entries is overridden by name and rounded for a ring buffer", () => {
   const { maps } = plan("sections", { max_entries: { flows: 7, events: 9000 } });
   const entries = Object.fromEntries(maps.map(({ name, max_entries }) => [name, max_entries]));
   expect(entries).toMatchObject({ flows: 7, events: 16_384, recent: 32 });
   expect(() => plan("sections", { max_entries: { nobody: 1 } })).toThrow("no map 'nobody'");
 });
 
-it("prog_type is a section's or a type, for all programs", () => {
+it("prog_type is a section's name or a type, for all programs", () => {
   const types = (prog_type: string) =>
     plan("unknown_section", { prog_type }).progs.map((prog) => [
       prog.prog_type,
@@ -128,7 +128,7 @@ function shape({ name, map_type, key_size, value_size, max_entries, map_flags }:
   return [name, map_type, key_size, value_size, max_entries, map_flags];
 }
 
-it("struct bpf_map_def in maps", () => {
+it("the plan reads struct bpf_map_def in the section maps", () => {
   const { maps, progs } = plan("legacy");
   expect(maps.map(shape)).toEqual([
     ["counts", "hash", 4, 8, 10, 1],
@@ -139,7 +139,7 @@ it("struct bpf_map_def in maps", () => {
   ]);
 });
 
-it("struct bpf_elf_map in maps: scopes, inner maps, slots by sections, types of keys and values", () => {
+it("the plan reads struct bpf_elf_map with scopes, inner maps, slots and types", () => {
   const { maps, progs } = plan("iproute2", { pin_root: "/bpf" });
   expect(maps.map(shape)).toEqual([
     ["jmp_tc", "prog_array", 4, 4, 4, 0],
@@ -171,7 +171,7 @@ it.each([
   ["static", "EOPNOTSUPP", "program 'refused' is static and not supported"],
   ["tracing", "EOPNOTSUPP", "a program of type tracing needs the kernel's BTF"],
   ["unknown_section", "EINVAL", "failed to guess program type from ELF section 'xdp/b'"],
-])("%s.o is refused: %s, %s", (name, code, text) => {
+])("the object %s.o is rejected with %s: %s", (name, code, text) => {
   expect(() => plan(name)).toThrow(
     expect.objectContaining({ code, message: expect.stringContaining(text) }),
   );

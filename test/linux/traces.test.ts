@@ -31,20 +31,23 @@ for (const file of readdirSync(FOLDER).sort()) {
   }
   const traces = JSON.parse(readFileSync(join(FOLDER, file), "utf8")) as Trace[];
   describe(file, () => {
-    it.each(traces.map((trace) => [trace.name, trace] as const))("%s", async (_name, trace) => {
-      const player = new Player(service, service.namespace());
-      for (const [i, step] of trace.steps.entries()) {
-        const outcome = await replay(player, step);
-        if ("skipped" in outcome) {
-          skipped.set(outcome.skipped, (skipped.get(outcome.skipped) ?? 0) + 1);
-        } else {
-          compared += 1;
-          const got = outcome.agrees ? step.result : outcome.got;
-          expect(got, `step ${i}: ${JSON.stringify({ ...step, result: undefined })}`).toEqual(
-            step.result,
-          );
+    it.each(traces.map((trace) => [trace.name, trace] as const))(
+      "the service replays the trace %s as Linux did",
+      async (_name, trace) => {
+        const player = new Player(service, service.namespace());
+        for (const [i, step] of trace.steps.entries()) {
+          const outcome = await replay(player, step);
+          if ("skipped" in outcome) {
+            skipped.set(outcome.skipped, (skipped.get(outcome.skipped) ?? 0) + 1);
+          } else {
+            compared += 1;
+            const got = outcome.agrees ? step.result : outcome.got;
+            expect(got, `step ${i}: ${JSON.stringify({ ...step, result: undefined })}`).toEqual(
+              step.result,
+            );
+          }
         }
-      }
-    });
+      },
+    );
   });
 }

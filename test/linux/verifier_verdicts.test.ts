@@ -87,18 +87,24 @@ const accepted = mine.filter(({ kernel }) => kernel.errno === 0);
 const refused = mine.filter(({ kernel }) => kernel.errno !== 0);
 
 describe("the verdicts of Linux", () => {
-  it.each(accepted.map((verdict) => [verdict.name, verdict] as const))("%s", (_, verdict) => {
-    expect(judged(verdict)).toBeNull();
-  });
+  it.each(accepted.map((verdict) => [verdict.name, verdict] as const))(
+    'the verdict of Linux on "%s" is ours',
+    (_, verdict) => {
+      expect(judged(verdict)).toBeNull();
+    },
+  );
 
-  it.each(refused.map((verdict) => [verdict.name, verdict] as const))("%s", (_, verdict) => {
-    const refusal = judged(verdict);
-    expect(refusal?.errno).toBe(verdict.kernel.errname);
-    if (verdict.name === LONG) return;
-    expect(comparable(refusal?.log ?? "")).toEqual(comparable(verdict.kernel.log));
-  });
+  it.each(refused.map((verdict) => [verdict.name, verdict] as const))(
+    'the verdict of Linux on "%s" is ours, locks included',
+    (_, verdict) => {
+      const refusal = judged(verdict);
+      expect(refusal?.errno).toBe(verdict.kernel.errname);
+      if (verdict.name === LONG) return;
+      expect(comparable(refusal?.log ?? "")).toEqual(comparable(verdict.kernel.log));
+    },
+  );
 
-  it("leaves to others only what names no instruction", () => {
+  it("only rejections that name no instruction are left to other tests", () => {
     const left = verdicts.filter(({ name }) => ELSEWHERE.includes(name));
     expect(left.map(({ name }) => name)).toEqual(ELSEWHERE);
   });

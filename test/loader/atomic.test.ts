@@ -82,7 +82,7 @@ function failing(n: number) {
   }).elf;
 }
 
-it.each(OBJECTS)("%s.o: whichever command fails, nothing is left", async (name) => {
+it.each(OBJECTS)("a load of %s.o leaves nothing, whichever command fails", async (name) => {
   const call = await caller(service.namespace());
   const before = await state(call);
   const total = await stepsOf(name);
@@ -94,7 +94,7 @@ it.each(OBJECTS)("%s.o: whichever command fails, nothing is left", async (name) 
   }
 });
 
-it("whichever command fails, maps that were pinned before are as they were, slots too", async () => {
+it("a failed load leaves maps pinned before and their slots as they were", async () => {
   const namespace = service.namespace();
   const options = { ...OPTIONS, pin_progs: undefined };
   await kernel.elfLoad(await caller(namespace), read("pinned"), options);
@@ -115,7 +115,7 @@ it("whichever command fails, maps that were pinned before are as they were, slot
 });
 
 it.each(OBJECTS.slice(1))(
-  "%s.o: whichever answer is lost, a repeat with the same key finds it",
+  "a repeated load of %s.o finds its result, whichever answer was lost",
   async (name) => {
     const total = await stepsOf(name);
     for (let n = 1; n <= total; n++) {
@@ -138,7 +138,7 @@ it.each(OBJECTS.slice(1))(
   },
 );
 
-it("a map that somebody else pins first is looked at once more, and used", async () => {
+it("a map that somebody else pins first is checked again and used", async () => {
   const namespace = service.namespace();
   const [call, other] = [await caller(namespace), await caller(namespace)];
   const options = { name: "obj", pin_root: "/", log_level: 0 };
@@ -156,7 +156,7 @@ it("a map that somebody else pins first is looked at once more, and used", async
   expect(all.map(({ id }) => id)).toEqual(maps.map(({ id }) => id));
 });
 
-it("a slot out of range undoes a whole load", async () => {
+it("a slot out of range undoes the whole load", async () => {
   const call = await caller(service.namespace());
   const before = await state(call);
   const options = { ...OPTIONS, max_entries: { jumps: 2 } };
@@ -168,7 +168,7 @@ it("a slot out of range undoes a whole load", async () => {
   expect(await state(call)).toEqual(before);
 });
 
-it("a session without room for all fds has none of them", async () => {
+it("a session without room for all fds gets none of them", async () => {
   const namespace = service.namespace();
   for (const nofile of [3, 4, 8, 16, 19]) {
     const { token } = await service.session(namespace, { nofile });

@@ -37,7 +37,7 @@ async function everything(session: TestSession) {
 }
 
 describe("maps", () => {
-  it("have the attributes, and the names cut to 15 characters", async () => {
+  it("loaded maps have the object's attributes and names of at most 15 characters", async () => {
     const session = await root();
     const { maps, license } = await loaded(session, "sections");
     expect(license).toBe("Dual MIT/GPL");
@@ -52,7 +52,7 @@ describe("maps", () => {
     expect((await info("seen")).body).toMatchObject({ map_type: "bloom_filter", map_extra: 3 });
   });
 
-  it("of data hold what the sections hold, by the names of variables", async () => {
+  it("data maps hold their sections, by the names of variables", async () => {
     const session = await root();
     const { maps } = await loaded(session, "sections");
     const value = async (name: string) =>
@@ -65,7 +65,7 @@ describe("maps", () => {
     expect(await value(".data.custom_section_name")).toEqual({ custom: 11 });
   });
 
-  it("take keys and values in JSON by the object's own types", async () => {
+  it("loaded maps take keys and values in JSON by the object's own types", async () => {
     const session = await root();
     const { maps } = await loaded(session, "sections");
     const { fd } = named(maps, "flows");
@@ -78,7 +78,7 @@ describe("maps", () => {
     expect(body.elements).toEqual([{ key, value }]);
   });
 
-  it("of maps hold their maps, program arrays their programs", async () => {
+  it("loaded maps of maps hold their maps, program arrays their programs", async () => {
     const session = await root();
     const { maps, progs } = await loaded(session, "nested");
     const slot = async (name: string, index: number) =>
@@ -91,7 +91,7 @@ describe("maps", () => {
     expect(body.fds).toHaveLength(maps.length + progs.length);
   });
 
-  it("of tc are pinned by scope and filled by sections", async () => {
+  it("maps of tc are pinned by scope and filled by sections", async () => {
     const session = await root();
     const { maps, progs } = await loaded(session, "iproute2", "&pin_root=/mnt");
     const pinned = await session.post("/v1/fds", { path: "/mnt/tc/globals/jmp_tc" });
@@ -109,7 +109,7 @@ describe("maps", () => {
 });
 
 describe("programs", () => {
-  it("have type, name, license and the maps that they name or the object's constants are in", async () => {
+  it("loaded programs have type, name, license and their maps", async () => {
     const session = await root();
     const { maps, progs } = await loaded(session, "sections");
     const { body } = await session.get(`/v1/progs/${named(progs, "take").id}`);
@@ -118,12 +118,12 @@ describe("programs", () => {
     expect(body.map_ids).toEqual(constants.map((name) => named(maps, name).id));
   });
 
-  it("with callbacks and tail calls in subprograms load by the object's func_info", async () => {
+  it("programs with callbacks and tail calls in subprograms load by func_info", async () => {
     const { progs } = await loaded(await root(), "callback");
     expect(progs.map(({ name }: NamedObject) => name)).toEqual(["sum", "jump"]);
   });
 
-  it("are pinned by name in a directory that is made", async () => {
+  it("programs are pinned by name in a new directory", async () => {
     const session = await root();
     const { progs } = await loaded(session, "nested", "&pin_progs=/a/b");
     const { body } = await session.get("/v1/fs?path=/a/b");
@@ -132,7 +132,7 @@ describe("programs", () => {
     expect(opened.body).toMatchObject({ kind: "prog", id: named(progs, "two").id });
   });
 
-  it("that are refused are named, with the log, and nothing is left", async () => {
+  it("a rejected program is named with its log, and nothing is left", async () => {
     const session = await root();
     const before = await everything(session);
     const { status, body } = await load(session, "ld_abs", "&pin_progs=/progs");
@@ -147,7 +147,7 @@ describe("programs", () => {
 });
 
 describe("a request in JSON", () => {
-  it("has the object as base64 or hex, and max_entries by name", async () => {
+  it("a JSON request has the object as base64 or hex, and max_entries by name", async () => {
     const session = await root();
     for (const encoding of ["base64", "hex"] as const) {
       const text = object("legacy").toString(encoding);
@@ -161,7 +161,7 @@ describe("a request in JSON", () => {
     }
   });
 
-  it("has its fields in the body, not in the query", async () => {
+  it("a JSON request has its fields in the body, not in the query", async () => {
     const body = { object: object("legacy").toString("hex") };
     const answer = await (await root()).post("/v1/elf?name=x", body);
     expect(answer.body.errors).toMatchObject([{ pointer: "/query/name" }]);
@@ -169,7 +169,7 @@ describe("a request in JSON", () => {
 });
 
 describe("pinned maps", () => {
-  it("are used again by the next load, and their program arrays refilled", async () => {
+  it("the next load reuses pinned maps and refills their program arrays", async () => {
     const session = await root();
     const first = await loaded(session, "pinned");
     const other = await service.session((await session.get("/v1/session")).body.namespace);
@@ -184,7 +184,7 @@ describe("pinned maps", () => {
     expect(slot.body.value).toEqual({ id: named(second.progs, "next").id });
   });
 
-  it("that differ are told field by field, and nothing is left", async () => {
+  it("pinned maps that differ are reported field by field, and nothing is left", async () => {
     const session = await root();
     const attr = { map_type: "array", key_size: 4, value_size: 4, max_entries: 16 };
     const { body: map } = await session.post("/v1/maps", attr);
@@ -199,7 +199,7 @@ describe("pinned maps", () => {
     expect(await everything(session)).toEqual(before);
   });
 
-  it("are no programs", async () => {
+  it("a pinned program in place of a map is rejected", async () => {
     const session = await root();
     const { progs } = await loaded(session, "legacy");
     await session.put("/v1/fs?path=/counters", { type: "pin", fd: named(progs, "mark").fd });
@@ -212,7 +212,7 @@ it.each([
   ["no ELF object", Buffer.from("\x7fELF, it says"), 400],
   ["a big-endian object", object("big_endian"), 422],
   ["'LINUX_KERNEL_VERSION' is extern", object("extern_kconfig"), 422],
-])("%s: %#", async (detail, bytes, status) => {
+])("the object with %s is rejected, case %#", async (detail, bytes, status) => {
   const session = await root();
   const answer = await session.post("/v1/elf", bytes);
   expect(answer.status).toBe(status);

@@ -100,7 +100,7 @@ beforeAll(async () => {
 
 describe.each(["onReply", "onRequest"] as const)("one in 20 lost (%s)", (how) => {
   // ioredis' own default would send the script again on the next connection.
-  it("600 creations: each is done at most once, and each lost one answers 503 outcome-unknown", async () => {
+  it("600 creations happen at most once, and each lost one answers 503 outcome-unknown", async () => {
     const root = await session(direct.namespace());
     const lost = losing("faulty_", how);
     const answers = new Map<string, TestReply>();
@@ -184,7 +184,7 @@ describe("Idempotency-Key", () => {
     expect((await root.get("/v1/fds/3")).status).toBe(200);
   });
 
-  it("a repeat of exit is 204 again, though the session has ended", async () => {
+  it("a repeat of exit is 204 again although the session has ended", async () => {
     const root = await session(direct.namespace());
     const headers = { "idempotency-key": "bye" };
     expect((await root.del("/v1/session", headers)).status).toBe(204);
@@ -192,7 +192,7 @@ describe("Idempotency-Key", () => {
     expect((await root.del("/v1/session")).status).toBe(410);
   });
 
-  it("another request with the same key is 422 and changes nothing", async () => {
+  it("another request with the same Idempotency-Key is 422 and changes nothing", async () => {
     const root = await session(direct.namespace());
     const headers = { "idempotency-key": "one" };
     expect((await root.post("/v1/maps", HASH, headers)).status).toBe(201);
@@ -202,7 +202,7 @@ describe("Idempotency-Key", () => {
     expect((await root.get("/v1/fds")).body.fds).toHaveLength(1);
   });
 
-  it("the same key of another session is another key", async () => {
+  it("an Idempotency-Key belongs to one session", async () => {
     const namespace = direct.namespace();
     const headers = { "idempotency-key": "one" };
     for (const who of [await session(namespace), await session(namespace)]) {
@@ -212,7 +212,7 @@ describe("Idempotency-Key", () => {
 });
 
 describe("the way to Redis", () => {
-  it("a black hole: nothing is pending after the deadline, and a new connection is made", async () => {
+  it("a black hole leaves nothing pending after the deadline, then a new connection", async () => {
     const root = await session(direct.namespace());
     proxy.onReply = () => "swallow";
     const answers = await Promise.all(
@@ -229,7 +229,7 @@ describe("the way to Redis", () => {
     for (const ids of (await mapNames(root)).values()) expect(ids).toHaveLength(1);
   });
 
-  it("away: 503 unavailable at once and readyz too, livez 200; then back by itself", async () => {
+  it("an unavailable Redis gives 503 at once, livez stays 200, and recovery is automatic", async () => {
     const root = await session(direct.namespace());
     proxy.away = true;
     proxy.cut();
@@ -253,7 +253,7 @@ describe("the way to Redis", () => {
   });
 
   // SCRIPT FLUSH: "flushes the Lua scripts cache", so EVALSHA answers NOSCRIPT.
-  it("SCRIPT FLUSH in the middle harms nothing", async () => {
+  it("a SCRIPT FLUSH in the middle harms nothing", async () => {
     const root = await session(direct.namespace());
     const { redis } = direct.kernel.script;
     for (let round = 0; round < 5; round++) {
@@ -268,7 +268,7 @@ describe("the way to Redis", () => {
     for (const ids of names.values()) expect(ids).toHaveLength(1);
   });
 
-  it("a session whose creation's reply was lost is swept like any other", async () => {
+  it("a session whose creation reply was lost is swept like any other", async () => {
     const namespace = direct.namespace();
     proxy.onReply = (request) => (request.includes(namespace) ? "cut" : "pass");
     const lost = await new Client(base).post("/v1/sessions", { namespace, ttl_ms: 1000 });
@@ -282,7 +282,7 @@ describe("the way to Redis", () => {
 });
 
 describe("Redis at its maxmemory", () => {
-  it("creating is ENOMEM and changes nothing; reading, renewing and freeing work", async () => {
+  it("at maxmemory creating is ENOMEM; reading, renewing and freeing work", async () => {
     const dir = mkdtempSync(join(tmpdir(), "bpf-oom-"));
     const redis = await startPrivateRedis({ dir });
     const full = await startService(config, `unix://${redis.url}`, SECRET, quiet);

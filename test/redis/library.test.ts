@@ -67,7 +67,7 @@ function otherVersion(): LuaBundle {
 
 describe("what each function may do", () => {
   // "decide how a read renews without making all reads writers"
-  it("every command that only reads answers by a function that Redis lets write nothing", async () => {
+  it("every command that only reads runs as a function with the flag no-writes", async () => {
     const { redis } = kernel.script;
     const list = (await redis.function("LIST", "LIBRARYNAME", bundle.name)) as unknown[][];
     const text = JSON.stringify(list);
@@ -77,7 +77,7 @@ describe("what each function may do", () => {
     for (const command of ACCESS.keys()) expect(commandNames()).toContain(command);
   });
 
-  it("a lookup writes nothing, and renews by a second call when a tenth of the ttl has gone", async () => {
+  it("a lookup writes nothing, and renews by a second call after a tenth of the ttl", async () => {
     const { redis } = kernel.script;
     const call = await session(kernel);
     const { fd } = await kernel.mapCreate(call, HASH);
@@ -141,14 +141,14 @@ describe("a Redis that loses the library", () => {
     expect(await differences(redis, call.namespace)).toEqual([]);
   });
 
-  it("a master that never had it gets it at the first call", async () => {
+  it("a master without the library gets it at the first call", async () => {
     const call = await session(kernel);
     await kernel.script.redis.function("DELETE", bundle.name);
     expect(await kernel.sessionGet(call)).toMatchObject({ id: Number(call.sid) });
     expect(await libraries()).toContain(bundle.name);
   });
 
-  it("one that refuses it is 503, and nothing was done", async () => {
+  it("a master that rejects the library gives 503, and nothing was done", async () => {
     const { redis } = kernel.script;
     const call = await session(kernel);
     await redis.function("DELETE", bundle.name);
@@ -164,7 +164,7 @@ describe("a Redis that loses the library", () => {
   });
 
   // functions.md: "FUNCTION LOAD is refused on a full Redis".
-  it("a full Redis without the library reads and frees all the same, and grows nothing", async () => {
+  it("a full Redis without the library still reads and frees, and grows nothing", async () => {
     const { redis } = kernel.script;
     const call = await session(kernel);
     const { fd } = await kernel.mapCreate(call, HASH);
@@ -189,7 +189,7 @@ describe("a Redis that loses the library", () => {
 
 describe("a full Redis", () => {
   // README: "the same key gets the first answer for a day".
-  it("answers a repeat of a request by its record, and keeps no refusal as an answer", async () => {
+  it("a full Redis answers a repeat by its record and records no rejection", async () => {
     const { redis } = kernel.script;
     const call = await session(kernel);
     const record = (name: string) => ({ ...call, record: `1:${name}`, fingerprint: "print" });
@@ -207,7 +207,7 @@ describe("a full Redis", () => {
 });
 
 describe("two versions of the service", () => {
-  it("work beside each other on the same session, each by its own library", async () => {
+  it("two versions work on the same session, each by its own library", async () => {
     const other = otherVersion();
     const { redis } = kernel.script;
     await redis.function("LOAD", other.library);
@@ -228,7 +228,7 @@ describe("two versions of the service", () => {
     await redis.function("DELETE", other.name);
   });
 
-  it("a library goes when no version has used it for a day, and none before", async () => {
+  it("a library is deleted when no version has used it for a day, not before", async () => {
     const { redis, library } = kernel.script;
     const other = otherVersion();
     await redis.function("LOAD", other.library);
@@ -255,7 +255,7 @@ describe("two versions of the service", () => {
     await redis.function("DELETE", "bpf_mine");
   });
 
-  it("no library goes when nobody could say for long what is in use", async () => {
+  it("no library is deleted after a long silence of all versions", async () => {
     const { redis, library } = kernel.script;
     const other = otherVersion();
     await redis.function("LOAD", other.library);
@@ -272,7 +272,7 @@ describe("two versions of the service", () => {
     await redis.zrem("bpf:libraries", other.name);
   });
 
-  it("work that another version has left is left to it", async () => {
+  it("work that another version has left stays for it", async () => {
     const { redis } = kernel.script;
     const call = await session(kernel);
     const list = `bpf:{${call.namespace}}:work`;
@@ -285,7 +285,7 @@ describe("two versions of the service", () => {
     expect(await redis.exists(list)).toBe(0);
   });
 
-  it("a version whose library was deleted all the same loads it again", async () => {
+  it("a version whose library was deleted loads it again", async () => {
     const redis = connect(`unix://${server.url}`, 10_000);
     await connected(redis);
     const old = new Library(redis, otherVersion());
@@ -299,7 +299,7 @@ describe("two versions of the service", () => {
 });
 
 describe("the layout's version", () => {
-  it("is written by a namespace's first session", async () => {
+  it("a namespace's first session writes the layout version", async () => {
     const call = await session(kernel);
     expect(await kernel.script.redis.hget(`bpf:{${call.namespace}}:meta`, "layout")).toBe(LAYOUT);
   });
@@ -307,7 +307,7 @@ describe("the layout's version", () => {
   it.each([
     ["a newer one", async (meta: string) => kernel.script.redis.hset(meta, "layout", "99")],
     ["none, as before 0.2", async (meta: string) => kernel.script.redis.hdel(meta, "layout")],
-  ])("%s is refused by every command with 503, and never changed", async (_what, change) => {
+  ])("every command rejects %s with 503 and changes nothing", async (_what, change) => {
     const { redis } = kernel.script;
     const call = await session(kernel);
     const meta = `bpf:{${call.namespace}}:meta`;
@@ -334,7 +334,7 @@ describe("the layout's version", () => {
     expect(await keys()).toEqual(before);
   });
 
-  it("a namespace that nobody used is not begun by a sweep", async () => {
+  it("a sweep does not create a namespace that nobody used", async () => {
     await kernel.sweep("nobody", 60_000);
     expect(await kernel.script.redis.keys("bpf:{nobody}:*")).toEqual([]);
   });

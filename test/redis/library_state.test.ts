@@ -111,7 +111,7 @@ beforeAll(async () => {
   clean = await replies(reload);
 });
 
-it("every command succeeds when nothing went before it", () => {
+it("every command succeeds on a fresh library", () => {
   expect(clean.filter((line) => !/^\w+ \[[+]?,?/.test(line) || /\[[A-Z]/.test(line))).toEqual([]);
   expect(new Set(CALLS.map(([command]) => command))).toEqual(
     new Set(commandNames().filter((command) => !["session_create", "refused"].includes(command))),
@@ -131,7 +131,7 @@ async function otherSpace(): Promise<string> {
 const failed = (reply: RedisValue[]) => !["", "+", "="].includes(String(reply[0]));
 
 describe.each(commandNames())("after %s has failed", (command) => {
-  it("with wrong arguments, a wrong token, or an unknown layout, every command answers as ever", async () => {
+  it("a failed command leaves no state: every command still answers as before", async () => {
     const other = await otherSpace();
     const strange = await newSpace();
     await redis.hset(`bpf:{${strange}}:meta`, "layout", "99");
@@ -157,7 +157,7 @@ const POSITIONS = 12;
 
 describe("after a fault in the middle of a command", () => {
   it.each(CALLS.map(([command], at) => [command, at] as const))(
-    "of %s (call %i of the list), every command answers as ever",
+    "after a fault in %s (call %i of the list) every command answers as before",
     async (_command, at) => {
       // What comes before the command succeeds; then it fails at one place after the other.
       const [command = "", ...args] = CALLS[at] ?? [];

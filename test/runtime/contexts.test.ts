@@ -45,7 +45,7 @@ const refusal = async (setting: Setting) => {
 };
 
 describe("struct __sk_buff", () => {
-  it("tells length, type and protocol of a packet", async () => {
+  it("struct __sk_buff has length, type and protocol of the packet", async () => {
     const seen = async (data: Buffer, prog_type = "sched_cls") => [
       await at(0, { data, prog_type }),
       await at(4, { data, prog_type }),
@@ -64,7 +64,7 @@ describe("struct __sk_buff", () => {
     expect(await seen(hex(`${ETH}0806`), "socket_filter")).toEqual([0, 3, 1544]);
   });
 
-  it("has zeros but for the interface where nothing was given", async () => {
+  it("struct __sk_buff defaults to zeros except for the interface", async () => {
     expect(await at(40)).toBe(1);
     for (const offset of [
       8, 12, 20, 24, 28, 32, 36, 44, 48, 64, 68, 72, 84, 152, 160, 164, 176, 184,
@@ -73,7 +73,7 @@ describe("struct __sk_buff", () => {
     }
   });
 
-  it("has what was given", async () => {
+  it("struct __sk_buff has the given fields", async () => {
     const given = {
       8: 0x11,
       32: 0x22,
@@ -94,7 +94,7 @@ describe("struct __sk_buff", () => {
     expect((await run("r0 = 0\nexit")).ctx).toBeUndefined();
   });
 
-  it("tells a program of a cgroup the addresses of its socket", async () => {
+  it("struct __sk_buff shows socket addresses to a cgroup program", async () => {
     const prog_type = "cgroup_skb";
     expect(await at(88, { prog_type })).toBe(2);
     expect(await at(92, { prog_type })).toBe(0x200000a);
@@ -104,7 +104,7 @@ describe("struct __sk_buff", () => {
     expect(await at(116, { prog_type, data: IPV6 })).toBe(0x03020100);
   });
 
-  it("gives back what programs may write, after all repetitions", async () => {
+  it("struct __sk_buff returns writable fields after all repetitions", async () => {
     const set = [8, 32, 48, 52, 64]
       .map((offset) => `*(u32 *)(r1 +${offset}) = ${offset}`)
       .join("\n");
@@ -119,7 +119,7 @@ describe("struct __sk_buff", () => {
     expect([counted.retval, counted.ctx?.[8]]).toEqual([5, 5]);
   });
 
-  it("is otherwise not writable, and ends after 192 bytes", async () => {
+  it("struct __sk_buff has no other writable field and ends after 192 bytes", async () => {
     const write = (offset: number) => `r0 = 0\n*(u32 *)(r1 +${offset}) = 1\nexit`;
     for (const offset of [0, 4, 16, 36, 68, 76, 80, 140, 160, 164, 176, 184, 192]) {
       expect(await fault(write(offset))).toMatchObject({ reason: "memory", pc: 1, program: 100 });
@@ -132,7 +132,7 @@ describe("struct __sk_buff", () => {
     expect(await fault(field(-8))).toMatchObject({ pc: 0 });
   });
 
-  it("refuses the input that bpf_prog_test_run_skb() refuses", async () => {
+  it("a context is rejected where bpf_prog_test_run_skb() rejects it", async () => {
     const sized = (size: number) => Buffer.concat([ARP, Buffer.alloc(4000)]).subarray(0, size);
     expect(await refusal({ data: undefined })).toBe("EINVAL data_in");
     expect(await refusal({ data: sized(13) })).toBe("EINVAL data_in");
@@ -178,7 +178,7 @@ describe("a packet", () => {
     r0 = *(u8 *)(r2 -${off})
     exit`;
 
-  it("is reached from data to data_end, to the byte", async () => {
+  it("a packet is accessible from data to data_end, to the byte", async () => {
     expect(await answer(inside(0))).toBe(0x0a);
     expect(await answer(inside(14))).toBe(0x45);
     expect(await answer(before(1))).toBe(0x13);
@@ -189,7 +189,7 @@ describe("a packet", () => {
     expect(await fault(inside(-1), { prog_type: "cgroup_skb" })).toMatchObject({ pc: 1 });
   });
 
-  it("is given back, for layer 3 with 14 zeros before it", async () => {
+  it("a packet is returned, for layer 3 with 14 zeros before it", async () => {
     const { data } = await run("r0 = 0\nexit");
     expect(toHex(data)).toBe(FRAME.toString("hex"));
     for (const prog_type of ["socket_filter", "cgroup_skb", "lwt_xmit"]) {
@@ -198,7 +198,7 @@ describe("a packet", () => {
     }
   });
 
-  it("is read by LD_ABS and LD_IND, and what is not there ends the program with 0", async () => {
+  it("LD_ABS and LD_IND read the packet, and a miss ends the program with 0", async () => {
     const load = (text: string) => `r6 = r1\nr7 = 0\nr0 = 5\n${text}\nexit`;
     const filter = { prog_type: "socket_filter" };
     expect(await answer(load("r0 = *(u16 *)skb[2]"), filter)).toBe(40);
@@ -223,7 +223,7 @@ describe("struct xdp_md", () => {
   };
   const big = Buffer.concat([FRAME, Buffer.alloc(80_000)]);
 
-  it("has a page, and the rest in fragments", async () => {
+  it("struct xdp_md has one page, and the rest in fragments", async () => {
     expect(await linear({})).toEqual([54, 54]);
     expect(await linear({ data: big.subarray(0, 3520) })).toEqual([3520, 3520]);
     expect(await linear({ data: big.subarray(0, 9000) })).toEqual([3520, 9000]);
@@ -233,7 +233,7 @@ describe("struct xdp_md", () => {
     expect(await at(16, { prog_type })).toBe(0);
   });
 
-  it("takes metadata, and the length of the page, from the context", async () => {
+  it("struct xdp_md takes metadata and the page's length from the context", async () => {
     const ctx = (...fields: number[]) => ({ ctx: md(...fields) });
     expect(await linear(ctx(0, 54))).toEqual([54, 54, 0, 54]);
     expect(await linear(ctx(8, 54))).toEqual([46, 54, 8, 54]);
@@ -265,7 +265,7 @@ describe("struct xdp_md", () => {
     expect(await refused({ ctx: Buffer.concat([md(0, 54), hex("01")]) })).toBe("E2BIG ctx_in");
   });
 
-  it("is not writable", async () => {
+  it("struct xdp_md is not writable", async () => {
     expect(await fault("r0 = 0\n*(u32 *)(r1 +16) = 1\nexit", { prog_type })).toMatchObject({
       pc: 1,
     });

@@ -82,18 +82,21 @@ function holds(view: MapView, reads: RunDone["reads"]): boolean {
 }
 
 describe("what is fetched on demand", () => {
-  it.each(TYPES)("%s: makes no difference to 40 random programs", async (type) => {
-    const random = generator(TYPES.indexOf(type) + 1);
-    for (let n = 0; n < 40; n++) {
-      const { map, text } = sample(type, random);
-      const job = await jobOf(text, { maps: [map] });
-      const view = job.maps[0] as MapView;
-      const whole = machine.execute(job);
-      if (whole.kind !== "done") throw new Error(JSON.stringify(whole));
-      const part = onDemand(job);
-      expect(part.retval, text).toBe(whole.retval);
-      expect(committed(view, part.writes), text).toEqual(committed(view, whole.writes));
-      expect(holds(view, [...whole.reads, ...part.reads]), text).toBe(true);
-    }
-  });
+  it.each(TYPES)(
+    "fetching on demand (%s) gives 40 random programs the same results",
+    async (type) => {
+      const random = generator(TYPES.indexOf(type) + 1);
+      for (let n = 0; n < 40; n++) {
+        const { map, text } = sample(type, random);
+        const job = await jobOf(text, { maps: [map] });
+        const view = job.maps[0] as MapView;
+        const whole = machine.execute(job);
+        if (whole.kind !== "done") throw new Error(JSON.stringify(whole));
+        const part = onDemand(job);
+        expect(part.retval, text).toBe(whole.retval);
+        expect(committed(view, part.writes), text).toEqual(committed(view, whole.writes));
+        expect(holds(view, [...whole.reads, ...part.reads]), text).toBe(true);
+      }
+    },
+  );
 });

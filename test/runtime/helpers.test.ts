@@ -44,7 +44,7 @@ const packet = async (text: string, setting?: Setting) => toHex((await run(text,
 const [EFAULT, EINVAL, ENOMEM, EACCES] = [-14, -22, -12, -13];
 
 describe("bytes of a packet", () => {
-  it("are loaded when all are there", async () => {
+  it("bpf_skb_load_bytes() loads bytes only when all are there", async () => {
     const load = "bpf_skb_load_bytes#26";
     for (const [offset, size, expected] of [
       [0, 4, 0],
@@ -65,7 +65,7 @@ describe("bytes of a packet", () => {
     expect(await answer(failed)).toBe(0);
   });
 
-  it("are loaded from the link and the network header on", async () => {
+  it("bpf_skb_load_bytes_relative() counts from the link or the network header", async () => {
     const load = "bpf_skb_load_bytes_relative#68";
     for (const [offset, header, expected] of [
       [0, 0, 0],
@@ -82,7 +82,7 @@ describe("bytes of a packet", () => {
     }
   });
 
-  it("are stored", async () => {
+  it("bpf_skb_store_bytes() stores bytes into the packet", async () => {
     const store = "bpf_skb_store_bytes#9";
     for (const [offset, flags, expected] of [
       [50, 0, 0],
@@ -100,7 +100,7 @@ describe("bytes of a packet", () => {
 });
 
 describe("checksums", () => {
-  it("change with a field", async () => {
+  it("a checksum changes with a field", async () => {
     const sum = async (helper: string, at: number, from: number, to: number, flags: number) => {
       const changed = await run(call(helper, at, from, to, flags) + EXIT);
       return (changed.retval | 0) === 0
@@ -126,7 +126,7 @@ describe("checksums", () => {
     expect(await ask("bpf_l4_csum_replace#11", [53, 1, 2, 2])).toEqual([EFAULT, 54]);
   });
 
-  it("of UDP are never 0, unless there is none", async () => {
+  it("a UDP checksum is never 0, unless there is none", async () => {
     const udp = async (field: string, from: number, flags: number) => {
       const data = Buffer.concat([FRAME.subarray(0, 36), hex(field), FRAME.subarray(38)]);
       const text = call("bpf_l4_csum_replace#11", 36, from, field === "0000" ? 2 : 0, flags) + EXIT;
@@ -139,7 +139,7 @@ describe("checksums", () => {
     expect(await udp("ffff", 0xffff, 0x22)).toBe("ffff");
   });
 
-  it("differ by what bpf_csum_diff() says", async () => {
+  it("bpf_csum_diff() returns the difference of two checksums", async () => {
     const diff = (from: number, to: number, seed: number, fromSize: number, toSize: number) =>
       answer(`*(u64 *)(r10 -8) = ${from}
         *(u64 *)(r10 -16) = ${to}
@@ -175,7 +175,7 @@ describe("checksums", () => {
 });
 
 describe("the shape of a struct sk_buff", () => {
-  it("changes at its tail", async () => {
+  it("bpf_skb_change_tail() changes the length of the packet", async () => {
     const tail = (length: number, flags = 0, prog_type = "sched_cls") =>
       ask("bpf_skb_change_tail#38", [length, flags], { prog_type });
     for (const length of [14, 33, 54, 100, 16064]) expect(await tail(length)).toEqual([0, length]);
@@ -186,7 +186,7 @@ describe("the shape of a struct sk_buff", () => {
     expect(grown).toBe(`${toHex(FRAME)}0000`);
   });
 
-  it("changes at its head", async () => {
+  it("bpf_skb_change_head() makes room before the packet", async () => {
     const head = (room: number, flags = 0) => ask("bpf_skb_change_head#43", [room, flags]);
     for (const room of [0, 1, 14, 16010]) expect(await head(room)).toEqual([0, 54 + room]);
     for (const room of [16011, -1]) expect(await head(room)).toEqual([EINVAL, 54]);
@@ -200,7 +200,7 @@ describe("the shape of a struct sk_buff", () => {
     expect(lwt).toBe("00".repeat(28) + REST);
   });
 
-  it("is no longer GSO once its tail has changed, and may be longer while it is", async () => {
+  it("a tail change ends GSO, and a GSO packet may be longer", async () => {
     const ctx = Buffer.alloc(192);
     ctx.writeUInt32LE(7, SK_BUFF.gso_segs);
     ctx.writeUInt32LE(100, SK_BUFF.gso_size);
@@ -217,14 +217,14 @@ describe("the shape of a struct sk_buff", () => {
     expect(await answer(moved + then(SK_BUFF.gso_segs), { ctx })).toBe(7);
   });
 
-  it("moves, and what was the packet cannot be reached any more", async () => {
+  it("the packet moves, and its old bytes cannot be accessed", async () => {
     const text = `${call("bpf_skb_change_head#43", 8, 0)}
       r0 = *(u8 *)(r7 +0)
       exit`.replace("r6 = r1", "r6 = r1\nr7 = *(u32 *)(r1 +76)");
     expect(await fault(text)).toMatchObject({ reason: "memory", pc: 7 });
   });
 
-  it("is as long as bpf_skb_pull_data() wants, or not", async () => {
+  it("bpf_skb_pull_data() succeeds only when the packet is long enough", async () => {
     for (const [length, expected] of [
       [0, 0],
       [54, 0],
@@ -235,7 +235,7 @@ describe("the shape of a struct sk_buff", () => {
     }
   });
 
-  it("takes a VLAN tag beside the packet, and a second one into it", async () => {
+  it("bpf_skb_vlan_push() puts the first tag beside the packet, the second into it", async () => {
     const push = (protocol: number, tci: number) => call("bpf_skb_vlan_push#18", protocol, tci);
     expect(await packet(push(0x81, 5) + EXIT)).toBe(toHex(FRAME));
     const fields = async (text: string, setting?: Setting) => {
@@ -281,7 +281,7 @@ describe("the shape of a struct sk_buff", () => {
     ]);
   });
 
-  it("has a hash that can be set", async () => {
+  it("bpf_set_hash() sets the hash of the packet", async () => {
     const set = call("bpf_set_hash#48", 77);
     expect(await answer(set + then(68))).toBe(77);
     expect(await answer(`${set}\nr1 = r6\ncall bpf_get_hash_recalc#34${EXIT}`)).toBe(77);
@@ -299,7 +299,7 @@ describe("the shape of a struct xdp_buff", () => {
   const xdp = (helper: string, offset: number, setting = {}) =>
     ask(helper, [offset], { prog_type: "xdp", ...setting });
 
-  it("changes at its head, as far as there is room", async () => {
+  it("bpf_xdp_adjust_head() moves the head as far as there is room", async () => {
     const head = (offset: number) => xdp("bpf_xdp_adjust_head#44", offset);
     for (const offset of [-216, -215, -1, 0, 1, 40])
       expect(await head(offset)).toEqual([0, 54 - offset]);
@@ -311,7 +311,7 @@ describe("the shape of a struct xdp_buff", () => {
     );
   });
 
-  it("changes at its tail, within the page or the last fragment", async () => {
+  it("bpf_xdp_adjust_tail() works within the page or the last fragment", async () => {
     const tail = (offset: number, data = FRAME) => xdp("bpf_xdp_adjust_tail#65", offset, { data });
     for (const offset of [-40, -1, 0, 100, 3466])
       expect(await tail(offset)).toEqual([0, 54 + offset]);
@@ -323,7 +323,7 @@ describe("the shape of a struct xdp_buff", () => {
     expect(await tail(4000, big)).toEqual([EINVAL, 4000]);
   });
 
-  it("has metadata before it, which moves with its head", async () => {
+  it("XDP metadata moves with the head", async () => {
     const meta = (offset: number) => xdp("bpf_xdp_adjust_meta#54", offset);
     for (const offset of [-216, -36, -4, 0]) expect(await meta(offset)).toEqual([0, 54 - offset]);
     for (const offset of [-256, -220, 4]) expect(await meta(offset)).toEqual([EINVAL, 54]);
@@ -366,7 +366,7 @@ describe("the shape of a struct xdp_buff", () => {
     expect(toHex(there.data)).toBe(`${"ff".repeat(8)}${"ff".repeat(4)}${toHex(FRAME).slice(8)}`);
   });
 
-  it("is loaded and stored over the end of the page", async () => {
+  it("bpf_xdp_load_bytes() and bpf_xdp_store_bytes() cross the end of the page", async () => {
     const bytes = async (helper: string, offset: number, data = FRAME) =>
       (await ask(helper, [offset, "fp", 4], { prog_type: "xdp", data }))[0];
     for (const helper of ["bpf_xdp_load_bytes#189", "bpf_xdp_store_bytes#190"]) {
@@ -393,7 +393,7 @@ describe("the shape of a struct xdp_buff", () => {
 });
 
 describe("bpf_redirect()", () => {
-  it("answers what its program type returns", async () => {
+  it("bpf_redirect() returns what the program type expects", async () => {
     const redirect = (flags: number, prog_type: string) =>
       answer(`r1 = 1\nr2 = ${flags}\ncall bpf_redirect#23\nexit`, { prog_type });
     expect(await redirect(0, "sched_cls")).toBe(7);
@@ -409,7 +409,7 @@ describe("what is fixed for a run", () => {
   const ask = async (helper: string, shift = 0) =>
     (await run(`call ${helper}\nr0 >>= ${shift}\nexit`, { seed })).retval;
 
-  it("is its time, CPU and random numbers", async () => {
+  it("time, CPU and random numbers are fixed for a run", async () => {
     for (const clock of [
       "ktime_get_ns#5",
       "ktime_get_boot_ns#125",
@@ -451,7 +451,7 @@ describe("bpf_trace_printk()", () => {
     return trace[0] ?? retval | 0;
   }
 
-  it("formats as the kernel does", async () => {
+  it("bpf_trace_printk() formats as the kernel does", async () => {
     const minus = "-1";
     expect(await print("plain 100%%")).toBe("plain 100%");
     expect(await print("%d %u %x", [minus, minus, "255"])).toBe("-1 4294967295 ff");
@@ -464,7 +464,7 @@ describe("bpf_trace_printk()", () => {
     expect(await print("%i.", ["3"])).toBe("3.");
   });
 
-  it("shows a string up to its end, and nothing of what is no memory", async () => {
+  it("bpf_trace_printk() prints a string up to its end, and nothing for a bad address", async () => {
     const text = `r1 = 0x${Buffer.from("%s!\0\0\0\0\0").readBigUInt64LE().toString(16)} ll
       *(u64 *)(r10 -8) = r1
       r1 = 0x${Buffer.from("abc\0defg").readBigUInt64LE().toString(16)} ll
@@ -480,7 +480,7 @@ describe("bpf_trace_printk()", () => {
     expect((await run(text.replace("r3 += -16", "r3 = 8"))).trace).toEqual(["!"]);
   });
 
-  it("refuses what it cannot format", async () => {
+  it("bpf_trace_printk() rejects what it cannot format", async () => {
     expect(await print("%d")).toBe("0");
     expect(await print("%d %d %d %d", ["1", "2", "3"])).toBe(EINVAL);
     expect(await print("%y", ["1"])).toBe(EINVAL);
@@ -489,7 +489,7 @@ describe("bpf_trace_printk()", () => {
     expect(await print("no end", [], false)).toBe(EINVAL);
   });
 
-  it("keeps a thousand lines", async () => {
+  it("bpf_trace_printk() keeps a thousand lines", async () => {
     const text = `*(u16 *)(r10 -2) = 0x41
       r1 = r10
       r1 += -2
@@ -501,7 +501,7 @@ describe("bpf_trace_printk()", () => {
 });
 
 describe("bpf_strncmp()", () => {
-  it("compares up to the end of a string", async () => {
+  it("bpf_strncmp() compares up to the end of a string", async () => {
     const compare = (a: string, b: string, size: number) => {
       const set = [a, b].map((text, i) => {
         const bytes = Buffer.alloc(8);
@@ -525,7 +525,7 @@ describe("bpf_strncmp()", () => {
 });
 
 describe("every helper", () => {
-  it("that a compiled program may import is there", () => {
+  it("every helper that a compiled program may import exists", () => {
     // bpf_for_each_map_elem() is made for each program.
     const numbers = Object.keys(HELPERS).filter((number) => number !== "164");
     expect(Object.keys(createHelpers(machine)).sort()).toEqual(numbers.sort());
@@ -533,7 +533,7 @@ describe("every helper", () => {
 });
 
 describe("memory that a helper is given", () => {
-  it("is checked as that of a load, and the call is what faults", async () => {
+  it("memory passed to a helper is checked, and the call faults", async () => {
     const format = "r1 = r10\nr1 += -8\nr2 = 9\ncall bpf_trace_printk#6\nr0 = 0\nexit";
     expect(await answer(format.replace("r2 = 9", "r2 = 8"))).toBe(0);
     expect(await fault(format.replace("r1 += -8", "r1 = 8"))).toMatchObject({

@@ -34,7 +34,7 @@ describe("tail calls", () => {
     r0 = *(u32 *)(r6 +48)
     exit`;
 
-  it("succeed 33 times a run, so that a program runs 34 times", async () => {
+  it("tail calls succeed 33 times a run, so that a program runs 34 times", async () => {
     const { retval, chain } = await run(self, { maps: slots({ 0: 100 }) });
     expect(retval).toBe(34);
     expect(chain.length).toBe(34);
@@ -50,17 +50,17 @@ describe("tail calls", () => {
     r0 = 0
     exit`;
 
-  it("of subprograms return to who called them, 34 programs deep, and leave no stack", async () => {
+  it("tail calls in subprograms return to their callers from 34 programs deep", async () => {
     const maps = slots({ 0: 100 });
     expect(await answer(nested("r7 = 0\n*(u64 *)(r10 -8) = 64"), { maps })).toBe(34);
     expect(await answer(nested("r7 = *(u64 *)(r10 -8)"), { maps })).toBe(34);
   });
 
-  it("are counted anew in each repetition", async () => {
+  it("tail calls are counted anew in each repetition", async () => {
     expect((await run(self, { maps: slots({ 0: 100 }), repeat: 3 })).retval).toBe(3 * 34);
   });
 
-  it("end in the program called, with its answer", async () => {
+  it("a tail call ends the run with the called program's result", async () => {
     const { retval, chain, reads } = await run(`${tailCall(1)}\nr0 = 1${EXIT}`, {
       maps: slots({ 1: 7 }),
       others: { 7: "r0 = *(u32 *)(r1 +0)\nexit" },
@@ -70,7 +70,7 @@ describe("tail calls", () => {
     expect(told(reads)).toEqual([{ map: 1, key: "01000000", value: "07000000" }]);
   });
 
-  it("go on after the call when the slot is empty or there is none", async () => {
+  it("a tail call to an empty or missing slot continues after the call", async () => {
     const missed = (index: number | string) =>
       answer(`${tailCall(index)}\nr0 = 5${EXIT}`, { maps: slots({ 1: null }) });
     expect(await missed(1)).toBe(5);
@@ -79,7 +79,7 @@ describe("tail calls", () => {
     expect(await missed(-1)).toBe(5);
   });
 
-  it("take the index as 32 bits, and a miss costs none of the 33", async () => {
+  it("a tail call takes a 32-bit index, and a miss does not count", async () => {
     const wide = `r6 = r1
       r7 = 100
       again:
@@ -97,7 +97,7 @@ describe("tail calls", () => {
     expect(await answer(wide, { maps, others: { 7: "r0 = 9\nexit" } })).toBe(9);
   });
 
-  it("return to the caller of the subprogram that made them", async () => {
+  it("a tail call in a subprogram returns to the subprogram's caller", async () => {
     const text = `call pc+2
       r0 += 1
       exit
@@ -107,7 +107,7 @@ describe("tail calls", () => {
     expect(await answer(text, { maps: slots({ 0: 7 }), others: { 7: "r0 = 9\nexit" } })).toBe(10);
   });
 
-  it("need a program that was not given, and a slot that was not fetched", async () => {
+  it("a tail call asks for a missing program and an unfetched slot", async () => {
     const text = `${tailCall(1)}\nr0 = 1${EXIT}`;
     expect(await needs(text, { maps: slots({ 1: 8 }) })).toEqual([{ program: 8 }]);
     expect(await needs(text, { maps: slots({}, { isComplete: false }) })).toEqual([
@@ -115,7 +115,7 @@ describe("tail calls", () => {
     ]);
   });
 
-  it("keep the maps of programs of the same code apart", async () => {
+  it("tail calls keep the maps of programs with the same code apart", async () => {
     const text = `r6 = r1
       *(u32 *)(r10 -4) = 0
       r2 = r10
@@ -148,7 +148,7 @@ describe("tail calls", () => {
 });
 
 describe("a fault", () => {
-  it("is told with the program and the instruction", async () => {
+  it("a fault names the program and the instruction", async () => {
     const load = "r0 = 0\nr1 = 8\nr0 = *(u64 *)(r1 +0)\nexit";
     expect(await fault(load)).toMatchObject({ reason: "memory", program: 100, pc: 2 });
     const called = `call pc+1\nexit\n${load}`;
@@ -173,7 +173,7 @@ describe("a fault", () => {
     ["below the context", "r1 += -8"],
     ["the shadow", "r1 = 0x2200000"],
     ["the end of the memory", "r1 = 0x2ffffff"],
-  ])("is what %s gives", async (_, where) => {
+  ])("an access to %s faults", async (_, where) => {
     const maps: TestMapView[] = [{ map_type: "hash" }];
     for (const access of [
       "r0 = *(u8 *)(r1 +0)",
@@ -186,7 +186,7 @@ describe("a fault", () => {
     }
   });
 
-  it("is what an element gives outside of its value, to the byte", async () => {
+  it("an access outside of an element's value faults, to the byte", async () => {
     const access = (off: number, size = 8) => `*(u32 *)(r10 -4) = 1
       r2 = r10
       r2 += -4
@@ -216,7 +216,7 @@ describe("a fault", () => {
     }
   });
 
-  it("is a write to a map that programs may only read, and a read of one they may only write", async () => {
+  it("a write to a read-only map and a read of a write-only map fault", async () => {
     const access = (text: string, map_flags: number) => {
       const maps: TestMapView[] = [{ map_type: "array", max_entries: 1, map_flags, bytes: u32(5) }];
       return { text: `r1 = map[fd:0][0]+0\nr0 = 0\n${text}\nexit`, maps };
@@ -234,7 +234,7 @@ describe("a fault", () => {
     }
   });
 
-  it("is an endless program's, when it has taken its instructions", async () => {
+  it("an endless program faults when its budget is used up", async () => {
     const endless = "r0 = 0\nloop:\nr0 += 1\ngoto loop\nexit";
     expect(await fault(endless, { budget: 10_000 })).toMatchObject({ reason: "budget", pc: 2 });
     expect(await fault(`r0 = 1\ncall pc+1\nexit\n${endless}`)).toMatchObject({ reason: "budget" });
@@ -242,7 +242,7 @@ describe("a fault", () => {
     expect(await answer(loop, { budget: 3000, repeat: 5 })).toBe(0);
   });
 
-  it("is a record that was reserved and forgotten, or submitted twice", async () => {
+  it("a record that is never or twice submitted faults", async () => {
     const maps: TestMapView[] = [
       { map_type: "ringbuf", key_size: 0, value_size: 0, max_entries: 4096 },
     ];
@@ -256,7 +256,7 @@ describe("a fault", () => {
     expect(await fault(used, { maps })).toMatchObject({ pc: 9 });
   });
 
-  it("is too deep a call", async () => {
+  it("a call that is too deep faults", async () => {
     const deep = (frames: number) =>
       Array.from({ length: frames - 1 }, () => "call pc+1\nexit\n")
         .join("")
@@ -278,7 +278,7 @@ describe("between runs", () => {
   const sum = `r0 = 0\n${stack.join("\n")}`;
   const fill = sum.replaceAll(/r1 = \*\(u64 \*\)\((r10 -\d+)\)\nr0 \|= r1/g, "*(u64 *)($1) = -1");
 
-  it("the stack is forgotten, that of callees, too", async () => {
+  it("the stack is cleared between runs, that of callees too", async () => {
     const own = new Machine();
     const execute = async (text: string) => own.execute(await jobOf(text));
     expect(await execute(`${fill}\ncall pc+1\nexit\n${fill}\nexit`)).toMatchObject({ retval: 0 });
@@ -290,7 +290,7 @@ describe("between runs", () => {
     expect(clean(own)).toBe(true);
   });
 
-  it("the whole memory is as it was, however a run ends", async () => {
+  it("the memory is restored between runs, however a run ends", async () => {
     const own = new Machine();
     const shadowed = () => Buffer.from(own.arena.bytes.subarray(0x220_0000));
     const before = shadowed();
@@ -325,7 +325,7 @@ describe("between runs", () => {
     }
   });
 
-  it("a run is the same again", async () => {
+  it("a repeated run gives the same result", async () => {
     const text = `call bpf_get_prandom_u32#7
       r6 = r0
       *(u32 *)(r10 -4) = 1

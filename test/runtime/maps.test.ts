@@ -63,7 +63,7 @@ const table = (
 describe("a hash table", () => {
   const two = table("hash", { 1: 10, 2: 20 });
 
-  it("answers as htab_map_update_elem() and its like do", async () => {
+  it("a hash table answers as htab_map_update_elem() and its siblings do", async () => {
     expect(await answer(lookup(2) + READ, { maps: two })).toBe(20);
     expect(await answer(lookup(3) + READ, { maps: two })).toBe(-1);
     expect(await answer(update(1, 5, 1) + EXIT, { maps: two })).toBe(ERRNO.EEXIST);
@@ -75,7 +75,7 @@ describe("a hash table", () => {
     expect(await answer(update(3, 30) + lookup(3) + READ, { maps: two })).toBe(30);
   });
 
-  it("reads what was looked up, and writes what was changed through the pointer", async () => {
+  it("a hash table reads looked-up values and writes changes through the pointer", async () => {
     const changed = `${lookup(1)}
       *(u32 *)(r0 +0) = 11
       r0 = 0`;
@@ -92,7 +92,7 @@ describe("a hash table", () => {
     expect((await effects(lookup(9) + READ, two)).reads).toEqual(["1 09000000 "]);
   });
 
-  it("does not look whether a key is there that it may overwrite", async () => {
+  it("an update with BPF_ANY does not read the element", async () => {
     const part = table("hash", {}, { isComplete: false, entries: 2 });
     expect(await effects(update(3, 5) + EXIT, part)).toEqual({
       reads: [],
@@ -104,7 +104,7 @@ describe("a hash table", () => {
     expect(await needs(lookup(3) + READ, { maps: part })).toEqual([{ map: 1, key: "03000000" }]);
   });
 
-  it("makes one change of what happens to an element", async () => {
+  it("several changes of an element become one", async () => {
     const busy = update(3, 5) + remove(3) + update(3, 6) + lookup(3);
     expect(await effects(`${busy}\n*(u32 *)(r0 +0) = 7\nr0 = 0${EXIT}`, two)).toEqual({
       reads: [],
@@ -116,7 +116,7 @@ describe("a hash table", () => {
     ]);
   });
 
-  it("is full at max_entries, and says whether it was before", async () => {
+  it("a hash table is full at max_entries", async () => {
     const full = table("hash", { 1: 1, 2: 2, 3: 3, 4: 4 });
     expect(await answer(update(5, 5) + EXIT, { maps: full })).toBe(ERRNO.E2BIG);
     expect(await answer(update(4, 5) + EXIT, { maps: full })).toBe(0);
@@ -128,21 +128,21 @@ describe("a hash table", () => {
     expect(reads).toContainEqual({ map: 1, unchanged: true });
   });
 
-  it("asks for the keys it has overwritten unseen, when they decide whether it is full", async () => {
+  it("a hash table fetches blindly updated keys when they decide whether it is full", async () => {
     const part = table("hash", { 6: null }, { isComplete: false, entries: 3 });
     expect(await needs(update(5, 5) + update(6, 6) + EXIT, { maps: part })).toEqual([
       { map: 1, key: "05000000" },
     ]);
   });
 
-  it("leaves a deleted element's memory as it is until the run ends", async () => {
+  it("a deleted element's memory stays until the run ends", async () => {
     const kept = `${lookup(1)}
       r6 = r0 ${remove(1)}
       r0 = *(u32 *)(r6 +0)`;
     expect(await answer(kept + EXIT, { maps: two })).toBe(10);
   });
 
-  it("is the same over repetitions", async () => {
+  it("a hash table is kept over repetitions", async () => {
     const count = `${lookup(1)}
       r1 = *(u32 *)(r0 +0)
       r1 += 1
@@ -169,7 +169,7 @@ describe("numbers that are only added to", () => {
     { map_type, value_size: 8, elements: [{ key: u32(1), value: u64(40n) }] },
   ];
 
-  it("are sent as sums, and their values are not read", async () => {
+  it("numbers that are only added to are sent as sums without a read", async () => {
     expect(await effects(count(64), wide("hash"))).toEqual({
       reads: ["1 01000000 true"],
       ops: ["add 1 01000000 0 8 5"],
@@ -184,7 +184,7 @@ describe("numbers that are only added to", () => {
     ]);
   });
 
-  it("are written when they are read in the same run, or of several sizes", async () => {
+  it("numbers that are also read, or of several sizes, are written", async () => {
     const read = `${lookup(1)}
       r0 = *(u64 *)(r0 +0)
       exit`;
@@ -201,7 +201,7 @@ describe("numbers that are only added to", () => {
 describe("an array", () => {
   const four = table("array", { 0: 1, 1: 2, 2: 3, 3: 4 });
 
-  it("answers as array_map_update_elem() and its like do", async () => {
+  it("an array answers as array_map_update_elem() and its siblings do", async () => {
     expect(await answer(lookup(3) + READ, { maps: four })).toBe(4);
     expect(await answer(lookup(4) + READ, { maps: four })).toBe(-1);
     expect(await answer(update(4, 1) + EXIT, { maps: four })).toBe(ERRNO.E2BIG);
@@ -211,7 +211,7 @@ describe("an array", () => {
     expect(await answer(remove(1) + EXIT, { maps: four })).toBe(ERRNO.EINVAL);
   });
 
-  it("reads and writes the elements it comes to, whole or not", async () => {
+  it("an array reads and writes the accessed elements, whole or in part", async () => {
     const text = `${lookup(1)}
       if r0 == 0 goto pc+1
       *(u32 *)(r0 +0) = 7 ${update(3, 9)}`;
@@ -227,7 +227,7 @@ describe("an array", () => {
     expect(await needs(lookup(2) + READ, { maps: part })).toEqual([{ map: 1, key: "02000000" }]);
   });
 
-  it("of one element can be reached directly, and is then compared", async () => {
+  it("an array of one element is directly accessible and then compared", async () => {
     const one: TestMapView[] = [
       { map_type: "array", max_entries: 1, value_size: 8, bytes: u64(5n) },
     ];
@@ -257,7 +257,7 @@ describe("maps of each CPU", () => {
     call bpf_map_lookup_percpu_elem#195`;
 
   it.each(["percpu_array", "percpu_hash", "lru_percpu_hash"])(
-    "%s: this CPU's part",
+    "a program accesses its own CPU's value of a %s",
     async (type) => {
       const maps = view(type);
       const seed = { time_ns: "0", random: 0, cpu: 1 };
@@ -274,7 +274,7 @@ describe("maps of each CPU", () => {
     },
   );
 
-  it("of a new element the other parts are 0", async () => {
+  it("a new per-CPU element is 0 on the other CPUs", async () => {
     const seed = { time_ns: "0", random: 0, cpu: 1 };
     const { ops } = await effects(update(2, 9) + EXIT, view("percpu_hash"), { seed });
     expect(ops).toEqual(["update 1 02000000 00000000000000000900000000000000 0"]);
@@ -282,7 +282,7 @@ describe("maps of each CPU", () => {
 });
 
 describe("an LRU map", () => {
-  it("is never full, and tells the order of lookups and updates", async () => {
+  it("an LRU map is never full and logs lookups and updates in order", async () => {
     const maps = table("lru_hash", { 1: 1, 2: 2 }, { max_entries: 2 });
     const text = lookup(1) + lookup(1) + update(3, 3) + lookup(1) + update(4, 4) + remove(2);
     expect((await effects(text + EXIT, maps)).ops).toEqual([
@@ -294,7 +294,7 @@ describe("an LRU map", () => {
     ]);
   });
 
-  it("keeps few steps of many", async () => {
+  it("an LRU map compacts its log", async () => {
     const maps = table("lru_hash", { 1: 1, 2: 2 });
     const text = lookup(1) + update(2, 3);
     const { ops } = await effects(text + EXIT, maps, { repeat: 20_000 });
@@ -327,7 +327,7 @@ describe("a trie", () => {
   const drop = (length: number, address: string) => `${key(length, address)}
     call bpf_map_delete_elem#3`;
 
-  it("finds the longest prefix", async () => {
+  it("a trie finds the longest prefix", async () => {
     const maps = trie([NET, SUBNET]);
     expect(await answer(find(32, "0a010203") + READ, { maps })).toBe(16);
     expect(await answer(find(32, "0a020203") + READ, { maps })).toBe(8);
@@ -336,7 +336,7 @@ describe("a trie", () => {
     expect(await answer(find(33, "0a010203") + READ, { maps })).toBe(-1);
   });
 
-  it("answers as trie_update_elem() and trie_delete_elem() do", async () => {
+  it("a trie answers as trie_update_elem() and trie_delete_elem() do", async () => {
     const maps = trie([NET, SUBNET]);
     expect(await answer(put(33, "0a000000") + EXIT, { maps })).toBe(ERRNO.EINVAL);
     expect(await answer(put(8, "0aff0000", 1) + EXIT, { maps })).toBe(ERRNO.EEXIST);
@@ -349,7 +349,7 @@ describe("a trie", () => {
     expect(await answer(drop(16, "0a010000") + find(32, "0a010203") + READ, { maps })).toBe(8);
   });
 
-  it("keeps what is behind a prefix as it came with the last value", async () => {
+  it("a trie keeps the bits after a prefix as last written", async () => {
     const { writes } = await run(put(8, "0a030405") + EXIT, { maps: trie([NET]) });
     const update = { op: "update", map: 1, value: "63000000", flags: 0 };
     expect(told(writes)).toEqual([{ ...update, key: "080000000a030405" }]);
@@ -358,7 +358,7 @@ describe("a trie", () => {
     expect(told(after)).toEqual([{ ...update, key: "080000000a060708" }]);
   });
 
-  it("knows of a key that was fetched for which prefix it led to", async () => {
+  it("a trie knows which prefix a fetched key matched", async () => {
     const asked = { key: prefix(32, "0a010203"), value: u32(16), matched: SUBNET.key };
     const maps = trie([asked], { isComplete: false, entries: 2 });
     const { reads, writes } = await run(
@@ -402,7 +402,7 @@ describe("queues and stacks", () => {
   const pop = take("bpf_map_pop_elem#88");
   const peek = take("bpf_map_peek_elem#89");
 
-  it("give the oldest, and the newest", async () => {
+  it("a queue gives the oldest value, a stack the newest", async () => {
     const both = push(9) + pop;
     expect(await answer(both + EXIT, { maps: queue("queue", [1, 2]) })).toBe(1);
     expect(await answer(both + EXIT, { maps: queue("stack", [2, 1]) })).toBe(9);
@@ -414,7 +414,7 @@ describe("queues and stacks", () => {
     expect(await answer(push(1, 3) + EXIT, { maps: queue("queue", []) })).toBe(ERRNO.EINVAL);
   });
 
-  it("are full, unless the oldest may go", async () => {
+  it("a full queue rejects a push, unless BPF_EXIST evicts the oldest", async () => {
     const full = queue("queue", [1, 2], { max_entries: 2 });
     expect(await answer(push(3) + EXIT, { maps: full })).toBe(ERRNO.E2BIG);
     expect(await answer(push(3, 2) + pop + EXIT, { maps: full })).toBe(2);
@@ -423,7 +423,7 @@ describe("queues and stacks", () => {
     expect((await effects(push(3) + EXIT, full)).reads).toEqual(["1 true"]);
   });
 
-  it("read nothing when they are only pushed to", async () => {
+  it("a push alone reads nothing", async () => {
     const part = queue("queue", [], { isComplete: false, entries: 2 });
     expect(await effects(push(3) + EXIT, part)).toEqual({ reads: [], ops: ["push 1 03000000 0"] });
     expect(await needs(pop + EXIT, { maps: part })).toEqual([{ map: 1, front: 18 }]);
@@ -432,7 +432,7 @@ describe("queues and stacks", () => {
     expect(popped.writes).toEqual([{ op: "pop", map: 1 }]);
   });
 
-  it("forget what was pushed and popped again", async () => {
+  it("a value pushed and popped in one run leaves no change", async () => {
     const stack = await effects(push(1) + push(2) + pop + EXIT, queue("stack", []));
     expect(stack.ops).toEqual(["push 1 01000000 0"]);
     const turns = { repeat: 1000 };
@@ -456,7 +456,7 @@ describe("a Bloom filter", () => {
   const push = (number: number) => call("bpf_map_push_elem#87", number);
   const peek = (number: number) => call("bpf_map_peek_elem#89", number);
 
-  it("says whether a value may be there", async () => {
+  it("a Bloom filter says whether a value may be there", async () => {
     const maps = filter({ 1: 0, 2: null });
     expect(await answer(peek(1) + EXIT, { maps })).toBe(0);
     expect(await answer(peek(2) + EXIT, { maps })).toBe(ERRNO.ENOENT);
@@ -497,7 +497,7 @@ describe("a ring buffer", () => {
     r2 = ${what}
     call bpf_ringbuf_query#134`;
 
-  it("takes records in the order of their reservation", async () => {
+  it("a ring buffer takes records in the order of reservation", async () => {
     const text = `${output(8)} ${submit} ${reserve(16)}
       call bpf_ringbuf_discard#133 ${output(8, 2)}`;
     expect(await effects(text + EXIT, ring())).toEqual({
@@ -510,7 +510,7 @@ describe("a ring buffer", () => {
     });
   });
 
-  it("refuses what does not fit", async () => {
+  it("a ring buffer rejects what does not fit", async () => {
     expect(await answer(output(8, 4) + EXIT, { maps: ring() })).toBe(ERRNO.EINVAL);
     const full = ring({ producer: 4096 - 16, consumer: 0 });
     expect(await answer(output(8) + EXIT, { maps: full })).toBe(ERRNO.EAGAIN);
@@ -519,7 +519,7 @@ describe("a ring buffer", () => {
     expect(await answer(`${reserve(4096)}\nr0 = 0${EXIT}`, { maps: ring() })).toBe(0);
   });
 
-  it("tells its positions", async () => {
+  it("bpf_ringbuf_query() returns the positions", async () => {
     const maps = ring({ producer: 4200, consumer: 4096 });
     expect(await answer(output(8) + query(0) + EXIT, { maps })).toBe(120);
     expect(await answer(query(1) + EXIT, { maps })).toBe(4096);
@@ -546,17 +546,20 @@ describe("a map of maps", () => {
     r0 = *(u32 *)(r0 +0)
     exit`;
 
-  it.each(["array_of_maps", "hash_of_maps"])("%s leads to the inner one", async (map_type) => {
-    const outer: TestMapView = { map_type, elements: [{ key: u32(2), value: u32(7) }] };
-    expect(await answer(nested, { maps: [outer, inner] })).toBe(10);
-    expect(await needs(nested, { maps: [outer] })).toEqual([{ inner: 7 }]);
-    const empty: TestMapView = { map_type, elements: [] };
-    expect(await answer(nested, { maps: [empty, inner] })).toBe(-1);
-    const part: TestMapView = { map_type, elements: [], isComplete: false };
-    expect(await needs(nested, { maps: [part] })).toEqual([{ map: 1, key: "02000000" }]);
-    const { reads } = await effects(nested, [outer, inner]);
-    expect(reads).toEqual(["1 02000000 07000000", "7 01000000 0a000000"]);
-  });
+  it.each(["array_of_maps", "hash_of_maps"])(
+    "a lookup in %s leads to the inner map",
+    async (map_type) => {
+      const outer: TestMapView = { map_type, elements: [{ key: u32(2), value: u32(7) }] };
+      expect(await answer(nested, { maps: [outer, inner] })).toBe(10);
+      expect(await needs(nested, { maps: [outer] })).toEqual([{ inner: 7 }]);
+      const empty: TestMapView = { map_type, elements: [] };
+      expect(await answer(nested, { maps: [empty, inner] })).toBe(-1);
+      const part: TestMapView = { map_type, elements: [], isComplete: false };
+      expect(await needs(nested, { maps: [part] })).toEqual([{ map: 1, key: "02000000" }]);
+      const { reads } = await effects(nested, [outer, inner]);
+      expect(reads).toEqual(["1 02000000 07000000", "7 01000000 0a000000"]);
+    },
+  );
 });
 
 describe("bpf_for_each_map_elem()", () => {
@@ -583,14 +586,14 @@ describe("bpf_for_each_map_elem()", () => {
     exit`;
 
   it.each(["hash", "array", "lru_hash"])(
-    "%s: shows elements until it has seen enough",
+    "bpf_for_each_map_elem() on %s visits elements until the callback stops",
     async (type) => {
       expect(await answer(sum, { maps: table(type, { 0: 1, 1: 2, 2: 0, 3: 0 }) })).toBe(0x403);
       expect(await answer(sum, { maps: table(type, { 0: 1, 1: 3, 2: 5, 3: 5 }) })).toBe(0x204);
     },
   );
 
-  it("depends on all of the map", async () => {
+  it("bpf_for_each_map_elem() depends on the whole map", async () => {
     const maps = table("hash", { 1: 1 });
     expect((await run(sum, { maps })).reads).toEqual([{ map: 1, unchanged: true }]);
     const part = table("hash", { 1: 1 }, { isComplete: false });

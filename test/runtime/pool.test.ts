@@ -23,7 +23,7 @@ const bare = (job: Job): Job => ({
 const ENDLESS = "loop: goto loop\nexit";
 
 describe("a pool", () => {
-  it("runs jobs as a machine does, over and over", async () => {
+  it("a pool runs jobs as a machine does, over and over", async () => {
     const pool = start();
     const text = `*(u32 *)(r10 -4) = 1
       r2 = r10
@@ -47,7 +47,7 @@ describe("a pool", () => {
     }
   });
 
-  it("starts one thread ahead, which the first job takes", async () => {
+  it("a pool starts one thread ahead, and the first job takes it", async () => {
     let threads = 0;
     const count = () => void threads++;
     process.on("worker", count);
@@ -61,7 +61,7 @@ describe("a pool", () => {
     expect(threads).toBe(1);
   });
 
-  it("has compiled what was prepared", async () => {
+  it("a pool compiles prepared programs", async () => {
     const pool = start();
     const job = await jobOf("r0 = 6\nexit");
     const [program] = job.programs;
@@ -70,7 +70,7 @@ describe("a pool", () => {
     expect(await pool.run(bare(job))).toMatchObject({ retval: 6 });
   });
 
-  it("rejects what its threads cannot do, and goes on", async () => {
+  it("a pool rejects what its threads cannot do, and continues", async () => {
     const pool = start();
     const job = await jobOf("r0 = 6\nexit");
     await expect(
@@ -80,7 +80,7 @@ describe("a pool", () => {
     expect(await pool.run(job)).toMatchObject({ retval: 6 });
   });
 
-  it("ends what runs for too long, and starts another thread", async () => {
+  it("a pool ends a job that takes too long and starts another thread", async () => {
     const pool = start({ timeLimit: 1000 });
     const endless = pool.run(await jobOf(ENDLESS, { budget: 1e15 }));
     const next = pool.run(await jobOf("r0 = 6\nexit"));
@@ -88,12 +88,12 @@ describe("a pool", () => {
     expect(await next).toMatchObject({ kind: "done", retval: 6 });
   });
 
-  it("ends by its instructions what the time would allow", async () => {
+  it("a job within its time still ends by its instruction budget", async () => {
     const done = await start().run(await jobOf(ENDLESS));
     expect(done).toMatchObject({ kind: "fault", reason: "budget" });
   });
 
-  it("runs others while one thread is busy", async () => {
+  it("a pool runs other jobs while one thread is busy", async () => {
     const pool = start({ threads: 2, timeLimit: 2000 });
     const endless = pool.run(await jobOf(ENDLESS, { budget: 1e15 }));
     const short = await jobOf("r0 = 6\nexit");
@@ -101,7 +101,7 @@ describe("a pool", () => {
     await expect(endless).rejects.toBeInstanceOf(TimeLimit);
   });
 
-  it("lets only so many wait", async () => {
+  it("a pool bounds the number of waiting jobs", async () => {
     const pool = start({ waiting: 2 });
     const job = await jobOf("r0 = 6\nexit");
     const runs = await Promise.allSettled(Array.from({ length: 4 }, () => pool.run(job)));
@@ -114,7 +114,7 @@ describe("a pool", () => {
     expect(runs[2]).toMatchObject({ reason: expect.any(Busy) });
   });
 
-  it("has its jobs rejected when it is closed", async () => {
+  it("a closed pool rejects its jobs", async () => {
     const pool = start();
     const running = pool.run(await jobOf(ENDLESS, { budget: 1e15 }));
     const closed = expect(running).rejects.toThrow();
@@ -123,7 +123,7 @@ describe("a pool", () => {
     await expect(pool.run(await jobOf("r0 = 6\nexit"))).rejects.toBeInstanceOf(Busy);
   });
 
-  it("keeps a bounded number of programs in a thread", async () => {
+  it("a thread keeps a bounded number of programs", async () => {
     const pool = start();
     const maps = [{ map_type: "array" as const, max_entries: 1, bytes: u32(1) }];
     for (let i = 0; i < 600; i++) {

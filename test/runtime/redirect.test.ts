@@ -54,24 +54,27 @@ async function freed(session: TestSession): Promise<void> {
 }
 
 describe("bpf_redirect_map(): lower bits of the flags are used as return code on lookup failure", () => {
-  it.each(["devmap", "devmap_hash", "cpumap"])("%s", async (map_type) => {
-    const session = await start();
-    const fd = await make(session, map_type);
-    const to = (index: string, flags: number) => runXdp(session, redirect(fd, index, flags));
-    expect(await to("1", PASS)).toBe(PASS);
-    expect(await put(session, fd, "u32:1", "u32:1")).toBe("ok");
-    expect(await to("1", PASS)).toBe(REDIRECT);
-    expect(await to("4294967297 ll", PASS), "the index has 32 bits").toBe(REDIRECT);
-    expect(await to("0", DROP)).toBe(DROP);
-    expect(await to("8", DROP), "beyond its end").toBe(DROP);
-    const broadcast = map_type === "cpumap" ? ABORTED : REDIRECT;
-    expect(await to("0", BROADCAST | DROP)).toBe(broadcast);
-    expect(await to("1", 32), "an unknown flag").toBe(ABORTED);
-    await session.del(`/v1/fds/${fd}/elements/u32:1`);
-    expect(await to("1", PASS)).toBe(PASS);
-  });
+  it.each(["devmap", "devmap_hash", "cpumap"])(
+    "bpf_redirect_map() on a %s returns the flags' lower bits when the lookup fails",
+    async (map_type) => {
+      const session = await start();
+      const fd = await make(session, map_type);
+      const to = (index: string, flags: number) => runXdp(session, redirect(fd, index, flags));
+      expect(await to("1", PASS)).toBe(PASS);
+      expect(await put(session, fd, "u32:1", "u32:1")).toBe("ok");
+      expect(await to("1", PASS)).toBe(REDIRECT);
+      expect(await to("4294967297 ll", PASS), "the index has 32 bits").toBe(REDIRECT);
+      expect(await to("0", DROP)).toBe(DROP);
+      expect(await to("8", DROP), "beyond its end").toBe(DROP);
+      const broadcast = map_type === "cpumap" ? ABORTED : REDIRECT;
+      expect(await to("0", BROADCAST | DROP)).toBe(broadcast);
+      expect(await to("1", 32), "an unknown flag").toBe(ABORTED);
+      await session.del(`/v1/fds/${fd}/elements/u32:1`);
+      expect(await to("1", PASS)).toBe(PASS);
+    },
+  );
 
-  it("through an array of devmaps, and in one too large to be shown whole", async () => {
+  it("bpf_redirect_map() works through an array of devmaps and in a very large one", async () => {
     const session = await start();
     const fd = await make(session, "devmap", { max_entries: 4096 });
     for (let n = 0; n < 40; n++) await put(session, fd, `u32:${n * 100}`, "u32:1");
@@ -100,7 +103,7 @@ describe("bpf_redirect_map(): lower bits of the flags are used as return code on
     );
   });
 
-  it("a program reads what is in a slot of a devmap, and is not let write there", async () => {
+  it("a program reads a slot of a devmap but cannot write it", async () => {
     const session = await start();
     const fd = await make(session, "devmap", { value_size: 8 });
     const { fd: prog, id } = await inSlots(session, XDP_DEVMAP);
@@ -127,7 +130,7 @@ describe("bpf_redirect_map(): lower bits of the flags are used as return code on
   });
 });
 
-it("what a run has read of a slot is compared when it commits", async () => {
+it("a slot that a run has read is compared at the commit", async () => {
   const session = await start();
   const [fd, counts] = [await make(session, "devmap"), await make(session, "array")];
   await put(session, fd, "u32:1", "u32:1");
@@ -149,7 +152,7 @@ it("what a run has read of a slot is compared when it commits", async () => {
 });
 
 describe("programs in slots", () => {
-  it("have no test run", async () => {
+  it("a program for a slot of a devmap has no test run", async () => {
     const session = await start();
     for (const attach of [XDP_DEVMAP, XDP_CPUMAP]) {
       const { fd } = await inSlots(session, attach);
@@ -157,7 +160,7 @@ describe("programs in slots", () => {
     }
   });
 
-  it("are told as holders, and put step by step when the map is freed", async () => {
+  it("slots are listed as holders, and put step by step when the map is freed", async () => {
     const session = await start();
     for (const [map_type, attach, count] of [
       ["devmap", XDP_DEVMAP, 300],
@@ -180,7 +183,7 @@ describe("programs in slots", () => {
 });
 
 describe("cpumap", () => {
-  it("has the namespace's CPUs: ENODEV beyond them, EOVERFLOW for a queue above 16384", async () => {
+  it("a cpumap gives ENODEV beyond the CPUs and EOVERFLOW for a queue above 16384", async () => {
     const session = await start({ cpus: 3 });
     const fd = await make(session, "cpumap");
     expect(await put(session, fd, "u32:2", "u32:16384")).toBe("ok");
@@ -191,7 +194,7 @@ describe("cpumap", () => {
   });
 });
 
-it("devmaps need CAP_NET_ADMIN besides CAP_BPF; a cpumap is not looked at before", async () => {
+it("devmaps and cpumaps need CAP_NET_ADMIN besides CAP_BPF", async () => {
   const attr = (map_type: string, key_size = 4) => ({
     ...{ map_type, key_size, value_size: 4, max_entries: 4 },
   });
@@ -217,7 +220,7 @@ describe("bpf_perf_event_output()", () => {
   const ERRNO = { ENOENT: -2, E2BIG: -7, EFAULT: -14, EINVAL: -22 };
 
   it.each(["socket_filter", "sched_cls", "sched_act", "lwt_in", "lwt_out", "lwt_xmit", "xdp"])(
-    "%s: flags, then the packet's length, then the slot",
+    "bpf_perf_event_output() of %s checks flags, then length, then slot",
     async (prog_type) => {
       const session = await start();
       const perf = await make(session, "perf_event_array", { max_entries: 1 });
@@ -241,7 +244,7 @@ describe("bpf_perf_event_output()", () => {
     },
   );
 
-  it("is for programs with a GPL-compatible licence", async () => {
+  it("bpf_perf_event_output() needs a GPL-compatible licence", async () => {
     const session = await start();
     const perf = await make(session, "perf_event_array");
     const body = { prog_type: "xdp", asm: output(perf, "0"), license: "none" };
@@ -253,7 +256,7 @@ describe("bpf_perf_event_output()", () => {
 describe("an object file", () => {
   const OBJECT = readFileSync(join(import.meta.dirname, "../elf/objects/redirect.o"));
 
-  it("with devmaps, a cpumap and a perf_event_array is loaded, and again with its pins", async () => {
+  it("an object with devmaps, a cpumap and a perf_event_array loads twice", async () => {
     const session = await start({ cpus: 3 });
     const load = () => session.post("/v1/elf?name=redirect", OBJECT);
     const first = await load();

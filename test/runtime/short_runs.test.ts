@@ -71,7 +71,7 @@ const LONG: [string, () => Promise<Job>][] = [
 ];
 
 describe("a short program", () => {
-  it.each(SHORT)("that does %s has the outcome of a thread", async (_what, make) => {
+  it.each(SHORT)("a short program with %s has the outcome of a thread", async (_what, make) => {
     const job = await make();
     expect(short.accepts(job)).toBe(true);
     const { duration: _, ...here } = short.run(job) as RunDone;
@@ -82,7 +82,7 @@ describe("a short program", () => {
     expect(told(here)).toEqual(told(there));
   });
 
-  it("keeps its outcome when another one runs after it", async () => {
+  it("a short run keeps its outcome when another one follows", async () => {
     const [, write] = SHORT[4] as (typeof SHORT)[number];
     const first = short.run(await write()) as RunDone;
     const before = told(first);
@@ -90,7 +90,7 @@ describe("a short program", () => {
     expect(told(first)).toEqual(before);
   });
 
-  it("runs without its code once the code was seen", async () => {
+  it("a known short program runs without its code", async () => {
     const job = await jobOf("r0 = 41\nr0 += 1\nexit");
     expect(short.accepts(job)).toBe(true);
     short.run(job);
@@ -101,11 +101,11 @@ describe("a short program", () => {
 });
 
 describe("what may take long goes to a thread", () => {
-  it.each(LONG)("%s", async (_what, make) => {
+  it.each(LONG)("a thread runs a program with %s", async (_what, make) => {
     expect(short.accepts(await make())).toBe(false);
   });
 
-  it("no more programs are compiled here than V8 can keep", async () => {
+  it("the event loop's thread compiles no more programs than V8 can keep", async () => {
     const runs = new ShortRuns();
     await runs.load();
     let accepted = 0;

@@ -79,26 +79,26 @@ describe("BTF names the types of its C source", () => {
   const enums = new Btf(blob(ENUMS));
 
   it.each(["struct flow", "struct stats", "enum verdict", "__be32", "__u64", "float"])(
-    "%s, by clang",
+    "clang's BTF names %s as its C source does",
     (name) => {
       expect(flow.findType(name)).toEqual(inC(FLOW_C, name));
     },
   );
 
   it.each(["struct all", "enum verdict", "enum wide", "enum low", "long unsigned int"])(
-    "%s, by pahole",
+    "pahole's BTF names %s as its C source does",
     (name) => {
       expect(enums.findType(name)).toEqual(inC(ENUMS_C, name));
     },
   );
 
-  it("a type id is that of bpftool btf dump", () => {
+  it("a type id is the one that bpftool btf dump shows", () => {
     expect(flow.type(2)).toEqual(inC(FLOW_C, "struct flow"));
     expect(flow.type(25)).toEqual(inC(FLOW_C, "struct stats"));
     expect(flow.type(1)).toEqual(makeInt(8, false));
   });
 
-  it("a name that is not there is undefined, one of another kind too", () => {
+  it("an absent name and a name of another kind give undefined", () => {
     const names = [
       "struct stats2",
       "struct flo",
@@ -122,7 +122,7 @@ describe("BTF names the types of its C source", () => {
     [36, "type 36: no type 36"],
     [-1, "type -1: no type -1"],
     [1.5, "type 1.5: no type 1.5"],
-  ])("type %i is refused", (id, message) => {
+  ])("the type id %i is rejected", (id, message) => {
     expect(() => flow.type(id)).toThrow(new SchemaError(message));
   });
 });
@@ -182,7 +182,7 @@ function refusal(draft: (draft: BlobDraft) => number): string {
 }
 
 describe("hostile BTF is refused", () => {
-  it("what is well made by hand is read", () => {
+  it("well-formed BTF made by hand is read", () => {
     const d = new BlobDraft();
     const tagged = d.add(18, d.int());
     d.add(17, tagged, { words: [0] });
@@ -279,7 +279,7 @@ describe("hostile BTF is refused", () => {
       (d) => d.add(6, 4, { vlen: 2, words: [1, 0, 1, 1] }),
       "two constants are named",
     ],
-  ])("%s", (_, draft, message) => {
+  ])("hostile BTF with %s is rejected", (_, draft, message) => {
     expect(refusal(draft)).toContain(message);
   });
 
@@ -312,13 +312,13 @@ describe("hostile BTF is refused", () => {
     ["no strings", (b) => b.writeUInt32LE(0, 20), "does not begin and end with a NUL"],
     ["an open string", (b) => b.writeUInt8(65, b.length - 1), "does not begin and end with a NUL"],
     ["half a type", (b) => b.writeUInt32LE(13, 12), "type 2 ends past its section"],
-  ])("a header with %s", (_, spoil, message) => {
+  ])("a BTF header with %s is rejected", (_, spoil, message) => {
     const bytes = Buffer.from(blob(FLOW));
     spoil(bytes);
     expect(() => new Btf(bytes)).toThrow(message);
   });
 
-  it("a blob cut anywhere, or over a megabyte, is refused", () => {
+  it("a truncated blob and one over a megabyte are rejected", () => {
     const whole = blob(FLOW);
     for (let n = 0; n < whole.length; n++) {
       expect(() => new Btf(whole.subarray(0, n))).toThrow(SchemaError);
@@ -326,7 +326,7 @@ describe("hostile BTF is refused", () => {
     expect(() => new Btf(Buffer.alloc((1 << 20) + 1))).toThrow("more than 1048576 bytes of BTF");
   });
 
-  it("whatever bytes change, a type is within the limits or refused", () => {
+  it("BTF with any changed bytes gives a type within the limits or is rejected", () => {
     const spoil = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 8 });
     const tally = { types: 0, refused: 0 };
     fc.assert(

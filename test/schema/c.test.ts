@@ -5,6 +5,7 @@ import { Scope } from "../../domain/schema/c/scope.ts";
 import { MAX_JSON, MAX_SIZE, maxJsonLength, SchemaError } from "../../domain/schema/limits.ts";
 import type { Type } from "../../domain/schema/type.ts";
 import { applyTypedef, makeInt } from "../../domain/schema/type_builders.ts";
+import { withShortTitle } from "../support/titles.ts";
 
 /** C-like declarations: the types they name, and where a text goes wrong. */
 
@@ -67,7 +68,7 @@ describe("a text names a type", () => {
     ["typedef struct { u8 a; } one;", parseC("struct { u8 a; }")],
     ["struct a { u8 x; }; struct b { struct a y; }; struct a;", parseC("struct { u8 x; }")],
     ["struct { u32 u32; }", parseC("struct { unsigned u32; }")],
-  ])("%s", (text, type) => {
+  ])("the C text %j names a type", (text, type) => {
     expect(parseC(text)).toEqual(type);
   });
 
@@ -112,11 +113,11 @@ describe("a text names a type", () => {
     ],
     ["enum { W = 18446744073709551615ull }", 8, false, [["W", "18446744073709551615"]]],
     ["enum __attribute__((__packed__)) { P = 255 }", 1, false, [["P", 255]]],
-  ])("%s", (text, size, signed, constants) => {
+  ])("the C text %j names an enum with its constants", (text, size, signed, constants) => {
     expect(parseC(text)).toEqual({ kind: "enum", size, signed, constants });
   });
 
-  it("what was declared before is known, and what it declares itself stays its own", () => {
+  it("a text knows earlier declarations and keeps its own to itself", () => {
     const scope = new Scope();
     declareC("struct flow { __be32 saddr; }; struct later; typedef u64 counter;", scope);
     expect(parseC("struct flow", scope).size).toBe(4);
@@ -126,42 +127,44 @@ describe("a text names a type", () => {
 });
 
 describe("a wrong text is refused at its place", () => {
-  it.each([
-    ["", "line 1, column 1: expected a type, found the end"],
-    ["flow", 'line 1, column 1: expected a type, found "flow"'],
-    ["struct flow", "line 1, column 8: struct flow is not declared"],
-    ["struct {\n  u32 a\n  u32 b;\n}", 'line 3, column 3: expected ";", found "u32"'],
-    ["struct {\n  u32 a;\n  u64;\n}", 'line 3, column 6: expected a member\'s name, found ";"'],
-    ["struct { u32 a; u8 a; }", "line 1, column 20: two members are named a"],
-    ["struct { u8 a; union { u8 b; u16 a; }; }", "line 1, column 38: two members are named a"],
-    ["struct a { struct a b; }", "line 1, column 19: struct a is not declared"],
-    ["struct a { u8 x; }; struct a { u8 y; }", "line 1, column 28: struct a is declared twice"],
-    ["typedef u8 a; typedef u16 a;", "line 1, column 27: a is declared twice"],
-    ["enum { A, B, A }", "line 1, column 14: A is declared twice"],
-    ["enum { A = -1, B = 0xffffffffffffffff }", "no integer has room for these constants"],
-    ["void", "line 1, column 1: void has no size"],
-    ["struct { void a; }", "line 1, column 10: void has no size"],
-    ["long double", "line 1, column 1: no type is called long double"],
-    ["short char", "line 1, column 1: no type is called short char"],
-    ["u8 x[]", 'line 1, column 6: expected a whole number or an enum\'s constant, found "]"'],
-    ["u8 x[-1]", "line 1, column 6: not between 0 and 4194304"],
-    ["u8 x[09]", 'line 1, column 6: expected a whole number or an enum\'s constant, found "09"'],
-    ["u8 x[1 << 64]", "line 1, column 11: a shift is by 0 to 63 bits"],
-    ["u8 x[1 << 63 ", "line 1, column 6: not between 0 and 4194304"],
-    ["u8 x[0x1ffffffffffffffff]", "line 1, column 6: not within 64 bits"],
-    ["struct { u32 a : 33; }", "line 1, column 16: its type has 32 bits"],
-    ["struct { u32 a : 0; }", "line 1, column 18: not between 1 and 64"],
-    ["struct { float a : 3; }", "line 1, column 18: a bitfield is an integer of at most 64 bits"],
-    ["struct { int (*f)(int); }", 'line 1, column 14: expected a member\'s name, found "("'],
-    ["u8 /* open", "line 1, column 4: a comment without an end"],
-    ["#define N 3", 'line 1, column 1: unexpected "#"'],
-    ["u8 \u{1f600}", 'line 1, column 4: unexpected "\u{1f600}"'],
-    ["struct { u8 a; } __attribute__((noreturn))", "expected packed or aligned, found"],
-    ["struct { u8 a; } __attribute__((aligned(3)))", "line 1, column 41: not a power of two"],
-    ["typedef struct { u8 a; } x __attribute__((packed));", "packed has its place after the"],
-    [`u8 ${"a".repeat(129)}`, "line 1, column 4: a word of more than 128 letters"],
-    ["typedef u32 odd __attribute__((aligned(8))); odd x[2];", "no multiple of its alignment"],
-  ])("%s", (text, message) => {
+  it.each(
+    withShortTitle([
+      ["", "line 1, column 1: expected a type, found the end"],
+      ["flow", 'line 1, column 1: expected a type, found "flow"'],
+      ["struct flow", "line 1, column 8: struct flow is not declared"],
+      ["struct {\n  u32 a\n  u32 b;\n}", 'line 3, column 3: expected ";", found "u32"'],
+      ["struct {\n  u32 a;\n  u64;\n}", 'line 3, column 6: expected a member\'s name, found ";"'],
+      ["struct { u32 a; u8 a; }", "line 1, column 20: two members are named a"],
+      ["struct { u8 a; union { u8 b; u16 a; }; }", "line 1, column 38: two members are named a"],
+      ["struct a { struct a b; }", "line 1, column 19: struct a is not declared"],
+      ["struct a { u8 x; }; struct a { u8 y; }", "line 1, column 28: struct a is declared twice"],
+      ["typedef u8 a; typedef u16 a;", "line 1, column 27: a is declared twice"],
+      ["enum { A, B, A }", "line 1, column 14: A is declared twice"],
+      ["enum { A = -1, B = 0xffffffffffffffff }", "no integer has room for these constants"],
+      ["void", "line 1, column 1: void has no size"],
+      ["struct { void a; }", "line 1, column 10: void has no size"],
+      ["long double", "line 1, column 1: no type is called long double"],
+      ["short char", "line 1, column 1: no type is called short char"],
+      ["u8 x[]", 'line 1, column 6: expected a whole number or an enum\'s constant, found "]"'],
+      ["u8 x[-1]", "line 1, column 6: not between 0 and 4194304"],
+      ["u8 x[09]", 'line 1, column 6: expected a whole number or an enum\'s constant, found "09"'],
+      ["u8 x[1 << 64]", "line 1, column 11: a shift is by 0 to 63 bits"],
+      ["u8 x[1 << 63 ", "line 1, column 6: not between 0 and 4194304"],
+      ["u8 x[0x1ffffffffffffffff]", "line 1, column 6: not within 64 bits"],
+      ["struct { u32 a : 33; }", "line 1, column 16: its type has 32 bits"],
+      ["struct { u32 a : 0; }", "line 1, column 18: not between 1 and 64"],
+      ["struct { float a : 3; }", "line 1, column 18: a bitfield is an integer of at most 64 bits"],
+      ["struct { int (*f)(int); }", 'line 1, column 14: expected a member\'s name, found "("'],
+      ["u8 /* open", "line 1, column 4: a comment without an end"],
+      ["#define N 3", 'line 1, column 1: unexpected "#"'],
+      ["u8 \u{1f600}", 'line 1, column 4: unexpected "\u{1f600}"'],
+      ["struct { u8 a; } __attribute__((noreturn))", "expected packed or aligned, found"],
+      ["struct { u8 a; } __attribute__((aligned(3)))", "line 1, column 41: not a power of two"],
+      ["typedef struct { u8 a; } x __attribute__((packed));", "packed has its place after the"],
+      [`u8 ${"a".repeat(129)}`, "line 1, column 4: a word of more than 128 letters"],
+      ["typedef u32 odd __attribute__((aligned(8))); odd x[2];", "no multiple of its alignment"],
+    ]),
+  )("the wrong C text %s is rejected at its place", (_title, text, message) => {
     expect(refusal(text)).toContain(message);
   });
 });
@@ -191,11 +194,11 @@ describe("what a text may cost is bounded", () => {
       "more",
     ],
     ["long names", `struct { u8 ${"a".repeat(128)}; } x[1000000]`, "more than 4194304 characters"],
-  ])("%s", (_, text, message) => {
+  ])("the cost of %s is bounded", (_, text, message) => {
     expect(refusal(text)).toContain(message);
   });
 
-  it("members, at the first that is too many", () => {
+  it("the first member beyond the limit is rejected", () => {
     const text = `struct { ${members(5000)} }`;
     const column = text.indexOf("m4095") + 1;
     expect(refusal(text)).toBe(`line 1, column ${column}: more than 4096 members and constants`);
@@ -205,14 +208,14 @@ describe("what a text may cost is bounded", () => {
     ..."( [ { * - 1 a < struct{ struct{u8 /* + [1] (( 1<< typedef enum{ u8:1; const long".split(
       " ",
     ),
-  ])("64 KiB of %s end in a refusal", (word) => {
+  ])("a text of 64 KiB of %j is rejected", (word) => {
     for (const start of ["", "u8 x", "struct { u8 ", "enum { A = ", "u8 x["]) {
       const text = start + word.repeat((65_536 - start.length) / word.length);
       expect(() => parseC(text)).toThrow(SchemaError);
     }
   });
 
-  it("any shuffle of C's words is a type within the limits, or refused at a line and column", () => {
+  it("any mix of C words is a type within the limits or rejected at a place", () => {
     const words =
       `struct union enum typedef { } ; , [ ] : = * ( ) << u8 u32 long unsigned char __be16
       a b c 1 3 40 packed __packed __aligned __attribute__((packed)) const void`.split(/\s+/);

@@ -16,6 +16,7 @@ import {
   type Type,
 } from "../../domain/schema/type.ts";
 import { applyTypedef, makeArray, makeEnum, makeInt } from "../../domain/schema/type_builders.ts";
+import { withShortTitle } from "../support/titles.ts";
 
 /** Bytes as JSON and back: exact bytes, nothing lost either way, or EINVAL and the place. */
 
@@ -34,91 +35,95 @@ const flow = {
 };
 
 describe("a value and its bytes", () => {
-  it.each<[string, Json, string]>([
-    ["u8", 255, "ff"],
-    ["s8", -1, "ff"],
-    ["u16", 513, "0102"],
-    ["u32", "0xff", "ff000000"],
-    ["s32", "-2", "feffffff"],
-    ["u64", 9007199254740991, "ffffffffffff1f00"],
-    ["u64", "9007199254740992", "0000000000002000"],
-    ["u64", "18446744073709551615", "ffffffffffffffff"],
-    ["s64", "-9223372036854775808", "0000000000000080"],
-    ["s128", "-170141183460469231731687303715884105728", `${"00".repeat(15)}80`],
-    ["u128", "0x0102030405060708090a0b0c0d0e0f10", "100f0e0d0c0b0a090807060504030201"],
-    ["__be16", 443, "01bb"],
-    ["__be32", 1, "00000001"],
-    ["__be64", "72623859790382856", "0102030405060708"],
-    ["void *", "0xffff888000000000", "000000008088ffff"],
-    ["bool", true, "01"],
-    ["bool", 2, "02"],
-    ["char", -1, "ff"],
-    ["float", 1.5, "0000c03f"],
-    ["float", "0x7fc00001", "0100c07f"],
-    ["double", -0.1, "9a9999999999b9bf"],
-    ["double", "0x8000000000000000", "0000000000000080"],
-    ["enum { A, B = 5 }", "B", "05000000"],
-    ["enum { A, B = 5 }", 7, "07000000"],
-    ["enum { A = -1 }", "A", "ffffffff"],
-    [
-      "u16[2][2]",
+  it.each(
+    withShortTitle<[string, Json, string]>([
+      ["u8", 255, "ff"],
+      ["s8", -1, "ff"],
+      ["u16", 513, "0102"],
+      ["u32", "0xff", "ff000000"],
+      ["s32", "-2", "feffffff"],
+      ["u64", 9007199254740991, "ffffffffffff1f00"],
+      ["u64", "9007199254740992", "0000000000002000"],
+      ["u64", "18446744073709551615", "ffffffffffffffff"],
+      ["s64", "-9223372036854775808", "0000000000000080"],
+      ["s128", "-170141183460469231731687303715884105728", `${"00".repeat(15)}80`],
+      ["u128", "0x0102030405060708090a0b0c0d0e0f10", "100f0e0d0c0b0a090807060504030201"],
+      ["__be16", 443, "01bb"],
+      ["__be32", 1, "00000001"],
+      ["__be64", "72623859790382856", "0102030405060708"],
+      ["void *", "0xffff888000000000", "000000008088ffff"],
+      ["bool", true, "01"],
+      ["bool", 2, "02"],
+      ["char", -1, "ff"],
+      ["float", 1.5, "0000c03f"],
+      ["float", "0x7fc00001", "0100c07f"],
+      ["double", -0.1, "9a9999999999b9bf"],
+      ["double", "0x8000000000000000", "0000000000000080"],
+      ["enum { A, B = 5 }", "B", "05000000"],
+      ["enum { A, B = 5 }", 7, "07000000"],
+      ["enum { A = -1 }", "A", "ffffffff"],
       [
-        [1, 2],
-        [3, 4],
+        "u16[2][2]",
+        [
+          [1, 2],
+          [3, 4],
+        ],
+        "0100020003000400",
       ],
-      "0100020003000400",
-    ],
-    ["char[4]", "", "00000000"],
-    ["char[4]", "abcd", "61626364"],
-    ["char[4]", "\u{1f600}", "f09f9880"],
-    ["char[4]", [97, 0, 98, -1], "610062ff"],
-    ["char[2][2]", ["a", "bc"], "61006263"],
-    ["unsigned char[2]", [97, 0], "6100"],
-    ["struct { u8 a; u32 b; }", { b: 1, a: 2 }, "0200000001000000"],
-    ["struct { s32 a : 3, b : 29; }", { a: -1, b: -2 }, "f7ffffff"],
-    [
-      "struct { u64 a : 3; u64 b : 60; } __packed",
-      { a: 5, b: "0xfffffffffffffff" },
-      "fdffffffffffff7f",
-    ],
-    [
-      "struct { u64 a : 7, b : 64; } __packed",
-      { a: 1, b: "18446744073709551615" },
-      "81ffffffffffffff7f",
-    ],
-    ["struct { __be16 a : 4; }", { a: 1 }, "0100"],
-    ["struct { bool a : 1, b : 1; }", { a: false, b: true }, "02"],
-    ["union { u8 a; u32 b; }", { a: 7 }, "07000000"],
-    ["struct { u8 none[0]; union { } empty; }", { none: [], empty: {} }, ""],
-    [
-      "struct { u32 __proto__; u32 constructor; }",
-      JSON.parse('{"__proto__":1,"constructor":2}'),
-      "0100000002000000",
-    ],
-    [FLOW, flow, "0a00000101bb746370000e0102000000ffffffffffffffff"],
-  ])("%s of %j", (text, json, bytes) => {
+      ["char[4]", "", "00000000"],
+      ["char[4]", "abcd", "61626364"],
+      ["char[4]", "\u{1f600}", "f09f9880"],
+      ["char[4]", [97, 0, 98, -1], "610062ff"],
+      ["char[2][2]", ["a", "bc"], "61006263"],
+      ["unsigned char[2]", [97, 0], "6100"],
+      ["struct { u8 a; u32 b; }", { b: 1, a: 2 }, "0200000001000000"],
+      ["struct { s32 a : 3, b : 29; }", { a: -1, b: -2 }, "f7ffffff"],
+      [
+        "struct { u64 a : 3; u64 b : 60; } __packed",
+        { a: 5, b: "0xfffffffffffffff" },
+        "fdffffffffffff7f",
+      ],
+      [
+        "struct { u64 a : 7, b : 64; } __packed",
+        { a: 1, b: "18446744073709551615" },
+        "81ffffffffffffff7f",
+      ],
+      ["struct { __be16 a : 4; }", { a: 1 }, "0100"],
+      ["struct { bool a : 1, b : 1; }", { a: false, b: true }, "02"],
+      ["union { u8 a; u32 b; }", { a: 7 }, "07000000"],
+      ["struct { u8 none[0]; union { } empty; }", { none: [], empty: {} }, ""],
+      [
+        "struct { u32 __proto__; u32 constructor; }",
+        JSON.parse('{"__proto__":1,"constructor":2}'),
+        "0100000002000000",
+      ],
+      [FLOW, flow, "0a00000101bb746370000e0102000000ffffffffffffffff"],
+    ]),
+  )("the type %s encodes a value to its bytes, case %#", (_title, text, json, bytes) => {
     expect(hex(text, json)).toBe(bytes);
   });
 
-  it.each<[string, string, string]>([
-    ["u64", "ffffffffffff1f00", "9007199254740991"],
-    ["u64", "0000000000002000", '"9007199254740992"'],
-    ["s64", "0100000000000080", '"-9223372036854775807"'],
-    ["bool", "00", "false"],
-    ["bool", "ff", "255"],
-    ["enum { A, ALSO = 0, B = 5 }", "00000000", '"A"'],
-    ["enum { A }", "09000000", "9"],
-    ["char[4]", "61620000", '"ab"'],
-    ["char[4]", "61626364", '"abcd"'],
-    ["char[4]", "61006200", "[97,0,98,0]"],
-    ["char[4]", "ff000000", "[-1,0,0,0]"],
-    ["char[4]", "efbbbf61", '"\ufeffa"'],
-    ["char[0]", "", '""'],
-    ["float", "0000807f", '"0x7f800000"'],
-    ["double", "0000000000000080", '"0x8000000000000000"'],
-    ["union { u8 a; u32 b; struct { u16 low; }; }", "01020000", '{"a":1,"b":513,"low":513}'],
-    ["struct { u32 __proto__; }", "01000000", '{"__proto__":1}'],
-  ])("%s in %s is shown as %s", (text, bytes, json) => {
+  it.each(
+    withShortTitle<[string, string, string]>([
+      ["u64", "ffffffffffff1f00", "9007199254740991"],
+      ["u64", "0000000000002000", '"9007199254740992"'],
+      ["s64", "0100000000000080", '"-9223372036854775807"'],
+      ["bool", "00", "false"],
+      ["bool", "ff", "255"],
+      ["enum { A, ALSO = 0, B = 5 }", "00000000", '"A"'],
+      ["enum { A }", "09000000", "9"],
+      ["char[4]", "61620000", '"ab"'],
+      ["char[4]", "61626364", '"abcd"'],
+      ["char[4]", "61006200", "[97,0,98,0]"],
+      ["char[4]", "ff000000", "[-1,0,0,0]"],
+      ["char[4]", "efbbbf61", '"\ufeffa"'],
+      ["char[0]", "", '""'],
+      ["float", "0000807f", '"0x7f800000"'],
+      ["double", "0000000000000080", '"0x8000000000000000"'],
+      ["union { u8 a; u32 b; struct { u16 low; }; }", "01020000", '{"a":1,"b":513,"low":513}'],
+      ["struct { u32 __proto__; }", "01000000", '{"__proto__":1}'],
+    ]),
+  )("the type %s decodes its bytes to JSON, case %#", (_title, text, bytes, json) => {
     expect(shown(text, bytes)).toBe(json);
   });
 });
@@ -137,70 +142,75 @@ const without = (name: string) =>
   Object.fromEntries(Object.entries(flow).filter(([n]) => n !== name));
 
 describe("what does not fit is EINVAL, with the path to it", () => {
-  it.each<[string, Json, (string | number)[], string]>([
-    ["u8", 256, [], "not between 0 and 255"],
-    ["u8", -1, [], "not between 0 and 255"],
-    ["s8", "128", [], "not between -128 and 127"],
-    ["s32", "0xffffffff", [], "not between -2147483648 and 2147483647"],
-    ["u64", "18446744073709551616", [], "not between 0 and 18446744073709551615"],
-    ["u64", 2 ** 53, [], "write it as a string"],
-    ["u64", 1e300, [], "write it as a string"],
-    ["u32", 1.5, [], "not a whole number"],
-    ["u32", "1.0", [], "not a number, a decimal string or a 0x string"],
-    ["u32", "", [], "not a number, a decimal string"],
-    ["u32", "01", [], "not a number, a decimal string"],
-    ["u32", "9".repeat(41), [], "not a number, a decimal string"],
-    ["u32", null, [], "not a number, a decimal string"],
-    ["u32", true, [], "not a number, a decimal string"],
-    ["u32", [1], [], "not a number, a decimal string"],
-    ["bool", 256, [], "not between 0 and 255"],
-    ["bool", "true", [], "not a number, a decimal string"],
-    ["float", 1e39, [], "too large for a float"],
-    ["float", "0x100000000", [], "too many bits"],
-    ["double", "1", [], "not a number, nor its bits"],
-    ["enum { A }", "B", [], 'the enum has no constant "B"'],
-    ["enum { A }", "toString", [], 'the enum has no constant "toString"'],
-    ["enum { A }", -1, [], "not between 0 and 4294967295"],
-    ["u8[2]", [1], [], "1 elements, not 2"],
-    ["u8[2]", "ab", [], "not an array"],
-    ["u8[2]", [1, 256], [1], "not between 0 and 255"],
-    [
-      "u8[2][2]",
+  it.each(
+    withShortTitle<[string, Json, (string | number)[], string]>([
+      ["u8", 256, [], "not between 0 and 255"],
+      ["u8", -1, [], "not between 0 and 255"],
+      ["s8", "128", [], "not between -128 and 127"],
+      ["s32", "0xffffffff", [], "not between -2147483648 and 2147483647"],
+      ["u64", "18446744073709551616", [], "not between 0 and 18446744073709551615"],
+      ["u64", 2 ** 53, [], "write it as a string"],
+      ["u64", 1e300, [], "write it as a string"],
+      ["u32", 1.5, [], "not a whole number"],
+      ["u32", "1.0", [], "not a number, a decimal string or a 0x string"],
+      ["u32", "", [], "not a number, a decimal string"],
+      ["u32", "01", [], "not a number, a decimal string"],
+      ["u32", "9".repeat(41), [], "not a number, a decimal string"],
+      ["u32", null, [], "not a number, a decimal string"],
+      ["u32", true, [], "not a number, a decimal string"],
+      ["u32", [1], [], "not a number, a decimal string"],
+      ["bool", 256, [], "not between 0 and 255"],
+      ["bool", "true", [], "not a number, a decimal string"],
+      ["float", 1e39, [], "too large for a float"],
+      ["float", "0x100000000", [], "too many bits"],
+      ["double", "1", [], "not a number, nor its bits"],
+      ["enum { A }", "B", [], 'the enum has no constant "B"'],
+      ["enum { A }", "toString", [], 'the enum has no constant "toString"'],
+      ["enum { A }", -1, [], "not between 0 and 4294967295"],
+      ["u8[2]", [1], [], "1 elements, not 2"],
+      ["u8[2]", "ab", [], "not an array"],
+      ["u8[2]", [1, 256], [1], "not between 0 and 255"],
       [
-        [0, 0],
-        [0, "x"],
+        "u8[2][2]",
+        [
+          [0, 0],
+          [0, "x"],
+        ],
+        [1, 1],
+        "not a number",
       ],
-      [1, 1],
-      "not a number",
-    ],
-    ["char[2]", "abc", [], "3 bytes, more than 2"],
-    ["char[2]", "\u00e9\u00e9", [], "4 bytes, more than 2"],
-    ["char[2]", "a\0", [], "a NUL would end it"],
-    ["char[4]", "\ud800", [], "half a surrogate pair"],
-    ["char[2]", {}, [], "not a string or an array"],
-    ["char[2]", [0, 128], [1], "not between -128 and 127"],
-    ["struct { u8 a; }", null, [], "not an object"],
-    ["struct { u8 a; }", [], [], "not an object"],
-    ["struct { u8 a; }", { a: 1, "x/y~": 1 }, ["x/y~"], "the type has no such member"],
-    ["struct { u8 a; }", JSON.parse('{"a":1,"__proto__":1}'), ["__proto__"], "no such member"],
-    ["struct { u8 toString; }", {}, [], "toString is missing"],
-    ["struct { struct { u8 a; } b[2]; }", { b: [{ a: 1 }, {}] }, ["b", 1], "a is missing"],
-    ["struct { u8 a : 3; }", { a: 8 }, ["a"], "not between 0 and 7"],
-    ["struct { s8 a : 3; }", { a: 4 }, ["a"], "not between -4 and 3"],
-    ["union { u8 a; u32 b; }", {}, [], "a union takes one of a, b; 0 are given"],
-    ["union { u8 a; u32 b; }", { a: 1, b: 1 }, [], "a union takes one of a, b; 2 are given"],
-    [FLOW, without("saddr"), [], "saddr is missing"],
-    [FLOW, { ...flow, proto: 8 }, ["proto"], "not between 0 and 7"],
-    [FLOW, { ...flow, low: 1 }, [], "a union takes one of cookie, low, high; 2 are given"],
-    [FLOW, { ...without("cookie"), low: 1 }, [], "high is missing"],
-    [FLOW, without("cookie"), [], "a union takes one of cookie, low, high; 0 are given"],
-  ])("%s of %j", (text, json, path, detail) => {
-    const { code, message, field } = refusal(text, json);
-    expect([code, field]).toEqual(["EINVAL", ["value", ...path]]);
-    expect(message).toContain(detail);
-  });
+      ["char[2]", "abc", [], "3 bytes, more than 2"],
+      ["char[2]", "\u00e9\u00e9", [], "4 bytes, more than 2"],
+      ["char[2]", "a\0", [], "a NUL would end it"],
+      ["char[4]", "\ud800", [], "half a surrogate pair"],
+      ["char[2]", {}, [], "not a string or an array"],
+      ["char[2]", [0, 128], [1], "not between -128 and 127"],
+      ["struct { u8 a; }", null, [], "not an object"],
+      ["struct { u8 a; }", [], [], "not an object"],
+      ["struct { u8 a; }", { a: 1, "x/y~": 1 }, ["x/y~"], "the type has no such member"],
+      ["struct { u8 a; }", JSON.parse('{"a":1,"__proto__":1}'), ["__proto__"], "no such member"],
+      ["struct { u8 toString; }", {}, [], "toString is missing"],
+      ["struct { struct { u8 a; } b[2]; }", { b: [{ a: 1 }, {}] }, ["b", 1], "a is missing"],
+      ["struct { u8 a : 3; }", { a: 8 }, ["a"], "not between 0 and 7"],
+      ["struct { s8 a : 3; }", { a: 4 }, ["a"], "not between -4 and 3"],
+      ["union { u8 a; u32 b; }", {}, [], "a union takes one of a, b; 0 are given"],
+      ["union { u8 a; u32 b; }", { a: 1, b: 1 }, [], "a union takes one of a, b; 2 are given"],
+      [FLOW, without("saddr"), [], "saddr is missing"],
+      [FLOW, { ...flow, proto: 8 }, ["proto"], "not between 0 and 7"],
+      [FLOW, { ...flow, low: 1 }, [], "a union takes one of cookie, low, high; 2 are given"],
+      [FLOW, { ...without("cookie"), low: 1 }, [], "high is missing"],
+      [FLOW, without("cookie"), [], "a union takes one of cookie, low, high; 0 are given"],
+    ]),
+  )(
+    "the type %s rejects a wrong value at its place, case %#",
+    (_title, text, json, path, detail) => {
+      const { code, message, field } = refusal(text, json);
+      expect([code, field]).toEqual(["EINVAL", ["value", ...path]]);
+      expect(message).toContain(detail);
+    },
+  );
 
-  it("bytes of another length are a fault of the caller", () => {
+  it("bytes of another length throw", () => {
     expect(() => decode(makeInt(4, false), Buffer.alloc(3))).toThrow(RangeError);
   });
 });
@@ -321,7 +331,7 @@ const through = (json: Json): Json => JSON.parse(JSON.stringify(json));
 const withBytes = (type: Type) => bytesOf(type.size).map((bytes) => ({ type, bytes }));
 
 describe("nothing is lost", () => {
-  it("any bytes of any type, shown and taken back, are the same save padding, which is zero", () => {
+  it("any bytes of any type survive a round trip with zeroed padding", () => {
     fc.assert(
       fc.property(types("struct").chain(withBytes), ({ type, bytes }) => {
         const json = through(decode(type, bytes));
@@ -334,7 +344,7 @@ describe("nothing is lost", () => {
     );
   });
 
-  it("of a union the member that is given is taken back", () => {
+  it("a union is encoded from the given member", () => {
     const any = fc.tuple(types("struct", "union").chain(withBytes), fc.nat(5));
     fc.assert(
       fc.property(any, ([{ type, bytes }, pick]) => {
@@ -355,12 +365,12 @@ describe("nothing is lost", () => {
     );
   });
 
-  it("a byte of a text takes up to six characters, which jsonLength knows", () => {
+  it("jsonLength counts up to six characters for a byte of text", () => {
     const type = parseC("char[9]");
     expect(JSON.stringify(decode(type, Buffer.alloc(9, 1))).length).toBe(maxJsonLength(type));
   });
 
-  it("an integer is the same as a number, as decimal and as 0x text", () => {
+  it("an integer may be a number, decimal text or 0x text", () => {
     const sizes = fc.tuple(
       fc.constantFrom(1, 2, 4, 8, 16),
       fc.bigInt({ min: 0n, max: 2n ** 128n }),
@@ -378,7 +388,7 @@ describe("nothing is lost", () => {
     );
   });
 
-  it("a text that fits is shown as it was given", () => {
+  it("a text that fits decodes to itself", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (given) => {
         const text = given.replaceAll("\0", "");

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { parseC } from "../../domain/schema/c/parser.ts";
 import { isRecord, type RecordMember, type Type } from "../../domain/schema/type.ts";
+import { withShortTitle } from "../support/titles.ts";
 
 /**
  * Offsets of x86-64. The right column is gcc 12.2's, and clang 14 says the same: sizeof, offsetof, and
@@ -111,7 +112,10 @@ function layout(type: Type, path = "", base = 0): string[] {
   });
 }
 
-it.each(LAYOUTS)("%s lies as gcc lays it", (text, expected) => {
-  const type = parseC(text);
-  expect([`${type.size}:`, ...layout(type)].join(" ")).toBe(expected);
-});
+it.each(withShortTitle(LAYOUTS))(
+  "gcc and the schema give %s the same layout",
+  (_title, text, expected) => {
+    const type = parseC(text);
+    expect([`${type.size}:`, ...layout(type)].join(" ")).toBe(expected);
+  },
+);

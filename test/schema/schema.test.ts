@@ -32,7 +32,7 @@ function refusal(given: SchemaAttr, key_size = 4, value_size = 8): Errno {
 }
 
 describe("compileSchema", () => {
-  it("keeps both types, ready to read and write JSON", () => {
+  it("compileSchema keeps both types and converts JSON", () => {
     const { key, value } = schema(
       { key: "__be32", value: "struct { u64 packets; u64 bytes; }" },
       4,
@@ -45,7 +45,7 @@ describe("compileSchema", () => {
     expect(decode(key, Buffer.from("0a000001", "hex"))).toBe(0x0a000001);
   });
 
-  it("stores the same text for the same types, however they are written", () => {
+  it("compileSchema stores the same text for the same types, however written", () => {
     const text = '{"value":{"kind":"int","size":4,"signed":false}}';
     expect(compileSchema({ value: "u32" }, 4, 4).stored).toBe(text);
     expect(compileSchema({ value: " typedef unsigned t; t /* n */" }, 4, 4).stored).toBe(text);
@@ -55,13 +55,13 @@ describe("compileSchema", () => {
     );
   });
 
-  it("finds a name in the declarations", () => {
+  it("compileSchema finds a name in the declarations", () => {
     const given = { declarations: DECLARATIONS, key: "struct flow", value: "stats_t[2]" };
     const { key, value } = schema(given, 12, 32);
     expect([key?.size, value?.size]).toEqual([12, 32]);
   });
 
-  it("finds a name or an id in the BTF, and C's own names beside it", () => {
+  it("compileSchema finds a name or an id in the BTF, and C's built-in names", () => {
     const stats = schema({ value: "struct { u32 packets, bytes; }" }, 4, 8).value;
     expect(schema({ btf: BTF, value: "struct stats" }, 4, 8).value).toEqual(stats);
     expect(schema({ btf: BTF, value: " stats_t\n" }, 4, 8).value).toEqual(stats);
@@ -69,7 +69,7 @@ describe("compileSchema", () => {
     expect(schema({ btf: BTF, key: "u32", value: "stats_t" }, 4, 8).key?.size).toBe(4);
   });
 
-  it("describes the key alone or the value alone", () => {
+  it("compileSchema describes the key alone or the value alone", () => {
     expect(schema({ key: "u32" }, 4, 8).value).toBeUndefined();
     expect(schema({ value: "u64" }, 0, 8).key).toBeUndefined();
   });
@@ -105,13 +105,13 @@ describe("compileSchema", () => {
       "",
       "must describe the key",
     ],
-  ])("%s is EINVAL at its field", (_, given, field, message) => {
+  ])("compileSchema rejects %s with EINVAL at its field", (_, given, field, message) => {
     const { code, message: detail, field: path } = refusal(given);
     expect([code, path]).toEqual(["EINVAL", field === "" ? "schema" : ["schema", field]]);
     expect(detail).toContain(message);
   });
 
-  it("more than 64 KiB to store is E2BIG", () => {
+  it("a schema of more than 64 KiB is E2BIG", () => {
     const members = (n: number) => Array.from({ length: n }, (_, i) => `u64 m${i};`).join("");
     const { code, field } = refusal({ value: `struct { ${members(1000)} }` }, 4, 8000);
     expect([code, field]).toEqual(["E2BIG", "schema"]);

@@ -36,25 +36,28 @@ async function reason(session: TestSession): Promise<unknown> {
 
 describe("ttl_ms", () => {
   // DESIGN 3: "out of range is refused, never silently changed".
-  it.each([999, 86_400_001, 0, -1, 1.5])("%s is refused everywhere", async (ttl_ms) => {
-    const namespace = service.namespace();
-    const root = await service.session(namespace);
-    const answers = [
-      await new Client(service.base).post("/v1/sessions", { namespace, ttl_ms }),
-      await root.patch("/v1/session", { ttl_ms }),
-      await root.post("/v1/session/fork", { ttl_ms }),
-    ];
-    for (const { status, body } of answers) expect([status, body.errno]).toEqual([400, "EINVAL"]);
-    expect((await root.get("/v1/sessions")).body.sessions).toHaveLength(1);
-    expect((await root.get("/v1/session")).body.ttl_ms).toBe(HOUR);
-  });
+  it.each([999, 86_400_001, 0, -1, 1.5])(
+    "every operation rejects the ttl_ms %s",
+    async (ttl_ms) => {
+      const namespace = service.namespace();
+      const root = await service.session(namespace);
+      const answers = [
+        await new Client(service.base).post("/v1/sessions", { namespace, ttl_ms }),
+        await root.patch("/v1/session", { ttl_ms }),
+        await root.post("/v1/session/fork", { ttl_ms }),
+      ];
+      for (const { status, body } of answers) expect([status, body.errno]).toEqual([400, "EINVAL"]);
+      expect((await root.get("/v1/sessions")).body.sessions).toHaveLength(1);
+      expect((await root.get("/v1/session")).body.ttl_ms).toBe(HOUR);
+    },
+  );
 
-  it.each([1000, 86_400_000])("%s is taken as it is", async (ttl_ms) => {
+  it.each([1000, 86_400_000])("every operation accepts the ttl_ms %s", async (ttl_ms) => {
     const session = await service.session(service.namespace(), { ttl_ms });
     expect((await session.get("/v1/session")).body.ttl_ms).toBe(ttl_ms);
   });
 
-  it("a shorter one counts from now on, a child has its parent's", async () => {
+  it("a shorter ttl_ms counts from now on, and a child inherits it", async () => {
     const namespace = service.namespace();
     const session = await service.session(namespace);
     await session.patch("/v1/session", { ttl_ms: 1000 });
@@ -87,7 +90,7 @@ describe("renewal", () => {
     expect(await reason(session)).toEqual([410, "ESRCH", "expired"]);
   });
 
-  it("being looked at, sent to or forked from by others does not", async () => {
+  it("other sessions' requests do not renew a session", async () => {
     const namespace = service.namespace();
     const [observer, session] = [
       await service.session(namespace),
@@ -103,7 +106,7 @@ describe("renewal", () => {
 });
 
 describe("the two promises", () => {
-  it("in real time: alive for ttl after the last request, gone by ttl + 10 % + 1 s", async () => {
+  it("a session lives for its ttl after the last request and ends by ttl + 10 % + 1 s", async () => {
     const namespace = service.namespace();
     const [observer, session] = [
       await service.session(namespace),
@@ -180,7 +183,7 @@ describe("exit, kill and expiry", () => {
     return { keys: keys.sort(), progs, maps, tree: (await observer.get("/v1/fs?path=/")).body };
   }
 
-  it("leave the same state, and each says why", async () => {
+  it("exit, kill and expiry leave the same state, and each says why", async () => {
     const states = [];
     for (const [why, end] of ENDS) {
       const namespace = service.namespace();
@@ -207,7 +210,7 @@ describe("the clock", () => {
     expect(await reason(session)).toEqual([410, "ESRCH", "expired"]);
   });
 
-  it("what was due before an outage stays due after it", async () => {
+  it("a session due before an outage stays due after it", async () => {
     const namespace = service.namespace();
     const observer = await service.session(namespace);
     const sessions = await Promise.all(
@@ -238,7 +241,7 @@ describe("the clock", () => {
 });
 
 describe("200 sessions due at once", () => {
-  it("none of them can act, though one call does not release them all", async () => {
+  it("none of 200 due sessions can act before all are released", async () => {
     const namespace = service.namespace();
     const observer = await service.session(namespace);
     const sessions = await Promise.all(

@@ -64,7 +64,7 @@ async function left(namespace: string): Promise<string[]> {
 const known = (namespace: string) => redis.sismember("bpf:namespaces", namespace);
 
 describe("an idle namespace", () => {
-  it("its due sessions are released by two sweepers at once, and it is forgotten", async () => {
+  it("two sweepers release the due sessions of an idle namespace and forget it", async () => {
     const [one, two] = [await replica(), await replica()];
     one.sweeper.start();
     two.sweeper.start();
@@ -81,7 +81,7 @@ describe("an idle namespace", () => {
     }
   });
 
-  it("is found again by its next session", async () => {
+  it("the next session enters a forgotten namespace again", async () => {
     const { kernel, sweeper } = await replica();
     sweeper.start();
     for (let round = 0; round < 2; round++) {
@@ -93,7 +93,7 @@ describe("an idle namespace", () => {
     }
   });
 
-  it("is not forgotten while it has pins and a session, though nothing is due", async () => {
+  it("a namespace with pins and a session is not forgotten", async () => {
     const { kernel, sweeper } = await replica();
     sweeper.start();
     const call = await start(kernel, "busy");
@@ -138,7 +138,7 @@ describe("a release too big for one call", () => {
     await redis.hincrby(`${root}holders:prog:1`, "slot:1", SLOTS - 1);
   }
 
-  it("goes on in bounded steps, wherever it stops, and loses and doubles nothing", async () => {
+  it("a large release continues in bounded steps and loses and repeats nothing", async () => {
     const dead = await replica();
     await dead.sweeper.stop(); // as kill -9: the namespace is known, nobody sweeps it
     const namespace = "big";
@@ -195,7 +195,7 @@ describe("a release too big for one call", () => {
     await vi.waitFor(async () => expect(await left(namespace)).toEqual([]), WAIT);
   });
 
-  it("a replica that left work goes on at once, not at its next turn", async () => {
+  it("a replica with work left continues at once, not at its next turn", async () => {
     const { kernel, sweeper } = await replica();
     sweeper.start();
     const call = await start(kernel, "urgent");

@@ -33,14 +33,14 @@ async function refusal(work: Promise<unknown>) {
 }
 
 describe("an object", () => {
-  it("that is large is planned in a thread as a small one at once", async () => {
+  it("a large object is planned in a thread, with the plan of the event loop", async () => {
     const { made, inThread } = await aside(readObject(large, OPTIONS));
     expect(made).toEqual(planObject(small, OPTIONS));
     expect(inThread).toBe(true);
     expect((await aside(readObject(small, OPTIONS))).inThread).toBe(false);
   });
 
-  it("that is none is refused there in the same words", async () => {
+  it("a thread rejects a bad object in the same words", async () => {
     const wrong = Buffer.alloc(1 << 20);
     expect(() => planObject(wrong, OPTIONS)).toThrow(
       (await refusal(readObject(wrong, OPTIONS))).message,
@@ -51,13 +51,13 @@ describe("an object", () => {
 describe("a schema", () => {
   const declarations = "struct s { int a; };\n".padEnd(60_000);
 
-  it("that is long is read in a thread as at once", async () => {
+  it("a long schema is read in a thread, with the result of the event loop", async () => {
     const given = { declarations, value: "struct s" };
     const { made, inThread } = await aside(readSchema(given, 4, 4));
     expect([made, inThread]).toEqual([compileSchema(given, 4, 4), true]);
   });
 
-  it("that is wrong is refused there with the field", async () => {
+  it("a thread rejects a bad schema with its field", async () => {
     const given = { declarations: `${declarations}!`, value: "struct s" };
     expect(await refusal(readSchema(given, 4, 4))).toMatchObject({
       code: "EINVAL",

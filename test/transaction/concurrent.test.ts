@@ -31,7 +31,7 @@ describe(`${RUNNERS} runners on one counter lose no increment`, () => {
     ["hash, read and written", "hash", increment],
     ["hash, added to", "hash", add],
     ["LRU hash, read and written", "lru_hash", increment],
-  ])("%s", async (_claim, type, text) => {
+  ])("concurrent runs on one counter lose no increment: %s", async (_claim, type, text) => {
     const session = await service.session(service.namespace());
     const counter = await map(session, type, 4);
     await session.put(`/v1/fds/${counter.fd}/elements/u32:0`, { value: "u64:0" });

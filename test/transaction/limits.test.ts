@@ -49,7 +49,7 @@ async function between(session: TestSession, fd: number, interfere: () => Promis
 }
 
 describe("when others come between seeing and commit", () => {
-  it("an update that finds the hash full of other elements changes nothing, and runs again", async () => {
+  it("an update of a hash that others filled changes nothing, and the run repeats", async () => {
     const session = await newSession();
     const array = await map(session, "array", 1);
     const hash = await map(session, "hash", 4);
@@ -67,7 +67,7 @@ describe("when others come between seeing and commit", () => {
     expect((await session.get(`/v1/fds/${hash.fd}`)).body.entries).toBe(4);
   });
 
-  it("pushes that find the queue full change nothing, and run again", async () => {
+  it("pushes into a queue that others filled change nothing, and the run repeats", async () => {
     const session = await newSession();
     const array = await map(session, "array", 1);
     const queue = await map(session, "queue", 4, { key_size: 0 });
@@ -81,7 +81,7 @@ describe("when others come between seeing and commit", () => {
     expect((await session.get(`/v1/fds/${queue.fd}`)).body.entries).toBe(4);
   });
 
-  it("a position of a ring buffer that was asked for is the one at the commit", async () => {
+  it("a queried ring buffer position is the one at the commit", async () => {
     const session = await newSession();
     const array = await map(session, "array", 1);
     const ring = await map(session, "ringbuf", 4096, { key_size: 0, value_size: 0 });
@@ -101,7 +101,7 @@ describe("when others come between seeing and commit", () => {
   });
 });
 
-it("a full ring buffer is the program's to know, at once", async () => {
+it("a program learns at once that a ring buffer is full", async () => {
   const session = await newSession();
   const drops = await map(session, "array", 1);
   const ring = await map(session, "ringbuf", 4096, { key_size: 0, value_size: 0 });
@@ -127,7 +127,7 @@ describe("what a program only names", () => {
     ["an array of 4 MiB values", "array", { max_entries: 3, value_size: 4_194_296 }],
     ["an empty queue of 100 KB values", "queue", { key_size: 0, value_size: 100_000 }],
     ["a hash", "hash", {}],
-  ])("%s is no part of what a run has to see", async (_claim, type, sizes) => {
+  ])("a run does not fetch %s that it only names", async (_claim, type, sizes) => {
     const session = await newSession();
     const named = await map(session, type, 8, sizes);
     const { fd } = await asm(session, `r1 = map[fd:${named.fd}]${END}`);
@@ -154,7 +154,7 @@ describe("a run that walks a hash", () => {
     r0 = r6
     exit`;
 
-  it("of 300 elements, key after key, is shown it whole before long", async () => {
+  it("a run that walks a hash of 300 elements soon gets the whole map", async () => {
     const session = await newSession();
     const hash = await map(session, "hash", 400);
     const keys = Array.from({ length: 300 }, (_, n) => `u32:${n}`);
@@ -181,7 +181,7 @@ const updates = (fd: number, count: number) => `
       if r6 < ${count} goto again${END}`;
 
 it.each(["lru_hash", "lru_percpu_hash"])(
-  "a run evicts from an %s as its steps would",
+  "a run evicts from an %s as its steps would one by one",
   async (type) => {
     const session = await newSession();
     const [one, many] = [await map(session, type, 16), await map(session, type, 16)];
@@ -242,7 +242,7 @@ describe("a run that looks at more of one map than is compared element by elemen
       ${lookup(to, 0)}
       *(u64 *)(r0 +0) = r7${OUT}`;
 
-  it("takes effect as if alone", async () => {
+  it("a run that reads very much of one map takes effect as if alone", async () => {
     const session = await newSession();
     const many = await map(session, "array", 1500);
     const total = await map(session, "array", 1);
@@ -256,7 +256,7 @@ describe("a run that looks at more of one map than is compared element by elemen
 });
 
 describe("a run is E2BIG", () => {
-  it("when an LRU map would be refilled too often, and changes none", async () => {
+  it("a run that refills an LRU map too often is E2BIG and changes nothing", async () => {
     const session = await newSession();
     const lru = await map(session, "lru_hash", 4);
     await run(session, (await asm(session, updates(lru.fd, 20))).fd);
@@ -269,7 +269,7 @@ describe("a run is E2BIG", () => {
     expect((await session.get(`/v1/fds/${lru.fd}`)).body).toMatchObject({ evictions, revision });
   });
 
-  it("when it changes more elements than one script may, and changes none", async () => {
+  it("a run that changes more elements than one script may is E2BIG and changes nothing", async () => {
     const session = await newSession();
     const hash = await map(session, "hash", 4000);
     const problem = await refused(session, (await asm(session, updates(hash.fd, 1500))).fd);
@@ -280,7 +280,7 @@ describe("a run is E2BIG", () => {
     expect((await session.get(`/v1/fds/${hash.fd}`)).body.entries).toBe(0);
   });
 
-  it("never for what an earlier run of the program came to", async () => {
+  it("a run is never E2BIG for what an earlier run accessed", async () => {
     const session = await newSession();
     const hash = await map(session, "hash", 6000);
     const choice = await map(session, "array", 1);
@@ -323,7 +323,7 @@ function walkOf(fd: number): string {
       if r6 < 20 goto again`;
 }
 
-it("a width of trace_printk is no more than a line", async () => {
+it("a width in bpf_trace_printk() is at most a line", async () => {
   const session = await newSession();
   const bytes = Buffer.from("%999999999d\0");
   const words = [0, 4, 8].map((at) => `*(u32 *)(r10 ${at - 16}) = ${bytes.readInt32LE(at)}`);
@@ -337,7 +337,7 @@ it("a width of trace_printk is no more than a line", async () => {
   expect(trace[0]?.length).toBe(1023);
 });
 
-it("one who runs much is not in another's way", async () => {
+it("a busy session does not block another one", async () => {
   const [one, two] = [await newSession(), await newSession()];
   const busy = await asm(one, `r6 = 0\nagain:\nr6 += 1\nif r6 < 5000 goto again${END}`);
   const quick = await asm(two, returns(1));

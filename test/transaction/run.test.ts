@@ -21,7 +21,7 @@ const service = await testService();
 const newSession = (more: object = {}) => service.session(service.namespace(), more);
 
 describe("a run", () => {
-  it("answers r0, the packet, and how long a repetition took", async () => {
+  it("a run returns r0, the packet and the duration of a repetition", async () => {
     const session = await newSession();
     const { fd, id } = await asm(session, returns(7));
     const { body } = await session.post(`/v1/fds/${fd}/test-run`, { data_in: FRAME, repeat: 3 });
@@ -29,7 +29,7 @@ describe("a run", () => {
     expect(body.duration_ns).toBeGreaterThanOrEqual(0);
   });
 
-  it("ENOSPC when the packet has no room, with what there is; it has taken effect", async () => {
+  it("a run without room for the packet is ENOSPC with a part of it, and took effect", async () => {
     const session = await newSession();
     const counter = await map(session, "array", 1);
     const { fd } = await asm(session, increment(counter.fd, 0));
@@ -38,7 +38,7 @@ describe("a run", () => {
     expect(await u64(session, counter.fd, "u32:0")).toBe(1);
   });
 
-  it("refuses as Linux does: fd, type, size, flags", async () => {
+  it("a run rejects fd, type, size and flags as Linux does", async () => {
     const session = await newSession();
     const { fd } = await asm(session, returns(0));
     const other = await asm(session, returns(0), { prog_type: "kprobe" });
@@ -51,7 +51,7 @@ describe("a run", () => {
     expect((await refused(session, fd, { data_in: "zz" })).errors[0].pointer).toBe("/body/data_in");
   });
 
-  it("is given the same again by its seed: time, random numbers, the CPU", async () => {
+  it("a run repeats time, random numbers and CPU by its seed", async () => {
     const session = await newSession();
     const { fd } = await asm(
       session,
@@ -70,7 +70,7 @@ describe("a run", () => {
     expect(other.retval).not.toBe(first.retval);
   });
 
-  it("takes a context by the names of its fields, and shows it afterwards", async () => {
+  it("a run takes a context by field names and returns it", async () => {
     const session = await newSession();
     const { fd } = await asm(
       session,
@@ -88,7 +88,7 @@ describe("a run", () => {
     expect([bad.errno, bad.errors[0].pointer]).toEqual(["EINVAL", "/body/ctx_in/nonsense"]);
   });
 
-  it("prints into its answer, and records for the consumer of a ring buffer", async () => {
+  it("a run returns its trace and outputs records to a ring buffer", async () => {
     const session = await newSession();
     const ring = await map(session, "ringbuf", 4096, { key_size: 0, value_size: 0 });
     const { fd } = await asm(
@@ -114,7 +114,7 @@ describe("a run", () => {
     expect(body.records.map(({ data }: { data: string }) => data)).toEqual(["0700000000000000"]);
   });
 
-  it("that is sent twice with one Idempotency-Key takes effect once and answers the same", async () => {
+  it("a run repeated with its Idempotency-Key takes effect once and answers the same", async () => {
     const session = await newSession();
     const counter = await map(session, "array", 1);
     const { fd } = await asm(session, increment(counter.fd, 0));
@@ -125,7 +125,7 @@ describe("a run", () => {
     expect(await u64(session, counter.fd, "u32:0")).toBe(1);
   });
 
-  it("that failed, or a load that did, is the same failure to repeats of its Idempotency-Key", async () => {
+  it("a failed run or load repeats its failure for its Idempotency-Key", async () => {
     const session = await newSession();
     const key = (name: string) => ({ "idempotency-key": name });
     const again = (name: string) =>
@@ -157,7 +157,7 @@ describe("a run that cannot go on", () => {
     r6 += r0
     r1 = *(u64 *)(r6 +4096)${OUT}`;
 
-  it("is EFAULT with the instruction and its text, and has changed nothing", async () => {
+  it("a run that faults is EFAULT with the instruction, and has changed nothing", async () => {
     const session = await newSession();
     const counter = await map(session, "array", 1);
     const loaded = await session.post("/v1/progs", { asm: beyond(counter.fd) });
@@ -171,7 +171,7 @@ describe("a run that cannot go on", () => {
     expect(await u64(session, counter.fd, "u32:0")).toBe(0);
   });
 
-  it("is E2BIG when it takes more instructions than the budget, and the next one runs", async () => {
+  it("a run over its instruction budget is E2BIG, and the next one runs", async () => {
     const strict = await testService(undefined, { budget: 1000 });
     const session = await strict.session(strict.namespace());
     const { fd, id } = await asm(
@@ -186,7 +186,7 @@ describe("a run that cannot go on", () => {
     expect((await run(session, (await asm(session, returns(3))).fd)).retval).toBe(3);
   });
 
-  it("is E2BIG when it takes too long, and the next one runs", async () => {
+  it("a run that takes too long is E2BIG, and the next one runs", async () => {
     const strict = await testService(undefined, { runLimit: 50 });
     const session = await strict.session(strict.namespace());
     const { fd } = await asm(
@@ -202,7 +202,7 @@ describe("a run that cannot go on", () => {
 });
 
 describe("a run by path", () => {
-  it("opens no fd, follows symlinks, and counts no reference", async () => {
+  it("a run by path opens no fd, follows symlinks and counts no reference", async () => {
     const session = await newSession();
     const { fd, id } = await asm(session, returns(5));
     await session.put("/v1/fs?path=/p", { type: "pin", fd });
@@ -214,7 +214,7 @@ describe("a run by path", () => {
     expect((await session.get(`/v1/progs/${id}`)).body.refcnt).toBe(1);
   });
 
-  it("has the permissions of BPF_OBJ_GET", async () => {
+  it("a run by path needs the permissions of BPF_OBJ_GET", async () => {
     const namespace = service.namespace();
     const root = await service.session(namespace);
     const user = await service.session(namespace, { uid: 1000, gid: 1000, capabilities: [] });
@@ -232,7 +232,7 @@ describe("a run by path", () => {
 });
 
 describe("tail calls", () => {
-  it("go on in the slot's program, whose r0 is the run's; an empty slot is passed", async () => {
+  it("a tail call continues in the slot's program and passes over an empty slot", async () => {
     const session = await newSession();
     const array = await map(session, "prog_array", 4, { value_size: 4 });
     const first = await asm(session, tailCall(array.fd, 1));
@@ -243,7 +243,7 @@ describe("tail calls", () => {
     expect([retval, programs]).toEqual([42, [first.id, second.id]]);
   });
 
-  it("a program replaced between two runs is seen by the next", async () => {
+  it("the next run sees a program replaced in its slot", async () => {
     const session = await newSession();
     const array = await map(session, "prog_array", 1, { value_size: 4 });
     const first = await asm(session, tailCall(array.fd, 0));
@@ -256,7 +256,7 @@ describe("tail calls", () => {
     expect(seen).toEqual([1, 2, 3]);
   });
 
-  it("33 are made, the 34th is passed: a program that calls itself runs 34 times", async () => {
+  it("a program that tail-calls itself runs 34 times", async () => {
     const session = await newSession();
     const array = await map(session, "prog_array", 1, { value_size: 4 });
     const counter = await map(session, "array", 1);
@@ -271,7 +271,7 @@ describe("tail calls", () => {
     expect(await u64(session, counter.fd, "u32:0")).toBe(34);
   });
 
-  it("with the last user of the array gone every tail call is passed (c9da161c65)", async () => {
+  it("every tail call falls through once the array's last user is gone (c9da161c65)", async () => {
     const session = await newSession();
     const array = await map(session, "prog_array", 1, { value_size: 4 });
     const first = await asm(session, tailCall(array.fd, 0));
@@ -301,7 +301,7 @@ describe("maps", () => {
     }
   });
 
-  it("of a map of maps the inner one is written", async () => {
+  it("a run writes the inner map of a map of maps", async () => {
     const session = await newSession();
     const inner = await map(session, "array", 1);
     const outer = await map(session, "array_of_maps", 2, { value_size: 4, inner_map_fd: inner.fd });
@@ -319,7 +319,7 @@ describe("maps", () => {
     expect(await u64(session, inner.fd, "u32:0")).toBe(3);
   });
 
-  it("keys that a run comes to one after the other are all shown to it in the end", async () => {
+  it("a run gets all keys that it accesses one after the other", async () => {
     const session = await newSession();
     const chain = await map(session, "hash", 100);
     for (let n = 0; n < 60; n++) {

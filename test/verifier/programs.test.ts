@@ -57,7 +57,7 @@ function judged({ insns: hex, maps = [], ...given }: Asked) {
 
 describe("programs that Linux accepts", () => {
   it.each(asked.filter(({ errno }) => errno === null).map((one) => [one.name, one] as const))(
-    "%s",
+    "the verifier accepts %s as Linux does",
     (_, one) => {
       expect(judged(one)).toBeNull();
     },
@@ -68,13 +68,13 @@ describe("programs that Linux refuses", () => {
   const refused = asked.filter(({ errno }) => errno !== null);
   const unlike = refused.filter((one) => judged(one)?.errno !== one.errno);
 
-  it("are refused with the same errno, but for those that take long", () => {
+  it("programs that Linux rejects get the same errno, but for those that take long", () => {
     const others = unlike.filter(({ last = "" }) => !LATE.test(last));
     expect(others.map(({ name, last }) => `${name}: ${last}`)).toEqual(ACCEPTED);
     expect(unlike.length).toBeLessThan(refused.length / 50);
   });
 
-  it("are refused in the same words", () => {
+  it("programs that Linux rejects get the same message", () => {
     const said = refused.filter(
       (one) => !unlike.includes(one) && !one.last?.startsWith("old state"),
     );

@@ -56,32 +56,32 @@ function proven(map: MapFacts, ...parts: string[]): number[] {
 }
 
 describe("proven are", () => {
-  it("a field of the context and a slot of the stack", () => {
+  it("an access to the context and to the stack is proven", () => {
     expect(proven(HASH, insn(0x61, 2, 1, 12), insn(0x7b, 10, 2, -8), R0, EXIT)).toEqual([0, 1]);
   });
 
-  it("a value of a map, once it is not NULL", () => {
+  it("an access to a map value is proven after the NULL check", () => {
     const code = [...LOOKUP, insn(0x15, 0, 0, 1), insn(0x79, 1, 0, 56), R0, EXIT];
     expect(proven(HASH, ...code)).toEqual([0, 7]);
   });
 
-  it("an element of an array by a constant index, with no check for NULL", () => {
+  it("an array element at a constant index is proven without a NULL check", () => {
     expect(proven(ARRAY, ...LOOKUP, insn(0x79, 0, 0, 56), EXIT)).toEqual([0, 6]);
   });
 
-  it("an index that was masked, as far as the mask goes", () => {
+  it("an access at a masked index is proven as far as the mask allows", () => {
     const index = [insn(0x61, 7, 1, 12), insn(0x57, 7, 0, 0, 31)];
     const use = [insn(0x15, 0, 0, 2), insn(0x0f, 0, 7), insn(0x71, 1, 0, 32), R0, EXIT];
     expect(proven(HASH, ...index, ...LOOKUP, ...use)).toEqual([0, 2, 10]);
   });
 
-  it("bytes of the packet that were compared with its end", () => {
+  it("an access to packet bytes is proven after the comparison with data_end", () => {
     const ends = [insn(0x61, 2, 1), insn(0x61, 3, 1, 4), insn(0xbf, 4, 2), insn(0x07, 4, 0, 0, 14)];
     const use = [R0, insn(0x2d, 4, 3, 1), insn(0x71, 0, 2, 13), EXIT];
     expect(proven(HASH, ...ends, ...use)).toEqual([0, 1, 6]);
   });
 
-  it("every round of a loop", () => {
+  it("every iteration of a loop is proven", () => {
     const loop = [insn(0xbf, 2, 10), insn(0x07, 2, 0, 0, -64), insn(0xb7, 1)];
     const body = [insn(0x72, 2, 0, 0, 5), insn(0x07, 2, 0, 0, 1), insn(0x07, 1, 0, 0, 1)];
     const end = [insn(0xa5, 1, 0, -4, 64), R0, EXIT];
@@ -90,7 +90,7 @@ describe("proven are", () => {
 });
 
 describe("not proven is", () => {
-  it("what follows a loop that was not gone through to its end", () => {
+  it("code after an unfinished loop is not proven", () => {
     const random = insn(0x85, 0, 0, 0, 7);
     const loop = [insn(0xb7, 6), random, insn(0x15, 0, 0, 3), insn(0x07, 6, 0, 0, 1)];
     const end = [insn(0xa5, 6, 0, -4, 10_000), R0, insn(0x7a, 10, 0, -8), R0, EXIT];
@@ -99,14 +99,14 @@ describe("not proven is", () => {
     expect([refusal, safe.includes(1)]).toEqual([null, false]);
   });
 
-  it("the context of a program type that is not known here", () => {
+  it("the context of an unknown program type is not proven", () => {
     const { refusal, provenAccesses: safe } = reported(HASH, [insn(0x61, 0, 1, 12), EXIT], {
       progType: "kprobe",
     });
     expect([refusal, [...safe]]).toEqual([null, [0, 0]]);
   });
 
-  it("an access that no path comes to", () => {
+  it("an access that no path reaches is not proven", () => {
     const dead = [R0, insn(0x15, 0, 0, 1), insn(0x79, 0, 10, -8), EXIT];
     expect(proven(HASH, ...dead)).toEqual([]);
   });
@@ -119,11 +119,11 @@ describe("the log of a program that is accepted", () => {
     "processed 3 insns (limit 1000000) max_states_per_insn 0 total_states 0 " +
     "peak_states 0 mark_read 0\n";
 
-  it("is empty at level 0, the closing line at level 1", () => {
+  it("the log of an accepted program is empty at level 0, one line at level 1", () => {
     expect([said(0), said(1)]).toEqual(["", closing]);
   });
 
-  it("tells of every instruction at level 2", () => {
+  it("the log of an accepted program has every instruction at level 2", () => {
     const path = [
       "0: R1=ctx() R10=fp0",
       "0: (b7) r0 = 0                        ; R0=0",
@@ -133,7 +133,7 @@ describe("the log of a program that is accepted", () => {
     expect(said(2)).toBe(`${path.join("\n")}\n${closing}`);
   });
 
-  it("is statistics alone at level 4", () => {
+  it("the log of an accepted program has only statistics at level 4", () => {
     expect(said(4)).toBe(`stack depth 0\n${closing}`);
   });
 });

@@ -90,11 +90,11 @@ describe("a lock", () => {
     ],
     ["by a pointer: none", `struct { ${LOCK} *l; u64 x; }`, []],
     ["in a value that is a union: none", `union { ${LOCK} l; u64 x[2]; }`, []],
-  ])("%s", (_, value, locks) => {
+  ])("the lock of a value is found %s", (_, value, locks) => {
     expect(compileSchema({ value }, 4, 16).locks).toEqual(locks);
   });
 
-  it("that is the value is none", () => {
+  it("a value that is itself a lock has no lock", () => {
     expect(compileSchema({ value: LOCK }, 4, 4).locks).toEqual([]);
   });
 
@@ -115,7 +115,7 @@ describe("a lock", () => {
       `struct { ${LOCK} t; struct { ${LOCK} l; } a[2]; u32 b; }`,
       "EINVAL",
     ],
-  ])("%s is refused", async (_, value, errno) => {
+  ])("a lock %s is rejected", async (_, value, errno) => {
     const attr = { map_type: "hash", key_size: 4, max_entries: 1, ...schema(value) };
     const { body } = await (await newSession()).post("/v1/maps", attr);
     expect(body.errno).toBe(errno);
@@ -126,7 +126,7 @@ describe("a lock", () => {
 
 describe("an element", () => {
   it.each(["hash", "array"])(
-    "of a %s has zeros where its lock is, however it is written",
+    "the lock of an element of a %s stays zero, however it is written",
     async (type) => {
       const session = await newSession();
       const { fd } = await map(session, type, 4, schema());
@@ -147,7 +147,7 @@ describe("an element", () => {
     },
   );
 
-  it("in JSON shows its lock, and need not be given it", async () => {
+  it("JSON of an element shows its lock but need not give it", async () => {
     const session = await newSession();
     const { fd } = await map(session, "hash", 4, schema());
     const path = `${element(fd)}?format=json`;
@@ -164,7 +164,7 @@ describe("a program", () => {
   const add = "r7 = *(u64 *)(r6 +0)\n r7 += 1\n *(u64 *)(r6 +0) = r7";
 
   it.each(["hash", "array"])(
-    "that locks an element of a %s runs, and its lock stays zero",
+    "a program locks an element of a %s, and the lock stays zero",
     async (type) => {
       const session = await newSession();
       const { fd } = await map(session, type, 4, schema());
@@ -175,7 +175,7 @@ describe("a program", () => {
     },
   );
 
-  it("sees an update with BPF_F_LOCK through the pointer that it has", async () => {
+  it("a program sees an update with BPF_F_LOCK through its pointer", async () => {
     // htab_map_update_elem(): "grab the element lock and update value in place"
     const session = await newSession();
     const { fd } = await map(session, "hash", 4, schema());
@@ -201,7 +201,7 @@ describe("a program", () => {
     expect(await bytes(session, fd)).toBe("090000000000000000000000ffffffff");
   });
 
-  it("that lets go of another map's lock on one of two paths is refused", async () => {
+  it("a program that unlocks another map's lock on one path is rejected", async () => {
     const session = await newSession();
     const [a, b] = [
       await map(session, "array", 1, schema()),
@@ -231,7 +231,7 @@ describe("a program", () => {
     expect([body.errno, body.log]).toEqual(["EINVAL", "bpf_spin_unlock of different lock"]);
   });
 
-  it("of a type that may not have locks is refused by name", async () => {
+  it("a program of a type without locks is rejected by name", async () => {
     // check_map_prog_compatibility()
     const session = await newSession();
     const { fd } = await map(session, "hash", 4, schema());
@@ -248,7 +248,7 @@ describe("a program", () => {
     }
   });
 
-  it("is told which map has no lock, and why", async () => {
+  it("a rejected program names the map without a lock, and why", async () => {
     const session = await newSession();
     const plain = await map(session, "hash", 4, { value_size: 16, map_name: "plain" });
     const other = { value_size: 16, schema: { value: "u64[2]" }, map_name: "other" };
@@ -264,7 +264,7 @@ describe("a program", () => {
     }
   });
 
-  it("locks an element of a map of a map, by the template's lock", async () => {
+  it("a program locks an element of an inner map by the template's lock", async () => {
     const session = await newSession();
     const inner = await map(session, "hash", 4, schema());
     const outer = await map(session, "array_of_maps", 1, {
@@ -288,7 +288,7 @@ describe("a program", () => {
     expect(body.log).toContain("bpf_spin_lock cannot be accessed directly by load/store");
   });
 
-  it("that Linux would refuse for an unknown offset writes no lock", async () => {
+  it("a program that Linux rejects for an unknown offset writes no lock", async () => {
     const session = await newSession();
     const { fd } = await map(session, "array", 1, schema());
     // What a frozen map says to programs that only read it, Linux knows; here the machine finds out.
@@ -310,7 +310,7 @@ describe("a program", () => {
   });
 });
 
-it("leaves accesses under a lock as proven as others", async () => {
+it("an access under a lock is proven like others", async () => {
   const text = `*(u32 *)(r10 -4) = 0\n r1 = map[fd:0]\n r2 = r10\n r2 += -4\n call map_lookup_elem
     if r0 == 0 goto out\n r6 = r0 ${locked("r7 = *(u64 *)(r6 +0)")} ${OUT}`;
   const { insns } = await assemble(text, "/body/asm");
@@ -320,7 +320,7 @@ it("leaves accesses under a lock as proven as others", async () => {
   expect(safe?.[load]).toBe(1);
 });
 
-it("an object's locks are in its BTF, and its programs run as on Linux", async () => {
+it("an object's locks come from its BTF, and its programs run as on Linux", async () => {
   const session = await newSession();
   const object = readFileSync(join(import.meta.dirname, "../elf/objects", "locks.o"));
   const { status, body } = await session.post("/v1/elf?name=locks", object);

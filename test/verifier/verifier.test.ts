@@ -46,7 +46,7 @@ const verified = (insns: Buffer, options: VerifierOptions = {}) =>
   );
 
 function says(stage: "before" | "during" | "after", rows: Row[]): void {
-  it.each(rows)("refuses %s", (_, insns, errno, log, options = {}) => {
+  it.each(rows)("the verifier rejects %s", (_, insns, errno, log, options = {}) => {
     const { beforeMaps: before, atMap: during } = check(insns, options);
     const after = (before ?? during) ? null : verified(insns, options).refusal;
     const none = { before: null, during: null, after: null };
@@ -160,7 +160,7 @@ describe("while maps are resolved", () => {
     ],
   ]);
 
-  it("lists the maps met before the refusal, in instruction order", () => {
+  it("a rejection while maps are resolved lists the maps met before, in order", () => {
     const insns = program(
       ldImm64(1, 7),
       ldImm64(2, 8, 4),
@@ -180,11 +180,11 @@ describe("while maps are resolved", () => {
     expect(during?.log).toBe("unknown opcode ff");
   });
 
-  it("lists no map of a program refused before", () => {
+  it("a rejection before maps are resolved lists no map", () => {
     expect(check(program(ldImm64(1, 7), R0)).refs).toEqual([]);
   });
 
-  it("still lists every map of a program refused after", () => {
+  it("a rejection after maps are resolved lists every map", () => {
     const insns = program(ldImm64(1, 7), R0, EXIT, R0, EXIT);
     const { refusal } = verified(insns);
     expect([check(insns).refs.length, refusal?.log]).toEqual([1, "unreachable insn 4"]);
@@ -313,7 +313,7 @@ describe("then the instructions as they are come to", () => {
     [insn(0xdb, 10, 11, -8, 0x51), "1: (db) r11 = atomic64_fetch_and((u64 *)(r10 -8), r11)"],
     [insn(0x46, 11, 0, 0, -1), "1: (46) if w11 & 0xffffffff goto pc+0"],
   ];
-  it.each(lines)("prints the refused instruction at log level 1: %s", (code, line) => {
+  it.each(lines)("log level 1 prints the rejected instruction: %s", (code, line) => {
     const { refusal } = verified(program(R0, code, R0, EXIT), { logLevel: 1 });
     expect(refusal?.log.split("\n")[2]).toBe(line);
   });
@@ -372,7 +372,7 @@ describe("what Linux accepts", () => {
     ],
     ["kernel function 0 in dead code", program(R0, insn(0x15, 0, 0, 1), insn(0x85, 0, 2), EXIT)],
   ];
-  it.each(good)("passes %s", (_, insns, options = {}) => {
+  it.each(good)("the verifier accepts %s", (_, insns, options = {}) => {
     expect(check(insns, options)).toEqual({ beforeMaps: null, refs: [], atMap: null });
     expect(verified(insns, options).refusal).toBeNull();
   });
@@ -390,23 +390,23 @@ describe("tag and dump", () => {
   const whole = (start: string): Buffer =>
     start === R0 ? program(R0, EXIT) : program(start, R0, EXIT);
 
-  it.each(loads)("tags a program with %s as Linux does", (_, start, expected) => {
+  it.each(loads)("the verifier tags a program with %s as Linux does", (_, start, expected) => {
     expect(tag(whole(start))).toBe(expected);
   });
 
-  it.each(loads)("dumps a program with %s as Linux does", (_, start, __, dump) => {
+  it.each(loads)("the verifier dumps a program with %s as Linux does", (_, start, __, dump) => {
     const { refs } = check(whole(start), { fdArrayLength: 2 });
     const ids = refs.map((ref) => (ref.kind === "fd" ? ref.value : [3, 4][ref.value]) ?? 0);
     expect(relocate(whole(start), ids, refs)).toEqual(whole(dump));
   });
 
-  it("leaves the fd out of the tag, and the index in", () => {
+  it("a tag leaves out the fd and keeps the index", () => {
     const tagOf = (src: number, imm: number): string => tag(program(ldImm64(src, imm), R0, EXIT));
     expect(tagOf(1, 3)).toBe(tagOf(1, 99));
     expect(tagOf(5, 0)).not.toBe(tagOf(5, 1));
   });
 
-  it("does not touch the instructions it is given", () => {
+  it("the verifier does not change its input", () => {
     const insns = program(ldImm64(5, 0), R0, EXIT);
     const copy = Buffer.from(insns);
     tag(insns);
@@ -416,14 +416,14 @@ describe("tag and dump", () => {
 });
 
 describe("cost", () => {
-  it("grows with the number of instructions, not with the number of paths", () => {
+  it("the cost grows with the number of instructions, not of paths", () => {
     const branches = Array.from({ length: 5_000 }, () => insn(0x1d, 1, 10, 1) + R0);
     const { refusal, insnsProcessed: steps } = verified(program(R0, ...branches, EXIT));
     expect(refusal).toBeNull();
     expect(steps).toBeLessThan(10 * 5_000);
   });
 
-  it("is limited, as in Linux, where 8,192 branches are left open on the way", () => {
+  it("a program with 8,192 pending branches is rejected as in Linux", () => {
     const branches = Array.from({ length: 8_193 }, () => insn(0x1d, 1, 10, 1) + R0);
     expect(verified(program(R0, ...branches, EXIT)).refusal).toEqual({
       errno: "EFAULT",
@@ -431,7 +431,7 @@ describe("cost", () => {
     });
   });
 
-  it("is limited, as in Linux, where one path alone is too long", () => {
+  it("a program with one path too long is rejected as in Linux", () => {
     const long = program(R0, insn(0x07, 0, 0, 0, 1), insn(0x55, 0, 0, -2, 100_000), EXIT);
     const limits = { complexity: 10_000 };
     expect(verified(long, { limits }).refusal).toEqual({

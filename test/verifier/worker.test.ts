@@ -17,7 +17,7 @@ const program = (length: number, last = EXIT): Buffer =>
 const LOOP = hex("b700000000000000" + "0700000001000000" + "5500feffd0070000");
 
 describe("the verifier's thread", () => {
-  it("says of the shape of long programs what judge() says", async () => {
+  it("the verifier's thread answers for long programs what the precheck answers", async () => {
     const named = Buffer.concat([hex("1811000003000000" + "0000000000000000"), program(20_000)]);
     for (const insns of [named, program(20_000, MOV)]) {
       const judged = await runPrecheck({ insns }, {}, []);
@@ -26,11 +26,11 @@ describe("the verifier's thread", () => {
     }
   });
 
-  it("is spared short programs", () => {
+  it("short programs do not go to the verifier's thread", () => {
     expect(doCheck(program(2), [], {})).toEqual(verify(program(2), []));
   });
 
-  it("says of long programs what verify() says, of each by itself", async () => {
+  it("the verifier's thread answers for each long program what verify() answers", async () => {
     const options = { logLevel: 1 };
     const wrong = Buffer.concat([program(9_000, DIV), EXIT]);
     const programs = [program(20_000), wrong, program(600)];
@@ -39,14 +39,14 @@ describe("the verifier's thread", () => {
     expect(reports[1]?.refusal?.log).toContain("div by zero");
   });
 
-  it("takes short programs whose paths are long", async () => {
+  it("short programs with long paths go to the verifier's thread", async () => {
     const insns = Buffer.concat([LOOP, EXIT]);
     const report = doCheck(insns, [], {});
     expect(report).toBeInstanceOf(Promise);
     expect((await report).insnsProcessed).toBeGreaterThan(2_000);
   });
 
-  it("leaves the event loop free meanwhile", async () => {
+  it("the event loop stays free while the verifier's thread works", async () => {
     let turns = 0;
     const counting = setInterval(() => {
       turns += 1;
@@ -57,7 +57,7 @@ describe("the verifier's thread", () => {
     expect(turns).toBeGreaterThan(3);
   });
 
-  it("has no more than 64 programs wait for it", async () => {
+  it("at most 64 programs wait for the verifier's thread", async () => {
     const waiting = Array.from({ length: 64 }, () => doCheck(program(600), [], {}));
     expect(() => doCheck(program(600), [], {})).toThrow("waiting");
     await Promise.all(waiting);

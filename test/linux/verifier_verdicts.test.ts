@@ -88,14 +88,14 @@ const refused = mine.filter(({ kernel }) => kernel.errno !== 0);
 
 describe("the verdicts of Linux", () => {
   it.each(accepted.map((verdict) => [verdict.name, verdict] as const))(
-    'the verdict of Linux on "%s" is ours',
+    'Linux and the service agree on "%s"',
     (_, verdict) => {
       expect(judged(verdict)).toBeNull();
     },
   );
 
   it.each(refused.map((verdict) => [verdict.name, verdict] as const))(
-    'the verdict of Linux on "%s" is ours, locks included',
+    'Linux and the service agree on "%s", locks',
     (_, verdict) => {
       const refusal = judged(verdict);
       expect(refusal?.errno).toBe(verdict.kernel.errname);

@@ -1,7 +1,7 @@
 /** Titles of tests: a sentence that stands alone, on one line. */
 
 export const TITLE_LENGTH = 120;
-const CELL_LENGTH = 70;
+const CELL_LENGTH = 50;
 
 function shorten(cell: unknown): string {
   const text = (typeof cell === "string" ? cell : JSON.stringify(cell)).replaceAll(/\s+/g, " ");

@@ -75,22 +75,25 @@ describe("bytes", () => {
     return signed ? BigInt.asIntN(8 * bytes.length, value) : value;
   }
 
-  it.each(KINDS)("every number in the range of $kind survives a round trip", ({ kind, bits, signed, big }) => {
-    const min = signed ? -(2n ** BigInt(bits - 1)) : 0n;
-    const max = 2n ** BigInt(signed ? bits - 1 : bits) - 1n;
-    const back = (n: bigint) => read(parseBytes(`${kind}:${n}`, ""), signed, big);
-    for (const n of [min, min + 1n, max - 1n, max]) expect(back(n)).toBe(n);
-    for (const n of [min - 1n, max + 1n, 2n ** 64n, 10n ** 30n]) {
-      expect(refusal(() => back(n)).message).toContain(`must be from ${min} to ${max}`);
-    }
-    fc.assert(
-      fc.property(fc.bigInt({ min, max }), (n) => {
-        expect(back(n)).toBe(n);
-        expect(parseBytes(`${kind}:${n}`, "")).toHaveLength(bits / 8);
-        if (n >= 0n) expect(hex(`${kind}:0x${n.toString(16)}`)).toBe(hex(`${kind}:${n}`));
-      }),
-    );
-  });
+  it.each(KINDS)(
+    "every number in the range of $kind survives a round trip",
+    ({ kind, bits, signed, big }) => {
+      const min = signed ? -(2n ** BigInt(bits - 1)) : 0n;
+      const max = 2n ** BigInt(signed ? bits - 1 : bits) - 1n;
+      const back = (n: bigint) => read(parseBytes(`${kind}:${n}`, ""), signed, big);
+      for (const n of [min, min + 1n, max - 1n, max]) expect(back(n)).toBe(n);
+      for (const n of [min - 1n, max + 1n, 2n ** 64n, 10n ** 30n]) {
+        expect(refusal(() => back(n)).message).toContain(`must be from ${min} to ${max}`);
+      }
+      fc.assert(
+        fc.property(fc.bigInt({ min, max }), (n) => {
+          expect(back(n)).toBe(n);
+          expect(parseBytes(`${kind}:${n}`, "")).toHaveLength(bits / 8);
+          if (n >= 0n) expect(hex(`${kind}:0x${n.toString(16)}`)).toBe(hex(`${kind}:${n}`));
+        }),
+      );
+    },
+  );
 
   it("any bytes survive a round trip as hex, base64 and text, alone and joined", () => {
     const some = fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes));
@@ -192,7 +195,9 @@ describe("paths", () => {
     "/%zz",
     "/\u{1f600}",
     "/a.b",
-  ])("the path %j passes the check of the API and reaches the kernel", (path) => expect(parsePath(path, "path")).toBe(path));
+  ])("the path %j passes the check of the API and reaches the kernel", (path) =>
+    expect(parsePath(path, "path")).toBe(path),
+  );
 
   it.each([
     ["/a\0b", "control"],

@@ -5,7 +5,7 @@ import type { Caller } from "../domain/token.ts";
 import { HttpError, type OnFault, problemHandler, sendProblem } from "./errors/errors.ts";
 import { sendRawProblem } from "./errors/problem.ts";
 import { createComparison, createFastPath, type Hooks } from "./fast_path/fast_path.ts";
-import { createRouter } from "./fast_path/plain_routes.ts";
+import { createRouter, pause } from "./fast_path/plain_routes.ts";
 import {
   ANONYMOUS,
   bearer,
@@ -40,6 +40,11 @@ export interface AppOptions {
   onFault: OnFault;
   /** For tests: "off" sends all requests the general path, "compared" those that both have read. */
   fastPath?: "on" | "off" | "compared";
+  /**
+   * When validators are compiled: before the service is returned, or one by one once it listens. A
+   * fault in the document then ends the process.
+   */
+  compile?: "ahead" | "listening";
   /** For tests. */
   hooks?: Hooks;
 }
@@ -105,11 +110,12 @@ const notFound: RequestHandler = (req) => {
   throw new HttpError(404, "not-found", `no route ${req.path}`);
 };
 
-async function createApp(
-  context: ServiceContext,
-  options: AppOptions,
-  schemas: Schemas,
-): Promise<Express> {
+interface App {
+  app: Express;
+  warmUp(pause: () => Promise<void>): Promise<void>;
+}
+
+function createApp(context: ServiceContext, options: AppOptions, schemas: Schemas): App {
   const app = express();
   app.set("etag", false);
   app.set("x-powered-by", false);
@@ -132,8 +138,7 @@ async function createApp(
     app[method](routerPath(route), answer(context, operation, handler, options));
   }
   app.use(notFound, problemHandler(options.onFault, options.hooks?.onGeneralError));
-  await warmUp(app, validator);
-  return app;
+  return { app, warmUp: (pause) => warmUp(app, validator, pause) };
 }
 
 /** Slow senders are cut; kept connections outlive a balancer's idle minute. */
@@ -148,9 +153,9 @@ const MAX_CONNECTIONS = 10_000;
 
 /** @throws when the document and the handlers do not fit together. */
 export async function createService(context: ServiceContext, options: AppOptions): Promise<Server> {
-  const { onFault, fastPath = "on", hooks = {} } = options;
+  const { onFault, fastPath = "on", compile = "ahead", hooks = {} } = options;
   const schemas = createSchemas();
-  const app = await createApp(context, options, schemas);
+  const { app, warmUp } = createApp(context, options, schemas);
   const general = (req: IncomingMessage, res: ServerResponse) => {
     setCommonHeaders(res, requestId(req));
     app(req, res);
@@ -168,7 +173,11 @@ export async function createService(context: ServiceContext, options: AppOptions
   const server = createServer({ ...withAppPrototypes(app), ...LIMITS }, listener);
   server.on("clientError", (error, socket) => sendRawProblem(error, socket, nextId()));
   server.maxConnections = MAX_CONNECTIONS;
-  // Compiling takes some 200 ms, which a start need not wait for.
-  server.once("listening", () => void router.compile());
+  // Compiling takes longer than all the rest of a start, which need not wait for it.
+  server.once("listening", async () => {
+    await router.compile();
+    if (compile === "listening") await warmUp(pause);
+  });
+  if (compile === "ahead") await warmUp(async () => {});
   return server;
 }

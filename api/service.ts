@@ -34,7 +34,10 @@ export async function startService(
     if (draining) throw new Unavailable("the service is stopping");
     await kernel.script.ping();
   };
-  const server = await createService({ kernel, keys: config.keys, ready }, { onFault });
+  const server = await createService(
+    { kernel, keys: config.keys, ready },
+    { onFault, compile: "listening" },
+  );
   const sweeper = new Sweeper(kernel, (error) => log("info", `sweep: ${(error as Error).message}`));
   server.listen(config.port, config.host);
   await once(server, "listening");

@@ -7,8 +7,8 @@ import { type Document, routes } from "../openapi/openapi.ts";
 import { trimDocument } from "../openapi/trim_document.ts";
 
 /**
- * express-openapi-validator over the whole document: its matchers compiled once, all its validators
- * compiled at start, so that a fault in the document stops the service instead of a request.
+ * express-openapi-validator over the whole document: its matchers are compiled once, and all its
+ * validators soon, so that a fault in the document stops the service instead of a request.
  */
 
 const require = createRequire(import.meta.url);
@@ -95,12 +95,19 @@ function fakeRequest(app: express.Express, method: string, path: string, type: s
 
 /**
  * Sends one request per operation and content type through the validator, for it to compile.
+ *
+ * @param pause between two operations.
  * @throws the first fault of the document.
  */
-export async function warmUp(app: express.Express, validator: Validator): Promise<void> {
+export async function warmUp(
+  app: express.Express,
+  validator: Validator,
+  pause: () => Promise<void>,
+): Promise<void> {
   const [pathParams, metadata] = validator.authenticate as [RequestHandler, RequestHandler];
   const [request] = validator.validate as [RequestHandler];
   for (const { method, path, operation } of routes) {
+    await pause();
     const types = operation.requestBody ? Object.keys(operation.requestBody.content) : [undefined];
     for (const type of types) {
       const { req, res } = fakeRequest(app, method, path.replaceAll(/\{\w+\}/g, "0"), type);

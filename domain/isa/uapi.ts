@@ -25,6 +25,12 @@ export const BPF_MAP_TYPES: Readonly<Record<number, string>> = {
   30: "bloom_filter",
 };
 
+/** Map types that the verifier knows and the service does not have. */
+export const FOREIGN_MAP_TYPES: Readonly<Record<number, string>> = {
+  7: "stack_trace",
+  8: "cgroup_array",
+};
+
 // Flags of BPF_MAP_UPDATE_ELEM.
 export const BPF_NOEXIST = 1;
 export const BPF_EXIST = 2;
@@ -56,3 +62,8 @@ export const BPF_RINGBUF_HDR_SZ = 8;
 // enum bpf_attach_type, of programs in slots of devmaps and cpumaps.
 export const BPF_XDP_DEVMAP = 33;
 export const BPF_XDP_CPUMAP = 35;
+
+// enum bpf_attach_type, of programs whose helpers depend on it.
+export const BPF_CGROUP_INET4_CONNECT = 10;
+export const BPF_CGROUP_INET6_CONNECT = 11;
+export const BPF_CGROUP_SETSOCKOPT = 22;

@@ -1,6 +1,7 @@
 // The arguments of a helper (check_func_arg of Linux 6.18).
 
-import { type Arg, type Proto, readsPacket } from "../helpers/func_proto.ts";
+import type { HelperArg } from "../../isa/helpers/helper_row.ts";
+import { type Proto, readsPacket } from "../helpers/func_proto.ts";
 import { isModelled, mayWritePacket } from "../memory/context.ts";
 import { checkNotLeaked } from "../memory/ptr_leaks.ts";
 import { checkPtrAlignment, checkPtrOffReg, isRdonlyMap } from "../memory/region.ts";
@@ -17,26 +18,30 @@ import {
 } from "./argument_memory.ts";
 
 const MEMORY = "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_";
-const EXPECTED: Readonly<Partial<Record<Arg, string>>> = {
-  c: "ctx",
-  C: "ctx",
-  M: "map_ptr",
-  s: "scalar",
-  z: "scalar",
-  q: "scalar",
-  x: "ringbuf_mem",
-  S: "map_value",
-  f: "func",
-  o: "fp",
+const EXPECTED: Readonly<Partial<Record<HelperArg, string>>> = {
+  ctx: "ctx",
+  ctx_or_null: "ctx",
+  map: "map_ptr",
+  size: "scalar",
+  size_or_zero: "scalar",
+  alloc_size: "scalar",
+  ringbuf_mem: "ringbuf_mem",
+  const_str: "map_value",
+  func: "func",
+  stack_or_null: "fp",
 };
 /** PTR_MAYBE_NULL */
-const NULLABLE: ReadonlySet<Arg> = new Set<Arg>(["n", "o", "C"]);
+const NULLABLE: ReadonlySet<HelperArg> = new Set<HelperArg>([
+  "mem_or_null",
+  "stack_or_null",
+  "ctx_or_null",
+]);
 
 function eacces(text: string, isCertain = true): never {
   throw new Refused("EACCES", text, isCertain);
 }
 
-function checkRegType(arg: Arg, reg: number, value: RegisterValue): void {
+function checkRegType(arg: HelperArg, reg: number, value: RegisterValue): void {
   const expected = EXPECTED[arg];
   const plain = !value.canBeNull || NULLABLE.has(arg);
   const good = expected === undefined ? MEMORY_KINDS.has(value.kind) : expected === value.kind;
@@ -49,13 +54,13 @@ function checkMapArgument(
   env: VerifierEnv,
   state: VerifierState,
   reg: number,
-  arg: Arg,
+  arg: HelperArg,
   meta: CallArgMeta,
 ): void {
   const { map } = meta;
   if (map === null) return;
-  const size = arg === "k" ? map.key_size : map.value_size;
-  const writes = arg === "V" && map.map_type !== "bloom_filter";
+  const size = arg === "map_key" ? map.key_size : map.value_size;
+  const writes = arg === "uninit_map_value" && map.map_type !== "bloom_filter";
   checkHelperMemAccess(env, state, reg, size, writes, false, writes ? meta : null);
 }
 
@@ -82,36 +87,36 @@ function checkConstString(reg: number, value: RegisterValue): void {
 function checkFuncArg(
   env: VerifierEnv,
   state: VerifierState,
-  arg: Arg,
+  arg: HelperArg,
   reg: number,
   meta: CallArgMeta,
-  before: Arg,
+  before: HelperArg,
 ): void {
   const value = currentFrame(state).regs[reg] as RegisterValue;
   if (isScalar(value) && NULLABLE.has(arg)) value.precision.markChainPrecision();
   if (isNull(value) && NULLABLE.has(arg)) return;
   checkRegType(arg, reg, value);
-  if (arg === "x") {
+  if (arg === "ringbuf_mem") {
     checkReleased(value, reg, meta);
-  } else if (arg === "c" || arg === "C") {
+  } else if (arg === "ctx" || arg === "ctx_or_null") {
     checkPtrOffReg(value, reg);
-  } else if (arg === "M") {
+  } else if (arg === "map") {
     meta.map = value.map;
-  } else if (arg === "k" || arg === "v" || arg === "V") {
-    if (arg === "k") meta.key = value;
+  } else if (arg === "map_key" || arg === "map_value" || arg === "uninit_map_value") {
+    if (arg === "map_key") meta.key = value;
     checkMapArgument(env, state, reg, arg, meta);
-  } else if (arg === "s" || arg === "z") {
+  } else if (arg === "size" || arg === "size_or_zero") {
     checkMemSizeReg(env, state, reg, arg, before, meta);
-  } else if (arg === "8") {
+  } else if (arg === "uninit_u64") {
     checkHelperMemAccess(env, state, reg, 8, true, false, null);
     checkPtrAlignment(env, value, 0, 8, true);
-  } else if (arg === "q") {
+  } else if (arg === "alloc_size") {
     if (!range.isConst(value.range)) eacces(`R${reg} is not a known constant'`, value.isExact);
     value.precision.markChainPrecision();
     meta.size = value.range.umax;
-  } else if (arg === "f") {
+  } else if (arg === "func") {
     meta.callback = value.home;
-  } else if (arg === "S") {
+  } else if (arg === "const_str") {
     checkConstString(reg, value);
   }
 }
@@ -119,13 +124,19 @@ function checkFuncArg(
 /** An argument whose value is not modelled: what it would have led to, Linux alone knows. */
 function assumeUnknownArgument(
   state: VerifierState,
-  arg: Arg,
+  arg: HelperArg,
   value: RegisterValue,
   meta: CallArgMeta,
 ): void {
-  if (arg === "M") meta.map = null;
-  if (value.kind === "fp" || arg === "w" || arg === "V" || arg === "8") clobberStacks(state);
-  if (arg === "s" || arg === "z" || arg === "q") {
+  if (arg === "map") meta.map = null;
+  if (
+    value.kind === "fp" ||
+    arg === "uninit_mem" ||
+    arg === "uninit_map_value" ||
+    arg === "uninit_u64"
+  )
+    clobberStacks(state);
+  if (arg === "size" || arg === "size_or_zero" || arg === "alloc_size") {
     meta.size = range.U64_MAX;
     clobberStacks(state);
   }
@@ -145,23 +156,23 @@ export function checkFuncArgs(
 ): void {
   for (const [i, arg] of proto.args.entries()) {
     const reg = i + 1;
-    if (arg === "+") {
+    if (arg === "rest_unmodelled") {
       checkVariadicArguments(state, reg);
       return;
     }
     const value = currentFrame(state).regs[reg] as RegisterValue;
     if (value.kind === "none") eacces(`R${reg} !read_ok`);
-    if (arg === "a") {
+    if (arg === "anything") {
       checkNotLeaked(env, reg, value, "helper function");
       continue;
     }
     checkPacketReadable(env, meta.helper, value);
-    if (arg === "?" || value.kind === "any") {
+    if (arg === "unmodelled" || value.kind === "any") {
       assumeUnknownArgument(state, arg, value, meta);
       continue;
     }
-    if (arg === "c" && !isModelled(env.options.progType) && value.kind !== "ctx")
+    if (arg === "ctx" && !isModelled(env.options.progType) && value.kind !== "ctx")
       checkRegType(arg, reg, value);
-    checkFuncArg(env, state, arg, reg, meta, proto.args[i - 1] ?? "a");
+    checkFuncArg(env, state, arg, reg, meta, proto.args[i - 1] ?? "anything");
   }
 }

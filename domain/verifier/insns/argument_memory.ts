@@ -1,6 +1,6 @@
 // Memory that a helper is handed (check_helper_mem_access and check_mem_size_reg of Linux 6.18).
 
-import type { Arg } from "../helpers/func_proto.ts";
+import type { HelperArg } from "../../isa/helpers/helper_row.ts";
 import { checkRangeInitialised } from "../memory/ptr_leaks.ts";
 import { checkMapAccessType, checkMemRegionAccess } from "../memory/region.ts";
 import * as stack from "../memory/stack.ts";
@@ -116,8 +116,8 @@ export function checkMemSizeReg(
   env: VerifierEnv,
   state: VerifierState,
   reg: number,
-  arg: Arg,
-  memoryArg: Arg,
+  arg: HelperArg,
+  memoryArg: HelperArg,
   meta: CallArgMeta,
 ): void {
   const { range: r, isExact, precision } = currentFrame(state).regs[reg] as RegisterValue;
@@ -126,7 +126,7 @@ export function checkMemSizeReg(
   if (r.smin < 0n) {
     eacces(`R${reg} min value is negative, either use unsigned or 'var &= const'`, isExact);
   }
-  const orZero = arg === "z";
+  const orZero = arg === "size_or_zero";
   if (r.umin === 0n && !orZero) {
     eacces(`R${reg} invalid zero-sized read: u64=[${r.umin},${r.umax}]`, isExact);
   }
@@ -134,7 +134,7 @@ export function checkMemSizeReg(
     const hint = "use 'var &= const' or 'if (var < const)'";
     eacces(`R${reg} unbounded memory access, ${hint}`, isExact);
   }
-  const writes = memoryArg === "w";
+  const writes = memoryArg === "uninit_mem";
   const later = writes && range.isConst(r) ? meta : null;
   checkMemOfSize(env, state, reg - 1, Number(r.umax), writes, orZero, later, isExact);
 }

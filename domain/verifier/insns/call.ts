@@ -156,7 +156,7 @@ export function checkHelperCall(
     throw new Refused("ENOTSUPP", "callback function not allowed for map");
   }
   const back = callbackFunction(env, meta, currentFrame(state).regs);
-  const result = returnValue(env, state, proto.answer, meta);
+  const result = returnValue(env, state, proto.returns, meta);
   clobberCallerSaved(currentFrame(state).regs, result);
   checkMapFuncCompatibility(helper, meta.map);
   if (changesPacket(helper)) clearAllPktPointers(state, UNKNOWN);

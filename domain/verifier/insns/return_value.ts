@@ -1,6 +1,6 @@
 // What a helper answers (the return types of check_helper_call of Linux 6.18).
 
-import type { ReturnKind } from "../helpers/func_proto.ts";
+import type { HelperReturn } from "../../isa/helpers/helper_row.ts";
 import { constantAt } from "../memory/stack_load.ts";
 import * as range from "../scalar/range.ts";
 import { Range } from "../scalar/range.ts";
@@ -53,21 +53,21 @@ function boundedReturn(max: bigint): RegisterValue {
 export function returnValue(
   env: VerifierEnv,
   state: VerifierState,
-  kind: ReturnKind,
+  kind: HelperReturn,
   meta: CallArgMeta,
 ): RegisterValue {
   switch (kind) {
-    case "i":
+    case "integer":
       return UNKNOWN;
-    case "e":
+    case "integer_up_to_size":
       return boundedReturn(meta.size);
-    case "c":
+    case "cpu":
       return scalar(range.sync(range.zeroExtend(new Range())), false);
-    case "m":
+    case "map_value_or_null":
       return mapElement(env, state, meta);
-    case "R":
+    case "ringbuf_mem_or_null":
       return ringbufRecord(env, state, meta);
-    case "v":
+    case "void":
       return NOT_INIT;
     default:
       return UNMODELLED;

@@ -1,0 +1,63 @@
+import type { ProgType } from "./prog_types.ts";
+
+/** A helper of Linux 6.18 as struct bpf_func_proto describes it, and who may call it. */
+
+/** The argument types of enum bpf_arg_type, less the prefix ARG_ and in words. */
+export type HelperArg =
+  | "ctx" // PTR_TO_CTX
+  | "ctx_or_null"
+  | "anything"
+  | "map" // CONST_MAP_PTR
+  | "map_key" // PTR_TO_MAP_KEY, of the map before it
+  | "map_value" // PTR_TO_MAP_VALUE, of the map before it
+  | "uninit_map_value"
+  | "mem" // PTR_TO_MEM | MEM_RDONLY, as long as the next argument says
+  | "mem_or_null"
+  | "uninit_mem" // PTR_TO_MEM | MEM_WRITE: the helper fills it
+  | "size" // CONST_SIZE, of the memory before it
+  | "size_or_zero"
+  | "uninit_u64" // PTR_TO_FIXED_SIZE_MEM of eight bytes, which the helper fills
+  | "alloc_size" // CONST_ALLOC_SIZE_OR_ZERO
+  | "ringbuf_mem" // PTR_TO_RINGBUF_MEM, which the call releases
+  | "const_str" // PTR_TO_CONST_STR
+  | "func"
+  | "stack_or_null"
+  | "unmodelled" // The verifier here does not follow it.
+  | "rest_unmodelled"; // Nor this one and those after it.
+
+/** enum bpf_return_type, less the prefix RET_ and in words. */
+export type HelperReturn =
+  | "integer"
+  | "integer_up_to_size" // do_refine_retval_range(): at most the size given, or an error
+  | "map_value_or_null"
+  | "ringbuf_mem_or_null"
+  | "cpu" // The number of a CPU.
+  | "void"
+  | "unmodelled";
+
+export interface HelperRow {
+  readonly id: number;
+  readonly name: string;
+  /**
+   * The first Linux with it, by docs/kernel-versions.md of iovisor/bcc; left out where that list
+   * contradicts the order of the ids.
+   */
+  readonly since?: string;
+  readonly args: readonly HelperArg[];
+  readonly returns: HelperReturn;
+  /** Program types that may call it; empty when none of those known here may. */
+  readonly in: readonly ProgType[];
+  /** It is another function in some program types. */
+  readonly variant?: { readonly in: readonly ProgType[]; readonly args: readonly HelperArg[] };
+  /** Attach types that may call it, where not all of a program type may. */
+  readonly attachTypes?: Readonly<Partial<Record<ProgType, readonly number[]>>>;
+  /** The only map types that it takes (check_map_func_compatibility). */
+  readonly maps?: readonly string[];
+  readonly gplOnly?: boolean;
+  /** The loader needs CAP_PERFMON. */
+  readonly perfmon?: boolean;
+  /** It may read the packet directly (pkt_access). */
+  readonly readsPacket?: boolean;
+  /** It invalidates pointers into the packet (bpf_helper_changes_pkt_data). */
+  readonly changesPacket?: boolean;
+}

@@ -1,6 +1,6 @@
 -- Makes many of what the service's own commands made one of, from ARGV[2] to ARGV[3]: elements, pins,
 -- sessions as copies of the first, so that only names, ids and counts are spelled out here; and what is
--- in a trie (domain/lua/map/types/lpm_trie.lua) and an LRU hash (domain/lua/map/htab_lru.lua).
+-- in a trie (domain/lua/map/types/lpm_trie.lua) and an LRU hash (domain/lua/map/hash/htab_lru.lua).
 local root, call = KEYS[1], redis.call
 local first, last = tonumber(ARGV[2]), tonumber(ARGV[3])
 local META = root .. "meta"

@@ -388,33 +388,72 @@ it.each(LUA)(
   },
 );
 
-/** Folders of domain/lua, each above those that it may use. */
-const LAYERS = [
-  "uapi",
-  "base",
-  "file",
-  "process",
-  "fs",
-  "map",
-  "map/types",
-  "prog",
-  "test_run",
-  "",
-];
+/** Every use() of a file, wherever in the file it stands: a lazy one counts as well. */
+const USES = new Map(
+  LUA.map((file) => {
+    const used = read(`domain/lua/${file}`).matchAll(/\buse\(\s*["']([\w/]+)["']\s*\)/g);
+    return [file.replace(/\.lua$/, ""), [...used].map(([, name = ""]) => name)];
+  }),
+);
 
-it("a folder of the Lua uses only itself and those below it", () => {
-  const folderOf = (module: string) =>
-    module === "uapi" ? module : module.split("/").slice(0, -1).join("/");
-  const upward: string[] = [];
-  for (const file of LUA) {
-    const own = LAYERS.indexOf(folderOf(file));
-    expect(own, file).toBeGreaterThanOrEqual(0);
-    for (const [, used = ""] of read(`domain/lua/${file}`).matchAll(/\buse\("([\w/]+)"\)/g)) {
-      if (LAYERS.indexOf(folderOf(used)) > own) upward.push(`${file} -> ${used}`);
-    }
+/** The children of one folder, files and folders, each with those that it uses. */
+function siblings(folder: string): Map<string, Set<string>> {
+  const childOf = (name: string) =>
+    name.startsWith(folder) ? name.slice(folder.length).split("/")[0] : undefined;
+  const graph = new Map<string, Set<string>>();
+  for (const [file, names] of USES) {
+    const child = childOf(file);
+    if (child === undefined) continue;
+    const used = graph.get(child) ?? graph.set(child, new Set()).get(child);
+    for (const other of names.map(childOf)) if (other && other !== child) used?.add(other);
   }
-  expect(upward).toEqual([]);
+  return graph;
+}
+
+/** The names on a circle; empty when there is none. */
+function circle(graph: Map<string, Set<string>>): string[] {
+  const left = new Map([...graph].map(([name, used]) => [name, new Set(used)]));
+  for (;;) {
+    const free = [...left].find(([, used]) => ![...used].some((name) => left.has(name)));
+    if (!free) return sorted(left.keys());
+    left.delete(free[0]);
+  }
+}
+
+const LUA_FOLDERS = sorted(LUA.map((file) => file.slice(0, file.lastIndexOf("/") + 1)));
+
+it("the check of the Lua finds a circle, also one that a lazy use() closes", () => {
+  expect(USES.get("file/file")).toContain("base/refcount");
+  const used = (...names: string[]) => new Set(names);
+  const graph = new Map([
+    ["file", used("refcount")],
+    ["refcount", used("map")],
+    ["map", used("file")],
+    ["top", used("map")],
+  ]);
+  expect(circle(graph)).toEqual(["file", "map", "refcount", "top"]);
+  expect(circle(new Map([["top", used("map", "uapi")]]))).toEqual([]);
 });
+
+it.each(LUA_FOLDERS)(
+  "the files and folders in domain/lua/%s use each other in no circle",
+  (name) => {
+    expect(circle(siblings(name))).toEqual([]);
+  },
+);
+
+it("a file of the Lua uses only files that exist", () => {
+  const missing = [...USES.values()].flat().filter((name) => name !== "uapi" && !USES.has(name));
+  expect(missing).toEqual([]);
+});
+
+it.each(LUA_FOLDERS)(
+  "domain/lua/%s has at most 15 files, but for the table of map types",
+  (name) => {
+    const files = LUA.filter((file) => file.slice(0, file.lastIndexOf("/") + 1) === name);
+    expect(files.length).toBeLessThanOrEqual(name === "map/types/" ? 20 : 15);
+  },
+);
 
 it("every stored work item has a handler", () => {
   const named = (verb: string) =>

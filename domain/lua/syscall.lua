@@ -18,7 +18,7 @@ local KEEP_MS = 86400000
 
 local function run(args)
   clock.read()
-  if clock.due() then exit.due() end
+  if clock.is_due() then exit.exit_due_sessions() end
   if current.sid ~= "" then session.enter() end
   local reply = { "", sys[args[1]](unpack(args, 6)) }
   if current.queue then work.drain() end

@@ -63,7 +63,7 @@ function clock.store(changes)
 end
 
 -- Whether a session's time is over. The first deadline is looked up when `next` has come, and remembered.
-function clock.due()
+function clock.is_due()
   if current.now < current.clock.next then return false end
   kernel.need_writes()
   local first = call("ZRANGE", kernel.key("deadlines"), 0, 0, "WITHSCORES")
@@ -75,14 +75,14 @@ end
 
 -- A sweeper was here: deadlines count again, for at most `ms` until the next one. A namespace that nobody
 -- has used yet stays untouched.
-function clock.tick(ms)
+function clock.note_sweep(ms)
   if not current.clock.tick then return end
   current.skew = current.now - current.wall
   clock.store({ tick = current.now, allowance = ms })
 end
 
 -- A session lives until `deadline`: somebody could renew it, whether or not a sweeper was here.
-function clock.touch(deadline)
+function clock.note_renewal(deadline)
   local state = current.clock
   local earlier = deadline < state.next
   if earlier or not state.tick or current.now > state.tick then
@@ -91,7 +91,7 @@ function clock.touch(deadline)
 end
 
 -- What was once due stays due: an outage takes the clock back to its last tick.
-function clock.stay()
+function clock.note_expiry()
   if current.now > (current.clock.tick or 0) then clock.store({ tick = current.now }) end
 end
 

@@ -20,7 +20,7 @@ function cred.need_admin(what)
   if not cred.capable("CAP_SYS_ADMIN") then kernel.fail("EPERM", what .. " needs CAP_SYS_ADMIN") end
 end
 
-function cred.in_group(gid)
+function cred.in_group_p(gid)
   local c = session.cred()
   return c.gid == gid or c.groups:find("," .. gid .. ",", 1, true) ~= nil
 end
@@ -30,11 +30,11 @@ function cred.owner_or_capable(node)
 end
 
 -- generic_permission(): mask is of 4 read, 2 write, 1 execute or search.
-function cred.permitted(node, mask)
+function cred.can_access(node, mask)
   local mode = node.mode
   if session.cred().uid == node.uid then
     mode = rshift(mode, 6)
-  elseif cred.in_group(node.gid) then
+  elseif cred.in_group_p(node.gid) then
     mode = rshift(mode, 3)
   end
   if band(mask, mode) == mask then return true end
@@ -47,14 +47,14 @@ function cred.permitted(node, mask)
   return false
 end
 
-function cred.need(node, mask, what)
-  if not cred.permitted(node, mask) then
+function cred.check_access(node, mask, what)
+  if not cred.can_access(node, mask) then
     kernel.fail("EACCES", what .. " is denied by mode " .. ("%04o"):format(node.mode))
   end
 end
 
 -- __check_sticky(): in a sticky directory only the entry's owner, the directory's and CAP_FOWNER.
-function cred.sticky(dir, node)
+function cred.check_sticky(dir, node)
   if band(dir.mode, 512) == 0 then return false end
   local uid = session.cred().uid
   return uid ~= node.uid and uid ~= dir.uid and not cred.capable("CAP_FOWNER")

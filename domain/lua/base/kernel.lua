@@ -14,7 +14,7 @@ function kernel.key(noun, id)
 end
 
 -- The values of these fields in their order, each from the first of two tables that has it; false for none.
-function kernel.row(fields, first, second)
+function kernel.list_fields(fields, first, second)
   local row = {}
   for i, field in ipairs(fields) do row[i] = first[field] or second[field] or false end
   return row
@@ -36,7 +36,7 @@ function kernel.need_writes()
 end
 
 -- The next number of a counter that never goes back.
-function kernel.next(counter)
+function kernel.increment(counter)
   return call("HINCRBY", current.meta, counter, 1)
 end
 

@@ -24,12 +24,12 @@ function session.renew(sid, ttl, token)
   local deadline = current.now + math.floor(ttl * 1.1) + ANSWER_MS
   call("HSET", kernel.key("session", sid), "life", struct.pack(LIFE, deadline, ttl, token))
   call("ZADD", kernel.key("deadlines"), deadline, sid)
-  clock.touch(deadline)
+  clock.note_renewal(deadline)
   return deadline
 end
 
 -- deadline, ttl, token hash; nothing for a session that is not there.
-function session.life(sid)
+function session.read_life(sid)
   local life = call("HGET", kernel.key("session", sid), "life")
   if life then return unpack_struct(LIFE, life) end
 end
@@ -44,7 +44,7 @@ end
 -- heard of renews it.
 function session.enter()
   local sid, token = current.sid, current.token
-  local deadline, ttl, own = session.life(sid)
+  local deadline, ttl, own = session.read_life(sid)
   if not deadline then ended(sid, token) end
   if own ~= token then kernel.fail("TOKEN", "no such session token") end
   if deadline <= current.now then kernel.fail("ENDED", "expired") end
@@ -72,7 +72,7 @@ end)
 
 -- caps and groups are "*" or ",a,b,".
 function session.pack_cred(c)
-  return table.concat(kernel.row(uapi.CRED, c, c), " ")
+  return table.concat(kernel.list_fields(uapi.CRED, c, c), " ")
 end
 
 function session.cred_of(sid)
@@ -88,9 +88,9 @@ function session.cred()
 end
 
 -- do_exit: what can be seen goes now, what was held goes to the work list.
-function session.finish(sid, reason)
+function session.do_exit(sid, reason)
   local key, tomb = kernel.key("session", sid), kernel.key("ended", sid)
-  local _, _, token = session.life(sid)
+  local _, _, token = session.read_life(sid)
   call("HSET", tomb, "token", token or "", "reason", reason)
   call("PEXPIRE", tomb, KNOWN_MS)
   call("DEL", key)

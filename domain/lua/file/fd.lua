@@ -51,7 +51,7 @@ end
 -- dup(2): lowest-numbered unused fd for the same open file; EBADF, EMFILE.
 function sys.dup(n)
   local f = fd_table.fget(n)
-  local new = fd_table.lowest()
+  local new = fd_table.get_unused_fd()
   file.get(f)
   return fd_table.install(new, f.entry)
 end

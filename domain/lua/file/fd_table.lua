@@ -18,14 +18,14 @@ function fd_table.create(sid)
 end
 
 -- The open file behind fd, or nil.
-function fd_table.peek(fd)
+function fd_table.lookup(fd)
   local text = call("HGET", kernel.key("fds", current.sid), fd)
   return text and file.parse(text)
 end
 
 -- The same or an errno; `errno` is what an absent fd gives, EBADF but for two commands.
 function fd_table.fget(fd, errno)
-  local f = fd_table.peek(fd)
+  local f = fd_table.lookup(fd)
   if f then return f end
   if tonumber(fd) <= 2 then kernel.fail("EINVAL", "fd " .. fd .. " is a standard stream") end
   kernel.fail(errno or "EBADF", "fd " .. fd .. " is not open")
@@ -40,7 +40,7 @@ function fd_table.fget_kind(fd, kind, errno)
 end
 
 -- get_unused_fd: the number is only found, so that a command can still fail.
-function fd_table.lowest()
+function fd_table.get_unused_fd()
   local _, map = fd_table.keys(current.sid)
   local fd = call("BITPOS", map, 0)
   if fd >= session.cred().nofile then

@@ -25,7 +25,7 @@ end)
 
 -- A new open file with one sharer; answers its entry.
 function file.open(kind, id, mode)
-  local n = kernel.next("file")
+  local n = kernel.increment("file")
   call("HSET", kernel.key("file", n), "refs", 1, "session", current.sid)
   refcount.get(kind, id, "file:" .. n)
   return n .. ":" .. kind .. ":" .. id .. ":" .. mode

@@ -15,8 +15,8 @@ local HOLDERS, PAGE = 500, 200
 
 -- A new object: its id, then its fd. EMFILE burns the id, as in Linux: the counter is all it leaves.
 function idr.publish(kind, mode, fields)
-  local id = kernel.next(kind)
-  local fd = fd_table.lowest()
+  local id = kernel.increment(kind)
+  local fd = fd_table.get_unused_fd()
   call("HSET", kernel.key(kind, id), unpack(fields))
   call("ZADD", kernel.key("ids:" .. kind), id, id)
   fd_table.install(fd, file.open(kind, id, mode))
@@ -30,7 +30,7 @@ local function living(kind, id)
 end
 
 -- What BPF_*_GET_FD_BY_ID would open, for who needs no fd of it.
-function idr.find(kind, id)
+function idr.lookup(kind, id)
   cred.need_admin("opening a " .. kind .. " by id")
   living(kind, id)
   return { kind = kind, id = id }
@@ -41,7 +41,7 @@ local function open_by_id(kind, id, flags)
   cred.need_admin("opening a " .. kind .. " by id")
   if not mode then kernel.fail("EINVAL", "open_flags ask for read-only and write-only at once") end
   living(kind, id)
-  return fd_table.install(fd_table.lowest(), file.open(kind, id, mode)), kind, id
+  return fd_table.install(fd_table.get_unused_fd(), file.open(kind, id, mode)), kind, id
 end
 
 -- BPF_MAP_GET_FD_BY_ID: makes a user again of a map that only programs hold.

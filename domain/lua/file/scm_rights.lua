@@ -50,7 +50,7 @@ end
 function sys.recvmsg()
   local message = call("LINDEX", key(current.sid), 0)
   if not message then kernel.fail("EAGAIN", "nothing was sent") end
-  local fd = fd_table.lowest()
+  local fd = fd_table.get_unused_fd()
   call("LPOP", key(current.sid))
   local from, entry = message:match("^(%d+) (.*)$")
   local f = file.parse(entry)

@@ -56,7 +56,7 @@ end
 -- inode_init_owner(): a setgid directory hands its group on, to directories the bit too.
 function inode.create(dir, kind, mode, object)
   local c = session.cred()
-  local node = { ino = kernel.next("inode") + 1, kind = kind, mode = mode, uid = c.uid, gid = c.gid,
+  local node = { ino = kernel.increment("inode") + 1, kind = kind, mode = mode, uid = c.uid, gid = c.gid,
     nlink = kind == "directory" and 2 or 1, object = object }
   if band(dir.mode, 1024) ~= 0 then
     node.gid = dir.gid
@@ -70,7 +70,7 @@ end
 -- Names looked for in one call: a path through more would hold Redis too long.
 local FINDS = 512
 
-function inode.find(dir, name)
+function inode.lookup(dir, name)
   local found = current.found or { count = 0 }
   current.found = found
   local at = dir.ino .. "/" .. name
@@ -107,7 +107,7 @@ function inode.remove_name(dir, name, node)
 end
 
 -- The node loses a name: a directory, which has only one, goes; another goes with its last.
-function inode.drop(node)
+function inode.drop_nlink(node)
   node.nlink = node.kind == "directory" and 0 or node.nlink - 1
   inode.store(node)
 end
@@ -123,7 +123,7 @@ end
 
 -- Names in the order of their inodes, and of their bytes where they share one, after (ino, name):
 -- name and ino alternate, one more than `limit` when there are more.
-function inode.page(dir, ino, name, limit)
+function inode.readdir(dir, ino, name, limit)
   local set = names(dir.ino)
   local low, high = call("ZCOUNT", set, "-inf", "(" .. ino), call("ZCOUNT", set, "-inf", ino)
   while low < high do

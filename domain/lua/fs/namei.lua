@@ -13,7 +13,7 @@ local STEPS = 4200
 
 -- The node or nil. What exists is in the dcache; bpf_lookup() is asked for what does not.
 function namei.lookup(dir, name)
-  local node = inode.find(dir, name)
+  local node = inode.lookup(dir, name)
   if node then return node end
   if name:find(".", 1, true) and bit.band(dir.mode, 4095) ~= 0 then
     kernel.fail("EPERM", "bpffs keeps names with a dot for itself: " .. name)
@@ -47,7 +47,7 @@ local function walk(path, parent, follow)
     local name, after = text:match("^/*([^/]+)()", at)
     local dir = stack[#stack]
     if not name then return { stack = stack, dir = dir, node = dir, type = "root" } end
-    cred.need(dir, 1, "searching the directory above " .. name)
+    cred.check_access(dir, 1, "searching the directory above " .. name)
     local last = not text:find("[^/]", after)
     local slash = last and after <= #text
     local type = last_type(name)
@@ -76,18 +76,18 @@ local function walk(path, parent, follow)
 end
 
 -- user_path_at(): the node at the end of the path.
-function namei.node(path, follow)
+function namei.user_path_at(path, follow)
   return walk(path, false, follow).node
 end
 
 -- filename_parentat(): the directory and the last component, which is not looked up.
-function namei.parent(path)
+function namei.filename_parentat(path)
   return walk(path, true, false)
 end
 
 -- filename_create(): where a new name may go. EEXIST before any permission to write.
-function namei.create(path, want_directory)
-  local at = namei.parent(path)
+function namei.filename_create(path, want_directory)
+  local at = namei.filename_parentat(path)
   if at.type ~= "norm" then kernel.fail("EEXIST", path .. " is there") end
   if namei.lookup(at.dir, at.name) then kernel.fail("EEXIST", path .. " is there") end
   if at.slash and not want_directory then kernel.fail("ENOENT", path .. " ends in a slash") end
@@ -96,13 +96,13 @@ end
 
 -- may_create()
 function namei.may_create(dir)
-  cred.need(dir, 3, "adding a name to the directory")
+  cred.check_access(dir, 3, "adding a name to the directory")
 end
 
 -- may_delete(): a name may leave its directory; `directory` says what the caller takes it for.
 function namei.may_delete(dir, node, directory)
-  cred.need(dir, 3, "removing a name from the directory")
-  if cred.sticky(dir, node) then
+  cred.check_access(dir, 3, "removing a name from the directory")
+  if cred.check_sticky(dir, node) then
     kernel.fail("EPERM", "in a sticky directory only its owner and the entry's owner remove it")
   end
   if directory and node.kind ~= "directory" then kernel.fail("ENOTDIR", "not a directory") end

@@ -31,7 +31,7 @@ local function check_permissions(from, to, source, target)
     namei.may_create(to.dir)
   end
   if directory and from.dir.ino ~= to.dir.ino then
-    cred.need(source, 2, "changing the parent of the directory")
+    cred.check_access(source, 2, "changing the parent of the directory")
   end
   if target and target.kind == "directory" and not inode.is_empty(target) then
     kernel.fail("ENOTEMPTY", "the target has entries")
@@ -39,7 +39,7 @@ local function check_permissions(from, to, source, target)
 end
 
 function kernel.sys.rename(from_path, to_path)
-  local from, to = namei.parent(from_path), namei.parent(to_path)
+  local from, to = namei.filename_parentat(from_path), namei.filename_parentat(to_path)
   if from.type ~= "norm" or to.type ~= "norm" then
     kernel.fail("EBUSY", "neither name may be . or .. or the root")
   end
@@ -51,7 +51,7 @@ function kernel.sys.rename(from_path, to_path)
   check_permissions(from, to, source, target)
   if target then
     inode.remove_name(to.dir, to.name, target)
-    inode.drop(target)
+    inode.drop_nlink(target)
   end
   inode.remove_name(from.dir, from.name, source)
   inode.add_name(to.dir, to.name, source)

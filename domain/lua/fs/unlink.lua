@@ -17,14 +17,14 @@ end
 
 -- in_group_or_capable(): who may keep a setgid bit.
 local function may_setgid(gid)
-  return cred.in_group(gid) or cred.capable("CAP_FSETID")
+  return cred.in_group_p(gid) or cred.capable("CAP_FSETID")
 end
 
 -- chown_ok() and chgrp_ok()
 local function may_chown(node, uid, gid)
   local owner = session.cred().uid == node.uid
   if not (owner and uid == node.uid) and not cred.capable("CAP_CHOWN") then return false end
-  return (owner and (gid == node.gid or cred.in_group(gid))) or cred.capable("CAP_CHOWN")
+  return (owner and (gid == node.gid or cred.in_group_p(gid))) or cred.capable("CAP_CHOWN")
 end
 
 -- setattr_should_drop_suidgid(): the mode that chown leaves of a file, judged by its old group.
@@ -38,7 +38,7 @@ end
 
 -- chown(2) then chmod(2) of one node, as far as each is asked for: EPERM.
 function sys.setattr(path, mode, uid, gid)
-  local node = namei.node(path, true)
+  local node = namei.user_path_at(path, true)
   local new_uid, new_gid = tonumber(uid) or node.uid, tonumber(gid) or node.gid
   local chowns = uid ~= "" or gid ~= ""
   if chowns and not may_chown(node, new_uid, new_gid) then
@@ -65,12 +65,12 @@ end
 
 local function remove(dir, name, node)
   inode.remove_name(dir, name, node)
-  inode.drop(node)
+  inode.drop_nlink(node)
 end
 
 -- unlink(2)
 function sys.unlink(path)
-  local at = namei.parent(path)
+  local at = namei.filename_parentat(path)
   if at.type ~= "norm" then kernel.fail("EISDIR", path .. " is a directory") end
   local node = existing(at, path)
   if at.slash then
@@ -83,7 +83,7 @@ end
 -- rmdir(2)
 local RMDIR = { dotdot = "ENOTEMPTY", dot = "EINVAL", root = "EBUSY" }
 function sys.rmdir(path)
-  local at = namei.parent(path)
+  local at = namei.filename_parentat(path)
   if at.type ~= "norm" then kernel.fail(RMDIR[at.type], path .. " cannot be removed") end
   local node = existing(at, path)
   namei.may_delete(at.dir, node, true)
@@ -101,16 +101,16 @@ local function collect(dir, name, node, found)
     kernel.fail("E2BIG", "more than " .. TREE .. " names: remove parts first")
   end
   if node.kind == "directory" and not inode.is_empty(node) then
-    cred.need(node, 4, "reading the directory " .. name)
-    cred.need(node, 1, "searching the directory " .. name)
-    local page = inode.page(node, 0, "", TREE)
+    cred.check_access(node, 4, "reading the directory " .. name)
+    cred.check_access(node, 1, "searching the directory " .. name)
+    local page = inode.readdir(node, 0, "", TREE)
     for i = 1, #page, 2 do collect(node, page[i], inode.load(page[i + 1]), found) end
   end
   found[#found + 1] = { dir, name, node }
 end
 
 function sys.unlink_tree(path)
-  local at = namei.parent(path)
+  local at = namei.filename_parentat(path)
   if at.type ~= "norm" then kernel.fail(RMDIR[at.type], path .. " cannot be removed") end
   local found = {}
   collect(at.dir, at.name, existing(at, path), found)

@@ -16,7 +16,7 @@ end
 
 -- ___bpf_copy_key(): an empty key is a null pointer, which only maps without keys take.
 local function check_key(m, key)
-  if m.key_size == 0 and key ~= "" then map.invalid("a " .. m.type .. " has no keys: push, pop, peek") end
+  if m.key_size == 0 and key ~= "" then map.einval("a " .. m.type .. " has no keys: push, pop, peek") end
   if m.key_size > 0 and key == "" then kernel.fail("EFAULT", "the map has keys, and none is given") end
   check_size("key", key, m.key_size)
 end
@@ -34,7 +34,7 @@ end
 
 -- Whether values are ids of objects.
 local function ids(m)
-  return m.ops.holds and 1 or 0
+  return m.ops.object_kind and 1 or 0
 end
 
 -- BPF_MAP_LOOKUP_ELEM: the value, 1 when it is the id of an object, the map's revision, the bytes that the
@@ -43,10 +43,10 @@ end
 function sys.map_lookup_elem(fd, key, flags, value, touch)
   flags = lookup_flags(flags)
   local m = map_fd.get(fd, true, false)
-  map.check_lock(m, flags)
+  map.check_op_flags(m, flags)
   check_key(m, key)
-  if m.ops.asks_value and value ~= "" then check_size("value", value, m.value_bytes) end
-  local there = found((m.ops.stored or m.ops.lookup)(m, key, value ~= "" and value or nil))
+  if m.ops.lookup_by_value and value ~= "" then check_size("value", value, m.value_bytes) end
+  local there = found((m.ops.lookup_trimmed or m.ops.lookup)(m, key, value ~= "" and value or nil))
   if touch == "1" and m.ops.touch then
     kernel.need_writes()
     m.ops.touch(m, key)
@@ -57,12 +57,12 @@ end
 -- BPF_MAP_UPDATE_ELEM: the map's new revision.
 function sys.map_update_elem(fd, key, value, flags, match)
   local m = map_fd.get(fd, false, true)
-  flags = map.check_lock(m, tonumber(flags))
+  flags = map.check_op_flags(m, tonumber(flags))
   check_key(m, key)
   check_size("value", value, m.value_bytes)
   if match ~= "" then if_match.check(m, key, match) end
-  m.ops.update(m, key, map.unlocked(m, value), flags)
-  return map.changed(m)
+  m.ops.update(m, key, map.clear_locks(m, value), flags)
+  return map.bump_revision(m)
 end
 
 -- BPF_MAP_DELETE_ELEM
@@ -71,19 +71,19 @@ function sys.map_delete_elem(fd, key, match)
   check_key(m, key)
   if match ~= "" then if_match.check(m, key, match) end
   m.ops.delete(m, key)
-  return map.changed(m)
+  return map.bump_revision(m)
 end
 
 -- BPF_MAP_LOOKUP_AND_DELETE_ELEM
 function sys.map_lookup_and_delete_elem(fd, key, flags, match)
   flags = lookup_flags(flags)
   local m = map_fd.get(fd, true, true)
-  map.check_lock(m, flags)
+  map.check_op_flags(m, flags)
   check_key(m, key)
-  if not m.ops.take then kernel.fail("ENOTSUPP", "nothing is taken out of a " .. m.type) end
+  if not m.ops.lookup_and_delete then kernel.fail("ENOTSUPP", "nothing is taken out of a " .. m.type) end
   if match ~= "" then if_match.check(m, key, match) end
-  local taken = found(m.ops.take(m, key))
-  return taken, map.changed(m)
+  local taken = found(m.ops.lookup_and_delete(m, key))
+  return taken, map.bump_revision(m)
 end
 
 -- BPF_MAP_GET_NEXT_KEY: without a key the first one; ENOENT after the last.
@@ -99,7 +99,7 @@ end
 function sys.map_dump(fd, cursor, limit)
   local m = map_fd.get(fd, true, false)
   if cursor ~= "" then check_size("cursor", cursor, m.ops.cursor_bytes or m.key_size) end
-  local page, rest = m.ops.page(m, cursor ~= "" and cursor or nil, map.at_once(m, limit))
+  local page, rest = m.ops.page(m, cursor ~= "" and cursor or nil, map.page_limit(m, limit))
   return page, rest or false, ids(m), map.revision(m), m.value_bytes
 end
 

@@ -19,7 +19,7 @@ function if_match.check(m, key, tags)
   for wanted in tags:gmatch("%S+") do
     if wanted == "r" .. revision then return end
   end
-  local value = m.key_size > 0 and (m.ops.own or m.ops.lookup)(m, key)
+  local value = m.key_size > 0 and (m.ops.lookup_exact or m.ops.lookup)(m, key)
   local now = value and tag(value)
   for wanted in tags:gmatch("%S+") do
     if value and (wanted == "*" or wanted == now) then return end

@@ -14,13 +14,13 @@ end
 -- bpf_map_meta_alloc(): what the outer map keeps of its template, as a field of its record.
 function inner_map.alloc(attr)
   if attr.inner_map_fd == "" then
-    map.invalid("inner_map_fd is missing: a map like those that a map of maps will hold")
+    map.einval("inner_map_fd is missing: a map like those that a map of maps will hold")
   end
-  local m = map_fd.any(attr.inner_map_fd)
+  local m = map_fd.get_any(attr.inner_map_fd)
   if call("HEXISTS", m.record, "inner") == 1 then
-    map.invalid("inner_map_fd is itself a map of maps")
+    map.einval("inner_map_fd is itself a map of maps")
   end
-  if m.ops.never_inner then
+  if m.ops.is_never_inner then
     kernel.fail("ENOTSUPP", "a " .. m.type .. " cannot be in a map of maps")
   end
   return { "inner", like(m), "inner_max_entries", m.max_entries,
@@ -28,13 +28,13 @@ function inner_map.alloc(attr)
 end
 
 -- bpf_map_fd_get_ptr(): the id of a map that is like the template.
-function inner_map.resolve(outer, fd)
-  local m = map_fd.any(fd)
+function inner_map.fd_get_ptr(outer, fd)
+  local m = map_fd.get_any(fd)
   local inner = call("HMGET", kernel.key("map", outer.id), "inner", "inner_max_entries")
   local template = { flags = m.flags, max_entries = tonumber(inner[2]) }
   local equal = m.ops.meta_equal
   if like(m) ~= inner[1] or (equal and not equal(template, m)) then
-    map.invalid("map " .. m.id .. " is not like the template: " .. inner[1] .. ", max_entries " .. inner[2])
+    map.einval("map " .. m.id .. " is not like the template: " .. inner[1] .. ", max_entries " .. inner[2])
   end
   return m.id
 end

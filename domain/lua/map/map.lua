@@ -83,7 +83,7 @@ function map.freeze(m)
 end
 
 -- Every change of elements makes a new revision.
-function map.changed(m)
+function map.bump_revision(m)
   return call("HINCRBY", m.record, "revision", 1)
 end
 
@@ -91,20 +91,20 @@ function map.revision(m)
   return call("HGET", m.record, "revision")
 end
 
-function map.invalid(detail)
+function map.einval(detail)
   kernel.fail("EINVAL", detail)
 end
 
 -- bpf_map_check_op_flags(): what other flags there are. A script is a lock by itself.
-function map.check_lock(m, flags)
+function map.check_op_flags(m, flags)
   if flags % (2 * F_LOCK) < F_LOCK then return flags end
-  if not m.locks then map.invalid("BPF_F_LOCK: the value has no bpf_spin_lock") end
+  if not m.locks then map.einval("BPF_F_LOCK: the value has no bpf_spin_lock") end
   return flags - F_LOCK
 end
 
 -- copy_map_value(): locks are not written.
 -- Invariant: the bytes of a lock are zero in every element, so that nothing has to hide them.
-function map.unlocked(m, value)
+function map.clear_locks(m, value)
   for at in (m.locks or ""):gmatch("%d+") do
     value = value:sub(1, at) .. ("\0"):rep(4) .. value:sub(at + 5)
   end
@@ -113,12 +113,12 @@ end
 
 -- How many elements one script reads at most, whatever is asked: big ones are few.
 map.PAGE_BYTES = 262144
-function map.at_once(m, limit)
+function map.page_limit(m, limit)
   return math.min(limit, math.max(1, math.floor(map.PAGE_BYTES / (m.key_size + m.value_bytes))))
 end
 
 -- An update refused for want of room is counted: all that a failed command leaves.
-function map.full(m, errno)
+function map.fail_full(m, errno)
   error({ errno = errno or "E2BIG", detail = "the map is full: " .. m.max_entries .. " elements",
     counted = m.id }, 0)
 end
@@ -129,7 +129,7 @@ function map.count_failure(id)
 end
 
 -- Elements that went to make room for others.
-function map.evicted(m, count)
+function map.count_evictions(m, count)
   call("HINCRBY", m.record, "evicted", count)
 end
 

@@ -13,17 +13,17 @@ local RDONLY_WRONLY, ACCESS_PROG = map_attr.RDONLY_WRONLY, map_attr.ACCESS_PROG
 -- bpf_map_flags_access_ok() and the type's own mask of flags.
 function map_attr.check_flags(attr, mask)
   if band(attr.map_flags, bit.bnot(mask + uapi.BPF_F_NUMA_NODE + RDONLY_WRONLY + ACCESS_PROG)) ~= 0 then
-    map.invalid("map_flags " .. attr.map_flags .. " has a flag that this type does not take")
+    map.einval("map_flags " .. attr.map_flags .. " has a flag that this type does not take")
   end
   if band(attr.map_flags, ACCESS_PROG) == ACCESS_PROG then
-    map.invalid("BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG at once")
+    map.einval("BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG at once")
   end
 end
 
 -- bpf_obj_name_cpy()
 function map_attr.check_name(name, field)
   if #name > 15 or name:find("[^%w_.]") then
-    map.invalid(field .. ": at most 15 letters, digits, _ and .")
+    map.einval(field .. ": at most 15 letters, digits, _ and .")
   end
 end
 

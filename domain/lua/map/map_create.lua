@@ -61,18 +61,18 @@ function kernel.sys.map_create(...)
   local flags, type = attr.map_flags, attr.map_type
   attr.map_flags = flags - band(flags, TOKEN_FD)
   local mode = file.mode(band(flags, RDONLY_WRONLY))
-  if not mode then map.invalid("BPF_F_RDONLY and BPF_F_WRONLY at once") end
+  if not mode then map.einval("BPF_F_RDONLY and BPF_F_WRONLY at once") end
   local ops = map.types[known[type]]
   if not ops then
-    map.invalid("there is no map_type " .. type .. " here, but " .. table.concat(names, ", "))
+    map.einval("there is no map_type " .. type .. " here, but " .. table.concat(names, ", "))
   end
-  if attr.map_extra ~= "0" and not ops.takes_extra then
-    map.invalid("map_extra has no meaning for this map_type")
+  if attr.map_extra ~= "0" and not ops.has_map_extra then
+    map.einval("map_extra has no meaning for this map_type")
   end
   ops.alloc_check(attr)
-  if band(flags, TOKEN_FD) ~= 0 then map.invalid("BPF_F_TOKEN_FD: there are no tokens") end
+  if band(flags, TOKEN_FD) ~= 0 then map.einval("BPF_F_TOKEN_FD: there are no tokens") end
   need("CAP_BPF", "a map")
-  if ops.needs then need(ops.needs, "a " .. known[type]) end
+  if ops.capability then need(ops.capability, "a " .. known[type]) end
   local fields = ops.alloc(attr) or {}
   map_attr.check_name(attr.map_name, "map_name")
   if attr.locks ~= "" then check_locks(ops, flags) end

@@ -17,13 +17,13 @@ function map_fd.get(fd, reads, writes)
 end
 
 -- The same whatever the access.
-function map_fd.any(fd)
+function map_fd.get_any(fd)
   return map.load(fd_table.fget_kind(fd, "map").id)
 end
 
 -- BPF_MAP_FREEZE: the fd must be writable; for ever, and only once.
 function kernel.sys.map_freeze(fd)
-  if map_fd.any(fd).locks then
+  if map_fd.get_any(fd).locks then
     kernel.fail("ENOTSUPP", "a map with a bpf_spin_lock cannot be frozen")
   end
   map.freeze(map_fd.get(fd, false, true))

@@ -13,13 +13,13 @@ local function info(id, listed)
   for i, field in ipairs(uapi.MAP_FIELDS) do stored[field] = fields[i] end
   if not listed then stored.schema = call("HGET", m.record, "schema") end
   stored.entries = m.ops.entries(m)
-  return kernel.row(uapi.MAP_INFO, stored, m)
+  return kernel.list_fields(uapi.MAP_INFO, stored, m)
 end
 
 -- bpf_map_put_uref() at 0
-local function release_users(id)
+local function release_uref(id)
   local m = map.load(id)
-  if m.ops.release_users then m.ops.release_users(m) end
+  if m.ops.release_uref then m.ops.release_uref(m) end
 end
 
 local function free(id)
@@ -28,4 +28,4 @@ local function free(id)
   call("UNLINK", m.record, kernel.key("holders:map", id))
 end
 
-refcount.kinds.map = { info = info, release_users = release_users, free = free }
+refcount.kinds.map = { info = info, release_uref = release_uref, free = free }

@@ -14,9 +14,9 @@ local VALUE_MAX, BYTES_MAX = 4194304, 4294967295
 local queue_stack = {}
 
 function queue_stack.alloc_check(attr)
-  if attr.max_entries == 0 then map.invalid("max_entries is 0") end
-  if attr.key_size ~= 0 then map.invalid("key_size is not 0") end
-  if attr.value_size == 0 then map.invalid("value_size is 0") end
+  if attr.max_entries == 0 then map.einval("max_entries is 0") end
+  if attr.key_size ~= 0 then map.einval("key_size is not 0") end
+  if attr.value_size == 0 then map.einval("value_size is 0") end
   map_attr.check_flags(attr, 0)
   if attr.value_size > VALUE_MAX then
     kernel.fail("E2BIG", "value_size is more than " .. VALUE_MAX)
@@ -57,9 +57,9 @@ function queue_stack.push(m, _, value, flags)
   end
   local elements, head, count = queue_stack.state(m)
   if count >= m.max_entries then
-    if flags ~= EXIST then map.full(m) end
+    if flags ~= EXIST then map.fail_full(m) end
     queue_stack.drop_oldest(m, elements, head)
-    map.evicted(m, 1)
+    map.count_evictions(m, 1)
   end
   call("HSET", elements, head + count, value)
   m.count = m.count + 1

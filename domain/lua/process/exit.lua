@@ -17,11 +17,11 @@ local exit = {}
 local sys = kernel.sys
 
 -- Nobody sees the references of a session that is due.
-function exit.due()
+function exit.exit_due_sessions()
   local sids = call("ZRANGEBYSCORE", kernel.key("deadlines"), "-inf", current.now, "LIMIT", 0, SESSIONS)
   if #sids == 0 then return end
-  clock.stay()
-  for _, sid in ipairs(sids) do session.finish(sid, "expired") end
+  clock.note_expiry()
+  for _, sid in ipairs(sids) do session.do_exit(sid, "expired") end
   work.drain()
 end
 
@@ -38,14 +38,14 @@ end)
 -- One turn of a sweeper: `allowance` ms may pass until the next one of anybody.
 -- Answers whether work is left and how many sessions the namespace has.
 function sys.sweep(allowance)
-  clock.tick(tonumber(allowance))
-  exit.due()
-  local more = work.resume() or clock.due()
+  clock.note_sweep(tonumber(allowance))
+  exit.exit_due_sessions()
+  local more = work.resume() or clock.is_due()
   return more and 1 or 0, call("ZCARD", kernel.key("deadlines"))
 end
 
 function sys.exit()
-  session.finish(current.sid, "exited")
+  session.do_exit(current.sid, "exited")
 end
 
 return exit

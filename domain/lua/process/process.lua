@@ -15,7 +15,7 @@ local FORK_FDS = 500
 local PAGE = 200
 
 local function create(token, label, ttl, cred_text)
-  local sid = kernel.next("session")
+  local sid = kernel.increment("session")
   call("HSET", kernel.key("session", sid), "label", label, "cred", cred_text,
     "created", current.wall)
   call("ZADD", kernel.key("ids:session"), sid, sid)
@@ -25,9 +25,9 @@ end
 
 -- In the order of uapi.SESSION_INFO.
 local function info(sid)
-  local deadline, ttl = session.life(sid)
+  local deadline, ttl = session.read_life(sid)
   local stored = call("HMGET", kernel.key("session", sid), "label", "created")
-  return kernel.row(uapi.SESSION_INFO, { id = sid, label = stored[1], ttl = ttl, created = stored[2],
+  return kernel.list_fields(uapi.SESSION_INFO, { id = sid, label = stored[1], ttl = ttl, created = stored[2],
     expires = clock.to_wall(deadline), fd_count = fd_table.count(sid), cpus = session.cpus() },
     session.cred_of(sid))
 end
@@ -57,7 +57,7 @@ function sys.session_get()
 end
 
 function sys.session_renew()
-  local _, ttl = session.life(current.sid)
+  local _, ttl = session.read_life(current.sid)
   return clock.to_wall(session.renew(current.sid, ttl, current.token))
 end
 
@@ -67,7 +67,7 @@ function sys.fork(seed, token, label, ttl)
   if fd_table.count(current.sid) > FORK_FDS then
     kernel.fail("ENOMEM", "a session with more than " .. FORK_FDS .. " fds cannot be forked")
   end
-  local _, own_ttl = session.life(current.sid)
+  local _, own_ttl = session.read_life(current.sid)
   local own_label = call("HGET", kernel.key("session", current.sid), "label")
   local sid = create(token, label ~= "" and label or own_label, ttl ~= "" and ttl or own_ttl,
     session.pack_cred(session.cred()))
@@ -110,5 +110,5 @@ function sys.kill(sid)
   if target.uid ~= session.cred().uid and not cred.capable("CAP_KILL") then
     kernel.fail("EPERM", "session " .. sid .. " belongs to another user")
   end
-  session.finish(sid, "killed")
+  session.do_exit(sid, "killed")
 end

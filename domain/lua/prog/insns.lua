@@ -33,14 +33,14 @@ function sys.prog_stage(draft, first, ...)
 end
 
 -- STALE when a draft is not there as a whole, for then the service sends it again.
-function insns.check(draft, insn_cnt)
+function insns.check_draft(draft, insn_cnt)
   if draft ~= "" and call("HLEN", draft_key(draft)) ~= pages(insn_cnt) then
     error({ errno = "STALE", detail = "the instructions sent ahead are gone" }, 0)
   end
 end
 
 -- The instructions in `text`, or those of the draft.
-function insns.keep(id, text, draft)
+function insns.save(id, text, draft)
   if draft ~= "" then
     call("RENAME", draft_key(draft), stored(id))
     call("PERSIST", stored(id))

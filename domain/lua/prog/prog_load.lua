@@ -29,7 +29,7 @@ end
 
 local function check_attributes(attr, insn_cnt)
   if band(attr.prog_flags, bit.bnot(KNOWN_FLAGS)) ~= 0 then
-    map.invalid("prog_flags " .. attr.prog_flags .. " has an unknown flag")
+    map.einval("prog_flags " .. attr.prog_flags .. " has an unknown flag")
   end
   local type = prog_type.of(attr.prog_type)
   if not cred.capable_or_admin("CAP_BPF") then
@@ -39,10 +39,10 @@ local function check_attributes(attr, insn_cnt)
     kernel.fail("E2BIG", "insns: " .. insn_cnt .. " of 1 to " .. INSNS_MAX)
   end
   if type and type.cap then need(type.cap, "a program of type " .. type.name) end
-  if not type then map.invalid("there is no prog_type " .. attr.prog_type) end
+  if not type then map.einval("there is no prog_type " .. attr.prog_type) end
   local attach = prog_type.check_attach(type, attr.expected_attach_type)
   map_attr.check_name(attr.prog_name, "prog_name")
-  if attr.log_level > 15 then map.invalid("log_level " .. attr.log_level .. " is not within 0 and 15") end
+  if attr.log_level > 15 then map.einval("log_level " .. attr.log_level .. " is not within 0 and 15") end
   return type, attach
 end
 
@@ -54,7 +54,7 @@ end
 -- that (a later map, EMFILE) undoes nothing, as in Linux.
 local function adopt(maps, owner)
   for _, m in ipairs(maps) do
-    if m.ops.adopt then m.ops.adopt(m, owner) end
+    if m.ops.check_compatible then m.ops.check_compatible(m, owner) end
   end
 end
 
@@ -99,7 +99,7 @@ function sys.prog_load(attr_json, text, verdict_json, insn_cnt, draft)
     end
   end
   refuse(verdict.byDoCheck)
-  insns.check(draft, insn_cnt)
+  insns.check_draft(draft, insn_cnt)
   local owner = type.name .. "/" .. attach .. "/" .. band(attr.prog_flags, uapi.BPF_F_XDP_HAS_FRAGS)
   adopt(maps, owner)
   local license = attr.license:sub(1, 127)
@@ -108,7 +108,7 @@ function sys.prog_load(attr_json, text, verdict_json, insn_cnt, draft)
     "gpl_compatible", GPL[license] or 0, "insn_cnt", insn_cnt, "load_time", current.wall,
     "created_by_uid", session.cred().uid, "expected_attach_type", attach,
     "owner", owner, "maps", table.concat(ids, ","), "func_info", attr.func_info and 1 or 0 })
-  insns.keep(id, text, draft)
+  insns.save(id, text, draft)
   for _, m in ipairs(maps) do prog.use_map(id, m.id) end
   return fd, id, verdict.log
 end

@@ -25,7 +25,7 @@ local log_fail = prog_maps.log_fail
 function prog_maps.resolve(refs, type)
   local maps, seen, ids = {}, {}, {}
   for i, ref in ipairs(refs) do
-    local f = ref.id and idr.find("map", tostring(ref.id)) or fd_table.peek(ref.fd)
+    local f = ref.id and idr.lookup("map", tostring(ref.id)) or fd_table.lookup(ref.fd)
     if not f or f.kind ~= "map" then
       log_fail((f or (ref.fd >= 0 and ref.fd <= 2)) and "EINVAL" or "EBADF",
         "fd " .. ref.fd .. " is not pointing to valid bpf_map")
@@ -54,7 +54,7 @@ end
 function prog_maps.row(id)
   local m = map.load(id)
   local btf, name = call("HEXISTS", m.record, "schema"), call("HGET", m.record, "map_name")
-  local row = kernel.row(uapi.PROG_MAP, { btf = btf, map_name = name }, m)
+  local row = kernel.list_fields(uapi.PROG_MAP, { btf = btf, map_name = name }, m)
   for _, value in ipairs(call("HMGET", m.record, unpack(uapi.INNER_MAP))) do row[#row + 1] = value end
   return row
 end

@@ -52,7 +52,7 @@ function prog_type.check_attach(type, attach)
   if type.name == "cgroup_sock" and attach == 0 then attach = 2 end
   if type.name == "sk_reuseport" and attach == 0 then attach = 39 end
   if allowed and not allowed[attach] then
-    map.invalid("expected_attach_type " .. attach .. " of a " .. type.name)
+    map.einval("expected_attach_type " .. attach .. " of a " .. type.name)
   end
   return attach
 end

@@ -1,7 +1,7 @@
 -- BPF_MAP_TYPE_ARRAY (kernel/bpf/arraymap.c): every element exists, zero until written.
 local kernel = use("base/kernel")
 local map = use("map/map")
-local arraymap = use("map/arraymap")
+local arraymap = use("map/array/arraymap")
 local uapi = use("uapi")
 
 local INT_MAX = 2147483647
@@ -19,7 +19,7 @@ end
 local function direct_value(m, offset)
   if m.max_entries ~= 1 then kernel.fail("ENOTSUPP", "direct access needs max_entries 1") end
   if offset >= m.value_size then
-    map.invalid("invalid access to map value pointer, value_size=" .. m.value_size .. " off=" .. offset)
+    map.einval("invalid access to map value pointer, value_size=" .. m.value_size .. " off=" .. offset)
   end
 end
 
@@ -30,9 +30,9 @@ end
 
 map.register("array", {
   alloc_check = alloc_check, alloc = alloc, lookup = arraymap.lookup,
-  stored = arraymap.stored, many = arraymap.many,
+  lookup_trimmed = arraymap.lookup_trimmed, lookup_many = arraymap.lookup_many,
   update = arraymap.update, delete = arraymap.delete, next_key = arraymap.next_key,
-  page = arraymap.page, entries = arraymap.entries, image = arraymap.image,
+  page = arraymap.page, entries = arraymap.entries, dump_all = arraymap.dump_all,
   direct_value = direct_value, meta_equal = meta_equal, free = arraymap.free, batches = "array",
   locks = true
 })

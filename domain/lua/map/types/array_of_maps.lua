@@ -1,7 +1,7 @@
 -- BPF_MAP_TYPE_ARRAY_OF_MAPS (kernel/bpf/arraymap.c)
 local map = use("map/map")
-local arraymap = use("map/arraymap")
-local fd_array = use("map/fd_array")
+local arraymap = use("map/array/arraymap")
+local fd_array = use("map/array/fd_array")
 local inner_map = use("map/inner_map")
 
 local function free(id)
@@ -10,7 +10,7 @@ end
 
 map.register("array_of_maps", {
   alloc_check = fd_array.alloc_check, alloc = inner_map.alloc, lookup = fd_array.lookup,
-  many = fd_array.many, update = fd_array.update, delete = fd_array.delete,
+  lookup_many = fd_array.lookup_many, update = fd_array.update, delete = fd_array.delete,
   next_key = arraymap.next_key, page = fd_array.page, entries = fd_array.entries, free = free,
-  resolve = inner_map.resolve, batches = "slots", holds = "map"
+  fd_get_ptr = inner_map.fd_get_ptr, batches = "slots", object_kind = "map"
 })

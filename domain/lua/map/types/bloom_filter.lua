@@ -2,7 +2,7 @@
 -- filter has hash functions. No keys; a value is pushed, and asked for by peeking with it.
 local kernel = use("base/kernel")
 local map = use("map/map")
-local paged = use("map/paged")
+local paged = use("map/array/paged")
 local map_attr = use("map/map_attr")
 local uapi = use("uapi")
 local call = redis.call
@@ -18,12 +18,12 @@ end
 
 -- bloom_map_alloc()
 local function alloc(attr)
-  if attr.key_size ~= 0 then map.invalid("key_size is not 0") end
-  if attr.value_size == 0 then map.invalid("value_size is 0") end
-  if attr.max_entries == 0 then map.invalid("max_entries is 0") end
+  if attr.key_size ~= 0 then map.einval("key_size is not 0") end
+  if attr.value_size == 0 then map.einval("value_size is 0") end
+  if attr.max_entries == 0 then map.einval("max_entries is 0") end
   map_attr.check_flags(attr, uapi.BPF_F_ZERO_SEED)
   local hashes = tonumber(attr.map_extra)
-  if hashes > HASHES_MAX then map.invalid("map_extra: at most " .. HASHES_MAX .. " hash functions") end
+  if hashes > HASHES_MAX then map.einval("map_extra: at most " .. HASHES_MAX .. " hash functions") end
   hashes = hashes == 0 and HASHES or hashes
   -- The optimal number of bits is n * k / ln 2, which the kernel takes for n * k / 5 * 7.
   local wanted, bits = math.floor(attr.max_entries * hashes / 5) * 7, 64
@@ -78,7 +78,7 @@ local function entries(m)
 end
 
 -- A bit is read or set in the time of two lookups in a hash.
-local function look_cost(m)
+local function lookup_cost(m)
   return 2 * shape(m)
 end
 
@@ -92,6 +92,6 @@ end
 
 map.register("bloom_filter", {
   alloc_check = alloc_check, alloc = alloc, lookup = peek, update = push, delete = unsupported,
-  next_key = unsupported, page = unsupported, entries = entries, free = free, look_cost = look_cost,
-  change_cost = change_cost, takes_extra = true, asks_value = true
+  next_key = unsupported, page = unsupported, entries = entries, free = free, lookup_cost = lookup_cost,
+  change_cost = change_cost, has_map_extra = true, lookup_by_value = true
 })

@@ -1,9 +1,9 @@
 -- BPF_MAP_TYPE_CPUMAP (kernel/bpf/cpumap.c): CPUs that packets are handed to, by the sizes of their queues.
 local kernel = use("base/kernel")
 local map = use("map/map")
-local arraymap = use("map/arraymap")
-local fd_array = use("map/fd_array")
-local redirect_map = use("map/redirect_map")
+local arraymap = use("map/array/arraymap")
+local fd_array = use("map/array/fd_array")
+local redirect_map = use("map/redirect/redirect_map")
 local session = use("base/session")
 local uapi = use("uapi")
 
@@ -26,7 +26,7 @@ local function update(m, key, value, flags)
   if size > QUEUE_MAX then kernel.fail("EOVERFLOW", "a queue of " .. size .. ": at most " .. QUEUE_MAX) end
   if i >= tonumber(session.cpus()) then kernel.fail("ENODEV", "there is no CPU " .. i) end
   if size == 0 then return redirect_map.clear(m, i) end
-  local prog = fd and redirect_map.resolve(m, fd, ATTACH)
+  local prog = fd and redirect_map.get_prog_id(m, fd, ATTACH)
   if fd and not prog then
     kernel.fail("ENOMEM", "fd " .. fd .. " is no xdp program with expected_attach_type " .. ATTACH
       .. " and fragments as this map's")
@@ -37,5 +37,5 @@ end
 map.register("cpumap", {
   alloc_check = alloc_check, alloc = alloc, lookup = redirect_map.lookup, update = update,
   delete = redirect_map.delete, next_key = arraymap.next_key, page = redirect_map.page,
-  entries = fd_array.entries, free = redirect_map.free, adopt = redirect_map.adopt
+  entries = fd_array.entries, free = redirect_map.free, check_compatible = redirect_map.check_compatible
 })

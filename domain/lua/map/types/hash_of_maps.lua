@@ -3,16 +3,16 @@
 -- Invariant: an element holds one reference on its map, as "slot:<map>".
 local kernel = use("base/kernel")
 local map = use("map/map")
-local arraymap = use("map/arraymap")
-local htab = use("map/htab")
-local fd_array = use("map/fd_array")
+local arraymap = use("map/array/arraymap")
+local htab = use("map/hash/htab")
+local fd_array = use("map/array/fd_array")
 local inner_map = use("map/inner_map")
 local refcount = use("base/refcount")
 local call = redis.call
 
 -- htab_of_map_alloc_check()
 local function alloc_check(attr)
-  if attr.value_size ~= 4 then map.invalid("value_size is not 4") end
+  if attr.value_size ~= 4 then map.einval("value_size is not 4") end
   htab.alloc_check(attr, {})
 end
 
@@ -33,11 +33,11 @@ end
 -- bpf_fd_htab_map_update_elem(): the fd comes first.
 local function update(m, key, value, flags)
   local elements, order = htab.keys(m)
-  local id = inner_map.resolve(m, arraymap.of(value))
+  local id = inner_map.fd_get_ptr(m, arraymap.index_of(value))
   htab.check_known(flags)
   local old = call("ZSCORE", elements, key)
   htab.check_flags(old, flags)
-  if not old and call("ZCARD", elements) >= m.max_entries then map.full(m) end
+  if not old and call("ZCARD", elements) >= m.max_entries then map.fail_full(m) end
   refcount.get("map", id, "slot:" .. m.id)
   call("ZADD", elements, id, key)
   if old then refcount.put("map", old, "slot:" .. m.id) else call("ZADD", order, 0, key) end
@@ -53,7 +53,7 @@ local function remove(m, key)
   return bytes_of(id)
 end
 
-local function many(m, keys)
+local function lookup_many(m, keys)
   local ids = call("ZMSCORE", kernel.key("elem", m.id), unpack(keys))
   for i, id in ipairs(ids) do ids[i] = id and bytes_of(id) end
   return ids
@@ -69,6 +69,6 @@ end
 
 map.register("hash_of_maps", {
   alloc_check = alloc_check, alloc = alloc, lookup = lookup, update = update, remove = remove,
-  many = many, delete = htab.delete, next_key = htab.next_key, page = htab.page, entries = entries,
-  free = free, batches = "hash", holds = "map"
+  lookup_many = lookup_many, delete = htab.delete, next_key = htab.next_key, page = htab.page, entries
+  = entries, free = free, batches = "hash", object_kind = "map"
 })

@@ -17,12 +17,12 @@ local function alloc_check() end
 
 -- trie_alloc()
 local function alloc(attr)
-  if attr.max_entries == 0 then map.invalid("max_entries is 0") end
-  if bit.band(attr.map_flags, NO_PREALLOC) == 0 then map.invalid("map_flags needs BPF_F_NO_PREALLOC, 1") end
+  if attr.max_entries == 0 then map.einval("max_entries is 0") end
+  if bit.band(attr.map_flags, NO_PREALLOC) == 0 then map.einval("map_flags needs BPF_F_NO_PREALLOC, 1") end
   map_attr.check_flags(attr, NO_PREALLOC)
-  if attr.key_size < KEY_MIN or attr.key_size > KEY_MAX then map.invalid("key_size is not 5 to 260") end
+  if attr.key_size < KEY_MIN or attr.key_size > KEY_MAX then map.einval("key_size is not 5 to 260") end
   if attr.value_size == 0 or attr.value_size > VALUE_MAX then
-    map.invalid("value_size is not 1 to " .. VALUE_MAX)
+    map.einval("value_size is not 1 to " .. VALUE_MAX)
   end
 end
 
@@ -53,14 +53,14 @@ local function lookup(m, key)
 end
 
 -- The value of the prefix itself.
-local function own(m, key)
+local function lookup_exact(m, key)
   local at = exact(m, key)
   local stored = at and call("HGET", (nouns(m)), at)
   return stored and stored:sub(m.key_size - 3)
 end
 
 -- The values of the prefixes themselves; "" is no prefix's place.
-local function many(m, keys)
+local function lookup_many(m, keys)
   local places = {}
   for i, key in ipairs(keys) do places[i] = exact(m, key) or "" end
   local values = call("HMGET", (nouns(m)), unpack(places))
@@ -69,7 +69,7 @@ local function many(m, keys)
 end
 
 -- Each length there is costs as much as a lookup in a hash.
-local function look_cost(m)
+local function lookup_cost(m)
   local _, _, lens = nouns(m)
   return 8 + call("HLEN", lens)
 end
@@ -81,12 +81,12 @@ local function update(m, key, value, flags)
   local elements, order, lens = nouns(m)
   if flags > EXIST then kernel.fail("EINVAL", "flags " .. flags .. " is neither 0, 1 nor 2") end
   local at, length, data = exact(m, key)
-  if not at then map.invalid("the prefix is longer than " .. longest(m) .. " bits") end
+  if not at then map.einval("the prefix is longer than " .. longest(m) .. " bits") end
   local present = call("HEXISTS", elements, at) == 1
   if present and flags == NOEXIST then kernel.fail("EEXIST", "the prefix is there") end
   if not present then
     if flags == EXIST then kernel.fail("ENOENT", "the prefix is not there") end
-    if call("HLEN", elements) >= m.max_entries then map.full(m, "ENOSPC") end
+    if call("HLEN", elements) >= m.max_entries then map.fail_full(m, "ENOSPC") end
     call("ZADD", order, 0, at)
     call("HINCRBY", lens, length, 1)
   end
@@ -96,7 +96,7 @@ end
 local function delete(m, key)
   local elements, order, lens = nouns(m)
   local at, length = exact(m, key)
-  if not at then map.invalid("the prefix is longer than " .. longest(m) .. " bits") end
+  if not at then map.einval("the prefix is longer than " .. longest(m) .. " bits") end
   if call("HDEL", elements, at) == 0 then kernel.fail("ENOENT", "the prefix is not there") end
   call("ZREM", order, at)
   if call("HINCRBY", lens, length, -1) == 0 then call("HDEL", lens, length) end
@@ -141,7 +141,8 @@ local function free(_, m)
 end
 
 map.register("lpm_trie", {
-  alloc_check = alloc_check, alloc = alloc, lookup = lookup, own = own, many = many,
-  look_cost = look_cost, change_cost = change_cost, update = update, delete = delete,
-  next_key = next_key, page = page, entries = entries, free = free, matches = true, batches = "trie"
+  alloc_check = alloc_check, alloc = alloc, lookup = lookup, lookup_exact = lookup_exact,
+  lookup_many  = lookup_many, lookup_cost = lookup_cost, change_cost = change_cost, update = update,
+  delete =  delete, next_key = next_key, page = page, entries = entries, free = free,
+  longest_match = true, batches = "trie"
 })

@@ -1,9 +1,9 @@
 -- BPF_MAP_TYPE_LRU_HASH (kernel/bpf/hashtab.c, bpf_lru_list.c): never full.
 local map = use("map/map")
-local htab = use("map/htab")
-local htab_lru = use("map/htab_lru")
-local lru_list = use("map/lru_list")
-local lru_apply = use("map/lru_apply")
+local htab = use("map/hash/htab")
+local htab_lru = use("map/hash/htab_lru")
+local lru_list = use("map/hash/lru_list")
+local lru_apply = use("map/hash/lru_apply")
 
 local function alloc_check(attr)
   htab.alloc_check(attr, { lru = true })
@@ -19,8 +19,9 @@ local function update(m, key, value, flags)
 end
 
 map.register("lru_hash", {
-  alloc_check = alloc_check, alloc = htab_lru.alloc, lookup = htab.lookup, many = htab.many,
-  update = update, take = htab_lru.take, remove = htab_lru.take, delete = htab.delete,
-  next_key = htab.next_key, page = htab.page, entries = htab.entries, free = htab_lru.free,
-  touch = lru_list.touch, change_cost = htab_lru.change_cost, apply = lru_apply.apply, batches = "hash"
+  alloc_check = alloc_check, alloc = htab_lru.alloc, lookup = htab.lookup,
+  lookup_many = htab.lookup_many, update = update, lookup_and_delete = htab_lru.lookup_and_delete,
+  remove = htab_lru.lookup_and_delete, delete = htab.delete, next_key = htab.next_key,
+  page = htab.page, entries = htab.entries, free = htab_lru.free, touch = lru_list.set_ref,
+  change_cost = htab_lru.change_cost, apply = lru_apply.apply, batches = "hash"
 })

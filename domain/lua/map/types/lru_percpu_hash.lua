@@ -1,10 +1,10 @@
 -- BPF_MAP_TYPE_LRU_PERCPU_HASH (kernel/bpf/hashtab.c, bpf_lru_list.c): never full, and a value holds one
 -- for each CPU.
 local map = use("map/map")
-local htab = use("map/htab")
-local htab_lru = use("map/htab_lru")
-local lru_list = use("map/lru_list")
-local lru_apply = use("map/lru_apply")
+local htab = use("map/hash/htab")
+local htab_lru = use("map/hash/htab_lru")
+local lru_list = use("map/hash/lru_list")
+local lru_apply = use("map/hash/lru_apply")
 local uapi = use("uapi")
 local call = redis.call
 
@@ -21,13 +21,13 @@ local function update(m, key, value, flags)
   htab.check_flags(present, flags)
   if not present then return htab_lru.store(m, key, value) end
   call("HSET", (htab.keys(m)), key, value)
-  lru_list.touch(m, key)
+  lru_list.set_ref(m, key)
 end
 
 map.register("lru_percpu_hash", {
-  alloc_check = alloc_check, alloc = htab_lru.alloc, lookup = htab.lookup, many = htab.many,
-  update = update, take = htab_lru.take, remove = htab_lru.take, delete = htab.delete,
-  next_key = htab.next_key, page = htab.page, entries = htab.entries, free = htab_lru.free,
-  touch = lru_list.touch, change_cost = htab_lru.change_cost, apply = lru_apply.apply,
-  batches = "hash", percpu = true
+  alloc_check = alloc_check, alloc = htab_lru.alloc, lookup = htab.lookup,
+  lookup_many = htab.lookup_many, update = update, lookup_and_delete = htab_lru.lookup_and_delete,
+  remove = htab_lru.lookup_and_delete, delete = htab.delete, next_key = htab.next_key,
+  page = htab.page, entries = htab.entries, free = htab_lru.free, touch = lru_list.set_ref,
+  change_cost = htab_lru.change_cost, apply = lru_apply.apply, batches = "hash", percpu = true
 })

@@ -1,7 +1,7 @@
 -- BPF_MAP_TYPE_PERCPU_ARRAY (kernel/bpf/arraymap.c): a value holds one for each CPU.
 local kernel = use("base/kernel")
 local map = use("map/map")
-local arraymap = use("map/arraymap")
+local arraymap = use("map/array/arraymap")
 local uapi = use("uapi")
 
 local PERCPU_MAX = 32768
@@ -9,7 +9,7 @@ local PERCPU_MAX = 32768
 local function alloc_check(attr)
   arraymap.alloc_check(attr, 0)
   if bit.band(attr.map_flags, uapi.BPF_F_NUMA_NODE) ~= 0 then
-    map.invalid("BPF_F_NUMA_NODE: the map is spread over all CPUs")
+    map.einval("BPF_F_NUMA_NODE: the map is spread over all CPUs")
   end
   if attr.value_size > PERCPU_MAX then
     kernel.fail("E2BIG", "value_size is more than " .. PERCPU_MAX)
@@ -22,8 +22,8 @@ end
 
 map.register("percpu_array", {
   alloc_check = alloc_check, alloc = alloc, lookup = arraymap.lookup,
-  stored = arraymap.stored, many = arraymap.many,
+  lookup_trimmed = arraymap.lookup_trimmed, lookup_many = arraymap.lookup_many,
   update = arraymap.update, delete = arraymap.delete, next_key = arraymap.next_key,
-  page = arraymap.page, entries = arraymap.entries, image = arraymap.image, free = arraymap.free,
+  page = arraymap.page, entries = arraymap.entries, dump_all = arraymap.dump_all, free = arraymap.free,
   batches = "array", percpu = true
 })

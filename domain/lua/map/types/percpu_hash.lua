@@ -1,15 +1,16 @@
 -- BPF_MAP_TYPE_PERCPU_HASH (kernel/bpf/hashtab.c): a value holds one for each CPU.
 local map = use("map/map")
-local htab = use("map/htab")
-local htab_batch = use("map/htab_batch")
+local htab = use("map/hash/htab")
+local htab_batch = use("map/hash/htab_batch")
 
 local function alloc_check(attr)
   htab.alloc_check(attr, { percpu = true })
 end
 
 map.register("percpu_hash", {
-  alloc_check = alloc_check, alloc = htab.alloc, lookup = htab.lookup, many = htab.many,
-  update = htab.update, take = htab.take, remove = htab.take, delete = htab.delete,
-  next_key = htab.next_key, page = htab.page, entries = htab.entries, free = htab.free,
-  apply = htab_batch.apply, batches = "table", percpu = true
+  alloc_check = alloc_check, alloc = htab.alloc, lookup = htab.lookup,
+  lookup_many = htab.lookup_many, update = htab.update, lookup_and_delete = htab.lookup_and_delete,
+  remove = htab.lookup_and_delete, delete = htab.delete, next_key = htab.next_key, page = htab.page,
+  entries = htab.entries, free =  htab.free, apply = htab_batch.apply, batches = "table",
+  percpu = true
 })

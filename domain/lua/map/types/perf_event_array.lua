@@ -1,8 +1,8 @@
 -- BPF_MAP_TYPE_PERF_EVENT_ARRAY (kernel/bpf/arraymap.c): as there are no perf events, its slots stay empty.
 local kernel = use("base/kernel")
 local map = use("map/map")
-local arraymap = use("map/arraymap")
-local fd_array = use("map/fd_array")
+local arraymap = use("map/array/arraymap")
+local fd_array = use("map/array/fd_array")
 local uapi = use("uapi")
 
 local function alloc_check(attr)
@@ -16,12 +16,12 @@ local function unseen()
 end
 
 -- perf_event_get(): EBADF whatever else the fd is.
-local function resolve(_, fd)
+local function fd_get_ptr(_, fd)
   kernel.fail("EBADF", "fd " .. fd .. " is no perf event")
 end
 
 map.register("perf_event_array", {
   alloc_check = alloc_check, alloc = nothing, lookup = unseen, update = fd_array.update,
   delete = fd_array.delete, next_key = arraymap.next_key, page = unseen, entries = fd_array.entries,
-  free = nothing, resolve = resolve
+  free = nothing, fd_get_ptr = fd_get_ptr
 })

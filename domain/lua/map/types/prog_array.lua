@@ -2,22 +2,22 @@
 -- Invariant: with the last user reference every slot is emptied (c9da161c65), which is what lets
 -- cycles of programs and arrays be freed.
 local map = use("map/map")
-local arraymap = use("map/arraymap")
-local fd_array = use("map/fd_array")
+local arraymap = use("map/array/arraymap")
+local fd_array = use("map/array/fd_array")
 local fd_table = use("file/fd_table")
 local refcount = use("base/refcount")
 
 local function alloc() end
 
-local function adopt(m, owner)
-  if not fd_array.adopts(m, owner) then
-    map.invalid("prog_array " .. m.id .. " is of programs of another type")
+local function check_compatible(m, owner)
+  if not fd_array.is_compatible(m, owner) then
+    map.einval("prog_array " .. m.id .. " is of programs of another type")
   end
 end
 
-local function resolve(m, fd)
+local function fd_get_ptr(m, fd)
   local f = fd_table.fget_kind(fd, "prog")
-  adopt(m, refcount.kinds.prog.owner(f.id))
+  check_compatible(m, refcount.kinds.prog.owner(f.id))
   return f.id
 end
 
@@ -26,14 +26,15 @@ local function free(id)
 end
 
 -- prog_array_map_clear()
-local function release_users(m)
-  map.changed(m)
+local function release_uref(m)
+  map.bump_revision(m)
   free(m.id)
 end
 
 map.register("prog_array", {
-  alloc_check = fd_array.alloc_check, alloc = alloc, lookup = fd_array.lookup, many = fd_array.many,
-  update = fd_array.update, delete = fd_array.delete, next_key = arraymap.next_key,
-  page = fd_array.page, entries = fd_array.entries, release_users = release_users, free = free,
-  adopt = adopt, resolve = resolve, holds = "prog", never_inner = true
+  alloc_check = fd_array.alloc_check, alloc = alloc, lookup = fd_array.lookup,
+  lookup_many = fd_array.lookup_many, update = fd_array.update, delete = fd_array.delete,
+  next_key = arraymap.next_key, page = fd_array.page, entries = fd_array.entries,
+  release_uref = release_uref, free = free, check_compatible = check_compatible,
+  fd_get_ptr = fd_get_ptr, object_kind = "prog", is_never_inner = true
 })

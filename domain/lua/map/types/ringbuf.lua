@@ -5,7 +5,7 @@
 -- record, and all records kept start within max_entries bytes of the producer.
 local kernel = use("base/kernel")
 local map = use("map/map")
-local ring_records = use("map/ring_records")
+local ring_records = use("map/ring/ring_records")
 local uapi = use("uapi")
 local call = redis.call
 local state, entry_id, span = ring_records.state, ring_records.entry_id, ring_records.span
@@ -18,13 +18,13 @@ local function alloc_check() end
 -- ringbuf_map_alloc()
 local function alloc(attr)
   if bit.band(attr.map_flags, bit.bnot(uapi.BPF_F_NUMA_NODE)) ~= 0 then
-    map.invalid("map_flags " .. attr.map_flags .. " has a flag that this type does not take")
+    map.einval("map_flags " .. attr.map_flags .. " has a flag that this type does not take")
   end
-  if attr.key_size ~= 0 then map.invalid("key_size is not 0") end
-  if attr.value_size ~= 0 then map.invalid("value_size is not 0") end
+  if attr.key_size ~= 0 then map.einval("key_size is not 0") end
+  if attr.value_size ~= 0 then map.einval("value_size is not 0") end
   local size = attr.max_entries
   if size == 0 or bit.band(size, size - 1) ~= 0 or size % PAGE ~= 0 then
-    map.invalid("max_entries is not a power of 2 of at least " .. PAGE)
+    map.einval("max_entries is not a power of 2 of at least " .. PAGE)
   end
 end
 
@@ -66,7 +66,7 @@ end
 -- and how many were taken; when not all, EAGAIN and why, and the one refused is counted. Waking is the
 -- first write, for it is the one that Redis may refuse.
 local function output(m, records, flags)
-  if flags > NO_WAKEUP + FORCE_WAKEUP then map.invalid("flags: BPF_RB_NO_WAKEUP 1, BPF_RB_FORCE_WAKEUP 2") end
+  if flags > NO_WAKEUP + FORCE_WAKEUP then map.einval("flags: BPF_RB_NO_WAKEUP 1, BPF_RB_FORCE_WAKEUP 2") end
   local ring = state(m)
   local count, position = admitted(m, ring, records)
   local refused = records[count + 1]
@@ -101,10 +101,10 @@ local function read(m, from, limit, may_write)
   local ring = state(m)
   from = from or ring.consumer
   if from > ring.producer then
-    map.invalid(("position: the producer is at %.0f"):format(ring.producer))
+    map.einval(("position: the producer is at %.0f"):format(ring.producer))
   end
   local list, first, number = {}, nil, nil
-  if from < ring.producer then list, first, number = ring_records.from(m, from, limit) end
+  if from < ring.producer then list, first, number = ring_records.read_from(m, from, limit) end
   if may_write and from > ring.consumer then
     local consumed = number and number - 1 or ring.produced
     call("HSET", m.record, "consumer", from, "consumed", consumed)

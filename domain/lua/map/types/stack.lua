@@ -16,14 +16,14 @@ local function pop(m)
 end
 
 -- The values that are popped next.
-local function front(m, limit)
+local function peek_many(m, limit)
   local _, head, count = queue_stack.state(m)
   return queue_stack.values(m, head + count - 1, head + count - math.min(limit, count), -1)
 end
 
 map.register("stack", {
   alloc_check = queue_stack.alloc_check, alloc = queue_stack.alloc, lookup = peek,
-  update = queue_stack.push, take = pop, delete = queue_stack.delete, next_key = queue_stack.next_key,
-  page = queue_stack.page, entries = queue_stack.entries, free = queue_stack.free, front = front,
-  cursor_bytes = queue_stack.CURSOR_BYTES
+  update = queue_stack.push, lookup_and_delete = pop, delete = queue_stack.delete,
+  next_key = queue_stack.next_key, page = queue_stack.page, entries = queue_stack.entries,
+  free = queue_stack.free, peek_many = peek_many, cursor_bytes = queue_stack.CURSOR_BYTES
 })

@@ -1,7 +1,7 @@
 -- What both kinds of devmaps share (kernel/bpf/devmap.c).
 local map = use("map/map")
 local map_attr = use("map/map_attr")
-local redirect_map = use("map/redirect_map")
+local redirect_map = use("map/redirect/redirect_map")
 local uapi = use("uapi")
 
 local FLAGS = uapi.BPF_F_NUMA_NODE + map_attr.RDONLY_WRONLY
@@ -21,10 +21,10 @@ end
 
 -- __dev_map_alloc_node(): whatever is wrong is EINVAL.
 function devmap.resolve(m, ifindex, fd)
-  if ifindex ~= LOOPBACK then map.invalid("there is no interface " .. ifindex) end
-  local prog = fd and redirect_map.resolve(m, fd, ATTACH)
+  if ifindex ~= LOOPBACK then map.einval("there is no interface " .. ifindex) end
+  local prog = fd and redirect_map.get_prog_id(m, fd, ATTACH)
   if fd and not prog then
-    map.invalid("fd " .. fd .. " is no xdp program with expected_attach_type " .. ATTACH
+    map.einval("fd " .. fd .. " is no xdp program with expected_attach_type " .. ATTACH
       .. " and fragments as this map's")
   end
   return ifindex, prog

@@ -13,7 +13,7 @@ local INACTIVE, ACTIVE, PENDING, END = 0, 2 ^ 50, 2 ^ 51, 2 ^ 52
 local lru_list = {}
 
 -- Keys beyond 512 bytes go by fewer at a time than in the kernel: a script is to be short.
-function lru_list.at_once(m, most)
+function lru_list.scan_limit(m, most)
   return math.max(1, math.min(most, math.floor(KEY_BYTES / m.key_size)))
 end
 
@@ -68,7 +68,7 @@ end
 
 -- __bpf_lru_list_rotate_inactive(): goes on where the last turn stopped, and round at most once.
 local function rotate_inactive(m)
-  local lists, from, scans = (lru_list.keys(m)), rotation(m), lru_list.at_once(m, SCANS)
+  local lists, from, scans = (lru_list.keys(m)), rotation(m), lru_list.scan_limit(m, SCANS)
   local some = call("ZRANGEBYSCORE", lists, from, "(" .. ACTIVE, "WITHSCORES", "LIMIT", 0, scans + 1)
   local older = call("ZRANGEBYSCORE", lists, INACTIVE, "(" .. from, "WITHSCORES",
     "LIMIT", 0, scans + 1 - #some / 2)
@@ -83,7 +83,7 @@ end
 function lru_list.rotate(m, most)
   rotate(m, oldest(m, PENDING, END, most))
   if count(m, INACTIVE, ACTIVE) < count(m, ACTIVE, PENDING) then
-    rotate(m, oldest(m, ACTIVE, PENDING, lru_list.at_once(m, SCANS)))
+    rotate(m, oldest(m, ACTIVE, PENDING, lru_list.scan_limit(m, SCANS)))
   end
   rotate_inactive(m)
 end
@@ -91,7 +91,7 @@ end
 -- __bpf_lru_list_shrink(): at most `want` keys to evict, the oldest inactive ones that were not used; when
 -- all were, the oldest.
 function lru_list.shrink(m, want)
-  local used, unused = sort(m, oldest(m, INACTIVE, ACTIVE, lru_list.at_once(m, SCANS)), want)
+  local used, unused = sort(m, oldest(m, INACTIVE, ACTIVE, lru_list.scan_limit(m, SCANS)), want)
   move(m, used, ACTIVE)
   return #unused > 0 and unused or oldest(m, INACTIVE, PENDING, 1)
 end
@@ -111,7 +111,7 @@ function lru_list.pending(m, keys)
 end
 
 -- bpf_lru_node_set_ref()
-function lru_list.touch(m, key)
+function lru_list.set_ref(m, key)
   local _, refs = lru_list.keys(m)
   call("SADD", refs, key)
 end

@@ -1,5 +1,5 @@
 -- Batches on hash tables whose elements are just bytes: a few Redis commands for many elements.
-local htab = use("map/htab")
+local htab = use("map/hash/htab")
 local map = use("map/map")
 local call = redis.call
 
@@ -37,13 +37,13 @@ local function update(m, list)
   for at = #list, 2 * count + 1, -1 do list[at] = nil end
   store(elements, order, list)
   if count == asked then return count end
-  local _, raised = pcall(map.full, m)
+  local _, raised = pcall(map.fail_full, m)
   return count, raised
 end
 
 local function lookup_and_delete(m, cursor, limit)
   local list, rest = m.ops.page(m, cursor, limit)
-  if #list > 0 then htab.drop(m, keys_of(list)) end
+  if #list > 0 then htab.remove_keys(m, keys_of(list)) end
   return list, rest
 end
 
@@ -56,7 +56,7 @@ local function apply(m, ops)
     if op[2] ~= "delete" then set[#set + 1], set[#set + 2] = key, op[4]
     elseif m.values[key] then gone[#gone + 1] = key end
   end
-  if #gone > 0 then htab.drop(m, gone) end
+  if #gone > 0 then htab.remove_keys(m, gone) end
   store(elements, order, set)
 end
 

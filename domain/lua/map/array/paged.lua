@@ -1,6 +1,6 @@
 -- Elements of one size by index, in strings of 64 KiB, so that what was never written costs nothing. What is
 -- larger has a string of its own, and is answered as stored: the zeros behind it, which would take longer to
--- make than all the rest, are for the service to add (paged.is_stored).
+-- make than all the rest, are for the service to add (paged.is_trimmed).
 local kernel = use("base/kernel")
 local work = use("base/work")
 local call = redis.call
@@ -16,7 +16,7 @@ local function per_page(size)
 end
 
 -- Whether elements of this size are answered without zeros that were never written.
-function paged.is_stored(size)
+function paged.is_trimmed(size)
   return size > PAGE_BYTES
 end
 
@@ -35,33 +35,33 @@ local function zeros(n)
 end
 
 -- The value with the zeros behind what is stored of it.
-function paged.padded(value, size)
+function paged.pad_with_zeros(value, size)
   if #value == size then return value end
   return #value == 0 and zeros(size) or value .. zeros(size - #value)
 end
 
 local function range(key, offset, bytes)
-  return paged.padded(call("GETRANGE", key, offset, offset + bytes - 1), bytes)
+  return paged.pad_with_zeros(call("GETRANGE", key, offset, offset + bytes - 1), bytes)
 end
 
 -- The element as it is stored, which may be shorter.
-function paged.read_stored(id, size, i)
+function paged.read_trimmed(id, size, i)
   local key, offset = paged.place(id, size, i)
   return call("GETRANGE", key, offset, offset + size - 1)
 end
 
 function paged.read(id, size, i)
-  return paged.padded(paged.read_stored(id, size, i), size)
+  return paged.pad_with_zeros(paged.read_trimmed(id, size, i), size)
 end
 
 -- All `count` elements in one string, when they are in one page; what was never written is missing.
-function paged.image(id, size, count)
+function paged.dump_all(id, size, count)
   return count <= per_page(size) and call("GET", kernel.key("elem", id .. ":0")) or nil
 end
 
 -- Elements by their indices. A page that many of them are in is read once.
 local MANY = 16
-function paged.read_some(id, size, indices)
+function paged.read_indices(id, size, indices)
   local each, asked, pages, list = per_page(size), {}, {}, {}
   for _, i in ipairs(indices) do
     local n = math.floor(i / each)
@@ -78,10 +78,10 @@ function paged.read_some(id, size, indices)
 end
 
 -- Elements first to last, each page read once; large ones as they are stored.
-function paged.read_many(id, size, first, last)
+function paged.read_range(id, size, first, last)
   local each, list = per_page(size), {}
-  if paged.is_stored(size) then
-    for i = first, last do list[#list + 1] = paged.read_stored(id, size, i) end
+  if paged.is_trimmed(size) then
+    for i = first, last do list[#list + 1] = paged.read_trimmed(id, size, i) end
     return list
   end
   while first <= last do

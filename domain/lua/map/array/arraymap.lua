@@ -1,7 +1,7 @@
 -- What map types with an index for a key share (kernel/bpf/arraymap.c).
 local kernel = use("base/kernel")
 local map = use("map/map")
-local paged = use("map/paged")
+local paged = use("map/array/paged")
 local map_attr = use("map/map_attr")
 local uapi = use("uapi")
 
@@ -15,9 +15,9 @@ local arraymap = {}
 
 -- array_map_alloc_check(), but for the sizes of values
 function arraymap.alloc_check(attr, flags)
-  if attr.max_entries == 0 then map.invalid("max_entries is 0") end
-  if attr.key_size ~= 4 then map.invalid("key_size is not 4") end
-  if attr.value_size == 0 then map.invalid("value_size is 0") end
+  if attr.max_entries == 0 then map.einval("max_entries is 0") end
+  if attr.key_size ~= 4 then map.einval("key_size is not 4") end
+  if attr.value_size == 0 then map.einval("value_size is 0") end
   map_attr.check_flags(attr, flags)
 end
 
@@ -31,17 +31,17 @@ function arraymap.check_room(attr, bytes)
   end
 end
 
-function arraymap.of(key)
+function arraymap.index_of(key)
   return (struct.unpack("<I4", key))
 end
 
-function arraymap.key(i)
+function arraymap.key_of(i)
   return struct.pack("<I4", i)
 end
 
 -- The index, or E2BIG.
-function arraymap.check(m, key)
-  local i = arraymap.of(key)
+function arraymap.check_index(m, key)
+  local i = arraymap.index_of(key)
   if i >= m.max_entries then
     kernel.fail("E2BIG", "index " .. i .. " of an array of " .. m.max_entries)
   end
@@ -50,33 +50,33 @@ end
 
 -- No key and a key past the end give the first, the last one ends it.
 function arraymap.next_key(m, key)
-  local i = key and arraymap.of(key)
-  if not i or i >= m.max_entries then return arraymap.key(0) end
-  return i + 1 < m.max_entries and arraymap.key(i + 1) or nil
+  local i = key and arraymap.index_of(key)
+  if not i or i >= m.max_entries then return arraymap.key_of(0) end
+  return i + 1 < m.max_entries and arraymap.key_of(i + 1) or nil
 end
 
 function arraymap.lookup(m, key)
-  local i = arraymap.of(key)
+  local i = arraymap.index_of(key)
   return i < m.max_entries and paged.read(m.id, m.value_bytes, i) or nil
 end
 
 -- The value as it is stored; see paged.lua.
-function arraymap.stored(m, key)
-  local i = arraymap.of(key)
+function arraymap.lookup_trimmed(m, key)
+  local i = arraymap.index_of(key)
   if i >= m.max_entries then return nil end
-  return paged.read_stored(m.id, m.value_bytes, i)
+  return paged.read_trimmed(m.id, m.value_bytes, i)
 end
 
-function arraymap.many(m, keys)
+function arraymap.lookup_many(m, keys)
   local indices = {}
-  for i, key in ipairs(keys) do indices[i] = arraymap.of(key) end
-  return paged.read_some(m.id, m.value_bytes, indices)
+  for i, key in ipairs(keys) do indices[i] = arraymap.index_of(key) end
+  return paged.read_indices(m.id, m.value_bytes, indices)
 end
 
 -- The index of an update: flags, index, then that there is nothing that does not exist.
 function arraymap.check_update(m, key, flags)
   if flags > EXIST then kernel.fail("EINVAL", "flags " .. flags .. " is neither 0, 1 nor 2") end
-  local i = arraymap.check(m, key)
+  local i = arraymap.check_index(m, key)
   if flags == NOEXIST then kernel.fail("EEXIST", "every element of an array exists") end
   return i
 end
@@ -91,19 +91,19 @@ function arraymap.delete()
 end
 
 -- All values in one string, at its end without the zeros that were never written.
-function arraymap.image(m)
+function arraymap.dump_all(m)
   if m.value_bytes * m.max_entries <= IMAGE_MAX then
-    return paged.image(m.id, m.value_bytes, m.max_entries) or ""
+    return paged.dump_all(m.id, m.value_bytes, m.max_entries) or ""
   end
 end
 
 function arraymap.page(m, cursor, limit)
-  local list, first = {}, cursor and arraymap.of(cursor) + 1 or 0
+  local list, first = {}, cursor and arraymap.index_of(cursor) + 1 or 0
   local last = math.min(first + limit, m.max_entries) - 1
-  for n, value in ipairs(paged.read_many(m.id, m.value_bytes, first, last)) do
-    list[2 * n - 1], list[2 * n] = arraymap.key(first + n - 1), value
+  for n, value in ipairs(paged.read_range(m.id, m.value_bytes, first, last)) do
+    list[2 * n - 1], list[2 * n] = arraymap.key_of(first + n - 1), value
   end
-  return list, last + 1 < m.max_entries and arraymap.key(last) or nil
+  return list, last + 1 < m.max_entries and arraymap.key_of(last) or nil
 end
 
 function arraymap.entries(m)

@@ -40,7 +40,7 @@ local function append(list, entries)
 end
 
 -- The first record from `from` on is read apart from the others, for what is before it may be gone.
-function ring_records.from(m, from, limit)
+function ring_records.read_from(m, from, limit)
   local elements, list = kernel.key("elem", m.id), {}
   local first = call("XRANGE", elements, ring_records.entry_id(from, 0), "+", "COUNT", 1)
   if not first[1] then return list end

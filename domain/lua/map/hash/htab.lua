@@ -28,15 +28,15 @@ function htab.alloc_check(attr, traits)
   local apart = band(flags, NO_COMMON_LRU) ~= 0
   if band(flags, ZERO_SEED) ~= 0 then cred.need_admin("BPF_F_ZERO_SEED") end
   map_attr.check_flags(attr, NO_PREALLOC + ZERO_SEED + NO_COMMON_LRU)
-  if apart and not traits.lru then map.invalid("BPF_F_NO_COMMON_LRU is for LRU maps") end
+  if apart and not traits.lru then map.einval("BPF_F_NO_COMMON_LRU is for LRU maps") end
   if traits.lru and band(flags, NO_PREALLOC) ~= 0 then
     kernel.fail("ENOTSUPP", "an LRU map is preallocated: no BPF_F_NO_PREALLOC")
   end
   if band(flags, NUMA_NODE) ~= 0 and (traits.percpu or apart) then
-    map.invalid("BPF_F_NUMA_NODE: the map is spread over all CPUs")
+    map.einval("BPF_F_NUMA_NODE: the map is spread over all CPUs")
   end
   for _, field in ipairs({ "max_entries", "key_size", "value_size" }) do
-    if attr[field] == 0 then map.invalid(field .. " is 0") end
+    if attr[field] == 0 then map.einval(field .. " is 0") end
   end
   if attr.key_size + attr.value_size > ELEMENT_MAX then
     kernel.fail("E2BIG", "key_size and value_size are more than " .. ELEMENT_MAX)
@@ -71,20 +71,20 @@ function htab.update(m, key, value, flags)
   local present = call("HEXISTS", elements, key) == 1
   htab.check_flags(present, flags)
   if not present then
-    if call("HLEN", elements) >= m.max_entries then map.full(m) end
+    if call("HLEN", elements) >= m.max_entries then map.fail_full(m) end
     call("ZADD", order, 0, key)
   end
   call("HSET", elements, key, value)
 end
 
-function htab.take(m, key)
+function htab.lookup_and_delete(m, key)
   local value = htab.lookup(m, key)
-  if value then htab.drop(m, { key }) end
+  if value then htab.remove_keys(m, { key }) end
   return value
 end
 
 -- Takes keys out that are there.
-function htab.drop(m, keys)
+function htab.remove_keys(m, keys)
   local elements, order = htab.keys(m)
   call("HDEL", elements, unpack(keys))
   call("ZREM", order, unpack(keys))
@@ -101,7 +101,7 @@ function htab.next_key(m, key)
   return call("ZRANGEBYLEX", order, from, "+", "LIMIT", 0, 1)[1]
 end
 
-function htab.many(m, keys)
+function htab.lookup_many(m, keys)
   return call("HMGET", kernel.key("elem", m.id), unpack(keys))
 end
 
@@ -112,7 +112,7 @@ function htab.page(m, cursor, limit)
   if more then some[#some] = nil end
   if #some == 0 then return {} end
   local list = {}
-  for i, value in ipairs(m.ops.many(m, some)) do
+  for i, value in ipairs(m.ops.lookup_many(m, some)) do
     list[2 * i - 1], list[2 * i] = some[i], value
   end
   return list, more and some[#some] or nil

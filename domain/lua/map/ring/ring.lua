@@ -22,7 +22,7 @@ end
 -- an fd that cannot write one only watches.
 function sys.ring_read(fd, position, limit)
   local m = open(fd, true, false)
-  local may_write = not m.frozen and fd_table.peek(fd).mode >= 2
+  local may_write = not m.frozen and fd_table.lookup(fd).mode >= 2
   local list, on, missed, failed = m.ops.read(m, tonumber(position), tonumber(limit), may_write)
   return list, on, missed, failed, kernel.key("wake", m.id)
 end

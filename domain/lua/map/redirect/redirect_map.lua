@@ -4,8 +4,8 @@
 -- written as its fd, read as its id.
 -- Invariant: a slot holds one reference on its program, as "slot:<map>".
 local map = use("map/map")
-local arraymap = use("map/arraymap")
-local fd_array = use("map/fd_array")
+local arraymap = use("map/array/arraymap")
+local fd_array = use("map/array/fd_array")
 local refcount = use("base/refcount")
 local fd_table = use("file/fd_table")
 local call = redis.call
@@ -16,11 +16,11 @@ local PROG = 32768
 local redirect_map = {}
 
 function redirect_map.check_attributes(attr, flags)
-  if attr.max_entries == 0 then map.invalid("max_entries is 0") end
-  if attr.key_size ~= 4 then map.invalid("key_size is not 4") end
-  if attr.value_size ~= 4 and attr.value_size ~= 8 then map.invalid("value_size is neither 4 nor 8") end
+  if attr.max_entries == 0 then map.einval("max_entries is 0") end
+  if attr.key_size ~= 4 then map.einval("key_size is not 4") end
+  if attr.value_size ~= 4 and attr.value_size ~= 8 then map.einval("value_size is neither 4 nor 8") end
   if bit.band(attr.map_flags, bit.bnot(flags)) ~= 0 then
-    map.invalid("map_flags " .. attr.map_flags .. " for this type")
+    map.einval("map_flags " .. attr.map_flags .. " for this type")
   end
 end
 
@@ -33,22 +33,22 @@ function redirect_map.parse(value)
 end
 
 -- Of programs of one type that agree on fragments; what they attach to is not asked.
-local function adopts(m, owner)
-  return fd_array.adopts(m, (owner:gsub("/%d+", "", 1)))
+local function is_compatible(m, owner)
+  return fd_array.is_compatible(m, (owner:gsub("/%d+", "", 1)))
 end
 
-function redirect_map.adopt(m, owner)
-  if not adopts(m, owner) then
-    map.invalid(m.type .. " " .. m.id .. " is of programs of another type, or with other fragments")
+function redirect_map.check_compatible(m, owner)
+  if not is_compatible(m, owner) then
+    map.einval(m.type .. " " .. m.id .. " is of programs of another type, or with other fragments")
   end
 end
 
 -- The id of the program with this fd, or nil for one that cannot be in the map.
-function redirect_map.resolve(m, fd, attach)
-  local f = fd_table.peek(fd)
+function redirect_map.get_prog_id(m, fd, attach)
+  local f = fd_table.lookup(fd)
   if not f or f.kind ~= "prog" then return nil end
   local owner = refcount.kinds.prog.owner(f.id)
-  return owner:find("^xdp/" .. attach .. "/") and adopts(m, owner) and f.id or nil
+  return owner:find("^xdp/" .. attach .. "/") and is_compatible(m, owner) and f.id or nil
 end
 
 local function put(m, score)
@@ -77,8 +77,8 @@ end
 
 -- dev_map_delete_elem(), cpu_map_delete_elem(): an empty slot is no error.
 function redirect_map.delete(m, key)
-  local i = arraymap.of(key)
-  if i >= m.max_entries then map.invalid("index " .. i .. " of a " .. m.type .. " of " .. m.max_entries) end
+  local i = arraymap.index_of(key)
+  if i >= m.max_entries then map.einval("index " .. i .. " of a " .. m.type .. " of " .. m.max_entries) end
   redirect_map.clear(m, i)
 end
 
@@ -87,7 +87,7 @@ local function show(m, score)
 end
 
 function redirect_map.lookup(m, key)
-  local score = call("ZSCORE", (fd_array.slots(m)), arraymap.of(key))
+  local score = call("ZSCORE", (fd_array.slots(m)), arraymap.index_of(key))
   return score and show(m, score) or nil
 end
 

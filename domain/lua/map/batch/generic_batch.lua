@@ -1,5 +1,5 @@
 -- Batches one element at a time (kernel/bpf/syscall.c generic_map_*_batch), and which types have which.
-local htab_batch = use("map/htab_batch")
+local htab_batch = use("map/hash/htab_batch")
 
 local generic_batch = {}
 

@@ -3,8 +3,8 @@
 -- at once; what is missing is evicted.
 -- Invariants: table and lists hold the same keys; nodes are elements, local or free, max_entries in all.
 local map = use("map/map")
-local htab = use("map/htab")
-local lru_list = use("map/lru_list")
+local htab = use("map/hash/htab")
+local lru_list = use("map/hash/lru_list")
 local uapi = use("uapi")
 local call = redis.call
 
@@ -24,10 +24,10 @@ end
 
 local function evict(m, keys)
   if #keys == 0 then return 0 end
-  htab.drop(m, keys)
+  htab.remove_keys(m, keys)
   lru_list.remove(m, keys)
-  map.evicted(m, #keys)
-  map.changed(m)
+  map.count_evictions(m, #keys)
+  map.bump_revision(m)
   return #keys
 end
 
@@ -42,7 +42,7 @@ end
 function htab_lru.make_room(m)
   local nodes = call("HMGET", m.record, "local", "target")
   if tonumber(nodes[1] or 0) == 0 then
-    call("HSET", m.record, "local", refill(m, lru_list.at_once(m, tonumber(nodes[2]))))
+    call("HSET", m.record, "local", refill(m, lru_list.scan_limit(m, tonumber(nodes[2]))))
   end
 end
 
@@ -54,11 +54,11 @@ function htab_lru.store(m, key, value)
   call("HSET", elements, key, value)
   call("ZADD", order, 0, key)
   lru_list.add(m, { key })
-  if pending ~= nil then lru_list.touch(m, key) end
+  if pending ~= nil then lru_list.set_ref(m, key) end
 end
 
-function htab_lru.take(m, key)
-  local value = htab.take(m, key)
+function htab_lru.lookup_and_delete(m, key)
+  local value = htab.lookup_and_delete(m, key)
   if not value then return nil end
   if lru_list.pending(m, { key })[key] then call("HINCRBY", m.record, "local", 1) end
   lru_list.remove(m, { key })
@@ -69,7 +69,7 @@ end
 function htab_lru.change_cost(m, kind)
   if kind ~= "update" then return 1 end
   local target = tonumber(call("HGET", m.record, "target"))
-  return 3 + 32 / lru_list.at_once(m, target)
+  return 3 + 32 / lru_list.scan_limit(m, target)
 end
 
 function htab_lru.free(_, m)

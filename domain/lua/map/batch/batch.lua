@@ -3,8 +3,8 @@
 local kernel = use("base/kernel")
 local map = use("map/map")
 local map_fd = use("map/map_fd")
-local generic_batch = use("map/generic_batch")
-local paged = use("map/paged")
+local generic_batch = use("map/batch/generic_batch")
+local paged = use("map/array/paged")
 
 local sys = kernel.sys
 
@@ -17,8 +17,8 @@ local function open(fd, reads, writes, name, elem_flags)
   local m = map_fd.get(fd, reads, writes)
   local run = batches_of(m)[name]
   if not run then kernel.fail("ENOTSUPP", "a " .. m.type .. " has no batch " .. name) end
-  if map.check_lock(m, tonumber(elem_flags)) ~= 0 then
-    map.invalid("elem_flags " .. elem_flags .. " is neither 0 nor BPF_F_LOCK of a map with locks")
+  if map.check_op_flags(m, tonumber(elem_flags)) ~= 0 then
+    map.einval("elem_flags " .. elem_flags .. " is neither 0 nor BPF_F_LOCK of a map with locks")
   end
   return m, run
 end
@@ -32,7 +32,7 @@ end
 
 -- Large values without zeros that were never written make a list, with the bytes of a value before it.
 local function packed(m, list)
-  if not m.ops.stored or not paged.is_stored(m.value_bytes) then return table.concat(list) end
+  if not m.ops.lookup_trimmed or not paged.is_trimmed(m.value_bytes) then return table.concat(list) end
   table.insert(list, 1, m.value_bytes)
   return list
 end
@@ -42,18 +42,18 @@ end
 local function read(name, writes, fd, cursor, limit, elem_flags, flags, begins)
   local m, run = open(fd, true, writes, name, elem_flags)
   local whole = batches_of(m).whole
-  if whole and flags ~= "0" then map.invalid("flags is not 0") end
+  if whole and flags ~= "0" then map.einval("flags is not 0") end
   if cursor ~= "" and #cursor ~= m.key_size then
-    map.invalid("cursor has " .. #cursor .. " bytes, this map's have " .. m.key_size)
+    map.einval("cursor has " .. #cursor .. " bytes, this map's have " .. m.key_size)
   end
   if limit == "0" then return "", 0, false, 0, 0, 0, m.key_size end
   local from = cursor ~= "" and cursor or nil
   if from and begins == "1" then from = resume(m, from) end
-  local list, rest = run(m, from, map.at_once(m, limit))
-  if writes and #list > 0 then map.changed(m) end
+  local list, rest = run(m, from, map.page_limit(m, limit))
+  if writes and #list > 0 then map.bump_revision(m) end
   local count, last = #list / 2, list[#list - 1] or false
-  return packed(m, list), count, rest or last, rest and 0 or 1, m.ops.holds and 1 or 0, whole and 1 or 0,
-    m.key_size
+  return packed(m, list), count, rest or last, rest and 0 or 1, m.ops.object_kind and 1 or 0,
+    whole and 1 or 0, m.key_size
 end
 
 -- All at once; the last that unpack answers is where it stopped.
@@ -62,7 +62,7 @@ local function split(m, elements, count, value_size)
   local list = { struct.unpack(element:rep(count), elements) }
   list[#list] = nil
   if value_size and m.locks then
-    for i = 2, #list, 2 do list[i] = map.unlocked(m, list[i]) end
+    for i = 2, #list, 2 do list[i] = map.clear_locks(m, list[i]) end
   end
   return list
 end
@@ -76,10 +76,10 @@ local function write(name, fd, elements, count, key_size, elem_flags)
   local size = m.key_size + (value_size or 0)
   if count == "0" then return 0 end
   if #elements ~= size * count or (key_size ~= "" and tonumber(key_size) ~= m.key_size) then
-    map.invalid("elements of " .. size .. " bytes are wanted, of which " .. m.key_size .. " are the key")
+    map.einval("elements of " .. size .. " bytes are wanted, of which " .. m.key_size .. " are the key")
   end
   local done, raised = run(m, split(m, elements, count, value_size))
-  if done > 0 then map.changed(m) end
+  if done > 0 then map.bump_revision(m) end
   if not raised then return done end
   if type(raised) ~= "table" or not raised.errno then error(raised, 0) end
   if raised.counted then map.count_failure(raised.counted) end

@@ -4,7 +4,7 @@
 -- "slot:<map>".
 local kernel = use("base/kernel")
 local map = use("map/map")
-local arraymap = use("map/arraymap")
+local arraymap = use("map/array/arraymap")
 local refcount = use("base/refcount")
 local work = use("base/work")
 local map_attr = use("map/map_attr")
@@ -19,9 +19,9 @@ function fd_array.slots(m)
 end
 
 function fd_array.alloc_check(attr, flags)
-  if attr.value_size ~= 4 then map.invalid("value_size is not 4") end
+  if attr.value_size ~= 4 then map.einval("value_size is not 4") end
   if bit.band(attr.map_flags, ACCESS_PROG) ~= 0 then
-    map.invalid("BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG are not for arrays of fds")
+    map.einval("BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG are not for arrays of fds")
   end
   arraymap.alloc_check(attr, flags or 0)
 end
@@ -31,21 +31,21 @@ local function show(_, id)
 end
 
 function fd_array.lookup(m, key)
-  local id = call("ZSCORE", (fd_array.slots(m)), arraymap.of(key))
+  local id = call("ZSCORE", (fd_array.slots(m)), arraymap.index_of(key))
   return id and show(m, id) or nil
 end
 
 -- __bpf_prog_map_compatible(): all programs of a map, in its slots and naming it, are of one kind. The
 -- first one sets it, for good.
-function fd_array.adopts(m, kind)
+function fd_array.is_compatible(m, kind)
   local record = m.record
   call("HSETNX", record, "owner", kind)
   return call("HGET", record, "owner") == kind
 end
 
-function fd_array.many(m, keys)
+function fd_array.lookup_many(m, keys)
   local indices = {}
-  for i, key in ipairs(keys) do indices[i] = arraymap.of(key) end
+  for i, key in ipairs(keys) do indices[i] = arraymap.index_of(key) end
   local ids = call("ZMSCORE", (fd_array.slots(m)), unpack(indices))
   for i, id in ipairs(ids) do ids[i] = id and struct.pack("<I4", id) end
   return ids
@@ -55,35 +55,35 @@ end
 -- old object is put.
 function fd_array.update(m, key, value, flags)
   if flags ~= 0 then kernel.fail("EINVAL", "flags " .. flags .. ": a slot takes BPF_ANY only") end
-  local i = arraymap.check(m, key)
-  local id = m.ops.resolve(m, arraymap.of(value))
+  local i = arraymap.check_index(m, key)
+  local id = m.ops.fd_get_ptr(m, arraymap.index_of(value))
   local slots, order = fd_array.slots(m)
   local old = call("ZSCORE", slots, i)
-  refcount.get(m.ops.holds, id, "slot:" .. m.id)
+  refcount.get(m.ops.object_kind, id, "slot:" .. m.id)
   call("ZADD", slots, id, i)
-  if old then refcount.put(m.ops.holds, old, "slot:" .. m.id) else call("ZADD", order, i, i) end
+  if old then refcount.put(m.ops.object_kind, old, "slot:" .. m.id) else call("ZADD", order, i, i) end
 end
 
 function fd_array.delete(m, key)
-  local i = arraymap.check(m, key)
+  local i = arraymap.check_index(m, key)
   local slots, order = fd_array.slots(m)
   local id = call("ZSCORE", slots, i)
   if not id then kernel.fail("ENOENT", "slot " .. i .. " is empty") end
   call("ZREM", slots, i)
   call("ZREM", order, i)
-  refcount.put(m.ops.holds, id, "slot:" .. m.id)
+  refcount.put(m.ops.object_kind, id, "slot:" .. m.id)
 end
 
 -- Filled slots, in order; shown(m, score) for those that are not just an id.
 function fd_array.page(m, cursor, limit, shown)
   local slots, order = fd_array.slots(m)
-  local from = cursor and "(" .. arraymap.of(cursor) or "-inf"
+  local from = cursor and "(" .. arraymap.index_of(cursor) or "-inf"
   local some = call("ZRANGEBYSCORE", order, from, "+inf", "LIMIT", 0, limit + 1)
   local more = #some > limit and table.remove(some)
   if #some == 0 then return {} end
   local list = {}
   for n, score in ipairs(call("ZMSCORE", slots, unpack(some))) do
-    list[2 * n - 1], list[2 * n] = arraymap.key(some[n]), (shown or show)(m, score)
+    list[2 * n - 1], list[2 * n] = arraymap.key_of(some[n]), (shown or show)(m, score)
   end
   return list, more and list[#list - 1] or nil
 end
@@ -109,7 +109,7 @@ end)
 function fd_array.clear(kind, id, unit)
   local key = kernel.key("elem", id)
   if call("EXISTS", key) == 0 then return end
-  local list = kernel.next("slots")
+  local list = kernel.increment("slots")
   call("UNLINK", kernel.key("keys", id))
   call("RENAME", key, kernel.key("slots", list))
   work.push("put_slots", kind, id, list, unit or 1)

@@ -1,8 +1,8 @@
 -- What a run did to an LRU map (run_commit.lua), in its order and as htab_lru.lua does it one by one. Until
 -- the next refill nothing moves but the elements of these operations: what they come to is written at once.
-local htab = use("map/htab")
-local htab_lru = use("map/htab_lru")
-local lru_list = use("map/lru_list")
+local htab = use("map/hash/htab")
+local htab_lru = use("map/hash/htab_lru")
+local lru_list = use("map/hash/lru_list")
 local call = redis.call
 
 local STEP = 128
@@ -51,9 +51,9 @@ local function finish(m, step)
   for i, key in ipairs(step.moved) do ordered[2 * i - 1], ordered[2 * i] = "0", key end
   if #ordered > 0 then call("ZADD", order, unpack(ordered)) end
   lru_list.add(m, step.moved)
-  for key in pairs(step.used) do lru_list.touch(m, key) end
+  for key in pairs(step.used) do lru_list.set_ref(m, key) end
   if #step.gone > 0 then
-    htab.drop(m, step.gone)
+    htab.remove_keys(m, step.gone)
     lru_list.remove(m, step.gone)
   end
   if step.free ~= step.had then call("HSET", m.record, "local", step.free) end

@@ -42,7 +42,7 @@ function refcount.put(kind, id, holder)
     kernel.bug(holder .. " put " .. kind .. " " .. id .. " without holding it")
   end
   if kind == "map" and is_file(holder) and call("HINCRBY", object, "usercnt", -1) == 0 then
-    refcount.kinds.map.release_users(id)
+    refcount.kinds.map.release_uref(id)
   end
   if call("HINCRBY", object, "refcnt", -1) == 0 then
     call("ZREM", kernel.key("ids:" .. kind), id)

@@ -1,20 +1,18 @@
--- The entry: every call is one command of one namespace, run to its end or not at all.
--- ARGV: command, session id and token hash ("" for a command of nobody's), the idempotency record's id and
--- the request's fingerprint ("" without), then the command's own arguments.
--- Answers { "", values... }, or { errno, detail, log } when it failed; what is left for the sweeper
--- to do is told by "+" instead of "", the first answer to a request that is repeated by "=".
+-- The entry: every call is one command of one namespace, which runs to its end or not at all.
+-- Input: ARGV has the command, session id and token hash ("" for a command without a session), the name
+-- of the idempotency record and the fingerprint of the request ("" without), then the command's own
+-- arguments.
+-- Output: { "", values... }, or { errno, detail, log } when it failed. Instead of "" the code "+" says
+-- that work is left for the sweeper, "=" that the values are the first answer to a repeated request.
 -- Invariant: nothing raised leaves this file, for a table that does ends Redis itself (redis/redis#14163).
 local kernel = use("base/kernel")
 local clock = use("base/clock")
 local work = use("base/work")
 local session = use("base/session")
+local idempotency = use("base/idempotency")
 local exit = use("process/exit")
 local map = use("map/map")
-local call = redis.call
 local sys = kernel.sys
-
--- How long the first answer to an Idempotency-Key is kept.
-local KEEP_MS = 86400000
 
 local function run(args)
   clock.read()
@@ -25,8 +23,8 @@ local function run(args)
   return reply
 end
 
--- A check raised: nothing was written. Anything else is a bug or Redis' own refusal, told apart by
--- the caller; the text goes as data, for the client library reads words in error replies.
+-- A check raised a table: nothing was written. Anything else is a bug or a refusal of Redis, which the
+-- service tells apart; the text goes as data, because the client library parses words in error replies.
 local function failure(raised)
   if type(raised) == "table" and raised.errno then
     if raised.counted then map.count_failure(raised.counted) end
@@ -36,7 +34,7 @@ local function failure(raised)
   return { "FAULT", tostring(raised) }
 end
 
--- What due sessions left to do is kept even when the command itself failed.
+-- The work that due sessions left is saved even when the command itself failed.
 local function attempt(args)
   local ok, reply = pcall(run, args)
   if not ok then reply = failure(reply) end
@@ -44,48 +42,27 @@ local function attempt(args)
   return reply
 end
 
-local UNKEPT = { FAULT = true, TOKEN = true, ENDED = true, STALE = true, WRITES = true }
+--[[
+  Replaces a command that may grow, when Redis is full: only a record of the request can answer it.
 
--- Not kept: what was no answer, and what is for the command after it: all of that, or all but its failures.
-local function keeps(command, reply)
-  local code, half = reply[1], kernel.first_half[command]
-  if half == "all" or (half == "success" and (code == "" or code == "+")) then return false end
-  return not UNKEPT[code]
-end
-
-local function remembered(args, record, fingerprint)
-  clock.read()
-  local key = kernel.key("idem", record)
-  local kept = call("HMGET", key, "fingerprint", "reply")
-  if kept[1] then
-    if kept[1] ~= fingerprint then return { "IDEMPOTENCY", "the key was used with another request" } end
-    -- A repeat is a sign of life, too.
-    if current.sid ~= "" then pcall(session.enter) end
-    local reply = cmsgpack.unpack(kept[2])
-    if reply[1] == "" or reply[1] == "+" then reply[1] = "=" end
-    return reply
-  end
-  local reply = attempt(args)
-  if keeps(args[1], reply) then
-    call("HSET", key, "fingerprint", fingerprint, "reply", cmsgpack.pack(reply))
-    call("PEXPIRE", key, KEEP_MS)
-  end
-  return reply
-end
-
--- In place of a command that may grow, on a Redis that is full: its record may have the first answer.
+    Input:  the arguments of the command it replaces; none is read
+    Output: never
+    Errors:
+      ENOMEM  Redis has reached its maxmemory
+]]
 function sys.refused()
-  kernel.fail("ENOMEM", "Redis has reached its maxmemory")
+  kernel.fail("ENOMEM", "Redis has reached its maxmemory: free objects or raise maxmemory")
 end
 kernel.first_half.refused = "all"
 
 -- keys: the namespace's root and its `meta`, of which the first never exists: with both declared, a
--- cluster runs nothing while the slot moves. writes: false where Redis was told that nothing is written.
+-- cluster runs nothing while the slot moves. writes: false where Redis was promised that nothing is written.
 return function(keys, args, writes)
-  -- All that every call sets, so that the table is made in its size.
+  -- Every field that a call sets, so that Lua makes the table in its final size.
   current = { root = keys[1], meta = keys[2], writes = writes, sid = args[2], token = args[3],
     wall = false, now = false, skew = false, clock = false, queue = false }
-  if args[4] == "" then return attempt(args) end
-  local ok, reply = pcall(remembered, args, args[4], args[5])
+  local record, fingerprint = args[4], args[5]
+  if record == "" then return attempt(args) end
+  local ok, reply = pcall(idempotency.once, record, fingerprint, args[1], function() return attempt(args) end)
   return ok and reply or failure(reply)
 end

@@ -20,7 +20,7 @@ const REFUSED =
 /** Of a cluster's client, when the last answer was one of those. */
 const TOO_MANY = /^Too many Cluster redirections.*: (MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/;
 
-export const FULL = "Redis has reached its maxmemory";
+export const FULL = "Redis has reached its maxmemory: free objects or raise maxmemory";
 
 /** @param code an errno, or a word of syscall.lua. */
 export function fromReply(code: string, detail: string, log: string | undefined): Error {

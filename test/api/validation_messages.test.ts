@@ -120,7 +120,7 @@ describe("the detail names the field, and says what would be right", () => {
     const { body } = await session.post("/v1/maps", { ...HASH, map_type: "hash_of_maps" });
     expect([body.errno, body.detail]).toEqual([
       "EINVAL",
-      "inner_map_fd is missing: a map like those that a map of maps will hold",
+      "inner_map_fd is missing: it must be a map like those that the map of maps will hold",
     ]);
   });
 
@@ -128,7 +128,7 @@ describe("the detail names the field, and says what would be right", () => {
     session = await service.session(service.namespace());
     const unknown = await session.post("/v1/maps", { ...HASH, map_type: 99 });
     expect(unknown.body).toMatchObject({ errno: "EINVAL" });
-    expect(unknown.body.detail).toMatch(/^there is no map_type 99 here, but array, .*, stack$/);
+    expect(unknown.body.detail).toMatch(/^unknown map_type 99, known are array, .*, stack$/);
   });
 
   it("an unknown path points to the contract, an unknown method lists the allowed ones", async () => {

@@ -1,11 +1,11 @@
--- What the caller may do: capabilities, and permission bits of inodes (fs/namei.c).
+-- Permissions of the caller: capabilities, and mode bits of inodes (kernel: fs/namei.c).
 local kernel = use("base/kernel")
 local session = use("base/session")
 local band, rshift = bit.band, bit.rshift
 
 local cred = {}
 
--- caps is "*" for all of them, else ",CAP_A,CAP_B,".
+-- caps is "*" for all capabilities, else ",CAP_A,CAP_B,".
 function cred.capable(cap)
   local caps = session.cred().caps
   return caps == "*" or caps:find("," .. cap .. ",", 1, true) ~= nil
@@ -29,7 +29,7 @@ function cred.owner_or_capable(node)
   return session.cred().uid == node.uid or cred.capable("CAP_FOWNER")
 end
 
--- generic_permission(): mask is of 4 read, 2 write, 1 execute or search.
+-- generic_permission(): mask is a sum of 4 (read), 2 (write), 1 (execute or search).
 function cred.can_access(node, mask)
   local mode = node.mode
   if session.cred().uid == node.uid then
@@ -49,11 +49,13 @@ end
 
 function cred.check_access(node, mask, what)
   if not cred.can_access(node, mask) then
-    kernel.fail("EACCES", what .. " is denied by mode " .. ("%04o"):format(node.mode))
+    kernel.fail("EACCES", what .. " is denied by mode " .. ("%04o"):format(node.mode) .. " of uid "
+      .. node.uid
+      .. ", gid " .. node.gid)
   end
 end
 
--- __check_sticky(): in a sticky directory only the entry's owner, the directory's and CAP_FOWNER.
+-- __check_sticky(): true when the sticky bit of the directory denies the caller to remove the entry.
 function cred.check_sticky(dir, node)
   if band(dir.mode, 512) == 0 then return false end
   local uid = session.cred().uid

@@ -39,7 +39,16 @@ function fd.copy(sid, child)
   call("COPY", map, child_map)
 end
 
--- close(2): EBADF for a descriptor that is not open.
+--[[
+  close(2): closes a descriptor of the session (kernel: fs/file.c close_fd()).
+
+    Input:
+      fd  number of the descriptor
+    Output: nothing
+    Errors:
+      EBADF   fd is not open
+      EINVAL  fd is a standard stream
+]]
 function sys.close(n)
   local f = fd_table.fget(n)
   local fds, map = fd_table.keys(current.sid)
@@ -48,7 +57,18 @@ function sys.close(n)
   file.put(f)
 end
 
--- dup(2): lowest-numbered unused fd for the same open file; EBADF, EMFILE.
+--[[
+  dup(2): gives the open file behind fd a second, lowest-numbered descriptor (kernel: fs/file.c).
+
+    Input:
+      fd  number of the descriptor
+    Output:
+      fd  number of the new descriptor
+    Errors:
+      EBADF   fd is not open
+      EINVAL  fd is a standard stream
+      EMFILE  the session has as many fds as its nofile allows
+]]
 function sys.dup(n)
   local f = fd_table.fget(n)
   local new = fd_table.get_unused_fd()
@@ -56,7 +76,17 @@ function sys.dup(n)
   return fd_table.install(new, f.entry)
 end
 
--- A page of the table in fd order: fd, kind, id, flags, four by four.
+--[[
+  Lists the descriptors of the session in their order (extension; on Linux /proc/PID/fd).
+
+    Input:
+      start  first number to list
+      limit  descriptors of a page
+    Output:
+      page  fd, kind, id, flags (0, BPF_F_RDONLY or BPF_F_WRONLY) in turn
+      next  where the next page starts, or false
+    Errors: none
+]]
 function sys.fd_list(start, limit)
   local fds, map = fd_table.keys(current.sid)
   local numbers, n = {}, next_fd(map, math.max(tonumber(start), 3))

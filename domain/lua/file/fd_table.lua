@@ -1,5 +1,5 @@
 -- A session's fds: small integers, the lowest free first; 0 to 2 are its standard streams.
--- Invariant: bit fd of fdmap is set exactly when fd is taken.
+-- Invariant: bit fd of fdmap is set exactly when fd is in use.
 local kernel = use("base/kernel")
 local file = use("file/file")
 local session = use("base/session")
@@ -7,7 +7,7 @@ local call = redis.call
 
 local fd_table = {}
 
--- The fds with their entries, and the bitmap of those taken.
+-- The hash of fds with their entries, and the bitmap of the fds in use.
 function fd_table.keys(sid)
   return kernel.key("fds", sid), kernel.key("fdmap", sid)
 end
@@ -23,28 +23,31 @@ function fd_table.lookup(fd)
   return text and file.parse(text)
 end
 
--- The same or an errno; `errno` is what an absent fd gives, EBADF but for two commands.
+-- The same, or fails: with `errno`, else EBADF, when fd is not open.
 function fd_table.fget(fd, errno)
   local f = fd_table.lookup(fd)
   if f then return f end
-  if tonumber(fd) <= 2 then kernel.fail("EINVAL", "fd " .. fd .. " is a standard stream") end
+  if tonumber(fd) <= 2 then
+    kernel.fail("EINVAL", "fd " .. fd .. " is a standard stream, not a map or program")
+  end
   kernel.fail(errno or "EBADF", "fd " .. fd .. " is not open")
 end
 
 function fd_table.fget_kind(fd, kind, errno)
   local f = fd_table.fget(fd, errno)
   if f.kind ~= kind then
-    kernel.fail("EINVAL", "fd " .. fd .. " is a " .. f.kind .. ", not a " .. kind)
+    kernel.fail("EINVAL", "fd " .. fd .. " must be a " .. kind .. ", is a " .. f.kind)
   end
   return f
 end
 
--- get_unused_fd: the number is only found, so that a command can still fail.
+-- get_unused_fd_flags(): only finds the number, so that a command can still fail after it.
 function fd_table.get_unused_fd()
   local _, map = fd_table.keys(current.sid)
   local fd = call("BITPOS", map, 0)
   if fd >= session.cred().nofile then
-    kernel.fail("EMFILE", "the session has " .. session.cred().nofile .. " fds, its limit")
+    kernel.fail("EMFILE", "all " .. session.cred().nofile
+      .. " fds of the session are in use (nofile): close some")
   end
   return fd
 end

@@ -6,7 +6,7 @@ local file = use("file/file")
 local fd_table = use("file/fd_table")
 local call = redis.call
 
--- As many as one message may carry (SCM_MAX_FD); the sender is told to try again.
+-- As many files as one message may carry (SCM_MAX_FD).
 local LIMIT = 253
 
 local scm_rights = {}
@@ -16,7 +16,7 @@ local function key(sid)
   return kernel.key("inbox", sid)
 end
 
--- A session that ends drops what it never received.
+-- A session that ends drops the files that it never received.
 function scm_rights.discard_later(sid)
   work.push("discard", sid)
 end
@@ -33,23 +33,46 @@ work.handle("discard", function(sid)
   return dropped
 end)
 
--- sendmsg(2) with SCM_RIGHTS: EBADF, ESRCH, EAGAIN when the receiver's queue is full.
+--[[
+  sendmsg(2) with SCM_RIGHTS: sends an open file to another session (kernel: net/core/scm.c scm_send()).
+
+    Input:
+      fd  number of the descriptor
+      to  id of the receiving session
+    Output: nothing
+    Errors:
+      EBADF   fd is not open
+      EINVAL  fd is a standard stream
+      ESRCH   there is no session `to`
+      EAGAIN  the queue of the receiver is full
+]]
 function sys.sendmsg(fd, to)
   local f = fd_table.fget(fd)
   if call("EXISTS", kernel.key("session", to)) == 0 then
-    kernel.fail("ESRCH", "no session " .. to)
+    kernel.fail("ESRCH", "there is no session " .. to)
   end
   if call("LLEN", key(to)) >= LIMIT then
-    kernel.fail("EAGAIN", "session " .. to .. " has " .. LIMIT .. " files waiting")
+    kernel.fail("EAGAIN", "session " .. to .. " has " .. LIMIT
+      .. " files waiting, the most a queue holds: try again")
   end
   file.get(f)
   call("RPUSH", key(to), current.sid .. " " .. f.entry)
 end
 
--- recvmsg(2): EAGAIN when nothing waits; EMFILE loses nothing, the file goes on waiting.
+--[[
+  recvmsg(2) with SCM_RIGHTS: receives the oldest file sent to the session (kernel: scm_detach_fds()).
+
+    Input: none
+    Output:
+      fd, kind, id  the new descriptor and its object
+      from          id of the session that sent it
+    Errors:
+      EAGAIN  no file is waiting
+      EMFILE  the session has as many fds as its nofile allows; the file stays in the queue
+]]
 function sys.recvmsg()
   local message = call("LINDEX", key(current.sid), 0)
-  if not message then kernel.fail("EAGAIN", "nothing was sent") end
+  if not message then kernel.fail("EAGAIN", "no file is waiting: try again when one was sent") end
   local fd = fd_table.get_unused_fd()
   call("LPOP", key(current.sid))
   local from, entry = message:match("^(%d+) (.*)$")

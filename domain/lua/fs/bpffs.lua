@@ -1,104 +1,87 @@
--- The tree's commands that make, open and show nodes (kernel/bpf/inode.c): pins, directories, links.
--- Invariant: a failed pin or a failed fd holds nothing (c9da161c65): references are taken last.
+-- Commands that make directories, symlinks and hard links (kernel/bpf/inode.c, fs/namei.c).
 local kernel = use("base/kernel")
-local session = use("base/session")
 local cred = use("base/cred")
 local inode = use("fs/inode")
 local namei = use("fs/namei")
-local fd_table = use("file/fd_table")
-local file = use("file/file")
+local vfs = use("fs/vfs")
 
 local sys = kernel.sys
+-- Permission bits with the sticky bit, all permission bits, and the setuid bit.
+local DIRECTORY_MODE, ALL, SUID = 1023, 511, 2048
+-- setgid on an executable of the group.
+local SGID_EXECUTABLE = 1032
+local PATH_MAX = 4096
 
-local function masked(mode)
-  return bit.band(mode, bit.bnot(session.cred().umask))
-end
+--[[
+  mkdir(2) (kernel: bpf_mkdir()): makes a directory.
 
--- kind, mode, uid, gid, nlink, ino, object
-local function attributes(node)
-  return node.kind, node.mode, node.uid, node.gid, node.nlink, node.ino, node.object or ""
-end
-
-local function add(at, kind, mode, object)
-  namei.may_create(at.dir)
-  local node = inode.create(at.dir, kind, mode, object)
-  inode.add_name(at.dir, at.name, node)
-  return attributes(node)
-end
-
--- BPF_OBJ_PIN, bpf_obj_do_pin(): the fd first (always EINVAL), then the path; mode 0600 & ~umask.
-function sys.obj_pin(path, fd, flags)
-  if tonumber(flags) ~= 0 then kernel.fail("EINVAL", "BPF_OBJ_PIN takes no file_flags") end
-  local f = fd_table.fget(fd, "EINVAL")
-  return add(namei.filename_create(path), f.kind, masked(384), f.id)
-end
-
--- BPF_OBJ_GET, bpf_obj_do_get(): permission by flags, EACCES for what is no pin, the fd last.
-function sys.obj_get(path, flags)
-  local mode = file.mode(tonumber(flags))
-  if not mode then kernel.fail("EINVAL", "file_flags " .. flags .. " of BPF_OBJ_GET") end
-  local node = namei.user_path_at(path, true)
-  cred.check_access(node, (mode % 2 == 1 and 4 or 0) + (mode >= 2 and 2 or 0), "opening " .. path)
-  if node.kind ~= "map" and node.kind ~= "prog" then
-    kernel.fail("EACCES", path .. " is a " .. node.kind .. ", not a pin")
-  end
-  local fd = fd_table.get_unused_fd()
-  -- A program's fd is always O_RDWR: the flags only asked for permission.
-  if node.kind == "prog" then mode = 3 end
-  fd_table.install(fd, file.open(node.kind, node.object, mode))
-  return fd, node.kind, node.object
-end
-
--- mkdir(2): the sticky bit is kept.
+    Input:
+      path
+      mode  permission bits and the sticky bit; umask is taken off
+    Output:
+      kind, mode, uid, gid, nlink, ino, object: the attributes of the node
+    Errors:
+      EEXIST  the path exists
+      ENOENT, ENOTDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG  the path walk fails (namei.lua)
+]]
 function sys.mkdir(path, mode)
-  return add(namei.filename_create(path, true), "directory", masked(bit.band(mode, 1023)))
+  local at = namei.filename_create(path, true)
+  return vfs.create(at, "directory", vfs.apply_umask(bit.band(mode, DIRECTORY_MODE)))
 end
 
--- symlink(2): the target is text, resolved when followed.
+--[[
+  symlink(2) (kernel: bpf_symlink()): makes a symlink; its target is resolved when it is followed.
+
+    Input:
+      path
+      target  text
+    Output:
+      kind, mode, uid, gid, nlink, ino, object: the attributes of the node
+    Errors:
+      ENOENT, ENAMETOOLONG  the target is empty, or has 4096 bytes or more
+      EEXIST                the path exists
+      ENOENT, ENOTDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG  the path walk fails (namei.lua)
+]]
 function sys.symlink(path, target)
-  if target == "" then kernel.fail("ENOENT", "the target is empty") end
-  if #target >= 4096 then kernel.fail("ENAMETOOLONG", "a target has at most 4095 bytes") end
-  return add(namei.filename_create(path), "symlink", 511, target)
+  if target == "" then kernel.fail("ENOENT", "the target of a symlink must not be empty") end
+  if #target >= PATH_MAX then
+    kernel.fail("ENAMETOOLONG", "the target of a symlink must have at most 4095 bytes, got " .. #target)
+  end
+  return vfs.create(namei.filename_create(path), "symlink", ALL, target)
 end
 
 -- may_linkat() with fs.protected_hardlinks=1.
-local function may_link(node)
+local function may_link(node, path)
   if cred.owner_or_capable(node) then return end
   local pin = node.kind == "map" or node.kind == "prog"
-  local set = bit.band(node.mode, 2048) ~= 0 or bit.band(node.mode, 1032) == 1032
+  local set = bit.band(node.mode, SUID) ~= 0 or bit.band(node.mode, SGID_EXECUTABLE) == SGID_EXECUTABLE
   if not pin or set or not cred.can_access(node, 6) then
-    kernel.fail("EPERM", "protected_hardlinks: not the owner, and not readable and writable")
+    kernel.fail("EPERM", "a link to " .. path .. " needs its owner, or read and write access to a pin"
+      .. " (protected_hardlinks)")
   end
 end
 
--- link(2): a second name of the same inode, no reference; a final symlink is not followed.
+--[[
+  link(2) (kernel: do_linkat(), may_linkat()): gives an inode a second name and no reference.
+
+    Input:
+      path  new name
+      from  existing name; a symlink at its end is not followed
+    Output:
+      kind, mode, uid, gid, nlink, ino, object: the attributes of the node
+    Errors:
+      EEXIST  path exists
+      EPERM   from is a directory, or a node that the caller neither owns nor may read and write
+      ENOENT, ENOTDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG  the path walk fails (namei.lua)
+]]
 function sys.link(path, from)
   local node = namei.user_path_at(from, false)
   local at = namei.filename_create(path)
-  may_link(node)
+  may_link(node, from)
   namei.may_create(at.dir)
   if node.kind == "directory" then kernel.fail("EPERM", from .. " is a directory") end
   node.nlink = node.nlink + 1
   inode.store(node)
   inode.add_name(at.dir, at.name, node)
-  return attributes(node)
-end
-
--- stat(2) or lstat(2), and getdents(2) when `entries`: the attributes and a page of name, ino.
--- EACCES for entries that may not be read; lstat leaves them out instead.
-function sys.stat(path, follow, entries, ino, name, limit)
-  local node = namei.user_path_at(path, follow == "1")
-  local page, more = false, false
-  if node.kind == "directory" and entries == "1" then
-    if follow == "1" then cred.check_access(node, 4, "reading the directory") end
-    if cred.can_access(node, 4) then
-      page = inode.readdir(node, ino, name, tonumber(limit))
-      more = #page > 2 * limit
-      if more then page[#page], page[#page - 1] = nil, nil end
-      local cursor = more and page[#page] .. " " .. page[#page - 1]
-      for i = 2, #page, 2 do page[i] = inode.load(page[i]).kind end
-      more = cursor
-    end
-  end
-  return page, more, attributes(node)
+  return vfs.attributes(node)
 end

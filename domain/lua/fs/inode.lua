@@ -10,7 +10,7 @@ local band = bit.band
 
 local inode = {}
 
--- The root exists before anybody wrote to it: sticky, 01777, owned by root.
+-- The root exists before the first write to it: mode 01777, owned by root.
 local ROOT = "directory 1023 0 0 2 "
 
 local function key(ino)
@@ -28,7 +28,7 @@ local parse = memo(function(text)
     nlink = tonumber(nlink), object = object } }
 end)
 
--- A node is read once a call, so that all who change it see the same one.
+-- A node is read once a call, so that every change of the call is made to the same table.
 function inode.load(ino)
   ino = tonumber(ino)
   local nodes = current.nodes or {}
@@ -40,7 +40,7 @@ function inode.load(ino)
   return node
 end
 
--- Writes changed attributes through; nlink 0 of a pin or symlink is the inode's end.
+-- Writes changed attributes through; with nlink 0 the inode is freed.
 function inode.store(node)
   if node.nlink == 0 then
     call("DEL", key(node.ino))
@@ -53,7 +53,7 @@ function inode.store(node)
     node.object or "" }, " "))
 end
 
--- inode_init_owner(): a setgid directory hands its group on, to directories the bit too.
+-- inode_init_owner(): a node in a setgid directory gets its group, a directory the bit as well.
 function inode.create(dir, kind, mode, object)
   local c = session.cred()
   local node = { ino = kernel.increment("inode") + 1, kind = kind, mode = mode, uid = c.uid, gid = c.gid,
@@ -67,7 +67,7 @@ function inode.create(dir, kind, mode, object)
   return node
 end
 
--- Names looked for in one call: a path through more would hold Redis too long.
+-- Names that one call looks up: a longer path would hold Redis too long.
 local FINDS = 512
 
 function inode.lookup(dir, name)
@@ -77,7 +77,7 @@ function inode.lookup(dir, name)
   if found[at] == nil then
     found.count = found.count + 1
     if found.count > FINDS then
-      kernel.fail("ENAMETOOLONG", "more than " .. FINDS .. " names to look for")
+      kernel.fail("ENAMETOOLONG", "a path must lead to at most " .. FINDS .. " names, symlinks included")
     end
     found[at] = call("ZSCORE", names(dir.ino), name)
   end
@@ -106,7 +106,7 @@ function inode.remove_name(dir, name, node)
   relink(dir, node, -1)
 end
 
--- The node loses a name: a directory, which has only one, goes; another goes with its last.
+-- drop_nlink(): the node loses a name. A directory has only one; another node goes with its last.
 function inode.drop_nlink(node)
   node.nlink = node.kind == "directory" and 0 or node.nlink - 1
   inode.store(node)
@@ -121,8 +121,8 @@ local function sorts_after(a, b)
   return #a > #b
 end
 
--- Names in the order of their inodes, and of their bytes where they share one, after (ino, name):
--- name and ino alternate, one more than `limit` when there are more.
+-- Names after (ino, name), in the order of their inodes, and of their bytes where they share one: name and
+-- ino in turn, one entry more than `limit` when there are more.
 function inode.readdir(dir, ino, name, limit)
   local set = names(dir.ino)
   local low, high = call("ZCOUNT", set, "-inf", "(" .. ino), call("ZCOUNT", set, "-inf", ino)

@@ -1,4 +1,4 @@
--- If-Match, an extension: a change goes ahead only when some tag fits what is there.
+-- If-Match (extension): a change is made only when one of its tags matches the element or the map.
 -- A tag is "*" (the element exists), "r" and the map's revision, or the element's value: in hex up to
 -- 32 bytes, else its SHA-1 in hex.
 local kernel = use("base/kernel")
@@ -13,7 +13,7 @@ local function tag(value)
   return (value:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
 end
 
--- ESTALE when none fits. The value, which may be long, is looked at when no tag is the revision's.
+-- Fails with ESTALE when no tag matches. The value, which may be long, is read when the revision does not.
 function if_match.check(m, key, tags)
   local revision = map.revision(m)
   for wanted in tags:gmatch("%S+") do
@@ -24,7 +24,7 @@ function if_match.check(m, key, tags)
   for wanted in tags:gmatch("%S+") do
     if value and (wanted == "*" or wanted == now) then return end
   end
-  kernel.fail("ESTALE", "the map is at revision r" .. revision
+  kernel.fail("ESTALE", "no tag of If-Match matches: the map is at revision r" .. revision
     .. (now and ", the element at " .. now or ", and has no such element"))
 end
 

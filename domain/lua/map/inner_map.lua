@@ -1,5 +1,5 @@
--- Maps in maps (kernel/bpf/map_in_map.c): an outer map remembers what its template was like, and takes
--- only maps like it. The template itself is held by nobody.
+-- Maps in maps (kernel/bpf/map_in_map.c): an outer map stores the attributes of its template and accepts
+-- only maps like it. It holds no reference on the template.
 local kernel = use("base/kernel")
 local map = use("map/map")
 local map_fd = use("map/map_fd")
@@ -11,14 +11,14 @@ local function like(m)
   return table.concat({ m.type, m.key_size, m.value_size, m.flags, m.locks or nil }, " ")
 end
 
--- bpf_map_meta_alloc(): what the outer map keeps of its template, as a field of its record.
+-- bpf_map_meta_alloc(): the fields of the outer map's record that describe its template.
 function inner_map.alloc(attr)
   if attr.inner_map_fd == "" then
-    map.einval("inner_map_fd is missing: a map like those that a map of maps will hold")
+    map.einval("inner_map_fd is missing: it must be a map like those that the map of maps will hold")
   end
   local m = map_fd.get_any(attr.inner_map_fd)
   if call("HEXISTS", m.record, "inner") == 1 then
-    map.einval("inner_map_fd is itself a map of maps")
+    map.einval("inner_map_fd must not be a map of maps itself")
   end
   if m.ops.is_never_inner then
     kernel.fail("ENOTSUPP", "a " .. m.type .. " cannot be in a map of maps")
@@ -34,7 +34,7 @@ function inner_map.fd_get_ptr(outer, fd)
   local template = { flags = m.flags, max_entries = tonumber(inner[2]) }
   local equal = m.ops.meta_equal
   if like(m) ~= inner[1] or (equal and not equal(template, m)) then
-    map.einval("map " .. m.id .. " is not like the template: " .. inner[1] .. ", max_entries " .. inner[2])
+    map.einval("map " .. m.id .. " differs from the template: " .. inner[1] .. ", max_entries " .. inner[2])
   end
   return m.id
 end

@@ -1,4 +1,5 @@
--- Where a prefix has its place in a trie's order, in which types/lpm_trie.lua stores it.
+-- The place of a prefix in a trie's order, in which types/lpm_trie.lua stores it.
+local map = use("map/map")
 local char, floor = string.char, math.floor
 
 local lpm_key = {}
@@ -50,11 +51,20 @@ function lpm_key.lengths(all, length)
   return lengths, count
 end
 
--- The place of a key's own prefix; nil when it is longer than can be.
+-- The place of the prefix itself, its length and its data; nil when it is longer than an address.
 function lpm_key.exact(m, key)
   local length, data = lpm_key.split(key)
   if length > lpm_key.longest(m) then return nil end
   return lpm_key.place(m, data, length), length, data
+end
+
+-- The same, but fails with EINVAL when the prefix is longer than an address.
+function lpm_key.place_of(m, key)
+  local at, length, data = lpm_key.exact(m, key)
+  if not at then
+    map.einval("prefixlen must be at most " .. lpm_key.longest(m) .. ", got " .. (lpm_key.split(key)))
+  end
+  return at, length, data
 end
 
 return lpm_key

@@ -1,32 +1,29 @@
--- A map's record, and what all map types share of it: map_fd.lua has the access by fd, map_create.lua how
--- maps are made. A type is a file of types/ that ends in its table of operations; shared code never asks
--- which type it is.
--- Operations of a type (map is what load() answers):
---   alloc_check(attr)  attributes wrong for the type, before EPERM
---   alloc(attr)        and after it; may answer further fields of the map's record
---   lookup(map, key, value) -> value or nil   update(map, key, value, flags)   delete(map, key)
---   next_key(map, key or nil) -> key or nil   take(map, key) or absent: ENOTSUPP
---   page(map, cursor, limit) -> elements, cursor or nil    entries(map) -> count
---   free(id, map)      release_users(map) or absent: usercnt fell to 0
---   own(map, key)      or absent: the value of just this key, where lookup may answer with another's
---   stored(map, key)   or absent: lookup's value without zeros at its end that were never written; so are
---                      large values of page(), where it is there
---   touch(map, key)    or absent: a program's lookup makes the element recently used
---   meta_equal(template, map) or absent: what an inner map must share beside its sizes and flags
---   image(map)         or absent: all values as one string, if they are few
---   front(map, limit)  or absent: the values popped next, of a queue or stack
---   many(map, keys) -> values, false for none; or absent: own() of each of them
---   look_cost(map), change_cost(map, kind) or absent: what a run's take of Redis, where a hash's take 1
---   positions(map), fits(map, records) or absent: a ring buffer's room
---   output(map, records, flags), read(map, from, limit, may_write) or absent: a ring buffer's records
---   apply(map, ops)    or absent, one by one: what a run did, map.values having the keys' values
---   direct_value(map, offset) or absent: BPF_PSEUDO_MAP_VALUE
---   adopt(map, owner)  or absent: a program names the map, which may be of programs of another kind
--- and properties: batches (what batch.lua can do with the type, by its name in generic_batch.lua),
--- locks (a value may have a bpf_spin_lock), percpu, takes_extra (map_extra),
--- asks_value (a lookup comes with a value), matches (it may answer with another key's), holds (the kind of
--- object whose ids are the values), cursor_bytes (where a cursor is no key), never_inner (not in a map of
--- maps), needs (a capability beside CAP_BPF).
+-- The record of a map, and what all map types share of it. map_fd.lua has the access by fd, map_create.lua
+-- the creation. A type is a file of types/ that ends in its table of operations; shared code never asks
+-- which type a map has. `m` below is what map.load() answers; operations in [] may be absent.
+--   alloc_check(attr)               checks of the type before the capability check
+--   alloc(attr) -> fields or nil    checks after it; further fields of the map's record
+--   lookup(m, key, value) -> value or nil, update(m, key, value, flags), delete(m, key)
+--   next_key(m, key or nil) -> key or nil, page(m, cursor, limit) -> elements, cursor or nil
+--   entries(m) -> count, free(id, m)
+--   [lookup_and_delete(m, key)]     ENOTSUPP where absent
+--   [remove(m, key)]                the same without an errno, for delete and batches
+--   [lookup_exact(m, key)]          value of just this key, where lookup may find another one
+--   [lookup_trimmed(m, key)]        value without zeros that were never written; page() trims then as well
+--   [lookup_many(m, keys)]          lookup_exact of each key, false for a missing one
+--   [dump_all(m)]                   all values as one string, if they are few
+--   [peek_many(m, limit)]           values of a queue or stack that are popped next
+--   [touch(m, key)]                 marks an element as recently used
+--   [release_uref(m)]               usercnt fell to 0
+--   [fd_get_ptr(m, fd) -> id]       object of a slot; [check_compatible(m, owner)] a program names the map
+--   [meta_equal(template, m)]       what an inner map must share beside its sizes and flags
+--   [direct_value(m, offset)]       BPF_PSEUDO_MAP_VALUE
+--   [output(m, records, flags), read(m, from, limit, may_write), positions(m), fits(m, records)] ring buffer
+--   [apply(m, ops)]                 changes of a run at once, m.values having the values of their keys
+--   [lookup_cost(m), change_cost(m, kind)]  cost in Redis, in units of a hash's
+-- Properties: batches (name in generic_batch.lua), locks (values may have a bpf_spin_lock), percpu,
+-- has_map_extra, lookup_by_value (a Bloom filter), longest_match (a trie), object_kind (values are ids of
+-- such objects), cursor_bytes (where a cursor is not a key), is_never_inner, capability (beside CAP_BPF).
 local kernel = use("base/kernel")
 local memo = use("base/memo")
 local uapi = use("uapi")
@@ -41,12 +38,12 @@ function map.register(type, ops)
   map.types[type] = ops
 end
 
--- A value of a per-CPU map, as the system call sees it: every CPU's, each rounded up to 8 bytes.
+-- Bytes of a per-CPU value in a system call: one value for every CPU, each rounded up to 8 bytes.
 function map.percpu_bytes(value_size, cpus)
   return math.ceil(value_size / 8) * 8 * cpus
 end
 
--- The field `attr` of a map's record: the attributes of uapi.MAP_ATTR, "-" for none.
+-- The field `attr` of a map's record: the attributes of uapi.MAP_ATTR, "-" for an absent one.
 function map.pack_attr(attr)
   local words = {}
   for i, field in ipairs(uapi.MAP_ATTR) do words[i] = attr[field] or "-" end
@@ -66,7 +63,7 @@ local parse_attr = memo(function(text)
   return { __index = attr }
 end)
 
--- The attributes of a map, which its operations need; missing behind a valid fd is a bug.
+-- The attributes of a map, which its operations need. A map that is held must have a record.
 function map.load(id)
   local record = kernel.key("map", id)
   local text = call("HGET", record, "attr")
@@ -74,7 +71,7 @@ function map.load(id)
   return setmetatable({ id = id, record = record }, parse_attr(text))
 end
 
--- BPF_MAP_FREEZE: for ever.
+-- BPF_MAP_FREEZE; nothing undoes it.
 function map.freeze(m)
   local attr = {}
   for _, field in ipairs(uapi.MAP_ATTR) do attr[field] = m[field] end
@@ -95,10 +92,17 @@ function map.einval(detail)
   kernel.fail("EINVAL", detail)
 end
 
--- bpf_map_check_op_flags(): what other flags there are. A script is a lock by itself.
+-- Flags of an update, BPF_F_LOCK taken off.
+function map.check_update_flags(flags)
+  if flags > uapi.BPF_EXIST then
+    map.einval("flags must be 0 (BPF_ANY), 1 (BPF_NOEXIST) or 2 (BPF_EXIST), got " .. flags)
+  end
+end
+
+-- bpf_map_check_op_flags(): flags without BPF_F_LOCK. A script needs no lock, for it runs alone.
 function map.check_op_flags(m, flags)
   if flags % (2 * F_LOCK) < F_LOCK then return flags end
-  if not m.locks then map.einval("BPF_F_LOCK: the value has no bpf_spin_lock") end
+  if not m.locks then map.einval("BPF_F_LOCK needs a bpf_spin_lock in the value, which the map has not") end
   return flags - F_LOCK
 end
 
@@ -111,24 +115,25 @@ function map.clear_locks(m, value)
   return value
 end
 
--- How many elements one script reads at most, whatever is asked: big ones are few.
+-- How many elements one script reads at most: of large ones only a few.
 map.PAGE_BYTES = 262144
 function map.page_limit(m, limit)
   return math.min(limit, math.max(1, math.floor(map.PAGE_BYTES / (m.key_size + m.value_bytes))))
 end
 
--- An update refused for want of room is counted: all that a failed command leaves.
+-- An update that finds the map full is counted, which is the only trace of a failed command.
 function map.fail_full(m, errno)
-  error({ errno = errno or "E2BIG", detail = "the map is full: " .. m.max_entries .. " elements",
+  error({ errno = errno or "E2BIG", detail = "the map is full: it has max_entries, " .. m.max_entries
+    .. ", elements",
     counted = m.id }, 0)
 end
 
--- A Redis without memory refuses to count, which is no answer to the caller.
+-- A Redis without memory refuses to count; the caller still gets the errno of its command.
 function map.count_failure(id)
   pcall(call, "HINCRBY", kernel.key("map", id), "failed", 1)
 end
 
--- Elements that went to make room for others.
+-- Counts elements that were removed to make room for others.
 function map.count_evictions(m, count)
   call("HINCRBY", m.record, "evicted", count)
 end

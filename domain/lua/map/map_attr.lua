@@ -1,4 +1,4 @@
--- What the types check of the attributes of a new map.
+-- Checks of attributes that map types share.
 local map = use("map/map")
 local uapi = use("uapi")
 local band = bit.band
@@ -13,17 +13,19 @@ local RDONLY_WRONLY, ACCESS_PROG = map_attr.RDONLY_WRONLY, map_attr.ACCESS_PROG
 -- bpf_map_flags_access_ok() and the type's own mask of flags.
 function map_attr.check_flags(attr, mask)
   if band(attr.map_flags, bit.bnot(mask + uapi.BPF_F_NUMA_NODE + RDONLY_WRONLY + ACCESS_PROG)) ~= 0 then
-    map.einval("map_flags " .. attr.map_flags .. " has a flag that this type does not take")
+    map.einval("map_flags " .. attr.map_flags .. " has a flag that a " .. attr.map_type
+      .. " does not support")
   end
   if band(attr.map_flags, ACCESS_PROG) == ACCESS_PROG then
-    map.einval("BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG at once")
+    map.einval("map_flags must not have both BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG")
   end
 end
 
 -- bpf_obj_name_cpy()
 function map_attr.check_name(name, field)
   if #name > 15 or name:find("[^%w_.]") then
-    map.einval(field .. ": at most 15 letters, digits, _ and .")
+    map.einval(field .. " must be at most 15 letters, digits, _ or ., got " .. #name .. " bytes: "
+      .. name:sub(1, 32))
   end
 end
 

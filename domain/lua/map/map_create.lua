@@ -1,4 +1,4 @@
--- BPF_MAP_CREATE, in the kernel's order.
+-- BPF_MAP_CREATE, with its checks in the kernel's order.
 local kernel = use("base/kernel")
 local cred = use("base/cred")
 local session = use("base/session")
@@ -19,12 +19,15 @@ for number, name in pairs(uapi.BPF_MAP_TYPES) do
 end
 table.sort(names)
 
--- map_check_btf(): of a value with locks.
+-- map_check_btf(), for a value with locks.
 local function check_locks(ops, flags)
   if band(flags, ACCESS_PROG) ~= 0 then
-    kernel.fail("EACCES", "a value with a bpf_spin_lock is without BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG")
+    kernel.fail("EACCES",
+      "a map with a bpf_spin_lock must not have BPF_F_RDONLY_PROG or BPF_F_WRONLY_PROG")
   end
-  if not ops.locks then kernel.fail("EOPNOTSUPP", "a bpf_spin_lock is in a hash or an array only") end
+  if not ops.locks then
+    kernel.fail("EOPNOTSUPP", "only a hash or an array can have a bpf_spin_lock in its values")
+  end
 end
 
 local function need(cap, what)
@@ -55,22 +58,41 @@ local function record(attr, ops, fields)
   return fields
 end
 
--- `locks` of the arguments are the offsets of those that `schema` describes.
+--[[
+  BPF_MAP_CREATE (kernel: map_create()): makes a map and an fd for it.
+
+    Input: in the order of uapi.MAP_CREATE; sizes are bytes, inner_map_fd, schema and locks may be ""
+      locks  offsets of the bpf_spin_locks that `schema` describes
+    Output:
+      fd, id
+    Errors:
+      EINVAL      an attribute is wrong for the type, or the type is unknown
+      E2BIG       a size or max_entries is too large
+      EPERM       the caller lacks CAP_BPF, or another capability that the type or a flag needs
+      ENOMEM      the elements would be too large in sum
+      EBADF       inner_map_fd is not open
+      ENOTSUPP    a flag or an inner map that the type does not support
+      EACCES      locks with BPF_F_RDONLY_PROG or BPF_F_WRONLY_PROG
+      EOPNOTSUPP  locks in a type without them
+      EMFILE      the session has as many fds as its nofile allows
+]]
 function kernel.sys.map_create(...)
   local attr = decode(...)
   local flags, type = attr.map_flags, attr.map_type
   attr.map_flags = flags - band(flags, TOKEN_FD)
   local mode = file.mode(band(flags, RDONLY_WRONLY))
-  if not mode then map.einval("BPF_F_RDONLY and BPF_F_WRONLY at once") end
+  if not mode then map.einval("map_flags must not have both BPF_F_RDONLY and BPF_F_WRONLY") end
   local ops = map.types[known[type]]
   if not ops then
-    map.einval("there is no map_type " .. type .. " here, but " .. table.concat(names, ", "))
+    map.einval("unknown map_type " .. type .. ", known are " .. table.concat(names, ", "))
   end
   if attr.map_extra ~= "0" and not ops.has_map_extra then
-    map.einval("map_extra has no meaning for this map_type")
+    map.einval("map_extra must be 0 for a " .. known[type] .. ", got " .. attr.map_extra)
   end
   ops.alloc_check(attr)
-  if band(flags, TOKEN_FD) ~= 0 then map.einval("BPF_F_TOKEN_FD: there are no tokens") end
+  if band(flags, TOKEN_FD) ~= 0 then
+    map.einval("map_flags must not have BPF_F_TOKEN_FD: there are no BPF tokens")
+  end
   need("CAP_BPF", "a map")
   if ops.capability then need(ops.capability, "a " .. known[type]) end
   local fields = ops.alloc(attr) or {}

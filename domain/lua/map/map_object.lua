@@ -1,12 +1,11 @@
--- Maps as counted objects: what is told of one, and what becomes of it with its last user and holder.
+-- Maps as counted objects: their info, and what happens when the last user and the last holder go.
 local kernel = use("base/kernel")
 local refcount = use("base/refcount")
 local map = use("map/map")
 local uapi = use("uapi")
 local call = redis.call
 
--- In the order of uapi.MAP_INFO: stored values, and the number of elements. The schema, which may be long,
--- is left out of a list.
+-- In the order of uapi.MAP_INFO. A list leaves the schema out, which may be long.
 local function info(id, listed)
   local m, stored = map.load(id), {}
   local fields = call("HMGET", m.record, unpack(uapi.MAP_FIELDS))

@@ -1,4 +1,4 @@
--- What queues and stacks share (kernel/bpf/queue_stack_maps.c): elements by number in a Redis hash, the
+-- Operations of queues and stacks (kernel/bpf/queue_stack_maps.c): elements by number in a Redis hash, the
 -- oldest one's number in the map's record as `head`. No keys, and every operation O(1).
 -- Invariant: the elements have the numbers head to head + count - 1.
 local kernel = use("base/kernel")
@@ -8,28 +8,29 @@ local uapi = use("uapi")
 local call = redis.call
 
 local NOEXIST, EXIST = uapi.BPF_NOEXIST, uapi.BPF_EXIST
--- KMALLOC_MAX_SIZE, and what one allocation for the whole of them may have.
+-- KMALLOC_MAX_SIZE, and the bytes of one allocation for all elements.
 local VALUE_MAX, BYTES_MAX = 4194304, 4294967295
 
 local queue_stack = {}
 
 function queue_stack.alloc_check(attr)
-  if attr.max_entries == 0 then map.einval("max_entries is 0") end
-  if attr.key_size ~= 0 then map.einval("key_size is not 0") end
-  if attr.value_size == 0 then map.einval("value_size is 0") end
+  if attr.max_entries == 0 then map.einval("max_entries must be > 0, got 0") end
+  if attr.key_size ~= 0 then map.einval("key_size must be 0, got " .. attr.key_size) end
+  if attr.value_size == 0 then map.einval("value_size must be > 0, got 0") end
   map_attr.check_flags(attr, 0)
   if attr.value_size > VALUE_MAX then
-    kernel.fail("E2BIG", "value_size is more than " .. VALUE_MAX)
+    kernel.fail("E2BIG", "value_size must be at most " .. VALUE_MAX .. ", got " .. attr.value_size)
   end
 end
 
 function queue_stack.alloc(attr)
   if (attr.max_entries + 1) * attr.value_size > BYTES_MAX then
-    kernel.fail("ENOMEM", "the elements would have more than " .. BYTES_MAX .. " bytes")
+    kernel.fail("ENOMEM", "(max_entries + 1) * value_size must be at most " .. BYTES_MAX .. ", got "
+      .. ("%.0f"):format((attr.max_entries + 1) * attr.value_size))
   end
 end
 
--- Where the elements are, the oldest one's number, and how many there are; read once, and kept in m.
+-- The key of the elements, the number of the oldest one, and their count; read once, and kept in m.
 function queue_stack.state(m)
   local elements = kernel.key("elem", m.id)
   if not m.head then
@@ -53,7 +54,7 @@ end
 -- queue_stack_map_push_elem(): in a full one BPF_EXIST discards the oldest element.
 function queue_stack.push(m, _, value, flags)
   if flags == NOEXIST or flags > EXIST then
-    kernel.fail("EINVAL", "flags " .. flags .. " is neither 0 nor 2")
+    kernel.fail("EINVAL", "flags must be 0 (BPF_ANY) or 2 (BPF_EXIST), got " .. flags)
   end
   local elements, head, count = queue_stack.state(m)
   if count >= m.max_entries then
@@ -66,11 +67,11 @@ function queue_stack.push(m, _, value, flags)
 end
 
 function queue_stack.delete()
-  kernel.fail("EINVAL", "elements of a queue or stack are popped, not deleted")
+  kernel.fail("EINVAL", "elements of a queue or stack cannot be deleted: pop them")
 end
 
 function queue_stack.next_key()
-  kernel.fail("EINVAL", "a queue or stack has no keys")
+  kernel.fail("EINVAL", "a queue or stack has no keys: use push, pop or peek")
 end
 
 -- From the oldest on; a cursor is the last number shown.

@@ -1,22 +1,23 @@
--- The end of sessions: by exit, kill or expiry one path, run once, in bounded steps.
--- Invariant: from finish() on nothing can be done in a session's name; its fds and the files sent to
--- it are closed in order, by this call or by the sweeper's.
+-- The end of sessions (kernel: do_exit()): exit, kill and expiry take one path, once, in bounded steps.
+-- Invariant: after session.do_exit() no command runs in the session's name; its fds and the files sent to
+-- it are closed in order, by this call or by the sweeper.
 local kernel = use("base/kernel")
 local clock = use("base/clock")
 local work = use("base/work")
 local session = use("base/session")
+local cred = use("base/cred")
 local fd = use("file/fd")
 local scm_rights = use("file/scm_rights")
 local call = redis.call
 
--- Sessions ended by one call; those beyond it still cannot act (session.enter), only their
+-- Sessions that one call ends. The others that are due cannot act either (session.enter); only their
 -- references stay a little longer.
 local SESSIONS = 16
 
 local exit = {}
 local sys = kernel.sys
 
--- Nobody sees the references of a session that is due.
+-- Runs before every command, so that no command sees the references of a session that is due.
 function exit.exit_due_sessions()
   local sids = call("ZRANGEBYSCORE", kernel.key("deadlines"), "-inf", current.now, "LIMIT", 0, SESSIONS)
   if #sids == 0 then return end
@@ -35,8 +36,16 @@ work.handle("exit", function(sid, from)
   return closed
 end)
 
--- One turn of a sweeper: `allowance` ms may pass until the next one of anybody.
--- Answers whether work is left and how many sessions the namespace has.
+--[[
+  Ends sessions that are due and goes on with freeing: one turn of a sweeper (internal).
+
+    Input:
+      allowance  ms that may pass until the next turn of any sweeper
+    Output:
+      more      1 when work is left, else 0
+      sessions  number of sessions of the namespace
+    Errors: none
+]]
 function sys.sweep(allowance)
   clock.note_sweep(tonumber(allowance))
   exit.exit_due_sessions()
@@ -44,8 +53,34 @@ function sys.sweep(allowance)
   return more and 1 or 0, call("ZCARD", kernel.key("deadlines"))
 end
 
+--[[
+  exit(2) (kernel: do_exit()): ends the session of the caller.
+
+    Input: none
+    Output: nothing
+    Errors: none
+]]
 function sys.exit()
   session.do_exit(current.sid, "exited")
+end
+
+--[[
+  kill(2) with SIGKILL (kernel: check_kill_permission()): ends another session.
+
+    Input:
+      sid  id of the session
+    Output: nothing
+    Errors:
+      ESRCH  there is no such session
+      EPERM  it belongs to another user, and the caller lacks CAP_KILL
+]]
+function sys.kill(sid)
+  local target = session.cred_of(sid)
+  if not target then kernel.fail("ESRCH", "there is no session " .. sid) end
+  if target.uid ~= session.cred().uid and not cred.capable("CAP_KILL") then
+    kernel.fail("EPERM", "session " .. sid .. " belongs to uid " .. target.uid .. ": needs CAP_KILL")
+  end
+  session.do_exit(sid, "killed")
 end
 
 return exit

@@ -49,10 +49,21 @@ end
 
 refcount.kinds.prog = { info = info, free = free, owner = owner }
 
--- BPF_PROG_BIND_MAP: a map already used is no error and no second reference; the owner of a program
--- array is neither asked nor set.
+--[[
+  BPF_PROG_BIND_MAP (kernel: bpf_prog_bind_map()): the program holds the map from now on. A map that it
+  holds already gets no second reference; the owner of a program array is neither checked nor set.
+
+    Input:
+      fd      of the program
+      map_fd  of the map
+      flags   0
+    Output: nothing
+    Errors:
+      EINVAL  flags is not 0, or an fd is of the wrong kind
+      EBADF   an fd is not open
+]]
 function kernel.sys.prog_bind_map(fd, map_fd, flags)
-  if flags ~= "0" then kernel.fail("EINVAL", "flags " .. flags .. " of BPF_PROG_BIND_MAP") end
+  if flags ~= "0" then kernel.fail("EINVAL", "flags of BPF_PROG_BIND_MAP must be 0, got " .. flags) end
   local f = fd_table.fget_kind(fd, "prog")
   local m = fd_table.fget_kind(map_fd, "map")
   local held = call("HEXISTS", kernel.key("holders:map", m.id), "prog:" .. f.id)

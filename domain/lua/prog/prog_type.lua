@@ -52,7 +52,11 @@ function prog_type.check_attach(type, attach)
   if type.name == "cgroup_sock" and attach == 0 then attach = 2 end
   if type.name == "sk_reuseport" and attach == 0 then attach = 39 end
   if allowed and not allowed[attach] then
-    map.einval("expected_attach_type " .. attach .. " of a " .. type.name)
+    local list = {}
+    for n in pairs(allowed) do list[#list + 1] = n end
+    table.sort(list)
+    map.einval("expected_attach_type of a " .. type.name .. " must be one of " .. table.concat(list, ", ")
+      .. ", got " .. attach)
   end
   return attach
 end
@@ -76,7 +80,7 @@ function prog_type.check_attach_btf_id(type, attach, flags, gpl)
     return "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable"
   elseif type.name == "struct_ops" then
     if not gpl then return "struct ops programs must have a GPL compatible license" end
-    kernel.fail("ENOTSUPP", "there is no struct_ops for a program to be of")
+    kernel.fail("ENOTSUPP", "there are no struct_ops to load a program for")
   elseif type.name == "tracing" or type.name == "lsm" or type.name == "ext" then
     return "Tracing programs must provide btf_id"
   end

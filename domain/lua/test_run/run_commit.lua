@@ -1,8 +1,4 @@
--- BPF_PROG_TEST_RUN, second half: commits a run if all that it read is unchanged.
 -- BPF_PROG_TEST_RUN, second half: commits a run if all that it read is unchanged, and writes nothing if not.
---   A read `value` is false for an absent key; `matched` is the prefix that an LPM trie found, or missing.
--- Output: `answer`, which the record of an Idempotency-Key keeps.
--- Errors: STALE when something has changed, E2BIG from run_limits.lua.
 -- Invariant: nothing fails after the first write, because run_limits.lua has checked that all of it fits.
 local kernel = use("base/kernel")
 local map = use("map/map")
@@ -12,7 +8,7 @@ local run_limits = use("test_run/run_limits")
 local uapi = use("uapi")
 local call = redis.call
 
-local own = run_values.own
+local lookup_exact = run_values.lookup_exact
 local READ, WRITE = uapi.READ_AT, uapi.WRITE_AT
 -- Every entry begins with these, and every entry of an element goes on with its key.
 local MAP, KIND, KEY = READ.value.map, READ.value.kind, READ.value.key
@@ -22,13 +18,15 @@ local REVISION = READ.unchanged.revision
 local NEW_VALUE, FLAGS = WRITE.update.value, WRITE.update.flags
 local PUSHED, PUSH_FLAGS = WRITE.push.value, WRITE.push.flags
 
-local holds = {
+local comparisons = {
   value = function(m, read)
-    if not (m.ops.matches or m.ops.asks_value) then return own(m, read[KEY]) == read[VALUE] end
+    if not (m.ops.longest_match or m.ops.lookup_by_value) then
+      return lookup_exact(m, read[KEY]) == read[VALUE]
+    end
     local value, matched = run_snapshot.lookup(m, read[KEY])
     return (value or false) == read[VALUE] and (not read[MATCHED] or matched == read[MATCHED])
   end,
-  present = function(m, read) return (own(m, read[KEY]) and 1 or 0) == read[PRESENT] end,
+  present = function(m, read) return (lookup_exact(m, read[KEY]) and 1 or 0) == read[PRESENT] end,
   full = function(m) return m.ops.entries(m) >= m.max_entries end,
   positions = function(m, read)
     local now = m.ops.positions(m)
@@ -40,11 +38,11 @@ local holds = {
 local apply_one = {
   update = function(m, write) m.ops.update(m, write[KEY], write[NEW_VALUE], write[FLAGS]) end,
   write = function(m, write)
-    if own(m, write[KEY]) then m.ops.update(m, write[KEY], write[NEW_VALUE], 0) end
+    if lookup_exact(m, write[KEY]) then m.ops.update(m, write[KEY], write[NEW_VALUE], 0) end
   end,
-  delete = function(m, write) if own(m, write[KEY]) then m.ops.delete(m, write[KEY]) end end,
+  delete = function(m, write) if lookup_exact(m, write[KEY]) then m.ops.delete(m, write[KEY]) end end,
   push = function(m, write) m.ops.update(m, "", write[PUSHED], write[PUSH_FLAGS]) end,
-  pop = function(m) m.ops.take(m, "") end,
+  pop = function(m) m.ops.lookup_and_delete(m, "") end,
 }
 
 -- A run's maps, each with its reads and writes. Maps are independent, so their order is free.
@@ -67,7 +65,7 @@ local function is_unchanged(part)
   run_limits.spend(m, part.reads, part.writes)
   run_values.fetch(m, part.reads, part.writes)
   for _, read in ipairs(part.reads) do
-    if not holds[read[KIND]](m, read) then return false end
+    if not comparisons[read[KIND]](m, read) then return false end
   end
   part.map = m
   return run_limits.fits(m, part.writes)
@@ -79,14 +77,25 @@ local function apply(part)
   else for _, write in ipairs(writes) do apply_one[write[KIND]](m, write) end end
   local only_touched = true
   for _, write in ipairs(writes) do only_touched = only_touched and write[KIND] == "touch" end
-  if not only_touched then map.changed(m) end
+  if not only_touched then map.bump_revision(m) end
 end
 
 local function apply_all(parts)
   for _, part in pairs(parts) do apply(part) end
 end
 
--- STALE tells the service to run the program again; no Idempotency-Key records it.
+--[[
+  BPF_PROG_TEST_RUN, second half: applies a run if all that it read is unchanged.
+
+    Input:
+      packed  { reads, writes } of the run, in the fields of uapi.READ_AT and uapi.WRITE_AT
+      answer  of the run, which the record of an Idempotency-Key keeps; "" without one
+    Output:
+      answer
+    Errors:
+      STALE  something has changed: the service runs the program again
+      E2BIG  the run reads or changes more than one script does in time
+]]
 function kernel.sys.run_commit(packed, answer)
   local parts = by_map(unpack(cmsgpack.unpack(packed)))
   for id, part in pairs(parts) do

@@ -1,7 +1,7 @@
 -- Reads the snapshot of a map that a run works on, in the modes of test_run.lua.
 local kernel = use("base/kernel")
 local map = use("map/map")
-local paged = use("map/paged")
+local paged = use("map/array/paged")
 local run_limits = use("test_run/run_limits")
 local uapi = use("uapi")
 local call = redis.call
@@ -33,24 +33,24 @@ end
 
 local function elements(m, count)
   local list = count > 0 and m.ops.page(m, nil, count) or {}
-  if m.ops.stored then
-    for i = 2, #list, 2 do list[i] = paged.padded(list[i], m.value_bytes) end
+  if m.ops.lookup_trimmed then
+    for i = 2, #list, 2 do list[i] = paged.pad_with_zeros(list[i], m.value_bytes) end
   end
   return 1, list
 end
 
 -- The value, and the key that an LPM trie found; "" for a value that is in a Bloom filter.
 function run_snapshot.lookup(m, key)
-  if m.ops.asks_value then return m.ops.lookup(m, "", key) and "" end
+  if m.ops.lookup_by_value then return m.ops.lookup(m, "", key) and "" end
   return m.ops.lookup(m, key)
 end
 
 -- Of each key in turn: the key, its value, the key that was found.
 local function lookup_keys(m, request)
   local list, values = {}, {}
-  require_room(m, (#request - 2) * run_limits.look_cost(m))
+  require_room(m, (#request - 2) * run_limits.lookup_cost(m))
   local keys = { unpack(request, 3) }
-  if m.ops.many and not m.ops.matches and #keys > 0 then values = m.ops.many(m, keys) end
+  if m.ops.lookup_many and not m.ops.longest_match and #keys > 0 then values = m.ops.lookup_many(m, keys) end
   for i, key in ipairs(keys) do
     local value, matched = values[i], nil
     if value == nil then value, matched = run_snapshot.lookup(m, key) end
@@ -60,9 +60,9 @@ local function lookup_keys(m, request)
 end
 
 -- All values of an array, if they fit into the limit.
-local function image(m, limit, entries)
+local function dump_all(m, limit, entries)
   local bytes = entries * m.value_bytes
-  local all = m.ops.image and bytes <= limit.bytes and m.ops.image(m)
+  local all = m.ops.dump_all and bytes <= limit.bytes and m.ops.dump_all(m)
   return all and spend(limit, 1, bytes) and all
 end
 
@@ -71,32 +71,32 @@ local fetch = {}
 
 function fetch.keys(m, request, entries)
   local bytes = m.key_size + m.value_bytes
-  local all = image(m, UNREQUESTED, entries)
+  local all = dump_all(m, UNREQUESTED, entries)
   if all then return 1, all end
-  local few = entries <= FEW and not m.ops.matches and m.key_size > 0
+  local few = entries <= FEW and not m.ops.longest_match and m.key_size > 0
   if few and spend(UNREQUESTED, entries, entries * bytes) then return elements(m, entries) end
   return lookup_keys(m, request)
 end
 
 function fetch.whole(m, request, entries)
-  if m.ops.front then return fetch.front(m, { nil, nil, FRONT }, entries) end
-  local all = image(m, REQUESTED, entries)
+  if m.ops.peek_many then return fetch.front(m, { nil, nil, FRONT }, entries) end
+  local all = dump_all(m, REQUESTED, entries)
   if all then return 1, all end
   require_room(m, entries)
   return elements(m, entries)
 end
 
 function fetch.front(m, request, entries)
-  if not m.ops.front then return fetch.keys(m, { request[1], "keys" }, entries) end
+  if not m.ops.peek_many then return fetch.keys(m, { request[1], "keys" }, entries) end
   local count = math.min(request[3], entries)
   if request[3] <= FRONT then
     if not spend(UNREQUESTED, count, count * m.value_bytes) then count = 0 end
   else require_room(m, count) end
-  return 0, count > 0 and m.ops.front(m, count) or {}
+  return 0, count > 0 and m.ops.peek_many(m, count) or {}
 end
 
 function run_snapshot.attributes(m)
-  return kernel.row(uapi.RUN_MAP, m, m)
+  return kernel.list_fields(uapi.RUN_MAP, m, m)
 end
 
 -- The fields of uapi.MAP_SNAPSHOT; false for a map that is gone. `positions` are those of a ring buffer.
@@ -107,7 +107,7 @@ function run_snapshot.read(request)
   snapshot.entries = m.ops.entries(m)
   snapshot.positions = m.ops.positions and m.ops.positions(m) or false
   snapshot.complete, snapshot.content = fetch[request[2]](m, request, snapshot.entries)
-  return kernel.row(uapi.MAP_SNAPSHOT, snapshot, snapshot)
+  return kernel.list_fields(uapi.MAP_SNAPSHOT, snapshot, snapshot)
 end
 
 return run_snapshot

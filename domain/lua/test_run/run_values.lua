@@ -8,10 +8,10 @@ local VALUE, OFFSET, ADDEND = WRITE.write.value, WRITE.add.offset, WRITE.add.add
 local run_values = {}
 
 -- The value of exactly this key, which an LPM trie looks up by prefix otherwise; false for none.
-function run_values.own(m, key)
+function run_values.lookup_exact(m, key)
   local value = m.values[key]
   if value == nil then
-    value = (m.ops.own or m.ops.lookup)(m, key) or false
+    value = (m.ops.lookup_exact or m.ops.lookup)(m, key) or false
     m.values[key] = value
   end
   return value
@@ -25,12 +25,12 @@ end
 local function keys_of(m, reads, writes)
   local keys = {}
   for _, read in ipairs(reads) do
-    if read[KIND] == "present" or (read[KIND] == "value" and not m.ops.matches) then
+    if read[KIND] == "present" or (read[KIND] == "value" and not m.ops.longest_match) then
       add_key(keys, read[KEY])
     end
   end
   for _, write in ipairs(writes) do
-    if write[KIND] ~= "update" or not m.ops.image then add_key(keys, write[KEY]) end
+    if write[KIND] ~= "update" or not m.ops.dump_all then add_key(keys, write[KEY]) end
   end
   return keys
 end
@@ -38,10 +38,10 @@ end
 -- reads, writes: of this map.
 function run_values.fetch(m, reads, writes)
   m.values = {}
-  if not m.ops.many then return end
+  if not m.ops.lookup_many then return end
   local keys = keys_of(m, reads, writes)
   if #keys == 0 then return end
-  for i, value in ipairs(m.ops.many(m, keys)) do m.values[keys[i]] = value end
+  for i, value in ipairs(m.ops.lookup_many(m, keys)) do m.values[keys[i]] = value end
 end
 
 -- Adds little-endian numbers of 4 or 8 bytes, two bytes at a time.
@@ -59,13 +59,13 @@ end
 function run_values.resolve_adds(m, writes)
   for _, write in ipairs(writes) do
     if write[KIND] == "add" then
-      local value, from, addend = run_values.own(m, write[KEY]), write[OFFSET], write[ADDEND]
+      local value, from, addend = run_values.lookup_exact(m, write[KEY]), write[OFFSET], write[ADDEND]
       local old = value:sub(from + 1, from + #addend)
       value = value:sub(1, from) .. sum(old, addend) .. value:sub(from + #addend + 1)
       write[ADDEND] = nil
       write[KIND], write[VALUE], m.values[write[KEY]] = "write", value, value
     end
-    if m.locks and write[VALUE] then write[VALUE] = map.unlocked(m, write[VALUE]) end
+    if m.locks and write[VALUE] then write[VALUE] = map.clear_locks(m, write[VALUE]) end
   end
   return writes
 end

@@ -1,12 +1,10 @@
 -- BPF_PROG_TEST_RUN, first half: a snapshot of the programs and maps that a run may reach. The program runs
 -- outside of Redis, on this snapshot; run_commit.lua then compares and writes.
--- Input: an fd or a path, and packed { program, programs, maps }. `program` is the id that the request was
---   made for, programs are { id, known load_time }, maps { id, mode, ... }, with the modes
+-- A request comes packed: { program, programs, maps }. `program` is the id that it was made for,
+-- programs are { id, known load_time }, maps { id, mode, ... }, with the modes
 --   "keys", key...   these elements, or all when there are few
 --   "whole"          all elements
 --   "front", n       the n elements that a queue or stack pops next
--- Output: id and load_time of the program, then programs and maps: false when the id is not `program`.
--- Errors: ENOTSUPP, EINVAL for programs without a test run, E2BIG for more than one script may read.
 local kernel = use("base/kernel")
 local cred = use("base/cred")
 local map = use("map/map")
@@ -54,7 +52,7 @@ local function read_snapshot(id, packed)
   local request = cmsgpack.unpack(packed)
   local loaded, type, attach =
     unpack(call("HMGET", kernel.key("prog", id), "load_time", "prog_type", "expected_attach_type"))
-  if NO_TEST_RUN[type] then kernel.fail("ENOTSUPP", "a " .. type .. " program has no test run") end
+  if NO_TEST_RUN[type] then kernel.fail("ENOTSUPP", "a program of type " .. type .. " has no test run") end
   if type == "xdp" and MAP_SLOT_ATTACH[attach] then
     kernel.fail("EINVAL", "an xdp program that attaches to devmap or cpumap slots has no test run")
   end
@@ -62,17 +60,45 @@ local function read_snapshot(id, packed)
   return id, loaded, map_list(request[2], read_program), map_list(request[3], run_snapshot.read)
 end
 
+--[[
+  BPF_PROG_TEST_RUN (kernel: bpf_prog_test_run()), first half: answers what a run reads.
+
+    Input:
+      fd      of the program
+      packed  what is requested, see above
+    Output:
+      id, load_time  of the program
+      programs       1 for one that is known, false for one that is gone, else its row
+      maps           uapi.MAP_SNAPSHOT of each
+                     (both false when `packed` is for another program)
+    Errors:
+      EBADF     fd is not open
+      EINVAL    fd is not a program, or one for the slots of a devmap or cpumap
+      ENOTSUPP  the type has no test run
+      E2BIG     the run reads more than one script answers in time
+]]
 function sys.prog_test_run(fd, packed)
   return read_snapshot(fd_table.fget_kind(fd, "prog").id, packed)
 end
 
--- The same for a pinned program, without an fd; it needs the permissions of BPF_OBJ_GET.
+--[[
+  The same for a pinned program, without an fd (extension); permissions are those of BPF_OBJ_GET.
+
+    Input:
+      path    of the pin
+      packed  what is requested, see above
+    Output: as prog_test_run
+    Errors: those of prog_test_run, and
+      EACCES  the mode denies it, or the path is not a pin
+      EINVAL  the pin is a map
+      ENOENT, ENOTDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG  the path walk fails (namei.lua)
+]]
 function sys.prog_run(path, packed)
-  local node = namei.node(path, true)
-  cred.need(node, 6, "running " .. path)
+  local node = namei.user_path_at(path, true)
+  cred.check_access(node, 6, "running " .. path)
   if node.kind ~= "map" and node.kind ~= "prog" then
-    kernel.fail("EACCES", path .. " is a " .. node.kind .. ", not a pin")
+    kernel.fail("EACCES", path .. " is a " .. node.kind .. ", not a pinned program")
   end
-  if node.kind == "map" then kernel.fail("EINVAL", path .. " is a map, not a program") end
+  if node.kind == "map" then kernel.fail("EINVAL", path .. " must be a program, is a map") end
   return read_snapshot(node.object, packed)
 end

@@ -1,33 +1,34 @@
--- What map types with an index for a key share (kernel/bpf/arraymap.c).
+-- Operations of the map types whose key is an index (kernel/bpf/arraymap.c).
 local kernel = use("base/kernel")
 local map = use("map/map")
 local paged = use("map/array/paged")
 local map_attr = use("map/map_attr")
 local uapi = use("uapi")
 
-local EXIST, NOEXIST = uapi.BPF_EXIST, uapi.BPF_NOEXIST
--- As much as one array may come to hold, and one element of it.
+local NOEXIST = uapi.BPF_NOEXIST
+-- Bytes of one array, and of one element.
 local BYTES_MAX, VALUE_MAX = 4294967296, 4194304
 -- A smaller array is read as one string.
 local IMAGE_MAX = 65536
 
 local arraymap = {}
 
--- array_map_alloc_check(), but for the sizes of values
+-- array_map_alloc_check(), except for the upper limit of value_size.
 function arraymap.alloc_check(attr, flags)
-  if attr.max_entries == 0 then map.einval("max_entries is 0") end
-  if attr.key_size ~= 4 then map.einval("key_size is not 4") end
-  if attr.value_size == 0 then map.einval("value_size is 0") end
+  if attr.max_entries == 0 then map.einval("max_entries must be > 0, got 0") end
+  if attr.key_size ~= 4 then map.einval("key_size must be 4, got " .. attr.key_size) end
+  if attr.value_size == 0 then map.einval("value_size must be > 0, got 0") end
   map_attr.check_flags(attr, flags)
 end
 
--- bytes: of one element, on all CPUs.
+-- bytes: one element on all CPUs.
 function arraymap.check_room(attr, bytes)
   if bytes > VALUE_MAX then
-    kernel.fail("ENOMEM", "the array's elements would have more than " .. VALUE_MAX .. " bytes")
+    kernel.fail("ENOMEM", "an element must have at most " .. VALUE_MAX .. " bytes on all CPUs, got " .. bytes)
   end
   if bytes * attr.max_entries > BYTES_MAX then
-    kernel.fail("ENOMEM", "the array would have more than " .. BYTES_MAX .. " bytes")
+    kernel.fail("ENOMEM", "an array must have at most " .. BYTES_MAX .. " bytes, got "
+      .. ("%.0f"):format(bytes * attr.max_entries))
   end
 end
 
@@ -43,12 +44,12 @@ end
 function arraymap.check_index(m, key)
   local i = arraymap.index_of(key)
   if i >= m.max_entries then
-    kernel.fail("E2BIG", "index " .. i .. " of an array of " .. m.max_entries)
+    kernel.fail("E2BIG", "index must be < " .. m.max_entries .. ", got " .. i)
   end
   return i
 end
 
--- No key and a key past the end give the first, the last one ends it.
+-- Without a key, or with one past the end, the first key; nil after the last.
 function arraymap.next_key(m, key)
   local i = key and arraymap.index_of(key)
   if not i or i >= m.max_entries then return arraymap.key_of(0) end
@@ -60,7 +61,7 @@ function arraymap.lookup(m, key)
   return i < m.max_entries and paged.read(m.id, m.value_bytes, i) or nil
 end
 
--- The value as it is stored; see paged.lua.
+-- The value without zeros that were never written; see paged.lua.
 function arraymap.lookup_trimmed(m, key)
   local i = arraymap.index_of(key)
   if i >= m.max_entries then return nil end
@@ -73,11 +74,11 @@ function arraymap.lookup_many(m, keys)
   return paged.read_indices(m.id, m.value_bytes, indices)
 end
 
--- The index of an update: flags, index, then that there is nothing that does not exist.
+-- The index of an update. Order of checks: flags, index, BPF_NOEXIST.
 function arraymap.check_update(m, key, flags)
-  if flags > EXIST then kernel.fail("EINVAL", "flags " .. flags .. " is neither 0, 1 nor 2") end
+  map.check_update_flags(flags)
   local i = arraymap.check_index(m, key)
-  if flags == NOEXIST then kernel.fail("EEXIST", "every element of an array exists") end
+  if flags == NOEXIST then kernel.fail("EEXIST", "BPF_NOEXIST: every element of an array exists") end
   return i
 end
 
@@ -87,7 +88,7 @@ function arraymap.update(m, key, value, flags)
 end
 
 function arraymap.delete()
-  kernel.fail("EINVAL", "an array's elements cannot be deleted")
+  kernel.fail("EINVAL", "elements of an array cannot be deleted: write zeros")
 end
 
 -- All values in one string, at its end without the zeros that were never written.

@@ -1,4 +1,4 @@
--- What arrays of objects share (kernel/bpf/arraymap.c fd_array_map_*): filled slots in a sorted set,
+-- Operations of arrays of objects (kernel/bpf/arraymap.c fd_array_map_*): filled slots in a sorted set,
 -- index -> id, and their indices in another in order. Written with an object's fd, read as its id.
 -- Invariants: both hold the same indices; a filled slot holds one reference on its object, as
 -- "slot:<map>".
@@ -19,9 +19,9 @@ function fd_array.slots(m)
 end
 
 function fd_array.alloc_check(attr, flags)
-  if attr.value_size ~= 4 then map.einval("value_size is not 4") end
+  if attr.value_size ~= 4 then map.einval("value_size must be 4, got " .. attr.value_size) end
   if bit.band(attr.map_flags, ACCESS_PROG) ~= 0 then
-    map.einval("BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG are not for arrays of fds")
+    map.einval("a map of fds must not have BPF_F_RDONLY_PROG or BPF_F_WRONLY_PROG")
   end
   arraymap.alloc_check(attr, flags or 0)
 end
@@ -35,8 +35,8 @@ function fd_array.lookup(m, key)
   return id and show(m, id) or nil
 end
 
--- __bpf_prog_map_compatible(): all programs of a map, in its slots and naming it, are of one kind. The
--- first one sets it, for good.
+-- __bpf_prog_map_compatible(): all programs in a map's slots, and all that name the map, are of one kind,
+-- which the first one sets for good.
 function fd_array.is_compatible(m, kind)
   local record = m.record
   call("HSETNX", record, "owner", kind)
@@ -54,7 +54,7 @@ end
 -- bpf_fd_array_map_update_elem(): flags, index, then the fd, from which resolve(m, fd) makes an id; the
 -- old object is put.
 function fd_array.update(m, key, value, flags)
-  if flags ~= 0 then kernel.fail("EINVAL", "flags " .. flags .. ": a slot takes BPF_ANY only") end
+  if flags ~= 0 then kernel.fail("EINVAL", "flags must be 0 (BPF_ANY) for a slot, got " .. flags) end
   local i = arraymap.check_index(m, key)
   local id = m.ops.fd_get_ptr(m, arraymap.index_of(value))
   local slots, order = fd_array.slots(m)
@@ -74,7 +74,7 @@ function fd_array.delete(m, key)
   refcount.put(m.ops.object_kind, id, "slot:" .. m.id)
 end
 
--- Filled slots, in order; shown(m, score) for those that are not just an id.
+-- Filled slots in order; shown(m, score) makes a value where a score is more than an id.
 function fd_array.page(m, cursor, limit, shown)
   local slots, order = fd_array.slots(m)
   local from = cursor and "(" .. arraymap.index_of(cursor) or "-inf"
@@ -92,7 +92,7 @@ function fd_array.entries(m)
   return call("ZCARD", (fd_array.slots(m)))
 end
 
--- Puts the objects of slots that no map has any more.
+-- Puts the objects of slots whose map is gone or emptied.
 work.handle("put_slots", function(kind, id, list, unit)
   local key, room = kernel.key("slots", list), work.room()
   local some = call("ZPOPMIN", key, room)

@@ -1,12 +1,12 @@
--- Elements of one size by index, in strings of 64 KiB, so that what was never written costs nothing. What is
--- larger has a string of its own, and is answered as stored: the zeros behind it, which would take longer to
--- make than all the rest, are for the service to add (paged.is_trimmed).
+-- Elements of one size by index, in strings of 64 KiB, so that pages that were never written cost nothing. A
+-- larger element has a string of its own and is answered trimmed: the service adds the zeros behind it,
+-- because Lua would need longer for them than for all the rest (paged.is_trimmed).
 local kernel = use("base/kernel")
 local work = use("base/work")
 local call = redis.call
 
 local PAGE_BYTES = 65536
--- Pages given back by one step of the work list.
+-- Pages that one step of the work list frees.
 local UNLINKS = 1000
 
 local paged = {}
@@ -15,12 +15,12 @@ local function per_page(size)
   return math.max(1, math.floor(PAGE_BYTES / size))
 end
 
--- Whether elements of this size are answered without zeros that were never written.
+-- Whether elements of this size are answered without the zeros that were never written.
 function paged.is_trimmed(size)
   return size > PAGE_BYTES
 end
 
--- The page an element is in, and its place there.
+-- The key of the page of an element, and its offset there.
 function paged.place(id, size, i)
   local each = per_page(size)
   return kernel.key("elem", id .. ":" .. math.floor(i / each)), (i % each) * size
@@ -54,12 +54,12 @@ function paged.read(id, size, i)
   return paged.pad_with_zeros(paged.read_trimmed(id, size, i), size)
 end
 
--- All `count` elements in one string, when they are in one page; what was never written is missing.
+-- All `count` elements in one string, trimmed, when they are in one page.
 function paged.dump_all(id, size, count)
   return count <= per_page(size) and call("GET", kernel.key("elem", id .. ":0")) or nil
 end
 
--- Elements by their indices. A page that many of them are in is read once.
+-- Elements by their indices. A page that contains many of them is read once.
 local MANY = 16
 function paged.read_indices(id, size, indices)
   local each, asked, pages, list = per_page(size), {}, {}, {}
@@ -77,7 +77,7 @@ function paged.read_indices(id, size, indices)
   return list
 end
 
--- Elements first to last, each page read once; large ones as they are stored.
+-- Elements first to last, each page read once; large elements trimmed.
 function paged.read_range(id, size, first, last)
   local each, list = per_page(size), {}
   if paged.is_trimmed(size) then
@@ -99,7 +99,6 @@ function paged.write(id, size, i, value)
   call("SETRANGE", key, offset, value)
 end
 
--- Pages from `from` to `last` go.
 work.handle("unlink_pages", function(id, from, last)
   from, last = tonumber(from), tonumber(last)
   local stop = math.min(last, from + UNLINKS - 1)

@@ -1,9 +1,9 @@
--- Batches one element at a time (kernel/bpf/syscall.c generic_map_*_batch), and which types have which.
+-- Batches one element at a time (kernel/bpf/syscall.c generic_map_*_batch()), by the names that types use.
 local htab_batch = use("map/hash/htab_batch")
 
 local generic_batch = {}
 
--- Elements of one step, whatever is asked: as many as a script sees to in a few ms.
+-- Elements of one step at most: what a script does in a few ms.
 local LIGHT, HEAVY = 200, 50
 
 -- Runs an operation on each key, or key and value, until one fails or the step is full; answers how
@@ -34,7 +34,7 @@ local function deleting(step)
   return function(m, list) return each(m, list, 1, step, delete_one) end
 end
 
--- What is told is taken out, too.
+-- Removes the elements that it answers.
 local function taking(step)
   return function(m, cursor, limit)
     local list, rest = m.ops.page(m, cursor, math.min(limit, step))
@@ -51,7 +51,7 @@ generic_batch.delete = deleting(LIGHT)
 generic_batch.array = { lookup = generic_batch.lookup, update = updating(LIGHT) }
 generic_batch.slots = { lookup = generic_batch.lookup, update = updating(HEAVY) }
 generic_batch.trie = { lookup = generic_batch.lookup, update = updating(LIGHT), delete = deleting(LIGHT) }
--- whole: a hash table says ENOENT with its last bucket, the others when asked for more.
+-- whole: a hash table answers ENOENT with its last bucket, the others when more is requested.
 generic_batch.hash = { lookup = generic_batch.lookup, lookup_and_delete = taking(HEAVY),
   update = updating(HEAVY), delete = deleting(HEAVY), whole = true }
 

@@ -1,5 +1,5 @@
--- What hash tables share (kernel/bpf/hashtab.c): a Redis hash, and a sorted set of its keys by bytes,
--- so that iteration goes on in O(log n) wherever it stopped.
+-- Operations of hash tables (kernel/bpf/hashtab.c): a Redis hash, and a sorted set of its keys by bytes, so
+-- that iteration resumes in O(log n) wherever it stopped.
 -- Invariant: both hold the same keys, at most max_entries.
 local kernel = use("base/kernel")
 local map = use("map/map")
@@ -11,8 +11,8 @@ local band = bit.band
 
 local NO_PREALLOC, NO_COMMON_LRU = uapi.BPF_F_NO_PREALLOC, uapi.BPF_F_NO_COMMON_LRU
 local NUMA_NODE, ZERO_SEED = uapi.BPF_F_NUMA_NODE, uapi.BPF_F_ZERO_SEED
--- KMALLOC_MAX_SIZE less the element's head, PCPU_MIN_UNIT_SIZE, and as many buckets as 4 GiB have
--- room for; all measured.
+-- KMALLOC_MAX_SIZE less the element's head, PCPU_MIN_UNIT_SIZE, and the buckets that fit into 4 GiB; all
+-- measured on Linux.
 local ELEMENT_MAX, PERCPU_MAX, ENTRIES_MAX = 4194304 - 49, 32768, 134217728
 
 local htab = {}
@@ -22,42 +22,41 @@ function htab.keys(m)
   return kernel.key("elem", m.id), kernel.key("keys", m.id)
 end
 
--- htab_map_alloc_check(); traits: percpu, lru.
+-- htab_map_alloc_check(); traits: { percpu, lru }.
 function htab.alloc_check(attr, traits)
   local flags = attr.map_flags
   local apart = band(flags, NO_COMMON_LRU) ~= 0
   if band(flags, ZERO_SEED) ~= 0 then cred.need_admin("BPF_F_ZERO_SEED") end
   map_attr.check_flags(attr, NO_PREALLOC + ZERO_SEED + NO_COMMON_LRU)
-  if apart and not traits.lru then map.einval("BPF_F_NO_COMMON_LRU is for LRU maps") end
+  if apart and not traits.lru then map.einval("BPF_F_NO_COMMON_LRU is allowed for LRU maps only") end
   if traits.lru and band(flags, NO_PREALLOC) ~= 0 then
-    kernel.fail("ENOTSUPP", "an LRU map is preallocated: no BPF_F_NO_PREALLOC")
+    kernel.fail("ENOTSUPP", "an LRU map must not have BPF_F_NO_PREALLOC: it is preallocated")
   end
   if band(flags, NUMA_NODE) ~= 0 and (traits.percpu or apart) then
-    map.einval("BPF_F_NUMA_NODE: the map is spread over all CPUs")
+    map.einval("BPF_F_NUMA_NODE is not allowed: the map is spread over all CPUs")
   end
   for _, field in ipairs({ "max_entries", "key_size", "value_size" }) do
-    if attr[field] == 0 then map.einval(field .. " is 0") end
+    if attr[field] == 0 then map.einval(field .. " must be > 0, got 0") end
   end
   if attr.key_size + attr.value_size > ELEMENT_MAX then
-    kernel.fail("E2BIG", "key_size and value_size are more than " .. ELEMENT_MAX)
+    kernel.fail("E2BIG", "key_size + value_size must be at most " .. ELEMENT_MAX .. ", got "
+      .. attr.key_size + attr.value_size)
   end
   if traits.percpu and attr.value_size > PERCPU_MAX then
-    kernel.fail("E2BIG", "value_size is more than " .. PERCPU_MAX)
+    kernel.fail("E2BIG", "value_size must be at most " .. PERCPU_MAX .. ", got " .. attr.value_size)
   end
 end
 
 function htab.alloc(attr)
-  if attr.max_entries > ENTRIES_MAX then kernel.fail("E2BIG", "max_entries is more than 2^27") end
+  if attr.max_entries > ENTRIES_MAX then
+    kernel.fail("E2BIG", "max_entries must be at most " .. ENTRIES_MAX .. ", got " .. attr.max_entries)
+  end
 end
 
--- check_flags(): whether the key is there decides what flags are wrong.
+-- check_flags(): which flags are wrong depends on whether the key exists.
 function htab.check_flags(present, flags)
-  if present and flags == NOEXIST then kernel.fail("EEXIST", "the key is there") end
-  if not present and flags == EXIST then kernel.fail("ENOENT", "the key is not there") end
-end
-
-function htab.check_known(flags)
-  if flags > EXIST then kernel.fail("EINVAL", "flags " .. flags .. " is neither 0, 1 nor 2") end
+  if present and flags == NOEXIST then kernel.fail("EEXIST", "the key exists (BPF_NOEXIST)") end
+  if not present and flags == EXIST then kernel.fail("ENOENT", "the key does not exist (BPF_EXIST)") end
 end
 
 function htab.lookup(m, key)
@@ -67,7 +66,7 @@ end
 -- htab_map_update_elem(): EINVAL, then EEXIST or ENOENT, then E2BIG for a new key in a full map.
 function htab.update(m, key, value, flags)
   local elements, order = htab.keys(m)
-  htab.check_known(flags)
+  map.check_update_flags(flags)
   local present = call("HEXISTS", elements, key) == 1
   htab.check_flags(present, flags)
   if not present then
@@ -83,7 +82,7 @@ function htab.lookup_and_delete(m, key)
   return value
 end
 
--- Takes keys out that are there.
+-- Removes keys that exist.
 function htab.remove_keys(m, keys)
   local elements, order = htab.keys(m)
   call("HDEL", elements, unpack(keys))
@@ -91,7 +90,7 @@ function htab.remove_keys(m, keys)
 end
 
 function htab.delete(m, key)
-  if not m.ops.remove(m, key) then kernel.fail("ENOENT", "the key is not there") end
+  if not m.ops.remove(m, key) then kernel.fail("ENOENT", "the map has no such key") end
 end
 
 -- An unknown key starts over, as in htab_map_get_next_key().

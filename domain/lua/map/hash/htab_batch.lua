@@ -1,4 +1,4 @@
--- Batches on hash tables whose elements are just bytes: a few Redis commands for many elements.
+-- Batches on hash tables whose values are plain bytes: a few Redis commands for many elements.
 local htab = use("map/hash/htab")
 local map = use("map/map")
 local call = redis.call
@@ -9,7 +9,7 @@ local function keys_of(list)
   return keys
 end
 
--- How many of the first elements fit into the map; which keys are there matters only near its end.
+-- How many of the first elements fit into the map; which keys exist matters only when it is nearly full.
 local function fitting(m, elements, list)
   local room, count, fresh = m.max_entries - m.ops.entries(m), #list / 2, {}
   if room >= count then return count end
@@ -24,7 +24,7 @@ local function fitting(m, elements, list)
   return count
 end
 
--- Of a key given twice the last value wins. What was there already is in order.
+-- When a key is given twice, the last value wins. Keys that exist are in the sorted set already.
 local function store(elements, order, list)
   if #list == 0 or call("HSET", elements, unpack(list)) == 0 then return end
   for i = 2, #list, 2 do list[i - 1], list[i] = "0", list[i - 1] end
@@ -47,7 +47,7 @@ local function lookup_and_delete(m, cursor, limit)
   return list, rest
 end
 
--- What a run did: no key is deleted and made, nor made twice.
+-- Writes the changes of a run, in which every key occurs once.
 local function apply(m, ops)
   local elements, order = htab.keys(m)
   local gone, set = {}, {}

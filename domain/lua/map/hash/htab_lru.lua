@@ -1,4 +1,4 @@
--- What hash tables that evict share (kernel/bpf/hashtab.c, bpf_lru_list.c): nodes, of which an update
+-- Operations of LRU hash tables (kernel/bpf/hashtab.c, bpf_lru_list.c): nodes, of which an update
 -- takes a local one. When these are used up the lists are rotated and free nodes made local, `target`
 -- at once; what is missing is evicted.
 -- Invariants: table and lists hold the same keys; nodes are elements, local or free, max_entries in all.
@@ -38,7 +38,7 @@ local function refill(m, target)
   return got < target and got + evict(m, lru_list.shrink(m, target - got)) or got
 end
 
--- Sees to a local node for an update; evicts, be it the element that is to be updated.
+-- Makes sure that there is a local node for an update; this may evict the very element to be updated.
 function htab_lru.make_room(m)
   local nodes = call("HMGET", m.record, "local", "target")
   if tonumber(nodes[1] or 0) == 0 then
@@ -65,7 +65,7 @@ function htab_lru.lookup_and_delete(m, key)
   return value
 end
 
--- An update has its part of a refill, which is much where few nodes are made local at once.
+-- Every update bears a part of a refill, a large one where a refill makes few nodes local.
 function htab_lru.change_cost(m, kind)
   if kind ~= "update" then return 1 end
   local target = tonumber(call("HGET", m.record, "target"))

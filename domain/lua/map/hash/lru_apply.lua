@@ -1,5 +1,5 @@
--- What a run did to an LRU map (run_commit.lua), in its order and as htab_lru.lua does it one by one. Until
--- the next refill nothing moves but the elements of these operations: what they come to is written at once.
+-- Applies the changes of a run to an LRU map, in their order, with the result that htab_lru.lua gives one by
+-- one. Until the next refill only the elements of these operations move, so their sum is written at once.
 local htab = use("map/hash/htab")
 local htab_lru = use("map/hash/htab_lru")
 local lru_list = use("map/hash/lru_list")

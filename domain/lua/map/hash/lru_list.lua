@@ -1,18 +1,18 @@
 -- The order in which an LRU map evicts (kernel/bpf/bpf_lru_list.c, one CPU's part): a sorted set of keys
 -- in which the kernel's three lists are bands of scores, the oldest first; and the set of those used
--- since they were last looked at.
--- Invariant: what is in `ref` is in the sorted set.
+-- since the last scan.
+-- Invariant: every key in `ref` is in the sorted set.
 local kernel = use("base/kernel")
 local call = redis.call
 
--- NR_SCANS: elements looked at, at a time.
+-- NR_SCANS: elements of one scan.
 local SCANS = 128
 local KEY_BYTES = 65536
 local INACTIVE, ACTIVE, PENDING, END = 0, 2 ^ 50, 2 ^ 51, 2 ^ 52
 
 local lru_list = {}
 
--- Keys beyond 512 bytes go by fewer at a time than in the kernel: a script is to be short.
+-- With keys beyond 512 bytes a scan takes fewer elements than in the kernel, to keep the script short.
 function lru_list.scan_limit(m, most)
   return math.max(1, math.min(most, math.floor(KEY_BYTES / m.key_size)))
 end
@@ -47,7 +47,7 @@ local function move(m, keys, band)
   call("SREM", refs, unpack(keys))
 end
 
--- The keys that were used, and the others; no more of the others than `most`, nor what comes after.
+-- The keys that were used, and the others; stops when it has `most` of the others.
 local function sort(m, keys, most)
   local used, unused = {}, {}
   if #keys == 0 then return used, unused end
@@ -101,7 +101,7 @@ function lru_list.add(m, keys)
   move(m, keys, PENDING)
 end
 
--- Whether the keys are pending; nil for one that is not there.
+-- Key -> whether it is pending; nil for a key that does not exist.
 function lru_list.pending(m, keys)
   local pending = {}
   for i, score in ipairs(call("ZMSCORE", (lru_list.keys(m)), unpack(keys))) do

@@ -1,4 +1,4 @@
--- What maps that bpf_redirect_map() goes by share (kernel/bpf/devmap.c, cpumap.c): filled slots as in
+-- Operations of the maps of bpf_redirect_map() (kernel/bpf/devmap.c, cpumap.c): filled slots as in
 -- fd_array.lua, a score being a target (an interface, the size of a CPU's queue) and, times PROG, the id
 -- of the program that packets meet there, or 0. A value is the target, and with 8 bytes the program:
 -- written as its fd, read as its id.
@@ -16,34 +16,38 @@ local PROG = 32768
 local redirect_map = {}
 
 function redirect_map.check_attributes(attr, flags)
-  if attr.max_entries == 0 then map.einval("max_entries is 0") end
-  if attr.key_size ~= 4 then map.einval("key_size is not 4") end
-  if attr.value_size ~= 4 and attr.value_size ~= 8 then map.einval("value_size is neither 4 nor 8") end
+  if attr.max_entries == 0 then map.einval("max_entries must be > 0, got 0") end
+  if attr.key_size ~= 4 then map.einval("key_size must be 4, got " .. attr.key_size) end
+  if attr.value_size ~= 4 and attr.value_size ~= 8 then
+    map.einval("value_size must be 4 or 8, got " .. attr.value_size)
+  end
   if bit.band(attr.map_flags, bit.bnot(flags)) ~= 0 then
-    map.einval("map_flags " .. attr.map_flags .. " for this type")
+    map.einval("map_flags " .. attr.map_flags .. " has a flag that a " .. attr.map_type
+      .. " does not support")
   end
 end
 
 function redirect_map.alloc() end
 
--- The target, and the fd of the program if there is to be one.
+-- The target, and the fd of the program or nil.
 function redirect_map.parse(value)
   local target, fd = struct.unpack("<I4i4", value .. "\0\0\0\0")
   return target, fd > 0 and fd or nil
 end
 
--- Of programs of one type that agree on fragments; what they attach to is not asked.
+-- Programs of a map share a type and BPF_F_XDP_HAS_FRAGS; their attach types may differ.
 local function is_compatible(m, owner)
   return fd_array.is_compatible(m, (owner:gsub("/%d+", "", 1)))
 end
 
 function redirect_map.check_compatible(m, owner)
   if not is_compatible(m, owner) then
-    map.einval(m.type .. " " .. m.id .. " is of programs of another type, or with other fragments")
+    map.einval(m.type .. " " .. m.id
+      .. " belongs to programs of another type, or with another BPF_F_XDP_HAS_FRAGS")
   end
 end
 
--- The id of the program with this fd, or nil for one that cannot be in the map.
+-- The id of the program behind fd, or nil when the map cannot hold it.
 function redirect_map.get_prog_id(m, fd, attach)
   local f = fd_table.lookup(fd)
   if not f or f.kind ~= "prog" then return nil end
@@ -64,7 +68,7 @@ function redirect_map.set(m, i, target, prog)
   if old then put(m, old) else call("ZADD", order, i, i) end
 end
 
--- Whether there was something.
+-- Empties a slot; false when it was empty.
 function redirect_map.clear(m, i)
   local slots, order = fd_array.slots(m)
   local old = call("ZSCORE", slots, i)
@@ -78,7 +82,7 @@ end
 -- dev_map_delete_elem(), cpu_map_delete_elem(): an empty slot is no error.
 function redirect_map.delete(m, key)
   local i = arraymap.index_of(key)
-  if i >= m.max_entries then map.einval("index " .. i .. " of a " .. m.type .. " of " .. m.max_entries) end
+  if i >= m.max_entries then map.einval("index must be < " .. m.max_entries .. ", got " .. i) end
   redirect_map.clear(m, i)
 end
 

@@ -1,5 +1,5 @@
--- Commands on ring buffers: what a program does by bpf_ringbuf_output() and a process by mmap(2) and
--- epoll_wait(2), for services. Neither is a command of bpf(2).
+-- Commands on ring buffers, for services. On Linux a program writes by bpf_ringbuf_output() and a process
+-- reads by mmap(2) and epoll_wait(2); neither is a command of bpf(2).
 local kernel = use("base/kernel")
 local map_fd = use("map/map_fd")
 local fd_table = use("file/fd_table")
@@ -8,18 +8,54 @@ local sys = kernel.sys
 
 local function open(fd, reads, writes)
   local m = map_fd.get(fd, reads, writes)
-  if not m.ops.output then kernel.fail("ENOTSUPP", "a " .. m.type .. " has elements, not records") end
+  if not m.ops.output then
+    kernel.fail("ENOTSUPP", "a " .. m.type .. " is not a ring buffer: it has elements, not records")
+  end
   return m
 end
 
--- The producer's position and how many records were taken; when not all, EAGAIN and why.
+--[[
+  Writes records into a ring buffer, as a program does by bpf_ringbuf_output() (extension).
+
+    Input:
+      fd     of the ring buffer
+      flags  0, BPF_RB_NO_WAKEUP or BPF_RB_FORCE_WAKEUP
+      ...    records, bytes
+    Output:
+      position       of the producer, in bytes
+      count          of records written
+      errno, detail  EAGAIN when the next one does not fit
+    Errors:
+      EBADF     fd is not open
+      EINVAL    fd is not a map, or flags has another bit
+      EPERM     fd is read-only, or the map is frozen
+      ENOTSUPP  the map is not a ring buffer
+]]
 function sys.ring_output(fd, flags, ...)
   local m = open(fd, false, true)
   return m.ops.output(m, { ... }, tonumber(flags))
 end
 
--- Records from a position on ("": the consumer's), and the channel on which a new one is told. Through
--- an fd that cannot write one only watches.
+--[[
+  Reads records, as a process does by mmap(2) and epoll_wait(2) (extension). Through an fd that may write
+  it consumes what is before `position`.
+
+    Input:
+      fd        of the ring buffer
+      position  in bytes, "" for the position of the consumer
+      limit     records
+    Output:
+      records   position after the record, record in turn
+      next      position to read on from
+      missed    bytes that were overwritten before they were read
+      rejected  records that did not fit, so far
+      channel   on which Redis publishes new records
+    Errors:
+      EBADF     fd is not open
+      EINVAL    fd is not a map, or position is beyond the producer
+      EPERM     fd is write-only
+      ENOTSUPP  the map is not a ring buffer
+]]
 function sys.ring_read(fd, position, limit)
   local m = open(fd, true, false)
   local may_write = not m.frozen and fd_table.lookup(fd).mode >= 2

@@ -8,7 +8,9 @@ local INT_MAX = 2147483647
 
 local function alloc_check(attr)
   arraymap.alloc_check(attr, uapi.BPF_F_MMAPABLE + uapi.BPF_F_INNER_MAP)
-  if attr.value_size > INT_MAX then kernel.fail("E2BIG", "value_size is more than INT_MAX") end
+  if attr.value_size > INT_MAX then
+    kernel.fail("E2BIG", "value_size must be at most " .. INT_MAX .. ", got " .. attr.value_size)
+  end
 end
 
 local function alloc(attr)
@@ -17,7 +19,9 @@ end
 
 -- array_map_direct_value_addr(): BPF_PSEUDO_MAP_VALUE
 local function direct_value(m, offset)
-  if m.max_entries ~= 1 then kernel.fail("ENOTSUPP", "direct access needs max_entries 1") end
+  if m.max_entries ~= 1 then
+    kernel.fail("ENOTSUPP", "direct access to values needs max_entries 1, the map has " .. m.max_entries)
+  end
   if offset >= m.value_size then
     map.einval("invalid access to map value pointer, value_size=" .. m.value_size .. " off=" .. offset)
   end

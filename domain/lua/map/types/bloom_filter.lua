@@ -1,5 +1,5 @@
 -- BPF_MAP_TYPE_BLOOM_FILTER (kernel/bpf/bloom_filter.c): bits in pages, as many for a value as the
--- filter has hash functions. No keys; a value is pushed, and asked for by peeking with it.
+-- filter has hash functions. No keys: a value is pushed, and a peek with it tells whether it was.
 local kernel = use("base/kernel")
 local map = use("map/map")
 local paged = use("map/array/paged")
@@ -12,18 +12,20 @@ local VALUE_MAX = 4194304
 
 local function alloc_check(attr)
   if attr.value_size > VALUE_MAX then
-    kernel.fail("E2BIG", "value_size is more than " .. VALUE_MAX)
+    kernel.fail("E2BIG", "value_size must be at most " .. VALUE_MAX .. ", got " .. attr.value_size)
   end
 end
 
 -- bloom_map_alloc()
 local function alloc(attr)
-  if attr.key_size ~= 0 then map.einval("key_size is not 0") end
-  if attr.value_size == 0 then map.einval("value_size is 0") end
-  if attr.max_entries == 0 then map.einval("max_entries is 0") end
+  if attr.key_size ~= 0 then map.einval("key_size must be 0, got " .. attr.key_size) end
+  if attr.value_size == 0 then map.einval("value_size must be > 0, got 0") end
+  if attr.max_entries == 0 then map.einval("max_entries must be > 0, got 0") end
   map_attr.check_flags(attr, uapi.BPF_F_ZERO_SEED)
   local hashes = tonumber(attr.map_extra)
-  if hashes > HASHES_MAX then map.einval("map_extra: at most " .. HASHES_MAX .. " hash functions") end
+  if hashes > HASHES_MAX then
+    map.einval("map_extra (hash functions) must be from 0 to " .. HASHES_MAX .. ", got " .. attr.map_extra)
+  end
   hashes = hashes == 0 and HASHES or hashes
   -- The optimal number of bits is n * k / ln 2, which the kernel takes for n * k / 5 * 7.
   local wanted, bits = math.floor(attr.max_entries * hashes / 5) * 7, 64
@@ -31,7 +33,7 @@ local function alloc(attr)
   return { "hashes", hashes, "bits", bits }
 end
 
--- How many hash functions and bits it has.
+-- The number of hash functions and of bits.
 local function shape(m)
   if not m.bits then
     local found = call("HMGET", m.record, "hashes", "bits")
@@ -54,7 +56,7 @@ local function each_bit(m, value, fn)
 end
 
 local function push(m, _, value, flags)
-  if flags ~= 0 then kernel.fail("EINVAL", "flags " .. flags .. ": a filter takes BPF_ANY only") end
+  if flags ~= 0 then kernel.fail("EINVAL", "flags must be 0 (BPF_ANY) for a Bloom filter, got " .. flags) end
   local new = 0
   each_bit(m, value, function(key, n) new = new + 1 - call("SETBIT", key, n, 1) end)
   if new > 0 then call("HINCRBY", m.record, "pushed", 1) end
@@ -62,14 +64,16 @@ end
 
 -- The value when it may have been pushed.
 local function peek(m, _, value)
-  if not value then kernel.fail("EFAULT", "a Bloom filter is asked for a value") end
+  if not value then
+    kernel.fail("EFAULT", "a value is missing: a Bloom filter is asked whether it contains one")
+  end
   local set = true
   each_bit(m, value, function(key, n) set = set and call("GETBIT", key, n) == 1 end)
   return set and value or nil
 end
 
 local function unsupported()
-  kernel.fail("EOPNOTSUPP", "a Bloom filter has no keys, and nothing is taken out of it")
+  kernel.fail("EOPNOTSUPP", "a Bloom filter has no keys and no deletion: push values and peek with them")
 end
 
 -- Values that were new when they were pushed.

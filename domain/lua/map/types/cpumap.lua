@@ -11,25 +11,31 @@ local uapi = use("uapi")
 local ENTRIES_MAX, ATTACH = 256, uapi.BPF_XDP_CPUMAP
 local QUEUE_MAX = 16384
 
--- It has no checks before that of capabilities.
+-- The kernel checks nothing before the capabilities.
 local function alloc_check() end
 
 local function alloc(attr)
   redirect_map.check_attributes(attr, uapi.BPF_F_NUMA_NODE)
-  if attr.max_entries > ENTRIES_MAX then kernel.fail("E2BIG", "max_entries is more than " .. ENTRIES_MAX) end
+  if attr.max_entries > ENTRIES_MAX then
+    kernel.fail("E2BIG", "max_entries must be at most " .. ENTRIES_MAX .. ", got " .. attr.max_entries)
+  end
 end
 
--- cpu_map_update_elem(): a queue of size 0 empties the slot; a program that cannot be in it is ENOMEM.
+-- cpu_map_update_elem(): a queue of size 0 empties the slot; a program that the map cannot hold is ENOMEM.
 local function update(m, key, value, flags)
   local i = arraymap.check_update(m, key, flags)
   local size, fd = redirect_map.parse(value)
-  if size > QUEUE_MAX then kernel.fail("EOVERFLOW", "a queue of " .. size .. ": at most " .. QUEUE_MAX) end
-  if i >= tonumber(session.cpus()) then kernel.fail("ENODEV", "there is no CPU " .. i) end
+  if size > QUEUE_MAX then
+    kernel.fail("EOVERFLOW", "the queue size must be at most " .. QUEUE_MAX .. ", got " .. size)
+  end
+  if i >= tonumber(session.cpus()) then
+    kernel.fail("ENODEV", "there is no CPU " .. i .. ", the namespace has " .. session.cpus())
+  end
   if size == 0 then return redirect_map.clear(m, i) end
   local prog = fd and redirect_map.get_prog_id(m, fd, ATTACH)
   if fd and not prog then
-    kernel.fail("ENOMEM", "fd " .. fd .. " is no xdp program with expected_attach_type " .. ATTACH
-      .. " and fragments as this map's")
+    kernel.fail("ENOMEM", "fd " .. fd .. " must be an xdp program with expected_attach_type " .. ATTACH
+      .. " and the BPF_F_XDP_HAS_FRAGS of this map")
   end
   redirect_map.set(m, i, size, prog)
 end

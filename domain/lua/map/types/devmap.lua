@@ -10,7 +10,7 @@ local function update(m, key, value, flags)
   local i = arraymap.check_update(m, key, flags)
   local ifindex, fd = redirect_map.parse(value)
   if ifindex ~= 0 then return redirect_map.set(m, i, devmap.resolve(m, ifindex, fd)) end
-  if fd then map.einval("a program without an interface") end
+  if fd then map.einval("a program needs an interface: ifindex must be > 0") end
   redirect_map.clear(m, i)
 end
 

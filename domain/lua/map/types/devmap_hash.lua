@@ -2,7 +2,6 @@
 local kernel = use("base/kernel")
 local map = use("map/map")
 local arraymap = use("map/array/arraymap")
-local htab = use("map/hash/htab")
 local fd_array = use("map/array/fd_array")
 local redirect_map = use("map/redirect/redirect_map")
 local devmap = use("map/redirect/devmap")
@@ -13,23 +12,27 @@ local ENTRIES_MAX = 2147483648
 
 local function alloc_check(attr)
   devmap.alloc_check(attr)
-  if attr.max_entries > ENTRIES_MAX then map.einval("max_entries is more than 2^31") end
+  if attr.max_entries > ENTRIES_MAX then
+    map.einval("max_entries must be at most 2147483648, got " .. attr.max_entries)
+  end
 end
 
--- __dev_map_hash_update_elem(): BPF_EXIST asks nothing; a full map is found out last.
+-- __dev_map_hash_update_elem(): BPF_EXIST is not checked; a full map is checked last.
 local function update(m, key, value, flags)
   local i, ifindex, fd = arraymap.index_of(key), redirect_map.parse(value)
-  htab.check_known(flags)
-  if ifindex == 0 then map.einval("there is no interface 0") end
+  map.check_update_flags(flags)
+  if ifindex == 0 then map.einval("there is no interface 0, only 1 (loopback)") end
   local present = redirect_map.lookup(m, key)
-  if present and flags == uapi.BPF_NOEXIST then kernel.fail("EEXIST", "the key is there") end
+  if present and flags == uapi.BPF_NOEXIST then kernel.fail("EEXIST", "the key exists (BPF_NOEXIST)") end
   local _, prog = devmap.resolve(m, ifindex, fd)
   if not present and fd_array.entries(m) >= m.max_entries then map.fail_full(m) end
   redirect_map.set(m, i, ifindex, prog)
 end
 
 local function delete(m, key)
-  if not redirect_map.clear(m, arraymap.index_of(key)) then kernel.fail("ENOENT", "the key is not there") end
+  if not redirect_map.clear(m, arraymap.index_of(key)) then
+    kernel.fail("ENOENT", "the map has no such key")
+  end
 end
 
 -- An unknown key starts over.

@@ -12,7 +12,7 @@ local call = redis.call
 
 -- htab_of_map_alloc_check()
 local function alloc_check(attr)
-  if attr.value_size ~= 4 then map.einval("value_size is not 4") end
+  if attr.value_size ~= 4 then map.einval("value_size must be 4, got " .. attr.value_size) end
   htab.alloc_check(attr, {})
 end
 
@@ -34,7 +34,7 @@ end
 local function update(m, key, value, flags)
   local elements, order = htab.keys(m)
   local id = inner_map.fd_get_ptr(m, arraymap.index_of(value))
-  htab.check_known(flags)
+  map.check_update_flags(flags)
   local old = call("ZSCORE", elements, key)
   htab.check_flags(old, flags)
   if not old and call("ZCARD", elements) >= m.max_entries then map.fail_full(m) end

@@ -1,6 +1,6 @@
 -- BPF_MAP_TYPE_LPM_TRIE (kernel/bpf/lpm_trie.c): prefixes by their place in the trie's order in a Redis
 -- hash, the places in a sorted set, and how many prefixes there are of each length in another hash.
--- A lookup asks for a place of each length there is, whatever the number of prefixes.
+-- A lookup reads one place for each length in use, whatever the number of prefixes.
 -- Invariant: the hash and the sorted set hold the same places, `lens` counts them.
 local kernel = use("base/kernel")
 local map = use("map/map")
@@ -17,12 +17,16 @@ local function alloc_check() end
 
 -- trie_alloc()
 local function alloc(attr)
-  if attr.max_entries == 0 then map.einval("max_entries is 0") end
-  if bit.band(attr.map_flags, NO_PREALLOC) == 0 then map.einval("map_flags needs BPF_F_NO_PREALLOC, 1") end
+  if attr.max_entries == 0 then map.einval("max_entries must be > 0, got 0") end
+  if bit.band(attr.map_flags, NO_PREALLOC) == 0 then
+    map.einval("map_flags must have BPF_F_NO_PREALLOC (1), got " .. attr.map_flags)
+  end
   map_attr.check_flags(attr, NO_PREALLOC)
-  if attr.key_size < KEY_MIN or attr.key_size > KEY_MAX then map.einval("key_size is not 5 to 260") end
+  if attr.key_size < KEY_MIN or attr.key_size > KEY_MAX then
+    map.einval("key_size must be from 5 to 260, got " .. attr.key_size)
+  end
   if attr.value_size == 0 or attr.value_size > VALUE_MAX then
-    map.einval("value_size is not 1 to " .. VALUE_MAX)
+    map.einval("value_size must be from 1 to " .. VALUE_MAX .. ", got " .. attr.value_size)
   end
 end
 
@@ -30,7 +34,7 @@ local function nouns(m)
   return kernel.key("elem", m.id), kernel.key("keys", m.id), kernel.key("lens", m.id)
 end
 
--- Places asked for at a time, of the longest prefixes first: most lookups end with the first of them.
+-- Places read at a time, those of the longest prefixes first: most lookups end with the first of them.
 local STEP = 128
 
 -- trie_lookup_elem(): the value of the longest prefix that is not longer than the key's own, and its key.
@@ -68,7 +72,7 @@ local function lookup_many(m, keys)
   return values
 end
 
--- Each length there is costs as much as a lookup in a hash.
+-- Each length in use costs as much as a lookup in a hash.
 local function lookup_cost(m)
   local _, _, lens = nouns(m)
   return 8 + call("HLEN", lens)
@@ -79,13 +83,12 @@ local function change_cost() return 3 end
 -- trie_update_elem(); the bits behind the prefix are kept, and replaced with the value.
 local function update(m, key, value, flags)
   local elements, order, lens = nouns(m)
-  if flags > EXIST then kernel.fail("EINVAL", "flags " .. flags .. " is neither 0, 1 nor 2") end
-  local at, length, data = exact(m, key)
-  if not at then map.einval("the prefix is longer than " .. longest(m) .. " bits") end
+  map.check_update_flags(flags)
+  local at, length, data = lpm_key.place_of(m, key)
   local present = call("HEXISTS", elements, at) == 1
-  if present and flags == NOEXIST then kernel.fail("EEXIST", "the prefix is there") end
+  if present and flags == NOEXIST then kernel.fail("EEXIST", "the prefix exists (BPF_NOEXIST)") end
   if not present then
-    if flags == EXIST then kernel.fail("ENOENT", "the prefix is not there") end
+    if flags == EXIST then kernel.fail("ENOENT", "the prefix does not exist (BPF_EXIST)") end
     if call("HLEN", elements) >= m.max_entries then map.fail_full(m, "ENOSPC") end
     call("ZADD", order, 0, at)
     call("HINCRBY", lens, length, 1)
@@ -95,9 +98,8 @@ end
 
 local function delete(m, key)
   local elements, order, lens = nouns(m)
-  local at, length = exact(m, key)
-  if not at then map.einval("the prefix is longer than " .. longest(m) .. " bits") end
-  if call("HDEL", elements, at) == 0 then kernel.fail("ENOENT", "the prefix is not there") end
+  local at, length = lpm_key.place_of(m, key)
+  if call("HDEL", elements, at) == 0 then kernel.fail("ENOENT", "the trie has no such prefix") end
   call("ZREM", order, at)
   if call("HINCRBY", lens, length, -1) == 0 then call("HDEL", lens, length) end
 end

@@ -12,7 +12,7 @@ end
 -- htab_lru_map_update_elem(): room is made before the flags are judged, so that even an update that
 -- fails, or replaces, may evict another element.
 local function update(m, key, value, flags)
-  htab.check_known(flags)
+  map.check_update_flags(flags)
   htab_lru.make_room(m)
   htab.check_flags(htab.lookup(m, key), flags)
   htab_lru.store(m, key, value)

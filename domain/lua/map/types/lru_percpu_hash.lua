@@ -15,7 +15,7 @@ end
 -- __htab_lru_percpu_map_update_elem(): as for a plain LRU hash, but what is there is written in place,
 -- and BPF_EXIST needs no room.
 local function update(m, key, value, flags)
-  htab.check_known(flags)
+  map.check_update_flags(flags)
   if flags ~= uapi.BPF_EXIST then htab_lru.make_room(m) end
   local present = htab.lookup(m, key)
   htab.check_flags(present, flags)

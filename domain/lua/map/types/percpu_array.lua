@@ -9,10 +9,10 @@ local PERCPU_MAX = 32768
 local function alloc_check(attr)
   arraymap.alloc_check(attr, 0)
   if bit.band(attr.map_flags, uapi.BPF_F_NUMA_NODE) ~= 0 then
-    map.einval("BPF_F_NUMA_NODE: the map is spread over all CPUs")
+    map.einval("BPF_F_NUMA_NODE is not allowed: the map is spread over all CPUs")
   end
   if attr.value_size > PERCPU_MAX then
-    kernel.fail("E2BIG", "value_size is more than " .. PERCPU_MAX)
+    kernel.fail("E2BIG", "value_size must be at most " .. PERCPU_MAX .. ", got " .. attr.value_size)
   end
 end
 

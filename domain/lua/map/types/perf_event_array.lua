@@ -12,12 +12,12 @@ end
 local function nothing() end
 
 local function unseen()
-  kernel.fail("ENOTSUPP", "a perf_event_array's slots cannot be read")
+  kernel.fail("ENOTSUPP", "slots of a perf_event_array cannot be read")
 end
 
 -- perf_event_get(): EBADF whatever else the fd is.
 local function fd_get_ptr(_, fd)
-  kernel.fail("EBADF", "fd " .. fd .. " is no perf event")
+  kernel.fail("EBADF", "fd " .. fd .. " is not a perf event: there are none")
 end
 
 map.register("perf_event_array", {

@@ -11,7 +11,7 @@ local function alloc() end
 
 local function check_compatible(m, owner)
   if not fd_array.is_compatible(m, owner) then
-    map.einval("prog_array " .. m.id .. " is of programs of another type")
+    map.einval("prog_array " .. m.id .. " belongs to programs of another type")
   end
 end
 

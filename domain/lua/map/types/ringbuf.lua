@@ -18,18 +18,18 @@ local function alloc_check() end
 -- ringbuf_map_alloc()
 local function alloc(attr)
   if bit.band(attr.map_flags, bit.bnot(uapi.BPF_F_NUMA_NODE)) ~= 0 then
-    map.einval("map_flags " .. attr.map_flags .. " has a flag that this type does not take")
+    map.einval("map_flags must be 0 or BPF_F_NUMA_NODE (4), got " .. attr.map_flags)
   end
-  if attr.key_size ~= 0 then map.einval("key_size is not 0") end
-  if attr.value_size ~= 0 then map.einval("value_size is not 0") end
+  if attr.key_size ~= 0 then map.einval("key_size must be 0, got " .. attr.key_size) end
+  if attr.value_size ~= 0 then map.einval("value_size must be 0, got " .. attr.value_size) end
   local size = attr.max_entries
   if size == 0 or bit.band(size, size - 1) ~= 0 or size % PAGE ~= 0 then
-    map.einval("max_entries is not a power of 2 of at least " .. PAGE)
+    map.einval("max_entries must be a power of 2 and at least " .. PAGE .. ", got " .. size)
   end
 end
 
 local function unsupported()
-  kernel.fail("ENOTSUPP", "a ring buffer has records, not elements")
+  kernel.fail("ENOTSUPP", "a ring buffer has records, not elements: use output and read")
 end
 
 local function store(m, ring, records, count)
@@ -41,7 +41,7 @@ local function store(m, ring, records, count)
   call("HSET", m.record, "producer", position, "produced", ring.produced + count)
 end
 
--- How many of these records there is room for, and where the producer is after them.
+-- How many of these records fit, and the position of the producer after them.
 local function admitted(m, ring, records)
   local position, count = ring.producer, 0
   for _, data in ipairs(records) do
@@ -56,17 +56,19 @@ local function fits(m, records)
   return admitted(m, state(m), records) == #records
 end
 
--- The producer's and the consumer's.
+-- The position of the producer and of the consumer.
 local function positions(m)
   local ring = state(m)
   return { ring.producer, ring.consumer }
 end
 
--- bpf_ringbuf_output(), of one record after the other until one finds no room: the producer's position
--- and how many were taken; when not all, EAGAIN and why, and the one refused is counted. Waking is the
--- first write, for it is the one that Redis may refuse.
+-- bpf_ringbuf_output() for one record after the other until one does not fit. Answers the position of the
+-- producer and how many records were written; then EAGAIN and why, and counts the record that did not fit.
+-- PUBLISH comes first, because it is the write that Redis may refuse.
 local function output(m, records, flags)
-  if flags > NO_WAKEUP + FORCE_WAKEUP then map.einval("flags: BPF_RB_NO_WAKEUP 1, BPF_RB_FORCE_WAKEUP 2") end
+  if flags > NO_WAKEUP + FORCE_WAKEUP then
+    map.einval("flags must be from 0 to 3 (BPF_RB_NO_WAKEUP 1, BPF_RB_FORCE_WAKEUP 2), got " .. flags)
+  end
   local ring = state(m)
   local count, position = admitted(m, ring, records)
   local refused = records[count + 1]
@@ -78,11 +80,12 @@ local function output(m, records, flags)
   end
   if not refused then return position, count end
   map.count_failure(m.id)
-  local never = span(refused) >= m.max_entries and ", and never will have" or ""
-  return position, count, "EAGAIN", "the ring buffer has no room for " .. #refused .. " bytes" .. never
+  local never = span(refused) >= m.max_entries and ": a record must be smaller than the buffer" or ""
+  return position, count, "EAGAIN", "the ring buffer has no room for a record of " .. #refused
+    .. " bytes" .. never
 end
 
--- What a run put out, as one.
+-- Writes the records of a run; those with the same flags together.
 local function apply(m, ops)
   local records = {}
   for i, op in ipairs(ops) do
@@ -101,7 +104,7 @@ local function read(m, from, limit, may_write)
   local ring = state(m)
   from = from or ring.consumer
   if from > ring.producer then
-    map.einval(("position: the producer is at %.0f"):format(ring.producer))
+    map.einval(("position must be at most %.0f, the producer's, got %.0f"):format(ring.producer, from))
   end
   local list, first, number = {}, nil, nil
   if from < ring.producer then list, first, number = ring_records.read_from(m, from, limit) end
@@ -114,7 +117,7 @@ local function read(m, from, limit, may_write)
   return list, on, start - from, ring.failed
 end
 
--- Records not consumed yet.
+-- The number of records that are not consumed yet.
 local function entries(m)
   local ring = state(m)
   return ring.produced - ring.consumed

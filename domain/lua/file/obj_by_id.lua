@@ -1,0 +1,76 @@
+-- Commands that open or describe one object: by its id, and by its fd.
+local kernel = use("base/kernel")
+local refcount = use("base/refcount")
+local cred = use("base/cred")
+local file = use("file/file")
+local fd_table = use("file/fd_table")
+local idr = use("file/idr")
+local uapi = use("uapi")
+
+local sys = kernel.sys
+local KNOWN_FLAGS = uapi.BPF_F_RDONLY + uapi.BPF_F_WRONLY
+
+local function open_by_id(kind, id, flags)
+  local mode = file.mode(flags)
+  cred.need_admin("opening a " .. kind .. " by id")
+  if not mode then
+    kernel.fail("EINVAL", "open_flags must not have both BPF_F_RDONLY and BPF_F_WRONLY, got " .. flags)
+  end
+  idr.check_living(kind, id)
+  return idr.open(kind, id, mode)
+end
+
+--[[
+  BPF_MAP_GET_FD_BY_ID (kernel: bpf_map_get_fd_by_id()): opens a map, be it held by programs only.
+
+    Input:
+      id     of the map
+      flags  0, BPF_F_RDONLY or BPF_F_WRONLY
+    Output:
+      fd, kind, id
+    Errors:
+      EINVAL  flags has another bit, or both at once
+      EPERM   the caller lacks CAP_SYS_ADMIN
+      ENOENT  no map has this id
+      EMFILE  the session has as many fds as its nofile allows
+]]
+function sys.map_get_fd_by_id(id, flags)
+  if tonumber(flags) - bit.band(flags, KNOWN_FLAGS) ~= 0 then
+    kernel.fail("EINVAL", "open_flags must be 0, BPF_F_RDONLY (8) or BPF_F_WRONLY (16), got " .. flags)
+  end
+  return open_by_id("map", id, tonumber(flags))
+end
+
+--[[
+  BPF_PROG_GET_FD_BY_ID (kernel: bpf_prog_get_fd_by_id()): opens a program.
+
+    Input:
+      id  of the program
+    Output:
+      fd, kind, id
+    Errors:
+      EPERM   the caller lacks CAP_SYS_ADMIN
+      ENOENT  no program has this id
+      EMFILE  the session has as many fds as its nofile allows
+]]
+function sys.prog_get_fd_by_id(id)
+  return open_by_id("prog", id, 0)
+end
+
+--[[
+  BPF_OBJ_GET_INFO_BY_FD (kernel: bpf_obj_get_info_by_fd()): describes the object behind fd.
+
+    Input:
+      fd  number of the descriptor
+    Output:
+      kind, id  of the object
+      info      in the order of uapi.MAP_INFO or uapi.PROG_INFO
+      flags     of the open file: 0, BPF_F_RDONLY or BPF_F_WRONLY
+    Errors:
+      EBADFD  fd is not open
+      EINVAL  fd is a standard stream
+]]
+function sys.obj_get_info_by_fd(fd)
+  local f = fd_table.fget(fd, "EBADFD")
+  return f.kind, f.id, refcount.kinds[f.kind].info(f.id), f.flags
+end

@@ -1,0 +1,112 @@
+-- Commands that list objects by id and describe who holds one.
+local kernel = use("base/kernel")
+local refcount = use("base/refcount")
+local cred = use("base/cred")
+local idr = use("file/idr")
+local call = redis.call
+
+local sys = kernel.sys
+local kinds = refcount.kinds
+-- The most that one call lists; the page says that there is more.
+local HOLDERS, PAGE = 500, 200
+local INT_MAX = 2147483647
+
+local function list(kind, start, limit)
+  if tonumber(start) >= INT_MAX then
+    kernel.fail("EINVAL", "start_id must be < " .. INT_MAX .. ", got " .. start)
+  end
+  cred.need_admin("listing " .. kind .. "s")
+  limit = math.min(tonumber(limit), PAGE)
+  local ids = call("ZRANGEBYSCORE", kernel.key("ids:" .. kind), "(" .. start, "+inf",
+    "LIMIT", 0, limit + 1)
+  local more = #ids > limit and table.remove(ids)
+  local page = {}
+  for i, id in ipairs(ids) do page[i] = { id, kinds[kind].info(id, true) } end
+  return page, more and ids[#ids] or false
+end
+
+--[[
+  BPF_MAP_GET_NEXT_ID over and over (kernel: bpf_obj_get_next_id()): lists maps by id.
+
+    Input:
+      start  list ids greater than this
+      limit  maps of a page
+    Output:
+      page  { id, info } of each, info in the order of uapi.MAP_INFO
+      next  where the next page starts, or false
+    Errors:
+      EINVAL  start is INT_MAX or more
+      EPERM   the caller lacks CAP_SYS_ADMIN
+]]
+function sys.map_get_next_id(start, limit) return list("map", start, limit) end
+
+--[[
+  BPF_PROG_GET_NEXT_ID over and over (kernel: bpf_obj_get_next_id()): lists programs by id.
+
+    Input:
+      start  list ids greater than this
+      limit  programs of a page
+    Output:
+      page  { id, info } of each, info in the order of uapi.PROG_INFO
+      next  where the next page starts, or false
+    Errors:
+      EINVAL  start is INT_MAX or more
+      EPERM   the caller lacks CAP_SYS_ADMIN
+]]
+function sys.prog_get_next_id(start, limit) return list("prog", start, limit) end
+
+local function holders_of(key)
+  local held
+  if call("HLEN", key) > HOLDERS then
+    held = call("HRANDFIELD", key, HOLDERS, "WITHVALUES")
+  else
+    held = call("HGETALL", key)
+  end
+  local holders = {}
+  for i = 1, #held, 2 do
+    local row = { held[i], held[i + 1] }
+    local n = held[i]:match("^file:(%d+)$")
+    if n then
+      row[3], row[4] = unpack(call("HMGET", kernel.key("file", n), "session", "refs"))
+    end
+    holders[#holders + 1] = row
+  end
+  return holders
+end
+
+local function get(kind, id)
+  cred.need_admin("reading a " .. kind .. " by id")
+  idr.check_living(kind, id)
+  local key = kernel.key("holders:" .. kind, id)
+  return kinds[kind].info(id), holders_of(key), call("HLEN", key) > HOLDERS and 1 or 0
+end
+
+--[[
+  Describes a map and who holds it (extension).
+
+    Input:
+      id  of the map
+    Output:
+      info       in the order of uapi.MAP_INFO
+      holders    { holder, count }; a file has its session and its number of sharers as well
+      truncated  1 when there are more holders than listed, else 0
+    Errors:
+      EPERM   the caller lacks CAP_SYS_ADMIN
+      ENOENT  no map has this id
+]]
+function sys.map_get(id) return get("map", id) end
+
+--[[
+  Describes a program and who holds it (extension).
+
+    Input:
+      id  of the program
+    Output:
+      info       in the order of uapi.PROG_INFO
+      holders    { holder, count }; a file has its session and its number of sharers as well
+      truncated  1 when there are more holders than listed, else 0
+    Errors:
+      EPERM   the caller lacks CAP_SYS_ADMIN
+      ENOENT  no program has this id
+]]
+function sys.prog_get(id) return get("prog", id) end

@@ -1,4 +1,5 @@
 import { compile } from "../domain/compiler/compile.ts";
+import { decode } from "../domain/isa/insn.ts";
 import { hashCode } from "../domain/transaction/program_cache.ts";
 import { check, tag, verify } from "../domain/verifier/verifier.ts";
 import { OPTIONS, unitOf } from "./exec_engines.ts";
@@ -92,14 +93,15 @@ async function timed(of: BenchProgram): Promise<() => Times> {
   const insns = Buffer.from(unit.insns);
   return () => {
     const begun = performance.now();
-    const { refs } = check(insns, OPTIONS);
-    tag(insns);
+    const prog = decode(insns);
+    const { refs } = check(prog, OPTIONS);
+    tag(insns, prog);
     const maps = refs.map(() => map);
-    const { refusal, provenAccesses: safe } = verify(insns, maps, OPTIONS);
+    const { refusal, provenAccesses } = verify(prog, maps, OPTIONS);
     if (refusal) throw new Error(refusal.log);
     const verified = performance.now();
     hashCode(unit);
-    const { wasm } = compile(unit, safe);
+    const { wasm } = compile(unit, provenAccesses);
     const compiled = performance.now();
     new WebAssembly.Module(unlike(wasm));
     const made = performance.now();

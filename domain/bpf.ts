@@ -7,6 +7,7 @@ import { progCommands } from "./commands/prog.ts";
 import { ringCommands } from "./commands/ring.ts";
 import { runCommands } from "./commands/run.ts";
 import { sessionCommands } from "./commands/session.ts";
+import type { CompilationUnit } from "./compiler/abi.ts";
 import { elfCommands } from "./loader/elf_load.ts";
 import type { Call, RunCommand, RunFirstHalf } from "./redis/command.ts";
 import { connect } from "./redis/connection.ts";
@@ -17,6 +18,7 @@ import { Pool } from "./runtime/pool/pool.ts";
 import { SETTINGS, type Settings } from "./settings.ts";
 import { Tokens } from "./token.ts";
 import { hashCode } from "./transaction/program_cache.ts";
+import { ProofCache } from "./transaction/proof_cache.ts";
 import { Runner } from "./transaction/runner.ts";
 
 /**
@@ -45,6 +47,13 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
   const tokens = new Tokens(secret);
   const hints: KernelEvents = { onWorkLeft: () => {}, onSession: () => {} };
   const pool = new Pool({ threads, timeLimit: runLimit });
+  const proofs = new ProofCache();
+
+  function onLoad(unit: CompilationUnit): void {
+    const key = hashCode(unit);
+    proofs.keep(key, unit);
+    pool.prepare({ key, unit });
+  }
 
   const begin: RunFirstHalf = (call: Call, command, ...args) => {
     const { namespace, sid, hash, record, fingerprint } = call;
@@ -75,10 +84,8 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
     ...elemCommands(run),
     ...batchCommands(run),
     ...ringCommands(run),
-    ...progCommands(run, begin, { insns, complexity }, (unit) =>
-      pool.prepare({ key: hashCode(unit), unit }),
-    ),
-    ...runCommands(begin, run, new Runner(run, pool, budget)),
+    ...progCommands(run, { run, begin, limits: { insns, complexity }, onLoad }),
+    ...runCommands(begin, run, new Runner(run, pool, budget, proofs)),
     ...fsCommands(run),
   };
   return {

@@ -1,7 +1,7 @@
-import { readSchema } from "../reader.ts";
 import { type Call, optional, type RunCommand } from "../redis/command.ts";
 import { MAP_CREATE } from "../redis/records.ts";
 import { nextPage, number } from "../redis/reply.ts";
+import { readSchema } from "../schema/offload_parsing.ts";
 import type { SchemaAttr } from "../schema/schema.ts";
 import { holders, infos, mapInfo } from "./info.ts";
 

@@ -1,21 +1,27 @@
-import { constantBy } from "../asm/grammar.ts";
+import { randomBytes } from "node:crypto";
 import type { CompilationUnit } from "../compiler/abi.ts";
-import { Errno, reasonOf } from "../errno.ts";
-import { disasm } from "../isa/disasm.ts";
-import { decode, INSN_SIZE, type Insn } from "../isa/insn.ts";
+import { Errno, Stale } from "../errno.ts";
+import { INSN_SIZE } from "../isa/insn.ts";
 import type { LoadedInsns } from "../isa/loaded_insns.ts";
-import type { Call, RunFirstHalf } from "../redis/command.ts";
-import { INNER_MAP, PROG_MAP } from "../redis/records.ts";
-import { list, nameFields, number, text } from "../redis/reply.ts";
+import type { Call, RunCommand, RunFirstHalf } from "../redis/command.ts";
+import { list, number, text } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
-import { parseLocks } from "../transaction/map_snapshot.ts";
+import type { Precheck } from "../verifier/precheck.ts";
 import type { Limits, MapFacts, Refusal, VerifierOptions } from "../verifier/verifier.ts";
-import { doCheck, isLong, runPrecheck } from "../verifier/worker.ts";
+import {
+  type DecodedInsns,
+  decodeUnlessLong,
+  isLong,
+  runDoCheck,
+  runPrecheck,
+} from "../verifier/worker.ts";
+import { mapFacts } from "./map_facts.ts";
+import { isStagedInsns, stageInsns } from "./prog_stage.ts";
+import { withDetail } from "./refusal_detail.ts";
 
 /**
- * What comes before a program is loaded: its shape is judged here, its maps and the caller's rights in
- * a first script, its registers here again, with the maps known. Of a long program the caller's rights are
- * looked at before that. The second script loads it only if the fds are the same maps still.
+ * BPF_PROG_LOAD: checkStructure, resolveMaps, doCheck, publish. A refusal of any step goes to the
+ * last script, which finds the first error in the kernel's order.
  */
 
 export interface ProgAttr {
@@ -26,112 +32,189 @@ export interface ProgAttr {
   expected_attach_type: number;
   log_level: number;
   fd_array: number[] | undefined;
-  /** The functions are described by BTF, so that callbacks and tail calls of subprograms are allowed. */
+  /** BTF describes the functions, which allows callbacks and tail calls of subprograms. */
   func_info?: boolean;
 }
 
-/** As many fds as one atomic step looks up; Linux has no such limit. */
-const FDS_MAX = 1000;
-
-/** Type, sizes, flags and, if there are any, the offsets of locks. */
-function shape(words: readonly string[], max_entries: number, btf: boolean): MapFacts {
-  const [map_type = "", key_size, value_size, map_flags, locks = ""] = words;
-  return {
-    ...{ map_type, max_entries, btf },
-    ...{ key_size: Number(key_size), value_size: Number(value_size), map_flags: Number(map_flags) },
-    ...(locks ? parseLocks(locks) : {}),
-  };
+/** The service's side of a load. */
+export interface ProgLoader {
+  run: RunCommand;
+  begin: RunFirstHalf;
+  limits: Partial<Limits>;
+  /** Called with each accepted program. */
+  onLoad(unit: CompilationUnit): void;
 }
 
-/** A row of prog_resolve: what the registers' check has to know of a map. */
-function facts(row: RedisValue): MapFacts {
-  const values = list(row);
-  const map = nameFields(PROG_MAP, values);
-  const { map_type, key_size, value_size, map_flags, locks } = map;
-  const words = [map_type, key_size, value_size, map_flags, ...(locks ? [locks] : [])].map(text);
-  const own = shape(words, number(map.max_entries), number(map.btf) === 1);
-  const frozen = number(map.frozen) === 1;
-  const known = { ...own, id: number(map.id), name: text(map.map_name), frozen };
-  const template = nameFields(INNER_MAP, values.slice(PROG_MAP.length));
-  if (!template.inner) return known;
-  const [entries, btf] = [number(template.inner_max_entries), number(template.inner_btf) === 1];
-  return { ...known, inner: shape(text(template.inner).split(" "), entries, btf) };
+/** The most maps that one atomic step looks up; Linux has no such limit. */
+const MAPS_MAX = 1000;
+/** How often a load is repeated because its fds have become other maps meanwhile. */
+const TRIES = 8;
+
+interface LoadRequest {
+  call: Call;
+  /** JSON, as the scripts take it. */
+  attr: string;
+  insns: DecodedInsns;
+  insn_cnt: number;
+  fdArray: readonly number[];
+  func_info: boolean;
+  options: VerifierOptions;
+  /** Name of the draft that a long program's instructions are sent ahead to. */
+  draft: string;
 }
 
-/** A refusal with its detail: the instruction, where it is one, and the last line of the log. */
-function detailed(refusal: Refusal | null, { insns, byId }: LoadedInsns, at?: number) {
-  if (refusal === null) return null;
-  const reason = reasonOf(refusal.log);
-  if (at === undefined) return { ...refusal, detail: reason };
-  const [insn, next] = decode(insns.subarray(at * INSN_SIZE, (at + 2) * INSN_SIZE));
-  const shown = disasm(insn as Insn, next, constantBy(byId?.has(at) ? "id" : "fd"));
-  const place = `insn ${at}, ${shown.replace(/^\(..\) /, "")}`;
-  return { ...refusal, detail: reason === "" ? place : `${place}: ${reason}` };
+/** The first answer, which Redis has kept, when the request is a repeat. */
+interface Replay {
+  replayed: RedisValue[];
 }
 
 const json = (value: object): string => JSON.stringify(value, (_, part) => part ?? undefined);
 
-export interface Prepared {
-  /** Arguments of prog_load: JSON, and the instructions. */
-  attr: string;
-  insns: Buffer;
-  verdict: string;
-  /** The program as it is compiled, unless it is refused. */
-  unit?: CompilationUnit;
-}
-
-function optionsOf(
-  { prog_type, log_level, prog_flags, func_info = false }: Omit<ProgAttr, "fd_array">,
-  fdArray: readonly number[] | undefined,
+function loadRequest(
+  call: Call,
+  { fd_array, ...attr }: ProgAttr,
+  loaded: LoadedInsns,
   limits: Partial<Limits>,
-): VerifierOptions {
-  const told = { progType: prog_type, logLevel: log_level, progFlags: prog_flags, limits };
-  const more = fdArray ? { fdArrayLength: fdArray.length } : {};
-  return { ...told, funcInfo: func_info, ...more };
+): LoadRequest {
+  const { prog_type, log_level, prog_flags, func_info = false } = attr;
+  const insns = decodeUnlessLong(loaded);
+  const options = {
+    ...{ progType: prog_type, logLevel: log_level, progFlags: prog_flags, limits },
+    ...{ funcInfo: func_info, ...(fd_array ? { fdArrayLength: fd_array.length } : {}) },
+  };
+  const insn_cnt = loaded.insns.length / INSN_SIZE;
+  const draft = randomBytes(12).toString("hex");
+  const rest = { insn_cnt, fdArray: fd_array ?? [], func_info, options, draft };
+  return { call, attr: json(attr), insns, ...rest };
 }
 
-/** What shapeOf() says, with the details of its refusals. @throws ENOMEM, EAGAIN */
-async function judged(prog: LoadedInsns, options: VerifierOptions, fdArray: readonly number[]) {
-  const { places, indexed, at, ...verdict } = await runPrecheck(prog, options, fdArray);
-  if (verdict.refs.length > FDS_MAX)
-    throw new Errno("ENOMEM", `more than ${FDS_MAX} maps in insns`);
-  const beforeMaps = detailed(verdict.beforeMaps, prog);
-  const atMap = detailed(verdict.atMap, prog, at);
+/** Checks the caller's rights before a long program takes the verifier's time. */
+async function admit({ begin }: ProgLoader, request: LoadRequest): Promise<Replay | undefined> {
+  if (!isLong(request.insns)) return undefined;
+  const { call, attr, insn_cnt } = request;
+  const { remembered, values } = await begin(call, "prog_admit", attr, insn_cnt);
+  return remembered ? { replayed: values } : undefined;
+}
+
+interface CheckedStructure {
+  verdict: Pick<Precheck, "beforeMaps" | "refs" | "atMap" | "tag">;
+  /** For each map reference of the program the index in `verdict.refs`. */
+  places: Uint32Array;
+  /** The instructions with these indexes instead of fds. */
+  indexed: Buffer;
+}
+
+/** @throws ENOMEM, EAGAIN */
+async function checkStructure(request: LoadRequest): Promise<CheckedStructure> {
+  const { insns, options, fdArray } = request;
+  const { places, indexed, at, ...verdict } = await runPrecheck(insns, options, fdArray);
+  if (verdict.refs.length > MAPS_MAX) {
+    throw new Errno("ENOMEM", `more than ${MAPS_MAX} maps in insns`);
+  }
+  const beforeMaps = withDetail(verdict.beforeMaps, insns);
+  const atMap = withDetail(verdict.atMap, insns, at);
   const code = Buffer.from(indexed.buffer, indexed.byteOffset, indexed.byteLength);
   return { verdict: { ...verdict, beforeMaps, atMap }, places, indexed: code };
 }
 
-/** @returns what prog_load takes, or its first answer when the request is a repeat. */
-export async function prepareLoad(
-  begin: RunFirstHalf,
-  call: Call,
-  { fd_array, ...attr }: ProgAttr,
-  prog: LoadedInsns,
-  limits: Partial<Limits>,
-): Promise<Prepared | { remembered: RedisValue[] }> {
-  const { insns } = prog;
-  const options = optionsOf(attr, fd_array, limits);
-  const count = insns.length / INSN_SIZE;
-  // What takes long is spent on nobody who may not load at all.
-  const first = isLong(prog) ? await begin(call, "prog_admit", json(attr), count) : undefined;
-  if (first?.remembered) return { remembered: first.values };
-  const { verdict, places, indexed } = await judged(prog, options, fd_array ?? []);
-  const args = (rest: { byDoCheck?: Refusal | null; ids: number[]; log: string }) => ({
-    attr: json(attr),
-    insns: indexed,
-    verdict: json({ ...verdict, ...rest }),
-  });
-  if (verdict.beforeMaps || verdict.atMap) return args({ ids: [], log: "" });
-  const answer = await begin(call, "prog_resolve", json(attr), count, json(verdict));
-  if (answer.remembered) return { remembered: answer.values };
-  const [type, attach, gpl, rows, perfmon] = answer.values;
-  const maps = list(rows).map(facts);
+interface ResolvedMaps {
+  maps: MapFacts[];
+  /** The options that only the script knows: the program's type and the caller's rights. */
+  options: VerifierOptions & { progType: string };
+}
+
+/** Looks the maps up, in a first script. */
+async function resolveMaps(
+  { begin }: ProgLoader,
+  { call, attr, insn_cnt }: LoadRequest,
+  { verdict }: CheckedStructure,
+): Promise<ResolvedMaps | Replay> {
+  const { values, remembered } = await begin(call, "prog_resolve", attr, insn_cnt, json(verdict));
+  if (remembered) return { replayed: values };
+  const [type, attach, gpl, rows, perfmon] = values;
   const known = { progType: text(type), expectedAttachType: number(attach) };
   const rights = { gplCompatible: number(gpl) === 1, perfmon: number(perfmon) === 1 };
-  const report = await doCheck(insns, maps, { ...options, ...known, ...rights }, places);
+  return { maps: list(rows).map(mapFacts), options: { ...known, ...rights } };
+}
+
+interface CheckedProgram {
+  byDoCheck: Refusal | null;
+  log: string;
+  ids: number[];
+  /** The program as it is compiled, unless it is refused. */
+  unit?: CompilationUnit;
+}
+
+/**
+ * The key of a program's code does not tell what the maps inside its maps are like, so that a proof that
+ * may rest on that is not handed on.
+ */
+const isPortable = (maps: readonly MapFacts[]): boolean =>
+  !maps.some(({ map_type }) => map_type.endsWith("_of_maps"));
+
+async function doCheck(
+  { insns, options, func_info }: LoadRequest,
+  { places, indexed }: CheckedStructure,
+  resolved: ResolvedMaps,
+): Promise<CheckedProgram> {
+  const { maps } = resolved;
+  const report = await runDoCheck(insns, maps, { ...options, ...resolved.options }, places);
+  const { refusal, provenAccesses, log, at } = report;
   const ids = maps.map(({ id = 0 }) => id);
-  const byDoCheck = detailed(report.refusal, prog, report.at);
-  const described = attr.func_info ? { func_info: true } : {};
-  const unit = { insns: indexed, maps, prog_type: text(type), ...described };
-  return { ...args({ byDoCheck, ids, log: report.log }), ...(byDoCheck ? {} : { unit }) };
+  const byDoCheck = withDetail(refusal, insns, at);
+  if (byDoCheck) return { byDoCheck, log, ids };
+  const unit = {
+    ...{ insns: indexed, maps, prog_type: resolved.options.progType },
+    ...(func_info ? { func_info } : {}),
+    ...(isPortable(maps) ? { provenAccesses } : {}),
+  };
+  return { byDoCheck, log, ids, unit };
+}
+
+/** Loads the program, in a second script. @throws Stale when its fds are no longer the same maps */
+async function publish(
+  { run, onLoad }: ProgLoader,
+  { call, attr, insn_cnt, draft }: LoadRequest,
+  { verdict, indexed }: CheckedStructure,
+  { unit, ...checked }: Partial<CheckedProgram>,
+): Promise<RedisValue[]> {
+  const isStaged = unit !== undefined && isStagedInsns(indexed);
+  if (isStaged) await stageInsns(run, call, draft, indexed);
+  // A refused program needs no instructions.
+  const insns = unit === undefined || isStaged ? "" : indexed;
+  const whole = json({ ...{ ids: [], log: "" }, ...verdict, ...checked });
+  const values = await run(call, "prog_load", attr, insns, whole, insn_cnt, isStaged ? draft : "");
+  if (unit) onLoad(unit);
+  return values;
+}
+
+async function tryLoad(loader: ProgLoader, request: LoadRequest): Promise<RedisValue[]> {
+  const repeated = await admit(loader, request);
+  if (repeated) return repeated.replayed;
+  const structure = await checkStructure(request);
+  const { beforeMaps, atMap } = structure.verdict;
+  if (beforeMaps || atMap) return publish(loader, request, structure, {});
+  const resolved = await resolveMaps(loader, request, structure);
+  if ("replayed" in resolved) return resolved.replayed;
+  const checked = await doCheck(request, structure, resolved);
+  return publish(loader, request, structure, checked);
+}
+
+/** @returns the fd and id, and the log that Linux would write at the log level asked for. */
+export async function loadProgram(
+  loader: ProgLoader,
+  call: Call,
+  attr: ProgAttr,
+  loaded: LoadedInsns,
+): Promise<{ fd: number; id: number; log: string }> {
+  const request = loadRequest(call, attr, loaded, loader.limits);
+  for (let tries = 1; ; tries++) {
+    try {
+      const [fd, id, log] = await tryLoad(loader, request);
+      return { fd: number(fd), id: number(id), log: text(log) };
+    } catch (error) {
+      if (!(error instanceof Stale)) throw error;
+      if (tries === TRIES) throw new Errno("EAGAIN", "its fds become other maps all the time");
+    }
+  }
 }

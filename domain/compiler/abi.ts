@@ -50,6 +50,8 @@ export interface CompilationUnit {
   prog_type: string;
   /** Its functions are described by BTF. */
   func_info?: boolean;
+  /** For each instruction 1 where the load proved its access; left out when this process has no proof. */
+  provenAccesses?: Uint8Array;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { readObject } from "../elf/offload_parsing.ts";
 import {
   joinPath,
   type ObjectPlan,
@@ -8,7 +9,6 @@ import {
 } from "../elf/plan.ts";
 import { Errno } from "../errno.ts";
 import { INSN_SIZE } from "../isa/insn.ts";
-import { readObject } from "../reader.ts";
 import type { Call } from "../redis/command.ts";
 import { Journal, type LoaderCommands, undefinedOnErrno, withName } from "./journal.ts";
 import { type LoadedMap, MapLoader, u32 } from "./map_loader.ts";

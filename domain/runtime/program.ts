@@ -30,13 +30,13 @@ export class CompiledProgram {
   readonly #subprogStarts = new Set([0]);
 
   constructor(unit: CompilationUnit, options: CompileOptions = {}) {
-    const { wasm, places, helpers } = compile(unit, provenAccesses(unit), options);
+    const { buffer, byteOffset, byteLength } = unit.insns;
+    const insns = decode(Buffer.from(buffer, byteOffset, byteLength));
+    const { wasm, places, helpers } = compile(unit, provenAccesses(unit, insns), options);
     this.#module = new WebAssembly.Module(addNameSection(wasm, this.name));
     this.#sourceMap = places;
     this.helpers = helpers;
     this.mapCount = unit.maps.length;
-    const { buffer, byteOffset, byteLength } = unit.insns;
-    const insns = decode(Buffer.from(buffer, byteOffset, byteLength));
     for (const [at, insn] of insns.entries()) this.#scanInsn(insn, at);
   }
 

@@ -1,19 +1,17 @@
-// What the verifier has proved of memory accesses.
-
 import type { CompilationUnit } from "../compiler/abi.ts";
+import type { Insn } from "../isa/insn.ts";
 import { check, verify } from "../verifier/verifier.ts";
 
-/** What longer paths might prove is not worth a run's wait. */
+/** Memory accesses that need no bounds check at run time, because the verifier has proved them. */
+
+/** Proofs over longer paths are not worth a run's wait. */
 const COMPLEXITY = 65_536;
 
-/** For each instruction 1 where its access needs no exact check; undefined: nothing is proved. */
-export function provenAccesses({
-  insns,
-  maps,
-  prog_type,
-  func_info,
-}: CompilationUnit): Uint8Array | undefined {
-  const bytes = Buffer.from(insns.buffer, insns.byteOffset, insns.length);
+/** Verifies a program that another process, or an earlier one, has loaded. */
+function prove(
+  { maps, prog_type, func_info }: CompilationUnit,
+  prog: readonly Insn[],
+): Uint8Array | undefined {
   const limits = { complexity: COMPLEXITY };
   const options = {
     progType: prog_type,
@@ -21,9 +19,20 @@ export function provenAccesses({
     gplCompatible: true,
     limits,
   };
-  const { refs } = check(bytes, options);
+  const { refs } = check(prog, options);
   const named = refs.map(({ value }) => maps[value]).filter((map) => map !== undefined);
   if (named.length < refs.length) return undefined;
-  const { refusal, provenAccesses: safe } = verify(bytes, named, options);
-  return refusal === null ? safe : undefined;
+  const report = verify(prog, named, options);
+  return report.refusal === null ? report.provenAccesses : undefined;
+}
+
+/**
+ * For each instruction 1 where its access is proven; undefined when nothing is. The proof that the load
+ * made comes with the unit; otherwise the program is verified here.
+ */
+export function provenAccesses(
+  unit: CompilationUnit,
+  prog: readonly Insn[],
+): Uint8Array | undefined {
+  return unit.provenAccesses ?? prove(unit, prog);
 }

@@ -6,6 +6,7 @@ import type { RedisValue } from "../redis/script.ts";
 import type { ProgramView } from "../runtime/job.ts";
 import { LruCache } from "./lru_cache.ts";
 import { decodeMapAttributes } from "./map_snapshot.ts";
+import type { ProofCache } from "./proof_cache.ts";
 
 /** Programs that this process has seen. They never change, so that each is read from Redis once. */
 
@@ -32,6 +33,11 @@ export function hashCode({ insns, maps, prog_type, func_info }: CompilationUnit)
 
 export class ProgramCache {
   readonly #programs = new LruCache<CachedProgram>(BYTES_MAX);
+  readonly #proofs: ProofCache;
+
+  constructor(proofs: ProofCache) {
+    this.#proofs = proofs;
+  }
 
   get(namespace: string, id: number): CachedProgram | undefined {
     return this.#programs.get(`${namespace} ${id}`);
@@ -48,17 +54,20 @@ export class ProgramCache {
     const { load_time, prog_type, func_info, maps: rows } = nameFields(RUN_PROG, values);
     const attributes = list(rows).map(decodeMapAttributes);
     const maps: MapShape[] = attributes;
-    const unit = {
+    const code = {
       ...{ insns: bytes(values[RUN_PROG.length]), maps, prog_type: text(prog_type) },
       func_info: number(func_info) === 1,
     };
+    const key = hashCode(code);
+    const provenAccesses = this.#proofs.get(key);
+    const unit = { ...code, ...(provenAccesses ? { provenAccesses } : {}) };
     const program = {
       loadTime: text(load_time),
       type: text(prog_type),
-      view: { id, key: hashCode(unit), unit, maps: attributes.map((map) => map.id) },
+      view: { id, key, unit, maps: attributes.map((map) => map.id) },
       maps: attributes.map((map) => ({ id: map.id, type: map.map_type })),
     };
-    this.#programs.set(`${namespace} ${id}`, program, unit.insns.length + 1024);
+    this.#programs.set(`${namespace} ${id}`, program, code.insns.length + 1024);
     return program;
   }
 }

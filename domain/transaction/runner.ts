@@ -7,6 +7,7 @@ import type { Job, RunDone, Seed } from "../runtime/job.ts";
 import { Busy, type Pool, TimeLimit, TooLarge } from "../runtime/pool/pool.ts";
 import { packCommit } from "./commit.ts";
 import { type ContextFields, encodeContext } from "./context_fields.ts";
+import type { ProofCache } from "./proof_cache.ts";
 import { faultToErrno } from "./run_errors.ts";
 import { checkCommitSize, coalesceReads, widenMiss } from "./run_limits.ts";
 import { encodeResult, type RunResult } from "./run_result.ts";
@@ -71,11 +72,12 @@ export class Runner {
   readonly #run: RunCommand;
   readonly #pool: Pool;
   readonly #budget: number;
-  readonly #reader = new SnapshotReader();
+  readonly #reader: SnapshotReader;
   readonly #queues = new Map<string, Promise<unknown>>();
 
   /** @param budget instructions that one repetition may take. */
-  constructor(run: RunCommand, pool: Pool, budget: number) {
+  constructor(run: RunCommand, pool: Pool, budget: number, proofs: ProofCache) {
+    this.#reader = new SnapshotReader(proofs);
     this.#run = run;
     this.#pool = pool;
     this.#budget = budget;

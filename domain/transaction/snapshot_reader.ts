@@ -7,6 +7,7 @@ import { FetchSet } from "./fetch_set.ts";
 import { LruCache } from "./lru_cache.ts";
 import { decodeMapSnapshot, type MapSnapshot } from "./map_snapshot.ts";
 import { ProgramCache } from "./program_cache.ts";
+import type { ProofCache } from "./proof_cache.ts";
 
 /** What one script shows of the programs and maps that a run is expected to come to. */
 
@@ -43,9 +44,13 @@ const MAX_FETCHES = 100;
 const MAX_FETCH_SET = 64;
 
 export class SnapshotReader {
-  readonly #programs = new ProgramCache();
+  readonly #programs: ProgramCache;
   readonly #programByPlace = new LruCache<number>(CACHE_SIZE);
   readonly #fetchSets = new LruCache<FetchSet>(CACHE_SIZE);
+
+  constructor(proofs: ProofCache) {
+    this.#programs = new ProgramCache(proofs);
+  }
 
   createRequest(namespace: string, place: string, fetch: FetchSnapshot): SnapshotRequest {
     const program = this.#programByPlace.get(`${namespace} ${place}`) ?? 0;

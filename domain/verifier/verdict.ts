@@ -1,5 +1,3 @@
-// What the verifier hands back: refusals in the kernel's words, and the maps a program names.
-
 import type { MapShape } from "../compiler/abi.ts";
 
 export type RefusalErrno =

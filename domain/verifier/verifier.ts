@@ -1,8 +1,5 @@
-// The door of the verifier: what bpf_check() of Linux 6.18 finds wrong with the shape of a program,
-// the tag of a program, and its instructions as a dump shows them. Pure: no fd is looked up here.
-
 import { createHash } from "node:crypto";
-import { decode, INSN_SIZE, type Insn } from "../isa/insn.ts";
+import { INSN_SIZE, type Insn } from "../isa/insn.ts";
 import { BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, LD_IMM64 } from "../isa/opcodes.ts";
 import { type Explored, Explorer } from "./explore/explore.ts";
 import { checkCfg } from "./program/cfg.ts";
@@ -22,6 +19,8 @@ import {
   type VerifierOptions,
 } from "./verdict.ts";
 
+/** bpf_check() of Linux 6.18, without any lookup of fds: pure functions of a decoded program. */
+
 export type {
   Limits,
   MapFacts,
@@ -35,129 +34,117 @@ export type {
 
 const TAG_BYTES = 8;
 /** Bits of log_level: the path to a refusal, all paths, statistics. */
-const PATH = 1 | 2;
-const EVERYTHING = 2;
-const STATS = 4;
+const LOG_PATH = 1 | 2;
+const LOG_ALL_PATHS = 2;
+const LOG_STATS = 4;
 
-export function check(insns: Buffer, options: VerifierOptions = {}): Verdict {
-  const prog = decode(insns);
-  const { refusal: before } = checkStructure(prog, options);
-  if (before !== null) return { beforeMaps: before, refs: [], atMap: null };
-  const { refusal: during, ...found } = resolvePseudoLdImm64(prog, options);
-  return { beforeMaps: null, atMap: during, ...found };
+/** The checks that need no map: the structure, then opcodes and map references in program order. */
+export function check(prog: readonly Insn[], options: VerifierOptions = {}): Verdict {
+  const { refusal: beforeMaps } = checkStructure(prog, options);
+  if (beforeMaps !== null) return { beforeMaps, refs: [], atMap: null };
+  const { refusal: atMap, ...resolved } = resolvePseudoLdImm64(prog, options);
+  return { beforeMaps: null, atMap, ...resolved };
 }
-
-type Maps = ReadonlyMap<number, MapFacts>;
 
 interface VerificationAttempt extends Explored {
   readonly env: VerifierEnv;
 }
 
-/** do_check() */
-function explore(env: VerifierEnv, patience: number): VerificationAttempt {
-  return { env, ...new Explorer(env, patience).run() };
+function explore(env: VerifierEnv, maxProcessed: number): VerificationAttempt {
+  return { env, ...new Explorer(env, maxProcessed).run() };
 }
 
-/** What Linux looks at once it is through. */
-function afterwards(env: VerifierEnv, starts: readonly number[]): Refusal | null {
-  const deep = checkMaxStackDepth(env.prog, starts, env.stackDepths, env.options.progType);
-  if (deep !== null || !env.hasMissingKfuncCall) return deep;
+/** The checks that Linux makes once all paths are followed. */
+function checkAfterPaths(env: VerifierEnv): Refusal | null {
+  const { starts } = checkStructure(env.prog, env.options);
+  const tooDeep = checkMaxStackDepth(env.prog, starts, env.stackDepths, env.options.progType);
+  if (tooDeep !== null || !env.hasMissingKfuncCall) return tooDeep;
   return einval("invalid kernel function call not eliminated in verifier pass");
 }
 
-function namedMaps(
+function mapsByInsn(
   prog: readonly Insn[],
   maps: readonly MapFacts[],
   options: VerifierOptions,
-): Maps {
+): ReadonlyMap<number, MapFacts> {
   const { refs } = resolvePseudoLdImm64(prog, options);
   return new Map(refs.map((ref, i) => [ref.insn, maps[i] as MapFacts]));
 }
 
 /** print_verification_stats() */
-function closing({ env, insnsProcessed: verified }: VerificationAttempt): string {
+function verificationStats({ env, insnsProcessed }: VerificationAttempt): string {
   const { limits, logLevel = 0 } = env.options;
   const depths = [...env.stackDepths.values()].join("+");
-  const stats = (logLevel & STATS) !== 0 ? `stack depth ${depths || 0}\n` : "";
+  const stats = (logLevel & LOG_STATS) !== 0 ? `stack depth ${depths || 0}\n` : "";
   const limit = limits?.complexity ?? LIMITS.complexity;
   const states = "max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0";
-  return `${stats}processed ${verified} insns (limit ${limit}) ${states}\n`;
+  return `${stats}processed ${insnsProcessed} insns (limit ${limit}) ${states}\n`;
 }
 
-/** The same again, told as it goes. */
-function retold({ env }: VerificationAttempt): string {
+/** Follows the paths once more with a log; the first time is without one, which is faster. */
+function pathLog({ env }: VerificationAttempt): string {
   const log = new VerifierLog(env.options.logLevel ?? 0);
   explore(new VerifierEnv(env.prog, env.maps, env.options, log), Number.POSITIVE_INFINITY);
   return log.toString();
 }
 
 function refusedReport(attempt: VerificationAttempt, found: Refusal): Report {
-  const { env, insnsProcessed: verified, refusal } = attempt;
-  const safe = new Uint8Array(env.prog.length);
+  const { env, insnsProcessed, refusal } = attempt;
+  const provenAccesses = new Uint8Array(env.prog.length);
   const place = refusal === null ? {} : { at: attempt.at };
-  if (((env.options.logLevel ?? 0) & PATH) === 0)
-    return { refusal: found, ...place, log: "", provenAccesses: safe, insnsProcessed: verified };
-  const path = refusal === null ? "" : retold(attempt);
-  const log = `${path}${found.log}\n${closing(attempt).trimEnd()}`;
-  return {
-    refusal: { errno: found.errno, log },
-    ...place,
-    log: "",
-    provenAccesses: safe,
-    insnsProcessed: verified,
-  };
+  if (((env.options.logLevel ?? 0) & LOG_PATH) === 0)
+    return { refusal: found, ...place, log: "", provenAccesses, insnsProcessed };
+  const path = refusal === null ? "" : pathLog(attempt);
+  const log = `${path}${found.log}\n${verificationStats(attempt).trimEnd()}`;
+  const { errno } = found;
+  return { refusal: { errno, log }, ...place, log: "", provenAccesses, insnsProcessed };
 }
 
 function acceptedReport(attempt: VerificationAttempt): Report {
-  const { env, insnsProcessed: verified, isComplete: whole } = attempt;
+  const { env, insnsProcessed, isComplete } = attempt;
   const level = env.options.logLevel ?? 0;
-  const path = (level & EVERYTHING) !== 0 ? retold(attempt) : "";
-  const log = level === 0 ? "" : `${path}${closing(attempt)}`;
-  const safe = whole ? env.provenAccesses() : new Uint8Array(env.prog.length);
-  return { refusal: null, log, provenAccesses: safe, insnsProcessed: verified };
+  const path = (level & LOG_ALL_PATHS) !== 0 ? pathLog(attempt) : "";
+  const log = level === 0 ? "" : `${path}${verificationStats(attempt)}`;
+  const provenAccesses = isComplete ? env.provenAccesses() : new Uint8Array(env.prog.length);
+  return { refusal: null, log, provenAccesses, insnsProcessed };
 }
 
-/** verify(), or null where it would take longer than so many instructions gone through. */
-export function attempt(
-  insns: Buffer,
+/** verify(), or null when more than `maxProcessed` instructions are processed. */
+export function verifyWithin(
+  prog: readonly Insn[],
   maps: readonly MapFacts[],
   options: VerifierOptions,
-  patience: number,
+  maxProcessed: number,
 ): Report | null {
-  const prog = decode(insns);
-  const shape = checkCfg(prog);
-  if (shape !== null) {
-    return {
-      refusal: shape,
-      log: "",
-      provenAccesses: new Uint8Array(prog.length),
-      insnsProcessed: 0,
-    };
+  const refusal = checkCfg(prog);
+  if (refusal !== null) {
+    return { refusal, log: "", provenAccesses: new Uint8Array(prog.length), insnsProcessed: 0 };
   }
-  const env = new VerifierEnv(prog, namedMaps(prog, maps, options), options, null);
-  const made = explore(env, patience);
-  if (made.isOverBudget) return null;
-  const { starts } = checkStructure(prog, options);
-  const found = made.refusal ?? afterwards(env, starts);
-  return found === null ? acceptedReport(made) : refusedReport(made, found);
+  const env = new VerifierEnv(prog, mapsByInsn(prog, maps, options), options, null);
+  const attempt = explore(env, maxProcessed);
+  if (attempt.isOverBudget) return null;
+  const found = attempt.refusal ?? checkAfterPaths(env);
+  return found === null ? acceptedReport(attempt) : refusedReport(attempt, found);
 }
 
 /**
- * What follows once maps are known: maps[i] is the one that refs[i] of check() names. What takes too long
+ * The checks that need the maps: maps[i] is the map of refs[i] of check(). A program that is too complex
  * to follow to its end is accepted, with no access proven.
  */
 export function verify(
-  insns: Buffer,
+  prog: readonly Insn[],
   maps: readonly MapFacts[],
   options: VerifierOptions = {},
 ): Report {
-  return attempt(insns, maps, options, Number.POSITIVE_INFINITY) as Report;
+  return verifyWithin(prog, maps, options, Number.POSITIVE_INFINITY) as Report;
 }
 
-/** bpf_prog_calc_tag: map fds vary from load to load, so both halves lose their imm; IDX forms do not. */
-export function tag(insns: Buffer): string {
+/**
+ * bpf_prog_calc_tag(): both halves of a map's fd count as 0, because fds differ from load to load; the
+ * forms with an index keep it.
+ */
+export function tag(insns: Buffer, prog: readonly Insn[]): string {
   const stable = Buffer.from(insns);
-  const prog = decode(insns);
   for (let at = 0; at < prog.length; at++) {
     const { code, src } = prog[at] as Insn;
     if (code !== LD_IMM64 || (src !== BPF_PSEUDO_MAP_FD && src !== BPF_PSEUDO_MAP_VALUE)) continue;
@@ -173,7 +160,7 @@ export function tag(insns: Buffer): string {
     .slice(0, TAG_BYTES * 2);
 }
 
-/** bpf_insn_prepare_dump: maps by id, whichever way the program named them. ids[i] is of refs[i]. */
+/** bpf_insn_prepare_dump(): every form of a map reference becomes one by id; ids[i] is that of refs[i]. */
 export function relocate(insns: Buffer, ids: ArrayLike<number>, refs: readonly MapRef[]): Buffer {
   const out = Buffer.from(insns);
   for (const [i, ref] of refs.entries()) {

@@ -1,70 +1,85 @@
-// A thread that judges long programs, so that the service goes on answering meanwhile.
-
 import { Errno } from "../errno.ts";
-import { INSN_SIZE } from "../isa/insn.ts";
+import { decode, type Insn, INSN_SIZE } from "../isa/insn.ts";
 import type { LoadedInsns } from "../isa/loaded_insns.ts";
-import { BackgroundWorker, serveRequests } from "../threads/background_worker.ts";
+import { BackgroundWorker } from "../threads/background_worker.ts";
+import { serveRequests } from "../threads/serve_requests.ts";
 import { type Precheck, precheck } from "./precheck.ts";
 import type { MapFacts, Report, VerifierOptions } from "./verdict.ts";
-import { attempt, verify } from "./verifier.ts";
+import { verify, verifyWithin } from "./verifier.ts";
 
-/** About a program's shape, or its registers: places[i] is the place in maps of what its i-th reference names. */
-type Asked = { insns: Uint8Array; options: VerifierOptions } & (
+/** Verifies long programs in a thread, so that they do not block the event loop, and short ones at once. */
+
+/** A precheck, or a check of the registers: places[i] is the index in maps of the i-th reference. */
+type VerifierRequest = { insns: Uint8Array; options: VerifierOptions } & (
   | { fdArray: readonly number[]; byId?: ReadonlySet<number> }
   | { maps: readonly MapFacts[]; places: Uint32Array }
 );
 
-/** Programs whose shape takes more than a few ms. */
-const SHAPE_AT_ONCE = INSN_SIZE * 8_192;
-/** Longer programs than this take the thread, and those whose paths are: the rest costs milliseconds. */
-const BYTES_AT_ONCE = INSN_SIZE * 512;
-/** Instructions gone through. */
-const PATIENCE_AT_ONCE = 2_048;
-
-const thread = new BackgroundWorker<Asked>(import.meta.url);
-
-const named = (maps: readonly MapFacts[], places: Uint32Array): MapFacts[] =>
-  Array.from(places, (place) => maps[place] as MapFacts);
-
-serveRequests(import.meta.url, ({ insns: bytes, options, ...asked }: Asked): Precheck | Report => {
-  const insns = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if ("fdArray" in asked) return precheck({ insns, ...asked }, options, asked.fdArray);
-  return verify(insns, named(asked.maps, asked.places), options);
-});
-
-/** Whether its shape alone takes the thread. */
-export function isLong({ insns }: LoadedInsns): boolean {
-  return insns.length > SHAPE_AT_ONCE;
+/** A program, decoded once; a thread that gets only the bytes decodes them itself. */
+export interface DecodedInsns extends LoadedInsns {
+  /** Left out for long programs, which only the thread decodes. */
+  prog?: readonly Insn[];
 }
 
-/** @returns what judge() says of a program. @throws EAGAIN */
+/** Bytes of the programs whose structure is checked at once, in at most a few ms. */
+const INLINE_PRECHECK_BYTES = INSN_SIZE * 8_192;
+/** Bytes of the programs whose registers are checked at once, and how many steps that may take. */
+const INLINE_BYTES = INSN_SIZE * 512;
+const INLINE_INSNS_PROCESSED = 2_048;
+
+const worker = new BackgroundWorker<VerifierRequest>(import.meta.url);
+
+const mapsByPlace = (maps: readonly MapFacts[], places: Uint32Array): MapFacts[] =>
+  Array.from(places, (place) => maps[place] as MapFacts);
+
+function answer({ insns: bytes, options, ...request }: VerifierRequest): Precheck | Report {
+  const insns = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const prog = decode(insns);
+  if ("fdArray" in request) return precheck({ insns, ...request }, prog, options, request.fdArray);
+  return verify(prog, mapsByPlace(request.maps, request.places), options);
+}
+
+serveRequests(import.meta.url, () => answer);
+
+/** Whether the thread checks even the structure. */
+export function isLong({ insns }: LoadedInsns): boolean {
+  return insns.length > INLINE_PRECHECK_BYTES;
+}
+
+export function decodeUnlessLong(loaded: LoadedInsns): DecodedInsns {
+  return isLong(loaded) ? loaded : { ...loaded, prog: decode(loaded.insns) };
+}
+
+/** precheck(). @throws EAGAIN when it takes too long. */
 export async function runPrecheck(
-  prog: LoadedInsns,
+  { prog, ...loaded }: DecodedInsns,
   options: VerifierOptions,
   fdArray: readonly number[],
 ): Promise<Precheck> {
-  if (!isLong(prog)) return precheck(prog, options, fdArray);
-  const judged = await thread.request<Precheck>({ ...prog, options, fdArray });
-  if (judged) return judged;
-  throw new Errno("EAGAIN", "looking through the program took too long");
+  if (prog !== undefined) return precheck(loaded, prog, options, fdArray);
+  const result = await worker.request<Precheck>({ ...loaded, options, fdArray });
+  if (result === undefined) throw new Errno("EAGAIN", "checking the instructions took too long");
+  return result;
 }
 
-/** Nothing refuses it for certain, and nothing is proved: the machine finds out. */
-const unknown = (insns: Buffer): Report => ({
+/** A program that takes too long is accepted with no access proven; the machine checks each. */
+const unproven = (insns: Buffer): Report => ({
   ...{ refusal: null, log: "", insnsProcessed: 0 },
   provenAccesses: new Uint8Array(insns.length / INSN_SIZE),
 });
 
-/** @returns what verify() says of a program. @throws EAGAIN */
-export function doCheck(
-  insns: Buffer,
+/** verify(). @throws EAGAIN when too many programs wait. */
+export function runDoCheck(
+  { insns, prog }: DecodedInsns,
   maps: readonly MapFacts[],
   options: VerifierOptions,
   places: Uint32Array = new Uint32Array(),
 ): Report | Promise<Report> {
-  const isShort = insns.length <= BYTES_AT_ONCE;
-  const report = isShort ? attempt(insns, named(maps, places), options, PATIENCE_AT_ONCE) : null;
-  if (report !== null) return report;
-  const asked = { insns, maps, options, places };
-  return thread.request<Report>(asked).then((told) => told ?? unknown(insns));
+  if (prog !== undefined && insns.length <= INLINE_BYTES) {
+    const named = mapsByPlace(maps, places);
+    const report = verifyWithin(prog, named, options, INLINE_INSNS_PROCESSED);
+    if (report !== null) return report;
+  }
+  const request = { insns, maps, options, places };
+  return worker.request<Report>(request).then((report) => report ?? unproven(insns));
 }

@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { compileSchema } from "../../domain/schema/schema.ts";
-import { check, type MapFacts, type Refusal, verify } from "../../domain/verifier/verifier.ts";
+import type { MapFacts, Refusal } from "../../domain/verifier/verifier.ts";
+import { check, verify } from "../support/verify_bytes.ts";
 
 /**
  * Verdicts of Linux 6.18 on programs, each with errno and log, and what is said here of the same

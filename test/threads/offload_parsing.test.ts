@@ -2,8 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { planObject } from "../../domain/elf/object.ts";
+import { readObject } from "../../domain/elf/offload_parsing.ts";
 import type { Errno } from "../../domain/errno.ts";
-import { readObject, readSchema } from "../../domain/reader.ts";
+import { readSchema } from "../../domain/schema/offload_parsing.ts";
 import { compileSchema } from "../../domain/schema/schema.ts";
 
 /** Large objects and schemas are read in a thread, and read the same. */

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { check, type MapFacts, verify } from "../../domain/verifier/verifier.ts";
+import type { MapFacts } from "../../domain/verifier/verifier.ts";
+import { check, verify } from "../support/verify_bytes.ts";
 
 /**
  * Programs that Linux 6.18 was asked about, a line each: what clang made of C (loops, packets, maps of

@@ -1,10 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  check,
-  type MapFacts,
-  type VerifierOptions,
-  verify,
-} from "../../domain/verifier/verifier.ts";
+import type { MapFacts, VerifierOptions } from "../../domain/verifier/verifier.ts";
+import { check, verify } from "../support/verify_bytes.ts";
 
 /** Accesses that are proven in bounds, so that none has to be checked when the program runs. */
 

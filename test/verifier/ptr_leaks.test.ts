@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { assemble } from "../../domain/asm/assembler.ts";
-import { check, type MapFacts, verify } from "../../domain/verifier/verifier.ts";
+import type { MapFacts } from "../../domain/verifier/verifier.ts";
 import { testService } from "../support/service.ts";
 import { withShortTitle } from "../support/titles.ts";
+import { check, verify } from "../support/verify_bytes.ts";
 
 /**
  * What Linux 6.18 said of programs of a loader with CAP_BPF and CAP_NET_ADMIN, but without CAP_PERFMON

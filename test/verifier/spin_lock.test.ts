@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { assemble } from "../../domain/asm/assembler.ts";
+import { decode } from "../../domain/isa/insn.ts";
 import { provenAccesses } from "../../domain/runtime/proven_accesses.ts";
 import { compileSchema } from "../../domain/schema/schema.ts";
 import { asm, lookup, map, OUT, run } from "../support/run_world.ts";
@@ -315,7 +316,8 @@ it("an access under a lock is proven like others", async () => {
     if r0 == 0 goto out\n r6 = r0 ${locked("r7 = *(u64 *)(r6 +0)")} ${OUT}`;
   const { insns } = await assemble(text, "/body/asm");
   const shape = { map_type: "hash", key_size: 4, value_size: 16, max_entries: 4, map_flags: 0 };
-  const safe = provenAccesses({ insns, maps: [{ ...shape, locks: [8] }], prog_type: "sched_cls" });
+  const unit = { insns, maps: [{ ...shape, locks: [8] }], prog_type: "sched_cls" };
+  const safe = provenAccesses(unit, decode(insns));
   const load = insns.indexOf(Buffer.from("7967000000000000", "hex")) / 8;
   expect(safe?.[load]).toBe(1);
 });

@@ -2,14 +2,8 @@
 // A row without a refusal is a program Linux accepts, or refuses only for what registers hold.
 
 import { describe, expect, it } from "vitest";
-import {
-  check,
-  type MapFacts,
-  relocate,
-  tag,
-  type VerifierOptions,
-  verify,
-} from "../../domain/verifier/verifier.ts";
+import { type MapFacts, relocate, type VerifierOptions } from "../../domain/verifier/verifier.ts";
+import { check, tag, verify } from "../support/verify_bytes.ts";
 
 function insn(code: number, dst = 0, src = 0, off = 0, imm = 0): string {
   const out = Buffer.alloc(8);

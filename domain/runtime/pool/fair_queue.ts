@@ -1,7 +1,6 @@
-// What waits, owner by owner in turns, so that one who asks for much is not in everybody's way.
-
+/** A queue in which owners take turns, so that one with many items does not delay the others. */
 export class FairQueue<T> {
-  /** The first is whose turn it is. */
+  /** By owner; the first one is next. */
   readonly #lists = new Map<string, T[]>();
   #length = 0;
 
@@ -9,7 +8,7 @@ export class FairQueue<T> {
     return this.#length;
   }
 
-  of(owner: string): number {
+  countOf(owner: string): number {
     return this.#lists.get(owner)?.length ?? 0;
   }
 
@@ -31,7 +30,7 @@ export class FairQueue<T> {
     return undefined;
   }
 
-  /** All of them, and none is left. */
+  /** Removes and returns all items. */
   drain(): T[] {
     const all = [...this.#lists.values()].flat();
     this.#lists.clear();

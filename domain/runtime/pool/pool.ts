@@ -1,14 +1,14 @@
-// Threads that run programs, so that neither a long nor a hostile one stops the service. They are
-// started when there is something to do, the first one ahead, and never keep the process alive.
-
-import type { CompilationUnit } from "../../compiler/abi.ts";
 import { TooLarge } from "../../compiler/wasm/v8_limits.ts";
 import type { Job, RunOutcome } from "../job.ts";
 import { FairQueue } from "./fair_queue.ts";
+import { type CodeUnit, unpackOutcome, type WorkerReply } from "./messages.ts";
 import { ShortRuns } from "./short_runs.ts";
 import { type Task, Thread } from "./thread.ts";
-import { unpackOutcome } from "./wire_format.ts";
-import type { WorkerReply } from "./worker.ts";
+
+/**
+ * Threads that run programs, so that neither a long nor a hostile one stops the service. They start when
+ * there is work, the first one ahead of it, and never keep the process alive.
+ */
 
 export { TooLarge } from "../../compiler/wasm/v8_limits.ts";
 export { TimeLimit } from "./thread.ts";
@@ -19,17 +19,16 @@ export class Busy extends Error {
 }
 
 export interface PoolOptions {
-  /** How many, at most. */
   threads: number;
-  /** ms that a job may take, compiling included. */
+  /** ms that a job may take. */
   timeLimit: number;
-  /** Jobs of one owner that wait for a thread, at most. */
+  /** The most jobs of one owner that wait for a thread. */
   waiting?: number;
 }
 
 const WAITING = 1024;
-/** Whose programs are that are compiled ahead. */
-const NOBODY = "";
+/** Owner of the programs that are compiled ahead. */
+const COMPILED_AHEAD = "";
 
 export class Pool {
   readonly #options: Required<PoolOptions>;
@@ -49,30 +48,35 @@ export class Pool {
     if (this.#short.accepts(job))
       return Promise.resolve(job).then((short) => this.#short.run(short));
     return new Promise((resolve, reject) => {
-      const done = (told: WorkerReply): void => {
-        if ("outcome" in told) resolve(unpackOutcome(told.outcome));
-        else if ("tooLarge" in told) reject(new TooLarge(told.tooLarge));
-        else reject(new Error("error" in told ? told.error : "a thread did not run its job"));
+      const done = (reply: WorkerReply): void => {
+        if ("outcome" in reply) resolve(unpackOutcome(reply.outcome));
+        else if ("tooLarge" in reply) reject(new TooLarge(reply.tooLarge));
+        else reject(new Error("a thread did not run its job"));
       };
-      this.#add(job.owner ?? NOBODY, { job, limit: this.#options.timeLimit, done, failed: reject });
+      this.#add(job.owner ?? COMPILED_AHEAD, {
+        job,
+        limit: this.#options.timeLimit,
+        done,
+        failed: reject,
+      });
     });
   }
 
-  /** Has a program compiled, so that its first run need not wait for that. */
-  prepare(program: { key: string; unit: CompilationUnit }): void {
+  /** Compiles a program ahead, so that its first run does not wait. */
+  prepare(program: CodeUnit): void {
     const limit = this.#options.timeLimit;
-    if (this.#queue.of(NOBODY) >= this.#options.waiting) return;
-    this.#add(NOBODY, { prepare: program, limit, done: () => {}, failed: () => {} });
+    if (this.#queue.countOf(COMPILED_AHEAD) >= this.#options.waiting) return;
+    this.#add(COMPILED_AHEAD, { prepare: program, limit, done: () => {}, failed: () => {} });
   }
 
-  /** Starts a thread ahead: the first run need not wait for it. */
+  /** Starts a thread ahead, so that the first run does not wait. */
   warm(): void {
-    if (!this.#closed && this.#threads.size === 0) this.#begin();
+    if (!this.#closed && this.#threads.size === 0) this.#startThread();
   }
 
   #add(owner: string, task: Task): void {
-    if (this.#closed || this.#queue.of(owner) >= this.#options.waiting) {
-      task.failed(new Busy(`${this.#queue.of(owner)} runs are waiting`));
+    if (this.#closed || this.#queue.countOf(owner) >= this.#options.waiting) {
+      task.failed(new Busy(`${this.#queue.countOf(owner)} runs are waiting`));
       return;
     }
     this.#queue.push(owner, task);
@@ -82,45 +86,45 @@ export class Pool {
   #assign(): void {
     while (this.#queue.length > 0 && this.#idle.length > 0) {
       const task = this.#queue.shift() as Task;
-      this.#take(task).start(task);
+      void this.#takeIdle(task).start(task);
     }
     const room = this.#options.threads - this.#threads.size;
-    if (!this.#closed && room > 0 && this.#queue.length > this.#starting) this.#begin();
+    if (!this.#closed && room > 0 && this.#queue.length > this.#starting) this.#startThread();
   }
 
-  /** An idle thread; one that has the program if there is one. */
-  #take({ job }: Task): Thread {
+  /** Prefers an idle thread that has compiled the program. */
+  #takeIdle({ job }: Task): Thread {
     const key = job?.programs[0]?.key;
     const found = key === undefined ? -1 : this.#idle.findIndex((thread) => thread.has(key));
     return this.#idle.splice(found < 0 ? this.#idle.length - 1 : found, 1)[0] as Thread;
   }
 
-  #begin(): void {
-    let begun = false;
+  #startThread(): void {
+    let hasStarted = false;
     void this.#short.load();
     this.#starting++;
-    const ready = (): void => {
-      if (!begun) this.#starting--;
-      begun = true;
+    const onReady = (): void => {
+      if (!hasStarted) this.#starting--;
+      hasStarted = true;
     };
-    const idle = (thread: Thread): void => {
-      ready();
+    const onIdle = (thread: Thread): void => {
+      onReady();
       this.#idle.push(thread);
       this.#assign();
     };
-    const gone = (thread: Thread, error: Error): void => {
+    const onEnd = (thread: Thread, error: Error): void => {
       // Another one would not start either.
-      if (!begun) for (const task of this.#queue.drain()) task.failed(error);
-      ready();
+      if (!hasStarted) for (const task of this.#queue.drain()) task.failed(error);
+      onReady();
       this.#threads.delete(thread);
       const at = this.#idle.indexOf(thread);
       if (at >= 0) this.#idle.splice(at, 1);
       this.#assign();
     };
-    this.#threads.add(new Thread(idle, gone));
+    this.#threads.add(new Thread(onIdle, onEnd));
   }
 
-  /** Ends the threads; what they were doing is rejected. */
+  /** Ends the threads and rejects their jobs. */
   close(): void {
     this.#closed = true;
     for (const thread of this.#threads) thread.close();

@@ -1,32 +1,31 @@
-// A thread of the pool: what it does, and which programs it has.
-
 import type { CompilationUnit } from "../../compiler/abi.ts";
-import { workerThread } from "../../threads/worker_thread.ts";
+import { DeadlineExceeded, WorkerClient } from "../../threads/worker_client.ts";
 import type { Job } from "../job.ts";
-import { type PackedJob, packJob } from "./wire_format.ts";
-import type { CodeUnit, WorkerReply, WorkerRequest } from "./worker.ts";
+import { type CodeUnit, packJob, type WorkerReply, type WorkerRequest } from "./messages.ts";
+
+/** A thread of the pool, with the programs that it has compiled. */
 
 const WORKER = new URL("./worker.ts", import.meta.url).href;
 
-/** Compiling may take so many times as long as a job. */
+/** Compiling may take this many times as long as a job. */
 const COMPILING = 10;
 /** Bytes of instructions of the programs that a thread keeps, and how many of them. */
 const BYTES_MAX = 16 << 20;
 const PROGRAMS_MAX = 512;
 
-/** V8 gives the room of forgotten modules back late: a thread that has compiled so many makes way. */
+/** V8 frees forgotten modules late: a thread that has compiled this many is replaced. */
 const COMPILED_MAX = 4096;
 
-/** Of JavaScript's own memory: what runs keep there is counted, so that this is a second wall. */
+/** A second limit on JavaScript's own memory; what runs keep there is counted by themselves. */
 const LIMITS = { maxOldGenerationSizeMb: 512 };
 
-/** Something for a thread to do; a job, or a program to compile. */
+/** Work for a thread: a job, or a program to compile. */
 export interface Task {
   job?: Job;
   prepare?: CodeUnit;
-  /** ms, without what compiling takes. */
+  /** ms for the job; compiling has a deadline of its own. */
   limit: number;
-  done(told: WorkerReply): void;
+  done(reply: WorkerReply): void;
   failed(error: Error): void;
 }
 
@@ -34,82 +33,77 @@ export class TimeLimit extends Error {
   override readonly name = "TimeLimit";
 }
 
+const failureOf = (error: unknown): Error =>
+  error instanceof DeadlineExceeded
+    ? new TimeLimit(`the program ran for more than ${error.ms} ms`)
+    : (error as Error);
+
 export class Thread {
-  readonly #worker = workerThread(WORKER, { resourceLimits: LIMITS });
-  /** Least recently used first, with the bytes of their instructions. */
+  readonly #client: WorkerClient<WorkerRequest>;
+  readonly #onIdle: (thread: Thread) => void;
+  /** Keys of compiled programs, least recently used first, with the bytes of their instructions. */
   readonly #programs = new Map<string, number>();
   #bytes = 0;
   #compiled = 0;
-  #task: Task | undefined;
-  /** Waits until its programs are compiled. */
-  #next: PackedJob | undefined;
-  /** Being compiled, which may fail. */
-  #coding: string[] = [];
-  #timer: NodeJS.Timeout | undefined;
-  #closing = false;
 
-  /** It is `idle` when it has nothing to do, and `gone` when it has ended. */
-  constructor(idle: (thread: Thread) => void, gone: (thread: Thread, error: Error) => void) {
-    const end = (error: Error): void => {
-      clearTimeout(this.#timer);
-      this.#task?.failed(error);
-      this.#task = undefined;
-      gone(this, error);
-    };
-    this.#worker.on("message", (told: WorkerReply) => {
-      if (this.#closing) return;
-      clearTimeout(this.#timer);
-      const [task, next, coding] = [this.#task, this.#next, this.#coding];
-      this.#next = undefined;
-      this.#coding = [];
-      if (!("ready" in told)) for (const key of coding) this.#drop(key);
-      if (next !== undefined && task !== undefined && "ready" in told) {
-        this.#send({ job: next }, task.limit);
-        return;
-      }
-      this.#task = undefined;
-      if (this.#compiled > COMPILED_MAX) this.close();
-      else idle(this);
-      task?.done(told);
+  constructor(onIdle: (thread: Thread) => void, onEnd: (thread: Thread, error: Error) => void) {
+    this.#onIdle = onIdle;
+    this.#client = new WorkerClient(WORKER, {
+      resourceLimits: LIMITS,
+      onReady: () => onIdle(this),
+      onEnd: (error) => onEnd(this, error),
     });
-    this.#worker.on("error", end);
-    this.#worker.on("exit", () => end(new Error("a thread that runs programs ended")));
   }
 
   has(key: string): boolean {
     return this.#programs.has(key);
   }
 
-  start(task: Task): void {
-    this.#task = task;
-    const { job, prepare, limit } = task;
-    const coded: CodeUnit[] = prepare ? [prepare] : [];
+  /** Compiles the programs that the thread lacks, then runs the job. */
+  async start(task: Task): Promise<void> {
+    try {
+      const units = this.#missingUnits(task);
+      const job = task.job && packJob(task.job);
+      let reply = units.length > 0 || !job ? await this.#compile(units, task) : undefined;
+      if (job && (reply === undefined || "ready" in reply)) {
+        reply = await this.#client.request<WorkerReply>({ job }, task.limit);
+      }
+      this.#release();
+      task.done(reply as WorkerReply);
+    } catch (error) {
+      this.#release();
+      task.failed(failureOf(error));
+    }
+  }
+
+  #release(): void {
+    if (!this.#client.isAlive) return;
+    if (this.#compiled > COMPILED_MAX) this.close();
+    else this.#onIdle(this);
+  }
+
+  #missingUnits({ job, prepare }: Task): CodeUnit[] {
+    const missing: CodeUnit[] = prepare ? [prepare] : [];
     for (const { key, unit } of job?.programs ?? []) {
-      if (unit !== undefined && !this.has(key)) coded.push({ key, unit });
+      if (unit !== undefined && !this.has(key)) missing.push({ key, unit });
       this.#keep(key, unit);
     }
     if (prepare !== undefined) this.#keep(prepare.key, prepare.unit);
-    const packed = job && packJob(job);
-    if (packed !== undefined && coded.length === 0) {
-      this.#send({ job: packed }, limit);
-      return;
-    }
+    return missing;
+  }
+
+  /** Programs that were not compiled are not kept. */
+  async #compile(units: readonly CodeUnit[], { job, prepare, limit }: Task): Promise<WorkerReply> {
     const used = new Set((job?.programs ?? [prepare as CodeUnit]).map(({ key }) => key));
-    this.#next = packed;
-    this.#coding = coded.map(({ key }) => key);
-    this.#send({ forget: this.#overflow(used), prepare: coded }, COMPILING * limit);
-  }
-
-  #send(asked: WorkerRequest, limit: number): void {
-    this.#worker.postMessage(asked);
-    this.#timer = setTimeout(() => this.#late(limit), limit);
-    this.#timer.unref();
-  }
-
-  #late(limit: number): void {
-    this.#task?.failed(new TimeLimit(`the program ran for more than ${limit} ms`));
-    this.#task = undefined;
-    this.close();
+    const message = { forget: this.#overflow(used), prepare: units };
+    let isCompiled = false;
+    try {
+      const reply = await this.#client.request<WorkerReply>(message, COMPILING * limit);
+      isCompiled = "ready" in reply;
+      return reply;
+    } finally {
+      if (!isCompiled) for (const { key } of units) this.#drop(key);
+    }
   }
 
   #keep(key: string, unit: CompilationUnit | undefined): void {
@@ -122,7 +116,7 @@ export class Thread {
     this.#programs.set(key, size);
   }
 
-  /** Programs that it no longer keeps; none of those in use. */
+  /** Drops the programs for which there is no room, but none of those in use. */
   #overflow(used: ReadonlySet<string>): string[] {
     const forget: string[] = [];
     for (const key of this.#programs.keys()) {
@@ -140,8 +134,6 @@ export class Thread {
   }
 
   close(): void {
-    this.#closing = true;
-    clearTimeout(this.#timer);
-    void this.#worker.terminate();
+    this.#client.terminate();
   }
 }

@@ -1,43 +1,27 @@
-// A thread that runs jobs on a machine of its own, one at a time.
-
-import { isMainThread, parentPort } from "node:worker_threads";
-import type { CompilationUnit } from "../../compiler/abi.ts";
 import { TooLarge } from "../../compiler/compile.ts";
+import { serveRequests } from "../../threads/serve_requests.ts";
 import { Machine } from "../machine.ts";
-import { type PackedJob, type PackedOutcome, packOutcome, unpackJob } from "./wire_format.ts";
+import { packOutcome, unpackJob, type WorkerReply, type WorkerRequest } from "./messages.ts";
 
-/** What the pool sends: a job, or what is no longer needed and what is to be compiled. */
-export type WorkerRequest =
-  | { job: PackedJob }
-  | { forget: readonly string[]; prepare: readonly CodeUnit[] };
+/** A thread of the pool: it runs jobs on a machine of its own, one at a time. */
 
-export interface CodeUnit {
-  key: string;
-  unit: CompilationUnit;
+function prepare(machine: Machine, { forget, prepare }: Exclude<WorkerRequest, { job: unknown }>) {
+  for (const key of forget) machine.unload(key);
+  for (const { key, unit } of prepare) machine.prepare(key, unit);
 }
 
-/** What it is told. A thread is ready when it first says something. */
-export type WorkerReply =
-  | { outcome: PackedOutcome }
-  | { ready: true }
-  | { tooLarge: string }
-  | { error: string };
-
-function answer(machine: Machine, asked: WorkerRequest): WorkerReply {
+function answer(machine: Machine, request: WorkerRequest): WorkerReply {
   try {
-    if ("job" in asked) return { outcome: packOutcome(machine.execute(unpackJob(asked.job))) };
-    for (const key of asked.forget) machine.unload(key);
-    for (const { key, unit } of asked.prepare) machine.prepare(key, unit);
+    if ("job" in request) return { outcome: packOutcome(machine.execute(unpackJob(request.job))) };
+    prepare(machine, request);
     return { ready: true };
   } catch (error) {
     if (error instanceof TooLarge) return { tooLarge: error.message };
-    return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+    throw error;
   }
 }
 
-if (!isMainThread && parentPort !== null) {
+serveRequests(import.meta.url, () => {
   const machine = new Machine();
-  const port = parentPort;
-  port.on("message", (asked: WorkerRequest) => port.postMessage(answer(machine, asked)));
-  port.postMessage({ ready: true } satisfies WorkerReply);
-}
+  return (request: WorkerRequest) => answer(machine, request);
+});

@@ -2,7 +2,7 @@ import { ERRNO } from "../../../domain/errno.ts";
 import type { Job, RunOutcome } from "../../../domain/runtime/job.ts";
 import { Machine } from "../../../domain/runtime/machine.ts";
 import type { MapFacts, Refusal } from "../../../domain/verifier/verifier.ts";
-import { check, verify } from "../../../domain/verifier/verifier.ts";
+import { check, verify } from "../../support/verify_bytes.ts";
 import {
   type CaseMap,
   type CaseProgram,

@@ -1,9 +1,25 @@
-// Jobs and what comes of them, as threads send them to each other: tuples, for a clone spends more on
-// the names of properties than on what they hold; and bytes on their own, for it takes all of their buffer.
-
+import type { CompilationUnit } from "../../compiler/abi.ts";
 import type { Job, MapView, ProgramView, RunDone, RunOutcome, Seed } from "../job.ts";
 
-/** Bytes that share their memory with nothing else. */
+/**
+ * Messages between the pool and its threads. Jobs and outcomes are tuples, because a structured clone
+ * spends more on the names of properties than on their values.
+ */
+
+/** The pool sends a job, or the programs to forget and those to compile. */
+export type WorkerRequest =
+  | { job: PackedJob }
+  | { forget: readonly string[]; prepare: readonly CodeUnit[] };
+
+export type WorkerReply = { outcome: PackedOutcome } | { ready: true } | { tooLarge: string };
+
+/** A program to compile, and the key of its code. */
+export interface CodeUnit {
+  key: string;
+  unit: CompilationUnit;
+}
+
+/** Copies bytes out of a larger buffer, because a structured clone takes all of their buffer. */
 const own = (bytes: Uint8Array): Uint8Array =>
   bytes.length === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
 
@@ -15,7 +31,7 @@ function ownView(view: MapView): MapView {
   return { ...view, elements, ...(view.bytes === undefined ? {} : { bytes: own(view.bytes) }) };
 }
 
-/** A job whose programs' code the thread has. */
+/** A job whose programs the thread has compiled. */
 export type PackedJob = readonly [
   programs: readonly [id: number, key: string, maps: readonly number[]][],
   maps: MapView[],

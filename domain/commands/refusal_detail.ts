@@ -1,0 +1,22 @@
+import { constantBy } from "../asm/grammar.ts";
+import { reasonOf } from "../errno.ts";
+import { disasm } from "../isa/disasm.ts";
+import { decode, type Insn, INSN_SIZE } from "../isa/insn.ts";
+import type { Refusal } from "../verifier/verifier.ts";
+import type { DecodedInsns } from "../verifier/worker.ts";
+
+/** The detail of a refused program: the instruction, if it is one, and the last line of the log. */
+export function withDetail(
+  refusal: Refusal | null,
+  { insns, prog, byId }: DecodedInsns,
+  at?: number,
+): (Refusal & { detail: string }) | null {
+  if (refusal === null) return null;
+  const reason = reasonOf(refusal.log);
+  if (at === undefined) return { ...refusal, detail: reason };
+  const [insn, next] =
+    prog?.slice(at, at + 2) ?? decode(insns.subarray(at * INSN_SIZE, (at + 2) * INSN_SIZE));
+  const shown = disasm(insn as Insn, next, constantBy(byId?.has(at) ? "id" : "fd"));
+  const place = `insn ${at}, ${shown.replace(/^\(..\) /, "")}`;
+  return { ...refusal, detail: reason === "" ? place : `${place}: ${reason}` };
+}

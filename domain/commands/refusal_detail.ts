@@ -1,7 +1,7 @@
 import { constantBy } from "../asm/grammar.ts";
 import { reasonOf } from "../errno.ts";
 import { disasm } from "../isa/disasm.ts";
-import { decode, type Insn, INSN_SIZE } from "../isa/insn.ts";
+import { decode, INSN_SIZE, type Insn } from "../isa/insn.ts";
 import type { Refusal } from "../verifier/verifier.ts";
 import type { DecodedInsns } from "../verifier/worker.ts";
 

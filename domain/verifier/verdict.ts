@@ -27,12 +27,12 @@ export interface MapRef {
   readonly offset: number;
 }
 
-/** What bpf_check() settles without looking into a map: the first of before, (refs, in order), during. */
+/** The result of the checks without maps. The first error is beforeMaps, then refs in order, then atMap. */
 export interface Verdict {
   readonly beforeMaps: Refusal | null;
   readonly refs: readonly MapRef[];
   readonly atMap: Refusal | null;
-  /** The instruction that `during` is about. */
+  /** The instruction that `atMap` is about. */
   readonly at?: number;
 }
 
@@ -40,32 +40,32 @@ export interface Verdict {
 export interface MapFacts extends MapShape {
   readonly name?: string;
   readonly id?: number;
-  /** No longer written by user space. */
+  /** User space can no longer write it. */
   readonly frozen?: boolean;
-  /** Its values are described, as they are where they have locks. */
+  /** BTF describes its values, as it does where they have locks. */
   readonly btf?: boolean;
-  /** Of a map of maps: what its elements are like. */
+  /** The template of the maps inside a map of maps. */
   readonly inner?: Omit<MapFacts, "inner">;
 }
 
-/** What bpf_check() says of a program whose maps are known. */
+/** The result of the checks with maps. */
 export interface Report {
   readonly refusal: Refusal | null;
-  /** The instruction refused, where it is one. */
+  /** The instruction refused, if it is one. */
   readonly at?: number;
-  /** What Linux prints at the log level asked for when it accepts the program. */
+  /** The log of an accepted program, at the log level of the load. */
   readonly log: string;
   /** Per instruction: 1 where its memory access is within its region on every path. */
   readonly provenAccesses: Uint8Array;
-  /** Instructions gone through, each as often as it was come to. */
+  /** Instructions processed, each as often as a path reaches it. */
   readonly insnsProcessed: number;
 }
 
-/** Beyond them Linux answers E2BIG. */
+/** Linux returns E2BIG beyond these. */
 export interface Limits {
   /** Instructions of a program. */
   readonly insns: number;
-  /** Instructions gone through, each as often as it is come to. */
+  /** Instructions processed, each as often as a path reaches it. */
   readonly complexity: number;
 }
 

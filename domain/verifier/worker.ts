@@ -1,5 +1,5 @@
 import { Errno } from "../errno.ts";
-import { decode, type Insn, INSN_SIZE } from "../isa/insn.ts";
+import { decode, INSN_SIZE, type Insn } from "../isa/insn.ts";
 import type { LoadedInsns } from "../isa/loaded_insns.ts";
 import { BackgroundWorker } from "../threads/background_worker.ts";
 import { serveRequests } from "../threads/serve_requests.ts";

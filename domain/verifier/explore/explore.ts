@@ -1,7 +1,3 @@
-// Follows a program along all its paths, in the order in which Linux does (do_check). A fault refuses
-// the program only where it is certain that Linux comes to it and knows no more; otherwise the path is
-// followed on with a value of which nothing is known.
-
 import {
   classOf,
   type Insn,
@@ -31,19 +27,25 @@ import { UNMODELLED, value } from "../state/value.ts";
 import { LIMITS, type Refusal, refuse } from "../verdict.ts";
 import { PruningPoints } from "./pruning.ts";
 
-/** Ways left to be followed later. */
+/**
+ * do_check(): follows a program along all its paths, in the order of Linux. Invariant: a fault
+ * refuses the program only where Linux certainly reaches it and knows no more; otherwise the path
+ * goes on with an unmodelled value.
+ */
+
+/** The most branches that wait to be followed. */
 const MAX_PENDING_BRANCHES = 8192;
-/** Linux prunes more than this does, so what branches may be shorter there. */
+/** Linux prunes more, so that a program with branches may take fewer steps there. */
 const BRANCHED_SHARE = 4;
 
 export interface Explored {
   readonly refusal: Refusal | null;
-  /** All paths were followed. */
+  /** All paths were followed to their end. */
   readonly isComplete: boolean;
-  /** Patience came to its end first. */
+  /** More instructions were processed than the caller allows. */
   readonly isOverBudget: boolean;
   readonly insnsProcessed: number;
-  /** The instruction gone through last: the one refused. */
+  /** The instruction processed last; when the program is refused, the one refused. */
   readonly at: number;
 }
 
@@ -66,11 +68,11 @@ export class Explorer {
   #isFirstPath = true;
   #hasTooManyBranches = false;
 
-  /** @param patience instructions after which it is given up. */
-  constructor(env: VerifierEnv, patience: number) {
+  /** @param maxProcessed instructions after which the verifier gives up. */
+  constructor(env: VerifierEnv, maxProcessed: number) {
     this.#env = env;
     this.#limit = env.options.limits?.complexity ?? LIMITS.complexity;
-    this.#maxProcessed = patience;
+    this.#maxProcessed = maxProcessed;
     this.#effects = env.effects;
     this.#pruning = new PruningPoints(env);
   }
@@ -129,7 +131,7 @@ export class Explorer {
     return null;
   }
 
-  /** BPF_COMPLEXITY_LIMIT_INSNS, where nothing that Linux does can have made the path shorter. */
+  /** BPF_COMPLEXITY_LIMIT_INSNS, only where Linux cannot have pruned anything. */
   #checkComplexity(state: VerifierState): Refusal | null {
     if (this.#hasBranched || !state.isCertain || this.#insnsProcessed <= this.#limit) return null;
     return refuse("E2BIG", `BPF program is too large. Processed ${this.#insnsProcessed} insn`);
@@ -180,7 +182,7 @@ export class Explorer {
     if (unwritten === 0) this.#env.markInsnChecked(at);
   }
 
-  /** Linux may have found nothing wrong, and then knows a result that is not known here. */
+  /** Linux may accept the instruction; then it knows a result that is unknown here. */
   #assumeUnknownResult(state: VerifierState, insn: Insn, at: number): Refusal | "end" | null {
     const isFlow = isJump(insn) && !isHelperCall(insn) && !isKfuncCall(insn);
     if (isFlow) return this.#assumeUnknownTarget(state, insn, at);
@@ -203,7 +205,7 @@ export class Explorer {
     return this.#pushStack(there, at);
   }
 
-  /** BPF_COMPLEXITY_LIMIT_JMP_SEQ: on the first path Linux has as many branches left open. */
+  /** push_stack(). On the first path Linux has as many pending branches (BPF_COMPLEXITY_LIMIT_JMP_SEQ). */
   #pushStack(state: VerifierState, from: number): Refusal | null {
     this.#hasBranched = true;
     this.#pruning.addBranch(state);

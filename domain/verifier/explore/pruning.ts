@@ -1,6 +1,3 @@
-// States met before (is_state_visited of Linux 6.18): where paths join, one that holds nothing new is
-// followed no further, and one that is met again on its own path goes on for ever.
-
 import {
   calleeOf,
   type Insn,
@@ -16,9 +13,14 @@ import { type Checkpoint, copyState, forEachValue, type VerifierState } from "..
 import { type Refusal, refuse } from "../verdict.ts";
 import { propagatePrecision, statesEqual, statesExactlyEqual } from "./states_equal.ts";
 
-/** States kept of an instruction: as many as a new one is compared with. */
+/**
+ * is_state_visited() of Linux 6.18: at prune points a path ends whose state an earlier one covers,
+ * and a state that repeats on its own path is an infinite loop.
+ */
+
+/** States kept for an instruction, with which a new one is compared. */
 const MAX_STATES = 12;
-/** Checkpoints are as far apart as in Linux. */
+/** Least distances between checkpoints, as in Linux. */
 const MIN_INSNS_APART = 8;
 const MIN_JUMPS_APART = 2;
 
@@ -26,7 +28,7 @@ export class PruningPoints {
   readonly #env: VerifierEnv;
   readonly #prunePoints: Uint8Array;
   readonly #exploredStates = new Map<number, Checkpoint[]>();
-  /** The one that is at hand counts, too. */
+  /** The current instruction counts. */
   #insnsSince = 1;
   #jumpsSince = 0;
 
@@ -36,7 +38,7 @@ export class PruningPoints {
     for (const [at, insn] of env.prog.entries()) this.#markPrunePoints(insn, at);
   }
 
-  /** Where paths can join: targets of jumps and calls, and what follows a call. */
+  /** Paths can join at targets of jumps and calls, and after a call. */
   #markPrunePoints(insn: Insn, at: number): void {
     if (!isJump(insn) || isExit(insn)) return;
     if (isPseudoCall(insn)) this.#prunePoints[calleeOf(insn, at)] = 1;
@@ -44,18 +46,17 @@ export class PruningPoints {
     else this.#prunePoints[jumpTarget(insn, at)] = 1;
   }
 
-  /** An instruction was gone through. */
+  /** Counts a processed instruction. */
   countInsn(isJump: boolean): void {
     this.#insnsSince += 1;
     if (isJump) this.#jumpsSince += 1;
   }
 
-  /** A path branched off. */
   addBranch(state: VerifierState): void {
     if (state.parent !== null) state.parent.branches += 1;
   }
 
-  /** A path is at its end. */
+  /** update_branch_counts(): the path of this state has ended. */
   updateBranchCounts(state: VerifierState): void {
     for (let point = state.parent; point !== null; point = point.parent) {
       point.branches -= 1;

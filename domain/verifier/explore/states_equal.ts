@@ -1,6 +1,3 @@
-// Whether a state holds nothing that an earlier one did not allow for (states_equal of Linux 6.18): then
-// what follows was seen before.
-
 import type { Range } from "../scalar/range.ts";
 import * as tnum from "../scalar/tnum.ts";
 import {
@@ -12,10 +9,15 @@ import {
 } from "../state/state.ts";
 import { isPacket, isScalar, NOT_INIT, type RegisterValue } from "../state/value.ts";
 
-/** Ids of the earlier state and those that stand for them in the later one. */
+/**
+ * states_equal() of Linux 6.18: an earlier state covers a later one, so that what follows was
+ * verified before.
+ */
+
+/** check_ids(): pairs of an id of the earlier state and its counterpart in the later one. */
 class IdPairs {
   readonly #pairs = new Map<number, number>();
-  /** Numbers count as well that do not matter. */
+  /** Numbers that are not precise are compared, too. */
   readonly isStrict: boolean;
 
   constructor(isStrict: boolean) {
@@ -47,7 +49,7 @@ function rangeWithin(a: Range, b: Range): boolean {
   );
 }
 
-/** A number without copies stands for one with: nothing was learned of these together. */
+/** A number without an id covers one with an id, because nothing was learned from its copies. */
 function scalarIdsEqual(before: RegisterValue, after: RegisterValue, ids: IdPairs): boolean {
   if (before.id === 0) return true;
   return (
@@ -105,8 +107,8 @@ function funcStatesEqual(before: Frame, after: Frame, live: number, ids: IdPairs
 }
 
 /**
- * @param live registers, of each frame, that are still read.
- * @param isStrict numbers count that do not matter so far, for they may turn out to.
+ * @param live for each frame the registers that are still read.
+ * @param isStrict compares numbers that are not precise so far, because they may become precise.
  */
 export function statesEqual(
   before: VerifierState,
@@ -127,13 +129,13 @@ export function statesEqual(
   );
 }
 
-/** Each allows for the other, down to the registers that are not read. */
+/** Each state covers the other, including registers that are not read. */
 export function statesExactlyEqual(a: VerifierState, b: VerifierState): boolean {
   const all = a.frames.map(() => 0x3ff);
   return statesEqual(a, b, all, true) && statesEqual(b, a, all, true);
 }
 
-/** What mattered after the earlier state matters in the later one, which is followed no further. */
+/** propagate_precision(): what is precise in the earlier state becomes precise in the pruned one. */
 export function propagatePrecision(before: VerifierState, after: VerifierState): void {
   for (const [i, { regs, stack }] of before.frames.entries()) {
     const frame = after.frames[i];

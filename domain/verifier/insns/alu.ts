@@ -1,5 +1,3 @@
-// Arithmetic on what registers hold (check_alu_op of Linux 6.18): numbers, and pointers moved.
-
 import { classOf, hasSrcReg, type Insn, opOf } from "../../isa/insn.ts";
 import { BPF_ADD, BPF_ALU64, BPF_END, BPF_MOV, BPF_NEG } from "../../isa/opcodes.ts";
 import { checkNotPointer } from "../memory/ptr_leaks.ts";
@@ -22,6 +20,8 @@ import {
 } from "../state/value.ts";
 import { adjustPtrMinMaxVals } from "./pointer.ts";
 
+/** check_alu_op() of Linux 6.18: arithmetic on numbers, and pointers moved by numbers. */
+
 const S32_MAX = 0x7fff_ffffn;
 
 const isWide = (insn: Insn): boolean => classOf(insn) === BPF_ALU64;
@@ -39,7 +39,7 @@ function signExtended(wide: boolean, insn: Insn, v: RegisterValue): RegisterValu
   return { ...(plain ? v : unlinked(v)), range: known };
 }
 
-/** A copy shares its number with the original, unless it is cut. */
+/** A copy shares the id of the original, unless it is truncated. */
 function move(env: VerifierEnv, regs: RegisterValue[], insn: Insn): RegisterValue {
   const wide = isWide(insn);
   const from = regs[insn.src] as RegisterValue;
@@ -56,7 +56,7 @@ function move(env: VerifierEnv, regs: RegisterValue[], insn: Insn): RegisterValu
   return low32(whole ? same : unlinked(same));
 }
 
-/** Byte order, on a little-endian machine: to little endian only cuts. */
+/** The machine is little-endian, so that a conversion to little endian only truncates. */
 function byteSwapped(insn: Insn, v: RegisterValue): RegisterValue {
   if (v.kind === "any") return UNMODELLED;
   if (!isScalar(v)) return UNKNOWN;
@@ -68,7 +68,7 @@ function byteSwapped(insn: Insn, v: RegisterValue): RegisterValue {
   return scalar(shared(range.sync(known)), v.isExact, v);
 }
 
-/** BPF_ADD_CONST: a copy that a constant is added to stays linked, once. */
+/** BPF_ADD_CONST: adding one constant to a copy keeps it linked. */
 function addConstToLinked(
   insn: Insn,
   before: RegisterValue,
@@ -82,7 +82,7 @@ function addConstToLinked(
   return { ...after, id, isLinked: true, off: Number(added) };
 }
 
-/** Of an instruction the ranges it had last, and their result. */
+/** For each instruction the last operands and their result. */
 const results = new WeakMap<Insn, readonly [a: Range, b: Range, result: Range]>();
 
 function cachedResult(insn: Insn, a: Range, b: Range): Range {
@@ -117,7 +117,7 @@ function negated(insn: Insn, dst: RegisterValue): RegisterValue {
   return scalar(shared(negate(isWide(insn), dst.range)), dst.isExact, dst);
 }
 
-/** What the destination holds afterwards. */
+/** @returns the new value of the destination register. */
 export function checkAluOp(env: VerifierEnv, regs: RegisterValue[], insn: Insn): RegisterValue {
   const op = opOf(insn);
   const dst = regs[insn.dst] as RegisterValue;

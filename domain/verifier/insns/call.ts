@@ -1,5 +1,3 @@
-// Calls of helpers (check_helper_call of Linux 6.18): who may, with what, and what is left of it.
-
 import { helperName, isHelper } from "../../isa/helpers/index.ts";
 import { BPF_F_RDONLY_PROG } from "../../isa/uapi.ts";
 import { isGplOnly, isRefused } from "../helpers/allowed_helpers.ts";
@@ -29,6 +27,11 @@ import { checkFuncArgs } from "./argument.ts";
 import type { CallArgMeta } from "./argument_memory.ts";
 import { isLocked, processSpinLock, SPIN_LOCK, SPIN_UNLOCK } from "./lock.ts";
 import { returnValue } from "./return_value.ts";
+
+/**
+ * check_helper_call() of Linux 6.18: who may call a helper, with what arguments, and what the call
+ * changes.
+ */
 
 const UNSPEC = 0;
 const TAIL_CALL = 12;
@@ -72,13 +75,13 @@ function recordFuncMap(meta: CallArgMeta): void {
   }
 }
 
-/** What is got by handing it over is gone, in all copies. */
+/** release_reference(): pointers to the released object become numbers. */
 function releaseReference(state: VerifierState, ref: number): void {
   state.refs = state.refs.filter(({ id }) => id !== ref);
   replaceValues(state, (held) => (held.ref === ref ? UNKNOWN : held));
 }
 
-/** What a function that is called back finds in R1 to R5. */
+/** R1 to R5 of a callback; null when they are not modelled. */
 function callbackArguments(
   { helper, map }: CallArgMeta,
   regs: readonly RegisterValue[],
@@ -92,7 +95,7 @@ function callbackArguments(
 export interface CallbackFunction {
   readonly start: number;
   readonly regs: readonly RegisterValue[];
-  /** It is called once at least. */
+  /** It is called at least once. */
   readonly isCertain: boolean;
 }
 
@@ -119,7 +122,7 @@ function checkMapFuncCompatibility(helper: number, map: MapFacts | null): void {
   einval(`cannot pass map_type ${type} into func ${helperName(helper)}#${helper}`);
 }
 
-/** Fills what the helper writes to the stack, takes what is handed over. */
+/** Marks the stack that the helper writes, and releases what it takes. */
 function applyEffects(env: VerifierEnv, state: VerifierState, meta: CallArgMeta): void {
   const { room, released } = meta;
   if (room !== null) {
@@ -130,7 +133,7 @@ function applyEffects(env: VerifierEnv, state: VerifierState, meta: CallArgMeta)
   if (released !== 0) releaseReference(state, released);
 }
 
-/** @returns the function that the helper calls back before it returns, if it is followed. */
+/** @returns the function that the helper calls back before it returns, if it is modelled. */
 export function checkHelperCall(
   env: VerifierEnv,
   state: VerifierState,
@@ -163,7 +166,7 @@ export function checkHelperCall(
   return back;
 }
 
-/** Pointers into the packet, and to its end, are numbers from here on. */
+/** clear_all_pkt_pointers() */
 export function clearAllPktPointers(state: VerifierState, by: RegisterValue): void {
   replaceValues(state, (held) => (isPacket(held) || held.kind === "pkt_end" ? by : held));
 }

@@ -1,5 +1,3 @@
-// Calls that go on within the program: of its functions, and of those that a helper calls back.
-
 import { calleeOf, type Insn } from "../../isa/insn.ts";
 import { MAX_CALL_FRAMES } from "../../isa/limits.ts";
 import type { VerifierEnv } from "../state/env.ts";
@@ -18,10 +16,9 @@ import { isScalar, NOT_INIT, type RegisterValue, UNMODELLED } from "../state/val
 import { type CallbackFunction, checkHelperCall, clearAllPktPointers } from "./call.ts";
 import { isLocked } from "./lock.ts";
 
-/**
- * A function that BTF describes may be a global one, which Linux checks by itself: what its pointers
- * point to, the BTF says.
- */
+/** Calls within the program: of its own functions, and of those that a helper calls back. */
+
+/** A function with BTF may be global. Linux verifies it alone and takes its pointers from the BTF. */
 function isArgumentKnown(env: VerifierEnv, regs: readonly RegisterValue[], start: number): boolean {
   const { funcInfo, globalFuncs } = env.options;
   if (funcInfo !== true || globalFuncs?.includes(start) === false) return true;
@@ -32,7 +29,7 @@ function isArgumentKnown(env: VerifierEnv, regs: readonly RegisterValue[], start
   );
 }
 
-/** A global function may sleep. Which ones are, the BTF says, if there is any. */
+/** A global function may sleep, so that it may not be called under a lock. */
 function checkGlobalFuncCall({ options }: VerifierEnv, state: VerifierState, start: number): void {
   if (options.funcInfo !== true) return;
   state.isCertain &&= options.globalFuncs !== undefined;
@@ -41,7 +38,6 @@ function checkGlobalFuncCall({ options }: VerifierEnv, state: VerifierState, sta
   throw new Refused("EINVAL", `${text},\nuse static function instead`);
 }
 
-/** No deeper than Linux goes; recursion always is. */
 export function checkFuncCall(env: VerifierEnv, state: VerifierState, insn: Insn): void {
   const level = currentDepth(state) + 1;
   if (level >= MAX_CALL_FRAMES) {
@@ -72,7 +68,7 @@ function pushCallbackFrame(state: VerifierState, { start, regs }: CallbackFuncti
   return entry;
 }
 
-/** What may be otherwise once a function was called back, which is not followed from call to call. */
+/** The state after some number of callbacks, which are not followed one by one. */
 function afterCallbacks(state: VerifierState, shared: RegisterValue): VerifierState {
   const later = copyState(state);
   if (shared.kind === "fp" || shared.kind === "any") clobberStacks(later);
@@ -82,12 +78,12 @@ function afterCallbacks(state: VerifierState, shared: RegisterValue): VerifierSt
   return later;
 }
 
-/** Of a helper that calls back, what is handed to the function. */
+/** The register of the helper that is passed on to the callback. */
 const CALLBACK_CTX = 3;
 
 /**
- * A call of a helper. If it calls back, the state goes on as if it never had; to be followed later are
- * the first such call, any later one, and what comes after them.
+ * A helper call. If the helper calls back, the state goes on as if it had not, and three others are
+ * returned to follow later: the first callback, any later one, and the return after them.
  */
 export function checkHelperCallAndCallbacks(
   env: VerifierEnv,

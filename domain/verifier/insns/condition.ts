@@ -1,5 +1,3 @@
-// Conditional jumps (check_cond_jmp_op of Linux 6.18): which ways there are, and what is known on each.
-
 import { classOf, hasSrcReg, type Insn, jumpTarget, opOf } from "../../isa/insn.ts";
 import { BPF_JEQ, BPF_JMP, BPF_JNE } from "../../isa/opcodes.ts";
 import { isPktEndComparison, isPktPtrBranchTaken, tryMatchPktPointers } from "../memory/packet.ts";
@@ -21,6 +19,11 @@ import {
   shared,
   type ValueKind,
 } from "../state/value.ts";
+
+/**
+ * check_cond_jmp_op() of Linux 6.18: which branches are possible, and what each tells about the
+ * operands.
+ */
 
 const isWide = (insn: Insn): boolean => classOf(insn) === BPF_JMP;
 const operand = (insn: Insn, regs: readonly RegisterValue[]): RegisterValue =>
@@ -53,7 +56,7 @@ function isBranchTaken(insn: Insn, dst: RegisterValue, src: RegisterValue): bool
   return isScalarBranchTaken(op, wide, dst.range, src.range);
 }
 
-/** sync_linked_regs(): copies learn the same, those that were added to as much more or less. */
+/** sync_linked_regs(): copies get the same range, shifted by the constant that was added to them. */
 function syncLinkedRegs(state: VerifierState, known: RegisterValue): void {
   if (known.id === 0) return;
   replaceValues(state, (v) => {
@@ -73,7 +76,7 @@ const withRange = (v: RegisterValue, known: Range, from: RegisterValue): Registe
 
 type Refined = readonly [op: number, a: Range, b: Range, left: Range, right: Range];
 
-/** Of an instruction the ranges it had last, on each way, and what they became. */
+/** For each instruction the last operands and results, on each branch. */
 const results = new WeakMap<Insn, readonly Refined[]>();
 
 function cachedRefinement(insn: Insn, op: number, a: Range, b: Range): Refined {
@@ -86,7 +89,7 @@ function cachedRefinement(insn: Insn, op: number, a: Range, b: Range): Refined {
   return made;
 }
 
-/** reg_set_min_max(), on one of the ways. */
+/** reg_set_min_max(), on one branch. */
 function regSetMinMax(
   state: VerifierState,
   insn: Insn,
@@ -118,7 +121,7 @@ function markPtrOrNullRegs(state: VerifierState, pointer: RegisterValue, isNull:
   });
 }
 
-/** Two pointers that are the same: if one cannot be NULL, neither can the other. */
+/** When two pointers are equal and one cannot be NULL, neither can the other. */
 function markEqualPointersNotNull(
   insn: Insn,
   here: VerifierState,
@@ -160,10 +163,10 @@ function comparePointers(
   tryMatchPktPointers(insn, here, there);
 }
 
-/** Neither number nor pointer, or a number of which Linux may know more: either way may be dead. */
+/** Linux may know more of the value, so that either branch may be dead. */
 const isUncertain = (v: RegisterValue): boolean => v.kind === "any" || (isScalar(v) && !v.isExact);
 
-/** What Linux learns of a number that is compared with itself is not followed. */
+/** What Linux learns from comparing a number with itself is not modelled. */
 function forgetExactness(state: VerifierState, reg: number): void {
   const { regs } = currentFrame(state);
   const value = { ...(regs[reg] as RegisterValue), isExact: false };
@@ -172,8 +175,8 @@ function forgetExactness(state: VerifierState, reg: number): void {
 }
 
 /**
- * Goes on where Linux does: with the next instruction, if both ways are open.
- * @returns the state at the target, when that is still to be followed.
+ * The state goes on where Linux does: with the next instruction, if both branches are possible.
+ * @returns the state at the target, when it is still to be followed.
  */
 export function checkCondJmpOp(
   env: VerifierEnv,

@@ -1,6 +1,3 @@
-// The end of a program, of a subprogram, of a callback: what R0 may be (check_return_code and
-// prepare_func_exit of Linux 6.18).
-
 import { checkNotPointer } from "../memory/ptr_leaks.ts";
 import * as range from "../scalar/range.ts";
 import type { VerifierEnv } from "../state/env.ts";
@@ -14,6 +11,11 @@ import {
 import { isScalar, type RegisterValue, typeName, UNMODELLED } from "../state/value.ts";
 import { checkResourceLeak } from "./call.ts";
 import { CALL_WHILE_LOCKED, isLocked } from "./lock.ts";
+
+/**
+ * check_return_code() and prepare_func_exit() of Linux 6.18: what R0 may hold at the end of a
+ * program, of a subprogram, of a callback.
+ */
 
 type Bounds = readonly [min: number, max: number];
 const BOOL: Bounds = [0, 1];
@@ -89,7 +91,7 @@ export function checkExit(env: VerifierEnv, state: VerifierState): boolean {
   if (r0.kind === "fp") throw new Refused("EINVAL", "cannot return stack pointer to the caller");
   if (callee.isCallback) {
     checkCallbackReturn(r0);
-    // Back at the call.
+    // The helper that called back runs under the lock.
     if (isLocked(state)) throw new Refused("EINVAL", CALL_WHILE_LOCKED);
     return false;
   }
@@ -101,7 +103,7 @@ export function checkExit(env: VerifierEnv, state: VerifierState): boolean {
   return true;
 }
 
-/** The same where R0 is not what Linux takes, in case it came here with another. */
+/** Returns to the caller with an unknown R0, after an exit that Linux may have accepted. */
 export function popFrame(state: VerifierState): boolean {
   const { isCallback, callsite } = currentFrame(state);
   if (currentDepth(state) === 0 || isCallback) return false;

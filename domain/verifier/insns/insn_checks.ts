@@ -1,6 +1,3 @@
-// The checks of do_check() that need little but the instruction itself: registers, reserved fields,
-// immediates. Within an instruction they keep the kernel's order.
-
 import {
   classOf,
   hasSrcReg,
@@ -48,6 +45,11 @@ import {
 } from "../../isa/opcodes.ts";
 import { BPF_REG_FP } from "../../isa/registers.ts";
 import { einval, type Refusal, refuse, type VerifierOptions } from "../verdict.ts";
+
+/**
+ * The checks of do_check() that need little but the instruction itself: registers, reserved fields,
+ * immediates. Invariant: within an instruction they keep the order of the kernel.
+ */
 
 const SKB_TYPES = ["socket_filter", "sched_cls", "sched_act"];
 const PLAIN_ATOMIC_OPS = [BPF_ADD, BPF_OR, BPF_AND, BPF_XOR];

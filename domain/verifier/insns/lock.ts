@@ -1,12 +1,14 @@
-// Locks in the values of maps (process_spin_lock of Linux 6.18): one at a time, and little is allowed
-// while it is held.
-
 import { type Insn, isHelperCall } from "../../isa/insn.ts";
 import * as range from "../scalar/range.ts";
 import { Refused } from "../state/refused.ts";
 import { currentFrame, type Reference, type VerifierState } from "../state/state.ts";
 import { type RegisterValue, typeName } from "../state/value.ts";
 import type { MapFacts } from "../verdict.ts";
+
+/**
+ * process_spin_lock() of Linux 6.18: a program holds one lock at a time, and may do little
+ * meanwhile.
+ */
 
 export const SPIN_LOCK = 93;
 export const SPIN_UNLOCK = 94;
@@ -21,7 +23,7 @@ function einval(text: string): never {
   throw new Refused("EINVAL", text);
 }
 
-/** A call of a helper or a function of the kernel. */
+/** While a lock is held, only bpf_spin_unlock() may be called. */
 export function checkNoLockHeld(state: VerifierState, insn: Insn): void {
   if (!isLocked(state)) return;
   if (!isHelperCall(insn) || insn.imm !== SPIN_UNLOCK) einval(CALL_WHILE_LOCKED);
@@ -46,7 +48,7 @@ function mapOfLock({ range: r, off, map }: RegisterValue): MapFacts {
 const isSame = (a: MapFacts, b: MapFacts): boolean =>
   a === b || (a.id !== undefined && a.id === b.id);
 
-/** R1 of bpf_spin_lock() or bpf_spin_unlock(). Where it is not known, neither is what comes after it. */
+/** Checks R1 of bpf_spin_lock() and bpf_spin_unlock(). An inexact R1 makes the state uncertain. */
 export function processSpinLock(state: VerifierState, helper: number): void {
   const pointer = currentFrame(state).regs[1] as RegisterValue;
   const { kind, canBeNull, isExact } = pointer;

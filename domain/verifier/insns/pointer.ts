@@ -1,5 +1,3 @@
-// Arithmetic with pointers (adjust_ptr_min_max_vals of Linux 6.18).
-
 import { classOf, type Insn, opOf } from "../../isa/insn.ts";
 import { BPF_ADD, BPF_ALU64, BPF_AND, BPF_OR, BPF_SUB, BPF_XOR } from "../../isa/opcodes.ts";
 import * as range from "../scalar/range.ts";
@@ -15,6 +13,8 @@ import {
   typeName,
   UNKNOWN,
 } from "../state/value.ts";
+
+/** adjust_ptr_min_max_vals() of Linux 6.18: arithmetic with pointers. */
 
 const BITWISE: Readonly<Record<number, string>> = {
   [BPF_OR]: "|=",

@@ -1,5 +1,3 @@
-// One instruction (do_check of Linux 6.18): it changes the state, and may leave others to follow.
-
 import {
   bytesOf,
   calleeOf,
@@ -67,6 +65,11 @@ import { checkCondJmpOp } from "./condition.ts";
 import { checkExit } from "./exit.ts";
 import { checkNoLockHeld } from "./lock.ts";
 
+/**
+ * One instruction of do_check() of Linux 6.18: it changes the state and may push branches to follow
+ * later.
+ */
+
 function checkLdImm(
   env: VerifierEnv,
   { regs }: { regs: RegisterValue[] },
@@ -103,7 +106,7 @@ function checkLdAbs(env: VerifierEnv, state: VerifierState): void {
   if (env.options.progType === undefined) state.isCertain = false;
 }
 
-/** A number spilled whole gets an id, which its copies share. */
+/** A number that is spilled whole gets an id, which its copies share. */
 function withSpillId(env: VerifierEnv, regs: RegisterValue[], insn: Insn): RegisterValue {
   const given = regs[insn.src] as RegisterValue;
   const base = regs[insn.dst] as RegisterValue;
@@ -163,7 +166,7 @@ function checkLoadOrStore(env: VerifierEnv, state: VerifierState, insn: Insn): v
   }
 }
 
-/** Linux takes the jump first, and later the way on, with numbers that a loop may have changed. */
+/** Linux follows the jump first, and later the next instruction with widened numbers. */
 function checkMayGoto(state: VerifierState, insn: Insn): VerifierState[] {
   const later = copyState(state);
   later.at += 1;
@@ -194,7 +197,7 @@ function checkJump(env: VerifierEnv, state: VerifierState, insn: Insn): Verifier
   return there === null ? [] : [there];
 }
 
-/** @returns states to follow later, the last of them first; null at the end of the path. */
+/** @returns states to follow later, the last one first; null at the end of the path. */
 export function checkInsnEffects(
   env: VerifierEnv,
   state: VerifierState,

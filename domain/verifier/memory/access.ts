@@ -1,5 +1,3 @@
-// Loads and stores (check_mem_access of Linux 6.18): what a load yields, or why Linux refuses it.
-
 import { coerceToSize, signExtend } from "../scalar/coerce.ts";
 import * as range from "../scalar/range.ts";
 import type { VerifierEnv } from "../state/env.ts";
@@ -26,6 +24,10 @@ import {
 import { checkStackAccessWithinBounds } from "./stack.ts";
 import { checkStackRead as readStack } from "./stack_load.ts";
 import { checkStackWrite as writeStack } from "./stack_store.ts";
+
+/**
+ * check_mem_access() of Linux 6.18: the value that a load yields, or why Linux refuses the access.
+ */
 
 export interface InsnAccess {
   readonly reg: number;
@@ -57,7 +59,7 @@ function checkContextAccess(
   return field;
 }
 
-/** A load of less than 8 bytes, as it fills a register. */
+/** Extends a load of less than 8 bytes to the register. */
 function coerceLoaded(value: RegisterValue, { size, isSigned }: InsnAccess): RegisterValue {
   if (!isScalar(value) || size === 8) return value;
   const known = isSigned ? signExtend(value.range, size) : coerceToSize(value.range, size);
@@ -71,7 +73,7 @@ function loadFromMap(pointer: RegisterValue, access: InsnAccess): RegisterValue 
   return isRdonlyMap(pointer) ? scalar(range.UNKNOWN, false) : UNKNOWN;
 }
 
-/** Past NULL checks: what is read, uncut; ANY where it is not modelled. */
+/** The bytes read, before coercion; the pointer is not NULL. */
 function loadRaw(
   env: VerifierEnv,
   state: VerifierState,
@@ -102,7 +104,7 @@ function loadRaw(
   }
 }
 
-/** The pointer, once it may be followed at all; the access counts as proven when `follow` returns. */
+/** Checks alignment and NULL, then calls `follow`. The access counts as proven when that returns. */
 function checkMemAccess<T>(
   env: VerifierEnv,
   state: VerifierState,
@@ -140,7 +142,7 @@ export const load = (env: VerifierEnv, state: VerifierState, access: InsnAccess)
     coerceLoaded(loadRaw(env, state, pointer, access), access),
   );
 
-/** Where no store ever goes. */
+/** Refuses memory that no store may write. */
 function checkCanStore(env: VerifierEnv, { kind }: RegisterValue, reg: number): void {
   if (kind === "map_key") eacces(`write to change key R${reg} not allowed`);
   if (kind === "map_ptr") eacces("only read from bpf_array is supported");
@@ -187,7 +189,7 @@ function storeRaw(
   }
 }
 
-/** `value` is null for bytes that are not known. */
+/** @param value null for unknown bytes. */
 export function store(
   env: VerifierEnv,
   state: VerifierState,

@@ -1,11 +1,13 @@
-// The fields of the contexts (__sk_buff and xdp_md) as each program type may read and write them
-// (is_valid_access of Linux 6.18). Contexts of other types are not modelled.
-
 import { BPF_XDP_DEVMAP } from "../../isa/uapi.ts";
 import { type RegisterValue, UNKNOWN, UNMODELLED, value } from "../state/value.ts";
 import type { VerifierOptions } from "../verdict.ts";
 
-/** How loads may take it: whole, in words, in parts of a word, or any way that is aligned. */
+/**
+ * is_valid_access() of Linux 6.18: the fields of __sk_buff and xdp_md that each program type may
+ * read and write. The contexts of other types are not modelled.
+ */
+
+/** The widths of loads: the whole field, words, parts of a word, or any aligned width. */
 type LoadWidth = "whole" | "words" | "parts" | "wide";
 
 interface ContextLayoutField {
@@ -141,8 +143,8 @@ function allows(
 }
 
 /**
- * What a load from the context yields, or what a store may go to; null is an invalid access, ANY one
- * that is not modelled.
+ * The value that a load from the context yields, or that a store overwrites; null when the access is
+ * invalid, UNMODELLED when the field is not modelled.
  */
 export function contextField(
   { progType, expectedAttachType }: VerifierOptions,
@@ -158,6 +160,6 @@ export function contextField(
   return fields.find((one) => allows(one, off, size, writes))?.holds ?? null;
 }
 
-/** Whether both loads and stores of a program type's context are known here. */
+/** Whether the context of the program type is modelled. */
 export const isModelled = (progType: string | undefined): boolean =>
   progType !== undefined && CONTEXTS[progType] !== undefined;

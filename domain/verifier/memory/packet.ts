@@ -1,6 +1,3 @@
-// Packet pointers compared with the end of the packet (try_match_pkt_pointers of Linux 6.18): how many
-// bytes are known to be there, on either way of a jump.
-
 import { classOf, hasSrcReg, type Insn, opOf } from "../../isa/insn.ts";
 import {
   BPF_JEQ,
@@ -16,13 +13,18 @@ import * as range from "../scalar/range.ts";
 import { currentFrame, replaceValues, type VerifierState } from "../state/state.ts";
 import { AT_END, PAST_END, type RegisterValue } from "../state/value.ts";
 
+/**
+ * try_match_pkt_pointers() of Linux 6.18: comparing a packet pointer with the end of the packet
+ * proves how many bytes are there.
+ */
+
 /** MAX_PACKET_OFF */
 const MAX_PACKET_OFF = 0xffffn;
 
 const isPacketStart = (v: RegisterValue): boolean =>
   v.kind === "pkt" && v.off === 0 && range.isZero(v.range);
 
-/** `end` marks the end of what `at` points into. */
+/** `end` is the end of the region that `at` points into. */
 const isEndOf = (at: RegisterValue, end: RegisterValue): boolean =>
   (at.kind === "pkt" && end.kind === "pkt_end") || (at.kind === "pkt_meta" && isPacketStart(end));
 
@@ -43,7 +45,7 @@ function markPktEnd(state: VerifierState, reg: number, isOpen: boolean): void {
   if (pointer.kind === "pkt") regs[reg] = { ...pointer, size: isOpen ? PAST_END : AT_END };
 }
 
-/** Whether a pointer is compared with an end of what it points into, in a way that tells its length. */
+/** Whether the comparison tells how many bytes are behind a packet pointer. */
 export function isPktEndComparison(insn: Insn, dst: RegisterValue, src: RegisterValue): boolean {
   if (!hasSrcReg(insn) || classOf(insn) !== BPF_JMP) return false;
   return (
@@ -52,7 +54,7 @@ export function isPktEndComparison(insn: Insn, dst: RegisterValue, src: Register
   );
 }
 
-/** @param here the way on; @param there the way of the jump. */
+/** @param here the state at the next instruction. @param there the state at the target. */
 export function tryMatchPktPointers(insn: Insn, here: VerifierState, there: VerifierState): void {
   const { regs } = currentFrame(here);
   const dst = regs[insn.dst] as RegisterValue;
@@ -71,7 +73,7 @@ export function tryMatchPktPointers(insn: Insn, here: VerifierState, there: Veri
   }
 }
 
-/** is_pkt_ptr_branch_taken(): only of pointers that were compared before. */
+/** is_pkt_ptr_branch_taken(): decides only for pointers that were compared before. */
 export function isPktPtrBranchTaken(
   op: number,
   dst: RegisterValue,

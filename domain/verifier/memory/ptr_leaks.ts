@@ -1,18 +1,20 @@
-// What a loader without CAP_PERFMON may not do (allow_ptr_leaks and allow_uninit_stack of struct
-// bpf_verifier_env): tell what an address is, and read stack that was never written. What Linux asks
-// for against speculation besides is not asked here.
-
 import type { VerifierEnv } from "../state/env.ts";
 import { Refused } from "../state/refused.ts";
 import { type Frame, isSpill } from "../state/state.ts";
 import { isPointer, type RegisterValue } from "../state/value.ts";
 import { slotAndByte, slotOf, typeIndexes } from "./stack.ts";
 
+/**
+ * The rules for a loader without CAP_PERFMON (allow_ptr_leaks and allow_uninit_stack of struct
+ * bpf_verifier_env): it may not reveal addresses or read stack that was never written. The checks
+ * of Linux against speculation are left out.
+ */
+
 function eacces(text: string): never {
   throw new Refused("EACCES", text);
 }
 
-/** is_pointer_value(): a pointer must not go there. */
+/** is_pointer_value() */
 export function checkNotPointer(
   env: VerifierEnv,
   reg: number,
@@ -22,7 +24,7 @@ export function checkNotPointer(
   if (value !== undefined && !env.canLeakPointers && isPointer(value)) eacces(`R${reg} ${how}`);
 }
 
-/** A register that is stored in memory of this kind, or handed over. */
+/** Refuses to store a pointer in this memory, or to pass it there. */
 export const checkNotLeaked = (
   env: VerifierEnv,
   reg: number,
@@ -43,7 +45,7 @@ export function checkInitialised(
   if (missing >= 0) eacces(`invalid read from stack off ${first}+${missing} size ${size}`);
 }
 
-/** check_stack_range_initialized() of what a helper reads: no pointers, either. */
+/** check_stack_range_initialized(): a helper may not read pointers, either. */
 export function checkRangeInitialised(
   env: VerifierEnv,
   frame: Frame,
@@ -61,7 +63,7 @@ export function checkRangeInitialised(
   }
 }
 
-/** Part of a spilled pointer is not to be overwritten. */
+/** A part of a spilled pointer may not be overwritten. */
 export function checkSpillIntact(
   env: VerifierEnv,
   frame: Frame,

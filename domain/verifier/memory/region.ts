@@ -1,12 +1,14 @@
-// Whether an access stays within what a pointer points to (check_mem_region_access and its kin of
-// Linux 6.18). Offsets are relative to the pointer's own fixed offset.
-
 import { BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG } from "../../isa/uapi.ts";
 import * as range from "../scalar/range.ts";
 import * as tnum from "../scalar/tnum.ts";
 import type { VerifierEnv } from "../state/env.ts";
 import { Refused } from "../state/refused.ts";
 import { isPacket, type RegisterValue, typeName } from "../state/value.ts";
+
+/**
+ * check_mem_region_access() of Linux 6.18 and its relatives: an access stays within the region of
+ * its pointer. Offsets are relative to the fixed offset of the pointer.
+ */
 
 const MAX_VAR_OFF = 1n << 29n;
 const LOCK_BYTES = 4;
@@ -44,7 +46,7 @@ function isWithin(off: bigint, size: number, room: number): boolean {
   return off >= 0n && size >= 0 && off + BigInt(size) <= BigInt(room);
 }
 
-/** Bytes behind a pointer that is not to a packet. */
+/** Bytes of the region, unless it is a packet. */
 function regionSize(pointer: RegisterValue): number {
   if (pointer.kind === "map_value") return pointer.map?.value_size ?? 0;
   if (pointer.kind === "map_key") return pointer.map?.key_size ?? 0;
@@ -64,7 +66,7 @@ function checkPacketAccess(pointer: RegisterValue, reg: number, off: number, siz
   eacces(`${outOfRegionText(pointer, reg, at, size, pointer.size)}\n${end}`, isExact);
 }
 
-/** `which` end of what the access may reach, min or max. */
+/** @param which bound of the access, min or max. */
 function checkMemAccessBound(
   pointer: RegisterValue,
   reg: number,
@@ -78,7 +80,7 @@ function checkMemAccessBound(
   eacces(`${outOfRegionText(pointer, reg, at, size, room)}\n${why}`, pointer.isExact);
 }
 
-/** Of the value of a map, of allocated memory, of a packet. */
+/** check_mem_region_access() and check_packet_access() */
 export function checkMemRegionAccess(
   pointer: RegisterValue,
   reg: number,
@@ -136,7 +138,7 @@ export function checkMapAccessType(
   eacces(`${what} map forbidden, ${place}`, true);
 }
 
-/** Its values may be known to Linux when a program is loaded (bpf_map_is_rdonly). */
+/** bpf_map_is_rdonly(): Linux may know the values when the program is loaded. */
 export const isRdonlyMap = ({ map }: RegisterValue): boolean =>
   map?.frozen === true && (map.map_flags & BPF_F_RDONLY_PROG) !== 0;
 
@@ -149,7 +151,7 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   fp: "stack ",
 };
 
-/** check_ptr_alignment(); a stack is always strict, other memory where the load or access asks for it. */
+/** check_ptr_alignment(): strict for the stack, for atomics, and with BPF_F_STRICT_ALIGNMENT. */
 export function checkPtrAlignment(
   env: VerifierEnv,
   pointer: RegisterValue,
@@ -168,7 +170,7 @@ export function checkPtrAlignment(
   eacces(`misaligned ${what} ${place} size ${size}`, pointer.isExact);
 }
 
-/** check_ptr_off_reg(): a pointer as it was got, without any offset. */
+/** check_ptr_off_reg(): the pointer has no offset. */
 export function checkPtrOffReg(pointer: RegisterValue, reg: number): void {
   const { off, range: r, isExact } = pointer;
   const name = typeName(pointer);

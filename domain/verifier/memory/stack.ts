@@ -1,5 +1,3 @@
-// Places on the stack, and whether accesses stay on it.
-
 import * as range from "../scalar/range.ts";
 import * as tnum from "../scalar/tnum.ts";
 import type { VerifierEnv } from "../state/env.ts";
@@ -7,13 +5,15 @@ import { Refused } from "../state/refused.ts";
 import { EMPTY_SLOT, type Frame, type StackSlot, type VerifierState } from "../state/state.ts";
 import type { RegisterValue } from "../state/value.ts";
 
+/** Offsets on the stack, and the bounds of accesses to it. */
+
 const MAX_STACK_BYTES = 512;
 const MAX_VAR_OFF = 1n << 29n;
 
 export const slotOf = (frame: Frame, index: number): StackSlot => frame.stack[index] ?? EMPTY_SLOT;
 export const isAligned = (off: number): boolean => (off & 7) === 0;
 
-/** Of the byte at an offset: the slot, and the letter in its types. */
+/** The slot of the byte at an offset, and its index in the types of the slot. */
 export const slotAndByte = (off: number): [index: number, letter: number] => [
   (-off - 1) >> 3,
   (-off - 1) & 7,
@@ -22,13 +22,13 @@ export const slotAndByte = (off: number): [index: number, letter: number] => [
 export const frameOf = (state: VerifierState, pointer: RegisterValue): Frame =>
   state.frames[pointer.home] as Frame;
 
-/** Where an access through a frame pointer may begin: first and last offset. */
+/** The first and the last offset where the access may begin. */
 export function offsetRange(pointer: RegisterValue, off: number): [first: number, last: number] {
   const whole = pointer.off + off;
   return [Number(pointer.range.smin) + whole, Number(pointer.range.smax) + whole];
 }
 
-/** How far down the stack may be read (allocated_stack). */
+/** allocated_stack: how far down the stack may be read. */
 function allocatedStack(env: VerifierEnv, { stack }: Frame): number {
   if (env.canLeakPointers) return MAX_STACK_BYTES;
   return 8 * (stack.findLastIndex((slot) => slot !== undefined && slot !== EMPTY_SLOT) + 1);
@@ -66,7 +66,7 @@ export function checkStackAccessWithinBounds(
   throw new Refused(errno, text, pointer.isExact);
 }
 
-/** Of so many bytes from an offset on, all in one slot. */
+/** Indexes in the types of a slot of `size` bytes from an offset on. */
 export function typeIndexes(off: number, size: number): number[] {
   return Array.from({ length: size }, (_, i) => (-off - 1 - i) & 7);
 }

@@ -1,6 +1,3 @@
-// Loads from the stack: registers filled, bytes read (check_stack_read of Linux 6.18; a loader with
-// CAP_PERFMON may read what was never written).
-
 import { classOf, type Insn } from "../../isa/insn.ts";
 import { BPF_STX } from "../../isa/opcodes.ts";
 import * as range from "../scalar/range.ts";
@@ -21,6 +18,11 @@ import {
 import { checkInitialised } from "./ptr_leaks.ts";
 import { frameOf, isAligned, offsetRange, slotAndByte, slotOf, typeIndexes } from "./stack.ts";
 
+/**
+ * check_stack_read() of Linux 6.18: loads fill registers that were spilled, or read bytes. A loader
+ * with CAP_PERFMON may read bytes that were never written.
+ */
+
 /** mark_reg_stack_read(): zero if all bytes are. */
 function markRegStackRead(frame: Frame, first: number, end: number): RegisterValue {
   let zero = true;
@@ -35,7 +37,7 @@ function markRegStackRead(frame: Frame, first: number, end: number): RegisterVal
   return zero ? constant(0n) : UNKNOWN;
 }
 
-/** A number that was spilled with its id, so that both are known to be the same. */
+/** Gives the spilled number an id, which the filled register shares. */
 function withScalarId(env: VerifierEnv, frame: Frame, index: number): RegisterValue {
   const slot = slotOf(frame, index);
   if (!isScalar(slot.spilled) || isConst(slot.spilled)) return slot.spilled;
@@ -61,7 +63,7 @@ function fillPartly(env: VerifierEnv, frame: Frame, first: number, size: number)
   return scalar(zeroSpill ? range.ZERO : range.UNKNOWN, spilled.isExact, spilled);
 }
 
-/** A load; a register spilled there comes back. Not yet cut to `size`. */
+/** The value loaded, before it is coerced to `size`. */
 export function checkStackRead(
   env: VerifierEnv,
   state: VerifierState,

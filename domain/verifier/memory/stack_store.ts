@@ -1,5 +1,3 @@
-// Stores to the stack: registers spilled, bytes written (check_stack_write of Linux 6.18).
-
 import * as range from "../scalar/range.ts";
 import type { VerifierEnv } from "../state/env.ts";
 import { Refused } from "../state/refused.ts";
@@ -14,13 +12,15 @@ import { fits, isNull, isPointer, isScalar, NOT_INIT, type RegisterValue } from 
 import { checkSpillIntact } from "./ptr_leaks.ts";
 import { frameOf, isAligned, offsetRange, slotAndByte, slotOf, typeIndexes } from "./stack.ts";
 
+/** check_stack_write() of Linux 6.18: stores spill registers or write bytes. */
+
 function setTypes(slot: StackSlot, letters: readonly number[], type: string): string {
   const types = [...slot.types];
   for (const letter of letters) types[letter] = type;
   return types.join("");
 }
 
-/** save_register_state(): what lies above a spill of less than 8 bytes keeps its type. */
+/** save_register_state(): bytes above a spill of less than 8 bytes keep their type. */
 function saveRegisterState(frame: Frame, index: number, value: RegisterValue, size: number): void {
   const above = slotOf(frame, index).types.slice(0, 8 - size);
   const kept = above.replace(/[^0?]/g, "m");
@@ -42,7 +42,7 @@ function isZeroSpill({ spilled }: StackSlot): boolean {
   return isNull(spilled);
 }
 
-/** Anywhere between two offsets: what was zero, and is overwritten with zero, stays it. */
+/** A write at a variable offset; zeros that may be overwritten with zero stay zero. */
 function writeVariableOffset(frame: Frame, first: number, end: number, zero: boolean): void {
   for (let off = first; off < end; off++) {
     const [index, letter] = slotAndByte(off);
@@ -74,7 +74,7 @@ function spillPointer(
   saveRegisterState(frame, slotAndByte(off)[0], value, size);
 }
 
-/** A store; `value` is null for bytes that are not known. An immediate is a constant. */
+/** @param value null for unknown bytes; an immediate is a constant. */
 export function checkStackWrite(
   env: VerifierEnv,
   state: VerifierState,
@@ -104,7 +104,7 @@ export function checkStackWrite(
   }
 }
 
-/** What a helper fills. */
+/** Marks the bytes that a helper fills. */
 export function markStackWritten(frame: Frame, first: number, end: number): void {
   for (let off = first; off < end; off++) writeBytes(frame, off, 1, "m");
 }

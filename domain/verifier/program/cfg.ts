@@ -1,6 +1,3 @@
-// check_cfg: every instruction can be reached, and none lands inside a ld_imm64.
-// Loops are allowed, as for any loader with CAP_BPF.
-
 import {
   calleeOf,
   type Insn,
@@ -14,6 +11,11 @@ import {
 } from "../../isa/insn.ts";
 import { LD_IMM64 } from "../../isa/opcodes.ts";
 import { einval, type Refusal } from "../verdict.ts";
+
+/**
+ * check_cfg(): every instruction is reachable, and no jump lands inside a ld_imm64. Loops are
+ * allowed, as they are for any loader with CAP_BPF.
+ */
 
 /** Where control can go next; a call or a callback also reaches its subprogram. */
 export function successors(insn: Insn, at: number): readonly number[] {

@@ -1,6 +1,3 @@
-// Registers that instructions read and write, and those that are still to be read somewhere
-// (compute_live_registers of Linux 6.18): the others do not count when states are compared.
-
 import {
   classOf,
   hasSrcReg,
@@ -36,6 +33,11 @@ import {
 } from "../../isa/opcodes.ts";
 import { successors } from "./cfg.ts";
 
+/**
+ * compute_live_registers() of Linux 6.18: the registers that some later instruction reads. The
+ * others do not count when states are compared.
+ */
+
 /** Registers as bits. */
 export interface Effect {
   readonly reads: number;
@@ -68,7 +70,7 @@ function alu(insn: Insn): Effect {
   return { reads: src | (op === BPF_MOV ? 0 : 1 << insn.dst), writes: 1 << insn.dst };
 }
 
-/** What is read and written by name: of a call no arguments, of an exit no answer. */
+/** Registers that the instruction names: not the arguments of a call, nor the R0 of an exit. */
 export function regEffect(insn: Insn): Effect {
   switch (classOf(insn)) {
     case BPF_ALU:

@@ -1,6 +1,3 @@
-// resolve_pseudo_ldimm64: one pass that finds every map a program names, and unknown opcodes.
-// It works in instruction order, so a bad fd early on wins over an unknown opcode later.
-
 import { classOf, type Insn, isKnown, modeOf } from "../../isa/insn.ts";
 import {
   BPF_LDX,
@@ -15,6 +12,11 @@ import {
   LD_IMM64,
 } from "../../isa/opcodes.ts";
 import { einval, type MapRef, type Refusal, refuse, type VerifierOptions } from "../verdict.ts";
+
+/**
+ * resolve_pseudo_ldimm64(): one pass, in program order, that finds the map references and unknown
+ * opcodes. A bad fd that comes first wins over a later unknown opcode.
+ */
 
 export interface Resolved {
   readonly refs: readonly MapRef[];

@@ -1,19 +1,21 @@
-// The stacks of all calls together (check_max_stack_depth of Linux 6.18, with its JIT): calls in dead code
-// count, too, so recursion never passes.
-
 import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import { calleeOf, type Insn, isHelperCall, isPseudoCall, isPseudoFunc } from "../../isa/insn.ts";
 import { MAX_BPF_STACK, MAX_CALL_FRAMES } from "../../isa/limits.ts";
 import { type Refusal, refuse } from "../verdict.ts";
 
-/** Of the stack of each function. */
+/**
+ * check_max_stack_depth() of Linux 6.18 with its JIT: the stacks of nested calls together. Calls in
+ * dead code count, so that recursion never passes.
+ */
+
+/** Each function's stack is rounded up to this. */
 const STACK_ALIGN = 16;
-/** Of callers, when a function makes a tail call. */
+/** The most that callers may use when a function makes a tail call. */
 const TAIL_CALL_BYTES = 256;
 const TIMER_SET_CALLBACK = 170;
-/** The JIT may keep what is spilled around it in registers, and then needs less of the stack. */
+/** The JIT inlines this helper, and may then need less stack. */
 const GET_SMP_PROCESSOR_ID = 8;
-/** With a stack of their own (bpf_enable_priv_stack). */
+/** Program types with a private stack (bpf_enable_priv_stack). */
 const PRIVATE_STACK_TYPES = new Set(["kprobe", "tracepoint", "perf_event", "raw_tracepoint"]);
 
 interface CallChain {

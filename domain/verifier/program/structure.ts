@@ -1,6 +1,3 @@
-// What Linux settles before it looks at a map: add_subprog_and_kfunc, check_subprogs, check_btf_info.
-// Subprograms partition the program; no jump leaves its own.
-
 import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import {
   calleeOf,
@@ -18,6 +15,11 @@ import {
 import { BPF_MAX_SUBPROGS } from "../../isa/limits.ts";
 import { BPF_CALL, BPF_EXIT, BPF_JA, BPF_JMP, BPF_JMP32 } from "../../isa/opcodes.ts";
 import { einval, LIMITS, type Refusal, refuse, type VerifierOptions } from "../verdict.ts";
+
+/**
+ * add_subprog_and_kfunc(), check_subprogs(), check_btf_info(): subprograms partition the program,
+ * and no jump leaves its own.
+ */
 
 export interface ProgramStructure {
   /** First instruction of every subprogram, ascending; the first is 0. */

@@ -1,5 +1,3 @@
-// Arithmetic on ranges (adjust_scalar_min_max_vals of Linux 6.18).
-
 import {
   BPF_ADD,
   BPF_AND,
@@ -26,6 +24,8 @@ import {
 } from "./range.ts";
 import { shift } from "./shift.ts";
 import * as tnum from "./tnum.ts";
+
+/** adjust_scalar_min_max_vals() of Linux 6.18: arithmetic on ranges. */
 
 type ScalarOperation = (r: Range, a: Range, b: Range) => void;
 
@@ -99,7 +99,7 @@ function known32(r: Range, value: bigint): void {
   r.smin32 = r.smax32 = Number(value) | 0;
 }
 
-/** Of an operation on bits: exact for two constants, whatever the rule for ranges says. */
+/** An operation on bits, which is exact for two constants. */
 function bitwise(
   combine: (a: tnum.Tnum, b: tnum.Tnum) => tnum.Tnum,
   bound: (r: Range, a: Range, b: Range) => void,
@@ -145,7 +145,7 @@ const PLAIN: Readonly<Record<number, ScalarOperation>> = {
   [BPF_XOR]: xor,
 };
 
-/** The range of a op b; of 32 bits, zero-extended, unless wide. Of a quotient nothing is known. */
+/** The range of `a op b`, zero-extended from 32 bits unless `wide`. A quotient is unknown. */
 export function compute(op: number, wide: boolean, a: Range, b: Range): Range {
   const plain = PLAIN[op];
   const r = plain ? a.copy() : shift(op, wide, a, b);
@@ -165,7 +165,7 @@ const EXACT: Readonly<Record<number, (a: bigint, b: bigint) => bigint>> = {
   [BPF_XOR]: (a, b) => a ^ b,
 };
 
-/** Of two numbers the number; null where it takes compute() to say. */
+/** The result for two constants; null where compute() is needed. */
 export function computeConstant(op: number, wide: boolean, a: bigint, b: bigint): bigint | null {
   const bits = wide ? 64 : 32;
   const exact = EXACT[op];

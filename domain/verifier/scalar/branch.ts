@@ -1,6 +1,3 @@
-// Conditional jumps on numbers: which way they must go (is_scalar_branch_taken), and what each way
-// teaches of the numbers compared (regs_refine_cond_op of Linux 6.18).
-
 import {
   BPF_JEQ,
   BPF_JGE,
@@ -18,6 +15,11 @@ import {
 import type { Range } from "./range.ts";
 import * as range from "./range.ts";
 import * as tnum from "./tnum.ts";
+
+/**
+ * Conditional jumps on numbers: is_scalar_branch_taken() decides them, and regs_refine_cond_op() of
+ * Linux 6.18 narrows the operands on each branch.
+ */
 
 /** No bit in common: the way on of BPF_JSET. */
 const CLEAR = BPF_JSET | BPF_X;
@@ -81,13 +83,13 @@ function haveCommonBits(a: Range, b: Range, wide: boolean): boolean | undefined 
   return ((value | mask) & bits) === 0n ? false : undefined;
 }
 
-/** a < b, or a <= b, by bounds of the sort at hand. */
+/** a < b, or a <= b, by the signed or the unsigned bounds. */
 function isBelow(min: bigint, max: bigint, min2: bigint, max2: bigint, orEqual: boolean) {
   if (orEqual ? max <= min2 : max < min2) return true;
   return (orEqual ? min > max2 : min >= max2) ? false : undefined;
 }
 
-/** Whether `a op b` holds; undefined where that is open. */
+/** Whether `a op b` holds; undefined when both are possible. */
 export function isScalarBranchTaken(
   op: number,
   wide: boolean,
@@ -178,7 +180,7 @@ function refineBelow(op: number, wide: boolean, a: Range, b: Range): void {
   }
 }
 
-/** Both ranges where `a op b` holds. */
+/** Both ranges, narrowed by `a op b`. */
 export function regsRefineCondOp(op: number, wide: boolean, a: Range, b: Range): [Range, Range] {
   const left = a.copy();
   const right = b.copy();

@@ -1,9 +1,11 @@
-// Numbers cut to a few bytes: what loads of less than 8 bytes and moves with sign extension leave of a
-// range, and how a range reads in the log.
-
 import * as range from "./range.ts";
 import { Range, s64, u64 } from "./range.ts";
 import * as tnum from "./tnum.ts";
+
+/**
+ * Numbers reduced to a few bytes, as short loads and sign-extending moves do, and the format of
+ * ranges in the log.
+ */
 
 const short = new Map<number, Range>();
 
@@ -80,7 +82,7 @@ export function signExtend32(from: Range, bytes: number): Range {
 
 const isSmall = (n: bigint): boolean => n >= -0x8000n && n <= 0x7fffn;
 
-/** Signed numbers of the log: decimal while they are short. */
+/** A signed number in the log: decimal while it is short. */
 export function formatSigned(n: bigint): string {
   const value = s64(n);
   return isSmall(value) ? `${value}` : `0x${u64(value).toString(16)}`;
@@ -90,10 +92,10 @@ export function formatUnsigned(n: bigint): string {
   return n <= 0xffffn ? `${n}` : `0x${n.toString(16)}`;
 }
 
-/** Name, value, shown as signed, left out when it says nothing. */
+/** A bound of the log; `silent` when it excludes nothing. */
 type RangeBound = [name: string, value: bigint, signed: boolean, silent: boolean];
 
-/** Where it is shown in hex it is of 32 bits. */
+/** A 32-bit bound is shown in hex as 32 bits. */
 const half = (n: number): bigint => BigInt(isSmall(BigInt(n)) ? n : n >>> 0);
 
 function bounds(r: Range): RangeBound[] {

@@ -1,7 +1,9 @@
-// What the verifier knows of a 64-bit number: bounds, signed and unsigned, of all of it and of its low
-// half, and its bits; and how each of these sharpens the others (reg_bounds_sync of Linux 6.18).
-
 import * as tnum from "./tnum.ts";
+
+/**
+ * The bounds of a 64-bit number: signed and unsigned, of the whole and of its low half, and its
+ * known bits. reg_bounds_sync() of Linux 6.18 sharpens each by the others.
+ */
 
 export const U64_MAX = 0xffff_ffff_ffff_ffffn;
 export const S64_MIN = -0x8000_0000_0000_0000n;
@@ -19,7 +21,7 @@ export const s32 = (n: bigint): number => Number(BigInt.asIntN(32, n));
 export const maxOf = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 export const minOf = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 
-/** Changed only by who made it, before anyone else has it. */
+/** Invariant: only its creator changes it, before anything else holds it. */
 export class Range {
   umin = 0n;
   umax = U64_MAX;
@@ -87,7 +89,7 @@ function makeConstant(value: bigint): Range {
   return r;
 }
 
-/** Of any integer, modulo 2^64. */
+/** The range of one integer, modulo 2^64. */
 export function constant(n: bigint): Range {
   const value = u64(n);
   const kept = constants.get(value);
@@ -116,7 +118,7 @@ export function fromBits(r: Range): void {
   r.unsigned(value, value | mask);
 }
 
-/** The low halves of min and max bound those of all between, if the high halves are neighbours. */
+/** The low halves of min and max bound all between them, if the high halves are equal or adjacent. */
 function deduceLowHalves(r: Range, min: bigint, max: bigint): void {
   const apart = BigInt.asUintN(32, (max >> 32n) - (min >> 32n));
   const same = min >> 32n === max >> 32n;
@@ -162,7 +164,7 @@ function fromBounds(r: Range): void {
   r.bits = tnum.withLow(whole, tnum.intersect(tnum.low(whole), half));
 }
 
-/** Linux deduces three times over; a round without effect ends it here. */
+/** Linux deduces three times; here a round without effect is the last. */
 const ROUNDS = 3;
 
 /** @returns whether anything changed. */

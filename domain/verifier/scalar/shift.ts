@@ -1,9 +1,9 @@
-// Shifts of ranges by a constant (the shifts of adjust_scalar_min_max_vals of Linux 6.18).
-
 import { BPF_ARSH, BPF_LSH, BPF_RSH } from "../../isa/opcodes.ts";
 import * as range from "./range.ts";
 import { type Range, S32_MAX, S32_MIN, S64_MAX, S64_MIN, U32_MAX, U64_MAX } from "./range.ts";
 import * as tnum from "./tnum.ts";
+
+/** The shifts of adjust_scalar_min_max_vals() of Linux 6.18: ranges shifted by a constant. */
 
 function left32(r: Range, a: Range, by: number): void {
   r.smin32 = S32_MIN;

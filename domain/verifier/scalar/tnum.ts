@@ -1,6 +1,6 @@
-// Tracked numbers (kernel/bpf/tnum.c): of every bit of a 64-bit value whether it is 0, 1 or not known.
+/** Tracked numbers (kernel/bpf/tnum.c): each bit of a 64-bit value is 0, 1 or unknown. */
 
-/** A bit set in mask is not known, and clear in value. Both unsigned 64-bit. */
+/** A bit set in mask is unknown, and clear in value. Both are unsigned 64-bit. */
 export interface Tnum {
   readonly value: bigint;
   readonly mask: bigint;
@@ -19,7 +19,7 @@ export const UNKNOWN: Tnum = make(0n, U64);
 export const constant = (value: bigint): Tnum => make(wrap(value), 0n);
 export const isConst = (t: Tnum): boolean => t.mask === 0n;
 
-/** The least of them that holds all of min to max (unsigned). */
+/** The smallest tnum that holds all numbers from min to max (unsigned). */
 export function range(min: bigint, max: bigint): Tnum {
   const differ = min ^ max;
   if (differ === 0n) return constant(min);
@@ -56,7 +56,7 @@ export function xor(a: Tnum, b: Tnum): Tnum {
   return make((a.value ^ b.value) & ~mask, mask);
 }
 
-/** What holds both. */
+/** A tnum that holds the values of both. */
 export function union(a: Tnum, b: Tnum): Tnum {
   const mask = (a.value ^ b.value) | a.mask | b.mask;
   return make(a.value & b.value & ~mask, mask);

@@ -1,6 +1,3 @@
-// What the parts of the verifier share while they follow a program: its instructions and maps, what
-// was found out about them, and the log.
-
 import type { Insn } from "../../isa/insn.ts";
 import { type Effect, liveRegisters, regEffect } from "../program/liveness.ts";
 import type { MapFacts, VerifierOptions } from "../verdict.ts";
@@ -8,7 +5,9 @@ import type { VerifierLog } from "./log.ts";
 import { currentDepth, type Frame, type VerifierState } from "./state.ts";
 import type { RegisterValue } from "./value.ts";
 
-/** Of an instruction's accesses to memory. */
+/** struct bpf_verifier_env: what all parts of the verifier share about one program. */
+
+/** What is known about the memory accesses of an instruction. */
 const NOT_ACCESSED = 0;
 const PROVEN = 1;
 const UNPROVEN = 2;
@@ -18,11 +17,11 @@ const CALLBACK_HELPERS = new Set([164, 170, 180, 181, 209]);
 
 export class VerifierEnv {
   readonly prog: readonly Insn[];
-  /** By the first half of the ld_imm64 that names it. */
+  /** By the index of the ld_imm64 that names the map. */
   readonly maps: ReadonlyMap<number, MapFacts>;
   readonly options: VerifierOptions;
   readonly log: VerifierLog | null;
-  /** Of each instruction, and the registers still read from it on. */
+  /** For each instruction its effect, and the registers that are read from it on. */
   readonly effects: readonly Effect[];
   readonly live: Uint16Array;
   /** Bytes of stack, by the first instruction of a subprogram. */
@@ -32,7 +31,7 @@ export class VerifierEnv {
   #isTrusted = true;
   readonly #contexts = new Map<number, boolean>();
   #ids = 0;
-  /** A function of the kernel that was not found is called for certain (fixup_kfunc_call). */
+  /** The program certainly calls a kernel function that does not exist (fixup_kfunc_call). */
   hasMissingKfuncCall = false;
 
   constructor(
@@ -56,7 +55,7 @@ export class VerifierEnv {
     return this.#ids;
   }
 
-  /** A number that is known to be the same as its copies (assign_scalar_id_before_mov). */
+  /** assign_scalar_id_before_mov(): copies of the number share its id. */
   assignScalarId(value: RegisterValue): RegisterValue {
     if (value.id !== 0 && !value.isLinked) return value;
     return { ...value, id: this.nextId(), isLinked: false, off: 0 };
@@ -67,7 +66,7 @@ export class VerifierEnv {
     return this.options.perfmon !== false;
   }
 
-  /** Nothing is wrong with the instruction by itself. */
+  /** The instruction by itself was checked before. */
   isInsnChecked(at: number): boolean {
     return this.#checkedInsns[at] === 1;
   }
@@ -81,24 +80,24 @@ export class VerifierEnv {
     else if (this.#access[at] === NOT_ACCESSED) this.#access[at] = PROVEN;
   }
 
-  /** A helper is called with who knows what: what it calls back may be handed anything. */
+  /** The helper may call back a function with unknown arguments, so that no proof holds. */
   distrustCallbacks(helper: number): void {
     if (CALLBACK_HELPERS.has(helper)) this.#isTrusted = false;
   }
 
-  /** Whether an instruction gets at a context on one path and at other memory on another. */
+  /** Whether an instruction accesses a context on one path and other memory on another. */
   isMixedAccess(at: number, isContext: boolean): boolean {
     const before = this.#contexts.get(at);
     if (before === undefined) this.#contexts.set(at, isContext);
     return before !== undefined && before !== isContext;
   }
 
-  /** 1 for each instruction all of whose accesses were proven. */
+  /** For each instruction 1 where all its accesses were proven. */
   provenAccesses(): Uint8Array {
     return this.#access.map((seen) => (seen === PROVEN && this.#isTrusted ? 1 : 0));
   }
 
-  /** The stack of a frame reaches `bytes` down from its frame pointer. */
+  /** update_stack_depth(): the frame uses `bytes` of stack. */
   updateStackDepth(state: VerifierState, frame: Frame, bytes: number): void {
     if (!state.isCertain) return;
     const before = this.stackDepths.get(frame.start) ?? 0;

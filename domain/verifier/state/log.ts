@@ -1,6 +1,3 @@
-// The log of a path, as Linux prints it: an instruction, then what it changed (print_insn_state). Taking
-// up another branch, level 1 goes back to where that branched off; level 2 keeps everything.
-
 import { disasm } from "../../isa/disasm.ts";
 import type { Insn } from "../../isa/insn.ts";
 import {
@@ -13,10 +10,16 @@ import {
 } from "./state.ts";
 import { showRegister } from "./value.ts";
 
-/** Where notes begin, and how far apart they may, in characters. */
+/**
+ * The log of a path in the format of Linux: each instruction and what it changed
+ * (print_insn_state). When another branch is taken up, level 1 drops the lines since that branch
+ * was pushed; level 2 keeps them.
+ */
+
+/** The column where notes begin, and the distance of later columns. */
 const BPF_LOG_ALIGN_COLUMNS = 40;
 const STEP = 8;
-/** Lines kept of a log, from its end; the front is cut off at twice as many. */
+/** Lines kept at the end of a log; the front is dropped at twice as many. */
 const LINES_KEPT = 2048;
 
 function showSlot(slot: StackSlot, index: number, frame: number): string {
@@ -27,7 +30,7 @@ function showSlot(slot: StackSlot, index: number, frame: number): string {
 
 type Filter = (index: number) => boolean;
 
-/** print_verifier_state(), of the registers and slots asked for. */
+/** print_verifier_state() for the registers and slots that the filters select. */
 export function showState(
   state: VerifierState,
   level: number,
@@ -44,7 +47,7 @@ export function showState(
     const slot = frame.stack[i] ?? EMPTY_SLOT;
     if (slot.types !== EMPTY_SLOT.types && slots(i)) parts.push(` ${showSlot(slot, i, level)}`);
   }
-  // A lock at a constant address has none; behind it Linux prints no others.
+  // A lock at a constant address has id 0; Linux prints no ids after it.
   const ids = state.refs.map(({ id }) => id).filter((id, i) => id !== 0 || i === 0);
   if (ids[0]) parts.push(` refs=${ids.join(",")}`);
   if (frame.isCallback) parts.push(" cb");
@@ -65,19 +68,19 @@ interface LogLine {
 export class VerifierLog {
   readonly #keepsAll: boolean;
   #lines: LogLine[] = [];
-  /** Lines cut off in front. */
+  /** Lines dropped at the front. */
   #cut = 0;
   /** Registers and slots that the instruction touched, as bits and by index. */
   #regs = 0;
   readonly #slots = new Set<number>();
-  /** The last line is of an instruction, and nothing was said of it. */
+  /** The last line is an instruction without a note. */
   #isOpen = false;
 
   constructor(level: number) {
     this.#keepsAll = (level & 2) !== 0;
   }
 
-  /** In lines. */
+  /** The number of lines so far. */
   get end(): number {
     return this.#cut + this.#lines.length;
   }
@@ -104,7 +107,7 @@ export class VerifierLog {
     this.#isOpen = true;
   }
 
-  /** What the instruction left behind, beside it. */
+  /** Prints what the instruction changed beside it. */
   after(state: VerifierState): void {
     if (this.#regs === 0 && this.#slots.size === 0) return;
     const changed = showState(
@@ -131,7 +134,7 @@ export class VerifierLog {
     this.#slots.clear();
   }
 
-  /** Takes up the branch that was left open at `position`. */
+  /** Takes up the branch that was pushed at line `position`. */
   resume(state: VerifierState, from: number, position: number): void {
     const whole = showWhole(state);
     this.#forget();
@@ -150,7 +153,7 @@ export class VerifierLog {
     this.#add(`0:${showState(state, 0, ALL, ALL)}`);
   }
 
-  /** Of a function that was just entered. */
+  /** A function was entered. */
   call(state: VerifierState): void {
     this.#add(`caller:\n${showState(state, currentDepth(state) - 1, ALL, ALL)}`);
     this.#add(`callee:\n${showWhole(state)}`);
@@ -158,7 +161,7 @@ export class VerifierLog {
     this.#forget();
   }
 
-  /** Of a function that is about to return. */
+  /** A function is about to return. */
   returning(state: VerifierState): void {
     this.#add(`returning from callee:\n${showWhole(state)}`);
   }

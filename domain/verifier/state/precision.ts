@@ -1,11 +1,13 @@
-// What a number was computed from, so that one that turns out to matter makes those matter that it came
-// from (mark_chain_precision of Linux, which walks the instructions back instead). Of a number that does
-// not matter, any other can take the place when states are compared.
+/**
+ * mark_chain_precision() of Linux: when a number turns out to be precise, so do the numbers that it
+ * was computed from. Linux walks the instructions back; here each number keeps its sources. States
+ * may differ in numbers that are not precise.
+ */
 
 export class Precision {
   /** It decided a jump, an address or a size. */
   isPrecise = false;
-  /** States were kept that hold it. */
+  /** A checkpoint holds it. */
   isInCheckpoint = false;
   #sources: readonly Precision[];
 
@@ -13,13 +15,13 @@ export class Precision {
     this.#sources = parts;
   }
 
-  /** What is marked instead of it while no state holds it. */
+  /** The numbers to mark instead of it while no checkpoint holds it. */
   get #roots(): readonly Precision[] {
     if (this.isPrecise) return [];
     return this.isInCheckpoint ? [this] : this.#sources;
   }
 
-  /** Of what is computed from these. */
+  /** The precision of a number that is computed from these. */
   static derivedFrom(first: Precision, second = first): Precision {
     if (first === second || second.#roots.length === 0) return new Precision(first.#roots);
     if (first.#roots.length === 0) return new Precision(second.#roots);

@@ -1,8 +1,8 @@
-// The state of a path through a program (struct bpf_verifier_state): frames with registers and stacks.
-
 import type { MapFacts } from "../verdict.ts";
 import type { RegisterValue } from "./value.ts";
 import { FRAME_POINTERS, isScalar, NOT_INIT, UNMODELLED } from "./value.ts";
+
+/** struct bpf_verifier_state: the frames of a path, each with registers and a stack. */
 
 /**
  * Eight bytes of a stack. A letter for each byte, the highest address first: ? never written, m anything,
@@ -14,20 +14,20 @@ export interface StackSlot {
 }
 
 export const EMPTY_SLOT: StackSlot = { types: "????????", spilled: NOT_INIT };
-/** Written by someone who is not followed. */
+/** Written by code that is not modelled. */
 export const CLOBBERED_SLOT: StackSlot = { types: "mmmmmmmm", spilled: UNMODELLED };
 export const SLOTS = 64;
 
 export const isSpill = (slot: StackSlot): boolean => slot.types.charAt(7) === "r";
 
-/** What a callback was called for, and where it goes on; answers are between 0 and 1. */
+/** struct bpf_func_state */
 export interface Frame {
   readonly regs: RegisterValue[];
   /** By distance from the frame pointer, in slots. */
   readonly stack: StackSlot[];
   /** First instruction of the subprogram. */
   readonly start: number;
-  /** The call. */
+  /** The instruction that called it. */
   readonly callsite: number;
   readonly isCallback: boolean;
 }
@@ -41,12 +41,12 @@ export interface Reference {
   readonly lock?: MapFacts;
 }
 
-/** A state met at an instruction where paths join. */
+/** A state kept at a prune point. */
 export interface Checkpoint {
-  /** Null once it is no longer compared with. */
+  /** Null once it is dropped. */
   state: VerifierState | null;
   readonly parent: Checkpoint | null;
-  /** Paths from here that are not at their end. */
+  /** Paths from here that have not ended. */
   branches: number;
 }
 
@@ -54,7 +54,7 @@ export interface VerifierState {
   at: number;
   readonly frames: Frame[];
   refs: readonly Reference[];
-  /** Linux comes here, too, and knows no more. */
+  /** Linux reaches this state, too, and knows no more. */
   isCertain: boolean;
   parent: Checkpoint | null;
 }
@@ -85,7 +85,7 @@ export const copyState = (state: VerifierState): VerifierState => ({
   frames: state.frames.map(copyFrame),
 });
 
-/** Replaces values wherever they are: in all registers and spilled in all stacks. */
+/** Replaces values in all registers and in all spilled slots. */
 export function replaceValues(
   state: VerifierState,
   by: (value: RegisterValue) => RegisterValue,
@@ -105,7 +105,7 @@ export function replaceValues(
   }
 }
 
-/** Tells of the values in all registers and spilled in all stacks. */
+/** Visits the values in all registers and in all spilled slots. */
 export function forEachValue(state: VerifierState, tell: (value: RegisterValue) => void): void {
   replaceValues(state, (value) => {
     tell(value);
@@ -113,20 +113,20 @@ export function forEachValue(state: VerifierState, tell: (value: RegisterValue) 
   });
 }
 
-/** Numbers that a loop may have changed, of which Linux knows as much as it needs to. */
+/** Forgets the numbers that a loop may have changed; Linux may know more of them. */
 export function widenScalars(state: VerifierState, unknown: RegisterValue): void {
   replaceValues(state, (value) => (isScalar(value) ? unknown : value));
   state.isCertain = false;
 }
 
-/** Someone who is not followed may have written anywhere in the stacks. */
+/** Code that is not modelled may have written anywhere in the stacks. */
 export function clobberStacks(state: VerifierState): void {
   for (const { stack } of state.frames) {
     for (let i = 0; i < SLOTS; i++) stack[i] = CLOBBERED_SLOT;
   }
 }
 
-/** After a call R0 is the answer and R1 to R5 are gone. */
+/** After a call R0 is the return value, and R1 to R5 are unreadable. */
 export function clobberCallerSaved(regs: RegisterValue[], answer: RegisterValue): void {
   regs[0] = answer;
   for (let reg = 1; reg <= 5; reg++) regs[reg] = NOT_INIT;

@@ -1,12 +1,12 @@
-// What a register or a spilled stack slot holds (struct bpf_reg_state): numbers, pointers, nothing.
-
 import { formatSigned, formatUnsigned, formatRange as showRange } from "../scalar/coerce.ts";
 import type { Range } from "../scalar/range.ts";
 import * as range from "../scalar/range.ts";
 import type { MapFacts } from "../verdict.ts";
 import { Precision } from "./precision.ts";
 
-/** Kinds as the log names them; "none" was never written, "any" is all that is not modelled here. */
+/** struct bpf_reg_state: the number or pointer that a register or a spilled stack slot holds. */
+
+/** Kinds as the log names them; "none" was never written, "any" is not modelled. */
 export type ValueKind =
   | "none"
   | "any"
@@ -36,17 +36,17 @@ export interface RegisterValue {
   readonly id: number;
   /** BPF_ADD_CONST: a copy to which `off` was added. */
   readonly isLinked: boolean;
-  /** Of a reference that must be released; 0 for none. */
+  /** Id of the reference that must be released; 0 for none. */
   readonly ref: number;
   readonly map: MapFacts | null;
   /** Bytes behind it: of a packet as far as compared with its end, of memory as allocated. */
   readonly size: number;
-  /** Of a frame pointer the frame, of a function its first instruction. */
+  /** The frame of a frame pointer; the first instruction of a function. */
   readonly home: number;
   readonly precision: Precision;
 }
 
-/** Of a packet pointer that was found to be at the end of the packet, or past it. */
+/** `size` of a packet pointer that is at the end of the packet, or past it. */
 export const AT_END = -1;
 export const PAST_END = -2;
 
@@ -78,7 +78,7 @@ export const FRAME_POINTERS: readonly RegisterValue[] = Array.from({ length: 9 }
   value("fp", { home }),
 );
 
-/** @param from what the number was computed from. */
+/** @param from, by the values that the number was computed from. */
 export function scalar(
   known: Range,
   isExact: boolean,
@@ -108,7 +108,7 @@ export const fits = (v: RegisterValue, bytes: number): boolean =>
 
 export const typeName = (v: RegisterValue): string => (v.canBeNull ? `${v.kind}_or_null` : v.kind);
 
-/** Where a lookup in a map of maps leads is known once it is not NULL; locks are told apart by ids. */
+/** mark_ptr_not_null_reg(): a lookup in a map of maps becomes a map; locks keep their ids. */
 export function notNull(v: RegisterValue): RegisterValue {
   const isOuter = v.map?.map_type === "array_of_maps" || v.map?.map_type === "hash_of_maps";
   const id = isPacket(v) || v.map?.locks ? v.id : 0;

@@ -42,7 +42,7 @@ describe("a pool", () => {
         kind: "done",
         retval: 11,
         reads: [{ map: 1, key: "01000000", value: "0a000000" }],
-        ops: [{ op: "write", map: 1, key: "01000000", value: "0b000000" }],
+        writes: [{ op: "write", map: 1, key: "01000000", value: "0b000000" }],
       });
     }
   });

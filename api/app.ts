@@ -28,7 +28,7 @@ import { createValidationMessages } from "./openapi/validation_messages.ts";
 import { nextId, requestId, respond, setCommonHeaders } from "./respond.ts";
 import { noEventsToHead, sendEvents } from "./sse.ts";
 
-/** The application, without a port: what ships is what is tested. */
+/** The application without a port, as the tests use it too. */
 
 interface Identified extends Request, Pick<RawRequest, "raw"> {
   operationId?: string;
@@ -38,7 +38,7 @@ interface Identified extends Request, Pick<RawRequest, "raw"> {
 
 export interface AppOptions {
   onFault: OnFault;
-  /** For tests: "off" sends all requests the general path, "compared" those that both have read. */
+  /** For tests: "off" sends every request down the general path, "compared" after the fast one has read it. */
   fastPath?: "on" | "off" | "compared";
   /**
    * When validators are compiled: before the service is returned, or one by one once it listens. A
@@ -49,14 +49,14 @@ export interface AppOptions {
   hooks?: Hooks;
 }
 
-/** No security scheme of the document may be without its check. */
+/** @throws if the document has a security scheme without a check. */
 function securityOf({ kernel }: ServiceContext): Security {
   const checks: Security = {
     session: (req: Identified) => {
       req.caller = bearer(kernel, req.headers.authorization);
       return true;
     },
-    // Which keys there are and what they may is the handler's to check: without any, none is needed.
+    // The handler checks the key, because a service without keys needs none.
     apiKey: () => true,
   };
   for (const { operation } of routes) {
@@ -67,7 +67,7 @@ function securityOf({ kernel }: ServiceContext): Security {
   return checks;
 }
 
-/** What Express and the validator have made of a request. */
+/** Makes the request of a handler from what Express and the validator have read. */
 function handlerRequest(req: Identified, res: ServerResponse): HandlerRequest {
   const { headers, query, caller = ANONYMOUS } = req;
   const { method, url, raw } = req;
@@ -81,14 +81,14 @@ function handlerRequest(req: Identified, res: ServerResponse): HandlerRequest {
 
 const NOT_MODIFIED = { status: 304, body: undefined, bytes: undefined };
 
-/** Whether If-None-Match says that the client has this response; Express reads the ETag from `res`. */
+/** True if the client has this response (If-None-Match); Express reads the ETag from `res`. */
 function isFresh(req: Request, res: Response, { status, headers = {} }: HandlerResponse): boolean {
   if (req.headers["if-none-match"] === undefined || status !== 200) return false;
   res.set(headers);
   return req.fresh;
 }
 
-function answer(
+function createRequestHandler(
   context: ServiceContext,
   { operationId }: Operation,
   handler: Handler,
@@ -135,13 +135,13 @@ function createApp(context: ServiceContext, options: AppOptions, schemas: Schema
     const { method, operation } = route;
     const handler = handlers[operation.operationId];
     if (!handler) throw new Error(`openapi.yaml: no handler for ${operation.operationId}`);
-    app[method](routerPath(route), answer(context, operation, handler, options));
+    app[method](routerPath(route), createRequestHandler(context, operation, handler, options));
   }
   app.use(notFound, problemHandler(options.onFault, options.hooks?.onGeneralError));
   return { app, warmUp: (pause) => warmUp(app, validator, pause) };
 }
 
-/** Slow senders are cut; kept connections outlive a balancer's idle minute. */
+/** Slow senders are disconnected; idle connections outlive the minute of a load balancer. */
 const LIMITS = {
   headersTimeout: 10_000,
   requestTimeout: 30_000,
@@ -151,7 +151,7 @@ const LIMITS = {
 };
 const MAX_CONNECTIONS = 10_000;
 
-/** @throws when the document and the handlers do not fit together. */
+/** @throws if the document and the handlers do not match. */
 export async function createService(context: ServiceContext, options: AppOptions): Promise<Server> {
   const { onFault, fastPath = "on", compile = "ahead", hooks = {} } = options;
   const schemas = createSchemas();
@@ -173,7 +173,7 @@ export async function createService(context: ServiceContext, options: AppOptions
   const server = createServer({ ...withAppPrototypes(app), ...LIMITS }, listener);
   server.on("clientError", (error, socket) => sendRawProblem(error, socket, nextId()));
   server.maxConnections = MAX_CONNECTIONS;
-  // Compiling takes longer than all the rest of a start, which need not wait for it.
+  // Compiling takes longer than the rest of the start, which therefore does not wait for it.
   server.once("listening", async () => {
     await router.compile();
     if (compile === "listening") await warmUp(pause);

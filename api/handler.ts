@@ -6,19 +6,19 @@ import type { ApiKeys } from "./api_keys.ts";
 import { OCTETS } from "./media_types.ts";
 import type { Events } from "./sse.ts";
 
-/** What a handler gets and what it returns: a checked request in, one command, a response out. */
+/** A handler gets a validated request, runs one command and returns a response. */
 
 export interface ServiceContext {
   kernel: Kernel;
-  /** Undefined when none are configured: then anybody may create sessions. */
+  /** Undefined if none are configured: then everybody can create sessions. */
   keys: ApiKeys | undefined;
-  /** 503 from readyz once the service is stopping, or when Redis does not answer. */
+  /** Rejects once the service is stopping, or if Redis does not answer. */
   ready(): Promise<void>;
 }
 
-/** A request that matches the document. Both paths make the same: Express's and the fast one. */
+/** A request that matches the document; the general and the fast path make the same. */
 export interface HandlerRequest {
-  /** Operations without a session get an anonymous caller. */
+  /** An operation without a session has an anonymous caller. */
   call: Call;
   /** Path and query parameters: numbers converted, defaults filled in. */
   params: Readonly<Record<string, unknown>>;
@@ -26,9 +26,9 @@ export interface HandlerRequest {
   /** JSON with its defaults filled in, a Buffer for octets, undefined without a body. */
   body: unknown;
   headers: IncomingHttpHeaders;
-  /** Which of the media types the client prefers, false for none. */
+  /** The media type that the client prefers, false for none. */
   accepts(types: string[]): string | false;
-  /** Tells requests that wait whether the client is still connected. */
+  /** Tells a request that waits whether the client is still connected. */
   res: ServerResponse;
 }
 
@@ -39,7 +39,7 @@ export interface HandlerResponse {
   bytes?: Buffer | undefined;
   type?: string;
   headers?: Readonly<Record<string, string>>;
-  /** Instead of a body: events, sent as they arrive. */
+  /** Events, sent as they arrive instead of a body. */
   events?: Events;
 }
 
@@ -51,12 +51,12 @@ export type Handler = (
 export const ok = (body: object): HandlerResponse => ({ status: 200, body });
 export const created = (body: object): HandlerResponse => ({ status: 201, body });
 
-/** Whether the client prefers bytes to JSON. */
+/** True if the client prefers octets to JSON. */
 export function wantsOctets(request: HandlerRequest): boolean {
   return request.accepts(["json", OCTETS]) === OCTETS;
 }
 
-export const done: HandlerResponse = { status: 204 };
+export const noContent: HandlerResponse = { status: 204 };
 export const revisionHeader = (revision: number) => ({ "bpf-map-revision": String(revision) });
 
 export const ANONYMOUS: Caller = { namespace: "", sid: "", hash: "" };
@@ -78,7 +78,7 @@ export function pathNumber({ params }: HandlerRequest, name: string): number {
   return params[name] as number;
 }
 
-/** A query parameter: with its default, numbers converted. */
+/** A query parameter, converted and with its default. */
 export function query<T>(request: HandlerRequest, name: string): T {
   return request.query[name] as T;
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { HandlerResponse } from "./handler.ts";
 import { JSON_TYPE, OCTETS } from "./media_types.ts";
 
-/** The one writer of responses, for both paths; problems and events have their own. */
+/** Writes the responses of both paths; problems and events are written elsewhere. */
 
 let requests = 0;
 const BOOT = Date.now().toString(36);
@@ -13,7 +13,7 @@ export function nextId(): string {
   return `${BOOT}-${requests}`;
 }
 
-/** The client's own X-Request-Id if it is well-formed, else a new one. */
+/** The client's X-Request-Id if it is well-formed, else a new id. */
 export function requestId({ headers }: IncomingMessage): string {
   const given = headers["x-request-id"];
   return typeof given === "string" && REQUEST_ID.test(given) ? given : nextId();
@@ -27,7 +27,7 @@ export function setCommonHeaders(res: ServerResponse, id: string): void {
 
 const JSON_UTF8 = `${JSON_TYPE}; charset=utf-8`;
 
-/** Writes all headers at once: node copies them one by one only when some were set before. */
+/** Writes all headers at once, because Node copies them one by one if some were set before. */
 export function respond(res: ServerResponse, id: string, response: HandlerResponse): void {
   const { status, body, bytes, type = OCTETS, headers } = response;
   const head = ["x-request-id", id, "cache-control", "no-store"];

@@ -3,61 +3,61 @@ import type { RequestHandler } from "express";
 import type { Subscription } from "../domain/redis/notifier.ts";
 import { type OnFault, toProblem } from "./errors/errors.ts";
 
-/** Server-sent events: written no faster than the client takes them, for as long as it is there. */
+/** Server-sent events, written no faster than the client reads them, until it disconnects. */
 
-/** A client that takes nothing for so long is cut; the beat keeps one alive that has nothing to take. */
+/** A client that reads nothing for so long is disconnected; a comment keeps an idle connection alive. */
 const STALL_MS = 30_000;
-const BEAT_MS = 15_000;
+const KEEP_ALIVE_MS = 15_000;
 
-/** @param look is called now and then while the client is slow, to renew its session. */
+/** Called now and then while the client is slow: renews its session. */
 export type EventPoll = () => Promise<unknown>;
 
 export interface Events {
-  waiter: Subscription;
-  /** Sends until the waiter is closed, or throws what the last event is to tell. */
+  subscription: Subscription;
+  /** Sends until the subscription is closed; what it throws becomes the last event. */
   run(out: EventStream): Promise<void>;
 }
 
 export class EventStream {
   readonly #res: ServerResponse;
-  readonly #waiter: Subscription;
+  readonly #subscription: Subscription;
   #sent = Date.now();
 
-  constructor(res: ServerResponse, waiter: Subscription) {
+  constructor(res: ServerResponse, subscription: Subscription) {
     this.#res = res;
-    this.#waiter = waiter;
+    this.#subscription = subscription;
   }
 
-  /** Resolves once the socket has taken the text, or the waiter is closed. */
-  async send(text: string, look: EventPoll): Promise<void> {
-    const waiter = this.#waiter;
-    if (waiter.closed) return;
-    let taken = false;
+  /** Resolves when the socket has taken the text or the subscription is closed. */
+  async send(text: string, renew: EventPoll): Promise<void> {
+    const subscription = this.#subscription;
+    if (subscription.closed) return;
+    let isTaken = false;
     this.#sent = Date.now();
     this.#res.write(text, () => {
-      taken = true;
-      waiter.wake();
+      isTaken = true;
+      subscription.wake();
     });
-    for (let looked = this.#sent; !taken && !waiter.closed; ) {
-      await waiter.sleep();
-      if (taken || waiter.closed || Date.now() - looked < waiter.period) continue;
-      looked = Date.now();
-      await look();
+    for (let renewed = this.#sent; !isTaken && !subscription.closed; ) {
+      await subscription.sleep();
+      if (isTaken || subscription.closed || Date.now() - renewed < subscription.period) continue;
+      renewed = Date.now();
+      await renew();
     }
   }
 
-  /** A comment when nothing was sent for a while; answers whether it was time. */
-  async beat(look: EventPoll): Promise<boolean> {
-    if (Date.now() - this.#sent < BEAT_MS) return false;
-    await this.send(":\n\n", look);
+  /** Sends a comment if nothing was sent for a while; returns whether it did. */
+  async keepAlive(renew: EventPoll): Promise<boolean> {
+    if (Date.now() - this.#sent < KEEP_ALIVE_MS) return false;
+    await this.send(":\n\n", renew);
     return true;
   }
 }
 
-/** Who has gone waits no more. */
-export function closeWith(res: ServerResponse, waiter: Subscription): void {
-  if (res.destroyed) waiter.close();
-  else res.once("close", () => waiter.close());
+/** Closes the subscription when the client disconnects. */
+export function closeWith(res: ServerResponse, subscription: Subscription): void {
+  if (res.destroyed) subscription.close();
+  else res.once("close", () => subscription.close());
 }
 
 export function event(fields: Record<string, string | number>): string {
@@ -83,25 +83,25 @@ function problemEvent(error: Error, res: ServerResponse, onFault: OnFault): stri
 }
 
 export async function sendEvents(
-  { waiter, run }: Events,
+  { subscription, run }: Events,
   res: ServerResponse,
   onFault: OnFault,
 ): Promise<void> {
-  closeWith(res, waiter);
+  closeWith(res, subscription);
   if (res.destroyed) return;
   begin(res);
   try {
-    await run(new EventStream(res, waiter));
+    await run(new EventStream(res, subscription));
   } catch (error) {
-    if (!waiter.closed) res.write(problemEvent(error as Error, res, onFault));
+    if (!subscription.closed) res.write(problemEvent(error as Error, res, onFault));
   }
-  // What a slow client has not taken when the service stops it will ask for again.
-  if (waiter.closed && res.writableLength > 0) res.destroy();
+  // A slow client asks again for what it has not read when the service stops.
+  if (subscription.closed && res.writableLength > 0) res.destroy();
   else res.end();
-  waiter.close();
+  subscription.close();
 }
 
-/** The events' answer to HEAD would never end. */
+/** Never sends events to a HEAD, whose response would not end. */
 export const noEventsToHead: RequestHandler = (req, _res, next) => {
   if (req.method === "HEAD") delete req.headers.accept;
   next();

@@ -66,7 +66,7 @@ export class Tokens {
     const right = Buffer.from(this.#tag(`${namespace}.${sid}.${secret}`).toString("base64url"));
     const given = Buffer.from(tag);
     if (given.length !== right.length || !timingSafeEqual(given, right)) {
-      throw new BadToken("this service never gave out that token");
+      throw new BadToken("this service never issued that token");
     }
     const caller = { namespace, sid, hash: this.#hashOf(namespace, secret) };
     this.#remember(token, caller);

@@ -83,8 +83,9 @@ function domainProblem(error: Error, request: LocatedRequest): Problem | undefin
   if (error instanceof Unavailable) return problem(503, "unavailable", error.message);
   if (error instanceof HttpError) return problem(error.status, error.problem, error.message);
   if (error instanceof OutcomeUnknown) {
-    const name = request.method === "GET" ? "unavailable" : "outcome-unknown";
-    return problem(503, name, error.message);
+    if (request.method === "GET") return problem(503, "unavailable", error.message);
+    const hint = "to learn the outcome, repeat the request with the same Idempotency-Key";
+    return problem(503, "outcome-unknown", `${error.message}; ${hint}`);
   }
   if (error instanceof SessionEnded) {
     const ended = problem(410, "session-ended", error.message);

@@ -7,19 +7,19 @@ import { hasBody, type PlainRequest, PlainRequests } from "./plain_request.ts";
 import type { Router } from "./plain_routes.ts";
 
 /**
- * Plain requests go straight to their handlers, validated by the same document. Everything else goes
- * the general path, through Express and express-openapi-validator, which judge what is wrong.
+ * Plain requests go straight to their handlers, validated against the same document. All others take the
+ * general path through Express and express-openapi-validator, which decides what is wrong.
  */
 
 type RequestHandler = (req: IncomingMessage, res: ServerResponse) => void;
 type SendError = (error: Error, req: IncomingMessage, res: ServerResponse) => void;
 
-/** For tests: called with what each path makes of a request. What they throw is a fault. */
+/** For tests: called with what each path makes of a request. */
 export interface Hooks {
-  /** Undefined when the fast path leaves the request to the general one. */
+  /** Undefined if the fast path passes the request to the general one. */
   onFastRequest?(req: IncomingMessage, request: HandlerRequest | undefined): void;
   onGeneralRequest?(req: IncomingMessage, request: HandlerRequest): void;
-  /** The general path refuses a request, or its handler failed. */
+  /** The general path rejects a request, or its handler fails. */
   onGeneralError?(req: IncomingMessage, error: Error): void;
   onResponse?(operationId: string, response: HandlerResponse): void;
 }
@@ -81,7 +81,7 @@ export function createFastPath(context: ServiceContext, paths: Paths): RequestHa
   });
 }
 
-/** For tests: every request goes the general path, after the fast one has read it. */
+/** For tests: every request takes the general path after the fast one has read it. */
 export function createComparison(
   context: ServiceContext,
   { find, general, hooks }: Paths,

@@ -7,7 +7,7 @@ import type { FoundRoute, PlainRoute, Router } from "./plain_routes.ts";
 
 /**
  * Reads a request in the form that most have: a known path, canonical numbers, JSON or octets. A request
- * in any other form, right or wrong, is not plain. The general path judges it.
+ * in any other form, valid or not, is not plain and takes the general path.
  */
 
 const BODY_MAX = 65_536;
@@ -17,7 +17,7 @@ const UNRESERVED = /^[\w.~%-]+$/;
 const RESERVED_TOO = /^[\w.~%:/,=@-]+$/;
 const INTEGER = /^(0|[1-9]\d{0,15})$/;
 
-/** Whatever changes what a request means, or how its body is read. */
+/** Headers that change the meaning of a request or how its body is read. */
 const OTHER_HEADERS = [
   "idempotency-key",
   "if-match",
@@ -72,7 +72,7 @@ function decode(text: string): string | undefined {
 
 type Values = Record<string, unknown>;
 
-/** The parameters' texts of a path that has percent-encoding: the router decodes more than those. */
+/** The parameters of a path with percent-encoding; the router would decode too much. */
 function decodeParams({ segments, params }: PlainRoute, path: string): Values | undefined {
   const texts: Values = {};
   const parts = path.split("/");

@@ -6,11 +6,11 @@ import { JSON_TYPE, OCTETS } from "../media_types.ts";
 import { type Parameter, type Route, resolve, routerPath, typeOf } from "../openapi/openapi.ts";
 import type { Schemas } from "../openapi/schemas.ts";
 
-/** The operations whose plain requests the fast path takes, as tables made at start. */
+/** Tables, made at the start, of the operations whose plain requests the fast path takes. */
 
 interface QueryParameter {
   type: string | undefined;
-  /** Without it express-openapi-validator refuses reserved characters that are not encoded. */
+  /** Without it express-openapi-validator rejects reserved characters that are not encoded. */
   allowReserved: boolean;
 }
 
@@ -26,19 +26,19 @@ export interface PlainRoute {
   segments: readonly (string | undefined)[];
   params: readonly { name: string; type: string | undefined }[];
   query: ReadonlyMap<string, QueryParameter>;
-  /** Header parameters in lower case: a request that has one is not plain. */
+  /** Header parameters in lower case; a request with one of them is not plain. */
   headers: readonly string[];
   needsSession: boolean;
   bodyRequired: boolean;
   takesJson: boolean;
-  /** Whether it takes bytes as they are, and answers with them. */
+  /** True if it takes, or returns, octets. */
   takesOctets: boolean;
   givesOctets: boolean;
   /** Compiled by the first call. */
   validators: () => Validators;
 }
 
-/** Pages and the document itself are not JSON; the general path serves them. */
+/** The general path serves the pages and the document, which are not JSON. */
 function isPlain(route: Route): boolean {
   return successes(route).every((content) => content === undefined || JSON_TYPE in content);
 }
@@ -92,11 +92,11 @@ export interface FoundRoute {
 export interface Router {
   /** Finds the route of a method and a path without its query. */
   find(method: string, path: string): FoundRoute | undefined;
-  /** Compiles all validators, one at a time with a pause for requests. @throws when Ajv refuses a schema */
+  /** Compiles all validators one by one, with a pause for requests. @throws if Ajv rejects a schema */
   compile(): Promise<void>;
 }
 
-/** Longer keys are for the general path. */
+/** Longer keys take the general path. */
 const PARAM_MAX = 2048;
 
 const PAUSE_MS = 20;

@@ -4,10 +4,10 @@ import { etag, ifMatch } from "../codec/etag.ts";
 import { codecOf, type ValueBody, type ValueCodec, writeValue } from "../codec/value_codec.ts";
 import { InvalidRequest } from "../errors/errors.ts";
 import {
-  done,
   type Handler,
   type HandlerRequest,
   type HandlerResponse,
+  noContent,
   ok,
   pathNumber,
   query,
@@ -62,7 +62,7 @@ const mapUpdateElem: Handler = async (context, request) => {
     flags,
     match,
   );
-  return { ...done, headers: revisionHeader(revision) };
+  return { ...noContent, headers: revisionHeader(revision) };
 };
 
 function elementOf(codec: ValueCodec, body: { value: ValueBody; flags?: number }) {
@@ -75,7 +75,7 @@ const mapDeleteElem: Handler = async (context, request) => {
   const key = keyOf(codec, request);
   const fd = pathNumber(request, "fd");
   const { revision } = await kernel.mapDeleteElem(request.call, fd, key, ifMatch(request));
-  return { ...done, headers: revisionHeader(revision) };
+  return { ...noContent, headers: revisionHeader(revision) };
 };
 
 const mapLookupAndDeleteElem: Handler = async (context, request) => {

@@ -1,5 +1,5 @@
 import { parsePath } from "../codec/paths.ts";
-import { created, done, type Handler, ok, pathNumber, query } from "../handler.ts";
+import { created, type Handler, noContent, ok, pathNumber, query } from "../handler.ts";
 
 /** File descriptors: open, list, show, close, duplicate, send and receive them. */
 
@@ -28,7 +28,7 @@ const objGetInfoByFd: Handler = async ({ kernel }, request) =>
 
 const fdClose: Handler = async ({ kernel }, request) => {
   await kernel.close(request.call, pathNumber(request, "fd"));
-  return done;
+  return noContent;
 };
 
 const fdDup: Handler = async ({ kernel }, request) =>

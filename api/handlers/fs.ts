@@ -1,5 +1,5 @@
 import { parsePath } from "../codec/paths.ts";
-import { created, done, type Handler, type HandlerRequest, ok, query } from "../handler.ts";
+import { created, type Handler, type HandlerRequest, noContent, ok, query } from "../handler.ts";
 
 /** The pin tree: show, create, change, remove and rename its nodes. */
 
@@ -59,13 +59,13 @@ const fsRemove: Handler = async ({ kernel }, request) => {
   if (query(request, "recursive")) await kernel.unlinkTree(request.call, path(request));
   else if (query(request, "type") === "directory") await kernel.rmdir(request.call, path(request));
   else await kernel.unlink(request.call, path(request));
-  return done;
+  return noContent;
 };
 
 const rename: Handler = async ({ kernel }, request) => {
   const { from, to } = request.body as { from: string; to: string };
   await kernel.rename(request.call, parsePath(from, "from"), parsePath(to, "to"));
-  return done;
+  return noContent;
 };
 
 export const fs = { fsStat, fsPut, fsSet, fsRemove, rename };

@@ -1,5 +1,5 @@
 import type { SchemaAttr } from "../../domain/schema/schema.ts";
-import { created, done, type Handler, ok, pathNumber, query } from "../handler.ts";
+import { created, type Handler, noContent, ok, pathNumber, query } from "../handler.ts";
 
 /** Maps: create, list, show and freeze them. */
 
@@ -40,7 +40,7 @@ const mapGet: Handler = async ({ kernel }, request) =>
 
 const mapFreeze: Handler = async ({ kernel }, request) => {
   await kernel.mapFreeze(request.call, pathNumber(request, "fd"));
-  return done;
+  return noContent;
 };
 
 export const maps = { mapCreate, mapGetNextId, mapGet, mapFreeze };

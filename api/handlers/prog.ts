@@ -2,7 +2,7 @@ import { assemble } from "../../domain/asm/assembler.ts";
 import { einval } from "../../domain/errno.ts";
 import type { LoadedInsns } from "../../domain/isa/loaded_insns.ts";
 import { parseBytes } from "../codec/bytes.ts";
-import { created, done, type Handler, ok, pathNumber, query } from "../handler.ts";
+import { created, type Handler, noContent, ok, pathNumber, query } from "../handler.ts";
 
 /** Programs: load, list and show them, and bind maps to them. */
 
@@ -66,7 +66,7 @@ const progGet: Handler = async ({ kernel }, request) =>
 const progBindMap: Handler = async ({ kernel }, request) => {
   const { map_fd, flags = 0 } = request.body as { map_fd: number; flags?: number };
   await kernel.progBindMap(request.call, pathNumber(request, "fd"), map_fd, flags);
-  return done;
+  return noContent;
 };
 
 export const progs = { progLoad, progGetNextId, progGet, progBindMap };

@@ -1,5 +1,5 @@
 import { codecOf, type ValueBody } from "../codec/value_codec.ts";
-import { done, type Handler, ok, pathNumber, query, revisionHeader } from "../handler.ts";
+import { type Handler, noContent, ok, pathNumber, query, revisionHeader } from "../handler.ts";
 
 /** Maps without keys: the element commands with a null pointer for the key. */
 
@@ -12,7 +12,7 @@ const mapPush: Handler = async (context, request) => {
   const element = { key: NO_KEY, value: codec.readValue(value, "value") };
   const fd = pathNumber(request, "fd");
   const { revision } = await kernel.mapUpdateElem(request.call, fd, element, flags, "");
-  return { ...done, headers: revisionHeader(revision) };
+  return { ...noContent, headers: revisionHeader(revision) };
 };
 
 const mapPop: Handler = async (context, request) => {

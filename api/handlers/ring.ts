@@ -14,11 +14,11 @@ import {
 } from "../handler.ts";
 import { closeWith, type Events, event } from "../sse.ts";
 
-/** Ring buffers: records put in, and read by position, by long poll, or as events. */
+/** Ring buffers: write records; read them by position, by long poll, or as events. */
 
 type Encoding = "hex" | "base64";
 
-/** One more page, from a position on. */
+/** Reads a page from a position on. */
 type RingReadQuery = (position: number | undefined, limit?: number) => Promise<RingPage>;
 
 function recordsOf(request: HandlerRequest): { records: Buffer[]; flags: number } {
@@ -28,7 +28,7 @@ function recordsOf(request: HandlerRequest): { records: Buffer[]; flags: number 
   return { records: records.map((text, i) => parseBytes(text, ["records", i])), flags };
 }
 
-function show({ records, position, missed, dropped }: RingPage, encoding: Encoding): object {
+function pageBody({ records, position, missed, dropped }: RingPage, encoding: Encoding): object {
   return {
     records: records.map((record) => ({ ...record, data: record.data.toString(encoding) })),
     position,
@@ -37,7 +37,7 @@ function show({ records, position, missed, dropped }: RingPage, encoding: Encodi
   };
 }
 
-/** Reads the ring that was read first: its fd may be closed, and the number be another's. */
+/** Reads only the ring of the first page: its fd may be closed and the number reused. */
 function follow(first: RingPage, fd: number, read: RingReadQuery): RingReadQuery {
   return async (position, limit) => {
     const page = await read(position, limit);
@@ -46,7 +46,7 @@ function follow(first: RingPage, fd: number, read: RingReadQuery): RingReadQuery
   };
 }
 
-/** Waits until there is a record, the time is up, or the client has gone. */
+/** Waits until there is a record, the time is up, or the client disconnects. */
 async function poll(
   first: RingPage,
   wake: Notifier,
@@ -54,59 +54,59 @@ async function poll(
   res: ServerResponse,
   read: RingReadQuery,
 ) {
-  const waiter = wake.open(first.channel);
-  closeWith(res, waiter);
+  const subscription = wake.open(first.channel);
+  closeWith(res, subscription);
   let page = first;
   const end = Date.now() + ms;
   try {
     for (let left = ms; left > 0 && page.records.length === 0; left = end - Date.now()) {
-      await waiter.sleep(left);
-      if (waiter.closed) break;
+      await subscription.sleep(left);
+      if (subscription.closed) break;
       const { missed } = page;
       page = await read(page.position);
       page.missed += missed;
     }
-    return { page, stopped: waiter.closed };
+    return { page, stopped: subscription.closed };
   } finally {
-    waiter.close();
+    subscription.close();
   }
 }
 
 function eventsOf(page: RingPage, dropped: number, encoding: Encoding): string {
   const { missed } = page;
-  const news = [
+  const events = [
     ...(missed > 0 ? [event({ event: "missed", data: JSON.stringify({ missed }) })] : []),
     ...page.records.map(({ position, data }) =>
       event({ id: position, data: data.toString(encoding) }),
     ),
   ];
   if (page.dropped > dropped) {
-    news.push(event({ event: "drops", data: JSON.stringify({ dropped: page.dropped }) }));
+    events.push(event({ event: "drops", data: JSON.stringify({ dropped: page.dropped }) }));
   }
-  return news.join("");
+  return events.join("");
 }
 
-/** What the client has taken is consumed by reading on after it. */
+/** Reading after a position consumes what the client has read before it. */
 function stream(
   first: RingPage,
   from: number | undefined,
-  waiter: Subscription,
+  subscription: Subscription,
   encoding: Encoding,
   read: RingReadQuery,
 ): Events {
   return {
-    waiter,
+    subscription,
     async run(out) {
-      let [page, taken, dropped] = [first, from, 0];
+      let [page, position, dropped] = [first, from, 0];
       for (;;) {
-        const look = () => read(taken, 0);
-        const news = eventsOf(page, dropped, encoding);
-        if (news !== "") await out.send(news, look);
-        else if (!(await out.beat(look))) await waiter.sleep();
-        if (waiter.closed) return;
+        const renew = () => read(position, 0);
+        const events = eventsOf(page, dropped, encoding);
+        if (events !== "") await out.send(events, renew);
+        else if (!(await out.keepAlive(renew))) await subscription.sleep();
+        if (subscription.closed) return;
         dropped = page.dropped;
-        taken = page.position;
-        page = await read(taken);
+        position = page.position;
+        page = await read(position);
       }
     },
   };
@@ -124,21 +124,26 @@ const ringRead: Handler = async ({ kernel }, request): Promise<HandlerResponse> 
     query<number>(request, "wait_ms"),
     query<Encoding>(request, "format"),
   ];
-  const events = request.accepts(["json", "text/event-stream"]) === "text/event-stream";
-  const resumed = events ? request.headers["last-event-id"] : undefined;
+  const isStream = request.accepts(["json", "text/event-stream"]) === "text/event-stream";
+  const lastEventId = isStream ? request.headers["last-event-id"] : undefined;
   const from =
-    resumed === undefined ? query<number | undefined>(request, "position") : Number(resumed);
+    lastEventId === undefined
+      ? query<number | undefined>(request, "position")
+      : Number(lastEventId);
   const first = await kernel.ringRead(request.call, fd, from, limit);
   const read = follow(first, fd, (position, some = limit) =>
     kernel.ringRead(request.call, fd, position, some),
   );
-  if (events) {
-    const waiter = kernel.wake.open(first.channel);
-    return { status: 200, events: stream(first, from, waiter, encoding, read) };
+  if (isStream) {
+    const subscription = kernel.wake.open(first.channel);
+    return { status: 200, events: stream(first, from, subscription, encoding, read) };
   }
-  if (ms === 0 || first.records.length > 0) return ok(show(first, encoding));
+  if (ms === 0 || first.records.length > 0) return ok(pageBody(first, encoding));
   const { page, stopped } = await poll(first, kernel.wake, ms, request.res, read);
-  return { ...ok(show(page, encoding)), ...(stopped ? { headers: { connection: "close" } } : {}) };
+  return {
+    ...ok(pageBody(page, encoding)),
+    ...(stopped ? { headers: { connection: "close" } } : {}),
+  };
 };
 
 export const rings = { ringOutput, ringRead };

@@ -5,9 +5,9 @@ import { einval } from "../../domain/errno.ts";
 import { checkRights } from "../api_keys.ts";
 import {
   created,
-  done,
   type Handler,
   idempotencyKey,
+  noContent,
   ok,
   pathNumber,
   query,
@@ -92,7 +92,7 @@ const sessionSet: Handler = async ({ kernel }, request) => {
 
 const sessionExit: Handler = async ({ kernel }, request) => {
   await kernel.exit(request.call);
-  return done;
+  return noContent;
 };
 
 const sessionRenew: Handler = async ({ kernel }, request) =>
@@ -108,7 +108,7 @@ const sessionList: Handler = async ({ kernel }, request) =>
 
 const sessionKill: Handler = async ({ kernel }, request) => {
   await kernel.kill(request.call, pathNumber(request, "id"));
-  return done;
+  return noContent;
 };
 
 export const sessions = {

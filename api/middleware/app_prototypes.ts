@@ -3,8 +3,8 @@ import type { Socket } from "node:net";
 import type { Express } from "express";
 
 /**
- * Express gives every request and response a new prototype, which costs more than all the rest of
- * it. These constructors make them with the app's own prototypes, so that nothing is left to change.
+ * Express gives every request and response a new prototype, which costs more than the rest of Express.
+ * These constructors create them with the app's prototypes, so that Express has nothing to change.
  */
 
 function requestConstructor(app: Express): typeof IncomingMessage {
@@ -18,8 +18,8 @@ function requestConstructor(app: Express): typeof IncomingMessage {
 type PrototypeFields = Record<string, unknown>;
 
 /**
- * V8 makes room in an object for as many fields as its constructor's text assigns, even where they are
- * never assigned. ServerResponse gives an object some forty, and V8 would move it every few.
+ * V8 reserves space in an object for the fields that its constructor's text assigns. ServerResponse adds
+ * about forty, and without the reserved space V8 would move the object after every few.
  */
 function responseConstructor(app: Express): typeof ServerResponse {
   const construct = ServerResponse as unknown as (...args: unknown[]) => void;

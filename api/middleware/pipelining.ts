@@ -6,23 +6,23 @@ import type { Socket } from "node:net";
  * orders the responses, but announces a request as soon as it has parsed it.
  */
 
-/** Requests that may wait on one connection before the service stops to read it. */
+/** So many requests can wait on a connection before the service stops reading from it. */
 const MAX_WAITING = 16;
 
-/** As node:http does itself when responses pile up; it restarts a socket after every message else. */
+/** Pauses as node:http does when responses pile up; else it restarts the socket after every message. */
 function stopReading(socket: Socket & { _paused?: boolean }): void {
   socket._paused = true;
   socket.pause();
 }
 
-/** Node restarts what it finds paused when a socket has drained. */
-function readOn(socket: Socket): void {
+/** Node resumes a paused socket when it drains. */
+function resumeReading(socket: Socket): void {
   socket.emit("drain");
 }
 
 interface PipelinedConnection {
   waiting: number;
-  /** Unsafe requests without a complete response. */
+  /** Number of unsafe requests without a complete response. */
   unsafe: number;
 }
 
@@ -31,8 +31,8 @@ const isSafe = ({ method }: IncomingMessage) => method === "GET" || method === "
 type RequestListener = (req: IncomingMessage, res: ServerResponse) => void;
 
 /**
- * Calls `listener` when no earlier request of the connection conflicts. Safe requests conflict with
- * unsafe ones only, so a run of GETs goes on at once.
+ * Calls `listener` when no earlier request of the connection conflicts. A safe request conflicts only
+ * with unsafe ones, so GETs run concurrently.
  */
 export function inOrder(listener: RequestListener): RequestListener {
   const connections = new WeakMap<Socket, PipelinedConnection>();
@@ -49,14 +49,14 @@ export function inOrder(listener: RequestListener): RequestListener {
     stateOf(this.req.socket).unsafe -= 1;
   }
 
-  /** Node gives a response the socket when all earlier ones are finished; never after a disconnect. */
+  /** Node assigns the socket when all earlier responses are finished, and never after a disconnect. */
   function wait(connection: PipelinedConnection, req: IncomingMessage, res: ServerResponse): void {
     const { socket } = req;
     connection.waiting += 1;
     if (connection.waiting >= MAX_WAITING) stopReading(socket);
     res.once("socket", () => {
       connection.waiting -= 1;
-      if (connection.waiting === MAX_WAITING - 1) readOn(socket);
+      if (connection.waiting === MAX_WAITING - 1) resumeReading(socket);
       listener(req, res);
     });
   }

@@ -27,7 +27,7 @@ function rememberMatchers(): void {
   }
   const compile = module.pathToRegexp;
   const known = new Map<string, unknown>();
-  // By the path alone, for the app's settings do not change; no key is built at a request.
+  // The path alone is the key, because the settings of the app do not change.
   module.pathToRegexp = (path, options = {}) => {
     if (typeof path !== "string" || !options.sensitive || options.strict) {
       return compile(path, options);
@@ -46,7 +46,7 @@ const { middleware } =
   require("express-openapi-validator") as typeof import("express-openapi-validator");
 
 export interface Validator {
-  /** Finds the operation and checks the credentials' form; goes before the body is read. */
+  /** Finds the operation and checks the form of the credentials, before the body is read. */
   authenticate: RequestHandler[];
   /** Checks parameters and body. */
   validate: RequestHandler[];

@@ -10,11 +10,11 @@ import { document, type Parameter, type Route, resolve } from "./openapi.ts";
 
 const NAME = "openapi.yaml";
 
-/** Where the document has an operation, as a JSON pointer in a URI. */
+/** The place of an operation in the document, as a JSON pointer in a URI. */
 export const pointerOf = ({ method, path }: Pick<Route, "method" | "path">) =>
   `/paths/${escapePointer(path).replace(/[{}]/g, encodeURIComponent)}/${method}`;
 
-/** A schema of the document as another document may contain it: its reference names its home. */
+/** A schema whose reference also resolves outside of the document. */
 function absolute({ $ref, ...schema }: { $ref?: string }): AnySchema {
   return $ref === undefined ? schema : { ...schema, $ref: `${NAME}${$ref}` };
 }
@@ -30,13 +30,13 @@ function objectOf(parameters: readonly Parameter[], place: string): AnySchema {
 }
 
 export interface Schemas {
-  /** Validates `params` and `query` of an object, both converted. */
+  /** Validates the converted `params` and `query` of an object. */
   parameters(route: Route): ValidateFunction;
-  /** Validates a JSON body; undefined for an operation that takes none. */
+  /** Validates a JSON body; undefined if the operation takes none. */
   body(route: Pick<Route, "method" | "path">): ValidateFunction | undefined;
 }
 
-/** Keeps what is wrong with a value beside the value (`verbose`), for the messages. */
+/** Errors keep the value that is wrong (`verbose`), for the messages. */
 export function createSchemas(): Schemas {
   const ajv = new Ajv2020({
     strict: false,

@@ -1,16 +1,16 @@
 import type { Document } from "./openapi.ts";
 
 /**
- * The document as the validator needs it. For every operation it walks all of it twice, so what
- * decides no validation stays out: texts, examples, extensions and responses.
+ * The document as the validator needs it: without texts, examples, extensions and responses, which decide
+ * no validation, because the validator walks the whole document twice for every operation.
  */
 
 const UNUSED = new Set([
   ...["description", "summary", "title", "example", "examples", "tags", "responses"],
 ]);
-/** Below these, names are what the document describes, not its own words. */
+/** The keys below these are names that the document describes, not keywords. */
 const NAMES = new Set(["properties", "paths", "schemas", "parameters", "securitySchemes"]);
-/** Below these is data, whatever it looks like. */
+/** The values of these are data, whatever they look like. */
 const DATA = new Set(["const", "default", "enum"]);
 
 function trimmed(value: unknown, named: boolean): unknown {

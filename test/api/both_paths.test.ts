@@ -1,5 +1,7 @@
 import { expect, it } from "vitest";
 import { type Route, routes } from "../../api/openapi/openapi.ts";
+import { RETURN_ZERO_HEX } from "../support/insns.ts";
+import { randomBelow } from "../support/random.ts";
 import { type RawAnswer, raw } from "../support/raw.ts";
 import { examples, partsOf, type Variant, variantsOf } from "../support/request_variants.ts";
 import { type TestService, type TestSession, testService } from "../support/service.ts";
@@ -14,14 +16,9 @@ process.stdout.write(`both paths: FUZZ_SEED=${SEED}\n`);
 const fast = await testService(undefined, {}, "on");
 const general = await testService(undefined, {}, "off");
 
-let state = SEED || 1;
-function random(below: number): number {
-  state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
-  return (state >> 8) % below;
-}
+const random = randomBelow(SEED);
 
 const SIZES = { key_size: 4, value_size: 4, max_entries: 4 };
-const EXIT = "b7000000000000009500000000000000";
 
 /**
  * fd 3 a hash, 4 an array, 5 a program array with a program, 6 that program, 7 the hash read-only,
@@ -32,7 +29,7 @@ async function world(service: TestService): Promise<TestSession> {
   for (const map_type of ["hash", "array", "prog_array"]) {
     await session.post("/v1/maps", { map_type, ...SIZES });
   }
-  await session.post("/v1/progs", { insns: EXIT });
+  await session.post("/v1/progs", { insns: RETURN_ZERO_HEX });
   await session.put("/v1/fds/5/elements/u32:1", { value: { fd: 6 } });
   await session.put("/v1/fds/3/elements/u32:1", { value: "u32:7" });
   await session.post("/v1/fds", { map_id: 1, open_flags: 8 });

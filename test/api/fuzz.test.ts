@@ -2,6 +2,7 @@ import { connect } from "node:net";
 import fc from "fast-check";
 import { afterAll, expect, inject, it } from "vitest";
 import { type Route, routes } from "../../api/openapi/openapi.ts";
+import { RETURN_ZERO_HEX } from "../support/insns.ts";
 import {
   dump,
   expectProblem,
@@ -46,7 +47,7 @@ async function world(namespace: string): Promise<ShotWorld> {
   const sizes = { key_size: 4, value_size: 4, max_entries: 8 };
   await session.post("/v1/maps", { map_type: "hash", ...sizes });
   await session.post("/v1/maps", { map_type: "prog_array", ...sizes });
-  await session.post("/v1/progs", { insns: "b7000000000000009500000000000000" });
+  await session.post("/v1/progs", { insns: RETURN_ZERO_HEX });
   await session.put("/v1/fds/3/elements/u32:1", { value: "u32:1" });
   await session.put("/v1/fs?path=/pin", { type: "pin", fd: 3 });
   await session.put("/v1/fs?path=/dir", { type: "directory" });
@@ -163,15 +164,14 @@ async function watch(namespace: string) {
 }
 
 const at = (path: string) => `/v1/fs?path=${encodeURIComponent(path)}`;
-const PROGRAM = "b7000000000000009500000000000000";
 const MAP = { key_size: 4, value_size: 4, max_entries: 8 };
 
 /** Every string that a client can send and that reaches a script. */
 const FIELDS: Record<string, (s: TestSession, word: string) => Promise<unknown>> = {
   "fork label": (s, word) => s.post("/v1/session/fork", { label: word }),
   map_name: (s, word) => s.post("/v1/maps", { ...MAP, map_name: word }),
-  prog_name: (s, word) => s.post("/v1/progs", { insns: PROGRAM, prog_name: word }),
-  license: (s, word) => s.post("/v1/progs", { insns: PROGRAM, license: word }),
+  prog_name: (s, word) => s.post("/v1/progs", { insns: RETURN_ZERO_HEX, prog_name: word }),
+  license: (s, word) => s.post("/v1/progs", { insns: RETURN_ZERO_HEX, license: word }),
   "path opened": (s, word) => s.post("/v1/fds", { path: word }),
   "path pinned": (s, word) => s.put(at(word), { type: "pin", fd: 3 }),
   "path of a directory": (s, word) => s.put(at(`/${word}`), { type: "directory" }),

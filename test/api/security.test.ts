@@ -7,6 +7,7 @@ import { type ApiKey, ApiKeys } from "../../api/api_keys.ts";
 import { readConfig } from "../../api/config.ts";
 import { type Route, routes } from "../../api/openapi/openapi.ts";
 import { startService } from "../../api/service.ts";
+import { RETURN_ZERO_HEX } from "../support/insns.ts";
 import { dump, example, expectProblem, pathOf, type RawAnswer, raw } from "../support/raw.ts";
 import { Client, TestSession, testService } from "../support/service.ts";
 
@@ -225,7 +226,7 @@ it("an object of another namespace looks like one that does not exist", async ()
   await poor.post("/v1/maps", MAP);
   for (let n = 0; n < 7; n++) {
     const { fd } = (await rich.post("/v1/maps", MAP)).body;
-    await rich.post("/v1/progs", { insns: "b7000000000000009500000000000000" });
+    await rich.post("/v1/progs", { insns: RETURN_ZERO_HEX });
     await rich.put(`/v1/fs?path=/pin${n}`, { type: "pin", fd });
     await rich.post("/v1/session/fork");
   }

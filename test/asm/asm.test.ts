@@ -22,7 +22,12 @@ import {
   BPF_PSEUDO_MAP_VALUE,
   LD_IMM64,
 } from "../../domain/isa/opcodes.ts";
+import { randomBelow } from "../support/random.ts";
 import { checkInsn } from "../../domain/verifier/insns/insn_checks.ts";
+=======
+import { fault } from "../../domain/verifier/insns/insn_checks.ts";
+import { randomBelow } from "../support/random.ts";
+>>>>>>> 4f6dcd7 (test: build instructions, bytes and random numbers in one place each)
 import { withShortTitle } from "../support/titles.ts";
 
 /** Text to instructions, and back: the notation is print_bpf_insn()'s of kernel/bpf/disasm.c. */
@@ -59,15 +64,6 @@ describe("the notation", () => {
     expect(await hex("r1 = 0xffffffffffffffff")).toBe("18010000ffffffff00000000ffffffff");
   });
 });
-
-/** A generator whose programs do not change from run to run (Numerical Recipes). */
-function generator(seed: number) {
-  let state = seed;
-  return (below: number) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-}
 
 const CODES = [...Array(256).keys()].filter((code) =>
   isKnown({ code, dst: 0, src: 0, off: 0, imm: 0 }),
@@ -137,7 +133,7 @@ function legal(insn: Insn, second: number): string | undefined {
 
 describe("random instructions", () => {
   it("random instructions of every opcode survive a round trip through text", async () => {
-    const below = generator(4);
+    const below = randomBelow(4);
     const codes: string[] = [];
     while (codes.length < 20_000) {
       const code = legal(anything(below), below(2 ** 32) | 0);

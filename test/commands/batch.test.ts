@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { u32Hex } from "../support/bytes.ts";
+import { RETURN_ZERO_HEX } from "../support/insns.ts";
 import { batch, info, keysOf, make, numbers, told } from "../support/map_batches.ts";
-import { outcome, u32 } from "../support/map_subject.ts";
+import { outcome } from "../support/map_subject.ts";
 import { testService } from "../support/service.ts";
 
 /** The batch commands: many elements a request, and what is counted when one fails. */
@@ -8,7 +10,6 @@ import { testService } from "../support/service.ts";
 const service = await testService();
 const MANY = 10_000;
 const OCTETS = { accept: "application/octet-stream" };
-const RETURN = "b7000000000000009500000000000000";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -45,11 +46,11 @@ describe("10,000 elements a request", () => {
   }, 60_000);
 
   const TYPES: [type: string, key: (n: number) => string, more: object][] = [
-    ["hash", u32, {}],
-    ["percpu_hash", u32, { value_size: 8 }],
-    ["lru_hash", u32, { max_entries: 2 * MANY }],
-    ["array", u32, {}],
-    ["lpm_trie", (n) => u32(32) + u32(n), { key_size: 8, map_flags: 1 }],
+    ["hash", u32Hex, {}],
+    ["percpu_hash", u32Hex, { value_size: 8 }],
+    ["lru_hash", u32Hex, { max_entries: 2 * MANY }],
+    ["array", u32Hex, {}],
+    ["lpm_trie", (n) => u32Hex(32) + u32Hex(n), { key_size: 8, map_flags: 1 }],
   ];
 
   it.each(TYPES)(
@@ -58,7 +59,7 @@ describe("10,000 elements a request", () => {
       const map = await make(service, type, more);
       const { session, path } = map;
       const bytes = type === "percpu_hash" ? 16 : 4;
-      const value = (n: number) => Buffer.alloc(bytes, u32(n + 1), "hex").toString("hex");
+      const value = (n: number) => Buffer.alloc(bytes, u32Hex(n + 1), "hex").toString("hex");
       const body = Buffer.from(
         numbers(MANY)
           .map((n) => key(n) + value(n))
@@ -111,7 +112,7 @@ describe("10,000 elements a request", () => {
     expect(Math.max(...sizes)).toBeLessThanOrEqual(262_144 + 65_540);
     sizes.splice(0);
     const value = Buffer.alloc(65536, 1);
-    const elements = numbers(16).flatMap((n) => [Buffer.from(u32(n), "hex"), value]);
+    const elements = numbers(16).flatMap((n) => [Buffer.from(u32Hex(n), "hex"), value]);
     const path = `${big.path}/batch?op=update&count=16`;
     await big.session.post(path, Buffer.concat(elements));
     expect(Math.max(...sizes)).toBeLessThanOrEqual(262_144 + 65_540);
@@ -141,10 +142,10 @@ describe("count, when a batch fails", () => {
     const update = await batch(map, { op: "update", keys: keysOf(700), values: keysOf(700) });
     expect(told(update)).toEqual(["E2BIG", 600]);
     expect(await info(map)).toMatchObject({ entries: 600, failed_updates: 1 });
-    const keys = [...keysOf(550), u32(9999), u32(560)];
+    const keys = [...keysOf(550), u32Hex(9999), u32Hex(560)];
     expect(told(await batch(map, { op: "delete", keys }))).toEqual(["ENOENT", 550]);
     expect(await info(map)).toMatchObject({ entries: 50 });
-    const one = { op: "delete", keys: [u32(9999)] };
+    const one = { op: "delete", keys: [u32Hex(9999)] };
     expect(told(await batch(map, one))).toEqual(["ENOENT", 0]);
   });
 
@@ -155,10 +156,10 @@ describe("count, when a batch fails", () => {
       const keys = keysOf(2);
       const few = await batch(map, { op: "update", keys, values: keysOf(2, 5), count: 5 });
       expect(told(few)).toEqual(["EFAULT", 2]);
-      expect((await map.session.get(`${map.path}/elements/u32:1`)).body.value).toBe(u32(6));
+      expect((await map.session.get(`${map.path}/elements/u32:1`)).body.value).toBe(u32Hex(6));
       const values = await batch(map, { op: "update", keys, values: keysOf(1, 9), count: 2 });
       expect(told(values)).toEqual(["EFAULT", 1]);
-      expect((await map.session.get(`${map.path}/elements/u32:0`)).body.value).toBe(u32(9));
+      expect((await map.session.get(`${map.path}/elements/u32:0`)).body.value).toBe(u32Hex(9));
       const none = await batch(map, { op: "update", count: 2 });
       expect(told(none)).toEqual(["EFAULT", 0]);
       const more = { op: "update", keys: keysOf(600), values: keysOf(600), count: 601 };
@@ -197,8 +198,8 @@ describe("count, when a batch fails", () => {
     "a key twice in a batch of a %s takes one place and keeps the last value",
     async (type, more) => {
       const map = await make(service, type, { max_entries: 2, ...more });
-      const key = (n: number) => (type === "lpm_trie" ? u32(32) : "") + u32(n);
-      const value = (n: number) => (type === "percpu_hash" ? u32(n).repeat(4) : u32(n));
+      const key = (n: number) => (type === "lpm_trie" ? u32Hex(32) : "") + u32Hex(n);
+      const value = (n: number) => (type === "percpu_hash" ? u32Hex(n).repeat(4) : u32Hex(n));
       const given = [1, 1, 2, 1, 3, 2];
       const body = { op: "update", keys: given.map(key), values: given.map((_, i) => value(i)) };
       const errno = type === "lpm_trie" ? "ENOSPC" : "E2BIG";
@@ -232,8 +233,8 @@ describe("count, when a batch fails", () => {
     }
     for (const wrong of [
       { op: "update", keys: ["01"], values: ["00000000"] },
-      { op: "update", keys: [u32(1), "01"], values: keysOf(2) },
-      { op: "update", keys: keysOf(2), values: [u32(1), "0000000000"] },
+      { op: "update", keys: [u32Hex(1), "01"], values: keysOf(2) },
+      { op: "update", keys: keysOf(2), values: [u32Hex(1), "0000000000"] },
       { op: "update", keys: ["0100000000"], values: ["000000"] },
       { op: "delete", keys: ["0100000000"] },
       { op: "lookup", cursor: "00" },
@@ -271,9 +272,12 @@ describe("fds in batches", () => {
       expect(read).toMatchObject({ errno: "ENOENT", count: 3, keys: keysOf(3) });
       expect(read.values).toEqual([{ id: a?.id }, { id: b?.id }, { id: a?.id }]);
       const octets = await batch(map, { op: "lookup", count: 9 }, OCTETS);
-      const pairs = [a, b, a].map((held, n) => u32(n) + u32(held?.id ?? 0));
+      const pairs = [a, b, a].map((held, n) => u32Hex(n) + u32Hex(held?.id ?? 0));
       expect(octets.body.toString("hex")).toBe(pairs.join(""));
-      const body = Buffer.from(u32(0) + u32(c?.fd ?? 0) + u32(3) + u32(c?.fd ?? 0), "hex");
+      const body = Buffer.from(
+        u32Hex(0) + u32Hex(c?.fd ?? 0) + u32Hex(3) + u32Hex(c?.fd ?? 0),
+        "hex",
+      );
       const written = await map.session.post(`${map.path}/batch?op=update&count=2`, body);
       expect(written.body).toEqual({ count: 2 });
       expect(await map.refs()).toEqual([2, 2, 3]);
@@ -327,7 +331,7 @@ describe("fds in batches", () => {
     const inner_map_fd = map.inner[0]?.fd;
     const { fd } = (await map.session.post("/v1/maps", { ...wide, inner_map_fd })).body;
     const far = { ...map, path: `/v1/fds/${fd}` };
-    const keys = [u32(9), u32(2 ** 32 - 2)];
+    const keys = [u32Hex(9), u32Hex(2 ** 32 - 2)];
     const values = keys.map(() => ({ fd: inner_map_fd }));
     expect(told(await batch(far, { op: "update", keys, values }))).toEqual(["ok", 2]);
     let steps = 0;
@@ -342,7 +346,7 @@ describe("fds in batches", () => {
 
   it("a prog_array has no batch operations", async () => {
     const map = await make(service, "prog_array", { max_entries: 4 });
-    const { fd } = (await map.session.post("/v1/progs", { insns: RETURN })).body;
+    const { fd } = (await map.session.post("/v1/progs", { insns: RETURN_ZERO_HEX })).body;
     for (const op of ["lookup", "lookup_and_delete", "update", "delete"]) {
       const answer = await batch(map, { op, keys: keysOf(1), values: [{ fd }], count: 1 });
       expect(told(answer), op).toEqual(["ENOTSUPP", 1]);

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { u32Hex } from "../support/bytes.ts";
 import { batch, info, keysOf, make, numbers, told } from "../support/map_batches.ts";
-import { callOf, u32 } from "../support/map_subject.ts";
+import { callOf } from "../support/map_subject.ts";
 import { testService } from "../support/service.ts";
 
 /** Batches go on from step to step: what is repeated, and what others do meanwhile. */
@@ -84,7 +85,11 @@ describe("a repeat with the same Idempotency-Key", () => {
     const body = { op: "update", keys: keysOf(1), values: keysOf(1) };
     expect((await batch(map, body, once("a"))).status).toBe(200);
     for (const key of ["a:1", "a:2", "a1", "1"]) {
-      const put = await map.session.put(`${map.path}/elements/u32:5`, { value: u32(5) }, once(key));
+      const put = await map.session.put(
+        `${map.path}/elements/u32:5`,
+        { value: u32Hex(5) },
+        once(key),
+      );
       expect(put.status, key).toBe(204);
     }
   });
@@ -134,13 +139,13 @@ describe("what others do meanwhile", () => {
   it("a read during inserts and deletes shows each stable element once", async () => {
     const map = await make(service, "hash");
     await batch(map, { op: "update", keys: keysOf(2000), values: keysOf(2000) });
-    const even = numbers(1000).map((n) => u32(2 * n + 1));
+    const even = numbers(1000).map((n) => u32Hex(2 * n + 1));
     ahead("map_lookup_batch", 2, async () => {
       await batch(map, { op: "delete", keys: even });
       await batch(map, { op: "update", keys: keysOf(500, 5000), values: keysOf(500) });
     });
     const { body } = await batch(map, { op: "lookup", count: 5000 });
     expect(new Set(body.keys).size).toBe(body.keys.length);
-    expect(body.keys).toEqual(expect.arrayContaining(numbers(1000).map((n) => u32(2 * n))));
+    expect(body.keys).toEqual(expect.arrayContaining(numbers(1000).map((n) => u32Hex(2 * n))));
   });
 });

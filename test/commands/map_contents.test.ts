@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { callOf, create, SEED, u32 } from "../support/map_subject.ts";
+import { u32Hex } from "../support/bytes.ts";
+import { callOf, create, SEED } from "../support/map_subject.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
 /** What maps cost and hold: a filter's errors, an array's memory, references of maps in maps. */
@@ -28,7 +29,7 @@ describe("a Bloom filter", () => {
     const attr = { map_type: "bloom_filter", key_size: 0, value_size: 8, map_extra: hashes };
     const fd = await create(session, { ...attr, max_entries: entries });
     const call = callOf(service, session);
-    const value = (n: number) => Buffer.from(u32(n) + u32(hashes + 100 * salt), "hex");
+    const value = (n: number) => Buffer.from(u32Hex(n) + u32Hex(hashes + 100 * salt), "hex");
     const none = Buffer.alloc(0);
     const peek = (n: number) =>
       kernel.mapLookupElem(call, fd, none, { flags: 0, value: value(n) }).then(
@@ -204,7 +205,7 @@ describe("maps in maps", () => {
       const { id } = (await session.get(`/v1/fds/${inner}`)).body;
       const fd = await create(session, { map_type, max_entries: 2000, inner_map_fd: inner });
       const body = Buffer.from(
-        Array.from({ length: 2000 }, (_, n) => u32(n) + u32(inner)).join(""),
+        Array.from({ length: 2000 }, (_, n) => u32Hex(n) + u32Hex(inner)).join(""),
         "hex",
       );
       const written = await session.post(`/v1/fds/${fd}/batch?op=update&count=2000`, body);

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { makeSubject, outcome, u32 } from "../support/map_subject.ts";
+import { u32Hex } from "../support/bytes.ts";
+import { RETURN_ZERO_HEX } from "../support/insns.ts";
+import { makeSubject, outcome } from "../support/map_subject.ts";
 import { KINDS, type MapKind } from "../support/map_types.ts";
 import { testService } from "../support/service.ts";
 
@@ -72,7 +74,7 @@ it.each(PERCPU)(
     const { session } = map;
     expect((await session.get("/v1/session")).body.cpus).toBe(cpus);
     expect(await map.info()).toMatchObject({ cpus, value_size: 5 });
-    const values = Array.from({ length: cpus }, (_, n) => `${u32(n + 1)}0000000${n}`).join("");
+    const values = Array.from({ length: cpus }, (_, n) => `${u32Hex(n + 1)}0000000${n}`).join("");
     const put = (value: string) => session.put(map.element(0), { value });
     expect((await put(values)).status).toBe(204);
     expect((await map.lookup(0)).body.value).toBe(values);
@@ -116,14 +118,13 @@ it("a snapshot of few slots far apart has all of them", async () => {
   const session = await service.session(service.namespace());
   const sizes = { key_size: 4, value_size: 4, max_entries: 2 ** 32 - 1 };
   const { fd } = (await session.post("/v1/maps", { map_type: "prog_array", ...sizes })).body;
-  const prog = (await session.post("/v1/progs", { insns: "b7000000000000009500000000000000" }))
-    .body;
+  const prog = (await session.post("/v1/progs", { insns: RETURN_ZERO_HEX })).body;
   const slots = [0, 3999, 4000, 1_000_000, 2 ** 32 - 2];
   for (const slot of slots) {
     await session.put(`/v1/fds/${fd}/elements/u32:${slot}`, { value: { fd: prog.fd } });
   }
   const { body } = await session.get(`/v1/fds/${fd}/elements?snapshot=true`);
-  expect(body.elements).toEqual(slots.map((n) => ({ key: u32(n), value: { id: prog.id } })));
+  expect(body.elements).toEqual(slots.map((n) => ({ key: u32Hex(n), value: { id: prog.id } })));
 });
 
 it("a snapshot has at most 4,096 elements and 256 KiB", async () => {
@@ -133,7 +134,7 @@ it("a snapshot has at most 4,096 elements and 256 KiB", async () => {
     return `/v1/fds/${(await session.post("/v1/maps", { ...sizes, ...attr })).body.fd}`;
   };
   const few = await make({});
-  const keys = Array.from({ length: 4097 }, (_, n) => u32(n));
+  const keys = Array.from({ length: 4097 }, (_, n) => u32Hex(n));
   const put = (some: string[]) =>
     session.post(`${few}/batch`, { op: "update", keys: some, values: some });
   await put(keys.slice(0, 4096));
@@ -147,7 +148,7 @@ it("a snapshot has at most 4,096 elements and 256 KiB", async () => {
   const first = (await session.get(`${big}/elements?limit=1000`)).body;
   expect(first.elements.length).toBe(3);
   const rest = (await session.get(`${big}/elements?limit=1000&cursor=${first.cursor}`)).body;
-  expect(rest.elements.map(({ key }: { key: string }) => key)).toEqual([u32(3)]);
+  expect(rest.elements.map(({ key }: { key: string }) => key)).toEqual([u32Hex(3)]);
   const filter = await make({ map_type: "bloom_filter", key_size: 0, value_size: 300_000 });
   await session.post(`${filter}/push`, { value: "00".repeat(300_000) });
   expect(outcome(await session.get(`${filter}/elements?snapshot=true`))).toBe("EOPNOTSUPP");

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { u32Hex } from "../support/bytes.ts";
 import { LpmModel, lengthOf } from "../support/map_model/lpm.ts";
 import { LruModel } from "../support/map_model/lru.ts";
 import { ArrayModel, HashModel, QueueModel } from "../support/map_model/plain.ts";
@@ -10,7 +11,8 @@ import {
   steps,
   type Target,
 } from "../support/map_model/step.ts";
-import { callOf, create, randomNumbers, SEED, u32 } from "../support/map_subject.ts";
+import { callOf, create, SEED } from "../support/map_subject.ts";
+import { randomBelow } from "../support/random.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
 /** Random calls on one map of each type answer as a naive model of it does. */
@@ -72,7 +74,7 @@ async function holds(
     async ([max, all]) => {
       const { attr, model, keyless, valueBytes = 4 } = cases(max);
       const fd = await create(session, { ...attr, max_entries: max });
-      const key = keyless ? () => "" : u32;
+      const key = keyless ? () => "" : u32Hex;
       try {
         await agree(session, { kernel, call, fd, key, valueBytes }, model(), all);
       } finally {
@@ -146,7 +148,7 @@ describe("LRU, by Linux' lists", () => {
     const session = await service.session(service.namespace());
     const value_size = map_type === "lru_hash" ? 4 : 8;
     const fd = await create(session, { map_type, value_size, max_entries: 600 });
-    const target = { kernel, call: callOf(service, session), fd, key: u32, valueBytes };
+    const target = { kernel, call: callOf(service, session), fd, key: u32Hex, valueBytes };
     const model = new LruModel(600, map_type === "lru_percpu_hash");
     const [all = []] = fc.sample(
       steps(1100, [...Array(8).fill("update"), "touch", "touch", "delete"], 6000),
@@ -155,7 +157,7 @@ describe("LRU, by Linux' lists", () => {
         numRuns: 1,
       },
     );
-    const filled = Array.from({ length: 900 }, (_, n) => u32(n));
+    const filled = Array.from({ length: 900 }, (_, n) => u32Hex(n));
     const values = filled.map((key) => key.repeat(valueBytes / 4));
     const update = { op: "update", keys: filled, values };
     expect((await session.post(`/v1/fds/${fd}/batch`, update)).body).toEqual({ count: 900 });
@@ -182,7 +184,7 @@ describe("LRU, by Linux' lists", () => {
           seed: SEED,
           numRuns: 1,
         });
-        const target = { kernel, call, fd, key: u32, valueBytes: 4 };
+        const target = { kernel, call, fd, key: u32Hex, valueBytes: 4 };
         await agree(session, target, new LruModel(max, false, cpus), all);
       }
     }
@@ -192,15 +194,16 @@ describe("LRU, by Linux' lists", () => {
     const session = await service.session(service.namespace());
     // u1 u2 p1 u3 u3: the element looked up by a program is active, so that 3 evicts itself.
     for (const [touch, left] of [
-      ["?touch=true", [u32(1), u32(3)]],
-      ["?touch=false", [u32(3), u32(3)]],
+      ["?touch=true", [u32Hex(1), u32Hex(3)]],
+      ["?touch=false", [u32Hex(3), u32Hex(3)]],
       ["", []],
     ] as const) {
       const fd = await create(session, { map_type: "lru_hash", max_entries: 2 });
-      const put = (n: number) => session.put(`/v1/fds/${fd}/elements/u32:${n}`, { value: u32(n) });
+      const put = (n: number) =>
+        session.put(`/v1/fds/${fd}/elements/u32:${n}`, { value: u32Hex(n) });
       const model = new LruModel(2, false);
       const told = (op: MapStep["op"], key: number) =>
-        model.apply({ op, key, value: u32(key), flags: 0 });
+        model.apply({ op, key, value: u32Hex(key), flags: 0 });
       for (const n of [1, 2])
         expect([(await put(n)).status, told("update", n)]).toEqual([204, "ok"]);
       expect((await session.get(`/v1/fds/${fd}/elements/u32:1${touch}`)).body.value).toBe(
@@ -210,7 +213,7 @@ describe("LRU, by Linux' lists", () => {
         expect([(await put(n)).status, told("update", n)]).toEqual([204, "ok"]);
       const { elements } = (await session.get(`/v1/fds/${fd}/elements`)).body;
       const keys = elements.map(({ key }: { key: string }) => key);
-      expect(keys).toEqual([...model.elements.keys()].sort().map(u32));
+      expect(keys).toEqual([...model.elements.keys()].sort().map(u32Hex));
       if (touch === "?touch=true") expect(keys).toEqual(left);
     }
   });
@@ -222,7 +225,7 @@ describe("longest prefixes", () => {
   it.each([4, 16])(
     "10,000 random prefixes of %i bytes are found and walked as by a naive search",
     async (bytes) => {
-      const random = randomNumbers(SEED + bytes);
+      const random = randomBelow(SEED + bytes);
       const session = await service.session(service.namespace());
       const attr = {
         map_type: "lpm_trie",
@@ -238,10 +241,10 @@ describe("longest prefixes", () => {
         const data = Array.from({ length: bytes }, (_, i) =>
           i < bytes / 2 ? [0, 10, 128, 255][random(4)] : random(256),
         );
-        return Buffer.from([...Buffer.from(u32(length), "hex"), ...(data as number[])]);
+        return Buffer.from([...Buffer.from(u32Hex(length), "hex"), ...(data as number[])]);
       };
       while (model.prefixes.size < PREFIXES) {
-        model.set({ key: key(random(8 * bytes + 1)), value: u32(random(2 ** 31)) });
+        model.set({ key: key(random(8 * bytes + 1)), value: u32Hex(random(2 ** 31)) });
       }
       const all = [...model.prefixes.values()];
       const elements = Buffer.concat(

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
+import { RETURN_ZERO_HEX } from "../support/insns.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
 /** How a program names its maps (kernel/bpf/verifier.c resolve_pseudo_ldimm64). */
 
 const service = await testService();
 const BAD_FD = 999;
-const EXIT = "b7000000000000009500000000000000";
 
 /** ld_imm64 r1 with a source of map fd (1), value of a map (2), or index into fd_array (5). */
 function load(source: number, first: number, second = 0): string {
@@ -27,7 +27,7 @@ async function array(session: TestSession, max_entries: number): Promise<number>
 }
 
 const progLoad = (session: TestSession, insns: string, more: object = {}) =>
-  session.post("/v1/progs", { insns: insns + EXIT, ...more });
+  session.post("/v1/progs", { insns: insns + RETURN_ZERO_HEX, ...more });
 
 it("a caller without privilege gets EPERM before a long program is checked", async () => {
   const session = await service.session(service.namespace(), { uid: 1000, capabilities: [] });
@@ -156,7 +156,9 @@ describe("a program that is refused", () => {
 
   it("a rejected program given as bytes names the place too", async () => {
     const session = await service.session(service.namespace());
-    const { body } = await session.post("/v1/progs", { insns: `fe00000000000000${EXIT}` });
+    const { body } = await session.post("/v1/progs", {
+      insns: `fe00000000000000${RETURN_ZERO_HEX}`,
+    });
     expect(body.detail).toMatch(/^insn 0, .*: unknown opcode fe$/);
   });
 });

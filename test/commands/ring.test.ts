@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { RETURN_ZERO_HEX } from "../support/insns.ts";
 import { AT, makeRing, opened, SIZE, span } from "../support/ring_world.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
@@ -230,7 +231,7 @@ it("reading records of another map, a program or a closed fd fails", async () =>
   const sizes = { key_size: 4, value_size: 4, max_entries: 8 };
   await session.post("/v1/maps", { map_type: "hash", ...sizes });
   await session.post("/v1/maps", { map_type: "queue", ...sizes, key_size: 0 });
-  await session.post("/v1/progs", { insns: "b7000000000000009500000000000000" });
+  await session.post("/v1/progs", { insns: RETURN_ZERO_HEX });
   const errnos = { 3: "ENOTSUPP", 4: "ENOTSUPP", 5: "EINVAL", 6: "EBADF", 0: "EINVAL" };
   for (const [fd, errno] of Object.entries(errnos)) {
     const put = await session.post(`/v1/fds/${fd}/records`, { records: ["aa"] });

@@ -1,12 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { compile, TooLarge } from "../../domain/compiler/compile.ts";
+import { add, EXIT, insn, mov, wide } from "../support/insns.ts";
 import { all, done, fault, load, machine, outcomes, WAYS } from "../support/interpreter/subject.ts";
-import { insn, wide } from "../support/random_program/insns.ts";
 
-const EXIT = insn(0x95);
 const join = (...parts: Buffer[]): Buffer => Buffer.concat(parts);
-const mov = (reg: number, imm: number): Buffer => insn(0xb7, reg, 0, 0, imm);
-const add = (reg: number, imm: number): Buffer => insn(0x07, reg, 0, 0, imm);
 const repeat = (count: number, part: (i: number) => Buffer): Buffer =>
   Buffer.concat(Array.from({ length: count }, (_, i) => part(i)));
 

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { type CompileOptions, compile } from "../../domain/compiler/compile.ts";
 import { Endless, interpret, Trap } from "../support/interpreter/interpreter.ts";
 import { type Ended, type LoadedModule, TestMachine, TOP } from "../support/interpreter/machine.ts";
-import { DATA } from "../support/random_program/insns.ts";
+import { DATA } from "../support/random_program/random_insns.ts";
 import { MAPS, randomProgram } from "../support/random_program/random_program.ts";
 import {
   ARRAY_AT,

@@ -1,12 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { TOP } from "../../domain/compiler/abi.ts";
+import { EXIT, insn, mov, wide } from "../support/insns.ts";
 import { all, done, fault, load, machine, outcomes } from "../support/interpreter/subject.ts";
-import { insn, wide } from "../support/random_program/insns.ts";
 
-const EXIT = insn(0x95);
 const join = (...parts: Buffer[]): Buffer => Buffer.concat(parts);
 const call = (number: number): Buffer => insn(0x85, 0, 0, 0, number);
-const mov = (reg: number, imm: number): Buffer => insn(0xb7, reg, 0, 0, imm);
 
 describe("a helper", () => {
   it("a helper's 32-bit number is sign-extended", () => {

@@ -1,10 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { EXIT, insn } from "../support/insns.ts";
 import { all, done, outcomes } from "../support/interpreter/subject.ts";
-import { insn } from "../support/random_program/insns.ts";
 
 /** What the instruction set says where one could think otherwise. Each row: a claim, code, r0. */
 
-const EXIT = insn(0x95);
 const MIN64 = -(1n << 63n);
 const set = (reg: number, value: bigint): Buffer => {
   const [low, high] = [Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n))];

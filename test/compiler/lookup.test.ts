@@ -1,12 +1,10 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { MapShape } from "../../domain/compiler/abi.ts";
+import { EXIT, insn, mov, wide } from "../support/insns.ts";
 import { type LoadedModule, STACK_REGION } from "../support/interpreter/machine.ts";
 import { DATA_AT, done, fault, load, machine } from "../support/interpreter/subject.ts";
-import { insn, wide } from "../support/random_program/insns.ts";
 
-const EXIT = insn(0x95);
 const join = (...parts: Buffer[]): Buffer => Buffer.concat(parts);
-const mov = (reg: number, imm: number): Buffer => insn(0xb7, reg, 0, 0, imm);
 const shape = (map_type: string): MapShape => ({
   map_type,
   key_size: 4,

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { planObject } from "../../domain/elf/object.ts";
 import { Errno } from "../../domain/errno.ts";
 import { type BuiltType, buildBtf, buildElf, CODE } from "../support/elf_builder.ts";
+import { RETURN_ZERO } from "../support/insns.ts";
 import { testService } from "../support/service.ts";
 
 /** Objects that are damaged, or made to cost: an errno, never an exception, and no more than the limits. */
@@ -81,20 +82,23 @@ describe("a damaged object", () => {
   });
 });
 
-const EXIT = Buffer.from("b7000000000000009500000000000000", "hex");
 const NOP = Buffer.from("b700000000000000", "hex");
 const OBJECT = 0x11;
 
 it("an object made by the ELF builder loads", () => {
-  const symbols = [{ name: "p", section: 1, size: EXIT.length }];
-  expect(verdict(buildElf([{ name: "xdp", flags: CODE, data: EXIT }], symbols))).toBe("loads");
+  const symbols = [{ name: "p", section: 1, size: RETURN_ZERO.length }];
+  expect(verdict(buildElf([{ name: "xdp", flags: CODE, data: RETURN_ZERO }], symbols))).toBe(
+    "loads",
+  );
 });
 
 it.each(["..", "a/b", "/", ""])(
   "a program or a map named %j is EINVAL because names become paths",
   (name) => {
-    const program = [{ name: "xdp", flags: CODE, data: EXIT }];
-    expect(verdict(buildElf(program, [{ name, section: 1, size: EXIT.length }]))).toBe("EINVAL");
+    const program = [{ name: "xdp", flags: CODE, data: RETURN_ZERO }];
+    expect(verdict(buildElf(program, [{ name, section: 1, size: RETURN_ZERO.length }]))).toBe(
+      "EINVAL",
+    );
     const maps = [{ name: "maps", flags: 3, data: Buffer.alloc(36, 2) }];
     expect(verdict(buildElf(maps, [{ name, section: 1, info: OBJECT }]))).toBe("EINVAL");
     expect(verdict(buildElf(maps, [{ name: "m", section: 1, info: OBJECT }]))).toBe("loads");
@@ -103,7 +107,7 @@ it.each(["..", "a/b", "/", ""])(
 
 describe("an object made to cost", () => {
   it("an object with thousands of programs over the same code is E2BIG", () => {
-    const code = Buffer.concat([...Array(10_000).fill(NOP), EXIT]);
+    const code = Buffer.concat([...Array(10_000).fill(NOP), RETURN_ZERO]);
     const symbols = Array.from({ length: 5000 }, (_, i) => ({
       ...{ name: `p${i}`, section: 1, size: code.length },
     }));
@@ -129,7 +133,11 @@ describe("an object made to cost", () => {
   });
 
   it("an object with too many maps is E2BIG", () => {
-    const sections = Array.from({ length: 2000 }, () => ({ name: ".data", flags: 3, data: EXIT }));
+    const sections = Array.from({ length: 2000 }, () => ({
+      name: ".data",
+      flags: 3,
+      data: RETURN_ZERO,
+    }));
     expect(verdict(buildElf(sections, []))).toBe("E2BIG");
   });
 });

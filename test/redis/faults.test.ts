@@ -6,6 +6,7 @@ import { readConfig } from "../../api/config.ts";
 import { startService } from "../../api/service.ts";
 import { startPrivateRedis } from "../../domain/redis/private_server.ts";
 import { FaultProxy } from "../support/proxy.ts";
+import { Dice } from "../support/random.ts";
 import { Client, type TestReply, TestSession, testService } from "../support/service.ts";
 
 /** What a client sees when Redis or the way to it fails: done once, not done, or told that it is unknown. */
@@ -30,14 +31,6 @@ afterAll(async () => {
 
 /** The first failing run is repeated with its seed, which each message names. */
 const seed = Number(process.env.FAULTS_SEED ?? Date.now() % 1_000_000);
-function random(): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
 async function session(namespace: string, more: object = {}): Promise<TestSession> {
   const { body, status } = await new Client(base).post("/v1/sessions", {
     ...{ namespace, ttl_ms: 3_600_000, nofile: 4096 },
@@ -79,10 +72,10 @@ async function mapNames(session: TestSession): Promise<Map<string, number[]>> {
 
 /** Loses the reply of about one in 20 requests that have the mark in them. */
 function losing(mark: string, how: "onReply" | "onRequest" = "onReply"): () => number {
-  const next = random();
+  const dice = new Dice(seed);
   let lost = 0;
   proxy[how] = (request) => {
-    if (!request.includes(mark) || next() >= 0.05) return "pass";
+    if (!(request.includes(mark) && dice.oneIn(20))) return "pass";
     lost += 1;
     return "cut";
   };

@@ -10,6 +10,7 @@ import { readConfig } from "../../api/config.ts";
 import { startService } from "../../api/service.ts";
 import { createKernel } from "../../domain/bpf.ts";
 import { Unavailable } from "../../domain/errno.ts";
+import { RETURN_ZERO_HEX } from "../support/insns.ts";
 import { Client, TestSession } from "../support/service.ts";
 
 /** The service on a Redis Cluster of three masters, and behind a Sentinel. */
@@ -20,7 +21,7 @@ const WAIT = { timeout: 30_000, interval: 50 };
 const TEST_MS = 180_000;
 const FOREVER_MS = 600_000;
 const ARRAY = { map_type: "prog_array", key_size: 4, value_size: 4, max_entries: 8 };
-const PROG = { prog_type: "xdp", insns: "b7000000000000009500000000000000", license: "GPL" };
+const PROG = { prog_type: "xdp", insns: RETURN_ZERO_HEX, license: "GPL" };
 const RINGBUF = {
   ...{ map_type: "ringbuf", key_size: 0, value_size: 0, max_entries: 4096 },
   ...{ map_flags: 0, map_name: "", map_extra: "0" },

@@ -1,14 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  answer,
-  FRAME,
-  fault,
-  hex,
-  outcome,
-  run,
-  type Setting,
-  toHex,
-} from "../support/runtime_world.ts";
+import { hex, toHex } from "../support/bytes.ts";
+import { answer, FRAME, fault, outcome, run, type Setting } from "../support/runtime_world.ts";
 
 /** Contexts and packets of test runs. The numbers are what Linux 6.18 gave for the same programs. */
 

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { Job, MapView, Miss, RunDone, WriteSetEntry } from "../../domain/runtime/job.ts";
-import { generator, identity, sample, TYPES } from "../support/runtime_programs.ts";
-import { jobOf, machine, toHex } from "../support/runtime_world.ts";
+import { toHex } from "../support/bytes.ts";
+import { randomBelow } from "../support/random.ts";
+import { identity, sample, TYPES } from "../support/runtime_programs.ts";
+import { jobOf, machine } from "../support/runtime_world.ts";
 
 /** A run that is shown only what it asks for ends as one that sees its map as a whole. */
 
@@ -85,7 +87,7 @@ describe("what is fetched on demand", () => {
   it.each(TYPES)(
     "fetching on demand (%s) gives 40 random programs the same results",
     async (type) => {
-      const random = generator(TYPES.indexOf(type) + 1);
+      const random = randomBelow(TYPES.indexOf(type) + 1);
       for (let n = 0; n < 40; n++) {
         const { map, text } = sample(type, random);
         const job = await jobOf(text, { maps: [map] });

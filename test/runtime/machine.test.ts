@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Machine } from "../../domain/runtime/machine.ts";
+import { u32 } from "../support/bytes.ts";
 import {
   answer,
   fault,
@@ -10,7 +11,6 @@ import {
   run,
   type TestMapView,
   told,
-  u32,
 } from "../support/runtime_world.ts";
 
 /** A machine: programs that call each other, and what no run may do or leave behind. */

@@ -1,17 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { MapView } from "../../domain/runtime/job.ts";
-import {
-  answer,
-  hex,
-  needs,
-  pairs,
-  run,
-  type TestMapView,
-  toHex,
-  told,
-  u32,
-  u64,
-} from "../support/runtime_world.ts";
+import { hex, toHex, u32, u64 } from "../support/bytes.ts";
+import { answer, needs, pairs, run, type TestMapView, told } from "../support/runtime_world.ts";
 
 /** Maps in a run: what helpers answer, as the kernel's do, and what the commit has to compare and do. */
 

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { Job } from "../../domain/runtime/job.ts";
 import { Busy, Pool, type PoolOptions, TimeLimit } from "../../domain/runtime/pool/pool.ts";
-import { jobOf, pairs, told, u32 } from "../support/runtime_world.ts";
+import { u32 } from "../support/bytes.ts";
+import { jobOf, pairs, told } from "../support/runtime_world.ts";
 
 /** Threads that run jobs. */
 

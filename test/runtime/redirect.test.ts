@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { create, outcome, u32 } from "../support/map_subject.ts";
+import { u32Hex } from "../support/bytes.ts";
+import { create, outcome } from "../support/map_subject.ts";
 import { asm, FRAME, refused, returns, run } from "../support/run_world.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
@@ -99,7 +100,7 @@ describe("bpf_redirect_map(): lower bits of the flags are used as return code on
     expect(await runXdp(session, inner(3901))).toBe(DROP);
     const dump = (await session.get(`/v1/fds/${fd}/elements?limit=1000`)).body.elements;
     expect(dump.map(({ key }: { key: string }) => key)).toEqual(
-      Array.from({ length: 40 }, (_, n) => u32(n * 100)),
+      Array.from({ length: 40 }, (_, n) => u32Hex(n * 100)),
     );
   });
 
@@ -148,7 +149,7 @@ it("a slot that a run has read is compared at the commit", async () => {
   expect(await runXdp(session, counted + redirect(fd, "1", 0), { repeat: 3 })).toBe(REDIRECT);
   expect(await runXdp(session, counted + redirect(fd, "2", PASS))).toBe(PASS);
   const { body } = await session.get(`/v1/fds/${counts}/elements/u32:0`);
-  expect(body.value).toBe(u32(4));
+  expect(body.value).toBe(u32Hex(4));
 });
 
 describe("programs in slots", () => {

@@ -1,5 +1,6 @@
 import { pack } from "../../domain/redis/msgpack.ts";
 import type { Argument } from "../../domain/redis/script.ts";
+import { RETURN_ZERO } from "./insns.ts";
 
 /** Every command once or more, in an order in which each succeeds, in a new namespace. */
 
@@ -11,7 +12,6 @@ const ATTR = JSON.stringify({
   ...{ expected_attach_type: 0, log_level: 0 },
 });
 const VERDICT = JSON.stringify({ refs: [], ids: [], tag: "00", log: "" });
-const INSNS = Buffer.from("b7000000000000009500000000000000", "hex");
 const RUN = pack([1, [[1, ""]], [[1, "whole"]]]);
 const map = (type: string, key: number, value: number, max: number) => [
   ...[type, key, value, max, 0, "", "0", "", "", ""],
@@ -63,8 +63,8 @@ export const CALLS: readonly [command: string, ...args: Argument[]][] = [
   ["map_update_elem", 7, "key0", "value000", 0, ""],
   ["prog_admit", ATTR, 2],
   ["prog_resolve", ATTR, 2, VERDICT],
-  ["prog_stage", "d", 0, INSNS],
-  ["prog_load", ATTR, INSNS, VERDICT, 2, ""],
+  ["prog_stage", "d", 0, RETURN_ZERO],
+  ["prog_load", ATTR, RETURN_ZERO, VERDICT, 2, ""],
   ["prog_bind_map", 8, 3, 0],
   ["prog_insns", 1, 0, 10],
   ["prog_pages", 1, "0", 0],

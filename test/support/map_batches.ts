@@ -1,5 +1,6 @@
 import { expect } from "vitest";
-import { outcome, u32 } from "./map_subject.ts";
+import { u32Hex } from "./bytes.ts";
+import { outcome } from "./map_subject.ts";
 import type { TestReply, TestService, TestSession } from "./service.ts";
 
 /** A map behind an fd, and batches on it. */
@@ -34,6 +35,6 @@ export const info = async ({ session, path }: BatchMap) => (await session.get(pa
 export const numbers = (count: number, from = 0) =>
   Array.from({ length: count }, (_, i) => from + i);
 
-export const keysOf = (count: number, from = 0) => numbers(count, from).map(u32);
+export const keysOf = (count: number, from = 0) => numbers(count, from).map(u32Hex);
 
 export const told = (answer: TestReply) => [outcome(answer), answer.body.count];

@@ -1,4 +1,6 @@
 import { expect } from "vitest";
+import { u32Hex } from "./bytes.ts";
+import { RETURN_ZERO_HEX } from "./insns.ts";
 import type { MapKind, TypeOutcome } from "./map_types.ts";
 import { naming } from "./model/map_calls.ts";
 import type { TestReply, TestService, TestSession } from "./service.ts";
@@ -6,15 +8,8 @@ import type { TestReply, TestService, TestSession } from "./service.ts";
 /** A map of any type behind an fd, with elements by number: number n has a key and a value of its own. */
 
 const TEMPLATE = { map_type: "array", key_size: 4, value_size: 4, max_entries: 1 };
-const RETURN = "b7000000000000009500000000000000";
 /** Objects to put into slots. */
 const OBJECTS = 6;
-
-export const u32 = (n: number): string => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(n);
-  return bytes.toString("hex");
-};
 
 export function outcome({ status, body }: TestReply): TypeOutcome {
   return status < 300 ? "ok" : body.errno;
@@ -53,7 +48,7 @@ export class Subject {
 
   key(n: number): string {
     if (!this.kind.keyed) return "";
-    return this.kind.map_type === "lpm_trie" ? u32(32) + u32(n) : u32(n);
+    return this.kind.map_type === "lpm_trie" ? u32Hex(32) + u32Hex(n) : u32Hex(n);
   }
 
   get valueBytes(): number {
@@ -64,14 +59,14 @@ export class Subject {
   /** As it is given. */
   value(n: number): unknown {
     const { fd } = this.objects[n % OBJECTS] ?? {};
-    if (this.kind.target) return u32(this.kind.target) + u32(Number(fd));
+    if (this.kind.target) return u32Hex(this.kind.target) + u32Hex(Number(fd));
     return this.kind.holds ? { fd } : Buffer.alloc(this.valueBytes, n + 1).toString("hex");
   }
 
   /** As it is shown. */
   shown(n: number): unknown {
     const { id } = this.objects[n % OBJECTS] ?? {};
-    if (this.kind.target) return u32(this.kind.target) + u32(Number(id));
+    if (this.kind.target) return u32Hex(this.kind.target) + u32Hex(Number(id));
     return this.kind.holds ? { id } : this.value(n);
   }
 
@@ -151,7 +146,7 @@ async function makeObjects(session: TestSession, kind: MapKind): Promise<Held[]>
   for (let n = 0; holds && n < OBJECTS; n++) {
     const { status, body } =
       holds === "prog"
-        ? await session.post("/v1/progs", { ...ofType(kind), insns: RETURN })
+        ? await session.post("/v1/progs", { ...ofType(kind), insns: RETURN_ZERO_HEX })
         : await session.post("/v1/maps", TEMPLATE);
     expect(status).toBe(201);
     objects.push(body);
@@ -181,17 +176,6 @@ export async function makeSubject(
 
 /** Of random calls and prefixes; one that failed is run again by MAP_SEED. */
 export const SEED = Number(process.env.MAP_SEED ?? Math.floor(Math.random() * 2 ** 31));
-
-/** Numbers that look random and are the same in every run with this seed. */
-export function randomNumbers(seed: number): (below: number) => number {
-  let state = seed >>> 0 || 1;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
 
 /** A session's calls at the door of the domain. */
 export const callOf = ({ kernel }: TestService, session: TestSession) => ({

@@ -1,18 +1,10 @@
 import type { MapView } from "../../domain/runtime/job.ts";
-import { type TestMapView, u32 } from "./runtime_world.ts";
+import { u32 } from "./bytes.ts";
+import type { TestMapView } from "./runtime_world.ts";
 
 /** Random programs over one map, in which every answer of a helper tells in the return value. */
 
 type Random = (below: number) => number;
-
-/** Numbers that do not change from run to run (Numerical Recipes). */
-export function generator(seed: number): Random {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-}
 
 const pick = <T>(random: Random, items: readonly T[]): T => items[random(items.length)] as T;
 

@@ -3,13 +3,11 @@ import type { CompilationUnit } from "../../domain/compiler/abi.ts";
 import type { Job, MapView, RunDone, RunFault, RunOutcome } from "../../domain/runtime/job.ts";
 import { Machine } from "../../domain/runtime/machine.ts";
 import { hashCode } from "../../domain/transaction/program_cache.ts";
+import { hex, toHex, u32 } from "./bytes.ts";
 
 /** Jobs made by hand, with programs as text, and a machine of their own to run them on. */
 
 export type TestMapView = Partial<MapView> & Pick<MapView, "map_type">;
-
-export const hex = (text: string): Buffer => Buffer.from(text.replaceAll(" ", ""), "hex");
-export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 /** The same with bytes as text. */
 export function told(value: unknown): unknown {
@@ -17,19 +15,6 @@ export function told(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(told);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, told(item)]));
-}
-
-export function u32(...numbers: number[]): Buffer {
-  const bytes = Buffer.alloc(4 * numbers.length);
-  for (const [i, number] of numbers.entries()) bytes.writeUInt32LE(number >>> 0, 4 * i);
-  return bytes;
-}
-
-export function u64(...numbers: bigint[]): Buffer {
-  const bytes = Buffer.alloc(8 * numbers.length);
-  for (const [i, number] of numbers.entries())
-    bytes.writeBigInt64LE(BigInt.asIntN(64, number), 8 * i);
-  return bytes;
 }
 
 /** Elements by keys and values of 4 bytes; null is one that is not there. */

@@ -6,6 +6,7 @@ import { readConfig } from "../../api/config.ts";
 import { type Running, startService } from "../../api/service.ts";
 import { type Call, createKernel, type Kernel } from "../../domain/bpf.ts";
 import { startPrivateRedis } from "../../domain/redis/private_server.ts";
+import { RETURN_ZERO_HEX } from "../support/insns.ts";
 import { differences } from "../support/invariants/invariants.ts";
 import { Client, TestSession, testService } from "../support/service.ts";
 import { readClock, shiftClock } from "../support/stored.ts";
@@ -16,7 +17,7 @@ const service = await testService();
 const { redis } = service.kernel.script;
 const HASH = { map_type: "hash", key_size: 4, value_size: 4, max_entries: 8 };
 const ARRAY = { map_type: "prog_array", key_size: 4, value_size: 4, max_entries: 8 };
-const PROG = { prog_type: "xdp", insns: "b7000000000000009500000000000000", license: "GPL" };
+const PROG = { prog_type: "xdp", insns: RETURN_ZERO_HEX, license: "GPL" };
 const HOUR = 3_600_000;
 
 /** Time goes by for the namespace, with sweepers about: a clock is wall time plus skew. */

@@ -5,6 +5,7 @@ import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import { type Call, createKernel, type Kernel } from "../../domain/bpf.ts";
 import { startPrivateRedis } from "../../domain/redis/private_server.ts";
 import { Sweeper } from "../../domain/sweeper.ts";
+import { RETURN_ZERO } from "../support/insns.ts";
 import { differences } from "../support/invariants/invariants.ts";
 import { readClock } from "../support/stored.ts";
 
@@ -15,7 +16,6 @@ const server = await startPrivateRedis({ dir });
 const WAIT = { timeout: 15_000, interval: 20 };
 const NONE = { record: "", fingerprint: "" };
 const XDP = { prog_type: "xdp", license: "GPL", prog_name: "", prog_flags: 0, log_level: 0 };
-const INSNS = Buffer.from("b7000000000000009500000000000000", "hex");
 const SIZES = { key_size: 4, value_size: 4, map_flags: 0, map_name: "", map_extra: "0" };
 
 const kernels: Kernel[] = [];
@@ -117,7 +117,7 @@ describe("a release too big for one call", () => {
     await kernel.progLoad(
       call,
       { ...XDP, expected_attach_type: 0, fd_array: undefined },
-      { insns: INSNS },
+      { insns: RETURN_ZERO },
     );
     const { id } = await kernel.mapCreate(call, { ...SIZES, map_type: "hash", max_entries: 8 });
     // 1,000 at a time: what one turn of the loop sends is one pipeline, with one deadline.

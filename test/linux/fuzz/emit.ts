@@ -1,5 +1,5 @@
-import type { Dice } from "../../support/random_program/dice.ts";
-import { insn, wide } from "../../support/random_program/insns.ts";
+import { add, and, call, copy, insn, load, mov, put, store, wide } from "../../support/insns.ts";
+import type { Dice } from "../../support/random.ts";
 import { MEMORY, NUMBERS, RESULTS, SLOTS } from "./world.ts";
 
 /** Instructions that pieces are made of. */
@@ -17,26 +17,9 @@ export const SPARE = -112;
 /** Numbers that survive calls. */
 export const KEPT = [6, 7] as const;
 
-export const mov = (dst: number, imm: number): Buffer => insn(0xb7, dst, 0, 0, imm);
-export const copy = (dst: number, src: number): Buffer => insn(0xbf, dst, src);
-export const add = (dst: number, imm: number): Buffer => insn(0x07, dst, 0, 0, imm);
-export const and = (dst: number, imm: number): Buffer => insn(0x57, dst, 0, 0, imm);
 export const map = (dst: number, place: number): Buffer => wide(dst, 1, place, 0);
 export const valueAt = (dst: number, place: number, at = 0): Buffer => wide(dst, 2, place, at);
 export const context = (dst: number): Buffer => insn(0x79, dst, 10, CONTEXT);
-export const call = (helper: number): Buffer => insn(0x85, 0, 0, 0, helper);
-
-const LDX = [0x71, 0x69, 0, 0x61, 0, 0, 0, 0x79];
-const ST = [0x72, 0x6a, 0, 0x62, 0, 0, 0, 0x7a];
-const STX = [0x73, 0x6b, 0, 0x63, 0, 0, 0, 0x7b];
-
-/** `size`: 1, 2, 4 or 8 bytes. */
-export const load = (size: number, dst: number, src: number, off: number): Buffer =>
-  insn(LDX[size - 1] as number, dst, src, off);
-export const put = (size: number, dst: number, off: number, imm: number): Buffer =>
-  insn(ST[size - 1] as number, dst, 0, off, imm);
-export const store = (size: number, dst: number, off: number, src: number): Buffer =>
-  insn(STX[size - 1] as number, dst, src, off);
 
 /** r1 to r5 are numbers again, after a call; `also` others. */
 export function restored(dice: Dice, ...also: number[]): Buffer {

@@ -1,7 +1,7 @@
 import { isRefused } from "../../../domain/verifier/helpers/allowed_helpers.ts";
-import type { Dice } from "../../support/random_program/dice.ts";
-import { insn, wide } from "../../support/random_program/insns.ts";
-import { CONTEXT, copy, GIVEN, load, mov, put, recorded, SCRATCH, store, valueAt } from "./emit.ts";
+import { copy, insn, load, mov, put, store, wide } from "../../support/insns.ts";
+import type { Dice } from "../../support/random.ts";
+import { CONTEXT, GIVEN, recorded, SCRATCH, valueAt } from "./emit.ts";
 import { code, type Piece, type PieceTree, type Subprogram } from "./piece.ts";
 import * as calls from "./pieces/call.ts";
 import * as context from "./pieces/context.ts";

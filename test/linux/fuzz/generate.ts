@@ -1,4 +1,4 @@
-import { Dice } from "../../support/random_program/dice.ts";
+import { Dice } from "../../support/random.ts";
 import type { FuzzCase } from "./case.ts";
 import { tree } from "./functions.ts";
 import { frame, skbContext, xdpContext } from "./input.ts";

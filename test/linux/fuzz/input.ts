@@ -1,4 +1,4 @@
-import type { Dice } from "../../support/random_program/dice.ts";
+import type { Dice } from "../../support/random.ts";
 import { random } from "./world.ts";
 
 /** Packets and contexts that runs are given. */

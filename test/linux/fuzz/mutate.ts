@@ -1,4 +1,4 @@
-import type { Dice } from "../../support/random_program/dice.ts";
+import type { Dice } from "../../support/random.ts";
 import type { Piece, PieceTree } from "./piece.ts";
 
 /** Changes an instruction here and there, so that a program is refused, or accepted for other reasons. */

@@ -1,4 +1,4 @@
-import { insn } from "../../support/random_program/insns.ts";
+import { insn } from "../../support/insns.ts";
 import type { CaseProgram } from "./case.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { Dice } from "../../support/random_program/dice.ts";
+import type { Dice } from "../../support/random.ts";
 import type { Piece } from "./piece.ts";
 
 /** How pieces are made. */

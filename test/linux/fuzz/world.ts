@@ -1,5 +1,5 @@
-import type { Dice } from "../../support/random_program/dice.ts";
-import { DATA, VALUE } from "../../support/random_program/insns.ts";
+import type { Dice } from "../../support/random.ts";
+import { DATA, VALUE } from "../../support/random_program/random_insns.ts";
 import type { CaseMap, Elements } from "./case.ts";
 import { unlocked, valueBytes } from "./contents.ts";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import type { Call, Kernel } from "../../../domain/bpf.ts";
 import { isErrno } from "../../../domain/errno.ts";
-import { u32 } from "../map_subject.ts";
+import { u32Hex } from "../bytes.ts";
 
 /** One call on a map with keys by number: in a model, and at the door of the domain. */
 
@@ -24,7 +24,7 @@ export function steps(keys: number, ops: MapStep["op"][], most: number): fc.Arbi
   const step = fc.record({
     op: fc.constantFrom(...ops),
     key: fc.nat(keys - 1),
-    value: fc.nat(0xffff).map(u32),
+    value: fc.nat(0xffff).map(u32Hex),
     flags: fc.constantFrom(0, 0, 0, 0, 1, 2, 3),
   });
   return fc.array(step, { minLength: most / 2, maxLength: most, size: "max" });

@@ -1,3 +1,4 @@
+import { RETURN_ZERO, wide } from "../insns.ts";
 import { hexKey, type Play, pick, simple } from "./choice.ts";
 import { calls } from "./model.ts";
 import type { ModelProcess } from "./state.ts";
@@ -5,17 +6,9 @@ import type { ModelCall, ModelWorld } from "./world.ts";
 
 /** Random calls on maps, their elements, and programs. */
 
-const insn = (code: number, registers: number, immediate: number) => {
-  const bytes = Buffer.from([code, registers, 0, 0, 0, 0, 0, 0]);
-  bytes.writeInt32LE(immediate, 4);
-  return bytes.toString("hex");
-};
-
 /** ld_imm64 r1, map fd; ...; r0 = 0; exit */
-export function naming(fds: number[]): string {
-  const loads = fds.map((fd) => insn(0x18, 0x11, fd) + insn(0, 0, 0));
-  return [...loads, insn(0xb7, 0, 0), insn(0x95, 0, 0)].join("");
-}
+export const naming = (fds: number[]): string =>
+  Buffer.concat([...fds.map((fd) => wide(1, 1, fd, 0)), RETURN_ZERO]).toString("hex");
 
 const MAPS = [
   { map_type: "prog_array", max_entries: 2 },

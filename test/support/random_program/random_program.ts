@@ -1,6 +1,7 @@
 import type { MapShape } from "../../../domain/compiler/abi.ts";
-import { Dice } from "./dice.ts";
-import { branch, FRAME, insn, plain, SCALARS, VALUE, wide, wild } from "./insns.ts";
+import { insn, wide } from "../insns.ts";
+import { Dice } from "../random.ts";
+import { branch, FRAME, plain, SCALARS, VALUE, wild } from "./random_insns.ts";
 
 /** Random programs that a verifier could accept, all of whose loops end; some with wild accesses. */
 

@@ -2,7 +2,7 @@ import { ARENA, HELPERS, LOW, STACK, strideOf, TAIL_CALLS } from "../../../domai
 import { Trap } from "../interpreter/interpreter.ts";
 import { type Imported, type Region, STACK_REGION } from "../interpreter/machine.ts";
 import { Memory } from "../interpreter/memory.ts";
-import { DATA } from "./insns.ts";
+import { DATA } from "./random_insns.ts";
 import { MAPS } from "./random_program.ts";
 
 /** What random programs run in: the same for the interpreter and for the machine. */

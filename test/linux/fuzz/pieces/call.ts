@@ -1,6 +1,6 @@
-import type { Dice } from "../../../support/random_program/dice.ts";
-import { insn, wide } from "../../../support/random_program/insns.ts";
-import { call, context, copy, map, mov, number, recorded, restored } from "../emit.ts";
+import { call, copy, insn, mov, wide } from "../../../support/insns.ts";
+import type { Dice } from "../../../support/random.ts";
+import { context, map, number, recorded, restored } from "../emit.ts";
 import { code, type Piece } from "../piece.ts";
 import type { Callee, InsnPlace, Maker } from "../place.ts";
 import { ARRAYS, PROGS } from "../world.ts";

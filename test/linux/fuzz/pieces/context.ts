@@ -1,7 +1,7 @@
 import { contextField } from "../../../../domain/verifier/memory/context.ts";
-import type { Dice } from "../../../support/random_program/dice.ts";
-import { insn } from "../../../support/random_program/insns.ts";
-import { context, load, mov, number, put, recorded, restored, SIZES, store } from "../emit.ts";
+import { insn, load, mov, put, store } from "../../../support/insns.ts";
+import type { Dice } from "../../../support/random.ts";
+import { context, number, recorded, restored, SIZES } from "../emit.ts";
 import { code } from "../piece.ts";
 import type { InsnPlace, Maker } from "../place.ts";
 

@@ -1,17 +1,6 @@
-import type { Dice } from "../../../support/random_program/dice.ts";
-import {
-  and,
-  bytes,
-  call,
-  called,
-  context,
-  copy,
-  KEPT,
-  mov,
-  number,
-  restored,
-  valueAt,
-} from "../emit.ts";
+import { and, call, copy, mov } from "../../../support/insns.ts";
+import type { Dice } from "../../../support/random.ts";
+import { bytes, called, context, KEPT, number, restored, valueAt } from "../emit.ts";
 import { code } from "../piece.ts";
 import type { Maker } from "../place.ts";
 import { STRINGS, TEXT } from "../world.ts";

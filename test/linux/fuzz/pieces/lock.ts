@@ -1,17 +1,5 @@
-import { insn } from "../../../support/random_program/insns.ts";
-import {
-  access,
-  add,
-  bytes,
-  call,
-  called,
-  load,
-  mov,
-  recorded,
-  restored,
-  SPARE,
-  store,
-} from "../emit.ts";
+import { add, call, insn, load, mov, store } from "../../../support/insns.ts";
+import { access, bytes, called, recorded, restored, SPARE } from "../emit.ts";
 import { code, type Piece } from "../piece.ts";
 import type { Maker } from "../place.ts";
 import { LOCKED } from "../world.ts";

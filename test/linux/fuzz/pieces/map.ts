@@ -1,20 +1,16 @@
-import type { Dice } from "../../../support/random_program/dice.ts";
-import { insn } from "../../../support/random_program/insns.ts";
+import { call, copy, insn, mov, store } from "../../../support/insns.ts";
+import type { Dice } from "../../../support/random.ts";
 import {
   access,
   bytes,
-  call,
   called,
-  copy,
   flags,
   KEY,
   map,
-  mov,
   number,
   placed,
   recorded,
   restored,
-  store,
 } from "../emit.ts";
 import { code, type Piece } from "../piece.ts";
 import type { Maker } from "../place.ts";

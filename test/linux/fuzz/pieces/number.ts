@@ -1,19 +1,7 @@
-import type { Dice } from "../../../support/random_program/dice.ts";
-import { branch, FRAME, insn, plain } from "../../../support/random_program/insns.ts";
-import {
-  access,
-  COUNTERS,
-  copy,
-  KEPT,
-  load,
-  mov,
-  number,
-  restored,
-  SCRATCH,
-  SIZES,
-  store,
-  valueAt,
-} from "../emit.ts";
+import { copy, insn, load, mov, store } from "../../../support/insns.ts";
+import type { Dice } from "../../../support/random.ts";
+import { branch, FRAME, plain } from "../../../support/random_program/random_insns.ts";
+import { access, COUNTERS, KEPT, number, restored, SCRATCH, SIZES, valueAt } from "../emit.ts";
 import { code, type Piece } from "../piece.ts";
 import type { Maker } from "../place.ts";
 import { MEMORY, NUMBERS } from "../world.ts";

@@ -1,19 +1,6 @@
-import type { Dice } from "../../../support/random_program/dice.ts";
-import { insn } from "../../../support/random_program/insns.ts";
-import {
-  add,
-  and,
-  context,
-  copy,
-  load,
-  mov,
-  number,
-  put,
-  recorded,
-  restored,
-  SIZES,
-  store,
-} from "../emit.ts";
+import { add, and, copy, insn, load, mov, put, store } from "../../../support/insns.ts";
+import type { Dice } from "../../../support/random.ts";
+import { context, number, recorded, restored, SIZES } from "../emit.ts";
 import { code, type Piece } from "../piece.ts";
 import type { InsnPlace, Maker } from "../place.ts";
 

@@ -1,22 +1,15 @@
-import type { Dice } from "../../../support/random_program/dice.ts";
-import { insn } from "../../../support/random_program/insns.ts";
+import { add, call, copy, insn, load, mov, put, store } from "../../../support/insns.ts";
+import type { Dice } from "../../../support/random.ts";
 import {
   access,
-  add,
   bytes,
-  call,
   context,
-  copy,
   GIVEN,
   KEY,
-  load,
   map,
-  mov,
-  put,
   recorded,
   restored,
   SPARE,
-  store,
   valueAt,
 } from "../emit.ts";
 import { code, type Piece } from "../piece.ts";

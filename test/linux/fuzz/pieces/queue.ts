@@ -1,18 +1,14 @@
-import type { Dice } from "../../../support/random_program/dice.ts";
-import { insn } from "../../../support/random_program/insns.ts";
+import { call, copy, insn, mov, put } from "../../../support/insns.ts";
+import type { Dice } from "../../../support/random.ts";
 import {
   access,
   bytes,
-  call,
   called,
-  copy,
   flags,
   KEY,
   map,
-  mov,
   number,
   placed,
-  put,
   recorded,
   restored,
 } from "../emit.ts";

@@ -1,3 +1,5 @@
+/** The only generator of random numbers in the tests: a seed repeats a failure. */
+
 /** Numbers from a seed (mulberry32), and choices by them. */
 export class Dice {
   #state: number;
@@ -32,4 +34,10 @@ export class Dice {
     const edges = [0, 1, -1, 2, 7, 8, 255, 256, 0x7fff, -0x8000, 0xffff, 0x7fffffff, -0x80000000];
     return this.oneIn(2) ? this.from(edges) : this.u32() | 0;
   }
+}
+
+/** A function that returns a number from 0 to below - 1, the same ones in every run with this seed. */
+export function randomBelow(seed: number): (below: number) => number {
+  const dice = new Dice(seed);
+  return (below) => dice.below(below);
 }

@@ -1,18 +1,7 @@
-import type { Dice } from "./dice.ts";
+import { insn, wide } from "../insns.ts";
+import type { Dice } from "../random.ts";
 
 /** Single instructions, at random, over registers and memory that a random program keeps valid. */
-
-export const insn = (code: number, dst = 0, src = 0, off = 0, imm = 0): Buffer => {
-  const out = Buffer.alloc(8);
-  out[0] = code;
-  out[1] = dst | (src << 4);
-  out.writeInt16LE(off, 2);
-  out.writeInt32LE(imm | 0, 4);
-  return out;
-};
-
-export const wide = (dst: number, src: number, low: number, high: number): Buffer =>
-  Buffer.concat([insn(0x18, dst, src, 0, low), insn(0, 0, 0, 0, high)]);
 
 /** Registers that hold numbers; r8, r9 and r10 point to DATA, VALUE and FRAME bytes of memory. */
 export const SCALARS = [0, 1, 2, 3, 4, 5, 6, 7] as const;

@@ -14,7 +14,7 @@ import {
   put,
   RINGBUF,
   ringWorld,
-} from "../support/ring_world.ts";
+} from "../support/ring_fixture.ts";
 import { TestSession, testService } from "../support/service.ts";
 
 /** Records as server-sent events: resumed, slowed down by their reader, ended by what ends them. */

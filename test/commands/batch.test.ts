@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { u32Hex } from "../support/bytes.ts";
 import { RETURN_ZERO_HEX } from "../support/insns.ts";
-import { batch, info, keysOf, make, numbers, told } from "../support/map_batches.ts";
-import { outcome } from "../support/map_subject.ts";
+import { batch, info, keysOf, make, numbers, outcomeAndCount } from "../support/map_batches.ts";
+import { outcome } from "../support/map_fixture.ts";
 import { testService } from "../support/service.ts";
 
 /** The batch commands: many elements a request, and what is counted when one fails. */
@@ -140,13 +140,13 @@ describe("count, when a batch fails", () => {
   it("count is the number of elements done before the one that fails", async () => {
     const map = await make(service, "hash", { max_entries: 600 });
     const update = await batch(map, { op: "update", keys: keysOf(700), values: keysOf(700) });
-    expect(told(update)).toEqual(["E2BIG", 600]);
+    expect(outcomeAndCount(update)).toEqual(["E2BIG", 600]);
     expect(await info(map)).toMatchObject({ entries: 600, failed_updates: 1 });
     const keys = [...keysOf(550), u32Hex(9999), u32Hex(560)];
-    expect(told(await batch(map, { op: "delete", keys }))).toEqual(["ENOENT", 550]);
+    expect(outcomeAndCount(await batch(map, { op: "delete", keys }))).toEqual(["ENOENT", 550]);
     expect(await info(map)).toMatchObject({ entries: 50 });
     const one = { op: "delete", keys: [u32Hex(9999)] };
-    expect(told(await batch(map, one))).toEqual(["ENOENT", 0]);
+    expect(outcomeAndCount(await batch(map, one))).toEqual(["ENOENT", 0]);
   });
 
   it.each(["hash", "lru_hash", "array"])(
@@ -155,17 +155,17 @@ describe("count, when a batch fails", () => {
       const map = await make(service, type, { max_entries: 1200 });
       const keys = keysOf(2);
       const few = await batch(map, { op: "update", keys, values: keysOf(2, 5), count: 5 });
-      expect(told(few)).toEqual(["EFAULT", 2]);
+      expect(outcomeAndCount(few)).toEqual(["EFAULT", 2]);
       expect((await map.session.get(`${map.path}/elements/u32:1`)).body.value).toBe(u32Hex(6));
       const values = await batch(map, { op: "update", keys, values: keysOf(1, 9), count: 2 });
-      expect(told(values)).toEqual(["EFAULT", 1]);
+      expect(outcomeAndCount(values)).toEqual(["EFAULT", 1]);
       expect((await map.session.get(`${map.path}/elements/u32:0`)).body.value).toBe(u32Hex(9));
       const none = await batch(map, { op: "update", count: 2 });
-      expect(told(none)).toEqual(["EFAULT", 0]);
+      expect(outcomeAndCount(none)).toEqual(["EFAULT", 0]);
       const more = { op: "update", keys: keysOf(600), values: keysOf(600), count: 601 };
-      expect(told(await batch(map, more))).toEqual(["EFAULT", 600]);
+      expect(outcomeAndCount(await batch(map, more))).toEqual(["EFAULT", 600]);
       const gone = await batch(map, { op: "delete", keys, count: 3 });
-      expect(told(gone)).toEqual(type === "array" ? ["ENOTSUPP", 3] : ["EFAULT", 2]);
+      expect(outcomeAndCount(gone)).toEqual(type === "array" ? ["ENOTSUPP", 3] : ["EFAULT", 2]);
     },
   );
 
@@ -176,15 +176,27 @@ describe("count, when a batch fails", () => {
     const body = { op: "update", keys: keysOf(2), values: keysOf(2) };
     const open = async (open_flags: number) =>
       at((await session.post("/v1/fds", { map_id: map.id, open_flags })).body.fd);
-    expect(told(await batch(at(99), body))).toEqual(["EBADF", 2]);
-    expect(told(await batch(at(99), { ...body, count: 5 }))).toEqual(["EBADF", 5]);
-    expect(told(await batch(await open(8), { ...body, count: 5 }))).toEqual(["EPERM", 5]);
-    expect(told(await batch(await open(16), { op: "lookup", count: 7 }))).toEqual(["EPERM", 7]);
-    expect(told(await batch(map, { ...body, elem_flags: 4, count: 5 }))).toEqual(["EINVAL", 5]);
-    expect(told(await batch(map, { op: "lookup", count: 3, flags: 4 }))).toEqual(["EINVAL", 3]);
+    expect(outcomeAndCount(await batch(at(99), body))).toEqual(["EBADF", 2]);
+    expect(outcomeAndCount(await batch(at(99), { ...body, count: 5 }))).toEqual(["EBADF", 5]);
+    expect(outcomeAndCount(await batch(await open(8), { ...body, count: 5 }))).toEqual([
+      "EPERM",
+      5,
+    ]);
+    expect(outcomeAndCount(await batch(await open(16), { op: "lookup", count: 7 }))).toEqual([
+      "EPERM",
+      7,
+    ]);
+    expect(outcomeAndCount(await batch(map, { ...body, elem_flags: 4, count: 5 }))).toEqual([
+      "EINVAL",
+      5,
+    ]);
+    expect(outcomeAndCount(await batch(map, { op: "lookup", count: 3, flags: 4 }))).toEqual([
+      "EINVAL",
+      3,
+    ]);
     const progs = await make(service, "prog_array", { max_entries: 4 });
     const slots = { op: "update", keys: keysOf(1), values: [{ fd: 0 }], count: 5 };
-    expect(told(await batch(progs, slots))).toEqual(["ENOTSUPP", 5]);
+    expect(outcomeAndCount(await batch(progs, slots))).toEqual(["ENOTSUPP", 5]);
     expect(await info(map)).toMatchObject({ entries: 0, revision: 0 });
   });
 
@@ -203,7 +215,7 @@ describe("count, when a batch fails", () => {
       const given = [1, 1, 2, 1, 3, 2];
       const body = { op: "update", keys: given.map(key), values: given.map((_, i) => value(i)) };
       const errno = type === "lpm_trie" ? "ENOSPC" : "E2BIG";
-      expect(told(await batch(map, body))).toEqual([errno, 4]);
+      expect(outcomeAndCount(await batch(map, body))).toEqual([errno, 4]);
       const { keys, values } = (await batch(map, { op: "lookup" })).body;
       expect([keys, values]).toEqual([
         [key(1), key(2)],
@@ -266,7 +278,10 @@ describe("fds in batches", () => {
       const map = await outer(type);
       const [a, b, c] = map.inner;
       const values = [{ fd: a?.fd }, { fd: b?.fd }, { fd: a?.fd }];
-      expect(told(await batch(map, { op: "update", keys: keysOf(3), values }))).toEqual(["ok", 3]);
+      expect(outcomeAndCount(await batch(map, { op: "update", keys: keysOf(3), values }))).toEqual([
+        "ok",
+        3,
+      ]);
       expect(await map.refs()).toEqual([3, 2, 1]);
       const read = (await batch(map, { op: "lookup", count: 9 })).body;
       expect(read).toMatchObject({ errno: "ENOENT", count: 3, keys: keysOf(3) });
@@ -296,10 +311,9 @@ describe("fds in batches", () => {
         [{ fd: other.fd }, "EINVAL"],
       ] as const) {
         const values = [{ fd: a?.fd }, wrong, { fd: a?.fd }];
-        expect(told(await batch(map, { op: "update", keys: keysOf(3), values }))).toEqual([
-          errno,
-          1,
-        ]);
+        expect(
+          outcomeAndCount(await batch(map, { op: "update", keys: keysOf(3), values })),
+        ).toEqual([errno, 1]);
         expect(await map.refs()).toEqual([2, 1, 1]);
       }
       await map.session.del(`${map.path}/elements/u32:0`);
@@ -313,7 +327,7 @@ describe("fds in batches", () => {
     await batch(map, { op: "update", keys: keysOf(3), values });
     for (const { fd } of map.inner) await map.session.del(`/v1/fds/${fd}`);
     expect(await map.refs()).toEqual([1, 1, 1]);
-    expect(told(await batch(map, { op: "delete", keys: keysOf(1) }))).toEqual(["ok", 1]);
+    expect(outcomeAndCount(await batch(map, { op: "delete", keys: keysOf(1) }))).toEqual(["ok", 1]);
     expect(await map.refs()).toEqual([undefined, 1, 1]);
     const taken = (await batch(map, { op: "lookup_and_delete", count: 9 })).body;
     expect(taken.values).toEqual(map.inner.slice(1).map(({ id }) => ({ id })));
@@ -333,7 +347,7 @@ describe("fds in batches", () => {
     const far = { ...map, path: `/v1/fds/${fd}` };
     const keys = [u32Hex(9), u32Hex(2 ** 32 - 2)];
     const values = keys.map(() => ({ fd: inner_map_fd }));
-    expect(told(await batch(far, { op: "update", keys, values }))).toEqual(["ok", 2]);
+    expect(outcomeAndCount(await batch(far, { op: "update", keys, values }))).toEqual(["ok", 2]);
     let steps = 0;
     vi.spyOn(script, "run").mockImplementation((...args) => {
       steps += 1;
@@ -349,7 +363,7 @@ describe("fds in batches", () => {
     const { fd } = (await map.session.post("/v1/progs", { insns: RETURN_ZERO_HEX })).body;
     for (const op of ["lookup", "lookup_and_delete", "update", "delete"]) {
       const answer = await batch(map, { op, keys: keysOf(1), values: [{ fd }], count: 1 });
-      expect(told(answer), op).toEqual(["ENOTSUPP", 1]);
+      expect(outcomeAndCount(answer), op).toEqual(["ENOTSUPP", 1]);
     }
   });
 });

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { u32Hex } from "../support/bytes.ts";
-import { batch, info, keysOf, make, numbers, told } from "../support/map_batches.ts";
-import { callOf } from "../support/map_subject.ts";
+import { batch, info, keysOf, make, numbers, outcomeAndCount } from "../support/map_batches.ts";
+import { callOf } from "../support/map_fixture.ts";
 import { testService } from "../support/service.ts";
 
 /** Batches go on from step to step: what is repeated, and what others do meanwhile. */
@@ -40,11 +40,11 @@ describe("a repeat with the same Idempotency-Key", () => {
     const map = await make(service, "hash", { max_entries: 1100 });
     const fill = { op: "update", keys: keysOf(1200), values: keysOf(1200) };
     const first = await batch(map, fill, once("fill"));
-    expect(told(first)).toEqual(["E2BIG", 1100]);
+    expect(outcomeAndCount(first)).toEqual(["E2BIG", 1100]);
     await map.session.put(`${map.path}/elements/u32:3`, { value: "ffffffff" });
     const settled = await info(map);
     const again = await batch(map, fill, once("fill"));
-    expect(told(again)).toEqual(told(first));
+    expect(outcomeAndCount(again)).toEqual(outcomeAndCount(first));
     expect(await info(map)).toEqual(settled);
     const take = { op: "lookup_and_delete", count: 1050 };
     const taken = await batch(map, take, once("take"));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { makeSubject, outcome, Subject } from "../support/map_subject.ts";
+import { MapFixture, makeMapFixture, outcome } from "../support/map_fixture.ts";
 import { KINDS, type MapKind } from "../support/map_types.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
@@ -32,7 +32,7 @@ async function meanwhile<T>(
 }
 
 /** The map behind an fd of a session of its own, which has the objects for the slots, too. */
-async function shared(map: Subject): Promise<Subject> {
+async function shared(map: MapFixture): Promise<MapFixture> {
   const { namespace } = (await map.session.get("/v1/session")).body;
   const session = await service.session(namespace);
   const open = async (body: object) => (await session.post("/v1/fds", body)).body.fd;
@@ -41,10 +41,10 @@ async function shared(map: Subject): Promise<Subject> {
     objects.push({ id, fd: await open({ [`${map.kind.holds}_id`]: id }) });
   }
   const fd = await open({ map_id: map.id });
-  return new Subject(session, map.kind, { fd, id: map.id }, map.cpus, objects);
+  return new MapFixture(session, map.kind, { fd, id: map.id }, map.cpus, objects);
 }
 
-async function pages(map: Subject, limit: number) {
+async function pages(map: MapFixture, limit: number) {
   const shown: { key: string; value: unknown }[] = [];
   for (let cursor = ""; ; ) {
     const { status, body } = await map.dump(`limit=${limit}${cursor}`);
@@ -63,7 +63,7 @@ describe.each(keyed.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
   it("a dump shows each stable element exactly once while others come and go", async () => {
     // An LRU map must have room for them all: what it evicts does not stay.
     const max_entries = kind.evicts ? 4096 : WIDE;
-    const map = await makeSubject(service, kind, { changes: { max_entries } });
+    const map = await makeMapFixture(service, kind, { changes: { max_entries } });
     for (let n = 0; n < STABLE; n++) await map.update(2 * n);
     const others = await Promise.all(Array.from({ length: WRITERS }, () => shared(map)));
     const writers = others.map((other, w) => async (turn: number) => {
@@ -93,7 +93,7 @@ it.each(["queue", "stack"])(
   "a dump of a %s shows each value that is not popped once and in order",
   async (map_type) => {
     const kind = KINDS.find((other) => other.map_type === map_type) as MapKind;
-    const map = await makeSubject(service, kind, { changes: { max_entries: 10_000 } });
+    const map = await makeMapFixture(service, kind, { changes: { max_entries: 10_000 } });
     const front = map_type === "queue" ? 150 : 0;
     for (let n = 0; n < front; n++) await map.update(255);
     for (let n = 0; n < STABLE; n++) await map.update(n);
@@ -127,7 +127,7 @@ describe.each(PAIRS.map((kind) => [kind.map_type, kind] as const))(
   "a snapshot of a %s",
   (_type, kind) => {
     it("a snapshot never shows half of what a batch changed", async () => {
-      const map = await makeSubject(service, kind, { changes: { max_entries: 64 } });
+      const map = await makeMapFixture(service, kind, { changes: { max_entries: 64 } });
       const far = 40;
       // Both keys have the same value after every batch.
       const both = (turn: number) => ({
@@ -157,7 +157,7 @@ describe.each(PAIRS.map((kind) => [kind.map_type, kind] as const))(
 
 it("of many concurrent writers with If-Match each counts once", async () => {
   const kind = KINDS.find(({ map_type }) => map_type === "hash") as MapKind;
-  const map = await makeSubject(service, kind);
+  const map = await makeMapFixture(service, kind);
   const path = map.element(0);
   await map.session.put(path, { value: "00000000" });
   async function add(session: TestSession): Promise<void> {

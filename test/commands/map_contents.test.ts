@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { u32Hex } from "../support/bytes.ts";
-import { callOf, create, SEED } from "../support/map_subject.ts";
+import { callOf, create, SEED } from "../support/map_fixture.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
 /** What maps cost and hold: a filter's errors, an array's memory, references of maps in maps. */

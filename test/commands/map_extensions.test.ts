@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { u32Hex } from "../support/bytes.ts";
 import { RETURN_ZERO_HEX } from "../support/insns.ts";
-import { makeSubject, outcome } from "../support/map_subject.ts";
+import { makeMapFixture, outcome } from "../support/map_fixture.ts";
 import { KINDS, type MapKind } from "../support/map_types.ts";
 import { testService } from "../support/service.ts";
 
@@ -17,7 +17,7 @@ describe.each(KEYED.map((kind) => [kind.map_type, kind] as const))(
     const when = (tags: string) => ({ "if-match": tags });
 
     it("a change with If-Match goes ahead only when a tag matches", async () => {
-      const map = await makeSubject(service, kind);
+      const map = await makeMapFixture(service, kind);
       await map.fill(1);
       const tag = async () => (await map.lookup(0)).headers.get("etag") ?? "";
       const revision = async () => Number((await map.lookup(0)).headers.get("bpf-map-revision"));
@@ -42,7 +42,7 @@ describe.each(KEYED.map((kind) => [kind.map_type, kind] as const))(
     });
 
     it('If-Match "*" needs an element, a revision does not', async () => {
-      const map = await makeSubject(service, kind);
+      const map = await makeMapFixture(service, kind);
       const there = kind.lookup.fresh === "ok";
       expect(outcome(await map.update(0, 0, 0, when("*")))).toBe(there ? "ok" : "ESTALE");
       const { revision } = await map.info();
@@ -51,7 +51,7 @@ describe.each(KEYED.map((kind) => [kind.map_type, kind] as const))(
     });
 
     it("an If-Match that is not a tag is rejected", async () => {
-      const map = await makeSubject(service, kind);
+      const map = await makeMapFixture(service, kind);
       await map.fill(1);
       for (const wrong of ["r1", '"', 'W/"00"', '"0" "1"', '"a b"', '"0";"1"']) {
         const { status, body } = await map.update(0, 0, 1, when(wrong));
@@ -70,7 +70,7 @@ const PERCPU = KINDS.filter(({ percpu }) => percpu).flatMap((kind) =>
 it.each(PERCPU)(
   "a %s with %i CPUs has a value for each, rounded up to 8",
   async (_type, cpus, kind) => {
-    const map = await makeSubject(service, kind, { cpus, changes: { value_size: 5 } });
+    const map = await makeMapFixture(service, kind, { cpus, changes: { value_size: 5 } });
     const { session } = map;
     expect((await session.get("/v1/session")).body.cpus).toBe(cpus);
     expect(await map.info()).toMatchObject({ cpus, value_size: 5 });
@@ -156,7 +156,7 @@ it("a snapshot has at most 4,096 elements and 256 KiB", async () => {
 
 it("a failed update of an LRU map that evicts makes a new revision", async () => {
   const kind = KINDS.find(({ map_type }) => map_type === "lru_hash") as MapKind;
-  const map = await makeSubject(service, kind);
+  const map = await makeMapFixture(service, kind);
   await map.fill();
   const { revision } = await map.info();
   expect(outcome(await map.update(99, 2))).toBe("ENOENT");
@@ -168,7 +168,7 @@ it("a failed update of an LRU map that evicts makes a new revision", async () =>
 it.each(["queue", "stack", "bloom_filter"])(
   "a push into a %s returns the revision",
   async (type) => {
-    const map = await makeSubject(
+    const map = await makeMapFixture(
       service,
       KINDS.find(({ map_type }) => map_type === type) as MapKind,
     );

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { u32Hex } from "../support/bytes.ts";
+import { callOf, create, SEED } from "../support/map_fixture.ts";
 import { LpmModel, lengthOf } from "../support/map_model/lpm.ts";
 import { LruModel } from "../support/map_model/lru.ts";
 import { ArrayModel, HashModel, QueueModel } from "../support/map_model/plain.ts";
@@ -11,7 +12,6 @@ import {
   steps,
   type Target,
 } from "../support/map_model/step.ts";
-import { callOf, create, SEED } from "../support/map_subject.ts";
 import { randomBelow } from "../support/random.ts";
 import { type TestSession, testService } from "../support/service.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { attributes, makeSubject, outcome, Subject } from "../support/map_subject.ts";
+import { attributes, MapFixture, makeMapFixture, outcome } from "../support/map_fixture.ts";
 import { KINDS, type MapKind } from "../support/map_types.ts";
 import { testService } from "../support/service.ts";
 
@@ -12,7 +12,7 @@ const dumps = (kind: MapKind) => kind.dump === "ok";
 const byKey = (a: { key: string }, b: { key: string }) => (a.key < b.key ? -1 : 1);
 
 /** All that can be seen of elements 0 to 3, wherever they are. */
-async function contents(map: Subject) {
+async function contents(map: MapFixture) {
   const { entries } = await map.info();
   const found = [];
   for (let n = 0; n < 4; n++) found.push((await map.lookup(n)).body.value);
@@ -21,7 +21,7 @@ async function contents(map: Subject) {
 
 describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type, kind) => {
   it("map_create accepts right attributes and rejects wrong ones", async () => {
-    const { session, objects, id, cpus } = await makeSubject(service, kind);
+    const { session, objects, id, cpus } = await makeMapFixture(service, kind);
     const create = (changes: object) =>
       session.post("/v1/maps", attributes(kind, objects, { map_name: "m", ...changes }));
     const { map_type, key_size, value_size, max_entries, adds = 0 } = kind;
@@ -48,7 +48,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
 
   it("an update obeys its flags for present, absent and excess elements", async () => {
     for (const flags of FLAGS) {
-      const map = await makeSubject(service, kind);
+      const map = await makeMapFixture(service, kind);
       const { fresh, present, beyond } = kind.update;
       const said = `flags ${flags}`;
       expect(outcome(await map.update(0, flags)), `fresh, ${said}`).toBe(fresh[flags]);
@@ -67,7 +67,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
   });
 
   it("lookup, delete and take answer as the type does", async () => {
-    const map = await makeSubject(service, kind);
+    const map = await makeMapFixture(service, kind);
     const over = kind.max_entries;
     expect(outcome(await map.lookup(0))).toBe(kind.lookup.fresh);
     expect(outcome(await map.lookup(over))).toBe(kind.lookup.beyond);
@@ -92,7 +92,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
   });
 
   it("keys and values of another size, missing or unexpected, are rejected", async () => {
-    const map = await makeSubject(service, kind);
+    const map = await makeMapFixture(service, kind);
     const { session, path } = map;
     const value = map.value(0);
     const put = (key: string, given: unknown) =>
@@ -121,7 +121,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
   });
 
   it("next-key walks all keys and starts over at an absent key", async () => {
-    const map = await makeSubject(service, kind);
+    const map = await makeMapFixture(service, kind);
     if (kind.walk !== "keys" && kind.walk !== "indices") {
       expect(outcome(await map.next())).toBe(kind.walk);
       return;
@@ -147,7 +147,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
   });
 
   it("a map is dumped by pages and as a snapshot", async () => {
-    const map = await makeSubject(service, kind);
+    const map = await makeMapFixture(service, kind);
     expect(outcome(await map.dump())).toBe(kind.dump);
     expect(outcome(await map.dump("snapshot=true"))).toBe(kind.dump);
     if (!dumps(kind)) return;
@@ -174,7 +174,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
   });
 
   it("a frozen map is readable and never writable again", async () => {
-    const map = await makeSubject(service, kind);
+    const map = await makeMapFixture(service, kind);
     if (has(kind)) await map.fill(2);
     const before = await contents(map);
     const { session, path } = map;
@@ -198,7 +198,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
   });
 
   it("a read-only or write-only fd gives no more access than that", async () => {
-    const map = await makeSubject(service, kind);
+    const map = await makeMapFixture(service, kind);
     const { session } = map;
     if (has(kind)) await map.fill(2);
     const open = async (open_flags: number) =>
@@ -232,7 +232,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
   });
 
   it("a pinned map keeps its elements, and another session opens it", async () => {
-    const map = await makeSubject(service, kind);
+    const map = await makeMapFixture(service, kind);
     if (has(kind)) await map.fill(3);
     const before = await contents(map);
     const { namespace } = (await map.session.get("/v1/session")).body;
@@ -245,7 +245,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
   });
 
   it("a map without users keeps what its type keeps while a program holds it", async () => {
-    const map = await makeSubject(service, kind);
+    const map = await makeMapFixture(service, kind);
     if (has(kind)) await map.fill(3);
     await map.hold();
     const before = await contents(map);
@@ -263,14 +263,14 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
   });
 
   it("a freed map leaves nothing behind", async () => {
-    const other = await makeSubject(service, kind);
+    const other = await makeMapFixture(service, kind);
     const { session, objects } = other;
     const { namespace } = (await session.get("/v1/session")).body;
     const keys = async () =>
       (await service.kernel.script.redis.keys(`bpf:{${namespace}}:*`)).sort();
     const before = await keys();
     const { body } = await session.post("/v1/maps", attributes(kind, objects));
-    const map = new Subject(session, kind, body, 2, objects);
+    const map = new MapFixture(session, kind, body, 2, objects);
     if (has(kind)) await map.fill();
     if (kind.evicts) await map.update(kind.max_entries, kind.keyed ? 0 : 2);
     expect((await keys()).length).toBeGreaterThan(before.length);
@@ -284,7 +284,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
   });
 
   it("a map counts entries, evictions, failed updates and revisions", async () => {
-    const map = await makeSubject(service, kind);
+    const map = await makeMapFixture(service, kind);
     const over = kind.max_entries;
     if (!has(kind)) {
       await map.update(0);
@@ -306,7 +306,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
   });
 
   it("a batch processes as many elements as it can and reports how many", async () => {
-    const map = await makeSubject(service, kind);
+    const map = await makeMapFixture(service, kind);
     const { batch } = kind;
     const some = (...ns: number[]) => ({
       keys: ns.map((n) => map.key(n) || "hex:"),

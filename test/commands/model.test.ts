@@ -3,7 +3,7 @@ import { afterAll, expect, it } from "vitest";
 import { differences } from "../support/invariants/invariants.ts";
 import { runs } from "../support/model/commands.ts";
 import { naming } from "../support/model/map_calls.ts";
-import { ModelWorld, tally } from "../support/model/world.ts";
+import { ModelRun, tally } from "../support/model/model_run.ts";
 import { testService } from "../support/service.ts";
 
 /**
@@ -29,8 +29,8 @@ afterAll(() => {
   );
 });
 
-async function agree(commands: Iterable<fc.AsyncCommand<ModelWorld, ModelWorld>>): Promise<void> {
-  const world = new ModelWorld(service);
+async function agree(commands: Iterable<fc.AsyncCommand<ModelRun, ModelRun>>): Promise<void> {
+  const world = new ModelRun(service);
   sequences += 1;
   await world.spawn(0, 8);
   await fc.asyncModelRun(() => ({ model: world, real: world }), commands);
@@ -73,7 +73,7 @@ const FAULTS: [claim: RegExp, wrong: string[], right: string[]][] = [
 ];
 
 it("the invariant checker sees every count that is off by one", async () => {
-  const world = new ModelWorld(service);
+  const world = new ModelRun(service);
   await world.spawn(0, 8);
   const session = world.client(1);
   const array = { map_type: "prog_array", key_size: 4, value_size: 4, max_entries: 2 };

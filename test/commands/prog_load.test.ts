@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { RETURN_ZERO_HEX } from "../support/insns.ts";
+import { RETURN_ZERO_HEX, wide } from "../support/insns.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
 /** How a program names its maps (kernel/bpf/verifier.c resolve_pseudo_ldimm64). */
@@ -8,13 +8,8 @@ const service = await testService();
 const BAD_FD = 999;
 
 /** ld_imm64 r1 with a source of map fd (1), value of a map (2), or index into fd_array (5). */
-function load(source: number, first: number, second = 0): string {
-  const insn = Buffer.alloc(16);
-  insn.set([0x18, (source << 4) | 1]);
-  insn.writeInt32LE(first, 4);
-  insn.writeInt32LE(second, 12);
-  return insn.toString("hex");
-}
+const load = (source: number, first: number, second = 0): string =>
+  wide(1, source, first, second).toString("hex");
 
 const fd = (n: number) => load(1, n);
 const value = (n: number, offset: number) => load(2, n, offset);

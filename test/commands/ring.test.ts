@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { RETURN_ZERO_HEX } from "../support/insns.ts";
-import { AT, makeRing, opened, SIZE, span } from "../support/ring_world.ts";
+import { AT, makeRing, opened, SIZE, span } from "../support/ring_fixture.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
 /** Ring buffers as data: room, positions, order, what is lost, who may. ring_wait.test.ts has waiting. */

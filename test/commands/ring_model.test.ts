@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { differences } from "../support/invariants/invariants.ts";
-import { AT, makeRing, opened, SIZE, span } from "../support/ring_world.ts";
+import { AT, makeRing, opened, SIZE, span } from "../support/ring_fixture.ts";
 import { testService } from "../support/service.ts";
 
 /** Ring buffers against a model of positions. */

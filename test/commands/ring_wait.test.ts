@@ -1,6 +1,6 @@
 import { describe, expect, inject, it, vi } from "vitest";
 import { createKernel } from "../../domain/bpf.ts";
-import { AT, LONG, put, ringWorld } from "../support/ring_world.ts";
+import { AT, LONG, put, ringWorld } from "../support/ring_fixture.ts";
 import { testService } from "../support/service.ts";
 
 /** Long polls for records: woken by other replicas, found by looking, ended by what ends them. */

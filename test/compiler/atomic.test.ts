@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { insn } from "../support/insns.ts";
-import { all, done, fault, outcomes } from "../support/interpreter/subject.ts";
+import { all, done, fault, outcomes } from "../support/interpreter/execution_modes.ts";
 
 /** Atomic instructions on a stack slot that holds OLD; r2 is the operand, r0 what a cmpxchg expects. */
 

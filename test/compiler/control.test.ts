@@ -1,7 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { compile, TooLarge } from "../../domain/compiler/compile.ts";
 import { add, EXIT, insn, mov, wide } from "../support/insns.ts";
-import { all, done, fault, load, machine, outcomes, WAYS } from "../support/interpreter/subject.ts";
+import {
+  all,
+  done,
+  fault,
+  load,
+  machine,
+  outcomes,
+  WAYS,
+} from "../support/interpreter/execution_modes.ts";
 
 const join = (...parts: Buffer[]): Buffer => Buffer.concat(parts);
 const repeat = (count: number, part: (i: number) => Buffer): Buffer =>

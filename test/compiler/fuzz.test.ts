@@ -2,8 +2,6 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { type CompileOptions, compile } from "../../domain/compiler/compile.ts";
 import { Endless, interpret, Trap } from "../support/interpreter/interpreter.ts";
 import { type Ended, type LoadedModule, TestMachine, TOP } from "../support/interpreter/machine.ts";
-import { DATA } from "../support/random_program/random_insns.ts";
-import { MAPS, randomProgram } from "../support/random_program/random_program.ts";
 import {
   ARRAY_AT,
   DATA_AT,
@@ -13,7 +11,9 @@ import {
   SEEN_AT,
   WINDOW_AT,
   WINDOW_END,
-} from "../support/random_program/world.ts";
+} from "../support/random_program/environment.ts";
+import { DATA } from "../support/random_program/random_insns.ts";
+import { MAPS, randomProgram } from "../support/random_program/random_program.ts";
 
 /**
  * Random programs, tail-calling each other, run the same compiled in each way and interpreted. A

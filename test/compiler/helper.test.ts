@@ -1,7 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { TOP } from "../../domain/compiler/abi.ts";
 import { EXIT, insn, mov, wide } from "../support/insns.ts";
-import { all, done, fault, load, machine, outcomes } from "../support/interpreter/subject.ts";
+import {
+  all,
+  done,
+  fault,
+  load,
+  machine,
+  outcomes,
+} from "../support/interpreter/execution_modes.ts";
 
 const join = (...parts: Buffer[]): Buffer => Buffer.concat(parts);
 const call = (number: number): Buffer => insn(0x85, 0, 0, 0, number);

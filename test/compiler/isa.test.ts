@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { EXIT, insn } from "../support/insns.ts";
-import { all, done, outcomes } from "../support/interpreter/subject.ts";
+import { all, done, outcomes } from "../support/interpreter/execution_modes.ts";
 
 /** What the instruction set says where one could think otherwise. Each row: a claim, code, r0. */
 

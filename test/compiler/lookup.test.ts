@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { MapShape } from "../../domain/compiler/abi.ts";
 import { EXIT, insn, mov, wide } from "../support/insns.ts";
+import { DATA_AT, done, fault, load, machine } from "../support/interpreter/execution_modes.ts";
 import { type LoadedModule, STACK_REGION } from "../support/interpreter/machine.ts";
-import { DATA_AT, done, fault, load, machine } from "../support/interpreter/subject.ts";
 
 const join = (...parts: Buffer[]): Buffer => Buffer.concat(parts);
 const shape = (map_type: string): MapShape => ({

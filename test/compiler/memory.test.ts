@@ -2,8 +2,8 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { ARENA_END, LOW, SHADOW_READ } from "../../domain/compiler/abi.ts";
 import type { CompileOptions } from "../../domain/compiler/compile.ts";
 import { EXIT, insn } from "../support/insns.ts";
+import { DATA_AT, done, fault, load, machine } from "../support/interpreter/execution_modes.ts";
 import { type Ended, type Region, STACK_REGION, TOP } from "../support/interpreter/machine.ts";
-import { DATA_AT, done, fault, load, machine } from "../support/interpreter/subject.ts";
 
 /** Loads and stores by bytes. */
 const LOADS = new Map([

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { hex, toHex } from "../support/bytes.ts";
-import { answer, FRAME, fault, outcome, run, type Setting } from "../support/runtime_world.ts";
+import { answer, FRAME, fault, outcome, run, type Setting } from "../support/runtime_jobs.ts";
 
 /** Contexts and packets of test runs. The numbers are what Linux 6.18 gave for the same programs. */
 

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { Job, MapView, Miss, RunDone, WriteSetEntry } from "../../domain/runtime/job.ts";
 import { toHex } from "../support/bytes.ts";
 import { randomBelow } from "../support/random.ts";
+import { jobOf, machine } from "../support/runtime_jobs.ts";
 import { identity, sample, TYPES } from "../support/runtime_programs.ts";
-import { jobOf, machine } from "../support/runtime_world.ts";
 
 /** A run that is shown only what it asks for ends as one that sees its map as a whole. */
 

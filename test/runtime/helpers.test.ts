@@ -3,7 +3,7 @@ import { HELPERS } from "../../domain/compiler/abi.ts";
 import { SK_BUFF } from "../../domain/runtime/contexts/skb_input.ts";
 import { createHelpers } from "../../domain/runtime/helpers/helpers.ts";
 import { hex, toHex } from "../support/bytes.ts";
-import { answer, FRAME, fault, machine, run, type Setting } from "../support/runtime_world.ts";
+import { answer, FRAME, fault, machine, run, type Setting } from "../support/runtime_jobs.ts";
 
 /** Helpers. What they answer and do to a packet is what Linux 6.18 gave for the same calls. */
 

@@ -10,8 +10,8 @@ import {
   pairs,
   run,
   type TestMapView,
-  told,
-} from "../support/runtime_world.ts";
+  withHexBytes,
+} from "../support/runtime_jobs.ts";
 
 /** A machine: programs that call each other, and what no run may do or leave behind. */
 
@@ -67,7 +67,7 @@ describe("tail calls", () => {
     });
     expect(retval).toBe(54);
     expect(chain).toEqual([100, 7]);
-    expect(told(reads)).toEqual([{ map: 1, key: "01000000", value: "07000000" }]);
+    expect(withHexBytes(reads)).toEqual([{ map: 1, key: "01000000", value: "07000000" }]);
   });
 
   it("a tail call to an empty or missing slot continues after the call", async () => {
@@ -140,9 +140,9 @@ describe("tail calls", () => {
     const programs = [first, second] as typeof job.programs;
     const empty = { ...job, programs, maps: [...job.maps, other] };
     const ended = machine.execute(empty);
-    expect(ended.kind === "done" && told(ended.writes)).toEqual([
+    expect(ended.kind === "done" && withHexBytes(ended.writes)).toEqual([
       { op: "write", map: 2, key: "00000000", value: "0b000000" },
-      { op: "write", map: 3, key: "00000000", value: told(u32(20 + 33)) },
+      { op: "write", map: 3, key: "00000000", value: withHexBytes(u32(20 + 33)) },
     ]);
   });
 });

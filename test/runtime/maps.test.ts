@@ -1,7 +1,14 @@
 import { describe, expect, it } from "vitest";
 import type { MapView } from "../../domain/runtime/job.ts";
 import { hex, toHex, u32, u64 } from "../support/bytes.ts";
-import { answer, needs, pairs, run, type TestMapView, told } from "../support/runtime_world.ts";
+import {
+  answer,
+  needs,
+  pairs,
+  run,
+  type TestMapView,
+  withHexBytes,
+} from "../support/runtime_jobs.ts";
 
 /** Maps in a run: what helpers answer, as the kernel's do, and what the commit has to compare and do. */
 
@@ -342,10 +349,10 @@ describe("a trie", () => {
   it("a trie keeps the bits after a prefix as last written", async () => {
     const { writes } = await run(put(8, "0a030405") + EXIT, { maps: trie([NET]) });
     const update = { op: "update", map: 1, value: "63000000", flags: 0 };
-    expect(told(writes)).toEqual([{ ...update, key: "080000000a030405" }]);
+    expect(withHexBytes(writes)).toEqual([{ ...update, key: "080000000a030405" }]);
     const again = drop(8, "0a000000") + put(8, "0a060708") + put(8, "0a060000", 1) + EXIT;
     const { writes: after } = await run(again, { maps: trie([NET]) });
-    expect(told(after)).toEqual([{ ...update, key: "080000000a060708" }]);
+    expect(withHexBytes(after)).toEqual([{ ...update, key: "080000000a060708" }]);
   });
 
   it("a trie knows which prefix a fetched key matched", async () => {
@@ -356,8 +363,8 @@ describe("a trie", () => {
       { maps },
     );
     const [from, to] = ["200000000a010203", "100000000a010000"];
-    expect(told(reads)).toEqual([{ map: 1, key: from, value: "10000000", matched: to }]);
-    expect(told(writes)).toEqual([{ op: "write", map: 1, key: to, value: "01000000" }]);
+    expect(withHexBytes(reads)).toEqual([{ map: 1, key: from, value: "10000000", matched: to }]);
+    expect(withHexBytes(writes)).toEqual([{ op: "write", map: 1, key: to, value: "01000000" }]);
     expect(await needs(find(24, "0a010203") + READ, { maps })).toEqual([
       { map: 1, key: "180000000a010203" },
     ]);

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { Job } from "../../domain/runtime/job.ts";
 import { Busy, Pool, type PoolOptions, TimeLimit } from "../../domain/runtime/pool/pool.ts";
 import { u32 } from "../support/bytes.ts";
-import { jobOf, pairs, told } from "../support/runtime_world.ts";
+import { jobOf, pairs, withHexBytes } from "../support/runtime_jobs.ts";
 
 /** Threads that run jobs. */
 
@@ -39,7 +39,7 @@ describe("a pool", () => {
     const job = await jobOf(text, { maps: [{ map_type: "hash", elements: pairs({ 1: 10 }) }] });
     for (const again of [job, job, bare(job)]) {
       const done = await pool.run(again);
-      expect(told(done)).toMatchObject({
+      expect(withHexBytes(done)).toMatchObject({
         kind: "done",
         retval: 11,
         reads: [{ map: 1, key: "01000000", value: "0a000000" }],

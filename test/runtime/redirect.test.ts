@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { u32Hex } from "../support/bytes.ts";
-import { create, outcome } from "../support/map_subject.ts";
-import { asm, FRAME, refused, returns, run } from "../support/run_world.ts";
+import { create, outcome } from "../support/map_fixture.ts";
+import { asm, FRAME, refused, returns, run } from "../support/run_programs.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
 /** Where packets are sent by maps, and what is told to perf events; what Linux answers is in the traces. */

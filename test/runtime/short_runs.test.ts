@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Job, RunDone } from "../../domain/runtime/job.ts";
 import { Pool } from "../../domain/runtime/pool/pool.ts";
 import { ShortRuns } from "../../domain/runtime/pool/short_runs.ts";
-import { FRAME, jobOf, pairs, told } from "../support/runtime_world.ts";
+import { FRAME, jobOf, pairs, withHexBytes } from "../support/runtime_jobs.ts";
 
 /** Short programs run in the thread of the event loop, with the outcome that a thread gives. */
 
@@ -79,15 +79,15 @@ describe("a short program", () => {
     const pool = new Pool({ threads: 1, timeLimit: 20_000 });
     const { duration: __, ...there } = (await pool.run(await make())) as RunDone;
     pool.close();
-    expect(told(here)).toEqual(told(there));
+    expect(withHexBytes(here)).toEqual(withHexBytes(there));
   });
 
   it("a short run keeps its outcome when another one follows", async () => {
     const [, write] = SHORT[4] as (typeof SHORT)[number];
     const first = short.run(await write()) as RunDone;
-    const before = told(first);
+    const before = withHexBytes(first);
     short.run(await jobOf("r0 = 0\nexit", { prog_type: "xdp", data: Buffer.alloc(60, 0xff) }));
-    expect(told(first)).toEqual(before);
+    expect(withHexBytes(first)).toEqual(before);
   });
 
   it("a known short program runs without its code", async () => {

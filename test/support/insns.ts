@@ -9,6 +9,9 @@ export function insn(code: number, dst = 0, src = 0, off = 0, imm = 0): Buffer {
   return out;
 }
 
+export const insnHex = (...fields: Parameters<typeof insn>): string =>
+  insn(...fields).toString("hex");
+
 /** ld_imm64: two instructions. */
 export const wide = (dst: number, src: number, low: number, high: number): Buffer =>
   Buffer.concat([insn(0x18, dst, src, 0, low), insn(0, 0, 0, 0, high)]);

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { u32Hex } from "./bytes.ts";
-import { outcome } from "./map_subject.ts";
+import { outcome } from "./map_fixture.ts";
 import type { TestReply, TestService, TestSession } from "./service.ts";
 
 /** A map behind an fd, and batches on it. */
@@ -37,4 +37,4 @@ export const numbers = (count: number, from = 0) =>
 
 export const keysOf = (count: number, from = 0) => numbers(count, from).map(u32Hex);
 
-export const told = (answer: TestReply) => [outcome(answer), answer.body.count];
+export const outcomeAndCount = (answer: TestReply) => [outcome(answer), answer.body.count];

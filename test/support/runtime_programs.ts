@@ -1,6 +1,6 @@
 import type { MapView } from "../../domain/runtime/job.ts";
 import { u32 } from "./bytes.ts";
-import type { TestMapView } from "./runtime_world.ts";
+import type { TestMapView } from "./runtime_jobs.ts";
 
 /** Random programs over one map, in which every answer of a helper tells in the return value. */
 

@@ -11,7 +11,7 @@ import {
   run,
   tailCall,
   u64,
-} from "../support/run_world.ts";
+} from "../support/run_programs.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
 /** Runs are serializable: as if one after the other, whoever runs and swaps meanwhile. */

@@ -1,5 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { asm, FRAME, lookup, map, OUT, refused, returns, run, u64 } from "../support/run_world.ts";
+import {
+  asm,
+  FRAME,
+  lookup,
+  map,
+  OUT,
+  refused,
+  returns,
+  run,
+  u64,
+} from "../support/run_programs.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
 /** What a run may see and change, and that it is all or nothing when others come between. */

@@ -12,7 +12,7 @@ import {
   run,
   tailCall,
   u64,
-} from "../support/run_world.ts";
+} from "../support/run_programs.ts";
 import { testService } from "../support/service.ts";
 
 /** BPF_PROG_TEST_RUN over HTTP: what a run answers, and that it takes effect whole or not at all. */

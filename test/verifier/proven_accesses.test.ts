@@ -4,24 +4,15 @@ import { check, verify } from "../support/verify_bytes.ts";
 
 /** Accesses that are proven in bounds, so that none has to be checked when the program runs. */
 
-function insn(code: number, dst = 0, src = 0, off = 0, imm = 0): string {
-  const out = Buffer.alloc(8);
-  out.writeUInt8(code, 0);
-  out.writeUInt8((src << 4) | dst, 1);
-  out.writeInt16LE(off, 2);
-  out.writeInt32LE(imm, 4);
-  return out.toString("hex");
-}
-
-const EXIT = insn(0x95);
-const R0 = insn(0xb7);
-const MAP = insn(0x18, 1, 1) + insn(0);
+const EXIT = insnHex(0x95);
+const R0 = insnHex(0xb7);
+const MAP = insnHex(0x18, 1, 1) + insnHex(0);
 const LOOKUP = [
-  insn(0x62, 10, 0, -4),
-  insn(0xbf, 2, 10),
-  insn(0x07, 2, 0, 0, -4),
+  insnHex(0x62, 10, 0, -4),
+  insnHex(0xbf, 2, 10),
+  insnHex(0x07, 2, 0, 0, -4),
   MAP,
-  insn(0x85, 0, 0, 0, 1),
+  insnHex(0x85, 0, 0, 0, 1),
 ];
 
 const ARRAY: MapFacts = {
@@ -53,63 +44,70 @@ function proven(map: MapFacts, ...parts: string[]): number[] {
 
 describe("proven are", () => {
   it("an access to the context and to the stack is proven", () => {
-    expect(proven(HASH, insn(0x61, 2, 1, 12), insn(0x7b, 10, 2, -8), R0, EXIT)).toEqual([0, 1]);
+    expect(proven(HASH, insnHex(0x61, 2, 1, 12), insnHex(0x7b, 10, 2, -8), R0, EXIT)).toEqual([
+      0, 1,
+    ]);
   });
 
   it("an access to a map value is proven after the NULL check", () => {
-    const code = [...LOOKUP, insn(0x15, 0, 0, 1), insn(0x79, 1, 0, 56), R0, EXIT];
+    const code = [...LOOKUP, insnHex(0x15, 0, 0, 1), insnHex(0x79, 1, 0, 56), R0, EXIT];
     expect(proven(HASH, ...code)).toEqual([0, 7]);
   });
 
   it("an array element at a constant index is proven without a NULL check", () => {
-    expect(proven(ARRAY, ...LOOKUP, insn(0x79, 0, 0, 56), EXIT)).toEqual([0, 6]);
+    expect(proven(ARRAY, ...LOOKUP, insnHex(0x79, 0, 0, 56), EXIT)).toEqual([0, 6]);
   });
 
   it("an access at a masked index is proven as far as the mask allows", () => {
-    const index = [insn(0x61, 7, 1, 12), insn(0x57, 7, 0, 0, 31)];
-    const use = [insn(0x15, 0, 0, 2), insn(0x0f, 0, 7), insn(0x71, 1, 0, 32), R0, EXIT];
+    const index = [insnHex(0x61, 7, 1, 12), insnHex(0x57, 7, 0, 0, 31)];
+    const use = [insnHex(0x15, 0, 0, 2), insnHex(0x0f, 0, 7), insnHex(0x71, 1, 0, 32), R0, EXIT];
     expect(proven(HASH, ...index, ...LOOKUP, ...use)).toEqual([0, 2, 10]);
   });
 
   it("an access to packet bytes is proven after the comparison with data_end", () => {
-    const ends = [insn(0x61, 2, 1), insn(0x61, 3, 1, 4), insn(0xbf, 4, 2), insn(0x07, 4, 0, 0, 14)];
-    const use = [R0, insn(0x2d, 4, 3, 1), insn(0x71, 0, 2, 13), EXIT];
+    const ends = [
+      insnHex(0x61, 2, 1),
+      insnHex(0x61, 3, 1, 4),
+      insnHex(0xbf, 4, 2),
+      insnHex(0x07, 4, 0, 0, 14),
+    ];
+    const use = [R0, insnHex(0x2d, 4, 3, 1), insnHex(0x71, 0, 2, 13), EXIT];
     expect(proven(HASH, ...ends, ...use)).toEqual([0, 1, 6]);
   });
 
   it("every iteration of a loop is proven", () => {
-    const loop = [insn(0xbf, 2, 10), insn(0x07, 2, 0, 0, -64), insn(0xb7, 1)];
-    const body = [insn(0x72, 2, 0, 0, 5), insn(0x07, 2, 0, 0, 1), insn(0x07, 1, 0, 0, 1)];
-    const end = [insn(0xa5, 1, 0, -4, 64), R0, EXIT];
+    const loop = [insnHex(0xbf, 2, 10), insnHex(0x07, 2, 0, 0, -64), insnHex(0xb7, 1)];
+    const body = [insnHex(0x72, 2, 0, 0, 5), insnHex(0x07, 2, 0, 0, 1), insnHex(0x07, 1, 0, 0, 1)];
+    const end = [insnHex(0xa5, 1, 0, -4, 64), R0, EXIT];
     expect(proven(HASH, ...loop, ...body, ...end)).toEqual([3]);
   });
 });
 
 describe("not proven is", () => {
   it("code after an unfinished loop is not proven", () => {
-    const random = insn(0x85, 0, 0, 0, 7);
-    const loop = [insn(0xb7, 6), random, insn(0x15, 0, 0, 3), insn(0x07, 6, 0, 0, 1)];
-    const end = [insn(0xa5, 6, 0, -4, 10_000), R0, insn(0x7a, 10, 0, -8), R0, EXIT];
+    const random = insnHex(0x85, 0, 0, 0, 7);
+    const loop = [insnHex(0xb7, 6), random, insnHex(0x15, 0, 0, 3), insnHex(0x07, 6, 0, 0, 1)];
+    const end = [insnHex(0xa5, 6, 0, -4, 10_000), R0, insnHex(0x7a, 10, 0, -8), R0, EXIT];
     const limits = { complexity: 4_000 };
     const { refusal, provenAccesses: safe } = reported(HASH, [...loop, ...end], { limits });
     expect([refusal, safe.includes(1)]).toEqual([null, false]);
   });
 
   it("the context of an unknown program type is not proven", () => {
-    const { refusal, provenAccesses: safe } = reported(HASH, [insn(0x61, 0, 1, 12), EXIT], {
+    const { refusal, provenAccesses: safe } = reported(HASH, [insnHex(0x61, 0, 1, 12), EXIT], {
       progType: "kprobe",
     });
     expect([refusal, [...safe]]).toEqual([null, [0, 0]]);
   });
 
   it("an access that no path reaches is not proven", () => {
-    const dead = [R0, insn(0x15, 0, 0, 1), insn(0x79, 0, 10, -8), EXIT];
+    const dead = [R0, insnHex(0x15, 0, 0, 1), insnHex(0x79, 0, 10, -8), EXIT];
     expect(proven(HASH, ...dead)).toEqual([]);
   });
 });
 
 describe("the log of a program that is accepted", () => {
-  const code = [R0, insn(0x07, 0, 0, 0, 2), EXIT];
+  const code = [R0, insnHex(0x07, 0, 0, 0, 2), EXIT];
   const said = (logLevel: number): string => reported(HASH, code, { logLevel }).log;
   const closing =
     "processed 3 insns (limit 1000000) max_states_per_insn 0 total_states 0 " +

@@ -5,7 +5,7 @@ import { assemble } from "../../domain/asm/assembler.ts";
 import { decode } from "../../domain/isa/insn.ts";
 import { provenAccesses } from "../../domain/runtime/proven_accesses.ts";
 import { compileSchema } from "../../domain/schema/schema.ts";
-import { asm, lookup, map, OUT, run } from "../support/run_world.ts";
+import { asm, lookup, map, OUT, run } from "../support/run_programs.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
 /**

@@ -1,3 +1,4 @@
+import { insnHex } from "../support/insns.ts";
 // The verdicts of Linux 6.18 on small programs, asked of a real kernel and copied here.
 // A row without a refusal is a program Linux accepts, or refuses only for what registers hold.
 
@@ -5,21 +6,12 @@ import { describe, expect, it } from "vitest";
 import { type MapFacts, relocate, type VerifierOptions } from "../../domain/verifier/verifier.ts";
 import { check, tag, verify } from "../support/verify_bytes.ts";
 
-function insn(code: number, dst = 0, src = 0, off = 0, imm = 0): string {
-  const out = Buffer.alloc(8);
-  out.writeUInt8(code, 0);
-  out.writeUInt8((src << 4) | dst, 1);
-  out.writeInt16LE(off, 2);
-  out.writeInt32LE(imm, 4);
-  return out.toString("hex");
-}
-
 const program = (...parts: string[]): Buffer => Buffer.from(parts.join(""), "hex");
-const EXIT = insn(0x95);
-const R0 = insn(0xb7);
-const call = (imm: number): string => insn(0x85, 0, 1, 0, imm);
+const EXIT = insnHex(0x95);
+const R0 = insnHex(0xb7);
+const call = (imm: number): string => insnHex(0x85, 0, 1, 0, imm);
 const ldImm64 = (src: number, imm: number, next = 0, dst = 1): string =>
-  insn(0x18, dst, src, 0, imm) + insn(0, 0, 0, 0, next);
+  insnHex(0x18, dst, src, 0, imm) + insnHex(0, 0, 0, 0, next);
 
 type Row = [name: string, insns: Buffer, errno: string, log: string, options?: VerifierOptions];
 
@@ -55,51 +47,51 @@ describe("before any map is looked at", () => {
     ["falling off the end", program(R0), "EINVAL", "last insn is not an exit or jmp"],
     [
       "a conditional jump at the end",
-      program(R0, insn(0x15, 0, 0, -2)),
+      program(R0, insnHex(0x15, 0, 0, -2)),
       "EINVAL",
       "last insn is not an exit or jmp",
     ],
-    ["half a ld_imm64", program(R0, insn(0x18)), "EINVAL", "last insn is not an exit or jmp"],
+    ["half a ld_imm64", program(R0, insnHex(0x18)), "EINVAL", "last insn is not an exit or jmp"],
     [
       "a jump past the end",
-      program(R0, insn(0x05, 0, 0, 100), EXIT),
+      program(R0, insnHex(0x05, 0, 0, 100), EXIT),
       "EINVAL",
       "jump out of range from insn 1 to 102",
     ],
     [
       "a jump before the start",
-      program(R0, insn(0x05, 0, 0, -7), EXIT),
+      program(R0, insnHex(0x05, 0, 0, -7), EXIT),
       "EINVAL",
       "jump out of range from insn 1 to -5",
     ],
     [
       "a jump into another subprogram",
-      program(call(1), EXIT, insn(0x05, 0, 0, -2), EXIT),
+      program(call(1), EXIT, insnHex(0x05, 0, 0, -2), EXIT),
       "EINVAL",
       "jump out of range from insn 2 to 1",
     ],
     ["a call to nowhere", program(call(999), EXIT), "EINVAL", "call to invalid destination"],
     [
       "a call to nowhere before a jump to nowhere",
-      program(insn(0x05, 0, 0, 99), call(999), EXIT),
+      program(insnHex(0x05, 0, 0, 99), call(999), EXIT),
       "EINVAL",
       "call to invalid destination",
     ],
     [
       "a tail call in a subprogram",
-      program(call(1), EXIT, insn(0x85, 0, 0, 0, 12), EXIT),
+      program(call(1), EXIT, insnHex(0x85, 0, 0, 0, 12), EXIT),
       "EINVAL",
       "tail_call is not allowed in subprogs without BTF",
     ],
     [
       "a packet load in a subprogram",
-      program(call(1), EXIT, insn(0x20), EXIT),
+      program(call(1), EXIT, insnHex(0x20), EXIT),
       "EINVAL",
       "LD_ABS is not allowed in subprogs without BTF",
     ],
     [
       "a call of a kernel function",
-      program(R0, insn(0x85, 0, 2, 0, 5), EXIT),
+      program(R0, insnHex(0x85, 0, 2, 0, 5), EXIT),
       "EINVAL",
       "kernel btf_id 5 is not a function",
     ],
@@ -118,15 +110,15 @@ describe("before any map is looked at", () => {
 
 describe("while maps are resolved", () => {
   says("during", [
-    ["an unknown opcode", program(insn(0xff), R0, EXIT), "EINVAL", "unknown opcode ff"],
-    ["callx", program(insn(0x8d, 1), EXIT), "EINVAL", "unknown opcode 8d"],
+    ["an unknown opcode", program(insnHex(0xff), R0, EXIT), "EINVAL", "unknown opcode ff"],
+    ["callx", program(insnHex(0x8d, 1), EXIT), "EINVAL", "unknown opcode 8d"],
     [
       "an imm in a load",
-      program(insn(0x61, 0, 1, 0, 1), EXIT),
+      program(insnHex(0x61, 0, 1, 0, 1), EXIT),
       "EINVAL",
       "BPF_LDX uses reserved fields",
     ],
-    ["a split ld_imm64", program(insn(0x18), R0, EXIT), "EINVAL", "invalid bpf_ld_imm64 insn"],
+    ["a split ld_imm64", program(insnHex(0x18), R0, EXIT), "EINVAL", "invalid bpf_ld_imm64 insn"],
     [
       "an unknown pseudo",
       program(ldImm64(9, 0), R0, EXIT),
@@ -160,7 +152,7 @@ describe("while maps are resolved", () => {
       ldImm64(2, 8, 4),
       ldImm64(5, 1),
       ldImm64(6, 0, 12),
-      insn(0xff),
+      insnHex(0xff),
       ldImm64(1, 9),
       EXIT,
     );
@@ -188,10 +180,10 @@ describe("while maps are resolved", () => {
 describe("once maps are resolved, the control flow", () => {
   says("after", [
     ["unreachable code", program(R0, EXIT, R0, EXIT), "EINVAL", "unreachable insn 2"],
-    ["ja -1", program(R0, insn(0x05, 0, 0, -1), EXIT), "EINVAL", "unreachable insn 2"],
+    ["ja -1", program(R0, insnHex(0x05, 0, 0, -1), EXIT), "EINVAL", "unreachable insn 2"],
     [
       "a jump into a ld_imm64",
-      program(R0, insn(0x15, 0, 0, 1), ldImm64(0, 5), EXIT),
+      program(R0, insnHex(0x15, 0, 0, 1), ldImm64(0, 5), EXIT),
       "EINVAL",
       "jump into the middle of ldimm64 insn 2",
     ],
@@ -209,7 +201,7 @@ describe("once maps are resolved, the control flow", () => {
     ],
     [
       "recursion in dead code",
-      program(R0, insn(0x15, 0, 0, 1), call(1), EXIT, call(-1), EXIT),
+      program(R0, insnHex(0x15, 0, 0, 1), call(1), EXIT, call(-1), EXIT),
       "E2BIG",
       "the call stack of 8 frames is too deep !",
     ],
@@ -218,65 +210,70 @@ describe("once maps are resolved, the control flow", () => {
 
 describe("then the instructions as they are come to", () => {
   const EINVAL: [name: string, insn: string, log: string][] = [
-    ["R11", insn(0xb7, 11), "R11 is invalid"],
-    ["R12 as a base", insn(0x61, 0, 12), "R12 is invalid"],
-    ["a division by zero", insn(0x37), "div by zero"],
-    ["a modulo by zero", insn(0x94), "div by zero"],
-    ["a shift by 64", insn(0x67, 0, 0, 0, 64), "invalid shift 64"],
-    ["a 32-bit shift by 32", insn(0x64, 0, 0, 0, 32), "invalid shift 32"],
-    ["a shift by -1", insn(0xc7, 0, 0, 0, -1), "invalid shift -1"],
-    ["bswap8", insn(0xd7, 0, 0, 0, 8), "BPF_END uses reserved fields"],
-    ["an imm in neg", insn(0x87, 0, 0, 0, 1), "BPF_NEG uses reserved fields"],
-    ["a division with off 2", insn(0x37, 0, 0, 2, 2), "BPF_ALU uses reserved fields"],
-    ["an addition with off 1", insn(0x07, 0, 0, 1, 2), "BPF_ALU uses reserved fields"],
-    ["a 32-bit movs32", insn(0xbc, 0, 0, 32), "BPF_MOV uses reserved fields"],
+    ["R11", insnHex(0xb7, 11), "R11 is invalid"],
+    ["R12 as a base", insnHex(0x61, 0, 12), "R12 is invalid"],
+    ["a division by zero", insnHex(0x37), "div by zero"],
+    ["a modulo by zero", insnHex(0x94), "div by zero"],
+    ["a shift by 64", insnHex(0x67, 0, 0, 0, 64), "invalid shift 64"],
+    ["a 32-bit shift by 32", insnHex(0x64, 0, 0, 0, 32), "invalid shift 32"],
+    ["a shift by -1", insnHex(0xc7, 0, 0, 0, -1), "invalid shift -1"],
+    ["bswap8", insnHex(0xd7, 0, 0, 0, 8), "BPF_END uses reserved fields"],
+    ["an imm in neg", insnHex(0x87, 0, 0, 0, 1), "BPF_NEG uses reserved fields"],
+    ["a division with off 2", insnHex(0x37, 0, 0, 2, 2), "BPF_ALU uses reserved fields"],
+    ["an addition with off 1", insnHex(0x07, 0, 0, 1, 2), "BPF_ALU uses reserved fields"],
+    ["a 32-bit movs32", insnHex(0xbc, 0, 0, 32), "BPF_MOV uses reserved fields"],
     [
       "an atomic opcode 20",
-      insn(0xdb, 10, 0, -8, 0x20),
+      insnHex(0xdb, 10, 0, -8, 0x20),
       "BPF_ATOMIC uses invalid atomic opcode 20",
     ],
-    ["a 16-bit atomic add", insn(0xcb, 10, 0, -8), "invalid atomic operand size"],
-    ["a src in a store of an imm", insn(0x7a, 10, 1, -8), "BPF_ST uses reserved fields"],
-    ["an imm in a store", insn(0x7b, 10, 0, -8, 1), "BPF_STX uses reserved fields"],
-    ["an imm in goto", insn(0x05, 0, 0, 0, 1), "BPF_JA uses reserved fields"],
-    ["a src in a jump on an imm", insn(0x15, 0, 3, 0, 7), "BPF_JMP/JMP32 uses reserved fields"],
-    ["an imm in may_goto", insn(0xe5, 0, 0, 0, 7), "invalid may_goto imm 7"],
-    ["a call with off", insn(0x85, 0, 0, 1, 7), "BPF_CALL uses reserved fields"],
-    ["helper 9999", insn(0x85, 0, 0, 0, 9999), "invalid func unknown#9999"],
-    ["helper 212, the first Linux lacks", insn(0x85, 0, 0, 0, 212), "invalid func unknown#212"],
-    ["helper 0", insn(0x85), "program of this type cannot use helper bpf_unspec#0"],
+    ["a 16-bit atomic add", insnHex(0xcb, 10, 0, -8), "invalid atomic operand size"],
+    ["a src in a store of an imm", insnHex(0x7a, 10, 1, -8), "BPF_ST uses reserved fields"],
+    ["an imm in a store", insnHex(0x7b, 10, 0, -8, 1), "BPF_STX uses reserved fields"],
+    ["an imm in goto", insnHex(0x05, 0, 0, 0, 1), "BPF_JA uses reserved fields"],
+    ["a src in a jump on an imm", insnHex(0x15, 0, 3, 0, 7), "BPF_JMP/JMP32 uses reserved fields"],
+    ["an imm in may_goto", insnHex(0xe5, 0, 0, 0, 7), "invalid may_goto imm 7"],
+    ["a call with off", insnHex(0x85, 0, 0, 1, 7), "BPF_CALL uses reserved fields"],
+    ["helper 9999", insnHex(0x85, 0, 0, 0, 9999), "invalid func unknown#9999"],
+    ["helper 212, the first Linux lacks", insnHex(0x85, 0, 0, 0, 212), "invalid func unknown#212"],
+    ["helper 0", insnHex(0x85), "program of this type cannot use helper bpf_unspec#0"],
     ["a callback without BTF", ldImm64(4, -2), "missing btf func_info"],
     [
       "kernel function 0",
-      insn(0x85, 0, 2),
+      insnHex(0x85, 0, 2),
       "invalid kernel function call not eliminated in verifier pass",
     ],
   ];
   says("after", [
     ...EINVAL.map(([name, code, log]): Row => [name, program(R0, code, R0, EXIT), "EINVAL", log]),
-    ["a write to R10", program(insn(0xb7, 10), R0, EXIT), "EACCES", "frame pointer is read only"],
+    [
+      "a write to R10",
+      program(insnHex(0xb7, 10), R0, EXIT),
+      "EACCES",
+      "frame pointer is read only",
+    ],
     [
       "an imm in exit",
-      program(R0, insn(0x95, 0, 0, 0, 1)),
+      program(R0, insnHex(0x95, 0, 0, 0, 1)),
       "EINVAL",
       "BPF_EXIT uses reserved fields",
     ],
     [
       "packet loads for XDP",
-      program(insn(0xbf, 6, 1), insn(0x20), EXIT),
+      program(insnHex(0xbf, 6, 1), insnHex(0x20), EXIT),
       "EINVAL",
       "BPF_LD_[ABS|IND] instructions not allowed for this program type",
       { progType: "xdp" },
     ],
     [
       "a fault in a subprogram",
-      program(call(1), EXIT, R0, insn(0x37), EXIT),
+      program(call(1), EXIT, R0, insnHex(0x37), EXIT),
       "EINVAL",
       "div by zero",
     ],
     [
       "faults on both sides of a jump",
-      program(R0, insn(0x1d, 1, 10, 1), insn(0x67, 0, 0, 0, 64), insn(0x37), EXIT),
+      program(R0, insnHex(0x1d, 1, 10, 1), insnHex(0x67, 0, 0, 0, 64), insnHex(0x37), EXIT),
       "EINVAL",
       "invalid shift 64",
     ],
@@ -284,10 +281,10 @@ describe("then the instructions as they are come to", () => {
       "a fault behind a loop that ends",
       program(
         R0,
-        insn(0xb7, 1, 0, 0, 9),
-        insn(0x17, 1, 0, 0, 1),
-        insn(0x55, 1, 0, -2),
-        insn(0x37),
+        insnHex(0xb7, 1, 0, 0, 9),
+        insnHex(0x17, 1, 0, 0, 1),
+        insnHex(0x55, 1, 0, -2),
+        insnHex(0x37),
         EXIT,
       ),
       "EINVAL",
@@ -296,16 +293,16 @@ describe("then the instructions as they are come to", () => {
   ]);
 
   const lines: [string, string][] = [
-    [insn(0xdb, 10, 1, -8, 0x20), "1: BUG_db"],
-    [insn(0x37), "1: (37) r0 /= 0"],
-    [insn(0x94, 0, 0, 1), "1: (94) w0 s%= 0"],
-    [insn(0xd7, 0, 0, 0, 8), "1: (d7) r0 = bswap8 r0"],
-    [insn(0xbf, 0, 11, 16), "1: (bf) r0 = (s16)r11"],
-    [insn(0x85, 0, 0, 1, 7), "1: (85) call bpf_get_prandom_u32#7"],
-    [insn(0x85, 0, 0, 0, 9999), "1: (85) call unknown#9999"],
-    [insn(0x7a, 10, 1, -8, 3), "1: (7a) *(u64 *)(r10 -8) = 3"],
-    [insn(0xdb, 10, 11, -8, 0x51), "1: (db) r11 = atomic64_fetch_and((u64 *)(r10 -8), r11)"],
-    [insn(0x46, 11, 0, 0, -1), "1: (46) if w11 & 0xffffffff goto pc+0"],
+    [insnHex(0xdb, 10, 1, -8, 0x20), "1: BUG_db"],
+    [insnHex(0x37), "1: (37) r0 /= 0"],
+    [insnHex(0x94, 0, 0, 1), "1: (94) w0 s%= 0"],
+    [insnHex(0xd7, 0, 0, 0, 8), "1: (d7) r0 = bswap8 r0"],
+    [insnHex(0xbf, 0, 11, 16), "1: (bf) r0 = (s16)r11"],
+    [insnHex(0x85, 0, 0, 1, 7), "1: (85) call bpf_get_prandom_u32#7"],
+    [insnHex(0x85, 0, 0, 0, 9999), "1: (85) call unknown#9999"],
+    [insnHex(0x7a, 10, 1, -8, 3), "1: (7a) *(u64 *)(r10 -8) = 3"],
+    [insnHex(0xdb, 10, 11, -8, 0x51), "1: (db) r11 = atomic64_fetch_and((u64 *)(r10 -8), r11)"],
+    [insnHex(0x46, 11, 0, 0, -1), "1: (46) if w11 & 0xffffffff goto pc+0"],
   ];
   it.each(lines)("log level 1 prints the rejected instruction: %s", (code, line) => {
     const { refusal } = verified(program(R0, code, R0, EXIT), { logLevel: 1 });
@@ -320,26 +317,32 @@ describe("what Linux accepts", () => {
     ["eight frames", program(...Array.from({ length: 7 }, () => call(1) + EXIT), R0, EXIT)],
     [
       "a loop",
-      program(R0, insn(0xb7, 1, 0, 0, 9), insn(0x17, 1, 0, 0, 1), insn(0x55, 1, 0, -2), EXIT),
+      program(
+        R0,
+        insnHex(0xb7, 1, 0, 0, 9),
+        insnHex(0x17, 1, 0, 0, 1),
+        insnHex(0x55, 1, 0, -2),
+        EXIT,
+      ),
     ],
-    ["may_goto", program(R0, insn(0xe5, 0, 0, 1), insn(0x05, 0, 0, -2), EXIT)],
+    ["may_goto", program(R0, insnHex(0xe5, 0, 0, 1), insnHex(0x05, 0, 0, -2), EXIT)],
     [
       "movsx, sdiv, bswap, gotol",
       program(
         R0,
-        insn(0xbf, 2, 0, 8),
-        insn(0x37, 2, 0, 1, 2),
-        insn(0xd7, 2, 0, 0, 32),
-        insn(0x06),
+        insnHex(0xbf, 2, 0, 8),
+        insnHex(0x37, 2, 0, 1, 2),
+        insnHex(0xd7, 2, 0, 0, 32),
+        insnHex(0x06),
         EXIT,
       ),
     ],
     [
       "load-acquire and store-release of a byte",
       program(
-        insn(0x7a, 10, 0, -8),
-        insn(0xd3, 0, 10, -8, 0x100),
-        insn(0xd3, 10, 0, -8, 0x110),
+        insnHex(0x7a, 10, 0, -8),
+        insnHex(0xd3, 0, 10, -8, 0x100),
+        insnHex(0xd3, 10, 0, -8, 0x110),
         EXIT,
       ),
     ],
@@ -347,24 +350,27 @@ describe("what Linux accepts", () => {
       "cmpxchg and xchg",
       program(
         R0,
-        insn(0x7b, 10, 0, -8),
-        insn(0xdb, 10, 0, -8, 0xf1),
-        insn(0xc3, 10, 0, -8, 0xe1),
+        insnHex(0x7b, 10, 0, -8),
+        insnHex(0xdb, 10, 0, -8, 0xf1),
+        insnHex(0xc3, 10, 0, -8, 0xe1),
         EXIT,
       ),
     ],
     [
       "packet loads",
-      program(insn(0xbf, 6, 1), insn(0x20), insn(0x50, 0, 0, 0, 3), EXIT),
+      program(insnHex(0xbf, 6, 1), insnHex(0x20), insnHex(0x50, 0, 0, 0, 3), EXIT),
       { progType: "socket_filter" },
     ],
     ["a callback with func_info", program(ldImm64(4, 3), R0, EXIT, R0, EXIT), { funcInfo: true }],
-    ["a fault in dead code", program(R0, insn(0x15, 0, 0, 1), insn(0x37), EXIT)],
+    ["a fault in dead code", program(R0, insnHex(0x15, 0, 0, 1), insnHex(0x37), EXIT)],
     [
       "an unresolved call in dead code",
-      program(R0, insn(0x15, 0, 0, 1), insn(0x85, 0, 0, 0, 195896080), EXIT),
+      program(R0, insnHex(0x15, 0, 0, 1), insnHex(0x85, 0, 0, 0, 195896080), EXIT),
     ],
-    ["kernel function 0 in dead code", program(R0, insn(0x15, 0, 0, 1), insn(0x85, 0, 2), EXIT)],
+    [
+      "kernel function 0 in dead code",
+      program(R0, insnHex(0x15, 0, 0, 1), insnHex(0x85, 0, 2), EXIT),
+    ],
   ];
   it.each(good)("the verifier accepts %s", (_, insns, options = {}) => {
     expect(check(insns, options)).toEqual({ beforeMaps: null, refs: [], atMap: null });
@@ -411,14 +417,14 @@ describe("tag and dump", () => {
 
 describe("cost", () => {
   it("the cost grows with the number of instructions, not of paths", () => {
-    const branches = Array.from({ length: 5_000 }, () => insn(0x1d, 1, 10, 1) + R0);
+    const branches = Array.from({ length: 5_000 }, () => insnHex(0x1d, 1, 10, 1) + R0);
     const { refusal, insnsProcessed: steps } = verified(program(R0, ...branches, EXIT));
     expect(refusal).toBeNull();
     expect(steps).toBeLessThan(10 * 5_000);
   });
 
   it("a program with 8,192 pending branches is rejected as in Linux", () => {
-    const branches = Array.from({ length: 8_193 }, () => insn(0x1d, 1, 10, 1) + R0);
+    const branches = Array.from({ length: 8_193 }, () => insnHex(0x1d, 1, 10, 1) + R0);
     expect(verified(program(R0, ...branches, EXIT)).refusal).toEqual({
       errno: "EFAULT",
       log: "The sequence of 8193 jumps is too complex.",
@@ -426,7 +432,7 @@ describe("cost", () => {
   });
 
   it("a program with one path too long is rejected as in Linux", () => {
-    const long = program(R0, insn(0x07, 0, 0, 0, 1), insn(0x55, 0, 0, -2, 100_000), EXIT);
+    const long = program(R0, insnHex(0x07, 0, 0, 0, 1), insnHex(0x55, 0, 0, -2, 100_000), EXIT);
     const limits = { complexity: 10_000 };
     expect(verified(long, { limits }).refusal).toEqual({
       errno: "E2BIG",

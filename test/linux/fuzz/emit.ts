@@ -1,6 +1,6 @@
 import { add, and, call, copy, insn, load, mov, put, store, wide } from "../../support/insns.ts";
 import type { Dice } from "../../support/random.ts";
-import { MEMORY, NUMBERS, RESULTS, SLOTS } from "./world.ts";
+import { MEMORY, NUMBERS, RESULTS, SLOTS } from "./case_maps.ts";
 
 /** Instructions that pieces are made of. */
 

@@ -1,6 +1,7 @@
 import { isRefused } from "../../../domain/verifier/helpers/allowed_helpers.ts";
 import { copy, insn, load, mov, put, store, wide } from "../../support/insns.ts";
 import type { Dice } from "../../support/random.ts";
+import { MEMORY, NUMBERS } from "./case_maps.ts";
 import { CONTEXT, GIVEN, recorded, SCRATCH, valueAt } from "./emit.ts";
 import { code, type Piece, type PieceTree, type Subprogram } from "./piece.ts";
 import * as calls from "./pieces/call.ts";
@@ -13,7 +14,6 @@ import * as packet from "./pieces/packet.ts";
 import * as pointer from "./pieces/pointer.ts";
 import * as queue from "./pieces/queue.ts";
 import type { Callee, InsnPlace, Maker } from "./place.ts";
-import { MEMORY, NUMBERS } from "./world.ts";
 
 /** Programs at random: functions of pieces. */
 

@@ -1,10 +1,10 @@
 import { Dice } from "../../support/random.ts";
 import type { FuzzCase } from "./case.ts";
+import { world } from "./case_maps.ts";
 import { tree } from "./functions.ts";
 import { frame, skbContext, xdpContext } from "./input.ts";
 import { mutate } from "./mutate.ts";
 import { assemble, type PieceTree } from "./piece.ts";
-import { world } from "./world.ts";
 
 /** A case at random, from a seed. */
 

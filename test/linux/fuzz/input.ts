@@ -1,5 +1,5 @@
 import type { Dice } from "../../support/random.ts";
-import { random } from "./world.ts";
+import { random } from "./case_maps.ts";
 
 /** Packets and contexts that runs are given. */
 

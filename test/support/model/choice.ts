@@ -1,12 +1,12 @@
+import type { ModelCall, ModelRequest, ModelRun } from "./model_run.ts";
 import type { BpfObject, ModelProcess } from "./state.ts";
-import type { ModelCall, ModelRequest, ModelWorld } from "./world.ts";
 
 /**
  * The arguments of a random call are small numbers that choose among what there is when the call is
  * made, so that any part of a run is a run, and shrinking works.
  */
 
-export type Play = (world: ModelWorld, process: ModelProcess, args: ModelArgs) => Promise<unknown>;
+export type Play = (world: ModelRun, process: ModelProcess, args: ModelArgs) => Promise<unknown>;
 
 export interface ModelArgs {
   who: number;
@@ -31,7 +31,7 @@ export const FOLDERS = ["/d", "/d", "/d/e", "/a"];
 export const FLAGS = [0, 0, 8, 16, 24, 1, 32, 0];
 
 /** A living process, or one that has ended. */
-export function actor(world: ModelWorld, who: number): ModelProcess {
+export function actor(world: ModelRun, who: number): ModelProcess {
   const alive = world.model.processes;
   const gone = { id: INIT, uid: 0, nofile: 0, fds: new Map(), inbox: [] };
   for (let id = 2; who < 0 && id <= world.model.state.last.session; id++) {
@@ -66,7 +66,7 @@ export const fs = (name: string, more = "") => `/v1/fs?path=${encodeURIComponent
 
 /** One call of the process that chose its arguments. */
 export function simple(
-  make: (process: ModelProcess, args: ModelArgs, world: ModelWorld) => [ModelCall, ModelRequest],
+  make: (process: ModelProcess, args: ModelArgs, world: ModelRun) => [ModelCall, ModelRequest],
 ): Play {
   return (world, process, args) => world.call(process.id, ...make(process, args, world));
 }

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { actor, type ModelArgs, type Play } from "./choice.ts";
 import { mapCalls } from "./map_calls.ts";
+import type { ModelRun } from "./model_run.ts";
 import { processCalls } from "./process_calls.ts";
 import { symlink, treeCalls } from "./tree_calls.ts";
-import type { ModelWorld } from "./world.ts";
 
 /** The commands of a random run, as fast-check makes, runs and shrinks them. */
 
@@ -36,7 +36,7 @@ function arguments_(to: fc.Arbitrary<string>): fc.Arbitrary<ModelArgs> {
   return fc.record({ who, fd, other, id, key: small, flags, path, to, bits: small });
 }
 
-class ModelStep implements fc.AsyncCommand<ModelWorld, ModelWorld> {
+class ModelStep implements fc.AsyncCommand<ModelRun, ModelRun> {
   readonly #name: string;
   readonly #args: ModelArgs;
   readonly #play: Play;
@@ -51,7 +51,7 @@ class ModelStep implements fc.AsyncCommand<ModelWorld, ModelWorld> {
     return true;
   }
 
-  async run(world: ModelWorld): Promise<void> {
+  async run(world: ModelRun): Promise<void> {
     const process = actor(world, this.#args.who);
     const idle = process.fds.size === 0 && this.#args.who >= 0 && this.#args.bits > 0;
     const busy = idle ? world.model.processes.find(({ fds }) => fds.size > 0) : undefined;

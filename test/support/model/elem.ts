@@ -1,15 +1,10 @@
+import { u32Hex } from "../bytes.ts";
 import { fgetKind } from "./process.ts";
 import { fail, type MapObject, type ModelProcess, type ModelState } from "./state.ts";
 
 /** Elements of maps in the model: each call in the kernel's order of checks. */
 
 const indexOf = (key: string) => Buffer.from(key, "hex").readUInt32LE();
-
-function indexKey(index: number): string {
-  const key = Buffer.alloc(4);
-  key.writeUInt32LE(index);
-  return key.toString("hex");
-}
 
 export function access(process: ModelProcess, fd: number, mask: number): MapObject {
   const { object, mode } = fgetKind(process, fd, "map");
@@ -120,7 +115,7 @@ export const elems = {
       return { key: keys[at + 1] ?? fail("ENOENT") };
     }
     const index = key === undefined ? map.maxEntries : indexOf(key);
-    if (index >= map.maxEntries) return { key: indexKey(0) };
-    return { key: index + 1 < map.maxEntries ? indexKey(index + 1) : fail("ENOENT") };
+    if (index >= map.maxEntries) return { key: u32Hex(0) };
+    return { key: index + 1 < map.maxEntries ? u32Hex(index + 1) : fail("ENOENT") };
   },
 };

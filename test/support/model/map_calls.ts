@@ -1,8 +1,8 @@
 import { RETURN_ZERO, wide } from "../insns.ts";
 import { hexKey, type Play, pick, simple } from "./choice.ts";
 import { calls } from "./model.ts";
+import type { ModelCall, ModelRun } from "./model_run.ts";
 import type { ModelProcess } from "./state.ts";
-import type { ModelCall, ModelWorld } from "./world.ts";
 
 /** Random calls on maps, their elements, and programs. */
 
@@ -22,7 +22,7 @@ const VARIANTS = [
   ...[{ max_entries: 0 }, { value_size: 8 }, { map_name: "a-b" }, { map_flags: 1 }],
 ];
 
-function mapCreate(world: ModelWorld, { id }: ModelProcess, n: number, variant: number) {
+function mapCreate(world: ModelRun, { id }: ModelProcess, n: number, variant: number) {
   const common = { key_size: 4, value_size: 4, map_flags: 0, map_name: `m${n}` };
   const attr = {
     ...common,
@@ -32,13 +32,13 @@ function mapCreate(world: ModelWorld, { id }: ModelProcess, n: number, variant: 
   return world.call(id, (s, p) => calls.mapCreate(s, p, attr), ["POST", "/v1/maps", attr]);
 }
 
-function progLoad(world: ModelWorld, { id }: ModelProcess, fds: number[], type: string) {
+function progLoad(world: ModelRun, { id }: ModelProcess, fds: number[], type: string) {
   const body = { insns: naming(fds), prog_type: type };
   return world.call(id, (s, p) => calls.progLoad(s, p, type, fds), ["POST", "/v1/progs", body]);
 }
 
 function update(
-  world: ModelWorld,
+  world: ModelRun,
   process: ModelProcess,
   fd: number,
   key: string,
@@ -56,7 +56,7 @@ function update(
 const last = (process: ModelProcess) => Math.max(0, process.fds.size - 1);
 
 /** A program array, a program that names it, and that program in it. */
-async function cycle(world: ModelWorld, process: ModelProcess): Promise<void> {
+async function cycle(world: ModelRun, process: ModelProcess): Promise<void> {
   await mapCreate(world, process, 0, 0);
   const array = pick(process, last(process));
   await progLoad(world, process, [array], "sched_cls");

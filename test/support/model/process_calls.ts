@@ -1,6 +1,6 @@
 import { actor, CROWD, FLAGS, INIT, type Play, pick, pickId, simple } from "./choice.ts";
 import { calls } from "./model.ts";
-import type { ModelCall } from "./world.ts";
+import type { ModelCall } from "./model_run.ts";
 
 /** Random calls on fds, ids and processes. */
 

@@ -1,6 +1,6 @@
 import { FLAGS, FOLDERS, fs, type Play, pick, simple } from "./choice.ts";
 import { calls } from "./model.ts";
-import type { ModelCall } from "./world.ts";
+import type { ModelCall } from "./model_run.ts";
 
 /** Random calls on the bpffs tree. */
 

@@ -1,9 +1,9 @@
 import { call, copy, insn, mov, wide } from "../../../support/insns.ts";
 import type { Dice } from "../../../support/random.ts";
+import { ARRAYS, PROGS } from "../case_maps.ts";
 import { context, map, number, recorded, restored } from "../emit.ts";
 import { code, type Piece } from "../piece.ts";
 import type { Callee, InsnPlace, Maker } from "../place.ts";
-import { ARRAYS, PROGS } from "../world.ts";
 
 /** Pieces that go to other functions and programs. */
 

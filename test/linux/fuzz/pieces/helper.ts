@@ -1,9 +1,9 @@
 import { and, call, copy, mov } from "../../../support/insns.ts";
 import type { Dice } from "../../../support/random.ts";
+import { STRINGS, TEXT } from "../case_maps.ts";
 import { bytes, called, context, KEPT, number, restored, valueAt } from "../emit.ts";
 import { code } from "../piece.ts";
 import type { Maker } from "../place.ts";
-import { STRINGS, TEXT } from "../world.ts";
 
 /** Pieces that call helpers on packets, sums and strings. */
 

@@ -1,8 +1,8 @@
 import { add, call, insn, load, mov, store } from "../../../support/insns.ts";
+import { LOCKED } from "../case_maps.ts";
 import { access, bytes, called, recorded, restored, SPARE } from "../emit.ts";
 import { code, type Piece } from "../piece.ts";
 import type { Maker } from "../place.ts";
-import { LOCKED } from "../world.ts";
 import { element } from "./map.ts";
 
 /** Pieces that lock elements. */

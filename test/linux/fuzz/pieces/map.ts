@@ -1,5 +1,6 @@
 import { call, copy, insn, mov, store } from "../../../support/insns.ts";
 import type { Dice } from "../../../support/random.ts";
+import { type FuzzMap, KEYED, keyOf, OUTERS } from "../case_maps.ts";
 import {
   access,
   bytes,
@@ -14,14 +15,13 @@ import {
 } from "../emit.ts";
 import { code, type Piece } from "../piece.ts";
 import type { Maker } from "../place.ts";
-import { type FuzzWorld, KEYED, keyOf, OUTERS } from "../world.ts";
 
 /** Pieces that use elements. */
 
 const [LOOKUP, UPDATE, DELETE, LOOKUP_PERCPU] = [1, 2, 3, 195];
 
 /** The map in r1, a key in r2. */
-export function element(dice: Dice, of: FuzzWorld): Buffer {
+export function element(dice: Dice, of: FuzzMap): Buffer {
   const there = placed(2, KEY, keyOf(dice, of));
   const variable = dice.oneIn(4) && of.map_type !== "lpm_trie";
   const some = [number(dice, 3, 0, Math.min(of.max_entries, 5)), store(4, 10, KEY, 3)];
@@ -29,7 +29,7 @@ export function element(dice: Dice, of: FuzzWorld): Buffer {
 }
 
 /** What is done with a value that was found, whose address is in r0. */
-export function uses(dice: Dice, { value_size }: FuzzWorld): Piece {
+export function uses(dice: Dice, { value_size }: FuzzMap): Piece {
   const count = 1 + dice.below(3);
   const body = Array.from({ length: count }, () => code(access(dice, 0, value_size)));
   if (dice.oneIn(3)) {
@@ -40,7 +40,7 @@ export function uses(dice: Dice, { value_size }: FuzzWorld): Piece {
   return { head: insn(0x15, 0), skips: true, body: [...body, code(mov(0, 1), recorded(dice, 0))] };
 }
 
-const lookUp = (dice: Dice, of: FuzzWorld, key: Buffer, use = uses(dice, of)): Piece => ({
+const lookUp = (dice: Dice, of: FuzzMap, key: Buffer, use = uses(dice, of)): Piece => ({
   head: Buffer.concat([key, call(LOOKUP)]),
   body: [use],
   tail: restored(dice, 0),
@@ -71,7 +71,7 @@ export const lookupOther: Maker = (dice, { may }) => {
 
 export const nested: Maker = (dice) => {
   const outer = dice.from(OUTERS);
-  const of = KEYED.find(({ place }) => place === outer.inner) as FuzzWorld;
+  const of = KEYED.find(({ place }) => place === outer.inner) as FuzzMap;
   const inner = Buffer.concat([placed(2, KEY, keyOf(dice, of)), copy(1, 0)]);
   const change = [bytes(dice, 3, of.value_size), flags(dice, 4), call(UPDATE), recorded(dice, 0)];
   const body = dice.oneIn(3)
@@ -84,7 +84,7 @@ export const nested: Maker = (dice) => {
   };
 };
 
-function put(dice: Dice, of: FuzzWorld, key: Buffer): Piece {
+function put(dice: Dice, of: FuzzMap, key: Buffer): Piece {
   return code(key, bytes(dice, 3, of.value_size), flags(dice, 4), called(dice, UPDATE));
 }
 

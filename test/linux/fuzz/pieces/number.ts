@@ -1,10 +1,10 @@
 import { copy, insn, load, mov, store } from "../../../support/insns.ts";
 import type { Dice } from "../../../support/random.ts";
 import { branch, FRAME, plain } from "../../../support/random_program/random_insns.ts";
+import { MEMORY, NUMBERS } from "../case_maps.ts";
 import { access, COUNTERS, KEPT, number, restored, SCRATCH, SIZES, valueAt } from "../emit.ts";
 import { code, type Piece } from "../piece.ts";
 import type { Maker } from "../place.ts";
-import { MEMORY, NUMBERS } from "../world.ts";
 
 /** Pieces of numbers, memory and jumps. */
 

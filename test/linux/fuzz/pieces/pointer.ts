@@ -1,5 +1,6 @@
 import { add, call, copy, insn, load, mov, put, store } from "../../../support/insns.ts";
 import type { Dice } from "../../../support/random.ts";
+import { type FuzzMap, KEYED, MEMORY, NUMBERS } from "../case_maps.ts";
 import {
   access,
   bytes,
@@ -14,7 +15,6 @@ import {
 } from "../emit.ts";
 import { code, type Piece } from "../piece.ts";
 import type { Maker } from "../place.ts";
-import { type FuzzWorld, KEYED, MEMORY, NUMBERS } from "../world.ts";
 import { calleeOf } from "./call.ts";
 
 /** Pieces whose pointers go ways that a verifier has to follow. */
@@ -52,7 +52,7 @@ export const spilled: Maker = (dice) => ({
 });
 
 /** r0 is a value's address or NULL. */
-const found = (dice: Dice, of: FuzzWorld): Buffer =>
+const found = (dice: Dice, of: FuzzMap): Buffer =>
   Buffer.concat([
     ...[put(4, 10, KEY, dice.below(of.max_entries)), put(4, 10, KEY + 4, 0)],
     ...[copy(2, 10), add(2, KEY), map(1, of.place), call(1)],

@@ -1,5 +1,6 @@
 import { call, copy, insn, mov, put } from "../../../support/insns.ts";
 import type { Dice } from "../../../support/random.ts";
+import { BLOOM, QUEUE, RING, STACK } from "../case_maps.ts";
 import {
   access,
   bytes,
@@ -14,7 +15,6 @@ import {
 } from "../emit.ts";
 import { code } from "../piece.ts";
 import type { Maker } from "../place.ts";
-import { BLOOM, QUEUE, RING, STACK } from "../world.ts";
 
 /** Pieces that use maps without keys. */
 

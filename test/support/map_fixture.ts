@@ -20,7 +20,7 @@ interface Held {
   id: number;
 }
 
-export class Subject {
+export class MapFixture {
   readonly session: TestSession;
   readonly kind: MapKind;
   readonly fd: number;
@@ -38,8 +38,8 @@ export class Subject {
   }
 
   /** The same map behind another fd. */
-  behind(fd: number, session = this.session): Subject {
-    return new Subject(session, this.kind, { fd, id: this.id }, this.cpus, this.objects);
+  behind(fd: number, session = this.session): MapFixture {
+    return new MapFixture(session, this.kind, { fd, id: this.id }, this.cpus, this.objects);
   }
 
   get path(): string {
@@ -161,17 +161,17 @@ export function attributes(kind: MapKind, objects: Held[], changes: object = {})
   return { map_type, key_size, value_size, max_entries, map_flags, ...inner, ...changes };
 }
 
-export async function makeSubject(
+export async function makeMapFixture(
   service: TestService,
   kind: MapKind,
   { cpus = kind.cpus ?? 2, changes = {} }: { cpus?: number; changes?: Partial<MapKind> } = {},
-): Promise<Subject> {
+): Promise<MapFixture> {
   const session = await service.session(service.namespace(), { cpus });
   const changed = { ...kind, ...changes };
   const objects = await makeObjects(session, kind);
   const { status, body } = await session.post("/v1/maps", attributes(changed, objects));
   expect(status, JSON.stringify(body)).toBe(201);
-  return new Subject(session, changed, body, cpus, objects);
+  return new MapFixture(session, changed, body, cpus, objects);
 }
 
 /** Of random calls and prefixes; one that failed is run again by MAP_SEED. */

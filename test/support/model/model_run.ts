@@ -38,7 +38,7 @@ function project(value: unknown, like: unknown, name = ""): unknown {
 
 const byText = (a: unknown, b: unknown) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
 
-export class ModelWorld {
+export class ModelRun {
   readonly model = new BpfModel();
   readonly namespace: string;
   readonly log: string[] = [];

@@ -9,12 +9,14 @@ import { hex, toHex, u32 } from "./bytes.ts";
 
 export type TestMapView = Partial<MapView> & Pick<MapView, "map_type">;
 
-/** The same with bytes as text. */
-export function told(value: unknown): unknown {
+/** A copy of `value` whose bytes are text in hex, for comparison. */
+export function withHexBytes(value: unknown): unknown {
   if (value instanceof Uint8Array) return toHex(value);
-  if (Array.isArray(value)) return value.map(told);
+  if (Array.isArray(value)) return value.map(withHexBytes);
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, told(item)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [name, withHexBytes(item)]),
+  );
 }
 
 /** Elements by keys and values of 4 bytes; null is one that is not there. */
@@ -99,7 +101,7 @@ export async function fault(text: string, setting?: Setting): Promise<RunFault> 
 /** With keys as text. */
 export async function needs(text: string, setting?: Setting): Promise<unknown> {
   const ended = await outcome(text, setting);
-  return ended.kind === "miss" ? told(ended.misses) : failed(ended);
+  return ended.kind === "miss" ? withHexBytes(ended.misses) : failed(ended);
 }
 
 /** r0 as a signed number: helpers answer errnos below 0. */

@@ -1,3 +1,4 @@
+import { u32Hex } from "../../support/bytes.ts";
 import type { Dice } from "../../support/random.ts";
 import { DATA, VALUE } from "../../support/random_program/random_insns.ts";
 import type { CaseMap, Elements } from "./case.ts";
@@ -59,7 +60,7 @@ export const LOCKED = [
   { of: define("array", 4, 16, 3, { lock: 0 }), from: 8, size: 8 },
 ];
 
-export type FuzzWorld = (typeof all)[number];
+export type FuzzMap = (typeof all)[number];
 
 /** Strings that are in TEXT, and where. */
 export const STRINGS: readonly (readonly [at: number, text: string])[] = [
@@ -71,7 +72,7 @@ export const STRINGS: readonly (readonly [at: number, text: string])[] = [
 ];
 
 /** One of a few keys, most of which are likely to be there. */
-export function keyOf(dice: Dice, { map_type, key_size, max_entries }: FuzzWorld): Buffer {
+export function keyOf(dice: Dice, { map_type, key_size, max_entries }: FuzzMap): Buffer {
   const key = Buffer.alloc(key_size);
   if (map_type === "lpm_trie") {
     key.writeUInt32LE(dice.from([0, 4, 8, 9, 16, 24, 32, 33]));
@@ -90,19 +91,18 @@ export function random(dice: Dice, size: number): string {
   }).join("");
 }
 
-function elementsOf(dice: Dice, map: FuzzWorld, cpus: number, programs: number): Elements {
+function elementsOf(dice: Dice, map: FuzzMap, cpus: number, programs: number): Elements {
   const { map_type } = map;
   const value = () => unlocked(map, random(dice, valueBytes({ ...map, elements: [] }, cpus)));
-  const place = (n: number) => Buffer.from(Uint32Array.of(n).buffer).toString("hex");
   if (map === RESULTS || map === RING) return [];
-  if (map === TEXT) return [[place(0), text()]];
+  if (map === TEXT) return [[u32Hex(0), text()]];
   if (map.key_size === 0) {
     return Array.from({ length: dice.below(4) }, () => ["", random(dice, map.value_size)]);
   }
   if (map === PROGS) {
     const slots = Array.from({ length: programs }, (_, n): [string, string] => [
-      place(n),
-      place(n),
+      u32Hex(n),
+      u32Hex(n),
     ]);
     return slots.filter(() => !dice.oneIn(5));
   }
@@ -112,7 +112,7 @@ function elementsOf(dice: Dice, map: FuzzWorld, cpus: number, programs: number):
     const key = keyOf(dice, { ...map, max_entries: map.max_entries });
     const fits = map_type === "lpm_trie" ? key.readUInt32LE() <= 32 : !isBeyond(map, key);
     if (!fits) continue;
-    const inner = map.inner === undefined ? value() : place(map.inner);
+    const inner = map.inner === undefined ? value() : u32Hex(map.inner);
     found.set(map_type === "lpm_trie" ? prefix(key) : key.toString("hex"), [
       key.toString("hex"),
       inner,
@@ -121,7 +121,7 @@ function elementsOf(dice: Dice, map: FuzzWorld, cpus: number, programs: number):
   return [...found.values()];
 }
 
-function isBeyond({ map_type, max_entries }: FuzzWorld, key: Buffer): boolean {
+function isBeyond({ map_type, max_entries }: FuzzMap, key: Buffer): boolean {
   return map_type.includes("array") && key.readUInt32LE() >= max_entries;
 }
 

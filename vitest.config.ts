@@ -5,7 +5,7 @@ import { defineConfig } from "vitest/config";
 const FOLDER = join(import.meta.dirname, "test");
 
 /** Files that start services of their own, break the network, or compare the paths themselves. */
-const OWN_SERVICE = /(both_paths|contract|faults|server|topology)\.test\.ts$/;
+const OWN_SERVICE = /(both_paths|contract|faults|layers|server|topology)\.test\.ts$/;
 
 /** Fewer random requests than in the suite: comparing the paths needs only some of them. */
 const COMPARED = { FAST_PATH: "compared", MODEL_RUNS: "80", FUZZ_RUNS: "20" };

@@ -22,12 +22,8 @@ import {
   BPF_PSEUDO_MAP_VALUE,
   LD_IMM64,
 } from "../../domain/isa/opcodes.ts";
-import { randomBelow } from "../support/random.ts";
 import { checkInsn } from "../../domain/verifier/insns/insn_checks.ts";
-=======
-import { fault } from "../../domain/verifier/insns/insn_checks.ts";
 import { randomBelow } from "../support/random.ts";
->>>>>>> 4f6dcd7 (test: build instructions, bytes and random numbers in one place each)
 import { withShortTitle } from "../support/titles.ts";
 
 /** Text to instructions, and back: the notation is print_bpf_insn()'s of kernel/bpf/disasm.c. */

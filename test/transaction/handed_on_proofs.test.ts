@@ -5,7 +5,7 @@ import { decode } from "../../domain/isa/insn.ts";
 import { Pool } from "../../domain/runtime/pool/pool.ts";
 import { provenAccesses } from "../../domain/runtime/proven_accesses.ts";
 import type { MapFacts } from "../../domain/verifier/verifier.ts";
-import { asm, lookup, map, OUT } from "../support/run_world.ts";
+import { asm, lookup, map, OUT } from "../support/run_programs.ts";
 import { testService } from "../support/service.ts";
 import { check, verify } from "../support/verify_bytes.ts";
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { MapFacts, VerifierOptions } from "../../domain/verifier/verifier.ts";
+import { insnHex } from "../support/insns.ts";
 import { check, verify } from "../support/verify_bytes.ts";
 
 /** Accesses that are proven in bounds, so that none has to be checked when the program runs. */

@@ -1,14 +1,14 @@
-/**
- * The types of one map's key and value as a BTF blob of their own, so that a schema costs what it needs
- * and not what the object has. A section of variables becomes a struct of them.
- */
-
 import { KIND } from "../schema/btf_blob.ts";
 import { MAX_NAME } from "../schema/limits.ts";
 import type { SchemaAttr } from "../schema/schema.ts";
 import type { Section } from "./elf_file.ts";
 import type { ObjectBtf } from "./object_btf.ts";
 import { tooBig } from "./object_errors.ts";
+
+/**
+ * Extracts the types of one map's key and value into a BTF blob of their own, so that a schema
+ * costs what it needs and not what the whole object has. A section of variables becomes a struct.
+ */
 
 const HEADER = 24;
 /** Of one map, about as much as a stored schema may have. */

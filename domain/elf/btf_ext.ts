@@ -1,9 +1,9 @@
-/** The .BTF.ext section: which functions have their types told, and what would have to be relocated. */
-
 import { INSN_SIZE } from "../isa/insn.ts";
 import type { Func } from "./functions.ts";
 import type { ObjectBtf } from "./object_btf.ts";
 import { malformed, unsupported } from "./object_errors.ts";
+
+/** The .BTF.ext section: the functions that have type information, and CO-RE relocations. */
 
 const MAGIC = 0xeb9f;
 const RECORD = 8;

@@ -1,6 +1,9 @@
-/** An ELF object file as clang writes it for BPF: sections, symbols, relocations. Nothing is trusted. */
-
 import { malformed, unsupported } from "./object_errors.ts";
+
+/**
+ * An ELF object file as clang writes it for BPF: sections, symbols, relocations.
+ * Invariant: no size or offset of the file is trusted.
+ */
 
 export interface Section {
   readonly index: number;

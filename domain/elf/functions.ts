@@ -1,9 +1,9 @@
-/** The functions of an object: programs by sections, and in ".text" what they call. */
-
 import { INSN_SIZE } from "../isa/insn.ts";
 import type { Section } from "./elf_file.ts";
 import { type ElfFile, type ElfSymbol, groupBy, SHF_EXECINSTR, SHT, STB, STT } from "./elf_file.ts";
 import { malformed, unsupported } from "./object_errors.ts";
+
+/** The functions of an object: the programs in their sections, and the subprograms in ".text". */
 
 export interface Func {
   readonly name: string;

@@ -1,5 +1,3 @@
-/** What the slots of program arrays and maps of maps hold from the beginning. */
-
 import type { ElfFile, Relocation } from "./elf_file.ts";
 import { type Func, TEXT } from "./functions.ts";
 import type { BtfMap } from "./map_btf.ts";
@@ -7,6 +5,8 @@ import type { LegacyMap } from "./map_legacy.ts";
 import { BTF_DEFINED, type ObjectMaps } from "./maps.ts";
 import { malformed } from "./object_errors.ts";
 import { MAPS_OF_MAPS, PROG_ARRAY } from "./plan.ts";
+
+/** The initial contents of program arrays and of maps of maps. */
 
 const POINTER = 8;
 

@@ -1,8 +1,3 @@
-/**
- * Programs as the kernel takes them: each with the functions that it calls behind it, in the order of
- * their first calls, and with maps named by their places (bpf_object__relocate() of libbpf.c).
- */
-
 import { INSN_SIZE } from "../isa/insn.ts";
 import { BPF_MAX_SUBPROGS } from "../isa/limits.ts";
 import {
@@ -17,6 +12,11 @@ import {
 import { type ElfFile, type ElfSymbol, type Section, STB, STT } from "./elf_file.ts";
 import { type Func, TEXT } from "./functions.ts";
 import { malformed, tooBig, unsupported } from "./object_errors.ts";
+
+/**
+ * Links programs as the kernel takes them: each is followed by the functions that it calls, in the
+ * order of their first calls, and refers to maps by index (bpf_object__relocate() of libbpf.c).
+ */
 
 /** Where the object's maps are. */
 export interface MapPlaces {

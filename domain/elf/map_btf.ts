@@ -1,10 +1,13 @@
-/** Maps that BTF defines: the variables of ".maps", whose types are their attributes (libbpf.c). */
-
 import { type BtfType, KIND } from "../schema/btf_blob.ts";
 import type { Section } from "./elf_file.ts";
 import type { BtfMember, ObjectBtf } from "./object_btf.ts";
 import { malformed, tooBig, unsupported } from "./object_errors.ts";
 import { MAPS_OF_MAPS, MAX_MAPS, mapTypeName, PROG_ARRAY, roundEntries } from "./plan.ts";
+
+/**
+ * BTF-defined maps: the variables of ".maps", whose types are the attributes of the maps
+ * (libbpf.c).
+ */
 
 export interface BtfMapDef {
   map_type: string;

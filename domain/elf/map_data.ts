@@ -1,9 +1,12 @@
-/** Sections of variables as maps: arrays of one element (bpf_object__init_internal_map() of libbpf.c). */
-
 import { BPF_F_MMAPABLE, BPF_F_RDONLY_PROG } from "../isa/uapi.ts";
 import { type ElfFile, type Section, SHF_EXECINSTR, SHT } from "./elf_file.ts";
 import type { ObjectBtf } from "./object_btf.ts";
 import { malformed } from "./object_errors.ts";
+
+/**
+ * Sections of variables as array maps of one element (bpf_object__init_internal_map() of
+ * libbpf.c).
+ */
 
 const NAME_MAX = 15;
 

@@ -1,11 +1,11 @@
-/**
- * Maps of the section "maps": struct bpf_map_def of libbpf before 1.0, or struct bpf_elf_map of iproute2,
- * which begins like it (lib/bpf_legacy.c).
- */
-
 import { type ElfFile, type ElfSymbol, type Section, STB, STT } from "./elf_file.ts";
 import { malformed, tooBig } from "./object_errors.ts";
 import { mapTypeName } from "./plan.ts";
+
+/**
+ * Maps of the section "maps": struct bpf_map_def of libbpf before 1.0, or struct bpf_elf_map of
+ * iproute2, which begins with the same fields (lib/bpf_legacy.c).
+ */
 
 export interface LegacyMap {
   name: string;

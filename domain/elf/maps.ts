@@ -1,5 +1,3 @@
-/** All maps of an object, in the order in which they are made. */
-
 import { createHash } from "node:crypto";
 import { Errno } from "../errno.ts";
 import { SchemaError } from "../schema/limits.ts";
@@ -23,6 +21,8 @@ import {
   roundEntries,
   truncateName,
 } from "./plan.ts";
+
+/** Collects all maps of an object in the order in which the loader creates them. */
 
 export const LEGACY = "maps";
 export const BTF_DEFINED = ".maps";

@@ -1,5 +1,3 @@
-/** An object file, and what is to be made of it: the door of this folder. */
-
 import { Errno } from "../errno.ts";
 import { SchemaError } from "../schema/limits.ts";
 import { BtfExt } from "./btf_ext.ts";
@@ -12,6 +10,8 @@ import { ObjectBtf } from "./object_btf.ts";
 import { malformed, unsupported } from "./object_errors.ts";
 import type { ObjectPlan, PlanOptions, ProgPlan } from "./plan.ts";
 import { guessSectionType, resolveSectionType, type SectionType } from "./section_type.ts";
+
+/** Parses an object file into the plan of maps and programs: the entry point of this folder. */
 
 const LICENSE_MAX = 127;
 const STRUCT_OPS = /^\??\.struct_ops(\.link)?$/;

@@ -1,9 +1,9 @@
-/** The .BTF section of an object, as far as a loader walks it: sizes, members, variables. */
-
 import { BtfBlob, type BtfType, KIND } from "../schema/btf_blob.ts";
 import type { ElfFile, ElfSymbol, Section } from "./elf_file.ts";
 import { HIDDEN, STB, STT } from "./elf_file.ts";
 import { malformed } from "./object_errors.ts";
+
+/** The parts of the .BTF section of an object that a loader needs: sizes, members, variables. */
 
 export interface BtfMember {
   readonly name: string;

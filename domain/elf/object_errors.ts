@@ -1,6 +1,6 @@
-/** What is wrong with an object, as the Errno that its sender gets. */
-
 import { Errno } from "../errno.ts";
+
+/** The errors in an object file, as an Errno. */
 
 /** The bytes contradict themselves, or what they describe cannot be. */
 export function malformed(detail: string): Errno {

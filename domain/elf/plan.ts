@@ -1,6 +1,8 @@
-/** What is to be done to load an object: maps and programs, in the order in which libbpf makes them. */
-
 import type { SchemaAttr } from "../schema/schema.ts";
+
+/**
+ * The result of parsing an object: maps and programs, in the order in which libbpf creates them.
+ */
 
 export interface PlannedShape {
   /** The kernel's name of the type, or its number where it has none. */

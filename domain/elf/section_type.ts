@@ -1,7 +1,7 @@
-/** What libbpf makes of the name of a program's section: section_defs[] of libbpf.c. */
-
 import { BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS } from "../isa/uapi.ts";
 import { malformed, unsupported } from "./object_errors.ts";
+
+/** The program type that a section's name stands for: section_defs[] of libbpf.c. */
 
 export interface SectionType {
   readonly prog_type: string;

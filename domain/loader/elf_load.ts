@@ -15,8 +15,8 @@ import { type LoadedMap, MapLoader, u32 } from "./map_loader.ts";
 import { Pins } from "./pins.ts";
 
 /**
- * Object files: what bpf_object__load() of libbpf does, as commands of one session. All of it is done or
- * nothing: what a load that failed has made is undone.
+ * Loads an object file as bpf_object__load() of libbpf does, as commands of one session. A load
+ * that fails undoes everything that it has made.
  */
 
 export interface ElfOptions extends Omit<PlanOptions, "cpus"> {

@@ -1,8 +1,3 @@
-/**
- * The commands of one load: each has a record of its own, and what they made is kept, to be undone from
- * the end when a later one fails.
- */
-
 import type { elemCommands } from "../commands/elem.ts";
 import type { fdCommands } from "../commands/fd.ts";
 import type { fsCommands, StatOptions } from "../commands/fs.ts";
@@ -11,6 +6,11 @@ import type { progCommands } from "../commands/prog.ts";
 import { Errno, OutcomeUnknown, Unavailable } from "../errno.ts";
 import type { Call } from "../redis/command.ts";
 import { isRecorded, stepOf } from "../redis/idempotency.ts";
+
+/**
+ * Runs the commands of one load. Each has an idempotency record of its own, and what they make is
+ * undone in reverse order when a later one fails.
+ */
 
 /** The commands that loading is made of. */
 export type LoaderCommands = ReturnType<typeof mapCommands> &

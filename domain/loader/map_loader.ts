@@ -1,5 +1,3 @@
-/** The maps of a plan, made or found pinned (bpf_object__create_maps() of libbpf.c). */
-
 import type { MapInfo } from "../commands/info.ts";
 import {
   DEVMAPS,
@@ -12,6 +10,8 @@ import { Errno } from "../errno.ts";
 import { BPF_F_NUMA_NODE, BPF_F_RDONLY_PROG } from "../isa/uapi.ts";
 import { type Journal, undefinedOnErrno, withName } from "./journal.ts";
 import type { Pins } from "./pins.ts";
+
+/** Creates the maps of a plan, or reuses pinned ones (bpf_object__create_maps() of libbpf.c). */
 
 export interface LoadedMap {
   name: string;

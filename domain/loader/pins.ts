@@ -1,7 +1,7 @@
-/** Names in the tree: made with the directories above them. */
-
 import { Errno } from "../errno.ts";
 import type { Journal } from "./journal.ts";
+
+/** Pins objects, and makes the parent directories of their paths. */
 
 /** As libbpf's make_parent_dir() makes it. */
 const PARENT_MODE = 0o700;

@@ -1,7 +1,3 @@
-// The memory of a machine as runs fill it: regions one after the other, a gap of 8 bytes or more behind
-// each, and the shadow that says how much of them may be read and written.
-// Invariant: between runs all of it reads 0, and only the stack of one program is accessible.
-
 import {
   ARENA,
   ARENA_END,
@@ -14,6 +10,12 @@ import {
   TOP,
 } from "../compiler/abi.ts";
 import { InputRefused, RunFailure } from "./fault.ts";
+
+/**
+ * The memory of a machine: regions one after the other, each followed by a gap of at least 8
+ * bytes, and the shadow that says which bytes a program may read and write.
+ * Invariant: between runs all bytes are 0, and only the stack of one program is accessible.
+ */
 
 export interface ArenaAccess {
   read: boolean;

@@ -1,6 +1,9 @@
-// Ways in which a run ends before its program does. All are thrown, through the program's frames.
-
 import type { Miss, RunFault, RunOutcome } from "./job.ts";
+
+/**
+ * The ways in which a run ends before its program returns. All are thrown, through the program's
+ * frames.
+ */
 
 /** The program did what Linux would not have let it do. */
 export class RunFailure extends Error {

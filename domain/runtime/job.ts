@@ -1,7 +1,9 @@
-// What a run is given and what it answers. A run has no effect: it is a function of its job, and says
-// what it read and what it wants changed, which the commit compares and does in one script.
-
 import type { CompilationUnit } from "../compiler/abi.ts";
+
+/**
+ * The input and the outcome of a run. A run is a pure function of its job: it reports what it read
+ * and what it wants to write, and the commit compares and writes that in one script.
+ */
 
 /** A map as a run sees it: a part of it, as of one moment. Keys and values are bytes. */
 export interface MapView {

@@ -1,6 +1,3 @@
-// Runs jobs, one after the other: a memory, a table of programs, and their fuel.
-// Invariant: what a run leaves in the memory is gone before the next one.
-
 import { type CompilationUnit, MAX_FRAMES, TAIL_CALLS, TOP } from "../compiler/abi.ts";
 import type { CompileOptions } from "../compiler/compile.ts";
 import { Arena } from "./arena.ts";
@@ -11,6 +8,11 @@ import { createForEach } from "./helpers/map.ts";
 import type { Job, ProgramView, RunDone, RunFault, RunOutcome } from "./job.ts";
 import { CompiledProgram, type Instance } from "./program.ts";
 import { Run } from "./run.ts";
+
+/**
+ * Executes jobs, one after the other, with one memory, one table of programs and one fuel counter.
+ * Invariant: nothing that a run leaves in memory is there for the next run.
+ */
 
 const FOR_EACH = 164;
 /** Of the innermost frame of a program in a stack trace: the module's name, and the offset in it. */

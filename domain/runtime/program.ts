@@ -1,5 +1,3 @@
-// A program as a machine keeps it: compiled once, with as many instances as a run needs of the same code.
-
 import type { CompilationUnit } from "../compiler/abi.ts";
 import { type CompileOptions, compile } from "../compiler/compile.ts";
 import { calleeOf, decode, type Insn, isPseudoCall, isPseudoFunc } from "../isa/insn.ts";
@@ -8,6 +6,11 @@ import type { ProgramCallback } from "./helpers/helper.ts";
 import type { AddSize } from "./maps/layout.ts";
 import type { RunMap } from "./maps/map.ts";
 import { provenAccesses } from "./proven_accesses.ts";
+
+/**
+ * A program in a machine: compiled once, with one instance for each program of a run that has the
+ * same code.
+ */
 
 /** Atomic additions without fetch: of 8 bytes, of 4. */
 const XADD: Readonly<Record<number, AddSize>> = { 219: 8, 195: 4 };

@@ -1,5 +1,3 @@
-// One run: what its helpers and its program reach.
-
 import type { Arena } from "./arena.ts";
 import type { RunInput } from "./contexts/context.ts";
 import { openContext } from "./contexts/prog_types.ts";
@@ -9,6 +7,11 @@ import type { AddSize } from "./maps/layout.ts";
 import type { Effects, RunContext, RunMap } from "./maps/map.ts";
 import { openMap } from "./maps/map_types.ts";
 import { Ringbuf } from "./maps/types/ringbuf.ts";
+
+/**
+ * One run: the maps, the context, the seed and the memory budget that its programs and helpers
+ * use.
+ */
 
 /** Handles of maps, from here on; those of functions are below. */
 const FIRST_MAP_HANDLE = 0x1000;

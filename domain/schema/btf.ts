@@ -1,5 +1,3 @@
-/** The types of a BTF blob (Documentation/bpf/btf.rst), by id or by name. */
-
 import { BtfBlob, type BtfType, KIND } from "./btf_blob.ts";
 import { findWidthError, makeBitfield } from "./c/layout.ts";
 import { POINTER } from "./c/names.ts";
@@ -15,6 +13,8 @@ import {
   makeRecord,
   markAsLock,
 } from "./type_builders.ts";
+
+/** Reads the types of a BTF blob, by id or by name (Documentation/bpf/btf.rst). */
 
 const SIGNED = 1;
 const BOOL = 4;

@@ -1,6 +1,9 @@
-/** The sections of a raw .BTF blob: where each type stands, and what it is called. Nothing is trusted. */
-
 import { MAX_NAME, SchemaError } from "./limits.ts";
+
+/**
+ * The sections of a raw .BTF blob: the position and the name of each type.
+ * Invariant: no size or offset of the blob is trusted.
+ */
 
 export const KIND = {
   ...{ INT: 1, PTR: 2, ARRAY: 3, STRUCT: 4, UNION: 5, ENUM: 6, FWD: 7, TYPEDEF: 8, VOLATILE: 9 },

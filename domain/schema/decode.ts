@@ -1,5 +1,3 @@
-/** Bytes to JSON. A union shows all its members. */
-
 import { isUtf8 } from "node:buffer";
 import { floatToJson, type Json, loadBits, loadInteger, scalarToJson } from "./scalar.ts";
 import {
@@ -10,6 +8,8 @@ import {
   type RecordType,
   type Type,
 } from "./type.ts";
+
+/** Converts bytes to JSON. A union is decoded as each of its members. */
 
 type JsonObject = { [name: string]: Json };
 

@@ -1,5 +1,3 @@
-/** JSON to bytes. Padding is zero; every member but locks is given, of a union exactly one. */
-
 import { einval, type FieldPath, fieldPath } from "../errno.ts";
 import {
   floatFromJson,
@@ -18,6 +16,11 @@ import {
   type RecordType,
   type Type,
 } from "./type.ts";
+
+/**
+ * Converts JSON to bytes. Padding is zero; every member must be given except locks, and exactly
+ * one member of a union.
+ */
 
 type JsonObject = { [name: string]: Json };
 

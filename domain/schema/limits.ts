@@ -1,6 +1,9 @@
-/** What a type may cost, so that no schema makes a request dear: checked wherever a type is built. */
-
 import type { ArrayType, RecordType, Type } from "./type.ts";
+
+/**
+ * Limits the cost of a type, so that no schema makes requests slow: checked wherever a type is
+ * built.
+ */
 
 /** A text or a blob that describes no type; the message says where in it. */
 export class SchemaError extends Error {

@@ -1,6 +1,6 @@
-/** Integers, enums, booleans and floats: their bits, and how they look in JSON. */
-
 import { type Enum, type Float, type Integer, jsonInteger } from "./type.ts";
+
+/** Integers, enums, booleans and floats: their bits and their JSON. */
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 

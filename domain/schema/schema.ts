@@ -1,5 +1,3 @@
-/** The schema of a map: what its keys and values mean, given at creation and stored beside it. */
-
 import { Errno, einval, type FieldPath, fieldPath } from "../errno.ts";
 import { Btf } from "./btf.ts";
 import { declareC, parseC } from "./c/parser.ts";
@@ -7,6 +5,11 @@ import { Scope } from "./c/scope.ts";
 import { SchemaError } from "./limits.ts";
 import { valueLockOffsets } from "./spin_lock.ts";
 import type { Type } from "./type.ts";
+
+/**
+ * The schema of a map: the types of its keys and values, given at creation and stored with the
+ * map.
+ */
 
 /** Texts are C-like types; with `btf` they may be names of its types instead. */
 export interface SchemaAttr {

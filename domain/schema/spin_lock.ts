@@ -1,10 +1,10 @@
-/**
- * Where the values of a map have their struct bpf_spin_lock (btf_find_field of Linux 6.18): in the struct
- * itself and in structs within, but not behind a typedef or a qualifier, and in no union.
- */
-
 import { SchemaError } from "./limits.ts";
 import type { RecordMember, RecordType, Type } from "./type.ts";
+
+/**
+ * Finds struct bpf_spin_lock in the values of a map (btf_find_field of Linux 6.18): in the struct
+ * itself and in nested structs, but not behind a typedef or a qualifier, and not in a union.
+ */
 
 /** sizeof and alignment of a lock. */
 const LOCK_BYTES = 4;

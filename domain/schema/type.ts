@@ -1,6 +1,7 @@
 /**
- * What the bytes of a key or a value mean. A type is plain data: it is stored with its map as JSON and
- * compared as text. Every node knows its size in bytes; offsets are those of the compiler or of the BTF.
+ * The types of keys and values. A type is plain data: it is stored with its map as JSON and
+ * compared as text.
+ * Invariant: every node has its size in bytes; offsets are those of the compiler or of the BTF.
  */
 
 export interface Integer {

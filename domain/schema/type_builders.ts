@@ -1,5 +1,3 @@
-/** Types as they are built, from C or from BTF: none comes to be that is beyond the limits. */
-
 import { checkLimits, checkNodes, SchemaError, typeCost } from "./limits.ts";
 import { opaqueAlias, recordLockOffsets } from "./spin_lock.ts";
 import {
@@ -13,6 +11,8 @@ import {
   type RecordType,
   type Type,
 } from "./type.ts";
+
+/** Builds types, from C or from BTF. Invariant: no type that is built exceeds the limits. */
 
 export function makeInt(size: number, signed: boolean): Integer {
   return { kind: "int", size, signed };

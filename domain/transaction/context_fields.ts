@@ -1,6 +1,6 @@
 import { einval, type FieldPath } from "../errno.ts";
 
-/** Contexts by the names of their fields (linux/bpf.h): those that a caller may set and gets back. */
+/** Converts contexts between bytes and the fields of linux/bpf.h that a caller may set and read. */
 
 /** Offset, bytes, and for an array how many of them. */
 type ContextField = readonly [offset: number, size: 4 | 8, count?: number];

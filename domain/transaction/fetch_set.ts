@@ -1,7 +1,9 @@
 import { type Packed, pack } from "../redis/msgpack.ts";
 import type { Miss, ReadSetEntry } from "../runtime/job.ts";
 
-/** What a run asks to see, as domain/lua/test_run/test_run.lua takes it. */
+/**
+ * The programs and the parts of maps that a snapshot fetches (domain/lua/test_run/test_run.lua).
+ */
 
 type FetchMode =
   | { mode: "keys"; keys: Keys }

@@ -3,7 +3,7 @@ import { bytes, list, nameFields, number, text } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
 import type { MapView } from "../runtime/job.ts";
 
-/** Maps as domain/lua/test_run/run_snapshot.lua shows them. */
+/** Decodes the snapshot of a map from domain/lua/test_run/run_snapshot.lua. */
 
 type SnapshotElement = MapView["elements"][number];
 const NO_KEY = Buffer.alloc(0);

@@ -8,7 +8,7 @@ import { LruCache } from "./lru_cache.ts";
 import { decodeMapAttributes } from "./map_snapshot.ts";
 import type { ProofCache } from "./proof_cache.ts";
 
-/** Programs that this process has seen. They never change, so that each is read from Redis once. */
+/** Caches programs. A program never changes, so this process reads each from Redis once. */
 
 interface CachedProgram {
   loadTime: string;

@@ -5,7 +5,7 @@ import { helperName } from "../isa/helpers/index.ts";
 import { decode, INSN_SIZE, type Insn, isHelperCall } from "../isa/insn.ts";
 import type { ProgramView, RunFault } from "../runtime/job.ts";
 
-/** How a run that cannot go on is told. */
+/** Converts the fault of a run into an Errno that names the instruction. */
 
 const ERRNO = { memory: "EFAULT", stack: "EFAULT", lock: "EFAULT", budget: "E2BIG" } as const;
 const INLINED_HELPERS = [12, 181];

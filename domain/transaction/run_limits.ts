@@ -2,7 +2,7 @@ import { Errno } from "../errno.ts";
 import type { Miss, ReadSetEntry } from "../runtime/job.ts";
 import type { MapSnapshot } from "./map_snapshot.ts";
 
-/** What one script may show a run, and what a run may change by one. */
+/** Limits of what one script may read for a run, and of what one run may change. */
 
 const MAX_SNAPSHOT_ELEMENTS = 4096;
 const MAX_SNAPSHOT_BYTES = 1 << 20;

@@ -1,7 +1,7 @@
 import type { RunDone, Seed } from "../runtime/job.ts";
 import { type ContextFields, decodeContext } from "./context_fields.ts";
 
-/** What a run answers, and the record of an Idempotency-Key keeps. */
+/** The result of a run, as the reply returns it and the record of an Idempotency-Key keeps it. */
 
 /** Bytes are hex, as the record of an Idempotency-Key keeps them. */
 export interface RunResult {

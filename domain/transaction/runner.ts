@@ -19,10 +19,10 @@ import {
 } from "./snapshot_reader.ts";
 
 /**
- * Runs programs. A run sees what one script showed it, works on it in a thread, and takes effect by a
- * second script, which compares all that was read and writes what was changed. So runs are
- * serializable: each takes effect as if alone at the moment of its second script, one that changes
- * nothing at that of its first.
+ * Runs programs: reads a snapshot in one script, executes the run in a thread, and commits it in a
+ * second script, which compares all reads and applies all writes.
+ * Invariant: runs are serializable. Each takes effect atomically at its commit; a run without
+ * writes, at its snapshot.
  */
 
 export interface RunAttr {

@@ -9,7 +9,7 @@ import { decodeMapSnapshot, type MapSnapshot } from "./map_snapshot.ts";
 import { ProgramCache } from "./program_cache.ts";
 import type { ProofCache } from "./proof_cache.ts";
 
-/** What one script shows of the programs and maps that a run is expected to come to. */
+/** Reads snapshots: in one script, the programs and maps that a run is expected to access. */
 
 export interface Snapshot {
   program: number;

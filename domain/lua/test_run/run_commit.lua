@@ -1,4 +1,8 @@
--- BPF_PROG_TEST_RUN, second half: commits a run if all that it read is unchanged, and writes nothing if not.
+-- BPF_PROG_TEST_RUN, second half: commits a run if all that it read is unchanged.
+-- Input: packed { reads, writes }, entries of uapi.READ_SET and uapi.WRITE_SET; writes are in order.
+--   A read `value` is false for an absent key; `matched` is the prefix that an LPM trie found, or missing.
+-- Output: `answer`, which the record of an Idempotency-Key keeps.
+-- Errors: STALE when something has changed, E2BIG from run_limits.lua.
 -- Invariant: nothing fails after the first write, because run_limits.lua has checked that all of it fits.
 local kernel = use("base/kernel")
 local map = use("map/map")

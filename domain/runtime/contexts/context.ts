@@ -1,7 +1,7 @@
-// What a program is given as r1, of whatever type it is.
-
 import type { Arena } from "../arena.ts";
 import { InputRefused } from "../fault.ts";
+
+/** The interface of a program's context (r1), and the checks that all kinds of context share. */
 
 export interface RunInput {
   /** Its address. */

@@ -1,4 +1,4 @@
-// Numbers in headers of packets.
+/** Arithmetic on the fields of packet headers. */
 
 /** Of these bytes, u32, and never 0. */
 export function fnv1a(bytes: Uint8Array): number {

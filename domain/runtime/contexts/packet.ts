@@ -1,8 +1,10 @@
-// The bytes of a packet that a program reaches directly. They start at a multiple of 8, so that the
-// shadow can tell exactly where they begin: a packet that grows or shrinks moves to another place, and
-// what is left behind can no longer be accessed.
-
 import { type Arena, NONE, READ_WRITE, round8 } from "../arena.ts";
+
+/**
+ * The packet bytes that a program reads and writes directly. They start at a multiple of 8, so
+ * that the shadow marks exactly where they begin: a packet that grows or shrinks moves to another
+ * place, and the old place is no longer accessible.
+ */
 
 interface PacketPlace {
   at: number;

@@ -1,11 +1,11 @@
-// The types of programs that can run, and what they are given.
-
 import type { Arena } from "../arena.ts";
 import type { Job } from "../job.ts";
 import type { RunInput } from "./context.ts";
 import { Skb, type SkbTraits } from "./skb.ts";
 import { SK_BUFF } from "./skb_input.ts";
 import { Xdp } from "./xdp.ts";
+
+/** The program types that can run, each with its kind of context. */
 
 const PRIORITY: [number, number] = [SK_BUFF.priority, 4];
 const CB: [number, number] = [SK_BUFF.cb, 20];

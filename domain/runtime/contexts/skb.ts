@@ -1,5 +1,3 @@
-// A packet as struct sk_buff, and struct __sk_buff as programs see it.
-
 import { type Arena, READ } from "../arena.ts";
 import { ETH_HLEN, type RunInput, setFields } from "./context.ts";
 import { fnv1a, isVlan, swap16 } from "./ether.ts";
@@ -13,6 +11,8 @@ import {
   SK_BUFF,
   skbInput,
 } from "./skb_input.ts";
+
+/** A packet as struct sk_buff, and the struct __sk_buff that programs access. */
 
 /** How a type of program sees it. */
 export interface SkbTraits {

@@ -1,8 +1,10 @@
-// What Linux takes from the caller for a __sk_buff (net/bpf/test_run.c, bpf_prog_test_run_skb()).
-
 import type { Arena } from "../arena.ts";
 import { InputRefused } from "../fault.ts";
 import { checkPacket, ETH_HLEN, padContext, setFields } from "./context.ts";
+
+/**
+ * Checks and converts the caller's __sk_buff as bpf_prog_test_run_skb() does (net/bpf/test_run.c).
+ */
 
 /** struct __sk_buff, by offset. */
 export const SK_BUFF = {

@@ -1,11 +1,13 @@
-// A packet as struct xdp_buff, and struct xdp_md as programs see it (net/bpf/test_run.c,
-// bpf_prog_test_run_xdp()). What does not fit into the first page is in fragments, which only helpers
-// reach.
-
 import { type Arena, READ } from "../arena.ts";
 import { InputRefused } from "../fault.ts";
 import { checkPacket, ETH_HLEN, padContext, type RunInput, setFields } from "./context.ts";
 import { Packet } from "./packet.ts";
+
+/**
+ * A packet as struct xdp_buff, and the struct xdp_md that programs access (net/bpf/test_run.c,
+ * bpf_prog_test_run_xdp()). Bytes beyond the first page are in fragments, which only helpers
+ * reach.
+ */
 
 const XDP_MD = {
   data: 0,

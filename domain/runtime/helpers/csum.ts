@@ -1,6 +1,6 @@
-// Internet checksums (lib/checksum.c, net/core/filter.c): sums with end-around carry, u32.
-
 import type { Helpers, Host } from "./helper.ts";
+
+/** Internet checksums (lib/checksum.c, net/core/filter.c): u32 sums with end-around carry. */
 
 const U32_MAX = 0xffff_ffff;
 

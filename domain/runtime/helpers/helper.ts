@@ -1,6 +1,8 @@
 import type { Arena } from "../arena.ts";
 import type { Run } from "../run.ts";
 
+/** The types of helper functions and of the machine that they work on. */
+
 /** A machine as its helpers see it. */
 export interface Host {
   readonly arena: Arena;

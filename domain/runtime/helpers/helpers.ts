@@ -1,5 +1,3 @@
-// The helpers that programs call, as a machine gives them to its programs.
-
 import { csumHelpers } from "./csum.ts";
 import type { Helpers, Host } from "./helper.ts";
 import { mapHelpers } from "./map.ts";
@@ -10,6 +8,8 @@ import { stringHelpers } from "./string.ts";
 import { timeHelpers } from "./time.ts";
 import { traceHelpers } from "./trace.ts";
 import { xdpHelpers } from "./xdp.ts";
+
+/** Collects the helper functions that a machine imports into its programs. */
 
 export const createHelpers = (host: Host): Helpers => ({
   ...mapHelpers(host),

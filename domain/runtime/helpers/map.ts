@@ -1,10 +1,10 @@
-// Helpers on elements (kernel/bpf/helpers.c, map_iter.c).
-
 import { FRAME_BYTES } from "../../compiler/abi.ts";
 import { ERRNO } from "../../errno.ts";
 import { NONE, READ, round8 } from "../arena.ts";
 import type { RunMap } from "../maps/map.ts";
 import type { Helpers, Host, ProgramCallback } from "./helper.ts";
+
+/** Helpers on map elements (kernel/bpf/helpers.c, map_iter.c). */
 
 function checkKey(host: Host, handle: number, key: number): RunMap {
   const map = host.run.map(handle);

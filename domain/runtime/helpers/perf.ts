@@ -1,9 +1,9 @@
-// bpf_perf_event_output() of programs on packets (net/core/filter.c).
-
 import { ERRNO } from "../../errno.ts";
 import { RunFailure } from "../fault.ts";
 import { PerfEventArray } from "../maps/types/perf_event_array.ts";
 import type { Helpers, Host } from "./helper.ts";
+
+/** bpf_perf_event_output() for programs that work on packets (net/core/filter.c). */
 
 /** BPF_F_INDEX_MASK and BPF_F_CTXLEN_MASK: how much of the packet follows. */
 const FLAGS = 0xf_ffff_ffff_ffffn;

@@ -1,5 +1,7 @@
-// Formats of bpf_trace_printk() (kernel/bpf/helpers.c, bpf_bprintf_prepare()): flags and a width, then
-// d i u x X with l or ll, s, c, p.
+/**
+ * Formats the text of bpf_trace_printk() (kernel/bpf/helpers.c, bpf_bprintf_prepare()): flags and
+ * a width, then d i u x X with l or ll, s, c, p.
+ */
 
 /** Text of the memory at an address, as a string of C. */
 type StringAt = (address: bigint) => string;

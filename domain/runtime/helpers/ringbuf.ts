@@ -1,8 +1,8 @@
-// Helpers on ring buffers (kernel/bpf/ringbuf.c).
-
 import { RunFailure } from "../fault.ts";
 import { Ringbuf } from "../maps/types/ringbuf.ts";
 import type { Helpers, Host } from "./helper.ts";
+
+/** Helpers on ring buffers (kernel/bpf/ringbuf.c). */
 
 export function ringbufHelpers(host: Host): Helpers {
   const ringbufAt = (handle: number): Ringbuf => {

@@ -1,5 +1,3 @@
-// Helpers on packets as struct sk_buff (net/core/filter.c).
-
 import { ERRNO } from "../../errno.ts";
 import { isVlan, swap16 } from "../contexts/ether.ts";
 import { Skb } from "../contexts/skb.ts";
@@ -7,6 +5,8 @@ import { Xdp } from "../contexts/xdp.ts";
 import { RunFailure } from "../fault.ts";
 import type { Helpers, Host } from "./helper.ts";
 import { csumReplace, csumReplaceTransport } from "./skb_csum.ts";
+
+/** Helpers on packets as struct sk_buff (net/core/filter.c). */
 
 const { EFAULT, EINVAL, ENOMEM, ENOTSUPP } = ERRNO;
 /** BPF_SKB_MAX_LEN */

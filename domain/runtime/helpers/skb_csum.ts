@@ -1,9 +1,12 @@
-// Checksums in packets, changed by what changed of the data (net/core/filter.c, include/net/checksum.h).
-
 import { ERRNO } from "../../errno.ts";
 import type { Arena } from "../arena.ts";
 import type { Skb } from "../contexts/skb.ts";
 import { csumAdd, csumFold, csumNot } from "./csum.ts";
+
+/**
+ * Updates checksums in a packet from the change of its data (net/core/filter.c,
+ * include/net/checksum.h).
+ */
 
 const { EFAULT, EINVAL } = ERRNO;
 const HDR_FIELD_MASK = 0xfn;

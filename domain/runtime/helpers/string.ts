@@ -1,6 +1,6 @@
-// Helpers on strings (kernel/bpf/helpers.c).
-
 import type { Helpers, Host } from "./helper.ts";
+
+/** Helpers on strings (kernel/bpf/helpers.c). */
 
 export function stringHelpers(host: Host): Helpers {
   const { arena } = host;

@@ -1,6 +1,6 @@
-// Helpers that tell what is fixed for a run: the time, the CPU, random numbers.
-
 import type { Helpers, Host } from "./helper.ts";
+
+/** Helpers whose results the seed of a run fixes: the time, the CPU, random numbers. */
 
 const HZ = 250n;
 const NS_PER_S = 1_000_000_000n;

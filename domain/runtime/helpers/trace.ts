@@ -1,8 +1,8 @@
-// bpf_trace_printk(): lines go to the run's own trace.
-
 import { ERRNO } from "../../errno.ts";
 import type { Helpers, Host } from "./helper.ts";
 import { printf } from "./printf.ts";
+
+/** bpf_trace_printk(), which appends lines to the trace of the run. */
 
 /** MAX_TRACE_PRINTK_BUF, with a terminator. */
 const LINE_MAX = 1023;

@@ -1,9 +1,9 @@
-// Helpers on packets as struct xdp_buff (net/core/filter.c).
-
 import { ERRNO } from "../../errno.ts";
 import { Xdp } from "../contexts/xdp.ts";
 import { RunFailure } from "../fault.ts";
 import type { Helpers, Host } from "./helper.ts";
+
+/** Helpers on packets as struct xdp_buff (net/core/filter.c). */
 
 const { EFAULT, EINVAL } = ERRNO;
 const OFFSET_MAX = 0xffff;

@@ -1,6 +1,3 @@
-// What hash tables share (kernel/bpf/hashtab.c). Only what the program could tell is read: an update
-// that finds room for sure does not look whether the key is there.
-
 import { ERRNO } from "../../errno.ts";
 import { BPF_EXIST, BPF_NOEXIST } from "../../isa/uapi.ts";
 import { MissingData } from "../fault.ts";
@@ -17,6 +14,11 @@ import {
   type TrackedElement,
   trackElement,
 } from "./tracked_element.ts";
+
+/**
+ * The base class of hash tables (kernel/bpf/hashtab.c). The read set contains only what the
+ * program could observe: an update that certainly fits does not read whether the key exists.
+ */
 
 export interface Fetched {
   key: Uint8Array;

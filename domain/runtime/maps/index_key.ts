@@ -1,4 +1,4 @@
-// Keys as indexes of JavaScript's tables.
+/** Keys of elements as keys of JavaScript's Map. */
 
 /** Equal for equal bytes. */
 export type IndexKey = number | string;

@@ -1,9 +1,11 @@
-// How values of a map lie in memory: one part, or one for each CPU, a gap behind each part.
-
 import { strideOf } from "../../compiler/abi.ts";
 import { BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG } from "../../isa/uapi.ts";
 import { type Arena, type ArenaAccess, round8 } from "../arena.ts";
 import type { MapView, WriteSetEntry } from "../job.ts";
+
+/**
+ * The layout of map values in memory: one part, or one part for each CPU, each followed by a gap.
+ */
 
 /** Size of the numbers that a run adds to values without reading them; 0 when there are several. */
 export type AddSize = 0 | 4 | 8;

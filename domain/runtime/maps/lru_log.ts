@@ -1,10 +1,11 @@
-// What a run did to an LRU map, in order: which elements are evicted when it commits depends on it.
-// Of updates and deletions of an element only the last is kept; a lookup marks an element once between
-// two updates.
-
 import type { WriteSetEntry } from "../job.ts";
 import type { Layout } from "./layout.ts";
 import type { TrackedElement } from "./tracked_element.ts";
+
+/**
+ * The order of the accesses to an LRU map, on which evictions at the commit depend. The log keeps
+ * only the last update or deletion of an element, and one lookup of it between two updates.
+ */
 
 /** Beyond so many steps only the last mark of an element is kept. */
 const MAX_STEPS = 4096;

@@ -1,12 +1,14 @@
-// A map in a run. Keys and values are addresses in the arena, already checked; what a helper answers is
-// an address (0: NULL) or a negative errno. Types that have no such operation refuse it, as Linux does
-// when it loads the program.
-
 import { ERRNO } from "../../errno.ts";
 import { BPF_F_LOCK } from "../../isa/uapi.ts";
 import type { Arena } from "../arena.ts";
 import type { MapView, ReadSetEntry, WriteSetEntry } from "../job.ts";
 import type { AddSize } from "./layout.ts";
+
+/**
+ * The base class of a map in a run. Keys and values are checked addresses in the arena; a helper
+ * returns an address (0 for NULL) or a negative errno. A type refuses the operations that Linux
+ * refuses at load time.
+ */
 
 /** What a map may know of the run it is in. */
 export interface RunContext {

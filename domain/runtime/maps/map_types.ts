@@ -1,5 +1,3 @@
-// The types of maps, each in a file of its own.
-
 import type { MapView } from "../job.ts";
 import type { RunContext, RunMap } from "./map.ts";
 import { ArrayMap } from "./types/array.ts";
@@ -19,6 +17,8 @@ import { ProgArray } from "./types/prog_array.ts";
 import { QueueMap } from "./types/queue.ts";
 import { Ringbuf } from "./types/ringbuf.ts";
 import { StackMap } from "./types/stack.ts";
+
+/** The class of each map type. */
 
 type MapConstructor = new (run: RunContext, view: MapView, handle: number) => RunMap;
 

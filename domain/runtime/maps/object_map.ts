@@ -1,9 +1,12 @@
-// Maps whose values programs cannot change: of objects, a value being an id of 4 bytes, or of where packets go.
-
 import { MissingData } from "../fault.ts";
 import type { MapView } from "../job.ts";
 import { type IndexKey, readIndexKey, toBuffer } from "./index_key.ts";
 import { type Effects, type RunContext, RunMap } from "./map.ts";
+
+/**
+ * The base class of maps whose values programs cannot write: ids of objects, or destinations of
+ * packets.
+ */
 
 interface ObjectSlot {
   key: Uint8Array;

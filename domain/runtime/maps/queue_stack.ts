@@ -1,11 +1,13 @@
-// What queues and stacks share (kernel/bpf/queue_stack_maps.c). A run that only pushes reads nothing, as
-// long as it finds room; one that sees elements depends on the whole map.
-
 import { ERRNO } from "../../errno.ts";
 import { BPF_EXIST, BPF_NOEXIST } from "../../isa/uapi.ts";
 import { MissingData } from "../fault.ts";
 import type { WriteSetEntry } from "../job.ts";
 import { type Effects, RunMap } from "./map.ts";
+
+/**
+ * The base class of queues and stacks (kernel/bpf/queue_stack_maps.c). A run that only pushes, and
+ * fits, reads nothing; a run that reads an element depends on the whole map.
+ */
 
 type Push = Extract<WriteSetEntry, { op: "push" }>;
 

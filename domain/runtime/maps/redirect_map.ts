@@ -1,7 +1,10 @@
-// Maps that bpf_redirect_map() goes by (__bpf_xdp_redirect_map() in include/linux/filter.h).
-
 import { Layout } from "./layout.ts";
 import { ObjectMap } from "./object_map.ts";
+
+/**
+ * The base class of maps for bpf_redirect_map() (__bpf_xdp_redirect_map() in
+ * include/linux/filter.h).
+ */
 
 /** Bits that are the answer on a miss. */
 const ACTION_MASK = 3n;

@@ -1,7 +1,7 @@
-// An element that a run has come to know of: as it was fetched, and as it is now.
-
 import type { Layout } from "./layout.ts";
 import type { Effects } from "./map.ts";
+
+/** An element that a run has accessed: its value in the snapshot, and its state now. */
 
 /** Ways in which the fetched element was looked at; compiled lookups set the first two. */
 export const READ_VALUE = 1;

@@ -1,8 +1,8 @@
-/** packed and aligned(n), as gcc and clang spell them and as the kernel's headers do. */
-
 import { parseCount } from "./constant.ts";
 import type { FieldAttributes } from "./layout.ts";
 import type { CTokens } from "./tokens.ts";
+
+/** Parses packed and aligned(n), in the spellings of gcc, clang and the kernel's headers. */
 
 const MAX_ALIGN = 4096;
 /** What every struct of vmlinux.h carries says nothing about the layout. */

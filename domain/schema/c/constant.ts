@@ -1,6 +1,6 @@
-/** The constants that array lengths, bit widths and enums are written with. */
-
 import type { CToken, CTokens } from "./tokens.ts";
+
+/** Parses the constants in array lengths, bit widths and enums. */
 
 const INTEGER = /^(?:0x([0-9a-f]+)|0b([01]+)|(0[0-7]*)|([1-9]\d*))(?:u|l|ul|lu|ll|ull|llu)?$/i;
 const LOW = -(1n << 63n);

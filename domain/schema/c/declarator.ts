@@ -1,11 +1,14 @@
-/** The words of a basic type, and what stands beside a name: "*" before it, lengths behind it. */
-
 import { MAX_SIZE } from "../limits.ts";
 import { makeArray } from "../type_builders.ts";
 import { parseCount } from "./constant.ts";
 import type { Aligned } from "./layout.ts";
 import { builtinType, isTypeWord, POINTER } from "./names.ts";
 import type { CToken, CTokens } from "./tokens.ts";
+
+/**
+ * Parses the words of a basic type, and the declarator beside a name: "*" before it, lengths after
+ * it.
+ */
 
 const QUALIFIERS = new Set(["const", "volatile", "restrict", "__restrict"]);
 /** "unsigned long long int" has four. */

@@ -1,10 +1,10 @@
-/** The body of an enum, from behind its "{". */
-
 import { MAX_NODES, SchemaError } from "../limits.ts";
 import { makeEnum } from "../type_builders.ts";
 import { parseConstant } from "./constant.ts";
 import { type Aligned, withNaturalAlign } from "./layout.ts";
 import type { CTokens } from "./tokens.ts";
+
+/** Parses the body of an enum, after its "{". */
 
 const countBits = (value: bigint, signed: boolean): number =>
   value < 0n ? (-value - 1n).toString(2).length + 1 : value.toString(2).length + Number(signed);

@@ -1,7 +1,7 @@
-/** Where a C compiler for x86-64 (LP64, little-endian) puts the members of a struct or a union. */
-
 import { isInteger, type RecordMember, type RecordType, type Type } from "../type.ts";
 import { makeInt, makeRecord } from "../type_builders.ts";
+
+/** Lays out structs and unions as a C compiler for x86-64 does (LP64, little-endian). */
 
 /** A type with the alignment that it asks for, in bytes. */
 export interface Aligned {

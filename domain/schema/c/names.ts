@@ -1,8 +1,8 @@
-/** The types that C, <stdint.h> and <linux/types.h> name, as x86-64 has them. */
-
 import type { Integer, Type } from "../type.ts";
 import { applyTypedef, LOCK, makeInt, makeRecord, markAsLock } from "../type_builders.ts";
 import { type Aligned, withNaturalAlign } from "./layout.ts";
+
+/** The types that C, <stdint.h> and <linux/types.h> name, as on x86-64. */
 
 export const POINTER = withNaturalAlign(makeInt(8, false));
 

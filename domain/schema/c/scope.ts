@@ -1,6 +1,6 @@
-/** What a C-like text has declared so far. */
-
 import type { Aligned } from "./layout.ts";
+
+/** The names that a C-like text has declared so far. */
 
 export class Scope {
   readonly typedefs: Map<string, Aligned>;

@@ -1,6 +1,6 @@
-/** The words of a C-like text, read one by one, with the place of each for the errors. */
-
 import { MAX_NAME, SchemaError } from "../limits.ts";
+
+/** Splits a C-like text into tokens, one at a time, and locates errors by line and column. */
 
 export interface CToken {
   readonly kind: "name" | "number" | "mark" | "end";

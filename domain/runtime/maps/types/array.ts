@@ -1,6 +1,3 @@
-// BPF_MAP_TYPE_ARRAY (kernel/bpf/arraymap.c). An array that was fetched as a whole lies in memory as one,
-// so that lookups can be compiled in; of another one there are the elements that were asked for.
-
 import { ERRNO } from "../../../errno.ts";
 import { BPF_EXIST, BPF_NOEXIST } from "../../../isa/uapi.ts";
 import { MissingData } from "../../fault.ts";
@@ -14,6 +11,11 @@ import {
   READ_VALUE,
   type TrackedElement,
 } from "../tracked_element.ts";
+
+/**
+ * BPF_MAP_TYPE_ARRAY (kernel/bpf/arraymap.c). A complete array lies in memory in one piece, so
+ * that the compiler can inline lookups; otherwise only the fetched elements are there.
+ */
 
 /** Beside the ways of looking at an element: its value was set, whatever it had been. */
 const STORED = 8;

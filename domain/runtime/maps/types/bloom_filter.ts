@@ -1,10 +1,12 @@
-// BPF_MAP_TYPE_BLOOM_FILTER (kernel/bpf/bloom_filter.c). That two values of a run together make a third
-// seem to be there is not simulated: a filter may say so, but need not.
-
 import { ERRNO } from "../../../errno.ts";
 import { MissingData } from "../../fault.ts";
 import { type IndexKey, readIndexKey, toBuffer } from "../index_key.ts";
 import { type Effects, RunMap } from "../map.ts";
+
+/**
+ * BPF_MAP_TYPE_BLOOM_FILTER (kernel/bpf/bloom_filter.c). False positives that arise from two
+ * values of the same run are not simulated: a filter may have them, but need not.
+ */
 
 const EMPTY = new Uint8Array(0);
 

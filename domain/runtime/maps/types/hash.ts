@@ -1,7 +1,10 @@
-// BPF_MAP_TYPE_HASH (kernel/bpf/hashtab.c): an update makes a new element, but for BPF_F_LOCK.
-
 import { Htab } from "../htab.ts";
 import type { TrackedElement } from "../tracked_element.ts";
+
+/**
+ * BPF_MAP_TYPE_HASH (kernel/bpf/hashtab.c): an update replaces the element, except with
+ * BPF_F_LOCK.
+ */
 
 export class Hash extends Htab {
   protected override store(element: TrackedElement, value: number, inPlace: boolean): void {

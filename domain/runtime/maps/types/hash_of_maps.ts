@@ -1,6 +1,6 @@
-// BPF_MAP_TYPE_HASH_OF_MAPS (kernel/bpf/hashtab.c): a lookup leads to the inner map.
-
 import { ObjectMap } from "../object_map.ts";
+
+/** BPF_MAP_TYPE_HASH_OF_MAPS (kernel/bpf/hashtab.c): a lookup returns the inner map. */
 
 export class HashOfMaps extends ObjectMap {
   override lookup(key: number): number {

@@ -1,7 +1,3 @@
-// BPF_MAP_TYPE_LPM_TRIE (kernel/bpf/lpm_trie.c). An element is known by its prefix, the bits behind it
-// left out. What a lookup finds is the longest prefix among those that are known; of a key that was
-// fetched for, no longer one was there.
-
 import { ERRNO } from "../../../errno.ts";
 import { BPF_EXIST } from "../../../isa/uapi.ts";
 import { MissingData } from "../../fault.ts";
@@ -11,6 +7,11 @@ import { type IndexKey, toBuffer } from "../index_key.ts";
 import type { Effects } from "../map.ts";
 import { READ_PRESENCE, READ_VALUE, type TrackedElement } from "../tracked_element.ts";
 import { Hash } from "./hash.ts";
+
+/**
+ * BPF_MAP_TYPE_LPM_TRIE (kernel/bpf/lpm_trie.c): a lookup finds the longest prefix that matches.
+ * The read set contains which prefix that was, because a longer one would have changed the result.
+ */
 
 type TrieElement = MapView["elements"][number];
 

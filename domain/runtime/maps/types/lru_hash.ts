@@ -1,10 +1,12 @@
-// BPF_MAP_TYPE_LRU_HASH (kernel/bpf/hashtab.c): never full, for room is made when the run commits; until
-// then the run sees all that it has seen.
-
 import { LruLog } from "../lru_log.ts";
 import type { Effects } from "../map.ts";
 import type { TrackedElement } from "../tracked_element.ts";
 import { Hash } from "./hash.ts";
+
+/**
+ * BPF_MAP_TYPE_LRU_HASH (kernel/bpf/hashtab.c): the commit evicts elements to make room; until
+ * then the run keeps everything that it has read.
+ */
 
 export class LruHash extends Hash {
   readonly #lru = new LruLog();

@@ -1,9 +1,9 @@
-// BPF_MAP_TYPE_LRU_PERCPU_HASH (kernel/bpf/hashtab.c)
-
 import { LruLog } from "../lru_log.ts";
 import type { Effects } from "../map.ts";
 import type { TrackedElement } from "../tracked_element.ts";
 import { PercpuHash } from "./percpu_hash.ts";
+
+/** BPF_MAP_TYPE_LRU_PERCPU_HASH (kernel/bpf/hashtab.c). */
 
 export class LruPercpuHash extends PercpuHash {
   readonly #lru = new LruLog();

@@ -1,7 +1,7 @@
-// BPF_MAP_TYPE_PERCPU_ARRAY (kernel/bpf/arraymap.c)
-
 import { ADDED_TO, READ_VALUE } from "../tracked_element.ts";
 import { ArrayMap } from "./array.ts";
+
+/** BPF_MAP_TYPE_PERCPU_ARRAY (kernel/bpf/arraymap.c). */
 
 export class PercpuArray extends ArrayMap {
   override materialize(): void {}

@@ -1,7 +1,7 @@
-// BPF_MAP_TYPE_PERCPU_HASH (kernel/bpf/hashtab.c): an update writes this CPU's part in place.
-
 import { Htab } from "../htab.ts";
 import { READ_VALUE, type TrackedElement } from "../tracked_element.ts";
+
+/** BPF_MAP_TYPE_PERCPU_HASH (kernel/bpf/hashtab.c): an update writes this CPU's part in place. */
 
 export class PercpuHash extends Htab {
   /** The parts of the other CPUs have to be known. */

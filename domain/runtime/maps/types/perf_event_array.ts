@@ -1,7 +1,7 @@
-// BPF_MAP_TYPE_PERF_EVENT_ARRAY (kernel/bpf/arraymap.c): its slots are empty, always.
-
 import { ERRNO } from "../../../errno.ts";
 import { RunMap } from "../map.ts";
+
+/** BPF_MAP_TYPE_PERF_EVENT_ARRAY (kernel/bpf/arraymap.c), whose slots are always empty here. */
 
 const INDEX_MASK = 0xffff_ffffn;
 const BPF_F_CURRENT_CPU = INDEX_MASK;

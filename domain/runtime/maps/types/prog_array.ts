@@ -1,6 +1,6 @@
-// BPF_MAP_TYPE_PROG_ARRAY (kernel/bpf/arraymap.c): programs can only jump through it.
-
 import { ObjectMap } from "../object_map.ts";
+
+/** BPF_MAP_TYPE_PROG_ARRAY (kernel/bpf/arraymap.c): programs use it for tail calls only. */
 
 export class ProgArray extends ObjectMap {
   readonly #ids = new Map<number, number | null>();

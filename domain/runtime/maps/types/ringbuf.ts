@@ -1,12 +1,14 @@
-// BPF_MAP_TYPE_RINGBUF (kernel/bpf/ringbuf.c): records in the order of their reservation. A discarded one
-// takes room until the run ends.
-
 import { ERRNO } from "../../../errno.ts";
 import { BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RINGBUF_HDR_SZ } from "../../../isa/uapi.ts";
 import { NONE, READ_WRITE, round8 } from "../../arena.ts";
 import { RunFailure } from "../../fault.ts";
 import type { MapView } from "../../job.ts";
 import { type Effects, type RunContext, RunMap } from "../map.ts";
+
+/**
+ * BPF_MAP_TYPE_RINGBUF (kernel/bpf/ringbuf.c): records are in the order of their reservations. A
+ * discarded record takes space until the run ends.
+ */
 
 /** BPF_RB_AVAIL_DATA and so on: what bpf_ringbuf_query() tells. */
 const AVAIL_DATA = 0n;

@@ -1,6 +1,6 @@
-// BPF_MAP_TYPE_STACK (kernel/bpf/queue_stack_maps.c): the newest is popped first.
-
 import { QueueStack } from "../queue_stack.ts";
+
+/** BPF_MAP_TYPE_STACK (kernel/bpf/queue_stack_maps.c): pops the newest element first. */
 
 export class StackMap extends QueueStack {
   protected override readonly newestFirst = true;

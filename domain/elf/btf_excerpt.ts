@@ -11,15 +11,15 @@ import { tooBig } from "./object_errors.ts";
  */
 
 const HEADER = 24;
-/** Of one map, about as much as a stored schema may have. */
+/** For one map, about the limit of a stored schema. */
 const MAX_BYTES = 1 << 16;
-/** Of the longest type with members or constants. */
+/** Members or constants of one type. */
 const MAX_VLEN = 4096;
 const FOLLOWED: readonly number[] = [
   ...[KIND.TYPEDEF, KIND.VOLATILE, KIND.CONST, KIND.RESTRICT, KIND.TYPE_TAG],
 ];
 
-/** Words of a type after its header: numbers, ids of types and names, which are not numbers yet. */
+/** A word of an encoded type: a number, or an id or a name that is not renumbered yet. */
 type Word = number | { type: number } | { name: string };
 
 function encodeType(btf: ObjectBtf, id: number, section: Section | undefined): [number, Word[]] {
@@ -53,7 +53,7 @@ function encodeType(btf: ObjectBtf, id: number, section: Section | undefined): [
     case KIND.DATASEC:
       if (section) return variables(btf, id, section);
   }
-  throw tooBig(`.BTF: kind ${kind} is no data`);
+  throw tooBig(`.BTF: type ${id} of kind ${kind} has no values`);
 }
 
 function variables(btf: ObjectBtf, id: number, section: Section): [number, Word[]] {
@@ -64,7 +64,7 @@ function variables(btf: ObjectBtf, id: number, section: Section): [number, Word[
   return [info, [{ name: section.name }, section.size, ...all.flat()]];
 }
 
-/** Bytes of types that all maps of an object may have together. */
+/** Bytes of types for all maps of an object. */
 export interface Budget {
   left: number;
 }
@@ -72,7 +72,7 @@ export interface Budget {
 class Excerpt {
   readonly #btf: ObjectBtf;
   readonly #budget: Budget;
-  /** Old ids in the order of the new ones, which begin at 1. */
+  /** The old ids, at the index of the new id less 1. */
   readonly #ids: number[] = [];
   readonly #newIds = new Map<number, number>();
   readonly #names = new Map<string, number>([["", 0]]);
@@ -84,7 +84,7 @@ class Excerpt {
     this.#budget = budget;
   }
 
-  /** The new id. */
+  /** Adds a type and returns its new id. */
   add(id: number): number {
     if (id === 0) return 0;
     const existing = this.#newIds.get(id);
@@ -107,12 +107,14 @@ class Excerpt {
   #spend(bytes: number): void {
     this.#bytes += bytes;
     this.#budget.left -= bytes;
-    if (this.#bytes > MAX_BYTES || this.#budget.left < 0) throw tooBig(".BTF: too much for a map");
+    if (this.#bytes > MAX_BYTES || this.#budget.left < 0)
+      throw tooBig(".BTF: the types of a map must take at most 64 KiB");
   }
 
-  /** The name comes before the info, in words as in bytes. */
+  /** The name is the first word, the info the second. */
   #type(id: number, section: Section | undefined): Uint32Array {
-    if (this.#btf.type(id).vlen > MAX_VLEN) throw tooBig(`.BTF: type ${id} is too long`);
+    if (this.#btf.type(id).vlen > MAX_VLEN)
+      throw tooBig(`.BTF: type ${id} must have at most ${MAX_VLEN} members`);
     const [info, [name = 0, ...rest]] = encodeType(this.#btf, id, section);
     this.#spend(4 * (rest.length + 2));
     const resolveWord = (word: Word) => {
@@ -122,10 +124,10 @@ class Excerpt {
     return Uint32Array.from([resolveWord(name), info, ...rest.map(resolveWord)]);
   }
 
-  /** `section` is what the DATASEC among the types describes. */
+  /** @param section the section that the DATASEC describes. */
   blob(section: Section | undefined): Buffer {
     const types: Buffer[] = [];
-    // More come while this goes on.
+    // The loop appends to #ids while it runs.
     for (const id of this.#ids) types.push(Buffer.from(this.#type(id, section).buffer));
     const names = Buffer.from(`${[...this.#names.keys()].join("\0")}\0`, "latin1");
     const header = Buffer.alloc(HEADER);
@@ -138,7 +140,7 @@ class Excerpt {
   }
 }
 
-/** Undefined without types or budget. @throws Errno or SchemaError for types that make no schema */
+/** Returns undefined without types or budget. @throws Errno, SchemaError */
 export function extractTypes(
   btf: ObjectBtf,
   key: number,

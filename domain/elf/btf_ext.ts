@@ -7,16 +7,17 @@ import { malformed, unsupported } from "./object_errors.ts";
 
 const MAGIC = 0xeb9f;
 const RECORD = 8;
-/** Headers of clang before 10 have no relocations. */
+/** clang before version 10 writes a header without relocations. */
 const CORE_HEADER = 32;
 
-/** Of a part of .BTF.ext: by section's name the offsets of its records. */
+/** Yields the records of a part, each with the name of its section. */
 function* records(part: Buffer, btf: ObjectBtf): Generator<[section: string, record: Buffer]> {
   if (part.length === 0) return;
-  if (part.length < 4 || part.readUInt32LE(0) < RECORD) throw malformed(".BTF.ext: bad records");
+  if (part.length < 4 || part.readUInt32LE(0) < RECORD)
+    throw malformed(".BTF.ext: bad record size");
   const size = part.readUInt32LE(0);
   for (let at = 4; at < part.length; ) {
-    if (at + 8 > part.length) throw malformed(".BTF.ext: cut short");
+    if (at + 8 > part.length) throw malformed(".BTF.ext: truncated");
     const name = btf.string(part.readUInt32LE(at));
     const end = at + 8 + part.readUInt32LE(at + 4) * size;
     if (end > part.length) throw malformed(".BTF.ext: records end past their section");
@@ -25,12 +26,13 @@ function* records(part: Buffer, btf: ObjectBtf): Generator<[section: string, rec
 }
 
 export class BtfExt {
-  /** "section instruction" of functions whose types are told. */
+  /** "section instruction" of the functions with type information. */
   readonly #described = new Set<string>();
 
-  /** @throws EINVAL; EOPNOTSUPP for relocations by the kernel's BTF */
+  /** @throws EINVAL; EOPNOTSUPP for CO-RE relocations */
   constructor(section: Buffer, btf: ObjectBtf) {
-    if (section.length < 24 || section.readUInt16LE(0) !== MAGIC) throw malformed("no .BTF.ext");
+    if (section.length < 24 || section.readUInt16LE(0) !== MAGIC)
+      throw malformed(".BTF.ext: bad header");
     const header = section.readUInt32LE(4);
     const part = (field: number) => {
       const start = header + section.readUInt32LE(field);
@@ -45,7 +47,7 @@ export class BtfExt {
     for (const [name, record] of records(part(24), btf)) {
       const target = btf.string(btf.type(record.readUInt32LE(4)).name);
       throw unsupported(
-        `section '${name}': CO-RE relocation against '${target}', and there is no kernel BTF`,
+        `section '${name}': CO-RE relocation against '${target}', but there is no kernel BTF`,
       );
     }
   }

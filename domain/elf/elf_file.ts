@@ -10,7 +10,7 @@ export interface Section {
   readonly name: string;
   readonly type: number;
   readonly flags: number;
-  /** Bytes; of SHT_NOBITS, too, which has none in the file. */
+  /** In memory: a section of type SHT_NOBITS has no bytes in the file. */
   readonly size: number;
   readonly data: Buffer;
   readonly link: number;
@@ -22,14 +22,14 @@ export interface ElfSymbol {
   readonly bind: number;
   readonly type: number;
   readonly visibility: number;
-  /** Index of its section, or SHN_UNDEF, or one of the reserved numbers from 0xff00 on. */
+  /** Index of its section, SHN_UNDEF, or a reserved number from 0xff00 on. */
   readonly section: number;
   readonly value: number;
   readonly size: number;
 }
 
 export interface Relocation {
-  /** In the section that is relocated. */
+  /** Offset in the relocated section. */
   readonly offset: number;
   readonly symbol: ElfSymbol;
 }
@@ -38,7 +38,7 @@ export const SHT = { PROGBITS: 1, SYMTAB: 2, STRTAB: 3, NOBITS: 8, REL: 9 } as c
 export const SHF_EXECINSTR = 4;
 export const STB = { LOCAL: 0, GLOBAL: 1, WEAK: 2 } as const;
 export const STT = { NOTYPE: 0, OBJECT: 1, FUNC: 2, SECTION: 3 } as const;
-/** STV_INTERNAL and STV_HIDDEN: what C calls static. */
+/** STV_INTERNAL and STV_HIDDEN: libbpf treats them as static. */
 export const HIDDEN: readonly number[] = [1, 2];
 
 const HEADER = 64;
@@ -51,16 +51,18 @@ const EM_BPF = 247;
 const NAME_MAX = 1023;
 const NONE = Buffer.alloc(0);
 
-/** Exact below 2^53; above it still larger than any file. */
+/** Exact below 2^53; a larger number still exceeds every file. */
 const u64 = (bytes: Buffer, at: number) => Number(bytes.readBigUInt64LE(at));
 
 function checkHeader(file: Buffer): void {
-  if (file.length < HEADER || file.readUInt32BE(0) !== 0x7f454c46) throw malformed("no ELF object");
-  if (file[4] !== 2) throw malformed("ELF: not of class ELFCLASS64");
-  if (file[5] !== LITTLE_ENDIAN) throw unsupported("ELF: a big-endian object");
+  if (file.length < HEADER || file.readUInt32BE(0) !== 0x7f454c46)
+    throw malformed("not an ELF file");
+  if (file[4] !== 2) throw malformed("ELF: class must be ELFCLASS64");
+  if (file[5] !== LITTLE_ENDIAN) throw unsupported("ELF: big-endian objects are not supported");
   const [type, machine] = [file.readUInt16LE(16), file.readUInt16LE(18)];
-  if (type !== ET_REL) throw malformed(`ELF: type ${type}, not ET_REL`);
-  if (machine !== 0 && machine !== EM_BPF) throw malformed(`ELF: machine ${machine}, not EM_BPF`);
+  if (type !== ET_REL) throw malformed(`ELF: type must be ET_REL (1), got ${type}`);
+  if (machine !== 0 && machine !== EM_BPF)
+    throw malformed(`ELF: machine must be EM_BPF (247), got ${machine}`);
 }
 
 export function groupBy<T>(list: readonly T[], key: (item: T) => number): Map<number, T[]> {
@@ -75,14 +77,14 @@ export function groupBy<T>(list: readonly T[], key: (item: T) => number): Map<nu
 
 function textAt(table: Buffer, offset: number): string {
   const end = table.subarray(offset, offset + NAME_MAX + 1).indexOf(0);
-  if (offset >= table.length || end < 0) throw malformed(`ELF: no name at ${offset}`);
+  if (offset >= table.length || end < 0) throw malformed(`ELF: invalid string offset ${offset}`);
   return table.toString("latin1", offset, offset + end);
 }
 
 export class ElfFile {
   readonly sections: readonly Section[];
   readonly symbols: readonly ElfSymbol[];
-  /** Relocation sections, by the section that they are of. */
+  /** Relocation sections, by the section that they relocate. */
   readonly #tables: ReadonlyMap<number, readonly Section[]>;
 
   /** @throws EINVAL, EOPNOTSUPP */
@@ -94,21 +96,21 @@ export class ElfFile {
     this.#tables = groupBy(tables, ({ info }) => info);
   }
 
-  /** The first of that name. */
+  /** Returns the first section with that name. */
   section(name: string): Section | undefined {
     return this.sections.find((section) => section.name === name);
   }
 
-  /** Of one section, in the order of the file. */
+  /** Yields the relocations of a section in file order. */
   *relocations(target: Section): Generator<Relocation> {
     for (const { name, data } of this.#tables.get(target.index) ?? []) {
-      if (data.length % REL > 0) throw malformed(`section ${name}: cut short`);
+      if (data.length % REL > 0) throw malformed(`section ${name}: truncated`);
       for (let at = 0; at < data.length; at += REL) {
         const offset = u64(data, at);
         const symbol = this.symbols[data.readUInt32LE(at + 12)];
-        if (!symbol) throw malformed(`section ${name}: a relocation names no symbol`);
+        if (!symbol) throw malformed(`section ${name}: a relocation has an invalid symbol index`);
         if (offset % 8 > 0 || offset >= target.size) {
-          throw malformed(`section ${name}: a relocation at ${offset}`);
+          throw malformed(`section ${name}: invalid relocation offset ${offset}`);
         }
         yield { offset, symbol };
       }
@@ -118,11 +120,12 @@ export class ElfFile {
   #readSymbols(): ElfSymbol[] {
     const tables = this.sections.filter(({ type }) => type === SHT.SYMTAB);
     const [table, more] = tables;
-    if (!table || more) throw malformed(`ELF: ${tables.length} symbol tables`);
+    if (!table || more)
+      throw malformed(`ELF: must have exactly one symbol table, got ${tables.length}`);
     const strings = this.sections[table.link];
-    if (strings?.type !== SHT.STRTAB) throw malformed("ELF: the symbols have no names");
+    if (strings?.type !== SHT.STRTAB) throw malformed("ELF: the symbol table has no string table");
     const { data } = table;
-    if (data.length % SYMBOL > 0) throw malformed("ELF: the symbol table is cut short");
+    if (data.length % SYMBOL > 0) throw malformed("ELF: the symbol table is truncated");
     return Array.from({ length: data.length / SYMBOL }, (_, i) => {
       const at = i * SYMBOL;
       const info = data.readUInt8(at + 4);
@@ -146,12 +149,13 @@ function readSections(file: Buffer): Section[] {
     number,
     number,
   ];
-  if (size !== SECTION) throw malformed(`ELF: section headers of ${size} bytes`);
+  if (size !== SECTION)
+    throw malformed(`ELF: section headers must have ${SECTION} bytes, got ${size}`);
   if (start + count * SECTION > file.length) {
     throw malformed("ELF: the section headers end past the file");
   }
   const at = (i: number) => start + i * SECTION;
-  if (names >= count) throw malformed("ELF: the sections have no names");
+  if (names >= count) throw malformed("ELF: the section name table is missing");
   const table = contents(file, at(names), "of names");
   return Array.from({ length: count }, (_, index) => {
     const header = at(index);
@@ -169,7 +173,7 @@ function readSections(file: Buffer): Section[] {
   });
 }
 
-/** SHT_NULL and SHT_NOBITS have none. */
+/** SHT_NULL and SHT_NOBITS have no contents. */
 function contents(file: Buffer, header: number, name: string): Buffer {
   const type = file.readUInt32LE(header + 4);
   if (type === 0 || type === SHT.NOBITS) return NONE;

@@ -8,13 +8,13 @@ import { malformed, unsupported } from "./object_errors.ts";
 export interface Func {
   readonly name: string;
   readonly section: Section;
-  /** In instructions. */
+  /** Position and length, in instructions. */
   readonly start: number;
   readonly count: number;
 }
 
 export const TEXT = ".text";
-/** What becomes part of a path, of a map's pin, too. */
+/** Names of programs and maps, because they become parts of paths. */
 export const SYMBOL_NAME = /^[A-Za-z_][\w.$]*$/;
 
 function isCode({ type, flags, size }: Section): boolean {
@@ -30,11 +30,11 @@ function createFunc({ name, value, size, bind }: ElfSymbol, section: Section): F
   if (section.name !== TEXT && bind === STB.LOCAL) {
     throw unsupported(`${prefix} is static and not supported`);
   }
-  if (!SYMBOL_NAME.test(name)) throw malformed(`${prefix}: no name of a function`);
+  if (!SYMBOL_NAME.test(name)) throw malformed(`${prefix}: invalid function name`);
   return { name, section, start: value / INSN_SIZE, count: size / INSN_SIZE };
 }
 
-/** By section, and by place in it. */
+/** Returns the functions by section, then by position. */
 export function findFunctions(elf: ElfFile): Func[] {
   const symbols = groupBy(
     elf.symbols.filter(({ type }) => type === STT.FUNC),

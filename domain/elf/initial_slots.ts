@@ -10,19 +10,23 @@ import { MAPS_OF_MAPS, PROG_ARRAY } from "./plan.ts";
 
 const POINTER = 8;
 
-/** `values` of maps that BTF defines: relocations against maps and functions. */
+/** Fills `values` of BTF-defined maps from relocations against maps and functions. */
 export function fillBtfSlots(elf: ElfFile, maps: ObjectMaps, programs: readonly Func[]): void {
   const section = elf.section(BTF_DEFINED);
   if (!section) return;
-  // Of two of one name the first, as libbpf finds it.
+  // The first of two programs with one name wins, as in libbpf.
   const places = new Map(programs.map(({ name }, i) => [name, i] as const).reverse());
   for (const relocation of elf.relocations(section)) {
     const i = maps.defined.findIndex((map) => isInValues(map, relocation));
     const map = maps.defined[i];
-    if (!map) throw malformed(`.maps: a relocation at ${relocation.offset}, where no values are`);
+    if (!map)
+      throw malformed(
+        `.maps: the relocation at ${relocation.offset} is not in the values of a map`,
+      );
     const index = (relocation.offset - map.offset - (map.values ?? 0)) / POINTER;
     const of = resolveTarget(map, relocation, maps, places);
-    if (!Number.isInteger(index)) throw malformed(`map '${map.name}': half a slot has a value`);
+    if (!Number.isInteger(index))
+      throw malformed(`map '${map.name}': a relocation must be at the start of a slot`);
     maps.plans[maps.legacy.length + i]?.slots.push({ index, of });
   }
 }
@@ -50,7 +54,7 @@ function resolveTarget(
   throw malformed(`map '${name}': '${symbol.name}' isn't an entry-point program that is loaded`);
 }
 
-/** Maps of maps of iproute2: the template, and the maps that say which slot is theirs. */
+/** Sets the template and the slots of iproute2's maps of maps: each inner map names its slot. */
 export function fillLegacySlots(maps: ObjectMaps): void {
   const { legacy, plans } = maps;
   for (const [i, outer] of legacy.entries()) {
@@ -70,7 +74,7 @@ export function fillLegacySlots(maps: ObjectMaps): void {
   }
 }
 
-/** Of a program array of tc: section "ID/SLOT". */
+/** The section of a tail-call program of tc: "MAP_ID/SLOT". */
 const TAIL_SECTION = /^(0x[\da-f]+|\d+)\/(0x[\da-f]+|\d+)$/i;
 
 export interface TailSlot {
@@ -78,14 +82,14 @@ export interface TailSlot {
   index: number;
 }
 
-/** The slot that a section's program is for; undefined for a section of another name. */
+/** Returns the slot that the section's name stands for; undefined for another name. */
 export function parseTailSlot(section: string, legacy: readonly LegacyMap[]): TailSlot | undefined {
   const [, id, index] = TAIL_SECTION.exec(section) ?? [];
   const map = legacy.findIndex((each) => each.id === Number(id) && each.map_type === PROG_ARRAY);
   return id === undefined || map < 0 ? undefined : { map, index: Number(index) };
 }
 
-/** Entry points: functions outside of ".text", but those whose section says "?". */
+/** Returns the functions outside of ".text"; a section with "?" is not loaded. */
 export function findEntryPoints(funcs: readonly Func[]): Func[] {
   return funcs.filter(({ section }) => section.name !== TEXT && !section.name.startsWith("?"));
 }

@@ -18,11 +18,11 @@ import { malformed, tooBig, unsupported } from "./object_errors.ts";
  * order of their first calls, and refers to maps by index (bpf_object__relocate() of libbpf.c).
  */
 
-/** Where the object's maps are. */
+/** Maps an object's locations to the indexes of its maps. */
 export interface MapPlaces {
-  /** Of a definition, by "section offset". */
+  /** Definitions, by "section offset". */
   byDefinition: ReadonlyMap<string, number>;
-  /** Of a section's data, by the section. */
+  /** Data sections, by section index. */
   bySection: ReadonlyMap<number, number>;
 }
 
@@ -34,7 +34,7 @@ export interface Linked {
 }
 
 const CALL = BPF_JMP | BPF_CALL;
-/** Of all programs of an object: one may be called by each. */
+/** For all programs of an object: each may contain a copy of the same subprogram. */
 const MAX_INSNS = 1_000_000;
 
 function isExtern({ section, bind, type }: ElfSymbol): boolean {
@@ -45,7 +45,7 @@ function labelOf(elf: ElfFile, { name, section }: ElfSymbol): string {
   return name || (elf.sections[section]?.name ?? "?");
 }
 
-/** One program on its way. */
+/** Links one program. */
 class ProgramLinker {
   readonly #linker: Linker;
   readonly #parts: Buffer[] = [];
@@ -67,7 +67,7 @@ class ProgramLinker {
     const { section, start, count } = func;
     const at = this.#count;
     if (this.#starts.size === BPF_MAX_SUBPROGS)
-      throw tooBig(`more than ${BPF_MAX_SUBPROGS} subprograms`);
+      throw tooBig(`must have at most ${BPF_MAX_SUBPROGS} subprograms`);
     this.#linker.countInsns(count);
     this.#starts.set(func, at);
     this.#count += count;
@@ -76,12 +76,12 @@ class ProgramLinker {
     for (let i = 0; i < count; i++) this.#relocateInsn(func, code, i, at + i);
   }
 
-  /** Instruction i of a function, which is `at` in the program. */
+  /** Relocates instruction i of a function, which is instruction `at` of the program. */
   #relocateInsn(func: Func, code: Buffer, i: number, at: number): void {
     const opcode = code.readUInt8(i * INSN_SIZE);
     const symbol = this.#linker.symbolAt(func.section, func.start + i);
     if (symbol && opcode !== CALL && opcode !== LD_IMM64) {
-      throw malformed(`a relocation of instruction ${i}, opcode 0x${opcode.toString(16)}`);
+      throw malformed(`instruction ${i} with opcode 0x${opcode.toString(16)} cannot be relocated`);
     }
     if (opcode === CALL) this.#relocateCall(func, code, i, at, symbol);
     else if (symbol) this.#relocateLoad(code, i, at, symbol);
@@ -97,7 +97,7 @@ class ProgramLinker {
     const src = code.readUInt8(i * INSN_SIZE + 1) >> 4;
     const imm = code.readInt32LE(i * INSN_SIZE + 4);
     if (src !== BPF_PSEUDO_CALL) {
-      if (symbol) throw malformed(`a relocation of the helper call at instruction ${i}`);
+      if (symbol) throw malformed(`the helper call at instruction ${i} cannot be relocated`);
       return;
     }
     // Without a symbol the callee is in the same section, which only subprograms' may be.
@@ -108,7 +108,7 @@ class ProgramLinker {
 
   #relocateLoad(code: Buffer, i: number, at: number, symbol: ElfSymbol): void {
     if ((i + 2) * INSN_SIZE > code.length)
-      throw malformed("the last instruction is half a ld_imm64");
+      throw malformed("the last instruction is an incomplete ld_imm64");
     const imm = code.readInt32LE(i * INSN_SIZE + 4);
     if (this.#linker.isText(symbol.section)) {
       const start = this.#startOf(symbol.section, (symbol.value + imm) / INSN_SIZE);
@@ -126,7 +126,7 @@ class ProgramLinker {
     code.writeInt32LE(imm, i * INSN_SIZE + 4);
   }
 
-  /** Where a function stands in the program, appended if it has not been called before. */
+  /** Returns the position of a function in the program, and appends it at its first call. */
   #startOf(section: number, insn: number): number {
     const func = this.#linker.funcAt(section, insn);
     if (!this.#starts.has(func)) this.#append(func);
@@ -157,14 +157,15 @@ export class Linker {
 
   countInsns(count: number): void {
     this.#insnsLeft -= count;
-    if (this.#insnsLeft < 0) throw tooBig(`more than ${MAX_INSNS} instructions in all programs`);
+    if (this.#insnsLeft < 0)
+      throw tooBig(`all programs together must have at most ${MAX_INSNS} instructions`);
   }
 
   isText(section: number): boolean {
     return section === this.#text;
   }
 
-  /** @throws EOPNOTSUPP for what is outside of the object */
+  /** @throws EOPNOTSUPP for an extern symbol */
   symbolAt(section: Section, insn: number): ElfSymbol | undefined {
     let table = this.#relocations.get(section.index);
     if (!table) {
@@ -173,7 +174,8 @@ export class Linker {
       this.#relocations.set(section.index, table);
     }
     const symbol = table.get(insn);
-    if (symbol && isExtern(symbol)) throw unsupported(`'${symbol.name}' is extern`);
+    if (symbol && isExtern(symbol))
+      throw unsupported(`'${symbol.name}' is extern, which is not supported`);
     return symbol;
   }
 
@@ -181,7 +183,9 @@ export class Linker {
     const func = this.isText(section) ? this.#subprograms.get(insn) : undefined;
     if (func) return func;
     const name = this.#elf.sections[section]?.name ?? String(section);
-    throw malformed(`a call of instruction ${insn} of section '${name}', where no subprogram is`);
+    throw malformed(
+      `a call targets instruction ${insn} of section '${name}', which does not start a subprogram`,
+    );
   }
 
   mapOf(symbol: ElfSymbol): { map: number; isData: boolean } {
@@ -189,6 +193,6 @@ export class Linker {
     const data = this.#maps.bySection.get(section);
     const map = data ?? this.#maps.byDefinition.get(`${section} ${value}`);
     if (map !== undefined) return { map, isData: data !== undefined };
-    throw malformed(`a relocation against '${labelOf(this.#elf, symbol)}', which is no map`);
+    throw malformed(`a relocation targets '${labelOf(this.#elf, symbol)}', which is not a map`);
   }
 }

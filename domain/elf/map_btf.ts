@@ -17,16 +17,16 @@ export interface BtfMapDef {
   map_flags: number;
   map_extra: string;
   numa_node: number;
-  /** Ids of BTF types; 0 is none. */
+  /** Ids of BTF types; 0 for none. */
   key: number;
   value: number;
   pinned: boolean;
   inner: BtfMapDef | undefined;
-  /** Where `values` begins in the variable. */
+  /** Offset of `values` in the variable. */
   values: number | undefined;
 }
 
-/** In the section ".maps". */
+/** A variable of the section ".maps". */
 export interface BtfMap extends BtfMapDef {
   name: string;
   offset: number;
@@ -35,13 +35,13 @@ export interface BtfMap extends BtfMapDef {
 
 const PIN_BY_NAME = 1;
 const SLOT = 4;
-/** There are a dozen to know. */
+/** A definition has at most a dozen valid fields. */
 const MAX_FIELDS = 32;
 
 class Definition {
   readonly #btf: ObjectBtf;
   readonly #name: string;
-  /** An inner map's may not have all fields. */
+  /** The definition of an inner map may not have all fields. */
   readonly #isInner: boolean;
   readonly def: BtfMapDef = {
     ...{ map_type: "unspec", key_size: 0, value_size: 0, max_entries: 0, map_flags: 0 },
@@ -56,7 +56,8 @@ class Definition {
   }
 
   read(struct: BtfType): BtfMapDef {
-    if (struct.vlen > MAX_FIELDS) throw this.#error(`${struct.vlen} fields`);
+    if (struct.vlen > MAX_FIELDS)
+      throw this.#error(`must have at most ${MAX_FIELDS} fields, got ${struct.vlen}`);
     const members = this.#btf.members(struct);
     for (const [i, member] of members.entries()) {
       this.#readField(member, i === members.length - 1);
@@ -103,15 +104,15 @@ class Definition {
     }
   }
 
-  /** A number n is written int (*name)[n]. */
+  /** A definition has the number n as int (*name)[n]. */
   #readNumber({ name, type }: BtfMember): number {
     const [, pointer] = this.#btf.skipModifiers(type);
     const array = pointer.kind === KIND.PTR ? this.#btf.type(pointer.size) : pointer;
     if (pointer.kind === KIND.PTR && array.kind === KIND.ARRAY) return this.#btf.u32(array.at + 8);
-    throw this.#error(`attr '${name}': no pointer to an array`);
+    throw this.#error(`attr '${name}': must be a pointer to an array`);
   }
 
-  /** A bigger one is the only constant of an enum. */
+  /** A 64-bit number is the only constant of an enum. */
   #readLong(member: BtfMember): bigint {
     const [, { kind, vlen, at }] = this.#btf.skipModifiers(member.type);
     if (vlen === 1 && kind === KIND.ENUM)
@@ -141,7 +142,7 @@ class Definition {
     this.def.pinned = pinning === PIN_BY_NAME;
   }
 
-  /** Of programs or maps: `__array(values, ...)`, to whose type pointers point. */
+  /** `__array(values, ...)`: an array of pointers to programs or maps. */
   #readValues(member: BtfMember, isLast: boolean): void {
     const { map_type } = this.def;
     const holdsMaps = MAPS_OF_MAPS.includes(map_type);
@@ -171,11 +172,11 @@ class Definition {
   }
 }
 
-/** In the order of the section. @throws EINVAL, EOPNOTSUPP, SchemaError */
+/** Returns the maps in the order of the section. @throws EINVAL, EOPNOTSUPP, SchemaError */
 export function readBtfMaps(btf: ObjectBtf, section: Section): BtfMap[] {
   const id = btf.datasec(section.name);
   if (id === undefined) throw malformed(`DATASEC '${section.name}' not found`);
-  if (btf.type(id).vlen > MAX_MAPS) throw tooBig(`more than ${MAX_MAPS} maps`);
+  if (btf.type(id).vlen > MAX_MAPS) throw tooBig(`must have at most ${MAX_MAPS} maps`);
   return btf.variables(id, section).map(({ name, type, offset, size, isGlobal }) => {
     if (!isGlobal) throw unsupported(`map '${name}': unsupported map linkage static`);
     const [, struct] = btf.skipModifiers(type);

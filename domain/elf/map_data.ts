@@ -16,7 +16,7 @@ export interface DataMap {
   section: Section;
   map_flags: number;
   frozen: boolean;
-  /** The id of its DATASEC; 0 for none, as of string literals. */
+  /** The id of its DATASEC; 0 for none, as for string literals. */
   datasec: number;
 }
 
@@ -27,16 +27,19 @@ const dataKind = ({ name, type, flags, size }: Section) => {
   return /^\.(data|rodata)(\.|$)/.exec(name)?.[1];
 };
 
-/** What is left of the object's name goes before ".data"; a section of one's own keeps its name. */
+/** ".data" gets a prefix of the object's name; a section such as ".data.x" keeps its name. */
 function makeMapName(object: string, section: string): string {
   const room = NAME_MAX - Math.min(NAME_MAX, Math.max(".rodata".length, section.length));
   const prefix = section.includes(".", 1) ? "" : object.slice(0, room);
   return `${prefix}${section}`.slice(0, NAME_MAX).replace(/[^\w.]/g, "_");
 }
 
-/** Read-only ones are frozen; those that others than the programs know may be mapped into memory. */
+/** Read-only data is frozen; data with global variables may be mapped into memory. */
 function createDataMap(section: Section, kind: string, name: string, isGlobal: boolean): DataMap {
-  if (section.size > 0xffff_ffff) throw malformed(`section ${section.name}: ${section.size} bytes`);
+  if (section.size > 0xffff_ffff)
+    throw malformed(
+      `section ${section.name}: must have less than 4 GiB, got ${section.size} bytes`,
+    );
   const map_name = makeMapName(name, section.name);
   return {
     name: section.name.includes(".", 1) ? section.name : map_name,
@@ -48,7 +51,7 @@ function createDataMap(section: Section, kind: string, name: string, isGlobal: b
   };
 }
 
-/** In the order of the sections. Of some of one name the first is what BTF describes. */
+/** Yields the maps in section order. BTF describes the first of several sections with one name. */
 export function* findDataMaps(
   elf: ElfFile,
   btf: ObjectBtf | undefined,

@@ -15,35 +15,40 @@ export interface LegacyMap {
   value_size: number;
   max_entries: number;
   map_flags: number;
-  /** By which others name it; 0 is none. */
+  /** The id by which other maps and sections refer to it; 0 for none. */
   id: number;
   pinning: number;
-  /** Of a map of maps: the id of those that it holds. */
+  /** The id of a map of maps' inner maps. */
   inner_id: number;
-  /** The slot that it takes in maps of maps. */
+  /** Its slot in a map of maps. */
   inner_idx: number;
 }
 
 export const PIN_OBJECT_NS = 1;
 export const PIN_GLOBAL_NS = 2;
-/** As many fields as both have at least, and as iproute2 has. */
+/** Both structs have at least MIN_SIZE bytes; that of iproute2 has MAX_SIZE. */
 const MIN_SIZE = 16;
 const MAX_SIZE = 36;
 /** ELF_MAX_MAPS */
 const MAX_MAPS = 64;
 
-/** All are of one size, which the number of symbols tells. */
+/** All definitions have the same size, which follows from the number of symbols. */
 export function readLegacyMaps(elf: ElfFile, section: Section): LegacyMap[] {
   const symbols = elf.symbols
     .filter((symbol) => symbol.section === section.index && isMap(symbol))
     .sort((a, b) => a.value - b.value);
-  if (symbols.length > MAX_MAPS) throw tooBig(`section ${section.name}: ${symbols.length} maps`);
+  if (symbols.length > MAX_MAPS)
+    throw tooBig(
+      `section ${section.name}: must have at most ${MAX_MAPS} maps, got ${symbols.length}`,
+    );
   const size = section.data.length / symbols.length;
   if (symbols.length === 0 || size % 4 > 0 || symbols.some(({ value }, i) => value !== i * size)) {
-    throw malformed(`section ${section.name}: maps of different sizes`);
+    throw malformed(`section ${section.name}: all map definitions must have the same size`);
   }
   if (size < MIN_SIZE || size > MAX_SIZE)
-    throw malformed(`section ${section.name}: maps of ${size} bytes`);
+    throw malformed(
+      `section ${section.name}: map definitions must have ${MIN_SIZE} to ${MAX_SIZE} bytes, got ${size}`,
+    );
   return symbols.map(({ name, value }) =>
     readMap(section.data.subarray(value, value + size), name, value),
   );
@@ -53,7 +58,7 @@ function isMap({ bind, type }: ElfSymbol): boolean {
   return bind === STB.GLOBAL && (type === STT.NOTYPE || type === STT.OBJECT);
 }
 
-/** What a shorter struct does not have is zero. */
+/** The fields that a shorter struct lacks are zero. */
 function readMap(bytes: Buffer, name: string, offset: number): LegacyMap {
   const u32 = (n: number) => (4 * n < bytes.length ? bytes.readUInt32LE(4 * n) : 0);
   return {

@@ -27,10 +27,10 @@ import {
 export const LEGACY = "maps";
 export const BTF_DEFINED = ".maps";
 
-/** Bytes of BTF for the schemas of all maps. */
+/** Bytes of BTF in the schemas of all maps. */
 const MAX_SCHEMAS = 1 << 20;
 
-/** What only maps that BTF defines have; what an inner map of iproute2's is comes from its id later. */
+/** The fields that only BTF-defined maps have; fillLegacySlots() sets `inner` of a legacy map. */
 const NO_BTF_FIELDS = {
   map_extra: "0",
   numa_node: 0,
@@ -41,10 +41,10 @@ const NO_BTF_FIELDS = {
 
 export class ObjectMaps {
   readonly plans: MapPlan[] = [];
-  /** The same places as in `plans`: legacy ones first, then those of BTF. */
+  /** At the same indexes as in `plans`: first the legacy maps, then the BTF-defined maps. */
   readonly legacy: readonly LegacyMap[];
   readonly defined: readonly BtfMap[];
-  /** By "section offset", and of data by section. */
+  /** Indexes in `plans`, by "section offset" of a definition, and by section of data. */
   readonly byDefinition = new Map<string, number>();
   readonly bySection = new Map<number, number>();
   readonly #btf: ObjectBtf | undefined;
@@ -71,12 +71,13 @@ export class ObjectMaps {
   }
 
   #addDefinition(section: Section | undefined, offset: number, plan: MapPlan): void {
-    if (!SYMBOL_NAME.test(plan.name)) throw malformed(`map '${plan.name}': no name of a variable`);
+    if (!SYMBOL_NAME.test(plan.name)) throw malformed(`map '${plan.name}': invalid variable name`);
     this.byDefinition.set(`${section?.index} ${offset}`, this.#addPlan(plan));
   }
 
   #addPlan(plan: MapPlan): number {
-    if (this.plans.length === MAX_MAPS) throw tooBig(`more than ${MAX_MAPS} maps`);
+    if (this.plans.length === MAX_MAPS)
+      throw tooBig(`an object must have at most ${MAX_MAPS} maps`);
     return this.plans.push(plan) - 1;
   }
 
@@ -97,7 +98,7 @@ export class ObjectMaps {
     }
   }
 
-  /** None where the types are none that a schema can have: libbpf, too, goes on without BTF. */
+  /** Undefined for types that a schema cannot have: libbpf, too, goes on without BTF. */
   #extractSchema(key: number, value: number, section?: Section): SchemaAttr | undefined {
     try {
       return this.#btf && extractTypes(this.#btf, key, value, this.#budget, section);
@@ -134,7 +135,7 @@ export class ObjectMaps {
       : [];
   }
 
-  /** bpf_make_pathname() of iproute2: an object's own maps are below its hash. */
+  /** bpf_make_pathname() of iproute2: an object's own maps are pinned below its hash. */
   #legacyPin({ name, pinning }: LegacyMap): string | undefined {
     const root = joinPath(this.#options.pin_root, "tc");
     if (pinning === PIN_GLOBAL_NS) return joinPath(root, `globals/${name}`);

@@ -21,7 +21,7 @@ function licenseOf(elf: ElfFile): string {
   return text.replace(/\0.*/s, "").slice(0, LICENSE_MAX);
 }
 
-/** What is said of a program names it. */
+/** Adds the name of the program to an error. */
 function withProgName<T>({ name }: Func, build: () => T): T {
   try {
     return build();
@@ -31,7 +31,7 @@ function withProgName<T>({ name }: Func, build: () => T): T {
   }
 }
 
-/** By their sections; programs of tail calls are what the object's first other program is. */
+/** Derives types from sections; a tail-call program has the type of the first other program. */
 function resolveProgTypes(
   funcs: readonly Func[],
   maps: ObjectMaps,
@@ -62,7 +62,7 @@ class ObjectFile {
   constructor(file: Buffer, options: PlanOptions) {
     const elf = new ElfFile(file);
     const ops = elf.sections.find(({ name, size }) => STRUCT_OPS.test(name) && size > 0);
-    if (ops) throw unsupported(`section '${ops.name}': struct_ops are the kernel's own`);
+    if (ops) throw unsupported(`section '${ops.name}': struct_ops are not supported`);
     const [types, ext] = [elf.section(".BTF"), elf.section(".BTF.ext")];
     const btf = types && new ObjectBtf(types.data, elf);
     this.#elf = elf;
@@ -95,7 +95,7 @@ class ObjectFile {
   }
 }
 
-/** @throws EINVAL for a file that is no object; EOPNOTSUPP, E2BIG */
+/** @throws EINVAL for an invalid object; EOPNOTSUPP, E2BIG */
 export function planObject(file: Buffer, options: PlanOptions): ObjectPlan {
   try {
     return new ObjectFile(file, options).plan(options);

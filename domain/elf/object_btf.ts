@@ -15,14 +15,14 @@ export interface BtfMember {
 export interface Variable {
   readonly name: string;
   readonly type: number;
-  /** In its section. */
+  /** Offset in its section. */
   readonly offset: number;
   readonly size: number;
-  /** Seen outside of the object. */
+  /** Visible outside of the object. */
   readonly isGlobal: boolean;
 }
 
-/** Modifiers that a definition is found behind, and a pointer's target. */
+/** The kinds that skipModifiers() skips. */
 const MODIFIERS: readonly number[] = [
   ...[KIND.VOLATILE, KIND.CONST, KIND.RESTRICT, KIND.TYPE_TAG, KIND.TYPEDEF],
 ];
@@ -33,7 +33,7 @@ const POINTER_BYTES = 8;
 /** MAX_RESOLVE_DEPTH of libbpf. */
 const MAX_STEPS = 32;
 const EXTERN = 2;
-/** Longer names are cut: nothing that a loader looks for is as long. */
+/** Longer names are truncated: no name that a loader needs is longer. */
 const MAX_NAME = 255;
 
 export class ObjectBtf {
@@ -60,9 +60,9 @@ export class ObjectBtf {
     }
   }
 
-  /** Of any characters: a static variable's has a dot in it, a section's begins with one. */
+  /** Any characters are allowed: names of static variables and of sections have dots. */
   string(offset: number): string {
-    if (offset >= this.#strings.length) throw malformed(`.BTF: no string at ${offset}`);
+    if (offset >= this.#strings.length) throw malformed(`.BTF: invalid string offset ${offset}`);
     const text = this.#strings.subarray(offset, offset + MAX_NAME);
     const end = text.indexOf(0);
     return text.toString("latin1", 0, end < 0 ? MAX_NAME : end);
@@ -77,11 +77,12 @@ export class ObjectBtf {
     return this.#blob.u32(at);
   }
 
-  /** Behind modifiers and typedefs: the id and the type. */
+  /** Skips modifiers and typedefs; returns the id and the type. */
   skipModifiers(id: number): [number, BtfType] {
     let [at, type] = [id, this.type(id)];
     for (let steps = 0; MODIFIERS.includes(type.kind); steps++) {
-      if (steps === MAX_STEPS) throw malformed(`.BTF: type ${id} is too deep`);
+      if (steps === MAX_STEPS)
+        throw malformed(`.BTF: type ${id} has more than ${MAX_STEPS} modifiers`);
       at = type.size;
       type = this.type(at);
     }
@@ -122,14 +123,14 @@ export class ObjectBtf {
     return id === undefined ? undefined : this.type(id);
   }
 
-  /** The id of a DATASEC. */
+  /** Returns the id of a DATASEC. */
   datasec(name: string): number | undefined {
     return this.#datasecs.get(name);
   }
 
   /**
-   * Of a DATASEC, by offset. The compiler leaves the size and the offsets of global variables zero;
-   * they are those of the symbols then.
+   * Returns the variables of a DATASEC, by offset. The compiler leaves the size and the offsets of
+   * global variables zero; they come from the symbols then.
    */
   variables(id: number, section: Section): readonly Variable[] {
     const cached = this.#variables.get(id);
@@ -150,7 +151,7 @@ export class ObjectBtf {
   #variable(at: number, unplaced: boolean): Variable {
     const id = this.u32(at);
     const variable = this.type(id);
-    if (variable.kind !== KIND.VAR) throw malformed(`.BTF: type ${id} is no variable`);
+    if (variable.kind !== KIND.VAR) throw malformed(`.BTF: type ${id} must be a variable`);
     const name = this.string(variable.name);
     const linkage = this.u32(variable.at);
     const placed = { name, type: variable.size, offset: this.u32(at + 4), size: this.u32(at + 8) };

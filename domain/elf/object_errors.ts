@@ -2,12 +2,12 @@ import { Errno } from "../errno.ts";
 
 /** The errors in an object file, as an Errno. */
 
-/** The bytes contradict themselves, or what they describe cannot be. */
+/** The object is invalid. */
 export function malformed(detail: string): Errno {
   return new Errno("EINVAL", detail);
 }
 
-/** A good object, of a kind that is not loaded here; where libbpf says ENOTSUP, too. */
+/** The object is valid but not supported here; also where libbpf returns ENOTSUP. */
 export function unsupported(detail: string): Errno {
   return new Errno("EOPNOTSUPP", detail);
 }

@@ -5,31 +5,31 @@ import type { SchemaAttr } from "../schema/schema.ts";
  */
 
 export interface PlannedShape {
-  /** The kernel's name of the type, or its number where it has none. */
+  /** The kernel's name of the type, or the number of an unknown type. */
   map_type: string;
   key_size: number;
   value_size: number;
   max_entries: number;
   map_flags: number;
-  /** A decimal number. */
+  /** A decimal string. */
   map_extra: string;
 }
 
 export interface MapPlan extends PlannedShape {
-  /** In the object, in full. */
+  /** The full name in the object. */
   name: string;
   /** For the kernel: at most 15 characters. */
   map_name: string;
   numa_node: number;
   schema: SchemaAttr | undefined;
-  /** Where it is pinned, and found again. */
+  /** The path where it is pinned, and reused from. */
   pin: string | undefined;
-  /** Of a map of maps: what its maps are like, another map of the object by its place or one made for it. */
+  /** The inner map of a map of maps: the index of another map, or the shape of a template. */
   inner: number | PlannedShape | undefined;
-  /** Of its only element; undefined: zeros. */
+  /** The value of its only element; undefined for zeros. */
   data: Buffer | undefined;
   frozen: boolean;
-  /** What its slots hold at first: places of maps or of programs. */
+  /** Initial contents of its slots: `of` is the index of a map or program. */
   slots: { index: number; of: number }[];
 }
 
@@ -40,9 +40,9 @@ export interface ProgPlan {
   expected_attach_type: number;
   prog_flags: number;
   insns: Buffer;
-  /** ld_imm64 instructions whose imm is to be the fd of a map. */
+  /** The ld_imm64 instructions that take the fd of a map. */
   refs: { insn: number; map: number }[];
-  /** The object tells the types of all its functions. */
+  /** The object has type information for all functions of the program. */
   func_info: boolean;
 }
 
@@ -53,19 +53,19 @@ export interface ObjectPlan {
 }
 
 export interface PlanOptions {
-  /** Of the object, for the names of its data maps. */
+  /** The name of the object, a prefix of the names of data maps. */
   name: string;
-  /** Where maps are pinned by name. */
+  /** The directory where maps are pinned by name. */
   pin_root: string;
-  /** Of all programs, a section's name or a type; by their sections without it. */
+  /** The section name or program type for all programs; default: from their sections. */
   prog_type?: string | undefined;
-  /** By names of maps. */
+  /** max_entries by map name. */
   max_entries?: Record<string, number> | undefined;
-  /** Entries of a perf_event_array that does not say how many. */
+  /** The default of max_entries for a perf_event_array. */
   cpus: number;
 }
 
-/** An object has no more. */
+/** Maps of one object. */
 export const MAX_MAPS = 1024;
 export const PROG_ARRAY = "prog_array";
 export const PERF_EVENT_ARRAY = "perf_event_array";
@@ -86,19 +86,19 @@ export function mapTypeName(number: number): string {
 
 const NAME_MAX = 15;
 
-/** bpf_obj_name_cpy() takes no more. */
+/** Truncates to the length that bpf_obj_name_cpy() allows. */
 export function truncateName(name: string): string {
   return name.slice(0, NAME_MAX);
 }
 
-/** `${directory}/${name}`, whatever slashes the directory ends in. */
+/** Joins with one slash, even when the directory ends in slashes. */
 export function joinPath(directory: string, name: string): string {
   return `${directory.replace(/\/+$/, "")}/${name}`;
 }
 
 const PAGE = 4096;
 
-/** Of a ring buffer: the next power of two pages, as libbpf corrects it. */
+/** Rounds the size of a ring buffer up to a power of two pages, as libbpf does. */
 export function roundEntries(map_type: string, max_entries: number): number {
   if (!["ringbuf", "user_ringbuf"].includes(map_type) || max_entries === 0) return max_entries;
   const size = PAGE * 2 ** Math.max(0, Math.ceil(Math.log2(max_entries / PAGE)));

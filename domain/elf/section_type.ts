@@ -9,7 +9,7 @@ export interface SectionType {
   readonly prog_flags: number;
 }
 
-/** A name, "+" when "/anything" may follow it; the type; the attach type, and flags after a comma. */
+/** Entries: name, with "+" when "/anything" may follow; program type; attach type[,flag]. */
 const SECTION_TABLE = `
   socket socket_filter 0
   sk_reuseport/migrate sk_reuseport 40       sk_reuseport sk_reuseport 39
@@ -77,14 +77,14 @@ const SECTIONS = new Map<string, SectionType>(
   ),
 );
 
-/** They attach to functions of the kernel, by its BTF. */
+/** These attach to kernel functions by the kernel's BTF. */
 const KERNEL_BTF_TYPES = ["tracing", "ext", "lsm", "struct_ops"];
 
 function findSection(name: string): SectionType | undefined {
   return SECTIONS.get(name) ?? SECTIONS.get(`${name.replace(/\/.*/s, "")}+`);
 }
 
-/** What a caller names: a section, as bpftool takes it, or a program type. */
+/** Accepts a section name, as bpftool does, or a program type. */
 export function resolveSectionType(name: string): SectionType {
   return findSection(name) ?? { prog_type: name, expected_attach_type: 0, prog_flags: 0 };
 }

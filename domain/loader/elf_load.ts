@@ -30,7 +30,7 @@ export interface LoadedProg {
   section: string;
   fd: number;
   id: number;
-  /** Its path. */
+  /** The path of its pin. */
   pinned?: string;
   log: string;
 }
@@ -72,7 +72,7 @@ class ObjectLoad {
     for (const plan of this.#plan.progs) {
       progs.push(await withName(`prog '${plan.name}'`, () => this.#createProg(plan)));
     }
-    // Others see what comes now: nothing that may fail is left for later.
+    // This comes last, because others see it: nothing may fail after it.
     await this.#fillArrays(progs);
     return { license, maps, progs };
   }
@@ -88,7 +88,7 @@ class ObjectLoad {
     return { name, section, fd, id, pinned, log };
   }
 
-  /** A program that is refused is tried again for the log, as libbpf does. */
+  /** Loads a rejected program again with a log, as libbpf does. */
   async #loadProg(plan: ProgPlan) {
     const { log_level } = this.#options;
     const insns = this.#patchMapFds(plan);
@@ -109,7 +109,7 @@ class ObjectLoad {
     }
   }
 
-  /** The instructions with the maps' fds. */
+  /** Returns the instructions with the fds of the maps. */
   #patchMapFds({ insns, refs }: ProgPlan): Buffer {
     const patched = Buffer.from(insns);
     for (const { insn, map } of refs) {
@@ -118,7 +118,7 @@ class ObjectLoad {
     return patched;
   }
 
-  /** A program holds the object's constants whether it names them or not. */
+  /** Binds the read-only data to the program, even when the program does not refer to it. */
   async #bindData(fd: number): Promise<void> {
     for (const [i, { frozen }] of this.#plan.maps.entries()) {
       const map = this.#maps[i];
@@ -154,8 +154,8 @@ class ObjectLoad {
   }
 
   /**
-   * What a slot of an array that was there before goes back to if a later one is refused: an fd of its
-   * program, where the session may open it (CAP_SYS_ADMIN).
+   * Prepares to restore a slot of a reused array when a later slot fails: opens an fd of its program,
+   * if the session may do so (CAP_SYS_ADMIN).
    */
   async #saveSlot(fd: number, index: number): Promise<number[]> {
     const { kernel } = this.#journal;
@@ -180,15 +180,15 @@ class ObjectLoad {
 }
 
 /**
- * @param kernel the commands that this one is made of.
- * @param session throws for one that has ended: an object is read for nobody else.
+ * @param kernel the commands that a load consists of.
+ * @param session throws when the session has ended, before the object is parsed.
  */
 export function elfCommands(
   kernel: LoaderCommands,
   session: (call: Call) => Promise<{ cpus: number }>,
 ) {
   return {
-    /** @throws EINVAL, EOPNOTSUPP, E2BIG for the object; what its commands give, with the name of a map or program */
+    /** @throws EINVAL, EOPNOTSUPP, E2BIG for the object; the errnos of its commands. */
     async elfLoad(call: Call, object: Buffer, options: ElfOptions): Promise<LoadedObject> {
       const { cpus } = await session(call);
       const plan = await readObject(object, { ...options, cpus });

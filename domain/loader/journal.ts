@@ -12,7 +12,7 @@ import { isRecorded, stepOf } from "../redis/idempotency.ts";
  * undone in reverse order when a later one fails.
  */
 
-/** The commands that loading is made of. */
+/** The commands that a load consists of. */
 export type LoaderCommands = ReturnType<typeof mapCommands> &
   ReturnType<typeof elemCommands> &
   ReturnType<typeof progCommands> &
@@ -36,13 +36,13 @@ export class Journal {
     this.#request = first;
   }
 
-  /** For the next command: a repeat of the request repeats none of them, and goes on where it ended. */
+  /** The call of the next command: a repeated request gets the replies of those done, and goes on. */
   nextCall(): Call {
     this.#commandCount += 1;
     return stepOf(this.#request, this.#commandCount);
   }
 
-  /** Undoing counts apart, so that a repeat's commands stay in step. */
+  /** Undo commands have their own count, so that those of a repeat keep their numbers. */
   readonly #nextUndoCall = (): Call => {
     this.#undoCount += 1;
     return stepOf(this.#request, -this.#undoCount);
@@ -52,7 +52,7 @@ export class Journal {
     this.#undo.push(undo);
   }
 
-  /** A command that answers an fd. */
+  /** Runs a command that returns an fd. */
   async openFd<T extends { fd: number }>(command: (call: Call) => Promise<T>): Promise<T> {
     const result = await command(this.nextCall());
     const undo: Undo = (call) => this.kernel.close(call(), result.fd);
@@ -61,7 +61,7 @@ export class Journal {
     return result;
   }
 
-  /** An fd that is not needed any more. */
+  /** Closes an fd that is no longer needed. */
   async close(fd: number): Promise<void> {
     await this.kernel.close(this.nextCall(), fd);
     const index = this.#undo.indexOf(this.#fds.get(fd) as Undo);
@@ -73,7 +73,7 @@ export class Journal {
     this.addUndo((call) => this.kernel.rmdir(call(), path));
   }
 
-  /** A name that another node has got meanwhile is left to it. */
+  /** Undo leaves the name alone when another node has it meanwhile. */
   async pin(path: string, fd: number): Promise<void> {
     const { ino } = await this.kernel.objPin(this.nextCall(), path, fd, 0);
     this.addUndo(async (call) => {
@@ -83,8 +83,8 @@ export class Journal {
   }
 
   /**
-   * What cannot be undone is what somebody else has used since. A load whose end is not known is left
-   * as it is for a repeat, if there can be one.
+   * Skips what others have changed since. A load with an unknown outcome is left as it is when a repeat
+   * can complete it.
    */
   async undo(error: unknown): Promise<void> {
     const isUnknown = error instanceof OutcomeUnknown || error instanceof Unavailable;
@@ -99,7 +99,7 @@ export class Journal {
   }
 }
 
-/** Undefined for the one errno that is expected. */
+/** Returns undefined for the expected errno. */
 export async function undefinedOnErrno<T>(code: string, work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
@@ -109,7 +109,7 @@ export async function undefinedOnErrno<T>(code: string, work: Promise<T>): Promi
   }
 }
 
-/** What is refused is told with its name. */
+/** Adds the name of the map or program to an error. */
 export async function withName<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

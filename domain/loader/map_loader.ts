@@ -17,9 +17,9 @@ export interface LoadedMap {
   name: string;
   fd: number;
   id: number;
-  /** Its path. */
+  /** The path of its pin. */
   pinned?: string;
-  /** It was there before. */
+  /** It was pinned before, and reused. */
   reused?: true;
 }
 
@@ -38,12 +38,12 @@ export function u32(number: number): Buffer {
   return bytes;
 }
 
-/** Which of the six attributes differ, in words; a devmap has got a flag from the kernel. */
+/** Describes the attributes that differ; the kernel adds a flag to a devmap. */
 function describeDifferences(existing: MapInfo, plan: MapPlan): string {
   const kernelFlags = DEVMAPS.includes(plan.map_type) ? BPF_F_RDONLY_PROG : 0;
   const info = { ...existing, map_flags: existing.map_flags & ~kernelFlags };
   return COMPARED_FIELDS.filter((field) => String(info[field]) !== String(plan[field]))
-    .map((field) => `${field} is ${info[field]}, the object wants ${plan[field]}`)
+    .map((field) => `${field} is ${info[field]}, must be ${plan[field]}`)
     .join("; ");
 }
 
@@ -59,7 +59,7 @@ export class MapLoader {
     this.#plans = plans;
   }
 
-  /** In the order of the plan; made are those first that others are like. */
+  /** Returns the maps in the order of the plan; templates are created first. */
   async load(): Promise<LoadedMap[]> {
     const withInner = this.#plans.filter(({ inner }) => typeof inner === "number");
     for (const plan of [...this.#plans.filter((each) => !withInner.includes(each)), ...withInner]) {
@@ -81,13 +81,13 @@ export class MapLoader {
     return (
       (await this.#reuse(plan, pin)) ??
       (await this.#createPinned(plan, pin)) ??
-      // Another was quicker.
+      // Another load has pinned the map meanwhile.
       (await this.#reuse(plan, pin)) ??
       Promise.reject(new Errno("ENOENT", `cannot find pinned map at '${pin}'`))
     );
   }
 
-  /** bpf_object__reuse_map(); undefined when nothing is pinned there. */
+  /** bpf_object__reuse_map(); returns undefined when nothing is pinned there. */
   async #reuse(plan: MapPlan, pin: string): Promise<LoadedMap | undefined> {
     const { kernel } = this.#journal;
     const existing = await undefinedOnErrno(
@@ -96,12 +96,12 @@ export class MapLoader {
     );
     if (!existing) return undefined;
     const info = await kernel.objGetInfoByFd(this.#journal.nextCall(), existing.fd);
-    const mismatch = info.kind === "map" ? describeDifferences(info, plan) : "it is a program";
+    const mismatch = info.kind === "map" ? describeDifferences(info, plan) : "the pin is a program";
     if (mismatch) throw new Errno("EINVAL", `couldn't reuse pinned map at '${pin}': ${mismatch}`);
     return { name: plan.name, fd: existing.fd, id: existing.id, pinned: pin, reused: true };
   }
 
-  /** Undefined when the name has been taken. */
+  /** Returns undefined when the path exists meanwhile. */
   async #createPinned(plan: MapPlan, pin: string): Promise<LoadedMap | undefined> {
     const map = await this.#createMap(plan);
     const pinned = this.#pins.pin(pin, map.fd).then(() => true);
@@ -114,7 +114,7 @@ export class MapLoader {
     const { name, map_name, data, frozen, numa_node, map_flags } = plan;
     const { kernel } = this.#journal;
     if (map_flags & BPF_F_NUMA_NODE && numa_node > 0) {
-      throw new Errno("EINVAL", `numa_node ${numa_node}: there is node 0 only`);
+      throw new Errno("EINVAL", `numa_node must be 0, got ${numa_node}`);
     }
     const template = await this.#innerTemplate(plan);
     const { fd, id } = await this.#createWithSchema(plan, map_name, template, plan);
@@ -127,7 +127,7 @@ export class MapLoader {
     return { name, fd, id };
   }
 
-  /** The fd of a map that those in a map of maps are like. */
+  /** Returns the fd of the template of a map of maps. */
   async #innerTemplate({ name, inner }: MapPlan): Promise<number | undefined> {
     if (typeof inner === "number") return this.#loadedMap(this.#plans[inner]).fd;
     return (
@@ -136,7 +136,7 @@ export class MapLoader {
     );
   }
 
-  /** Without a schema when one is refused, as libbpf tries again without BTF. */
+  /** Tries again without a rejected schema, as libbpf does without BTF. */
   async #createWithSchema(
     shape: PlannedShape,
     map_name: string,
@@ -153,7 +153,7 @@ export class MapLoader {
     }
   }
 
-  /** Maps into a map of maps, unless others have filled it. */
+  /** Fills the slots of a map of maps, unless it is reused. */
   async #fillSlots(plan: MapPlan): Promise<void> {
     const { fd, reused } = this.#loadedMap(plan);
     if (reused || !MAPS_OF_MAPS.includes(plan.map_type)) return;

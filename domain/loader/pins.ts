@@ -3,7 +3,7 @@ import type { Journal } from "./journal.ts";
 
 /** Pins objects, and makes the parent directories of their paths. */
 
-/** As libbpf's make_parent_dir() makes it. */
+/** The mode that make_parent_dir() of libbpf uses. */
 const PARENT_MODE = 0o700;
 
 export class Pins {
@@ -14,7 +14,7 @@ export class Pins {
     this.#journal = journal;
   }
 
-  /** @throws EEXIST when something has the name */
+  /** @throws EEXIST when the path exists. */
   async pin(path: string, fd: number): Promise<void> {
     await this.#createParents(path);
     await this.#journal.pin(path, fd);
@@ -30,7 +30,7 @@ export class Pins {
     }
   }
 
-  /** What is there already may be a symlink to a directory. */
+  /** An existing name may be a directory or a symlink to one. */
   async #mkdir(directory: string): Promise<void> {
     try {
       await this.#journal.mkdir(directory, PARENT_MODE);

@@ -37,19 +37,19 @@ export class Arena {
   readonly #raw = new Uint8Array(this.memory.buffer);
   readonly words = new Uint32Array(this.memory.buffer);
   readonly view = new DataView(this.memory.buffer);
-  /** Where the stack ends. */
+  /** The lowest address of the stack. */
   readonly floor = new WebAssembly.Global({ value: "i32", mutable: true }, FLOOR);
   #top = ARENA;
-  /** Given back in this repetition; a pointer to it may still be about. */
+  /** Regions freed in this repetition: the program may still have pointers to them. */
   #deferred: { at: number; size: number }[] = [];
-  /** Given back before, zeroed; by size. */
+  /** Zeroed regions for reuse, by size. */
   #free = new Map<number, number[]>();
 
   constructor() {
     this.setAccess(FLOOR, STACK_BYTES, READ_WRITE);
   }
 
-  /** A program begins with the frame that ends at `sb`: it has as many frames as any other. */
+  /** Extends the stack for a tail-called program, whose first frame ends at `sb`. */
   extendStack(sb: number): void {
     const { value: floor } = this.floor;
     const next = sb - STACK_BYTES;
@@ -59,9 +59,9 @@ export class Arena {
   }
 
   /**
-   * A region of zeros, at a multiple of 8; nothing may access it yet.
+   * Reserves a zeroed region at a multiple of 8, which the program may not access yet.
    *
-   * @throws Refused ENOMEM
+   * @throws InputRefused ENOMEM
    */
   reserve(size: number): number {
     const extent = round8(size) + 8;
@@ -73,7 +73,7 @@ export class Arena {
       throw new InputRefused(
         "ENOMEM",
         "",
-        `what the run has looked at takes more than ${limit} MiB`,
+        `the values that the run accesses must take at most ${limit} MiB`,
       );
     }
     this.#top = at + extent;
@@ -87,13 +87,13 @@ export class Arena {
     return at;
   }
 
-  /** Makes `size` bytes from a multiple of 8 on accessible in this way, and no others of the last 8. */
+  /** Sets the access to `size` bytes at a multiple of 8; the rest of the last 8 is inaccessible. */
   setAccess(at: number, size: number, { read, write }: ArenaAccess): void {
     this.#fillShadow(SHADOW_READ, at, size, read);
     this.#fillShadow(SHADOW_WRITE, at, size, write);
   }
 
-  /** The same for `count` regions, each `stride` bytes from the one before. */
+  /** Does the same for `count` regions, `stride` bytes apart. */
   setAccessAll(at: number, count: number, stride: number, size: number, access: ArenaAccess): void {
     this.setAccess(at, size, access);
     const start = at >>> 3;
@@ -106,7 +106,7 @@ export class Arena {
     }
   }
 
-  /** Of a region that may be read. */
+  /** Makes a readable region writable. */
   allowWrites(at: number, size: number): void {
     this.#fillShadow(SHADOW_WRITE, at, size, true);
   }
@@ -118,12 +118,12 @@ export class Arena {
     if (size % 8 > 0) this.bytes[end] = isOn ? size % 8 : 0;
   }
 
-  /** The region stays readable until the repetition ends. */
+  /** Frees the region when the repetition ends; until then it stays accessible. */
   deferFree(at: number, size: number): void {
     this.#deferred.push({ at, size });
   }
 
-  /** A repetition has ended. */
+  /** Makes the deferred regions available again, at the end of a repetition. */
   reclaim(): void {
     if (this.#deferred.length === 0) return;
     for (const { at, size } of this.#deferred) {
@@ -137,7 +137,7 @@ export class Arena {
     this.#deferred = [];
   }
 
-  /** @throws Fault when a load of these bytes would be one. */
+  /** @throws RunFailure unless the program may read these bytes. */
   checkReadable(at: number, size: number): void {
     if (!this.#covers(SHADOW_READ, at, size)) throw accessFailure("read", at, size);
   }
@@ -152,7 +152,7 @@ export class Arena {
 
   #covers(shadow: number, at: number, size: number): boolean {
     const end = at + size;
-    // Within a granule, as most keys are.
+    // The fast path: most keys are within one granule.
     const inside = at >= LOW && end <= ARENA_END;
     if (inside && (at & 7) + size <= (this.#raw[shadow + (at >>> 3)] as number)) return true;
     if (size > 0 && (at < LOW || end > ARENA_END)) return false;
@@ -165,7 +165,6 @@ export class Arena {
     return true;
   }
 
-  /** A copy of bytes. */
   copy(at: number, size: number): Uint8Array {
     return this.#raw.slice(at, at + size);
   }
@@ -174,7 +173,7 @@ export class Arena {
     return this.bytes.compare(data, 0, data.length, at, at + data.length) === 0;
   }
 
-  /** A run has ended: nothing of it is left for the next. */
+  /** Clears everything at the end of a run. */
   reset(): void {
     const { value: floor } = this.floor;
     this.bytes.fill(0, floor, TOP);

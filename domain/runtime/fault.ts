@@ -5,7 +5,7 @@ import type { Miss, RunFault, RunOutcome } from "./job.ts";
  * frames.
  */
 
-/** The program did what Linux would not have let it do. */
+/** The program did something that Linux does not allow. */
 export class RunFailure extends Error {
   readonly reason: RunFault["reason"];
 
@@ -15,7 +15,7 @@ export class RunFailure extends Error {
   }
 }
 
-/** The run has to see more. */
+/** The run needs data that its snapshot lacks. */
 export class MissingData extends Error {
   readonly misses: Miss[];
 
@@ -27,7 +27,7 @@ export class MissingData extends Error {
 
 type InputRefusedOutcome = Extract<RunOutcome, { kind: "refused" }>;
 
-/** The input is refused; `field` is the job's. */
+/** The input is invalid; `field` is the argument at fault. */
 export class InputRefused extends Error {
   readonly errno: InputRefusedOutcome["errno"];
   readonly field: string;

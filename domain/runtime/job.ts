@@ -5,7 +5,7 @@ import type { CompilationUnit } from "../compiler/abi.ts";
  * and what it wants to write, and the commit compares and writes that in one script.
  */
 
-/** A map as a run sees it: a part of it, as of one moment. Keys and values are bytes. */
+/** The part of a map that a snapshot has. Keys and values are bytes. */
 export interface MapView {
   id: number;
   map_type: string;
@@ -13,41 +13,41 @@ export interface MapView {
   value_size: number;
   max_entries: number;
   map_flags: number;
-  /** Of a per-CPU map: parts of a value as fetched, each rounded up to 8 bytes. */
+  /** For a per-CPU map: the number of parts in a fetched value, each padded to 8 bytes. */
   cpus?: number;
-  /** Of a map whose values have any. */
+  /** Offsets of locks in a value. */
   locks?: readonly number[];
-  /** Elements that it had; positions of a ring buffer. */
+  /** The number of its elements; `producer` and `consumer` are the positions of a ring buffer. */
   entries: number;
   producer?: number;
   consumer?: number;
-  /** All elements are here: what is not, is absent. */
+  /** All elements are here: any other key is absent. */
   isComplete: boolean;
   /**
-   * Key and value; null for one known to be absent. The key of a trie is the one asked for, `matched`
-   * the one found. Of a queue or stack in the order in which they are popped, keys empty. Of a Bloom
-   * filter the value asked for as key, and as value whether it is there (empty or null). Of an array of
-   * programs or maps the value is the object's id, 4 bytes.
+   * A value is null when the key is absent. In an LPM trie, `key` is the one looked up and `matched`
+   * the prefix found. In a queue or stack, elements are in pop order and keys are empty. In a Bloom
+   * filter, `key` is the value looked up, and `value` is empty when the filter has it. In an array of
+   * programs or maps, `value` is the id of the object, 4 bytes.
    */
   elements: { key: Uint8Array; value: Uint8Array | null; matched?: Uint8Array }[];
-  /** Of an array that is here as a whole, instead of elements: the values, one after the other. */
+  /** A complete array has its values here, one after the other, and no elements. */
   bytes?: Uint8Array;
 }
 
-/** A program that a run may come to. */
+/** A program that a run may execute. */
 export interface ProgramView {
   id: number;
-  /** Of its code: the same for the same instructions, maps' shapes and type. */
+  /** Equal for equal code: instructions, shapes of maps, program type. */
   key: string;
-  /** Left out when the thread has compiled it before. */
+  /** Omitted when the thread has compiled it before. */
   unit?: CompilationUnit;
-  /** Ids of its maps, by their places in the unit. */
+  /** Ids of its maps, in the order of the unit. */
   maps: readonly number[];
 }
 
-/** What is fixed for a run, so that it can be replayed. */
+/** The inputs of a run that would make it nondeterministic, so that it can be replayed. */
 export interface Seed {
-  /** ns, of ktime_get_ns(), as decimal digits. */
+  /** ktime_get_ns(), as a decimal string. */
   time_ns: string;
   random: number;
   cpu: number;
@@ -60,43 +60,42 @@ export interface Job {
   programs: readonly ProgramView[];
   maps: readonly MapView[];
   prog_type: string;
-  /** Undefined: none was given. */
   data: Uint8Array | undefined;
   ctx: Uint8Array | undefined;
   repeat: number;
   seed: Seed;
-  /** Instructions that one repetition may take. */
+  /** Instructions that one repetition may execute. */
   budget: number;
 }
 
-/** What the run has to see before it can go on; it starts again from the beginning. */
+/** Data that the snapshot lacks. The run restarts from the beginning when it has been fetched. */
 export type Miss =
   | { map: number; key: Uint8Array }
   /** All elements. */
   | { map: number; whole: true }
-  /** Of a queue or stack so many elements from where they are popped. */
+  /** So many elements of a queue or stack, in pop order. */
   | { map: number; front: number }
   | { program: number }
   | { inner: number };
 
-/** What must still be so at the commit. `matched` is the prefix that a key of a trie leads to. */
+/** What the commit must find unchanged. `matched` is the prefix that a lookup in an LPM trie found. */
 export type ReadSetEntry =
   | { map: number; key: Uint8Array; value: Uint8Array | null; matched?: Uint8Array }
-  /** Only whether the element is there; of a trie, the prefix itself. */
+  /** Only whether the element exists; in an LPM trie, the prefix itself. */
   | { map: number; key: Uint8Array; present: boolean }
-  /** A new element found no room. */
+  /** The map was full. */
   | { map: number; full: true }
   /** Positions of a ring buffer. */
   | { map: number; producer: number; consumer: number }
   /** Nothing has changed in the map since it was fetched. */
   | { map: number; unchanged: true };
 
-/** What the commit does, in this order. */
+/** A change of the run; the commit applies them in the order of the run. */
 export type WriteSetEntry =
   | { op: "update"; map: number; key: Uint8Array; value: Uint8Array; flags: number }
-  /** The value of an element that is there was written through its pointer; all of it. */
+  /** The whole value of an existing element, after writes through its pointer. */
   | { op: "write"; map: number; key: Uint8Array; value: Uint8Array }
-  /** Numbers added to parts of the value: delta is two's complement of `size` bytes. */
+  /** An addition to a part of the value: delta is two's complement of `size` bytes. */
   | { op: "add"; map: number; key: Uint8Array; offset: number; size: 4 | 8; delta: bigint }
   | { op: "delete"; map: number; key: Uint8Array }
   /** A lookup in an LRU map made the element recently used. */
@@ -109,7 +108,7 @@ export interface RunDone {
   kind: "done";
   /** u32 */
   retval: number;
-  /** The packet afterwards, and the context when one was given. */
+  /** The packet after the run, and the context when the caller gave one. */
   data: Uint8Array;
   ctx: Uint8Array | undefined;
   /** ns per repetition. */
@@ -118,18 +117,18 @@ export interface RunDone {
   writes: WriteSetEntry[];
   /** Lines of bpf_trace_printk(). */
   trace: string[];
-  /** Programs run, by id, in order: the first and those tail-called, of the last repetition. */
+  /** Ids of the programs that the last repetition ran: the first, then tail calls. */
   chain: number[];
 }
 
-/** What Linux would have found at load, and what it would never have found. */
+/** The run did something that Linux prevents at load time, or exceeded its budget. */
 export interface RunFault {
   kind: "fault";
   reason: "memory" | "budget" | "stack" | "lock";
-  /** The program it happened in, and its instruction. */
+  /** The program and the instruction at fault. */
   program: number;
   pc: number;
-  /** For people, without the instruction's text. */
+  /** For the reader, without the text of the instruction. */
   detail: string;
 }
 
@@ -137,7 +136,7 @@ export type RunOutcome =
   | RunDone
   | RunFault
   | { kind: "miss"; misses: Miss[] }
-  /** The input is refused, as the kernel's test run does. */
+  /** The input is invalid, as in the kernel's test run. */
   | {
       kind: "refused";
       errno: "EINVAL" | "E2BIG" | "ENODEV" | "ENOMEM";

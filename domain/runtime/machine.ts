@@ -15,7 +15,7 @@ import { Run } from "./run.ts";
  */
 
 const FOR_EACH = 164;
-/** Of the innermost frame of a program in a stack trace: the module's name, and the offset in it. */
+/** The innermost frame of a program in a stack trace: the name of its module and the offset. */
 const STACK_FRAME = /wasm:\/\/wasm\/(p\d+)-[0-9a-f]+:wasm-function\[\d+\]:0x([0-9a-f]+)/;
 
 interface LoadedCode {
@@ -32,13 +32,13 @@ export class Machine implements Host {
   readonly #freeSlots: number[] = [];
   readonly #helpers: Helpers = createHelpers(this);
   #current: Run | undefined;
-  /** Of the run: by id its programs, as far as it has come to them. */
+  /** The programs that the run has entered, by id, with their maps bound. */
   readonly #bound = new Map<number, Instance>();
   #chain: number[] = [];
   #tailCalls = 0;
   readonly #options: CompileOptions;
 
-  /** @param options of the compiler, for measurements. */
+  /** @param options compiler options, for measurements. */
   constructor(options: CompileOptions = {}) {
     this.#options = options;
   }
@@ -48,7 +48,7 @@ export class Machine implements Host {
     return this.#current;
   }
 
-  /** Compiles a program; whoever runs it can then leave its unit out. @throws TooLarge */
+  /** Compiles a program, so that a job can omit its unit. @throws TooLarge */
   prepare(key: string, unit: CompilationUnit): void {
     this.#addUnit(key, unit);
     this.#instanceOf(key, 0);
@@ -67,7 +67,7 @@ export class Machine implements Host {
     this.#loaded.delete(key);
   }
 
-  /** The nth instance of this code. */
+  /** Returns the nth instance of this code. */
   #instanceOf(key: string, n: number): Instance {
     const loaded = this.#loaded.get(key);
     if (loaded === undefined) throw new TypeError(`no program ${key} was given`);
@@ -108,7 +108,7 @@ export class Machine implements Host {
     };
   }
 
-  /** bpf_tail_call(): where the program is in the table; -1 for a miss. */
+  /** bpf_tail_call(): returns the table index of the program, -1 for an empty slot. */
   #tailCall(handle: number, index: number, sb: number): number {
     if (this.#tailCalls >= TAIL_CALLS) return -1;
     const id = this.run.map(handle).programAt(index);
@@ -120,7 +120,7 @@ export class Machine implements Host {
     return slot;
   }
 
-  /** The program with its maps, ready to run. @throws Missing */
+  /** Returns the program with its maps bound. @throws MissingData */
   #bindProgram(id: number): Instance {
     const found = this.#bound.get(id);
     if (found !== undefined) return found;
@@ -139,7 +139,7 @@ export class Machine implements Host {
     return instance;
   }
 
-  /** Programs of the run with the same code: each has maps of its own. */
+  /** The number of programs in the run with the same code: each needs an instance of its own. */
   #countInstances({ key }: ProgramView): number {
     let count = 0;
     for (const { program } of this.#bound.values()) {
@@ -148,7 +148,7 @@ export class Machine implements Host {
     return count;
   }
 
-  /** @throws TooLarge for a program that cannot be compiled. */
+  /** @throws TooLarge for a program that exceeds the limits of the compiler. */
   execute(job: Job): RunOutcome {
     try {
       for (const { key, unit } of job.programs) this.#addUnit(key, unit);
@@ -208,6 +208,6 @@ export class Machine implements Host {
       return { ...at, reason: "budget", detail: `more than ${this.run.job.budget} instructions` };
     }
     if (place?.entry) return { ...at, reason: "stack", detail: `more than ${MAX_FRAMES} frames` };
-    return { ...at, reason: "memory", detail: "this is not memory of the program" };
+    return { ...at, reason: "memory", detail: "invalid memory access" };
   }
 }

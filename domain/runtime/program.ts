@@ -12,20 +12,20 @@ import { provenAccesses } from "./proven_accesses.ts";
  * same code.
  */
 
-/** Atomic additions without fetch: of 8 bytes, of 4. */
+/** The opcodes of atomic additions without fetch, with their sizes. */
 const XADD: Readonly<Record<number, AddSize>> = { 219: 8, 195: 4 };
 
 export type ProgramEntry = (...args: [...r: bigint[], sb: number]) => bigint;
 
-/** Its names in stack traces. */
+/** Makes the names of modules in stack traces unique. */
 let serial = 0;
 
 export class CompiledProgram {
   readonly name = `p${serial++}`;
   readonly helpers: readonly number[];
-  /** Maps whose only value's address is taken, by their places. */
+  /** Indexes of the maps whose value the program addresses directly. */
   readonly directMaps = new Set<number>();
-  /** Of what it adds to values; undefined when it does not, 0 when sizes differ. */
+  /** The size of the program's atomic additions; undefined for none, 0 for several sizes. */
   addSize: AddSize | undefined;
   readonly mapCount: number;
   readonly #module: WebAssembly.Module;
@@ -55,7 +55,7 @@ export class CompiledProgram {
     return new Instance(this, new WebAssembly.Instance(this.#module, { env }));
   }
 
-  /** The instruction at an offset in the module, and whether it is where a subprogram is entered. */
+  /** The instruction at an offset in the module, and whether it is the entry of a subprogram. */
   at(offset: number): { pc: number; entry: boolean } {
     let entry = 0;
     for (let i = 0; i < this.#sourceMap.length; i += 2) {
@@ -73,7 +73,7 @@ export class Instance {
   readonly program: CompiledProgram;
   readonly main: ProgramEntry;
   readonly callback: ProgramCallback | undefined;
-  /** Its place in the machine's table. */
+  /** Index in the machine's table. */
   slot = -1;
   readonly #globals: { handle: Global; base: Global; seen: Global }[];
 
@@ -88,7 +88,7 @@ export class Instance {
     }));
   }
 
-  /** Tells it its map number i. */
+  /** Sets the globals of the program's ith map. */
   bind(i: number, { handle, base, accessFlags }: RunMap): void {
     const globals = this.#globals[i];
     if (globals === undefined) return;
@@ -100,7 +100,7 @@ export class Instance {
 
 type Global = WebAssembly.Global<number>;
 
-/** With a custom section that names the module. */
+/** Appends the custom section that names the module. */
 function addNameSection(wasm: Uint8Array, name: string): Uint8Array {
   const text = Buffer.from(name);
   const subsection = [0, text.length + 1, text.length, ...text];

@@ -4,7 +4,7 @@ import { check, verify } from "../verifier/verifier.ts";
 
 /** Memory accesses that need no bounds check at run time, because the verifier has proved them. */
 
-/** Proofs over longer paths are not worth a run's wait. */
+/** A proof that takes longer would delay the run more than it saves. */
 const COMPLEXITY = 65_536;
 
 /** Verifies a program that another process, or an earlier one, has loaded. */

@@ -13,9 +13,9 @@ import { Ringbuf } from "./maps/types/ringbuf.ts";
  * use.
  */
 
-/** Handles of maps, from here on; those of functions are below. */
+/** Handles of maps start here; handles of functions are below. */
 const FIRST_MAP_HANDLE = 0x1000;
-/** Of elements, records and so on, each with so much around it. */
+/** Memory for elements, records and so on, each with an overhead. */
 const MAX_CHARGED_BYTES = 64 << 20;
 const ITEM_OVERHEAD = 256;
 
@@ -31,7 +31,7 @@ export class Run implements RunContext {
   readonly #maps: RunMap[] = [];
   #randomState: number;
   #charged = 0;
-  /** Of the programs so far; undefined before the first that adds. */
+  /** The size of additions in all programs so far: see CompiledProgram.addSize. */
   #addSize: AddSize | undefined;
 
   constructor(arena: Arena, job: Job) {
@@ -44,13 +44,17 @@ export class Run implements RunContext {
     this.context = openContext(arena, job);
   }
 
-  /** The map of this id; undefined when the job does not bring it. */
+  /** Returns the map with this id; undefined when the job does not have it. */
   openById(id: number): RunMap | undefined {
     const found = this.#opened.get(id);
     const view = this.#views.get(id);
     if (found !== undefined || view === undefined) return found;
     if (this.cpu >= (view.cpus ?? Number.POSITIVE_INFINITY)) {
-      throw new InputRefused("EINVAL", "seed", `there is no CPU ${this.cpu}`);
+      throw new InputRefused(
+        "EINVAL",
+        "seed",
+        `cpu must be less than ${view.cpus}, got ${this.cpu}`,
+      );
     }
     const map = openMap(this, view, FIRST_MAP_HANDLE + this.#maps.length);
     this.#opened.set(id, map);
@@ -66,7 +70,7 @@ export class Run implements RunContext {
 
   map(handle: number): RunMap {
     const map = this.#maps[handle - FIRST_MAP_HANDLE];
-    if (map === undefined) throw new RunFailure("memory", "a helper was given no map");
+    if (map === undefined) throw new RunFailure("memory", "invalid map pointer in a helper call");
     return map;
   }
 
@@ -76,7 +80,7 @@ export class Run implements RunContext {
     throw new InputRefused(
       "ENOMEM",
       "",
-      `what the run keeps takes more than ${MAX_CHARGED_BYTES >>> 20} MiB`,
+      `the elements and records of the run must take at most ${MAX_CHARGED_BYTES >>> 20} MiB`,
     );
   }
 
@@ -88,13 +92,13 @@ export class Run implements RunContext {
     return this.#maps.filter((map) => map instanceof Ringbuf);
   }
 
-  /** Numbers of this size may be added by a program that takes part. */
+  /** Notes that a program of the run adds numbers of this size. */
   noteAddSize(size: AddSize | undefined): void {
     if (size === undefined) return;
     this.#addSize = this.#addSize === undefined || this.#addSize === size ? size : 0;
   }
 
-  /** The next of the run's own random numbers: mulberry32, u32. */
+  /** The next random number (u32) of the run's own generator, mulberry32. */
   nextRandom(): number {
     this.#randomState = (this.#randomState + 0x6d2b79f5) >>> 0;
     let t = this.#randomState;
@@ -103,7 +107,7 @@ export class Run implements RunContext {
     return (t ^ (t >>> 14)) >>> 0;
   }
 
-  /** What the run saw and wants. */
+  /** Collects the read set, the write set and the output. */
   finish(): Pick<RunDone, "data" | "ctx" | "reads" | "writes" | "trace"> {
     const effects: Effects = { reads: [], writes: [], addSize: this.#addSize ?? 0 };
     for (const map of this.#maps) map.collectEffects(effects);
@@ -121,7 +125,7 @@ export class Run implements RunContext {
   }
 }
 
-/** Fetched bytes are parts of larger memory, which would be sent along with them. */
+/** Copies fetched bytes: posting a view to another thread would send its whole buffer. */
 function copyBytes(item: ReadSetEntry | WriteSetEntry): void {
   if ("key" in item) item.key = Uint8Array.from(item.key);
   if ("value" in item && item.value) item.value = Uint8Array.from(item.value);

@@ -20,7 +20,7 @@ const SIGNED = 1;
 const BOOL = 4;
 const CHAR = Buffer.from("char");
 const LOCK_TAG = Buffer.from(LOCK.slice("struct ".length));
-/** Modifiers and typedefs included; a type that holds itself gets here too. */
+/** Includes modifiers and typedefs; a type that contains itself exceeds it. */
 const MAX_STEPS = 64;
 const MODIFIERS: readonly number[] = [KIND.VOLATILE, KIND.CONST, KIND.RESTRICT, KIND.TYPE_TAG];
 const TAGGED: Readonly<Record<string, readonly number[]>> = {
@@ -33,7 +33,7 @@ function checkSize(size: number, sizes: readonly number[]): void {
   if (!sizes.includes(size)) throw new SchemaError(`${size} bytes, not ${sizes.join(", ")}`);
 }
 
-/** What `build` refuses is the fault of this type. */
+/** Adds the id of the type to an error. */
 function withTypeId<T>(id: number, build: () => T): T {
   try {
     return build();
@@ -54,7 +54,7 @@ export class Btf {
     this.#blob = new BtfBlob(blob);
   }
 
-  /** "struct flow", "u32", "long unsigned int". @throws SchemaError when it is there but is no data. */
+  /** "struct flow", "u32", "long unsigned int". @throws SchemaError when the type has no values. */
   findType(name: string): Type | undefined {
     const [, keyword = "", tag = name] = /^(struct|union|enum) +(\w+)$/.exec(name) ?? [];
     const kinds = TAGGED[keyword] ?? [KIND.TYPEDEF, KIND.INT, KIND.FLOAT];
@@ -66,7 +66,7 @@ export class Btf {
     return undefined;
   }
 
-  /** @throws SchemaError with the id of the type to blame. */
+  /** @throws SchemaError with the id of the type at fault. */
   type(id: number, steps = 0): Type {
     const cached = this.#types.get(id);
     if (cached) return cached;
@@ -123,7 +123,7 @@ export class Btf {
     return { kind: isChar ? "char" : "int", size: btf.size, signed: (encoding & SIGNED) !== 0 };
   }
 
-  /** A constant has 32 or 64 bits, whatever the enum has. */
+  /** A constant has 32 or 64 bits, independent of the size of the enum. */
   #buildEnum(btf: BtfType): Type {
     checkSize(btf.size, [1, 2, 4, 8]);
     if (btf.vlen > MAX_NODES) throw new SchemaError("too many constants");
@@ -162,7 +162,7 @@ export class Btf {
     return isLock ? markAsLock(type) : type;
   }
 
-  /** `first`: the bit behind the member before. */
+  /** @param previousEnd the bit after the previous member. */
   #buildMember(btf: BtfType, at: number, type: Type, previousEnd: number): RecordMember {
     const name = this.#blob.name(this.#blob.u32(at));
     const bitOffset = this.#blob.u32(at + 8);
@@ -180,7 +180,7 @@ export class Btf {
   }
 }
 
-/** The bit behind a member. */
+/** The bit after a member. */
 function endBit({ offset, bits, type }: RecordMember): number {
   return offset * 8 + (bits ? bits.shift + bits.width : type.size * 8);
 }

@@ -11,7 +11,7 @@ export const KIND = {
   ...{ DECL_TAG: 17, TYPE_TAG: 18, ENUM64: 19 },
 } as const;
 
-/** What follows the 12 bytes of struct btf_type, by kind: once, and for each of vlen. */
+/** Bytes after the 12 of struct btf_type, by kind: once, and for each of vlen. */
 const BYTES_ONCE = [0, 4, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 4, 0, 0];
 const BYTES_EACH = [0, 0, 0, 0, 12, 12, 8, 0, 0, 0, 0, 0, 0, 8, 0, 12, 0, 0, 0, 12];
 
@@ -27,7 +27,7 @@ export interface BtfType {
   readonly vlen: number;
   readonly name: number;
   readonly size: number;
-  /** Where that begins which follows it. */
+  /** Offset of the bytes after struct btf_type. */
   readonly at: number;
 }
 
@@ -52,7 +52,7 @@ function checkHeader(blob: Buffer): number {
 export class BtfBlob {
   readonly #types: Buffer;
   readonly #strings: Buffer;
-  /** By id; 0 is void. */
+  /** Offsets of types, by id; 0 is void. */
   readonly #starts: number[] = [-1];
 
   /** @throws SchemaError */
@@ -81,7 +81,7 @@ export class BtfBlob {
     return this.#types.readUInt32LE(at);
   }
 
-  /** An identifier, or "" for none. */
+  /** Returns an identifier, or "" for none. */
   name(offset: number): string {
     if (offset >= this.#strings.length) throw new SchemaError(`no string at ${offset}`);
     const length = this.#strings.subarray(offset, offset + MAX_NAME + 1).indexOf(0);
@@ -92,7 +92,7 @@ export class BtfBlob {
     return name;
   }
 
-  /** As `name(offset) === name` for any name, and without reading it. */
+  /** Equals `name(offset) === name`, but decodes no name. */
   isNamed(offset: number, name: Buffer): boolean {
     const end = offset + name.length;
     return this.#strings.subarray(offset, end).equals(name) && this.#strings.at(end) === 0;

@@ -13,13 +13,13 @@ import {
 
 type JsonObject = { [name: string]: Json };
 
-/** What encode takes back to the same bytes, save padding and the choice of a union's member. */
+/** encode() restores the same bytes from the result, except padding and the members of unions. */
 export function decode(type: Type, bytes: Buffer): Json {
   if (bytes.length !== type.size) throw new RangeError(`${bytes.length} bytes, not ${type.size}`);
   return decodeAt(type, bytes, 0);
 }
 
-/** __be32 and its like: the same bytes, read from the other end. */
+/** For __be32 and similar types: the bytes in reverse order. */
 const reverseBytes = (bytes: Buffer, at: number, size: number): Buffer =>
   Buffer.from(bytes.subarray(at, at + size)).reverse();
 
@@ -44,7 +44,7 @@ function decodeArray({ element, count, size }: ArrayType, bytes: Buffer, at: num
   return Array.from({ length: count }, (_, i) => decodeAt(element, bytes, at + i * element.size));
 }
 
-/** Undefined when the text would not say all: bytes behind its NUL, or no UTF-8. */
+/** Returns undefined when a string would lose information: bytes after the NUL, or not UTF-8. */
 function decodeString(bytes: Buffer): string | undefined {
   const nul = bytes.indexOf(0);
   const text = nul < 0 ? bytes : bytes.subarray(0, nul);

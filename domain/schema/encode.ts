@@ -138,7 +138,7 @@ const isGiven = (member: RecordMember, json: JsonObject): boolean =>
     ? member.type.members.some((inner) => isGiven(inner, json))
     : Object.hasOwn(json, member.name);
 
-/** The one member that is given; a union without members has none. */
+/** Returns the one member that is given; an empty list for a union without members. */
 function chooseMember(type: RecordType, json: JsonObject): readonly RecordMember[] {
   const given = type.members.filter((member) => isGiven(member, json));
   if (given.length === 1 || type.members.length === 0) return given;

@@ -5,9 +5,9 @@ import type { ArrayType, RecordType, Type } from "./type.ts";
  * built.
  */
 
-/** A text or a blob that describes no type; the message says where in it. */
+/** A text or a blob does not describe a type; the message says where. */
 export class SchemaError extends Error {
-  /** BPF_BTF_LOAD's, where that has another one. */
+  /** The errno of BPF_BTF_LOAD. */
   readonly code: "EINVAL" | "E2BIG" | "EFAULT";
 
   constructor(message: string, code: SchemaError["code"] = "EINVAL") {
@@ -18,9 +18,9 @@ export class SchemaError extends Error {
 
 export const MAX_SIZE = 4 << 20;
 export const MAX_DEPTH = 32;
-/** Members, constants and arrays, each counted wherever it is used. */
+/** Members, constants and arrays, counted at each use. */
 export const MAX_NODES = 4096;
-/** Of one value written as JSON; unions and long names make it longer than its bytes. */
+/** Characters of one value as JSON: unions and long names make it longer than its bytes. */
 export const MAX_JSON = 4 << 20;
 export const MAX_NAME = 128;
 
@@ -30,12 +30,12 @@ interface TypeCost {
   readonly json: number;
 }
 
-/** Types are shared while they are built, so what they weigh is counted once each. */
+/** Types share parts while they are built, so the cost of each is computed once. */
 const costs = new WeakMap<Type, TypeCost>();
 const DIGITS: Readonly<Record<number, number>> = { 1: 6, 2: 6, 4: 11, 8: 22, 16: 42 };
 const FLOAT_DIGITS = 26;
 
-/** A byte takes up to six characters of a string, as \u0001. */
+/** A byte of a string takes up to six characters, as in \u0001. */
 const elementJson = (type: ArrayType): number =>
   type.element.kind === "char" ? 6 : typeCost(type.element).json + 1;
 

@@ -4,7 +4,7 @@ import { type Enum, type Float, type Integer, jsonInteger } from "./type.ts";
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
-/** A value that its type has no room for. Its path is put together on the way out, where it is known. */
+/** A value does not fit its type. The callers add the steps of its path. */
 export class ValueError extends Error {
   readonly path: readonly (string | number)[];
 
@@ -22,13 +22,13 @@ function rangeOf(width: number, signed: boolean): ScalarRange {
   return width <= 32 ? [Number(low), Number(high)] : [low, high];
 }
 
-/** By width in bits. */
+/** The values of each width in bits. */
 const RANGES = {
   signed: Array.from({ length: 129 }, (_, width) => rangeOf(width, true)),
   unsigned: Array.from({ length: 129 }, (_, width) => rangeOf(width, false)),
 };
 
-/** 2^128 has 39 digits; longer texts are out of range and cost BigInt time. */
+/** 2^128 has 39 digits; parsing longer strings would only cost time. */
 const DECIMAL = /^-?(?:0|[1-9]\d{0,39})$/;
 const HEX = /^0x[0-9a-fA-F]{1,32}$/;
 
@@ -75,7 +75,7 @@ export function loadBits(bytes: Buffer, at: number, bits: Bits, signed: boolean)
   return signed ? BigInt.asIntN(bits.width, raw) : BigInt.asUintN(bits.width, raw);
 }
 
-/** The bits are zero before: a value is encoded once into fresh bytes. */
+/** The bits must be zero before: encode() writes each value once into new bytes. */
 export function storeBits(bytes: Buffer, at: number, bits: Bits, value: number | bigint): void {
   let raw = BigInt.asUintN(bits.width, BigInt(value)) << BigInt(bits.shift);
   for (let i = 0; i < bitsByteCount(bits); i++) {
@@ -91,7 +91,7 @@ interface BitConstants {
 
 const tables = new WeakMap<Enum, BitConstants>();
 
-/** Of two names for a value the first is shown. */
+/** The first of two names for a value is decoded. */
 function constantTable(type: Enum): BitConstants {
   const cached = tables.get(type);
   if (cached) return cached;
@@ -125,7 +125,7 @@ function parseScalar(type: Integer | Enum, json: Json): number | bigint {
   throw new ValueError(`the enum has no constant ${JSON.stringify(json.slice(0, 60))}`);
 }
 
-/** What to store for it in `width` bits. @throws Misfit */
+/** Returns the number to store in `width` bits. @throws ValueError */
 export function integerFromJson(type: Integer | Enum, width: number, json: Json): number | bigint {
   const value = parseScalar(type, json);
   const [low, high] = RANGES[type.signed ? "signed" : "unsigned"][width] ?? [0, 0];
@@ -133,7 +133,7 @@ export function integerFromJson(type: Integer | Enum, width: number, json: Json)
   return value;
 }
 
-/** JSON has no infinities, no NaN and no negative zero: those are shown as their bits. */
+/** JSON has no infinities, NaN and negative zero: they are decoded to their bits in hex. */
 export function floatToJson(type: Float, bytes: Buffer, at: number): Json {
   const value = type.size === 4 ? bytes.readFloatLE(at) : bytes.readDoubleLE(at);
   if (Number.isFinite(value) && !Object.is(value, -0)) return value;

@@ -11,7 +11,7 @@ import type { Type } from "./type.ts";
  * map.
  */
 
-/** Texts are C-like types; with `btf` they may be names of its types instead. */
+/** `key` and `value` are C-like types, or names of types in `btf`. */
 export interface SchemaAttr {
   key?: string;
   value?: string;
@@ -22,7 +22,7 @@ export interface SchemaAttr {
   btf_value_type_id?: number;
 }
 
-/** Each describes the bytes of one element; of a per-CPU map, those of one CPU. */
+/** The types of one element; in a per-CPU map, of the value on one CPU. */
 export interface Schema {
   readonly key?: Type;
   readonly value?: Type;
@@ -30,7 +30,7 @@ export interface Schema {
 
 const MAX_STORED = 64 << 10;
 
-/** A text or a blob is at fault at its own field. */
+/** Adds the field of the text or the blob to an error. */
 function withField<T>(field: FieldPath, read: () => T): T {
   try {
     return read();
@@ -62,7 +62,7 @@ class SchemaSources {
       btf === undefined ? undefined : withField(fieldPath(field, "btf"), () => readBtf(btf));
   }
 
-  /** The id 0 is none, as in union bpf_attr. */
+  /** The id 0 means none, as in union bpf_attr. */
   type(part: "key" | "value", size: number): Type | undefined {
     const text = this.#attr[part];
     const byId = `btf_${part}_type_id` as const;
@@ -89,9 +89,9 @@ class SchemaSources {
 }
 
 export interface CompiledSchema {
-  /** In its stored form, for parseSchema. */
+  /** The stored form, for parseSchema(). */
   readonly stored: string;
-  /** Offsets of the locks in a value; programs take the last one. */
+  /** Offsets of the locks in a value; programs use the last one. */
   readonly locks: readonly number[];
 }
 
@@ -117,7 +117,7 @@ export function compileSchema(
   });
 }
 
-/** @param stored what compileSchema gave. */
+/** @param stored the stored form of compileSchema(). */
 export function parseSchema(stored: string): Schema {
   return JSON.parse(stored);
 }

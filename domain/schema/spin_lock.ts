@@ -6,14 +6,14 @@ import type { RecordMember, RecordType, Type } from "./type.ts";
  * itself and in nested structs, but not behind a typedef or a qualifier, and not in a union.
  */
 
-/** sizeof and alignment of a lock. */
+/** Size and alignment of a lock. */
 const LOCK_BYTES = 4;
 /** BTF_FIELDS_MAX */
 const MAX_LOCKS = 11;
 
-/** Of each struct the offsets, or why Linux knows none. */
+/** The lock offsets of each struct, or the reason why Linux finds none. */
 const offsetsByStruct = new WeakMap<Type, readonly number[] | SchemaError>();
-/** The same type by another name, which is not looked through but for the value itself. */
+/** Typedefs and qualified types, which the search does not enter except for the value itself. */
 const aliasedType = new WeakMap<Type, Type>();
 
 export function opaqueAlias(type: Type): Type {
@@ -25,7 +25,7 @@ export function opaqueAlias(type: Type): Type {
 
 const isLock = (type: Type): boolean => type.kind === "struct" && type.lock === true;
 
-/** What an array is of, and how many of them. */
+/** Returns the innermost element of nested arrays, and their number. */
 function flattenArray(type: Type): [element: Type, count: number] {
   if (type.kind !== "array" || aliasedType.has(type)) return [type, 1];
   const [element, count] = flattenArray(type.element);
@@ -66,7 +66,7 @@ function tryFindInMembers(members: readonly RecordMember[]): number[] | SchemaEr
   }
 }
 
-/** Linux does not load BTF of a struct that is at fault and has a lock of its own. @throws SchemaError */
+/** Linux rejects the BTF of a struct that has a lock and an invalid layout. @throws SchemaError */
 export function recordLockOffsets(type: RecordType): void {
   const offsets = tryFindInMembers(type.members);
   offsetsByStruct.set(type, offsets);
@@ -76,7 +76,7 @@ export function recordLockOffsets(type: RecordType): void {
   throw new SchemaError("bpf_spin_lock has 4 bytes at a multiple of 4", "EFAULT");
 }
 
-/** btf_parse_fields() of the type of a map's values. */
+/** btf_parse_fields() for the type of a map's values. */
 export function valueLockOffsets(value: Type): readonly number[] {
   let type = value;
   for (let next = aliasedType.get(type); next; next = aliasedType.get(type)) type = next;

@@ -56,7 +56,7 @@ export function jsonInteger(value: number | bigint): number | string {
   return Number.isSafeInteger(near) ? near : String(value);
 }
 
-/** What a member is called in JSON, those of unnamed records included. */
+/** Yields the JSON names of members, including those of unnamed records. */
 export function* memberNames(type: RecordType): Generator<string> {
   for (const member of type.members) {
     if (member.name !== "") yield member.name;

@@ -51,7 +51,7 @@ export function makeEnum(
   return { kind: "enum", size, signed, constants: jsonConstants };
 }
 
-/** The one word about byte order that C and BTF have is the name of a typedef. */
+/** A typedef's name is the only information on byte order in C and BTF. */
 export function applyTypedef(typedef: string, type: Type): Type {
   const networkOrder = /^(?:__)?be(16|32|64)$/.exec(typedef);
   if (!networkOrder || type.kind !== "int" || type.size * 8 !== Number(networkOrder[1]))
@@ -59,7 +59,7 @@ export function applyTypedef(typedef: string, type: Type): Type {
   return { ...type, order: "network" };
 }
 
-/** Asked before each member is kept, so that a hostile record costs no more than the limits. */
+/** Checks each member before it is added, so that a hostile record costs no more than the limits. */
 export class MemberCheck {
   readonly #names = new Set<string>();
   #nodes = 1;

@@ -2,7 +2,7 @@ import { einval, type FieldPath } from "../errno.ts";
 
 /** Converts contexts between bytes and the fields of linux/bpf.h that a caller may set and read. */
 
-/** Offset, bytes, and for an array how many of them. */
+/** `count` is the length of an array. */
 type ContextField = readonly [offset: number, size: 4 | 8, count?: number];
 
 interface Struct {
@@ -65,7 +65,7 @@ function writeField(
   }
 }
 
-/** @param packet its bytes: where data ends unless told otherwise. @throws EINVAL with the field. */
+/** @param packet its size, the default of data_end. @throws EINVAL with the field. */
 export function encodeContext(progType: string, values: ContextFields, packet: number): Buffer {
   const { bytes, fields } = contextStructOf(progType);
   const context = Buffer.alloc(bytes);
@@ -79,7 +79,7 @@ export function encodeContext(progType: string, values: ContextFields, packet: n
   return context;
 }
 
-/** Fields of 8 bytes are decimal digits. */
+/** Fields of 8 bytes are decimal strings. */
 export function decodeContext(progType: string, context: Uint8Array): ContextFields {
   const { fields } = contextStructOf(progType);
   const buffer = Buffer.from(context.buffer, context.byteOffset, context.length);

@@ -10,19 +10,19 @@ type FetchMode =
   | { mode: "whole" }
   | { mode: "front"; count: number };
 
-/** Elements of a queue that are shown unasked. */
+/** Elements of a queue that a snapshot has without a miss. */
 const DEFAULT_FRONT = 16;
-/** Keys of a map that the next run of the program is shown unasked. */
+/** Keys of a map that the next run of the program has without a miss. */
 const MAX_PREFETCHED_KEYS = 32;
 
 type Keys = Map<string, Uint8Array>;
 
-/** What is wanted of a map of which the last run has read nothing. */
+/** The mode for a map that the last run has not read. */
 function defaultMode({ mode }: FetchMode): FetchMode {
   return mode === "front" ? { mode, count: DEFAULT_FRONT } : { mode: "keys", keys: new Map() };
 }
 
-/** The first keys read, map by map. */
+/** The first keys that a run has read, by map. */
 function keysByMap(reads: readonly ReadSetEntry[]): Map<number, Keys> {
   const maps = new Map<number, Keys>();
   for (const read of reads) {
@@ -35,12 +35,11 @@ function keysByMap(reads: readonly ReadSetEntry[]): Map<number, Keys> {
   return maps;
 }
 
-/** The programs and the parts of maps that a run came to, of which the next run sees all at once. */
 export class FetchSet {
   readonly programs = new Set<number>();
   readonly #maps = new Map<number, FetchMode>();
 
-  /** Grows at every need, so that a run starts again only if it sees more. */
+  /** Grows whenever the set does, so that a run restarts only with more data. */
   size = 0;
 
   addMap(id: number, type: string): void {
@@ -79,7 +78,7 @@ export class FetchSet {
     this.size += 1;
   }
 
-  /** Of the same program, for a run of its own; with just what `reads` has, if given. */
+  /** A copy for another run of the program; reduced to what `reads` contains, if given. */
   copy(reads?: readonly ReadSetEntry[]): FetchSet {
     const copy = new FetchSet();
     for (const id of this.programs) copy.programs.add(id);
@@ -94,18 +93,18 @@ export class FetchSet {
     return copy;
   }
 
-  /** A map or program that is gone. */
+  /** Removes a map or program that is gone. */
   remove(id: { map: number } | { program: number }): void {
     if ("map" in id) this.#maps.delete(id.map);
     else this.programs.delete(id.program);
   }
 
-  /** Ids, in the order in which they are packed. */
+  /** Ids, in the order of pack(). */
   get mapIds(): number[] {
     return [...this.#maps.keys()];
   }
 
-  /** @param loaded when a program that is known was loaded, "" for one that is not. */
+  /** @param loadTimeOf the load time of a cached program, "" for another. */
   pack(program: number, loadTimeOf: (id: number) => string): Buffer {
     const programs = [...this.programs].map((id) => [id, loadTimeOf(id)]);
     const maps = [...this.#maps].map(([id, mode]): Packed => {

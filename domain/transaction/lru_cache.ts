@@ -1,6 +1,5 @@
 /** A cache that evicts its least recently used entries beyond a total weight. */
 
-/** A map that forgets what was not asked for longest, by a weight of each entry. */
 export class LruCache<V> {
   readonly #entries = new Map<string, { value: V; weight: number }>();
   readonly #limit: number;

@@ -25,10 +25,10 @@ export interface MapSnapshot {
   revision: number;
 }
 
-/** Offsets, as a map's record has them. */
+/** The offsets of locks, from their form in a map's record. */
 export const parseLocks = (text: string) => ({ locks: text.split(",").map(Number) });
 
-/** A map by RUN_MAP; bytes: of a value on all CPUs. */
+/** Decodes a row of RUN_MAP; `bytes` is the size of a value on all CPUs. */
 export function decodeMapAttributes(row: RedisValue | undefined) {
   const map = nameFields(RUN_MAP, list(row));
   const map_type = text(map.type);
@@ -47,7 +47,7 @@ export function decodeMapAttributes(row: RedisValue | undefined) {
   };
 }
 
-/** All values of an array, with the zeros at its end that were never written. */
+/** All values of an array: Redis does not store the zeros after the last value written. */
 function padArray(stored: Buffer, length: number): Uint8Array {
   if (stored.length === length) return stored;
   const padded = new Uint8Array(length);
@@ -55,7 +55,7 @@ function padArray(stored: Buffer, length: number): Uint8Array {
   return padded;
 }
 
-/** undefined for a map that is gone. */
+/** Returns undefined for a map that is gone. */
 export function decodeMapSnapshot(row: RedisValue): MapSnapshot | undefined {
   if (row === null) return undefined;
   const snapshot = nameFields(MAP_SNAPSHOT, list(row));

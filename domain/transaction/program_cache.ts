@@ -14,13 +14,13 @@ interface CachedProgram {
   loadTime: string;
   type: string;
   view: ProgramView & { unit: CompilationUnit };
-  /** Of each of its maps the id and the type. */
+  /** The id and the type of each of its maps. */
   maps: { id: number; type: string }[];
 }
 
 const BYTES_MAX = 64 << 20;
 
-/** The same for the same code, however often it was loaded. */
+/** Programs with the same code have the same key, so that a thread compiles it once. */
 export function hashCode({ insns, maps, prog_type, func_info }: CompilationUnit): string {
   const shapes = maps.map(
     ({ map_type, key_size, value_size, max_entries, map_flags, locks = [] }) =>
@@ -43,7 +43,7 @@ export class ProgramCache {
     return this.#programs.get(`${namespace} ${id}`);
   }
 
-  /** When it was loaded, which tells it from one of the same id in a namespace begun anew. */
+  /** The load time tells programs of the same id apart when a namespace was reset. */
   loadTimeOf(namespace: string, id: number): string {
     return this.get(namespace, id)?.loadTime ?? "";
   }

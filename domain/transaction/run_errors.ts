@@ -10,7 +10,7 @@ import type { ProgramView, RunFault } from "../runtime/job.ts";
 const ERRNO = { memory: "EFAULT", stack: "EFAULT", lock: "EFAULT", budget: "E2BIG" } as const;
 const INLINED_HELPERS = [12, 181];
 
-/** The instruction, and the second half of a ld_imm64. */
+/** The instruction at `pc`, and the second half of a ld_imm64. */
 function decodeAt(program: ProgramView | undefined, pc: number): Insn[] {
   if (!program?.unit) return [];
   const { insns } = program.unit;
@@ -24,7 +24,7 @@ const isUnknownHelper = (insn: Insn | undefined): insn is Insn =>
   !Object.hasOwn(HELPERS, insn.imm) &&
   !INLINED_HELPERS.includes(insn.imm);
 
-/** What Linux would have found at load, or refused as too long: with the instruction and its text. */
+/** ENOTSUPP for a helper that this service does not implement, else the errno of the fault. */
 export function faultToErrno(fault: RunFault, programs: readonly ProgramView[]): Errno {
   const { reason, program, pc, detail } = fault;
   const view = programs.find(({ id }) => id === program);
@@ -33,7 +33,7 @@ export function faultToErrno(fault: RunFault, programs: readonly ProgramView[]):
   const place = `program ${program}, ${pc}: ${text}`;
   const location = { program, insn: pc, text };
   if (isUnknownHelper(insn)) {
-    const detail = `${helperName(insn.imm)} is not run by this service`;
+    const detail = `${helperName(insn.imm)} is not implemented by this service`;
     return new Errno("ENOTSUPP", `${place}: ${detail}`, {
       extensions: { fault: { reason: "helper", ...location } },
     });

@@ -6,11 +6,11 @@ import type { MapSnapshot } from "./map_snapshot.ts";
 
 const MAX_SNAPSHOT_ELEMENTS = 4096;
 const MAX_SNAPSHOT_BYTES = 1 << 20;
-/** Elements changed by one run, those it looked at, and bytes told of them: a commit holds up all others. */
+/** Elements and bytes that one run may change: Redis executes nothing else during a commit. */
 const MAX_WRITES = 1024;
 const MAX_COMMIT_BYTES = 1 << 20;
 
-/** Instead of one more key of a map that is not too large, all of it. */
+/** Replaces the miss of a key by a miss of the whole map, unless the map is too large. */
 export function widenMiss(miss: Miss, maps: ReadonlyMap<number, MapSnapshot>): Miss {
   const view = "key" in miss ? maps.get(miss.map)?.view : undefined;
   if (!view || view.entries > MAX_SNAPSHOT_ELEMENTS) return miss;
@@ -18,10 +18,10 @@ export function widenMiss(miss: Miss, maps: ReadonlyMap<number, MapSnapshot>): M
   return bytes > MAX_SNAPSHOT_BYTES / 2 ? miss : { map: view.id, whole: true };
 }
 
-/** More elements of one map than this are compared by the map's revision. */
+/** When a run reads more elements of one map, the commit compares the map's revision instead. */
 const MAX_READS_PER_MAP = 1024;
 
-/** Reads as the commit compares them: each, or their maps. */
+/** Replaces the many reads of one map by one read of its revision. */
 export function coalesceReads(reads: readonly ReadSetEntry[]): readonly ReadSetEntry[] {
   const counts = new Map<number, number>();
   for (const { map } of reads) counts.set(map, (counts.get(map) ?? 0) + 1);
@@ -31,7 +31,7 @@ export function coalesceReads(reads: readonly ReadSetEntry[]): readonly ReadSetE
   return [...others, ...oversized.map((map) => ({ map, unchanged: true as const }))];
 }
 
-/** @throws E2BIG; domain/lua/test_run/run_limits.lua throws it where one element takes the time of several. */
+/** @throws E2BIG; domain/lua/test_run/run_limits.lua also throws it, by the cost of each element. */
 export function checkCommitSize(
   reads: readonly unknown[],
   writes: readonly unknown[],
@@ -40,12 +40,12 @@ export function checkCommitSize(
   if (reads.length > MAX_SNAPSHOT_ELEMENTS) {
     throw new Errno(
       "E2BIG",
-      `a run looks at no more than ${MAX_SNAPSHOT_ELEMENTS} elements, map by map`,
+      `a run may read at most ${MAX_SNAPSHOT_ELEMENTS} elements, got ${reads.length}`,
     );
   }
   if (writes.length <= MAX_WRITES && packed.length <= MAX_COMMIT_BYTES) return;
   throw new Errno(
     "E2BIG",
-    `a run changes at most ${MAX_WRITES} elements and ${MAX_COMMIT_BYTES} bytes`,
+    `a run may change at most ${MAX_WRITES} elements and ${MAX_COMMIT_BYTES} bytes`,
   );
 }

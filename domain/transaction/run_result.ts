@@ -3,7 +3,7 @@ import { type ContextFields, decodeContext } from "./context_fields.ts";
 
 /** The result of a run, as the reply returns it and the record of an Idempotency-Key keeps it. */
 
-/** Bytes are hex, as the record of an Idempotency-Key keeps them. */
+/** Bytes are hex. */
 export interface RunResult {
   retval: number;
   data: string;
@@ -12,7 +12,7 @@ export interface RunResult {
   duration: number;
   seed: Seed;
   trace: string[];
-  /** Ids of the programs run, in order. */
+  /** Ids of the programs that ran, in order. */
   programs: number[];
 }
 
@@ -20,10 +20,10 @@ function hex(data: Uint8Array): string {
   return Buffer.from(data.buffer, data.byteOffset, data.length).toString("hex");
 }
 
-/** What trace_pipe would show: a line ends in one newline, whoever writes it. */
+/** A line ends in one newline in trace_pipe, whether the program writes it or not. */
 const trimNewline = (text: string): string => text.replace(/\n$/, "");
 
-/** @param given the context: told as it was given, as bytes or by its fields. */
+/** @param input the context of the caller, as bytes or fields; the result has the same form. */
 export function encodeResult(
   done: RunDone,
   input: Buffer | ContextFields | undefined,

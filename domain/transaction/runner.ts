@@ -27,24 +27,23 @@ import {
 
 export interface RunAttr {
   data: Buffer | undefined;
-  /** The struct's bytes, or fields of it by name. */
+  /** The bytes of the struct, or its fields by name. */
   ctx: Buffer | ContextFields | undefined;
   repeat: number;
   flags: number;
   seed: Partial<Seed>;
 }
 
-/** Runs that lost to others so often take turns with those of the same program, in this process. */
+/** After so many conflicts, the runs of a program in this process take turns. */
 const OPTIMISTIC_TRIES = 3;
-/** ms, in which a run that takes turns is tried again. */
+/** Time in ms for which a run that takes turns is retried. */
 const RETRY_MS = 10_000;
-/** How often a run may start again because it came to something new. */
+/** How often a run may restart because of a miss. */
 const MAX_REFETCHES = 64;
-/** After so many times maps that are not too large are shown whole. */
+/** After so many restarts, a miss of a key fetches the whole map. */
 const KEY_REFETCHES = 8;
 const U32 = 0x1_0000_0000;
 
-/** Commits nothing. */
 const EMPTY_COMMIT = packCommit([], [], new Map());
 
 interface RunAttempt {
@@ -75,7 +74,7 @@ export class Runner {
   readonly #reader: SnapshotReader;
   readonly #queues = new Map<string, Promise<unknown>>();
 
-  /** @param budget instructions that one repetition may take. */
+  /** @param budget instructions that one repetition may execute. */
   constructor(run: RunCommand, pool: Pool, budget: number, proofs: ProofCache) {
     this.#reader = new SnapshotReader(proofs);
     this.#run = run;
@@ -84,8 +83,8 @@ export class Runner {
   }
 
   /**
-   * @param place names the caller and the fd or path.
-   * @throws EFAULT, E2BIG with the instruction; EAGAIN when others change faster than it can run.
+   * @param place identifies the caller and the fd or path.
+   * @throws EFAULT, E2BIG with the instruction; EAGAIN when every try conflicts with other changes.
    */
   async run(call: Call, place: string, fetch: FetchSnapshot, attr: RunAttr): Promise<RunResult> {
     try {
@@ -113,11 +112,11 @@ export class Runner {
         const result = await this.#tryOnce(attempt);
         if (result) return result;
       }
-      throw new Errno("EAGAIN", `for ${RETRY_MS} ms what the run reads has changed under it`);
+      throw new Errno("EAGAIN", `other changes conflicted with the run for ${RETRY_MS} ms`);
     });
   }
 
-  /** Invariant: of the runs that take turns for a program, one is under way. */
+  /** Invariant: at most one of the runs that take turns for a program executes. */
   #serialize<T>(program: string, work: () => Promise<T>): Promise<T> {
     const turn = (this.#queues.get(program) ?? Promise.resolve()).then(work);
     const settled: Promise<void> = turn.then(
@@ -132,7 +131,7 @@ export class Runner {
     if (this.#queues.get(program) === turn) this.#queues.delete(program);
   }
 
-  /** undefined when what was read has changed meanwhile. */
+  /** Returns undefined on a conflict: something that the run read has changed. */
   async #tryOnce(attempt: RunAttempt): Promise<RunResult | undefined> {
     const { request } = attempt;
     for (let refetches = 0; refetches < MAX_REFETCHES; refetches++) {
@@ -185,7 +184,7 @@ export class Runner {
     }
   }
 
-  /** Commits. With an Idempotency-Key the answer is that of the first run to come to one. */
+  /** With an Idempotency-Key, the result of the first run that committed is returned. */
   async #commitAndStore(
     call: Call,
     commit: Buffer,

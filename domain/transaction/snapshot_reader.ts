@@ -19,28 +19,28 @@ export interface Snapshot {
   maps: Map<number, MapSnapshot>;
 }
 
-/** prog_test_run or prog_run, with what is wanted. */
+/** Sends prog_test_run or prog_run with a packed fetch set. */
 export type FetchSnapshot = (packed: Buffer) => ReturnType<RunFirstHalf>;
 
-/** One run's looking: by an fd or a path, at more and more. */
+/** The request of one run, which grows with every miss. */
 export interface SnapshotRequest {
   namespace: string;
-  /** Names the caller and the fd or path. */
+  /** Identifies the caller and the fd or path. */
   place: string;
   fetch: FetchSnapshot;
-  /** The program there last time, and what it came to. */
+  /** The program found there last time, and what it accessed. */
   program: number;
   fetchSet: FetchSet;
-  /** It has begun anew, with nothing of runs before. */
+  /** The fetch set of earlier runs has been dropped. */
   isRestarted?: boolean;
 }
 
-/** Places' programs and programs' sights that are remembered. */
+/** Entries of each cache: the program of a place, and the fetch set of a program. */
 const CACHE_SIZE = 10_000;
 
-/** Each time round there is something new: a program, then its maps. */
+/** Every fetch but the last finds something new: a program, then its maps. */
 const MAX_FETCHES = 100;
-/** A sight of more programs or maps is begun anew: most of them are of runs long ago. */
+/** A larger fetch set is dropped: most of it is from runs long ago. */
 const MAX_FETCH_SET = 64;
 
 export class SnapshotReader {
@@ -65,7 +65,7 @@ export class SnapshotReader {
     return fetchSet;
   }
 
-  /** The next run of the program will be shown what this one has read, and where it went. */
+  /** The next run of the program starts with what this one has read, and its tail calls. */
   rememberAccesses(
     { namespace, program, fetchSet }: SnapshotRequest,
     { reads, chain }: RunDone,
@@ -77,16 +77,16 @@ export class SnapshotReader {
     this.#fetchSets.set(`${namespace} ${program}`, next);
   }
 
-  /** @throws E2BIG for more than one script can show; ENOMEM when what it shows is never known. */
+  /** @throws E2BIG for more than one script may read; ENOMEM when the programs exceed the cache. */
   async read(request: SnapshotRequest): Promise<Snapshot | { remembered: RedisValue[] }> {
     for (let tries = 0; tries < MAX_FETCHES; tries++) {
       const snapshot = await this.#fetchOnce(request);
       if (snapshot) return snapshot;
     }
-    throw new Errno("ENOMEM", "the programs that the run may come to are too large");
+    throw new Errno("ENOMEM", "the programs that the run may tail-call are too large");
   }
 
-  /** What runs before came to may be too much by now, and this one need not come to it. */
+  /** The fetch set of earlier runs may have grown too large, and this run may not need it. */
   #restart(request: SnapshotRequest, error: unknown): undefined {
     if (!(error instanceof Errno) || error.code !== "E2BIG" || request.isRestarted) throw error;
     request.isRestarted = true;
@@ -95,7 +95,7 @@ export class SnapshotReader {
     return undefined;
   }
 
-  /** undefined when there is more to be seen. */
+  /** Returns undefined when there is more to fetch. */
   async #fetchOnce(
     request: SnapshotRequest,
   ): Promise<Snapshot | { remembered: RedisValue[] } | undefined> {
@@ -124,7 +124,7 @@ export class SnapshotReader {
     };
   }
 
-  /** undefined when one was forgotten between asking and answer. */
+  /** Returns undefined when the cache evicted a program between request and reply. */
   #cachePrograms(
     { namespace, fetchSet }: SnapshotRequest,
     ids: number[],

@@ -164,7 +164,7 @@ it("the plan reads struct bpf_elf_map with scopes, inner maps, slots and types",
 });
 
 it.each([
-  ["big_endian", "EOPNOTSUPP", "a big-endian object"],
+  ["big_endian", "EOPNOTSUPP", "big-endian objects are not supported"],
   ["extern_kconfig", "EOPNOTSUPP", "prog 'refused': 'LINUX_KERNEL_VERSION' is extern"],
   ["extern_ksym", "EOPNOTSUPP", "prog 'refused': 'bpf_kfunc_of_nobody' is extern"],
   ["core", "EOPNOTSUPP", "section 'xdp': CO-RE relocation against 'task_struct'"],

@@ -193,8 +193,8 @@ describe("pinned maps", () => {
     const { status, body } = await load(session, "pinned_larger");
     expect([status, body.errno]).toEqual([400, "EINVAL"]);
     expect(body.detail).toBe(
-      "map 'counters': couldn't reuse pinned map at '/counters': map_type is array, the object wants " +
-        "hash; value_size is 4, the object wants 8; max_entries is 16, the object wants 32",
+      "map 'counters': couldn't reuse pinned map at '/counters': map_type is array, must be " +
+        "hash; value_size is 4, must be 8; max_entries is 16, must be 32",
     );
     expect(await everything(session)).toEqual(before);
   });
@@ -204,13 +204,13 @@ describe("pinned maps", () => {
     const { progs } = await loaded(session, "legacy");
     await session.put("/v1/fs?path=/counters", { type: "pin", fd: named(progs, "mark").fd });
     const { body } = await load(session, "pinned");
-    expect(body.detail).toMatch(/at '\/counters': it is a program$/);
+    expect(body.detail).toMatch(/at '\/counters': the pin is a program$/);
   });
 });
 
 it.each([
-  ["no ELF object", Buffer.from("\x7fELF, it says"), 400],
-  ["a big-endian object", object("big_endian"), 422],
+  ["not an ELF file", Buffer.from("\x7fELF, it says"), 400],
+  ["big-endian objects are not supported", object("big_endian"), 422],
   ["'LINUX_KERNEL_VERSION' is extern", object("extern_kconfig"), 422],
 ])("the object with %s is rejected, case %#", async (detail, bytes, status) => {
   const session = await root();

@@ -285,7 +285,7 @@ describe("a run is E2BIG", () => {
     const problem = await refused(session, (await asm(session, updates(hash.fd, 1500))).fd);
     expect([problem.errno, problem.detail]).toEqual([
       "E2BIG",
-      "a run changes at most 1024 elements and 1048576 bytes",
+      "a run may change at most 1024 elements and 1048576 bytes",
     ]);
     expect((await session.get(`/v1/fds/${hash.fd}`)).body.entries).toBe(0);
   });

@@ -4,47 +4,47 @@ import { InputRefused } from "../fault.ts";
 /** The interface of a program's context (r1), and the checks that all kinds of context share. */
 
 export interface RunInput {
-  /** Its address. */
+  /** Address of the context. */
   readonly at: number;
-  /** Bytes of the packet that the program sees. */
+  /** Length of the packet that the program sees. */
   readonly length: number;
-  /** LD_ABS and LD_IND: -1 when there are no such bytes. */
+  /** LD_ABS and LD_IND: -1 when the packet is too short. */
   loadBytes(offset: number, size: number): bigint;
-  /** The packet and the context as the caller gets them back. */
+  /** The packet and the context that the caller gets back. */
   outputPacket(): Uint8Array;
   outputContext(): Uint8Array;
 }
 
 export const ETH_HLEN = 14;
 
-/** The caller's context, zeros behind it. bpf_check_uarg_tail_zero() @throws Refused E2BIG */
+/** bpf_check_uarg_tail_zero(): the caller's context, padded with zeros. @throws InputRefused E2BIG */
 export function padContext(ctx: Uint8Array | undefined, size: number): Buffer {
   const padded = Buffer.alloc(size);
   if (ctx === undefined) return padded;
   if (ctx.subarray(size).some((byte) => byte !== 0)) {
-    throw new InputRefused("E2BIG", "ctx_in", `beyond its ${size} bytes the context is not zero`);
+    throw new InputRefused("E2BIG", "ctx_in", `bytes after the first ${size} must be 0`);
   }
   padded.set(ctx.subarray(0, size));
   return padded;
 }
 
-/** @throws Refused EINVAL */
+/** @throws InputRefused EINVAL */
 export function checkPacket(data: Uint8Array | undefined, maxSize: number): Uint8Array {
   const size = data?.length ?? 0;
   if (data === undefined || size < ETH_HLEN) {
     throw new InputRefused(
       "EINVAL",
       "data_in",
-      `${size} bytes are no Ethernet frame: at least ${ETH_HLEN}`,
+      `must have at least ${ETH_HLEN} bytes, an Ethernet header, got ${size}`,
     );
   }
   if (size > maxSize) {
-    throw new InputRefused("EINVAL", "data_in", `${size} bytes are too many: at most ${maxSize}`);
+    throw new InputRefused("EINVAL", "data_in", `must have at most ${maxSize} bytes, got ${size}`);
   }
   return data;
 }
 
-/** Writes 32-bit fields of a context, by offset. */
+/** Writes 32-bit fields at offsets of a context. */
 export function setFields(
   arena: Arena,
   at: number,

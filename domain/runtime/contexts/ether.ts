@@ -1,6 +1,6 @@
 /** Arithmetic on the fields of packet headers. */
 
-/** Of these bytes, u32, and never 0. */
+/** FNV-1a hash (u32), never 0. */
 export function fnv1a(bytes: Uint8Array): number {
   let hash = 0x811c9dc5;
   for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);

@@ -10,10 +10,10 @@ import { Xdp } from "./xdp.ts";
 const PRIORITY: [number, number] = [SK_BUFF.priority, 4];
 const CB: [number, number] = [SK_BUFF.cb, 20];
 const TSTAMP: [number, number] = [SK_BUFF.tstamp, 8];
-/** mark; with queue_mapping. */
+/** mark, without and with queue_mapping. */
 const MARK: [number, number] = [SK_BUFF.mark, 4];
 const MARK_QUEUE: [number, number] = [SK_BUFF.mark, 8];
-/** tc_index, with ifindex before it; tc_classid. */
+/** ifindex and tc_index; tc_classid. */
 const TC_INDEX: [number, number] = [SK_BUFF.ifindex, 8];
 const TC_CLASSID: [number, number] = [72, 4];
 
@@ -64,7 +64,7 @@ const TYPES: Readonly<Record<string, OpenContext>> = {
   xdp: (arena, { data, ctx }) => new Xdp(arena, data, ctx),
 };
 
-/** @throws Refused; TypeError for a type that cannot run. */
+/** @throws InputRefused; TypeError for a program type that cannot run. */
 export function openContext(arena: Arena, job: Job): RunInput {
   const open = TYPES[job.prog_type];
   if (open === undefined) throw new TypeError(`programs of type ${job.prog_type} cannot run`);

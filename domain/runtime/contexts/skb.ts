@@ -14,21 +14,21 @@ import {
 
 /** A packet as struct sk_buff, and the struct __sk_buff that programs access. */
 
-/** How a type of program sees it. */
+/** What differs between program types. */
 export interface SkbTraits {
-  /** From the Ethernet header on. */
+  /** The packet starts with the Ethernet header. */
   hasEthernetHeader: boolean;
-  /** data and data_end. */
+  /** data and data_end are set. */
   hasPacketPointers: boolean;
-  /** data_meta, too. */
+  /** data_meta is set. */
   hasMetadata: boolean;
-  /** The addresses of the socket. */
+  /** The addresses of the socket are set. */
   hasSocket: boolean;
-  /** What may be written, from multiples of 8 on. */
+  /** Writable fields, from multiples of 8 on. */
   writable: readonly (readonly [offset: number, size: number])[];
 }
 
-/** bpf_internal_load_pointer_neg_helper(): below, offsets from the network and the link header. */
+/** bpf_internal_load_pointer_neg_helper(): offsets from the network header and the link header. */
 const SKF_NET_OFF = -0x100000;
 const SKF_LL_OFF = -0x200000;
 
@@ -37,17 +37,17 @@ const VLAN_HLEN = 4;
 export class Skb implements RunInput {
   readonly at: number;
   readonly packet: Packet;
-  /** Of the VLAN tag beside the packet; ETH_P_*, host order. */
+  /** The VLAN tag that is not in the packet; the protocol is ETH_P_*, in host order. */
   #tag: { protocol: number; tci: number } | undefined;
   #protocol: number;
   readonly #arena: Arena;
   readonly #traits: SkbTraits;
-  /** Where the network header is, from the start of the packet; and the link header. */
+  /** Offsets of the network header and the link header from the start of the packet. */
   networkOffset: number;
   #linkOffset: number;
-  /** What is before the packet when the program does not see it. */
+  /** The Ethernet header, when the program does not see it. */
   readonly #hiddenHeader: Uint8Array;
-  /** As it was given. */
+  /** gso_size of the caller, which the output keeps. */
   readonly #gsoSize: number;
 
   constructor(arena: Arena, traits: SkbTraits, data?: Uint8Array, ctx?: Uint8Array) {
@@ -68,7 +68,7 @@ export class Skb implements RunInput {
     this.#updateFields();
   }
 
-  /** The fields that follow from the packet. */
+  /** Sets the fields that depend on the packet. */
   #updateFields(): void {
     const { at, end, size } = this.packet;
     const [tag, traits] = [this.#tag, this.#traits];
@@ -93,7 +93,7 @@ export class Skb implements RunInput {
     return this.#arena.view.getUint32(this.at + SK_BUFF.gso_size, true) !== 0;
   }
 
-  /** skb_gso_reset() of one that is: the caller's context keeps its gso_size. */
+  /** skb_gso_reset(); the output context keeps the caller's gso_size. */
   resetGso(): void {
     if (!this.isGso) return;
     setFields(this.#arena, this.at, [
@@ -110,13 +110,13 @@ export class Skb implements RunInput {
     setFields(this.#arena, this.at, [[SK_BUFF.hash, hash]]);
   }
 
-  /** Another packet, which grew or shrank at an end. */
+  /** Replaces the packet after it grew or shrank at one end. */
   replace(bytes: Uint8Array): void {
     this.packet.set(bytes);
     this.#updateFields();
   }
 
-  /** The link header moves with what was put before the packet. */
+  /** Prepends zeros; the link header moves to the new start. */
   growHead(head: number): void {
     const bytes = this.packet.bytes();
     const grown = new Uint8Array(head + bytes.length);
@@ -126,7 +126,7 @@ export class Skb implements RunInput {
     this.replace(grown);
   }
 
-  /** Bytes from the link or the network header on; undefined when not all are there. */
+  /** Bytes at an offset from the link or network header; undefined when the packet is too short. */
   bytesFrom(header: "mac" | "net", offset: number, size: number): Buffer | undefined {
     const start =
       this.#hiddenHeader.length +
@@ -138,7 +138,7 @@ export class Skb implements RunInput {
       : bytes.subarray(start, start + size);
   }
 
-  /** Of the addresses and ports, and never 0; of other packets, of the link header. */
+  /** Hashes addresses and ports, or the link header of a packet that is not IP; never 0. */
   flowHash(): number {
     const [from, to] = this.#protocol === ETH_P_IP ? [12, 24] : [8, 44];
     const isIp = this.#protocol === ETH_P_IP || this.#protocol === ETH_P_IPV6;
@@ -159,7 +159,7 @@ export class Skb implements RunInput {
     return bytes === undefined ? -1n : BigInt(bytes.readUIntBE(0, size));
   }
 
-  /** skb_vlan_push(): the network header stays as far from the start as it was. */
+  /** skb_vlan_push(): the offset of the network header does not change. */
   pushTag(protocol: number, tci: number): void {
     if (this.#tag !== undefined) {
       const tag = Buffer.alloc(VLAN_HLEN);
@@ -173,7 +173,7 @@ export class Skb implements RunInput {
     this.#updateFields();
   }
 
-  /** skb_vlan_pop(): whether the packet was long enough for its tags. */
+  /** skb_vlan_pop(); returns false when the packet is too short for its tags. */
   popTag(): boolean {
     const isBeside = this.#tag !== undefined;
     this.#tag = undefined;
@@ -183,7 +183,7 @@ export class Skb implements RunInput {
     return this.#tag !== undefined || !isVlan(this.#protocol);
   }
 
-  /** __skb_vlan_pop(): the tag in the packet; undefined when it is too short for one. */
+  /** __skb_vlan_pop(): removes and returns the tag in the packet; undefined when it is too short. */
   #popInnerTag() {
     if (this.packet.size < ETH_HLEN + VLAN_HLEN) return undefined;
     const bytes = Buffer.from(this.packet.bytes());

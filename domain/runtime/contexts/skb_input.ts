@@ -6,7 +6,7 @@ import { checkPacket, ETH_HLEN, padContext, setFields } from "./context.ts";
  * Checks and converts the caller's __sk_buff as bpf_prog_test_run_skb() does (net/bpf/test_run.c).
  */
 
-/** struct __sk_buff, by offset. */
+/** Offsets in struct __sk_buff. */
 export const SK_BUFF = {
   len: 0,
   pkt_type: 4,
@@ -36,7 +36,7 @@ export const SK_BUFF = {
   SIZE: 192,
 } as const;
 
-/** Of what a caller may set and gets back: offset and bytes. */
+/** The fields that a caller may set and gets back. */
 export const SETTABLE: readonly (readonly [offset: number, size: number])[] = [
   [SK_BUFF.mark, 4],
   [SK_BUFF.priority, 4],
@@ -62,12 +62,12 @@ const ETH_P_802_3_MIN = 0x0600;
 const ETH_P_802_3 = 0x0001;
 const ETH_P_802_2 = 0x0004;
 
-/** Of what has such a header: what of it is to be there. */
+/** The minimal length of the network header, by protocol. */
 const L3_BYTES: Readonly<Record<number, number>> = { [ETH_P_IP]: 20, [ETH_P_IPV6]: 40 };
 
 export interface SkbInput {
   frame: Buffer;
-  /** 192 bytes; with wire_len and ifindex as a program sees them. */
+  /** 192 bytes, with the program's wire_len and ifindex. */
   fields: Buffer;
   /** ETH_P_*, host order. */
   protocol: number;
@@ -81,7 +81,7 @@ export function protocolOf(frame: Buffer): number {
   return frame.length >= 16 && frame.readUInt16BE(14) === 0xffff ? ETH_P_802_3 : ETH_P_802_2;
 }
 
-/** Of a device whose address is zeros, and its broadcast address, too. PACKET_HOST, MULTICAST, OTHERHOST */
+/** PACKET_HOST, PACKET_MULTICAST or PACKET_OTHERHOST, for a device whose address is zero. */
 function pktTypeOf(frame: Buffer): number {
   if (frame.readUIntBE(0, 6) === 0) return 0;
   return (frame.readUInt8(0) & 1) === 1 ? 2 : 3;
@@ -95,7 +95,7 @@ function checkUnsettableZero(fields: Buffer): void {
   const unsettable = Buffer.from(fields);
   for (const [offset, size] of SETTABLE) unsettable.fill(0, offset, offset + size);
   const at = unsettable.findIndex((byte) => byte !== 0);
-  if (at >= 0) refuse(`byte ${at} of struct __sk_buff is not one that can be set`);
+  if (at >= 0) refuse(`byte ${at} of struct __sk_buff must be 0: the field cannot be set`);
 }
 
 /** convert___skb_to_skb() */
@@ -103,25 +103,33 @@ function checkAndConvert(fields: Buffer, size: number): void {
   checkUnsettableZero(fields);
   const wireLen = fields.readUInt32LE(SK_BUFF.wire_len);
   if (wireLen !== 0 && (wireLen < size || wireLen > GSO_LEGACY_MAX_SIZE)) {
-    refuse(`wire_len ${wireLen} is not ${size} to ${GSO_LEGACY_MAX_SIZE}`);
+    refuse(`wire_len must be from ${size} to ${GSO_LEGACY_MAX_SIZE}, got ${wireLen}`);
   }
   if (wireLen === 0) fields.writeUInt32LE(size, SK_BUFF.wire_len);
   const gsoSegs = fields.readUInt32LE(SK_BUFF.gso_segs);
-  if (gsoSegs > GSO_MAX_SEGS) refuse(`gso_segs ${gsoSegs} is more than ${GSO_MAX_SEGS}`);
+  if (gsoSegs > GSO_MAX_SEGS) refuse(`gso_segs must be at most ${GSO_MAX_SEGS}, got ${gsoSegs}`);
 }
 
-/** @param l2 the program sees the Ethernet header @throws Refused */
+/** @param l2 the program sees the Ethernet header @throws InputRefused */
 export function skbInput(data: Uint8Array | undefined, ctx: Uint8Array | undefined, l2: boolean) {
   const bytes = checkPacket(data, SKB_DATA_MAX);
   const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const fields = padContext(ctx, SK_BUFF.SIZE);
   const ifindex = fields.readUInt32LE(SK_BUFF.ifindex);
   if (ifindex > LOOPBACK)
-    throw new InputRefused("ENODEV", "ctx_in", `there is no interface ${ifindex}`);
+    throw new InputRefused(
+      "ENODEV",
+      "ctx_in",
+      `ifindex must be 0 or ${LOOPBACK} (lo), got ${ifindex}`,
+    );
   const protocol = protocolOf(frame);
   if (frame.length - ETH_HLEN < (L3_BYTES[protocol] ?? 0)) {
     const type = protocol.toString(16).padStart(4, "0");
-    throw new InputRefused("EINVAL", "data_in", `too short for a header of protocol 0x${type}`);
+    throw new InputRefused(
+      "EINVAL",
+      "data_in",
+      `too short for the network header of protocol 0x${type}`,
+    );
   }
   if (ctx !== undefined) checkAndConvert(fields, l2 ? frame.length : frame.length - ETH_HLEN);
   fields.writeUInt32LE(LOOPBACK, SK_BUFF.ifindex);
@@ -129,7 +137,7 @@ export function skbInput(data: Uint8Array | undefined, ctx: Uint8Array | undefin
   return input;
 }
 
-/** sk_alloc() and what follows it: the addresses of the packet are those of the socket. */
+/** sk_alloc() and later steps: the socket gets the addresses of the packet. */
 export function fillSocket(arena: Arena, at: number, { frame, protocol }: SkbInput): void {
   const copy = (from: number, size: number, to: number) =>
     frame.copy(arena.bytes, at + to, from, from + size);

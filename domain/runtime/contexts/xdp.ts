@@ -18,11 +18,11 @@ const XDP_MD = {
   SIZE: 24,
 };
 const PAGE = 4096;
-/** XDP_PACKET_HEADROOM, of which struct xdp_frame takes a part; struct skb_shared_info. */
+/** XDP_PACKET_HEADROOM, which includes struct xdp_frame; TAILROOM is struct skb_shared_info. */
 const HEADROOM = 256;
 const FRAME = 40;
 const TAILROOM = 320;
-/** What MAX_SKB_FRAGS pages hold beyond the first. */
+/** The first page and MAX_SKB_FRAGS more. */
 const XDP_DATA_MAX = PAGE - HEADROOM - TAILROOM + 17 * PAGE;
 const LOOPBACK = 1;
 
@@ -30,21 +30,26 @@ function refuse(detail: string): never {
   throw new InputRefused("EINVAL", "ctx_in", detail);
 }
 
-/** xdp_convert_md_to_buff(); how much of the data is before the packet, and how much in the page. */
+/** xdp_convert_md_to_buff(): the length of the metadata, and of the part in the first page. */
 function convertMd(fields: Buffer, hasContext: boolean, size: number) {
   const read = (offset: number) => fields.readUInt32LE(offset);
   const [meta, end] = [read(XDP_MD.data), hasContext ? read(XDP_MD.data_end) : size];
   const [ingress, queue] = [read(XDP_MD.ingress_ifindex), read(XDP_MD.rx_queue_index)];
-  if (read(XDP_MD.data_meta) !== 0) refuse("data_meta is not 0");
-  if (end > size || meta > end) refuse(`data ${meta}, data_end ${end} of ${size} bytes`);
+  if (read(XDP_MD.data_meta) !== 0) refuse("data_meta must be 0");
+  if (end > size || meta > end)
+    refuse(`data <= data_end <= ${size} must hold, got data ${meta}, data_end ${end}`);
   if (meta % 4 !== 0 || meta > Math.min(HEADROOM - FRAME, size - ETH_HLEN)) {
-    refuse(`data ${meta}: metadata is a multiple of 4 bytes, at most ${HEADROOM - FRAME}`);
+    refuse(`data must be a multiple of 4, at most ${HEADROOM - FRAME}, got ${meta}`);
   }
-  if (read(XDP_MD.SIZE - 4) !== 0) refuse("egress_ifindex is not 0");
-  if (ingress === 0 && queue !== 0) refuse("rx_queue_index without ingress_ifindex");
+  if (read(XDP_MD.SIZE - 4) !== 0) refuse("egress_ifindex must be 0");
+  if (ingress === 0 && queue !== 0) refuse("rx_queue_index must be 0 without ingress_ifindex");
   if (ingress > LOOPBACK)
-    throw new InputRefused("ENODEV", "ctx_in", `there is no interface ${ingress}`);
-  if (queue !== 0) refuse(`the interface has no receive queue ${queue}`);
+    throw new InputRefused(
+      "ENODEV",
+      "ctx_in",
+      `ingress_ifindex must be 0 or ${LOOPBACK} (lo), got ${ingress}`,
+    );
+  if (queue !== 0) refuse(`rx_queue_index must be 0, the only queue of lo, got ${queue}`);
   return { meta, linear: Math.min(end, PAGE - HEADROOM - TAILROOM + meta) };
 }
 
@@ -52,10 +57,10 @@ export class Xdp implements RunInput {
   readonly at: number;
   readonly #arena: Arena;
   readonly #fields: Buffer;
-  /** Metadata and the packet, as far as it is in the page. */
+  /** The metadata and the part of the packet in the first page. */
   readonly #packet: Packet;
   #meta: number;
-  /** What is before it. */
+  /** The headroom. */
   #head: Buffer;
   #fragments: Buffer;
 
@@ -63,7 +68,11 @@ export class Xdp implements RunInput {
     this.#fields = padContext(ctx, XDP_MD.SIZE);
     const bytes = checkPacket(data, Number.POSITIVE_INFINITY);
     if (bytes.length > XDP_DATA_MAX) {
-      throw new InputRefused("ENOMEM", "data_in", `${bytes.length} bytes: at most ${XDP_DATA_MAX}`);
+      throw new InputRefused(
+        "ENOMEM",
+        "data_in",
+        `must have at most ${XDP_DATA_MAX} bytes, got ${bytes.length}`,
+      );
     }
     this.#arena = arena;
     const { meta, linear } = convertMd(this.#fields, ctx !== undefined, bytes.length);
@@ -84,7 +93,7 @@ export class Xdp implements RunInput {
     ]);
   }
 
-  /** LD_ABS and LD_IND are not for packets of this kind. */
+  /** The verifier rejects LD_ABS and LD_IND in XDP programs. */
   loadBytes(): bigint {
     return -1n;
   }
@@ -98,7 +107,7 @@ export class Xdp implements RunInput {
     return this.#linear + this.#fragments.length;
   }
 
-  /** The metadata start so much later, or earlier. The caller has checked that there is room. */
+  /** Moves the start of the metadata by `by`; the caller has checked that this fits. */
   #moveStart(by: number, meta: number): void {
     const all = Buffer.concat([this.#head, this.#packet.bytes()]);
     const start = this.#head.length + by;
@@ -108,7 +117,7 @@ export class Xdp implements RunInput {
     this.#updateFields();
   }
 
-  /** bpf_xdp_adjust_head(), with the metadata: whether it could be done. */
+  /** bpf_xdp_adjust_head(), which moves the metadata too; returns false for -EINVAL. */
   adjustHead(offset: number): boolean {
     if (this.#head.length + offset < FRAME || offset > this.#linear - ETH_HLEN) return false;
     const meta = this.#arena.copy(this.#packet.at, this.#meta);
@@ -126,7 +135,7 @@ export class Xdp implements RunInput {
     return undefined;
   }
 
-  /** bpf_xdp_adjust_tail() */
+  /** bpf_xdp_adjust_tail(); returns false for -EINVAL. */
   adjustTail(offset: number): boolean {
     if (this.#fragments.length > 0) return this.#adjustFragments(offset);
     const size = this.#packet.size + offset;
@@ -153,7 +162,7 @@ export class Xdp implements RunInput {
     return length + offset >= 0 || this.adjustTail(length + offset);
   }
 
-  /** Bytes from the start of the packet on; undefined when not all are there. */
+  /** Bytes at an offset of the packet; undefined when it is too short. */
   read(offset: number, size: number): Uint8Array | undefined {
     if (offset + size > this.length) return undefined;
     const bytes = Buffer.concat([this.#packet.bytes().subarray(this.#meta), this.#fragments]);

@@ -3,10 +3,10 @@ import type { Run } from "../run.ts";
 
 /** The types of helper functions and of the machine that they work on. */
 
-/** A machine as its helpers see it. */
+/** The machine, as far as helpers use it. */
 export interface Host {
   readonly arena: Arena;
-  /** The run under way. */
+  /** The current run. */
   readonly run: Run;
 }
 

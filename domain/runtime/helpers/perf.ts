@@ -15,7 +15,7 @@ export const perfHelpers = (host: Host): Helpers => ({
     host.arena.checkReadable(data >>> 0, size >>> 0);
     const map = host.run.map(handle);
     if (!(map instanceof PerfEventArray)) {
-      throw new RunFailure("memory", "a helper for perf events was given another map");
+      throw new RunFailure("memory", "the helper needs a perf_event_array map");
     }
     const given = BigInt.asUintN(64, flags);
     if ((given & ~FLAGS) !== 0n) return -ERRNO.EINVAL;

@@ -3,16 +3,16 @@
  * a width, then d i u x X with l or ll, s, c, p.
  */
 
-/** Text of the memory at an address, as a string of C. */
+/** Reads a C string. */
 type StringAt = (address: bigint) => string;
 
 const SPEC =
   /%(?:%|([0+\- ]*)([1-9]\d*)?(?:(l{0,2})([diuxX])|([sc])(?=$|\s|[!-/:-@[-`{-~])|(p)[xK]?(?=$|\s|[!-/:-@[-`{-~])))/y;
 
-/** No line is longer. */
+/** The longest line. */
 const WIDTH_MAX = 1023;
 
-/** What isprint() and isspace() let through. */
+/** The characters of isprint() and isspace(). */
 const PRINTABLE = /^[\t-\r -~]*$/;
 
 function formatNumber(raw: bigint, long: string, kind: string, flags: string): string {
@@ -34,7 +34,7 @@ function pad(text: string, flags: string, width: number, numeric: boolean): stri
   return sign + text.slice(sign.length).padStart(width - sign.length, "0");
 }
 
-/** undefined for a format that Linux refuses, as one that asks for more than there is. */
+/** Returns undefined for a format that Linux rejects, and for missing arguments. */
 export function printf(format: string, args: readonly bigint[], stringAt: StringAt) {
   if (!PRINTABLE.test(format)) return undefined;
   let out = "";

@@ -8,13 +8,13 @@ export function ringbufHelpers(host: Host): Helpers {
   const ringbufAt = (handle: number): Ringbuf => {
     const map = host.run.map(handle);
     if (map instanceof Ringbuf) return map;
-    throw new RunFailure("memory", "a helper for ring buffers was given another map");
+    throw new RunFailure("memory", "a ring buffer helper needs a ringbuf map");
   };
   const commit = (sample: number, flags: bigint, isSubmitted: boolean): void => {
     const found = host.run.rings.some((map) =>
       map.commit(sample >>> 0, Number(flags & 3n), isSubmitted),
     );
-    if (!found) throw new RunFailure("memory", "this is no reserved record");
+    if (!found) throw new RunFailure("memory", "not a reserved ring buffer record");
   };
   return {
     // bpf_ringbuf_output()

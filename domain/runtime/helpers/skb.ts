@@ -25,12 +25,12 @@ const XDP_REDIRECT = 4;
 function skbOf(host: Host): Skb {
   const { context } = host.run;
   if (context instanceof Skb) return context;
-  throw new RunFailure("memory", "a helper was given no struct sk_buff");
+  throw new RunFailure("memory", "the helper needs a struct sk_buff context");
 }
 
 function bytesHelpers(host: Host): Helpers {
   const { arena } = host;
-  /** Bytes to the program, or zeros and an errno. */
+  /** Copies bytes to the program, or zeros with an errno. */
   const copyOut = (to: number, size: number, bytes: Uint8Array | undefined): number => {
     arena.checkWritable(to, size);
     if (bytes !== undefined) arena.bytes.set(bytes, to);

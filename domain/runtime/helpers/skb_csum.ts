@@ -16,7 +16,7 @@ const MARK_ENFORCE = 0x40n;
 const IPV6 = 0x80n;
 const MANGLED_0 = 0xffff;
 
-/** Where the sum is; 0 when it is not in the packet. */
+/** The address of the checksum; 0 when the offset is not in the packet. */
 function sumAt(skb: Skb, offset: number): number {
   const isInside = offset >= 0 && offset <= 0xffff && offset + 2 <= skb.packet.size;
   return isInside && offset % 2 === 0 ? skb.packet.at + offset : 0;
@@ -26,11 +26,11 @@ function sumAt(skb: Skb, offset: number): number {
 const replaceByDiff = (sum: number, diff: number): number =>
   ~csumFold(csumAdd(diff, csumNot(sum))) & 0xffff;
 
-/** csum_replace4(); of halves it is csum_replace2(), too */
+/** csum_replace4(), which equals csum_replace2() for 16 bits */
 const replaceField = (sum: number, from: number, to: number): number =>
   ~csumFold(csumAdd(csumAdd(csumNot(sum), csumNot(from)), to)) & 0xffff;
 
-/** The sum by the size of the field that changed, 0: by a difference; undefined for other sizes. */
+/** Updates the sum by the size of the changed field, 0 for a difference; undefined for other sizes. */
 function updateSum(sum: number, size: bigint, from: bigint, to: bigint): number | undefined {
   if (size === 0n && from === 0n) return replaceByDiff(sum, Number(BigInt.asUintN(32, to)));
   if (size !== 2n && size !== 4n) return undefined;
@@ -55,7 +55,7 @@ export function csumReplace(
   return 0;
 }
 
-/** bpf_l4_csum_replace(): in UDP 0 is no sum, and a sum that is 0 is written as its complement. */
+/** bpf_l4_csum_replace(): in UDP 0 means no checksum, so a sum of 0 is complemented. */
 export function csumReplaceTransport(
   arena: Arena,
   skb: Skb,

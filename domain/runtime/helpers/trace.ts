@@ -6,12 +6,12 @@ import { printf } from "./printf.ts";
 
 /** MAX_TRACE_PRINTK_BUF, with a terminator. */
 const LINE_MAX = 1023;
-/** Lines of a run that are kept. */
+/** A run keeps so many lines. */
 const LINES_MAX = 1000;
 
 export function traceHelpers(host: Host): Helpers {
   const { arena } = host;
-  /** Up to its end or to what is no memory, as strncpy_from_kernel_nofault() has it. */
+  /** Reads to the NUL; "" for inaccessible memory, as strncpy_from_kernel_nofault(). */
   const stringAt = (address: bigint): string => {
     const start = Number(BigInt.asUintN(64, address));
     let end = start;

@@ -13,7 +13,7 @@ export function xdpHelpers(host: Host): Helpers {
   const xdp = (): Xdp => {
     const { context } = host.run;
     if (context instanceof Xdp) return context;
-    throw new RunFailure("memory", "a helper was given no struct xdp_buff");
+    throw new RunFailure("memory", "the helper needs a struct xdp_buff context");
   };
   const isTooFar = (offset: number, size: number) => offset >>> 0 > OFFSET_MAX || size > OFFSET_MAX;
   return {

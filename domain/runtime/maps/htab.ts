@@ -27,10 +27,10 @@ export interface Fetched {
 
 export abstract class Htab extends RunMap {
   protected readonly layout: Layout;
-  /** Those that the run has come to. */
+  /** The elements that the run has accessed. */
   protected readonly elements = new Map<IndexKey, TrackedElement>();
   #fetchedIndex: Map<IndexKey, Fetched> | undefined;
-  /** Elements, those counted as new of which it is not known whether they were there. */
+  /** Elements now; an element whose presence is unknown counts as new. */
   #count: number;
   #fullRefusal: "full" | "unchanged" | undefined;
   #wasIterated = false;
@@ -72,33 +72,33 @@ export abstract class Htab extends RunMap {
     return element;
   }
 
-  /** @throws Missing when it is not known whether the element is there. */
+  /** @throws MissingData when the snapshot does not say whether the element exists. */
   protected isPresent(element: TrackedElement): boolean {
     if (element.isPresent === undefined)
       throw new MissingData({ map: this.view.id, key: element.key });
     return element.isPresent;
   }
 
-  /** Looks at the element in this way: whether it is there. */
+  /** Records the access and returns whether the element exists. */
   protected access(element: TrackedElement, access: number): boolean {
     const present = this.isPresent(element);
     if (!element.isReplaced) element.accessed |= access;
     return present;
   }
 
-  /** Looks at the element in this way: where its value is, 0 when it is not there. */
+  /** Records the access and returns the address of the value, 0 when the element is absent. */
   protected locateValue(element: TrackedElement, access: number): number {
     if (!this.access(element, access)) return 0;
     if (element.at === 0) element.at = this.layout.place(element.fetched as Uint8Array);
     return element.at;
   }
 
-  /** Of the part of a value that this CPU has. */
+  /** Returns the address of this CPU's part of a value. */
   protected cpuPart(at: number): number {
     return at === 0 || this.layout.parts === 1 ? at : at + this.run.cpu * this.layout.stride;
   }
 
-  /** An element was looked up. */
+  /** LRU maps record the lookup of an element. */
   protected markUsed(_entry: TrackedElement): void {}
 
   override lookup(key: number): number {
@@ -115,12 +115,12 @@ export abstract class Htab extends RunMap {
     return this.cpuPart(at);
   }
 
-  /** An update with BPF_ANY does the same whether or not the key is there. */
+  /** An update with BPF_ANY succeeds whether the key exists or not. */
   protected canUpdateUnread(): boolean {
     return this.#count < this.view.max_entries;
   }
 
-  /** The errno of a full map; 0 when a new element fits. */
+  /** Returns 0 when a new element fits, else the errno of a full map. */
   protected checkRoom(): number {
     if (this.#count < this.view.max_entries) return 0;
     const unknown = [...this.elements.values()].filter(
@@ -164,7 +164,7 @@ export abstract class Htab extends RunMap {
     return 0;
   }
 
-  /** Gives the element a value; `present` is still as it was. `inPlace`: what is there keeps its place. */
+  /** Writes the value, before isPresent is set. `inPlace`: an existing value keeps its address. */
   protected abstract store(element: TrackedElement, value: number, inPlace: boolean): void;
 
   override delete(key: number): number {
@@ -211,7 +211,7 @@ export abstract class Htab extends RunMap {
     addReadOf(this.view.id, element, effects);
   }
 
-  /** Elements made, replaced and deleted; these first, for they make room. */
+  /** Adds the elements deleted, then those made and replaced: deletions make room. */
   protected addWrites({ writes }: Effects): void {
     const map = this.view.id;
     const replaced = [...this.elements.values()].filter((element) => element.isReplaced);
@@ -224,7 +224,7 @@ export abstract class Htab extends RunMap {
     }
   }
 
-  /** The key that an element is kept under. */
+  /** The key that the map stores for the element. */
   protected storedKey({ key }: TrackedElement): Uint8Array {
     return key;
   }

@@ -7,13 +7,13 @@ import type { MapView, WriteSetEntry } from "../job.ts";
  * The layout of map values in memory: one part, or one part for each CPU, each followed by a gap.
  */
 
-/** Size of the numbers that a run adds to values without reading them; 0 when there are several. */
+/** Size of the numbers that a run adds without reading the value; 0 for several sizes. */
 export type AddSize = 0 | 4 | 8;
 
 export class Layout {
   readonly parts: number;
   readonly size: number;
-  /** From a part to the next in memory, and as fetched. */
+  /** Distance between parts in memory, and in a fetched value. */
   readonly stride: number;
   readonly fetchedStride: number;
   readonly access: ArenaAccess;
@@ -31,17 +31,17 @@ export class Layout {
     };
   }
 
-  /** Bytes of a value in memory. */
+  /** Size of a value in memory. */
   get extent(): number {
     return this.parts * this.stride;
   }
 
-  /** Bytes of a value as fetched. */
+  /** Size of a fetched value. */
   get length(): number {
     return this.parts * this.fetchedStride;
   }
 
-  /** A new place for a value, zeros when none is given. */
+  /** Puts a value, or zeros, at a new address. */
   place(value?: Uint8Array): number {
     const at = this.#arena.reserve(this.extent);
     this.fill(at, value);
@@ -61,7 +61,7 @@ export class Layout {
     }
   }
 
-  /** Many values, each of one part, at strides from `at` on. */
+  /** Puts many values of one part each at strides from `at` on. */
   fillAll(at: number, count: number, values: Uint8Array): void {
     const byWords = this.size % 4 === 0 && values.byteOffset % 4 === 0;
     const unit = byWords ? 4 : 1;
@@ -77,7 +77,7 @@ export class Layout {
     this.#arena.deferFree(at, this.extent);
   }
 
-  /** The value as it would be fetched. */
+  /** Reads the value in its fetched form. */
   read(at: number): Uint8Array {
     if (this.parts === 1) return this.#arena.copy(at, this.fetchedStride);
     const value = new Uint8Array(this.length);
@@ -99,7 +99,7 @@ export class Layout {
     return true;
   }
 
-  /** What was added to the value, number by number; undefined when it is not sums that differ. */
+  /** The additions that explain the change of the value; undefined when other bytes changed, too. */
   additions(map: number, key: Uint8Array, at: number, value: Uint8Array, size: AddSize) {
     if (size === 0) return undefined;
     const additions: WriteSetEntry[] = [];
@@ -121,7 +121,7 @@ export class Layout {
   }
 }
 
-/** Items of `size` one after the other to places `stride` apart. */
+/** Copies contiguous items of `size` to addresses `stride` apart. */
 function scatter(
   to: Uint32Array | Uint8Array,
   at: number,

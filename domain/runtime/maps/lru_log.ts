@@ -7,7 +7,7 @@ import type { TrackedElement } from "./tracked_element.ts";
  * only the last update or deletion of an element, and one lookup of it between two updates.
  */
 
-/** Beyond so many steps only the last mark of an element is kept. */
+/** Beyond so many steps the log keeps only the last lookup of an element. */
 const MAX_STEPS = 4096;
 
 interface LruStep {
@@ -30,7 +30,7 @@ export class LruLog {
     this.#lastTouch.set(element, this.#add({ op: "touch", element }));
   }
 
-  /** Marked since the last update. */
+  /** Elements looked up since the last change. */
   #touchedSinceChange = new Set<TrackedElement>();
 
   recordChange(op: "update" | "delete", element: TrackedElement): void {

@@ -10,14 +10,14 @@ import type { AddSize } from "./layout.ts";
  * refuses at load time.
  */
 
-/** What a map may know of the run it is in. */
+/** The run, as far as its maps use it. */
 export interface RunContext {
   readonly arena: Arena;
   readonly cpu: number;
-  /** Counts what the run keeps beside the arena. @throws Refused ENOMEM */
+  /** Counts memory that the run holds outside of the arena. @throws InputRefused ENOMEM */
   charge(bytes: number): void;
   release(bytes: number): void;
-  /** The handle of another map. @throws Missing */
+  /** Returns the handle of another map. @throws MissingData */
   handleOf(id: number): number;
 }
 
@@ -27,7 +27,7 @@ export interface Effects {
   addSize: AddSize;
 }
 
-/** Flags of an update without BPF_F_LOCK, and whether it was there: a run is a lock by itself. */
+/** Splits BPF_F_LOCK off: a run is atomic, so it needs no lock. */
 export function splitLockFlag(flags: number): [flags: number, locked: boolean] {
   const locked = flags % (2 * BPF_F_LOCK) >= BPF_F_LOCK;
   return [locked ? flags - BPF_F_LOCK : flags, locked];
@@ -38,7 +38,7 @@ export abstract class RunMap {
   readonly view: MapView;
   protected readonly run: RunContext;
   protected readonly arena: Arena;
-  /** Of an array whose values are all in memory: where, and a byte per element for inlined lookups. */
+  /** For inlined lookups in an array: the address of its values, and of a byte of access flags each. */
   base = 0;
   accessFlags = 0;
 
@@ -49,14 +49,14 @@ export abstract class RunMap {
     this.handle = handle;
   }
 
-  /** All values into memory where that is possible. `direct`: the program takes its address. */
+  /** Puts all values into memory if possible. `direct`: the program addresses the value directly. */
   materialize(_direct: boolean): void {}
 
   lookup(_key: number): number {
     return 0;
   }
 
-  /** A lookup whose value is only added to. */
+  /** A lookup whose value the program only adds to. */
   lookupToAdd(key: number): number {
     return this.lookup(key);
   }
@@ -86,20 +86,20 @@ export abstract class RunMap {
   }
 
   /**
-   * Shows elements to `visit` until it says that it has seen enough.
+   * Calls `visit` with each element until it returns true.
    *
-   * @returns how many were shown.
+   * @returns the number of elements visited.
    */
   visitElements(_visit: (key: Uint8Array, value: number) => boolean): number {
     return -ERRNO.EOPNOTSUPP;
   }
 
-  /** The program in a slot, by id. @throws Missing */
+  /** Returns the id of the program in a slot. @throws MissingData */
   programAt(_index: number): number | null {
     return null;
   }
 
-  /** bpf_redirect_map() @throws Missing */
+  /** bpf_redirect_map() @throws MissingData */
   redirect(_index: number, _flags: bigint): number {
     return -ERRNO.EOPNOTSUPP;
   }

@@ -24,7 +24,7 @@ export abstract class ObjectMap extends RunMap {
     }
   }
 
-  /** What is in the slot of this key, which is bytes; null when it is empty. @throws Missing */
+  /** Returns the value of a slot; null when it is empty. @throws MissingData */
   protected readSlot(key: Buffer): Uint8Array | null {
     const indexKey = readIndexKey(key, 0, this.view.key_size);
     const slot = this.#slots.get(indexKey) ?? this.#addAbsent(indexKey, key);

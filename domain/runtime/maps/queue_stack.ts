@@ -11,14 +11,14 @@ import { type Effects, RunMap } from "./map.ts";
 
 type Push = Extract<WriteSetEntry, { op: "push" }>;
 
-/** So many are shown unasked, where they are small. */
+/** A snapshot has so many small elements without a miss. */
 const DEFAULT_FRONT = 16;
 
 export abstract class QueueStack extends RunMap {
-  /** Fetched elements that were taken from the front, and from the other end to make room. */
+  /** Fetched elements that were popped, and those dropped at the other end to make room. */
   #poppedCount = 0;
   #droppedCount = 0;
-  /** Pushed and not popped again, in this order. */
+  /** Elements pushed and not popped, in order. */
   protected readonly pushed: Push[] = [];
   readonly #log = new Set<WriteSetEntry>();
   #wasFull = false;
@@ -33,7 +33,7 @@ export abstract class QueueStack extends RunMap {
     return this.#remaining + this.pushed.length;
   }
 
-  /** Whether the newest is popped first. */
+  /** A stack pops the newest element first. */
   protected abstract readonly newestFirst: boolean;
 
   override push(value: number, flags: number): number {
@@ -53,7 +53,7 @@ export abstract class QueueStack extends RunMap {
     return 0;
   }
 
-  /** The push that makes this necessary does it at the commit. */
+  /** At the commit, the push with BPF_EXIST drops the element. */
   #dropOldest(): void {
     if (this.#remaining === 0) this.pushed.shift();
     else if (this.newestFirst) this.#droppedCount++;
@@ -61,7 +61,7 @@ export abstract class QueueStack extends RunMap {
     this.#hasDiscarded = true;
   }
 
-  /** The element that is popped next; undefined in an empty map. */
+  /** Returns the next element to pop; undefined in an empty map. */
   #readNext(): Uint8Array | undefined {
     this.#wasRead = true;
     if (this.newestFirst && this.pushed.length > 0) return this.pushed.at(-1)?.value;
@@ -89,7 +89,7 @@ export abstract class QueueStack extends RunMap {
     return errno;
   }
 
-  /** What was pushed and popped leaves no trace, unless something made room for it. */
+  /** A push that the run pops again is not committed, unless an element was dropped for it. */
   #removeNext(): void {
     const popped = this.#removePushed();
     if (popped === undefined) this.#poppedCount++;

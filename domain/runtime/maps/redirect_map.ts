@@ -6,7 +6,7 @@ import { ObjectMap } from "./object_map.ts";
  * include/linux/filter.h).
  */
 
-/** Bits that are the answer on a miss. */
+/** The bits of the flags that are the result on a miss. */
 const ACTION_MASK = 3n;
 export const BPF_F_BROADCAST = 8n;
 export const BPF_F_EXCLUDE_INGRESS = 16n;
@@ -14,7 +14,7 @@ const XDP_ABORTED = 0;
 const XDP_REDIRECT = 4;
 
 export abstract class RedirectMap extends ObjectMap {
-  /** Beside the action. */
+  /** Flags allowed besides the action. */
   protected abstract readonly flagMask: bigint;
   readonly #addresses = new Map<Uint8Array, number>();
 

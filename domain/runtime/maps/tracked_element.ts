@@ -3,20 +3,20 @@ import type { Effects } from "./map.ts";
 
 /** An element that a run has accessed: its value in the snapshot, and its state now. */
 
-/** Ways in which the fetched element was looked at; compiled lookups set the first two. */
+/** Accesses to the fetched element; inlined lookups set the first two. */
 export const READ_VALUE = 1;
 export const ADDED_TO = 2;
 export const READ_PRESENCE = 4;
 
 export interface TrackedElement {
   readonly key: Uint8Array;
-  /** null: it was not there; undefined: not known. */
+  /** null: absent; undefined: unknown. */
   readonly fetched: Uint8Array | null | undefined;
-  /** Now; undefined: not known. */
+  /** Now; undefined: unknown. */
   isPresent: boolean | undefined;
-  /** Of its value, once somebody has looked at it. */
+  /** Address of the value; 0 before the first access. */
   at: number;
-  /** The value is of this run, not the fetched one. */
+  /** The run has replaced or deleted the fetched value. */
   isReplaced: boolean;
   accessed: number;
 }
@@ -29,7 +29,7 @@ export function trackElement(
   return { key, fetched, isPresent, at: 0, isReplaced: false, accessed: 0 };
 }
 
-/** What the commit has to find unchanged. */
+/** Adds what the commit must find unchanged. */
 export function addReadOf(map: number, element: TrackedElement, effects: Effects): void {
   const { key, fetched, accessed } = element;
   if (accessed === 0 || fetched === undefined) return;
@@ -38,7 +38,7 @@ export function addReadOf(map: number, element: TrackedElement, effects: Effects
   else effects.reads.push({ map, key, present: true });
 }
 
-/** The fetched value as this run has changed it through pointers, if it has. */
+/** Adds the changes that the run made through pointers to the fetched value. */
 export function addWriteOf(
   map: number,
   element: TrackedElement,

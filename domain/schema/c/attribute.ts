@@ -5,7 +5,7 @@ import type { CTokens } from "./tokens.ts";
 /** Parses packed and aligned(n), in the spellings of gcc, clang and the kernel's headers. */
 
 const MAX_ALIGN = 4096;
-/** What every struct of vmlinux.h carries says nothing about the layout. */
+/** Every struct of vmlinux.h has it; it does not change the layout. */
 const IGNORED = "preserve_access_index";
 
 type EnumConstants = ReadonlyMap<string, bigint>;
@@ -39,7 +39,7 @@ function parseAttributeList(
   tokens.expect(")");
 }
 
-/** Adds to `found` those that come next, if any do. */
+/** Adds the attributes that come next, if any, to `found`. */
 export function parseAttributes(
   tokens: CTokens,
   constants: EnumConstants,

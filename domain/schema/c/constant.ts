@@ -28,7 +28,7 @@ function checkRange(tokens: CTokens, at: CToken, value: bigint): bigint {
   return value;
 }
 
-/** A number or a constant, or one shifted by another; in parentheses or not. */
+/** Parses a number or a constant, optionally shifted by another, optionally in parentheses. */
 export function parseConstant(tokens: CTokens, constants: ReadonlyMap<string, bigint>): bigint {
   const first = tokens.next;
   const hasParenthesis = tokens.accept("(");
@@ -43,7 +43,7 @@ export function parseConstant(tokens: CTokens, constants: ReadonlyMap<string, bi
   return value;
 }
 
-/** As `constant`, between `low` and `high`. */
+/** Parses a constant between `low` and `high`. */
 export function parseCount(
   tokens: CTokens,
   constants: ReadonlyMap<string, bigint>,

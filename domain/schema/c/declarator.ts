@@ -14,12 +14,12 @@ const QUALIFIERS = new Set(["const", "volatile", "restrict", "__restrict"]);
 /** "unsigned long long int" has four. */
 const MAX_WORDS = 4;
 
-/** `aligned` is missing where a type is only named: enough to point at, not to have one. */
+/** `aligned` is missing for an incomplete type, which only a pointer may refer to. */
 export interface Base {
   readonly token: CToken;
   readonly aligned: Aligned | undefined;
   readonly missing?: string;
-  /** A record without a tag: as a member it needs no name. */
+  /** A record without a tag needs no name as a member. */
   readonly anonymous?: boolean;
 }
 
@@ -32,7 +32,7 @@ export function requireComplete(tokens: CTokens, base: Base): Aligned {
   throw tokens.errorAt(base.token, base.missing ?? "no type");
 }
 
-/** Whether there are any. */
+/** Returns whether there were any. */
 export function skipQualifiers(tokens: CTokens): boolean {
   let hasQualifier = false;
   for (; QUALIFIERS.has(tokens.next.text); hasQualifier = true) tokens.take();

@@ -9,7 +9,7 @@ import type { CTokens } from "./tokens.ts";
 const countBits = (value: bigint, signed: boolean): number =>
   value < 0n ? (-value - 1n).toString(2).length + 1 : value.toString(2).length + Number(signed);
 
-/** gcc's: unsigned unless a constant is negative, an int unless it takes more or is packed. */
+/** As in gcc: an int, unless a constant needs more or the enum is packed. */
 function chooseEnumSize(values: readonly bigint[], signed: boolean, packed: boolean): number {
   const width = values.reduce((most, value) => Math.max(most, countBits(value, signed)), 1);
   const size = (packed ? [1, 2, 4, 8] : [4, 8]).find((each) => width <= each * 8);
@@ -17,7 +17,7 @@ function chooseEnumSize(values: readonly bigint[], signed: boolean, packed: bool
   return size;
 }
 
-/** Declares the constants; the enum itself waits for the attributes behind its "}". */
+/** Declares the constants; the result builds the enum after the attributes that follow its "}". */
 export function parseEnumBody(
   tokens: CTokens,
   constants: Map<string, bigint>,

@@ -3,7 +3,7 @@ import { makeInt, makeRecord } from "../type_builders.ts";
 
 /** Lays out structs and unions as a C compiler for x86-64 does (LP64, little-endian). */
 
-/** A type with the alignment that it asks for, in bytes. */
+/** A type with its alignment in bytes. */
 export interface Aligned {
   readonly type: Type;
   readonly align: number;
@@ -14,7 +14,7 @@ export interface FieldAttributes {
   align?: number;
 }
 
-/** `width` makes it a bitfield; one without a name is only padding. */
+/** A field with a width is a bitfield; a bitfield without a name is padding. */
 export interface LaidOutField extends Aligned {
   readonly name: string;
   readonly width?: number;
@@ -30,7 +30,7 @@ function alignOf(field: LaidOutField, packed: boolean): number {
   return packed || ownAlign ? align : Math.max(align, field.align);
 }
 
-/** A bitfield stays within as many units of its type's alignment as the type has; gcc's excess_unit_span. */
+/** A bitfield may span only as many alignment units as its type has: gcc's excess_unit_span(). */
 function placeBitfield(bit: number, width: number, field: LaidOutField, packed: boolean): number {
   const unit = field.align * 8;
   if (width === 0) return roundUp(bit, unit);
@@ -45,13 +45,13 @@ function makeMember(bit: number, { name, width, type }: LaidOutField): RecordMem
     : makeBitfield(name, bit, width, type);
 }
 
-/** Bits have the machine's order, whatever the type's name says. */
+/** Bitfields have host byte order, even with a type such as __be32. */
 export function makeBitfield(name: string, bit: number, width: number, type: Type): RecordMember {
   const hostType = type.kind === "int" ? makeInt(type.size, type.signed) : type;
   return { name, offset: Math.floor(bit / 8), bits: { shift: bit % 8, width }, type: hostType };
 }
 
-/** Why a field of this type cannot have so many bits. */
+/** Returns the reason why a field of this type cannot have so many bits. */
 export function findWidthError(type: Type, width: number): string | undefined {
   if (!isInteger(type) || type.size > 8) return "a bitfield is an integer of at most 64 bits";
   const maxWidth = type.kind === "bool" ? 1 : type.size * 8;

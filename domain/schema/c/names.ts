@@ -9,7 +9,7 @@ export const POINTER = withNaturalAlign(makeInt(8, false));
 const CHAR: Integer = { kind: "char", size: 1, signed: true };
 const BOOL: Integer = { kind: "bool", size: 1, signed: false };
 
-/** C takes the words of a type in any order. */
+/** C allows the words of a type in any order. */
 const sortWords = (words: readonly string[]): string => words.toSorted().join(" ");
 
 function buildBasicTypes(): Map<string, Type> {

@@ -191,7 +191,7 @@ export function declareC(text: string, scope: Scope): void {
   new Parser(text, scope).declarations();
 }
 
-/** The type that the text is, or the last that it declares. @throws SchemaError with line and column. */
+/** Returns the type of the text, or the last type declared. @throws SchemaError with the position. */
 export function parseC(text: string, scope?: Scope): Type {
   return new Parser(text, new Scope(scope)).lastType();
 }

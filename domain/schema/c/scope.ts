@@ -8,7 +8,7 @@ export class Scope {
   readonly tags: Map<string, Aligned>;
   readonly constants: Map<string, bigint>;
 
-  /** Sees what `outer` declares, and adds nothing to it. */
+  /** Starts with a copy of `outer`, which it does not change. */
   constructor(outer?: Scope) {
     this.typedefs = new Map(outer?.typedefs);
     this.tags = new Map(outer?.tags);

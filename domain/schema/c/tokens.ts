@@ -53,7 +53,7 @@ export class CTokens {
     if (!this.accept(text)) throw this.unexpectedToken(`"${text}"`);
   }
 
-  /** The name that comes next, unless it is one of C's own words. */
+  /** Accepts a name that is not a keyword of C. */
   acceptName(): CToken | undefined {
     const { kind, text } = this.#next;
     return kind === "name" && !KEYWORDS.has(text) ? this.take() : undefined;
@@ -71,7 +71,7 @@ export class CTokens {
     return new SchemaError(`line ${line}, column ${column}: ${message}`, code);
   }
 
-  /** What `build` refuses is the fault of this token. */
+  /** Adds the position of the token to an error. */
   locateErrors<T>(token: CToken, build: () => T): T {
     try {
       return build();

@@ -17,7 +17,7 @@ import {
  * that the compiler can inline lookups; otherwise only the fetched elements are there.
  */
 
-/** Beside the ways of looking at an element: its value was set, whatever it had been. */
+/** Another access flag: the value was overwritten without being read. */
 const STORED = 8;
 
 interface ArraySlot {
@@ -90,7 +90,7 @@ export class ArrayMap extends RunMap {
     return slot;
   }
 
-  /** Marks the element so; where its value is. */
+  /** Records the access and returns the address of the value. */
   protected access(index: number, access: number): number {
     if (this.base !== 0) {
       const flags = this.accessFlags + index;
@@ -144,7 +144,7 @@ export class ArrayMap extends RunMap {
     return max_entries;
   }
 
-  /** Of the part of a value that this CPU has. */
+  /** Returns the address of this CPU's part of a value. */
   protected cpuPart(at: number): number {
     return at;
   }

@@ -38,7 +38,7 @@ export class BloomFilter extends RunMap {
     return 0;
   }
 
-  /** 0: it may be there. */
+  /** Returns 0 when the filter may contain the value. */
   override peek(value: number): number {
     const indexKey = this.#keyOf(value);
     if (this.#pushed.has(indexKey)) return 0;

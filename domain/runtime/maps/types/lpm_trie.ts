@@ -16,12 +16,12 @@ import { Hash } from "./hash.ts";
 type TrieElement = MapView["elements"][number];
 
 export class LpmTrie extends Hash {
-  /** What each fetched key led to, unless all elements are here. */
+  /** The result of the lookup of each fetched key, unless the snapshot is complete. */
   readonly #fetchedByKey = new Map<IndexKey, TrieElement>();
-  /** Of the prefixes that are known, the longest first. */
+  /** Lengths of the known prefixes, the longest first. */
   readonly #lengths: number[] = [];
   readonly #lookedUp = new Map<IndexKey, Uint8Array>();
-  /** What is behind the prefix comes with the value: the keys that elements were given. */
+  /** The keys of updates, because the bits after the prefix are stored, too. */
   readonly #keysAsGiven = new Map<TrackedElement, Uint8Array>();
   #hasTrackedFetched = false;
 
@@ -48,7 +48,7 @@ export class LpmTrie extends Hash {
     this.#lengths.sort((a, b) => b - a);
   }
 
-  /** The element that a key led to, and that there is none of the key itself when it is another. */
+  /** Indexes the prefix found, and the looked up key as absent when that is another prefix. */
   protected override index(index: Map<IndexKey, Fetched>, element: TrieElement): void {
     const { key, value, matched } = element;
     const prefixLength = this.indexKeyAt(toBuffer(key), 0);
@@ -60,7 +60,7 @@ export class LpmTrie extends Hash {
     index.set(this.indexKeyAt(found, 0), { key: found, value });
   }
 
-  /** Every fetched element becomes an entry, so that a lookup meets it. */
+  /** Tracks every fetched element, so that a lookup finds it. */
   #trackFetched(): void {
     if (this.#hasTrackedFetched) return;
     this.#hasTrackedFetched = true;
@@ -86,12 +86,12 @@ export class LpmTrie extends Hash {
     return element === undefined ? 0 : this.locateValue(element, READ_VALUE);
   }
 
-  /** Which prefix a key leads to is to be compared, so that its value may be, too. */
+  /** The commit compares which prefix a lookup finds, and so its value, too. */
   override lookupToAdd(key: number): number {
     return this.lookup(key);
   }
 
-  /** @throws Missing when what is in the trie for this key is not known. */
+  /** @throws MissingData when the snapshot does not contain a lookup of this key. */
   #requireFetched(k: IndexKey, key: number): void {
     const { id, key_size, isComplete } = this.view;
     if (!this.#lookedUp.has(k)) {
@@ -134,7 +134,7 @@ export class LpmTrie extends Hash {
     return -ERRNO.EOPNOTSUPP;
   }
 
-  /** Of the prefix itself. */
+  /** Adds the read of the prefix itself. */
   protected override addReads(element: TrackedElement, { reads }: Effects): void {
     const { key, fetched, accessed } = element;
     if ((accessed & READ_PRESENCE) === 0) return;

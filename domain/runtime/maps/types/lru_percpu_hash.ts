@@ -16,7 +16,7 @@ export class LruPercpuHash extends PercpuHash {
     this.#lru.recordTouch(element);
   }
 
-  /** A present element is written in place, and marked as used. */
+  /** An existing element is written in place, which counts as a lookup. */
   protected override store(element: TrackedElement, value: number): void {
     const present = element.isPresent;
     super.store(element, value);

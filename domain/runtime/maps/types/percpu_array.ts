@@ -24,7 +24,7 @@ export class PercpuArray extends ArrayMap {
     return at === 0 ? 0 : at + cpu * this.layout.stride;
   }
 
-  /** The parts of the other CPUs stay. */
+  /** An update leaves the parts of other CPUs alone. */
   protected override locateForUpdate(key: number): number {
     return this.cpuPart(this.locateValue(key, READ_VALUE));
   }

@@ -4,7 +4,7 @@ import { READ_VALUE, type TrackedElement } from "../tracked_element.ts";
 /** BPF_MAP_TYPE_PERCPU_HASH (kernel/bpf/hashtab.c): an update writes this CPU's part in place. */
 
 export class PercpuHash extends Htab {
-  /** The parts of the other CPUs have to be known. */
+  /** An update needs the parts of the other CPUs. */
   protected override canUpdateUnread(): boolean {
     return false;
   }

@@ -10,7 +10,7 @@ import { type Effects, type RunContext, RunMap } from "../map.ts";
  * discarded record takes space until the run ends.
  */
 
-/** BPF_RB_AVAIL_DATA and so on: what bpf_ringbuf_query() tells. */
+/** BPF_RB_AVAIL_DATA and so on: the arguments of bpf_ringbuf_query(). */
 const AVAIL_DATA = 0n;
 const RING_SIZE = 1n;
 const CONS_POS = 2n;
@@ -18,7 +18,7 @@ const PROD_POS = 3n;
 
 interface RingSample {
   size: number;
-  /** null: reserved, or discarded. */
+  /** null while reserved and when discarded. */
   data: Uint8Array | null;
   flags: number;
 }
@@ -28,7 +28,7 @@ export class Ringbuf extends RunMap {
   readonly #consumer: number;
   readonly #samples: RingSample[] = [];
   readonly #reserved = new Map<number, RingSample>();
-  /** The run depends on where producer and consumer were. */
+  /** The result of the run depends on the positions. */
   #wasPositionRead = false;
 
   constructor(run: RunContext, view: MapView, handle: number) {
@@ -60,7 +60,7 @@ export class Ringbuf extends RunMap {
     return 0;
   }
 
-  /** Where the record is written; 0 when there is no room. */
+  /** Returns the address of the record; 0 when it does not fit. */
   reserve(size: number, flags: number): number {
     const sample = flags === 0 ? this.#claim(size) : undefined;
     if (sample === undefined) return 0;
@@ -70,7 +70,7 @@ export class Ringbuf extends RunMap {
     return at;
   }
 
-  /** Whether the record was reserved here; `keep`: submitted, else discarded. */
+  /** Submits or discards a record; returns false when it was not reserved here. */
   commit(at: number, flags: number, isSubmitted: boolean): boolean {
     const sample = this.#reserved.get(at);
     if (sample === undefined) return false;
@@ -93,7 +93,7 @@ export class Ringbuf extends RunMap {
   override collectEffects({ reads, writes }: Effects): void {
     const map = this.view.id;
     if (this.#reserved.size > 0)
-      throw new RunFailure("memory", "a reserved record was not submitted");
+      throw new RunFailure("memory", "a reserved record was neither submitted nor discarded");
     const producer = this.view.producer ?? 0;
     if (this.#wasPositionRead) reads.push({ map, producer, consumer: this.#consumer });
     for (const { data, flags } of this.#samples) {

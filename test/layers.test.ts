@@ -17,7 +17,6 @@ const LAYERS = [
   "runtime",
   "verifier",
   "compiler",
-  "reader",
   "elf",
   "schema",
   "threads",

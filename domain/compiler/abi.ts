@@ -1,3 +1,4 @@
+import { BPF_FUNC } from "../isa/helpers/index.ts";
 // What a compiled program and the machine that runs it agree on. Addresses are offsets into one
 // WebAssembly.Memory; a register holds one as an unsigned 64-bit number.
 
@@ -97,55 +98,55 @@ export interface Signature {
 
 /** The helpers that can run, by number. bpf_loop (181) and bpf_tail_call (12) are compiled in. */
 export const HELPERS: Readonly<Record<number, Signature>> = {
-  1: { args: "ii", ret: "p" }, // map_lookup_elem
-  2: { args: "iiil", ret: "i" }, // map_update_elem
-  3: { args: "ii", ret: "i" }, // map_delete_elem
-  5: { args: "", ret: "l" }, // ktime_get_ns
-  6: { args: "iilll", ret: "i" }, // trace_printk
-  7: { args: "", ret: "p" }, // get_prandom_u32
-  8: { args: "", ret: "p" }, // get_smp_processor_id
-  9: { args: "iiiil", ret: "i" }, // skb_store_bytes
-  10: { args: "iilll", ret: "i" }, // l3_csum_replace
-  11: { args: "iilll", ret: "i" }, // l4_csum_replace
-  18: { args: "iii", ret: "i" }, // skb_vlan_push
-  19: { args: "i", ret: "i" }, // skb_vlan_pop
-  23: { args: "il", ret: "i" }, // redirect
-  25: { args: "iilii", ret: "i" }, // perf_event_output
-  26: { args: "iiii", ret: "i" }, // skb_load_bytes
-  28: { args: "iiiil", ret: "l" }, // csum_diff
-  34: { args: "i", ret: "p" }, // get_hash_recalc
-  38: { args: "iil", ret: "i" }, // skb_change_tail
-  39: { args: "ii", ret: "i" }, // skb_pull_data
-  40: { args: "il", ret: "l" }, // csum_update
-  41: { args: "i", ret: "v" }, // set_hash_invalid
-  42: { args: "", ret: "p" }, // get_numa_node_id
-  43: { args: "iil", ret: "i" }, // skb_change_head
-  44: { args: "ii", ret: "i" }, // xdp_adjust_head
-  48: { args: "il", ret: "l" }, // set_hash
-  51: { args: "iil", ret: "i" }, // redirect_map
-  54: { args: "ii", ret: "i" }, // xdp_adjust_meta
-  65: { args: "ii", ret: "i" }, // xdp_adjust_tail
-  68: { args: "iiiil", ret: "i" }, // skb_load_bytes_relative
-  87: { args: "iil", ret: "i" }, // map_push_elem
-  88: { args: "ii", ret: "i" }, // map_pop_elem
-  89: { args: "ii", ret: "i" }, // map_peek_elem
-  93: { args: "i", ret: "v" }, // spin_lock
-  94: { args: "i", ret: "v" }, // spin_unlock
-  118: { args: "", ret: "l" }, // jiffies64
-  125: { args: "", ret: "l" }, // ktime_get_boot_ns
-  130: { args: "iiil", ret: "i" }, // ringbuf_output
-  131: { args: "iil", ret: "p" }, // ringbuf_reserve
-  132: { args: "il", ret: "v" }, // ringbuf_submit
-  133: { args: "il", ret: "v" }, // ringbuf_discard
-  134: { args: "il", ret: "l" }, // ringbuf_query
-  160: { args: "", ret: "l" }, // ktime_get_coarse_ns
-  164: { args: "iiilb", ret: "i" }, // for_each_map_elem
-  182: { args: "iii", ret: "i" }, // strncmp
-  188: { args: "i", ret: "l" }, // xdp_get_buff_len
-  189: { args: "iiii", ret: "i" }, // xdp_load_bytes
-  190: { args: "iiii", ret: "i" }, // xdp_store_bytes
-  195: { args: "iii", ret: "p" }, // map_lookup_percpu_elem
-  208: { args: "", ret: "l" }, // ktime_get_tai_ns
+  [BPF_FUNC.map_lookup_elem]: { args: "ii", ret: "p" },
+  [BPF_FUNC.map_update_elem]: { args: "iiil", ret: "i" },
+  [BPF_FUNC.map_delete_elem]: { args: "ii", ret: "i" },
+  [BPF_FUNC.ktime_get_ns]: { args: "", ret: "l" },
+  [BPF_FUNC.trace_printk]: { args: "iilll", ret: "i" },
+  [BPF_FUNC.get_prandom_u32]: { args: "", ret: "p" },
+  [BPF_FUNC.get_smp_processor_id]: { args: "", ret: "p" },
+  [BPF_FUNC.skb_store_bytes]: { args: "iiiil", ret: "i" },
+  [BPF_FUNC.l3_csum_replace]: { args: "iilll", ret: "i" },
+  [BPF_FUNC.l4_csum_replace]: { args: "iilll", ret: "i" },
+  [BPF_FUNC.skb_vlan_push]: { args: "iii", ret: "i" },
+  [BPF_FUNC.skb_vlan_pop]: { args: "i", ret: "i" },
+  [BPF_FUNC.redirect]: { args: "il", ret: "i" },
+  [BPF_FUNC.perf_event_output]: { args: "iilii", ret: "i" },
+  [BPF_FUNC.skb_load_bytes]: { args: "iiii", ret: "i" },
+  [BPF_FUNC.csum_diff]: { args: "iiiil", ret: "l" },
+  [BPF_FUNC.get_hash_recalc]: { args: "i", ret: "p" },
+  [BPF_FUNC.skb_change_tail]: { args: "iil", ret: "i" },
+  [BPF_FUNC.skb_pull_data]: { args: "ii", ret: "i" },
+  [BPF_FUNC.csum_update]: { args: "il", ret: "l" },
+  [BPF_FUNC.set_hash_invalid]: { args: "i", ret: "v" },
+  [BPF_FUNC.get_numa_node_id]: { args: "", ret: "p" },
+  [BPF_FUNC.skb_change_head]: { args: "iil", ret: "i" },
+  [BPF_FUNC.xdp_adjust_head]: { args: "ii", ret: "i" },
+  [BPF_FUNC.set_hash]: { args: "il", ret: "l" },
+  [BPF_FUNC.redirect_map]: { args: "iil", ret: "i" },
+  [BPF_FUNC.xdp_adjust_meta]: { args: "ii", ret: "i" },
+  [BPF_FUNC.xdp_adjust_tail]: { args: "ii", ret: "i" },
+  [BPF_FUNC.skb_load_bytes_relative]: { args: "iiiil", ret: "i" },
+  [BPF_FUNC.map_push_elem]: { args: "iil", ret: "i" },
+  [BPF_FUNC.map_pop_elem]: { args: "ii", ret: "i" },
+  [BPF_FUNC.map_peek_elem]: { args: "ii", ret: "i" },
+  [BPF_FUNC.spin_lock]: { args: "i", ret: "v" },
+  [BPF_FUNC.spin_unlock]: { args: "i", ret: "v" },
+  [BPF_FUNC.jiffies64]: { args: "", ret: "l" },
+  [BPF_FUNC.ktime_get_boot_ns]: { args: "", ret: "l" },
+  [BPF_FUNC.ringbuf_output]: { args: "iiil", ret: "i" },
+  [BPF_FUNC.ringbuf_reserve]: { args: "iil", ret: "p" },
+  [BPF_FUNC.ringbuf_submit]: { args: "il", ret: "v" },
+  [BPF_FUNC.ringbuf_discard]: { args: "il", ret: "v" },
+  [BPF_FUNC.ringbuf_query]: { args: "il", ret: "l" },
+  [BPF_FUNC.ktime_get_coarse_ns]: { args: "", ret: "l" },
+  [BPF_FUNC.for_each_map_elem]: { args: "iiilb", ret: "i" },
+  [BPF_FUNC.strncmp]: { args: "iii", ret: "i" },
+  [BPF_FUNC.xdp_get_buff_len]: { args: "i", ret: "l" },
+  [BPF_FUNC.xdp_load_bytes]: { args: "iiii", ret: "i" },
+  [BPF_FUNC.xdp_store_bytes]: { args: "iiii", ret: "i" },
+  [BPF_FUNC.map_lookup_percpu_elem]: { args: "iii", ret: "p" },
+  [BPF_FUNC.ktime_get_tai_ns]: { args: "", ret: "l" },
 };
 
 /** A lookup whose value is only tested for NULL and added to without fetch: import "add_lookup". */

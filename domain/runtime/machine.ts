@@ -1,5 +1,6 @@
 import { type CompilationUnit, MAX_FRAMES, TAIL_CALLS, TOP } from "../compiler/abi.ts";
 import type { CompileOptions } from "../compiler/compile.ts";
+import { BPF_FUNC } from "../isa/helpers/index.ts";
 import { Arena } from "./arena.ts";
 import { InputRefused, MissingData, RunFailure } from "./fault.ts";
 import type { Helpers, Host } from "./helpers/helper.ts";
@@ -14,7 +15,7 @@ import { Run } from "./run.ts";
  * Invariant: nothing that a run leaves in memory is there for the next run.
  */
 
-const FOR_EACH = 164;
+const FOR_EACH = BPF_FUNC.for_each_map_elem;
 /** The innermost frame of a program in a stack trace: the name of its module and the offset. */
 const STACK_FRAME = /wasm:\/\/wasm\/(p\d+)-[0-9a-f]+:wasm-function\[\d+\]:0x([0-9a-f]+)/;
 

@@ -1,5 +1,6 @@
 import { FRAME_BYTES } from "../../compiler/abi.ts";
 import { ERRNO } from "../../errno.ts";
+import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import { NONE, READ, round8 } from "../arena.ts";
 import type { RunMap } from "../maps/map.ts";
 import type { Helpers, Host, ProgramCallback } from "./helper.ts";
@@ -15,17 +16,19 @@ function checkKey(host: Host, handle: number, key: number): RunMap {
 function elementHelpers(host: Host): Helpers {
   return {
     // bpf_map_lookup_elem()
-    1: (handle: number, key: number) => checkKey(host, handle, key >>> 0).lookup(key >>> 0),
+    [BPF_FUNC.map_lookup_elem]: (handle: number, key: number) =>
+      checkKey(host, handle, key >>> 0).lookup(key >>> 0),
     // bpf_map_update_elem()
-    2: (handle: number, key: number, value: number, flags: bigint) => {
+    [BPF_FUNC.map_update_elem]: (handle: number, key: number, value: number, flags: bigint) => {
       const map = checkKey(host, handle, key >>> 0);
       host.arena.checkReadable(value >>> 0, map.view.value_size);
       return map.update(key >>> 0, value >>> 0, Number(BigInt.asUintN(64, flags)));
     },
     // bpf_map_delete_elem()
-    3: (handle: number, key: number) => checkKey(host, handle, key >>> 0).delete(key >>> 0),
+    [BPF_FUNC.map_delete_elem]: (handle: number, key: number) =>
+      checkKey(host, handle, key >>> 0).delete(key >>> 0),
     // bpf_map_lookup_percpu_elem()
-    195: (handle: number, key: number, cpu: number) =>
+    [BPF_FUNC.map_lookup_percpu_elem]: (handle: number, key: number, cpu: number) =>
       checkKey(host, handle, key >>> 0).lookupPercpu(key >>> 0, cpu >>> 0),
   };
 }
@@ -38,20 +41,25 @@ function queueHelpers(host: Host): Helpers {
   };
   return {
     // bpf_map_push_elem()
-    87: (handle: number, value: number, flags: bigint) => {
+    [BPF_FUNC.map_push_elem]: (handle: number, value: number, flags: bigint) => {
       const map = host.run.map(handle);
       host.arena.checkReadable(value >>> 0, map.view.value_size);
       return map.push(value >>> 0, Number(BigInt.asUintN(64, flags)));
     },
     // bpf_map_pop_elem()
-    88: (handle: number, value: number) => writable(handle, value >>> 0).pop(value >>> 0),
+    [BPF_FUNC.map_pop_elem]: (handle: number, value: number) =>
+      writable(handle, value >>> 0).pop(value >>> 0),
     // bpf_map_peek_elem()
-    89: (handle: number, value: number) => writable(handle, value >>> 0).peek(value >>> 0),
+    [BPF_FUNC.map_peek_elem]: (handle: number, value: number) =>
+      writable(handle, value >>> 0).peek(value >>> 0),
   };
 }
 
 /** bpf_spin_lock(), bpf_spin_unlock(): a run is alone, and its commit is one script. */
-const lockHelpers: Helpers = { 93: () => {}, 94: () => {} };
+const lockHelpers: Helpers = {
+  [BPF_FUNC.spin_lock]: () => {},
+  [BPF_FUNC.spin_unlock]: () => {},
+};
 
 export const mapHelpers = (host: Host): Helpers => ({
   ...elementHelpers(host),

@@ -1,3 +1,4 @@
+import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import { RunFailure } from "../fault.ts";
 import { Ringbuf } from "../maps/types/ringbuf.ts";
 import type { Helpers, Host } from "./helper.ts";
@@ -18,18 +19,19 @@ export function ringbufHelpers(host: Host): Helpers {
   };
   return {
     // bpf_ringbuf_output()
-    130: (handle: number, data: number, size: number, flags: bigint) => {
+    [BPF_FUNC.ringbuf_output]: (handle: number, data: number, size: number, flags: bigint) => {
       host.arena.checkReadable(data >>> 0, size >>> 0);
       return ringbufAt(handle).output(data >>> 0, size >>> 0, Number(BigInt.asUintN(64, flags)));
     },
     // bpf_ringbuf_reserve()
-    131: (handle: number, size: number, flags: bigint) =>
+    [BPF_FUNC.ringbuf_reserve]: (handle: number, size: number, flags: bigint) =>
       ringbufAt(handle).reserve(size >>> 0, Number(BigInt.asUintN(64, flags))),
     // bpf_ringbuf_submit()
-    132: (sample: number, flags: bigint) => commit(sample, flags, true),
+    [BPF_FUNC.ringbuf_submit]: (sample: number, flags: bigint) => commit(sample, flags, true),
     // bpf_ringbuf_discard()
-    133: (sample: number, flags: bigint) => commit(sample, flags, false),
+    [BPF_FUNC.ringbuf_discard]: (sample: number, flags: bigint) => commit(sample, flags, false),
     // bpf_ringbuf_query()
-    134: (handle: number, what: bigint) => ringbufAt(handle).query(BigInt.asUintN(64, what)),
+    [BPF_FUNC.ringbuf_query]: (handle: number, what: bigint) =>
+      ringbufAt(handle).query(BigInt.asUintN(64, what)),
   };
 }

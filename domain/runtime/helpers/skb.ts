@@ -1,4 +1,5 @@
 import { ERRNO } from "../../errno.ts";
+import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import { isVlan, swap16 } from "../contexts/ether.ts";
 import { Skb } from "../contexts/skb.ts";
 import { Xdp } from "../contexts/xdp.ts";
@@ -41,7 +42,13 @@ function bytesHelpers(host: Host): Helpers {
     offset >= 0 && offset + size <= skb.packet.size;
   return {
     // bpf_skb_store_bytes()
-    9: (_ctx: number, offset: number, from: number, length: number, flags: bigint) => {
+    [BPF_FUNC.skb_store_bytes]: (
+      _ctx: number,
+      offset: number,
+      from: number,
+      length: number,
+      flags: bigint,
+    ) => {
       const [skb, size] = [skbOf(host), length >>> 0];
       arena.checkReadable(from >>> 0, size);
       if ((flags & ~STORE_FLAGS) !== 0n) return -EINVAL;
@@ -51,7 +58,7 @@ function bytesHelpers(host: Host): Helpers {
       return 0;
     },
     // bpf_skb_load_bytes()
-    26: (_ctx: number, offset: number, to: number, length: number) => {
+    [BPF_FUNC.skb_load_bytes]: (_ctx: number, offset: number, to: number, length: number) => {
       const [skb, size] = [skbOf(host), length >>> 0];
       const at = skb.packet.at + offset;
       return copyOut(
@@ -61,7 +68,13 @@ function bytesHelpers(host: Host): Helpers {
       );
     },
     // bpf_skb_load_bytes_relative()
-    68: (_ctx: number, offset: number, to: number, length: number, header: bigint) => {
+    [BPF_FUNC.skb_load_bytes_relative]: (
+      _ctx: number,
+      offset: number,
+      to: number,
+      length: number,
+      header: bigint,
+    ) => {
       const start = (["mac", "net"] as const)[Number(BigInt.asUintN(32, header))];
       const isValid = start !== undefined && offset >= 0 && offset <= 0xffff;
       const size = length >>> 0;
@@ -72,27 +85,37 @@ function bytesHelpers(host: Host): Helpers {
       );
     },
     // bpf_l3_csum_replace(), bpf_l4_csum_replace()
-    10: (_ctx: number, offset: number, from: bigint, to: bigint, flags: bigint) =>
-      csumReplace(arena, skbOf(host), offset, from, to, flags),
-    11: (_ctx: number, offset: number, from: bigint, to: bigint, flags: bigint) =>
-      csumReplaceTransport(arena, skbOf(host), offset, from, to, flags),
+    [BPF_FUNC.l3_csum_replace]: (
+      _ctx: number,
+      offset: number,
+      from: bigint,
+      to: bigint,
+      flags: bigint,
+    ) => csumReplace(arena, skbOf(host), offset, from, to, flags),
+    [BPF_FUNC.l4_csum_replace]: (
+      _ctx: number,
+      offset: number,
+      from: bigint,
+      to: bigint,
+      flags: bigint,
+    ) => csumReplaceTransport(arena, skbOf(host), offset, from, to, flags),
     // bpf_csum_update(): of a packet whose sum the device has not made
-    40: () => BigInt(-ENOTSUPP),
+    [BPF_FUNC.csum_update]: () => BigInt(-ENOTSUPP),
   };
 }
 
 function shapeHelpers(host: Host): Helpers {
   return {
     // bpf_skb_vlan_push()
-    18: (_ctx: number, protocol: number, tci: number) => {
+    [BPF_FUNC.skb_vlan_push]: (_ctx: number, protocol: number, tci: number) => {
       const tagProtocol = swap16(protocol & 0xffff);
       skbOf(host).pushTag(isVlan(tagProtocol) ? tagProtocol : ETH_P_8021Q, tci & 0xffff);
       return 0;
     },
     // bpf_skb_vlan_pop()
-    19: () => (skbOf(host).popTag() ? 0 : -ENOMEM),
+    [BPF_FUNC.skb_vlan_pop]: () => (skbOf(host).popTag() ? 0 : -ENOMEM),
     // bpf_skb_change_tail()
-    38: (_ctx: number, length: number, flags: bigint) => {
+    [BPF_FUNC.skb_change_tail]: (_ctx: number, length: number, flags: bigint) => {
       const [skb, size] = [skbOf(host), length >>> 0];
       if (flags !== 0n || size < skb.networkOffset || size > SKB_MAX) return -EINVAL;
       const bytes = Buffer.alloc(size);
@@ -102,9 +125,10 @@ function shapeHelpers(host: Host): Helpers {
       return 0;
     },
     // bpf_skb_pull_data()
-    39: (_ctx: number, length: number) => (length >>> 0 > skbOf(host).packet.size ? -ENOMEM : 0),
+    [BPF_FUNC.skb_pull_data]: (_ctx: number, length: number) =>
+      length >>> 0 > skbOf(host).packet.size ? -ENOMEM : 0,
     // bpf_skb_change_head()
-    43: (_ctx: number, room: number, flags: bigint) => {
+    [BPF_FUNC.skb_change_head]: (_ctx: number, room: number, flags: bigint) => {
       const skb = skbOf(host);
       const size = skb.packet.size + room;
       if (flags !== 0n || room < 0 || (!skb.isGso && size > SKB_MAX)) return -EINVAL;
@@ -118,17 +142,17 @@ function shapeHelpers(host: Host): Helpers {
 function hashHelpers(host: Host): Helpers {
   return {
     // bpf_get_hash_recalc()
-    34: () => {
+    [BPF_FUNC.get_hash_recalc]: () => {
       const skb = skbOf(host);
       if (skb.hash === 0) skb.hash = skb.flowHash();
       return skb.hash;
     },
     // bpf_set_hash_invalid()
-    41: () => {
+    [BPF_FUNC.set_hash_invalid]: () => {
       skbOf(host).hash = 0;
     },
     // bpf_set_hash()
-    48: (_ctx: number, hash: bigint) => {
+    [BPF_FUNC.set_hash]: (_ctx: number, hash: bigint) => {
       skbOf(host).hash = Number(BigInt.asUintN(32, hash));
       return 0n;
     },
@@ -140,7 +164,7 @@ export const skbHelpers = (host: Host): Helpers => ({
   ...shapeHelpers(host),
   ...hashHelpers(host),
   // bpf_redirect(): only says so, for there is nowhere to go
-  23: (_ifindex: number, flags: bigint) => {
+  [BPF_FUNC.redirect]: (_ifindex: number, flags: bigint) => {
     if (host.run.context instanceof Xdp) return flags === 0n ? XDP_REDIRECT : XDP_ABORTED;
     return (flags & ~1n) === 0n ? TC_ACT_REDIRECT : TC_ACT_SHOT;
   },

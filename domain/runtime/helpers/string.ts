@@ -1,3 +1,4 @@
+import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import type { Helpers, Host } from "./helper.ts";
 
 /** Helpers on strings (kernel/bpf/helpers.c). */
@@ -6,7 +7,7 @@ export function stringHelpers(host: Host): Helpers {
   const { arena } = host;
   return {
     // bpf_strncmp()
-    182: (left: number, size: number, right: number) => {
+    [BPF_FUNC.strncmp]: (left: number, size: number, right: number) => {
       arena.checkReadable(left >>> 0, size >>> 0);
       for (let i = 0; i < size >>> 0; i++) {
         arena.checkReadable((right >>> 0) + i, 1);

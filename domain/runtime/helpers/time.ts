@@ -1,3 +1,4 @@
+import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import type { Helpers, Host } from "./helper.ts";
 
 /** Helpers whose results the seed of a run fixes: the time, the CPU, random numbers. */
@@ -11,17 +12,17 @@ export function timeHelpers(host: Host): Helpers {
   const time = () => host.run.time;
   return {
     // bpf_ktime_get_ns(), _boot_ns(), _coarse_ns(), _tai_ns(): all of the same clock
-    5: time,
-    125: time,
-    160: time,
-    208: time,
+    [BPF_FUNC.ktime_get_ns]: time,
+    [BPF_FUNC.ktime_get_boot_ns]: time,
+    [BPF_FUNC.ktime_get_coarse_ns]: time,
+    [BPF_FUNC.ktime_get_tai_ns]: time,
     // bpf_jiffies64()
-    118: () => INITIAL_JIFFIES + (host.run.time * HZ) / NS_PER_S,
+    [BPF_FUNC.jiffies64]: () => INITIAL_JIFFIES + (host.run.time * HZ) / NS_PER_S,
     // bpf_get_prandom_u32()
-    7: () => host.run.nextRandom(),
+    [BPF_FUNC.get_prandom_u32]: () => host.run.nextRandom(),
     // bpf_get_smp_processor_id()
-    8: () => host.run.cpu,
+    [BPF_FUNC.get_smp_processor_id]: () => host.run.cpu,
     // bpf_get_numa_node_id()
-    42: () => 0,
+    [BPF_FUNC.get_numa_node_id]: () => 0,
   };
 }

@@ -1,4 +1,5 @@
 import { ERRNO } from "../../errno.ts";
+import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import type { Helpers, Host } from "./helper.ts";
 import { printf } from "./printf.ts";
 
@@ -19,7 +20,7 @@ export function traceHelpers(host: Host): Helpers {
     return arena.canRead(end, 1) ? arena.bytes.toString("latin1", start, end) : "";
   };
   return {
-    6: (format: number, size: number, ...args: bigint[]) => {
+    [BPF_FUNC.trace_printk]: (format: number, size: number, ...args: bigint[]) => {
       const at = format >>> 0;
       arena.checkReadable(at, size >>> 0);
       const end = arena.bytes.subarray(at, at + (size >>> 0)).indexOf(0);

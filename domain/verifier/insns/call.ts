@@ -1,4 +1,4 @@
-import { helperName, isHelper } from "../../isa/helpers/index.ts";
+import { BPF_FUNC, helperName, isHelper } from "../../isa/helpers/index.ts";
 import { BPF_F_RDONLY_PROG } from "../../isa/uapi.ts";
 import { isGplOnly, isRefused } from "../helpers/allowed_helpers.ts";
 import { changesPacket, protoOf } from "../helpers/func_proto.ts";
@@ -33,11 +33,16 @@ import { returnValue } from "./return_value.ts";
  * changes.
  */
 
-const UNSPEC = 0;
-const TAIL_CALL = 12;
-const FOR_EACH = 164;
-const LOOP = 181;
-const WRITERS = new Set([2, 3, 87, 88]);
+const UNSPEC = BPF_FUNC.unspec;
+const TAIL_CALL = BPF_FUNC.tail_call;
+const FOR_EACH = BPF_FUNC.for_each_map_elem;
+const LOOP = BPF_FUNC.loop;
+const WRITERS = new Set([
+  BPF_FUNC.map_update_elem,
+  BPF_FUNC.map_delete_elem,
+  BPF_FUNC.map_push_elem,
+  BPF_FUNC.map_pop_elem,
+]);
 
 const einval = (text: string): never => {
   throw new Refused("EINVAL", text);

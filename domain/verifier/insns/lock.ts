@@ -1,3 +1,4 @@
+import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import { type Insn, isHelperCall } from "../../isa/insn.ts";
 import * as range from "../scalar/range.ts";
 import { Refused } from "../state/refused.ts";
@@ -10,8 +11,8 @@ import type { MapFacts } from "../verdict.ts";
  * meanwhile.
  */
 
-export const SPIN_LOCK = 93;
-export const SPIN_UNLOCK = 94;
+export const SPIN_LOCK = BPF_FUNC.spin_lock;
+export const SPIN_UNLOCK = BPF_FUNC.spin_unlock;
 
 export const CALL_WHILE_LOCKED = "function calls are not allowed while holding a lock";
 

@@ -1,6 +1,7 @@
 // What a helper answers (the return types of check_helper_call of Linux 6.18).
 
 import type { HelperReturn } from "../../isa/helpers/helper_row.ts";
+import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import { constantAt } from "../memory/stack_load.ts";
 import * as range from "../scalar/range.ts";
 import { Range } from "../scalar/range.ts";
@@ -16,7 +17,7 @@ import {
 } from "../state/value.ts";
 import type { CallArgMeta } from "./argument_memory.ts";
 
-const LOOKUP = 1;
+const LOOKUP = BPF_FUNC.map_lookup_elem;
 
 /** can_elide_value_nullness(): an element of an array that is there for certain. */
 function isPresent(state: VerifierState, { map, key, helper }: CallArgMeta): boolean {

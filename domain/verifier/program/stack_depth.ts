@@ -12,9 +12,9 @@ import { type Refusal, refuse } from "../verdict.ts";
 const STACK_ALIGN = 16;
 /** The most that callers may use when a function makes a tail call. */
 const TAIL_CALL_BYTES = 256;
-const TIMER_SET_CALLBACK = 170;
+const TIMER_SET_CALLBACK = BPF_FUNC.timer_set_callback;
 /** The JIT inlines this helper, and may then need less stack. */
-const GET_SMP_PROCESSOR_ID = 8;
+const GET_SMP_PROCESSOR_ID = BPF_FUNC.get_smp_processor_id;
 /** Program types with a private stack (bpf_enable_priv_stack). */
 const PRIVATE_STACK_TYPES = new Set(["kprobe", "tracepoint", "perf_event", "raw_tracepoint"]);
 

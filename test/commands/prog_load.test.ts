@@ -138,16 +138,19 @@ describe("a program that is refused", () => {
     ],
     ["a text that ends too early", ["r0 = 0"], "last insn is not an exit or jmp"],
     ["an index of no fd", ["r1 = map[idx:1]", "exit"], "insn 0, r1 = map[idx:1]"],
-  ])("says where in one line, with and without a log: %s", async (_, asm, detail) => {
-    const session = await service.session(service.namespace());
-    const map = { map_type: "hash", key_size: 4, value_size: 4, max_entries: 1 };
-    const { fd } = (await session.post("/v1/maps", map)).body;
-    for (const log_level of [0, 1, 2]) {
-      const { body } = await session.post("/v1/progs", { asm, log_level, fd_array: [fd] });
-      expect(body.detail).toBe(detail);
-      expect(body.log).toContain(detail.split(": ")[1] ?? "");
-    }
-  });
+  ])(
+    "a rejection names its instruction in one line at every log_level: %s",
+    async (_, asm, detail) => {
+      const session = await service.session(service.namespace());
+      const map = { map_type: "hash", key_size: 4, value_size: 4, max_entries: 1 };
+      const { fd } = (await session.post("/v1/maps", map)).body;
+      for (const log_level of [0, 1, 2]) {
+        const { body } = await session.post("/v1/progs", { asm, log_level, fd_array: [fd] });
+        expect(body.detail).toBe(detail);
+        expect(body.log).toContain(detail.split(": ")[1] ?? "");
+      }
+    },
+  );
 
   it("a rejected program given as bytes names the place too", async () => {
     const session = await service.session(service.namespace());

@@ -18,10 +18,12 @@ beforeAll(async () => {
 }, LIMIT_MS);
 afterAll(() => program.stop());
 
-const calls = (commands: string, name: string) =>
+/** True for a program or a function of the shell. */
+const hasCallOf = (commands: string, name: string) =>
   new RegExp(`(?:^|\\||\\$\\(|\\{)\\s*${name} `, "m").test(commands);
 
-function printed(blocks: CommandBlock[]): string[] {
+/** The output of each block. */
+function runBlocks(blocks: CommandBlock[]): string[] {
   const script = blocks.map(({ commands }) => `${commands}\necho '${MARK}'\n`).join("");
   const { stdout, stderr } = spawnSync("bash", ["-c", script.replaceAll(ADDRESS, program.base)], {
     cwd: ROOT,
@@ -36,24 +38,27 @@ describe.each(["README.md", "docs/guide.md"])("%s", (file) => {
   const blocks = all.filter(({ commands }) => commands !== "npm start\n");
   let output: string[] = [];
   beforeAll(() => {
-    output = printed(blocks);
+    output = runBlocks(blocks);
   }, LIMIT_MS);
 
-  it("has blocks of commands", () => {
+  it(`${file} has blocks of commands`, () => {
     expect(blocks.length).toBeGreaterThan(3);
   });
 
-  it.each(blocks.map((_, i) => i))("block %i prints what the document says", (i) => {
+  it.each(blocks.map((_, i) => i))(`block %i of ${file} prints what the document says`, (i) => {
     expect(output[i]).toBe(blocks[i]?.prints ?? "");
   });
 
-  it.each(blocks.map((_, i) => i))("the fence of block %i names what the block needs", (i) => {
-    const { commands = "", needs = [] } = blocks[i] ?? {};
-    const makesSession = /^(bpf|session)\(\)/m.test(commands);
-    const wanted = PROGRAMS.filter((name) => calls(commands, name));
-    if (!makesSession && SESSION.test(commands)) wanted.push("session");
-    expect([...needs].sort()).toEqual(wanted.sort());
-  });
+  it.each(blocks.map((_, i) => i))(
+    `the fence of block %i of ${file} names what the block needs`,
+    (i) => {
+      const { commands = "", needs = [] } = blocks[i] ?? {};
+      const makesSession = /^(bpf|session)\(\)/m.test(commands);
+      const wanted = PROGRAMS.filter((name) => hasCallOf(commands, name));
+      if (!makesSession && SESSION.test(commands)) wanted.push("session");
+      expect([...needs].sort()).toEqual(wanted.sort());
+    },
+  );
 });
 
 it("the README begins with one command", () => {

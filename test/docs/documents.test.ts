@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { anchors, DOCUMENTS, ROOT, readText, withoutBlocks } from "../support/documents.ts";
 
@@ -12,30 +12,27 @@ const LINK = /\]\(([^)\s]+)\)/g;
 const FOLDERS = "api|bench|docs|domain|examples|scripts|test|\\.github|\\.ci";
 const PATH = new RegExp(`\`((?:${FOLDERS})/[\\w/.-]*)\``, "g");
 
-describe.each(DOCUMENTS)("%s", (file) => {
-  const text = readText(file);
-  const prose = withoutBlocks(text);
+it.each(DOCUMENTS)("%s has only links that lead somewhere", (file) => {
+  for (const [, link = ""] of withoutBlocks(readText(file)).matchAll(LINK)) {
+    if (/^https?:/.test(link)) continue;
+    const [path = "", anchor] = link.split("#");
+    const target = path === "" ? file : join(dirname(file), path);
+    expect(existsSync(join(ROOT, target)), link).toBe(true);
+    if (anchor) expect(anchors(readText(target)), link).toContain(anchor);
+  }
+});
 
-  it("has only links that lead somewhere", () => {
-    for (const [, link = ""] of prose.matchAll(LINK)) {
-      if (/^https?:/.test(link)) continue;
-      const [path = "", anchor] = link.split("#");
-      const target = path === "" ? file : join(dirname(file), path);
-      expect(existsSync(join(ROOT, target)), link).toBe(true);
-      if (anchor) expect(anchors(readText(target)), link).toContain(anchor);
-    }
-  });
+it.each(DOCUMENTS)("%s names only files that exist", (file) => {
+  for (const [, path = ""] of readText(file).matchAll(PATH)) {
+    expect(existsSync(join(ROOT, path)), path).toBe(true);
+  }
+});
 
-  it("names only files that exist", () => {
-    for (const [, path = ""] of text.matchAll(PATH)) {
-      expect(existsSync(join(ROOT, path)), path).toBe(true);
-    }
-  });
-
-  it(`has lines of at most ${LINE_LENGTH} characters, tables aside`, () => {
-    const lines = prose.split("\n").filter((line) => !line.startsWith("|"));
-    expect(lines.filter((line) => line.length > LINE_LENGTH || /[ \t]$/.test(line))).toEqual([]);
-  });
+it.each(DOCUMENTS)(`%s has lines of at most ${LINE_LENGTH} characters, tables aside`, (file) => {
+  const lines = withoutBlocks(readText(file))
+    .split("\n")
+    .filter((line) => !line.startsWith("|"));
+  expect(lines.filter((line) => line.length > LINE_LENGTH || /[ \t]$/.test(line))).toEqual([]);
 });
 
 it(`the README has at most ${README_LINES} lines`, () => {
@@ -52,7 +49,7 @@ it("the capacity of a core is that of the last run of the bench", () => {
 describe("docs/decisions", () => {
   const files = readdirSync(join(ROOT, "docs/decisions")).filter((name) => name !== "README.md");
 
-  it("has numbered files without a gap, each listed in the README of the folder", () => {
+  it("the decisions are numbered without a gap, and their README lists each", () => {
     const list = readText("docs/decisions/README.md");
     const linked = [...list.matchAll(LINK)].map(([, link = ""]) => link);
     expect(linked).toEqual([...files].sort());
@@ -79,10 +76,18 @@ it("the table of layers has every folder of domain/", () => {
   expect(rows.sort()).toEqual(folders.sort());
 });
 
-it("the CHANGELOG names only tests that exist", () => {
-  const files = readdirSync(join(ROOT, "test"), { recursive: true, encoding: "utf8" });
-  const names = [...readText("CHANGELOG.md").matchAll(/`(\w+\.test\.ts)`/g)].map(([, n = ""]) => n);
-  expect(names.filter((name) => !files.some((file) => basename(file) === name))).toEqual([]);
+it("the CHANGELOG names a file for each bug and quotes only text that stands in it", () => {
+  const [, table = ""] = /^\| bug \| test \|\n\|---\|---\|\n((?:\|.*\n)+)/m.exec(
+    readText("CHANGELOG.md"),
+  ) ?? [""];
+  const rows = table.trimEnd().split("\n");
+  expect(rows.length).toBeGreaterThan(50);
+  for (const row of rows) {
+    const [, path = "", quotes = ""] = / \| `(test\/[^`]+)`(?:: (".*"))? \|$/.exec(row) ?? [];
+    expect(path, row).not.toBe("");
+    const text = readText(path);
+    for (const title of quotes.slice(1, -1).split('", "')) expect(text, row).toContain(title);
+  }
 });
 
 it("the table of variables has every variable of api/config.ts", () => {

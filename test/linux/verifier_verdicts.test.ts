@@ -89,14 +89,14 @@ const refused = mine.filter(({ kernel }) => kernel.errno !== 0);
 
 describe("the verdicts of Linux", () => {
   it.each(accepted.map((verdict) => [verdict.name, verdict] as const))(
-    'Linux and the service agree on "%s"',
+    'the program "%s" loads as on Linux',
     (_, verdict) => {
       expect(judged(verdict)).toBeNull();
     },
   );
 
   it.each(refused.map((verdict) => [verdict.name, verdict] as const))(
-    'Linux and the service agree on "%s", locks',
+    'the program "%s" gets the log of Linux',
     (_, verdict) => {
       const refusal = judged(verdict);
       expect(refusal?.errno).toBe(verdict.kernel.errname);

@@ -13,7 +13,7 @@ const markdownIn = (folder: string) =>
 
 /** The documents for readers, from the root of the repository. */
 export const DOCUMENTS = [
-  ...["README.md", "CONTRIBUTING.md", "SECURITY.md"],
+  ...["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"],
   ...markdownIn("docs"),
   ...markdownIn(".github"),
 ].sort();

@@ -14,14 +14,14 @@ export interface Parameter {
   schema?: { $ref?: string; type?: string };
 }
 
-export interface Schema {
+export interface JsonSchema {
   $ref?: string;
   type?: string;
   const?: unknown;
   required?: string[];
-  properties?: Record<string, Schema>;
-  allOf?: Schema[];
-  oneOf?: Schema[];
+  properties?: Record<string, JsonSchema>;
+  allOf?: JsonSchema[];
+  oneOf?: JsonSchema[];
 }
 
 export interface Operation {
@@ -30,7 +30,7 @@ export interface Operation {
   parameters?: Parameter[];
   "x-bpf-command": string[];
   "x-errnos": string[];
-  requestBody?: { required?: boolean; content: Record<string, { schema?: Schema }> };
+  requestBody?: { required?: boolean; content: Record<string, { schema?: JsonSchema }> };
   responses: Record<string, { $ref?: string; content?: Record<string, unknown> }>;
 }
 
@@ -39,7 +39,7 @@ export interface Document {
   paths: Record<string, Record<string, Operation>>;
   components: {
     parameters: Record<string, Parameter>;
-    schemas: Record<string, Schema>;
+    schemas: Record<string, JsonSchema>;
     securitySchemes: Record<string, unknown>;
   };
   "x-errno-status": Record<string, number>;
@@ -73,9 +73,9 @@ export function resolve(parameter: Parameter): Parameter {
 }
 
 /** The schema that a reference names, or the schema itself. */
-export function dereference(schema: Schema): Schema {
+export function dereference(schema: JsonSchema): JsonSchema {
   const name = schema.$ref?.split("/").at(-1);
-  return name === undefined ? schema : (document.components.schemas[name] as Schema);
+  return name === undefined ? schema : (document.components.schemas[name] as JsonSchema);
 }
 
 export function typeOf({ schema = {} }: Parameter): string | undefined {
@@ -83,7 +83,7 @@ export function typeOf({ schema = {} }: Parameter): string | undefined {
 }
 
 /** Names of the properties of a schema, those of its allOf and oneOf too. */
-export function propertiesOf(schema: Schema): string[] {
+export function propertiesOf(schema: JsonSchema): string[] {
   const { properties = {}, allOf = [], oneOf = [] } = dereference(schema);
   return [...Object.keys(properties), ...[...allOf, ...oneOf].flatMap(propertiesOf)];
 }

@@ -4,11 +4,11 @@ import { didYouMean } from "../../domain/did_you_mean.ts";
 import { escapePointer } from "./json_pointer.ts";
 import {
   dereference,
+  type JsonSchema,
   type Operation,
   propertiesOf,
   type Route,
   resolve,
-  type Schema,
 } from "./openapi.ts";
 import type { Schemas } from "./schemas.ts";
 
@@ -51,7 +51,7 @@ function quote(value: unknown): string {
   return Array.isArray(value) ? "an array" : "an object";
 }
 
-function isOf({ type }: Schema, value: unknown): boolean {
+function isOf({ type }: JsonSchema, value: unknown): boolean {
   if (type === "integer") return Number.isInteger(value);
   if (type === "object") return isObject(value);
   return type === "array" ? Array.isArray(value) : typeof value === type;
@@ -75,7 +75,7 @@ function sentence({ keyword, instancePath: path, ...error }: ErrorObject): Misma
     case "additionalProperties":
     case "unevaluatedProperties": {
       const name = String(params.additionalProperty ?? params.unevaluatedProperty);
-      const known = propertiesOf((error.parentSchema ?? {}) as Schema);
+      const known = propertiesOf((error.parentSchema ?? {}) as JsonSchema);
       return { path: `${path}/${escapePointer(name)}`, message: unknownField(name, known) };
     }
     case "required":
@@ -101,7 +101,7 @@ const isUnion = ({ keyword, params }: ErrorObject) =>
 function endsOf(errors: readonly ErrorObject[], at: number): number[] {
   const ends: number[] = [];
   let end = at - 1;
-  for (const _ of (errors[at] as ErrorObject).schema as Schema[]) {
+  for (const _ of (errors[at] as ErrorObject).schema as JsonSchema[]) {
     ends.unshift(end);
     end = startOf(errors, end) - 1;
   }
@@ -115,15 +115,15 @@ function startOf(errors: readonly ErrorObject[], end: number): number {
 }
 
 /** The property whose constant tells the branches apart, if there is one. */
-function tagOf(branches: readonly Schema[]): string | undefined {
+function tagOf(branches: readonly JsonSchema[]): string | undefined {
   const isTag = (name: string) =>
     branches.every(({ properties }) => properties?.[name]?.const !== undefined);
   return Object.keys(branches[0]?.properties ?? {}).find(isTag);
 }
 
 /** The branch that the caller meant, or what is wrong with the choice itself. */
-function choice(branches: readonly Schema[], data: unknown): number | string {
-  const fitting = [...branches.keys()].filter((i) => isOf(branches[i] as Schema, data));
+function choice(branches: readonly JsonSchema[], data: unknown): number | string {
+  const fitting = [...branches.keys()].filter((i) => isOf(branches[i] as JsonSchema, data));
   if (fitting.length === 0) {
     const kinds = new Set(branches.map(({ type }) => KINDS[type ?? ""]));
     return `must be ${[...kinds].join(" or ")}, got ${quote(data)}`;
@@ -139,7 +139,7 @@ function explain(errors: readonly ErrorObject[], at: number): Mismatch {
   const error = errors[at] as ErrorObject;
   if (!isUnion(error)) return sentence(error);
   const { instancePath: path, data } = error;
-  const branches = (error.schema as Schema[]).map(dereference);
+  const branches = (error.schema as JsonSchema[]).map(dereference);
   const ends = endsOf(errors, at);
   const tag = tagOf(branches);
   if (tag !== undefined && isObject(data)) {

@@ -115,7 +115,9 @@ it.each(routes.map((route) => [route.operation.operationId, route] as const))(
     let at = await world(namespace);
     const fits = route.operation.requestBody ? bodyCheck(route.path, route.method) : undefined;
     const property = fc.asyncProperty(shots(route), async (shot) => {
-      const about = `${route.method} ${shot.url.slice(0, 200)} ${JSON.stringify(shot.headers).slice(0, 300)} ${shot.body?.toString().slice(0, 300)}`;
+      const [headers, body] = [JSON.stringify(shot.headers), shot.body?.toString()];
+      const parts = [shot.url.slice(0, 200), headers.slice(0, 300), body?.slice(0, 300)];
+      const about = `${route.method} ${parts.join(" ")}`;
       const answer = await fire(at, route, shot);
       expect(answer.status, `${about}: ${answer.text}`).toBeLessThan(500);
       if (answer.status < 400) {

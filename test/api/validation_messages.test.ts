@@ -9,7 +9,8 @@ const service = await testService();
 const HASH = { map_type: "hash", key_size: 4, value_size: 4, max_entries: 8 };
 const TYPES =
   "must be one of hash, array, prog_array, percpu_hash, percpu_array, lru_hash, lru_percpu_hash, " +
-  "lpm_trie, array_of_maps, hash_of_maps, devmap, devmap_hash, cpumap, perf_event_array, queue, stack, ringbuf, bloom_filter";
+  "lpm_trie, array_of_maps, hash_of_maps, devmap, devmap_hash, cpumap, perf_event_array, queue, " +
+  "stack, ringbuf, bloom_filter";
 
 type Row = [path: string, body: unknown, pointer: string, says: string];
 

@@ -252,7 +252,8 @@ describe("a fault says where it is and what was expected there", () => {
         "r0 = XDP_DROP",
         1,
         6,
-        'expected a number, a register r0 to r10, "map", "subprog", "*", "-", "(", "atomic_fetch_add" or another word, found "XDP_DROP"',
+        'expected a number, a register r0 to r10, "map", "subprog", "*", "-", "(", ' +
+          '"atomic_fetch_add" or another word, found "XDP_DROP"',
       ],
       ["r1 += w2", 1, 7, 'expected a number or a register r0 to r10, found "w2"'],
       ["(b7)", 1, 5, "expected an instruction, found the end of the line"],

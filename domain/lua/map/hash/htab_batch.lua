@@ -1,7 +1,9 @@
 -- Batches on hash tables whose values are plain bytes: a few Redis commands for many elements.
 local htab = use("map/hash/htab")
 local map = use("map/map")
+local uapi = use("uapi")
 local call = redis.call
+local KIND, KEY, VALUE = uapi.WRITE_AT.update.kind, uapi.WRITE_AT.update.key, uapi.WRITE_AT.update.value
 
 local function keys_of(list)
   local keys = {}
@@ -33,10 +35,10 @@ end
 
 local function update(m, list)
   local elements, order = htab.keys(m)
-  local asked, count = #list / 2, fitting(m, elements, list)
+  local given, count = #list / 2, fitting(m, elements, list)
   for at = #list, 2 * count + 1, -1 do list[at] = nil end
   store(elements, order, list)
-  if count == asked then return count end
+  if count == given then return count end
   local _, raised = pcall(map.fail_full, m)
   return count, raised
 end
@@ -52,8 +54,8 @@ local function apply(m, ops)
   local elements, order = htab.keys(m)
   local gone, set = {}, {}
   for _, op in ipairs(ops) do
-    local key = op[3]
-    if op[2] ~= "delete" then set[#set + 1], set[#set + 2] = key, op[4]
+    local key = op[KEY]
+    if op[KIND] ~= "delete" then set[#set + 1], set[#set + 2] = key, op[VALUE]
     elseif m.values[key] then gone[#gone + 1] = key end
   end
   if #gone > 0 then htab.remove_keys(m, gone) end

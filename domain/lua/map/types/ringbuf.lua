@@ -1,8 +1,8 @@
 -- BPF_MAP_TYPE_RINGBUF (kernel/bpf/ringbuf.c): records by position in a Redis stream. Positions are bytes
--- that only grow: the producer's, and the consumer's, which frees what is before it. What was consumed
+-- that only grow: the producer's, and the consumer's, which frees all records before it. A consumed record
 -- stays readable until it is overwritten, as in the kernel's memory.
--- Invariant: a record's entry is <its position>-<its number>; both go on without gaps to those of the map's
--- record, and all records kept start within max_entries bytes of the producer.
+-- Invariant: a record's entry is <its position>-<its number>; both continue without gaps up to those of the
+-- map's record, and all records kept start within max_entries bytes of the producer.
 local kernel = use("base/kernel")
 local map = use("map/map")
 local ring_records = use("map/ring/ring_records")
@@ -11,6 +11,7 @@ local call = redis.call
 local state, entry_id, span = ring_records.state, ring_records.entry_id, ring_records.span
 
 local PAGE = 4096
+local RECORD, FLAGS = uapi.WRITE_AT.output.value, uapi.WRITE_AT.output.flags
 local NO_WAKEUP, FORCE_WAKEUP = uapi.BPF_RB_NO_WAKEUP, uapi.BPF_RB_FORCE_WAKEUP
 
 local function alloc_check() end
@@ -41,7 +42,7 @@ local function store(m, ring, records, count)
   call("HSET", m.record, "producer", position, "produced", ring.produced + count)
 end
 
--- How many of these records fit, and the position of the producer after them.
+-- Returns how many of these records fit, and the position of the producer after them.
 local function admitted(m, ring, records)
   local position, count = ring.producer, 0
   for _, data in ipairs(records) do
@@ -62,9 +63,9 @@ local function positions(m)
   return { ring.producer, ring.consumer }
 end
 
--- bpf_ringbuf_output() for one record after the other until one does not fit. Answers the position of the
--- producer and how many records were written; then EAGAIN and why, and counts the record that did not fit.
--- PUBLISH comes first, because it is the write that Redis may refuse.
+-- bpf_ringbuf_output() for one record after the other until one does not fit. Returns the position of the
+-- producer and the number of records written. A record that does not fit is counted, and EAGAIN and the
+-- reason are returned as well. PUBLISH comes first, because it is the write that Redis may refuse.
 local function output(m, records, flags)
   if flags > NO_WAKEUP + FORCE_WAKEUP then
     map.einval("flags must be from 0 to 3 (BPF_RB_NO_WAKEUP 1, BPF_RB_FORCE_WAKEUP 2), got " .. flags)
@@ -85,21 +86,21 @@ local function output(m, records, flags)
     .. " bytes" .. never
 end
 
--- Writes the records of a run; those with the same flags together.
+-- Writes the records of a run. Consecutive records with the same flags are written together.
 local function apply(m, ops)
   local records = {}
   for i, op in ipairs(ops) do
-    records[#records + 1] = op[3]
-    if not ops[i + 1] or ops[i + 1][4] ~= op[4] then
-      output(m, records, op[4])
+    records[#records + 1] = op[RECORD]
+    if not ops[i + 1] or ops[i + 1][FLAGS] ~= op[FLAGS] then
+      output(m, records, op[FLAGS])
       records = {}
     end
   end
 end
 
--- Records from a position on (nil: the consumer's), where to read on, bytes that were missed on the way,
--- records refused so far. One who may write has consumed what is before the position: to set it is what
--- mmap(2) of the consumer's page is for.
+-- Returns the records from a position on (nil: the consumer's), the position to continue at, the bytes lost
+-- in between, and the number of records rejected so far. A reader with write access has consumed all records
+-- before the position: reading sets the consumer's position, as a write to its mmap(2) page does.
 local function read(m, from, limit, may_write)
   local ring = state(m)
   from = from or ring.consumer

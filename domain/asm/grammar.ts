@@ -15,18 +15,31 @@ import {
   sizeIndex,
 } from "../isa/insn.ts";
 import {
+  BPF_ADD,
   BPF_ALU,
   BPF_ALU64,
+  BPF_AND,
   BPF_ATOMIC,
+  BPF_CMPXCHG,
+  BPF_DIV,
+  BPF_END,
+  BPF_FETCH,
   BPF_JCOND,
   BPF_JMP,
+  BPF_LOAD_ACQ,
+  BPF_MOD,
+  BPF_MOV,
+  BPF_OR,
   BPF_PSEUDO_CALL,
   BPF_PSEUDO_FUNC,
   BPF_PSEUDO_MAP_FD,
   BPF_PSEUDO_MAP_IDX,
   BPF_PSEUDO_MAP_IDX_VALUE,
   BPF_PSEUDO_MAP_VALUE,
+  BPF_STORE_REL,
   BPF_STX,
+  BPF_XCHG,
+  BPF_XOR,
   LD_IMM64,
 } from "../isa/opcodes.ts";
 import { type AsmToken, numberOf, tokenAt } from "./lexer.ts";
@@ -89,16 +102,17 @@ const LD_SOURCES = [
   BPF_PSEUDO_MAP_IDX,
   BPF_PSEUDO_MAP_IDX_VALUE,
 ];
-const ATOMIC_OPS = [0x00, 0x40, 0x50, 0xa0, 0x01, 0x41, 0x51, 0xa1, 0xe1, 0xf1];
-const ORDERED_OPS = [0x100, 0x110];
+const LOCK_OPS = [BPF_ADD, BPF_OR, BPF_AND, BPF_XOR];
+const ATOMIC_OPS = [...LOCK_OPS, ...LOCK_OPS.map((op) => op | BPF_FETCH), BPF_XCHG, BPF_CMPXCHG];
+const ORDERED_OPS = [BPF_LOAD_ACQ, BPF_STORE_REL];
 
 type Fixed = Partial<Insn>;
 
 function aluVariants(insn: Insn): Fixed[] {
   const op = opOf(insn);
-  if (op === 0x30 || op === 0x90) return [{}, { off: 1 }];
-  if (op === 0xd0) return [{ imm: 16 }, { imm: 32 }, { imm: 64 }];
-  if (op !== 0xb0 || !hasSrcReg(insn)) return [{}];
+  if (op === BPF_DIV || op === BPF_MOD) return [{}, { off: 1 }];
+  if (op === BPF_END) return [{ imm: 16 }, { imm: 32 }, { imm: 64 }];
+  if (op !== BPF_MOV || !hasSrcReg(insn)) return [{}];
   const widths = classOf(insn) === BPF_ALU64 ? [8, 16, 32] : [8, 16];
   return [{}, ...widths.map((off) => ({ off }))];
 }

@@ -1,17 +1,16 @@
-import { BPF_FUNC } from "../isa/helpers/index.ts";
+import { BPF_FUNC, type HelperName } from "../isa/helpers/index.ts";
+import { MAX_BPF_STACK, MAX_CALL_FRAMES, MAX_TAIL_CALL_CNT } from "../isa/limits.ts";
+import type { MapShape } from "../isa/map_shape.ts";
+
 // What a compiled program and the machine that runs it agree on. Addresses are offsets into one
 // WebAssembly.Memory; a register holds one as an unsigned 64-bit number.
 
 /** Nothing below is ever memory: NULL and what is near it, and handles of maps and functions. */
 export const LOW = 0x1_0000;
 export const STACK = LOW;
-/** Of a program. */
-export const MAX_FRAMES = 8;
-export const FRAME_BYTES = 512;
-/** MAX_TAIL_CALL_CNT */
-export const TAIL_CALLS = 33;
 /** Where the stack begins: a tail call leaves the frames above that of the function that makes it. */
-export const TOP = STACK + (MAX_FRAMES + TAIL_CALLS * (MAX_FRAMES - 1)) * FRAME_BYTES;
+export const TOP =
+  STACK + (MAX_CALL_FRAMES + MAX_TAIL_CALL_CNT * (MAX_CALL_FRAMES - 1)) * MAX_BPF_STACK;
 /** Where contexts, packets and values are placed; up to ARENA_END, 8 bytes apart at least. */
 export const ARENA = STACK + 0x2_0000;
 export const ARENA_END = 0x0200_0000;
@@ -22,17 +21,6 @@ export const ARENA_END = 0x0200_0000;
 export const SHADOW_READ = 0x0220_0000;
 export const SHADOW_WRITE = 0x0280_0000;
 export const MEMORY_PAGES = 0x0300_0000 / 0x1_0000;
-
-/** Of a map as a program is compiled against it: what it may have inlined. */
-export interface MapShape {
-  map_type: string;
-  key_size: number;
-  value_size: number;
-  max_entries: number;
-  map_flags: number;
-  /** Offsets of each struct bpf_spin_lock in a value; programs take the last one. */
-  locks?: readonly number[];
-}
 
 /**
  * Bytes from one resident element of an array to the next: `base<i> + index * stride`. The gap is never
@@ -57,12 +45,12 @@ export interface CompilationUnit {
 
 /**
  * The compiled form. Every subprogram is a function (r1..r5 i64, sb i32) -> i64, sb being the frame
- * pointer r10, which grows down by FRAME_BYTES per call from TOP.
+ * pointer r10, which grows down by MAX_BPF_STACK per call from TOP.
  *
  * Imports, all of module "env":
  *   memory; table (funcref, shared by all programs of a machine); fuel (mutable i64)
- *   floor      mutable i32: no frame goes below it; MAX_FRAMES below the frame of the program
- *   h<N>       helper N with the signature of HELPERS
+ *   floor      mutable i32: no frame goes below it; MAX_CALL_FRAMES below the frame of the program
+ *   h<N>       helper N (helperImport) with the signature of HELPERS
  *   add_lookup a lookup (ADD_LOOKUP) in an array or hash, of one CPU's values or not, whose value is only
  *              tested for NULL and added to by atomics without fetch, each at a multiple of its size
  *   tail_call  (map handle i32, index i32, sb i32) -> i32: place in table, or -1 for a miss
@@ -70,7 +58,7 @@ export interface CompilationUnit {
  * Exports:
  *   main       subprogram 0
  *   callback   (function handle i32, r1..r5 i64, sb i32) -> i64; present when a function is taken. sb is
- *              that of the function: FRAME_BYTES below its caller's
+ *              that of the function: MAX_BPF_STACK below its caller's
  *   map<i>     mutable i32: handle of map i, set before a run; a register naming the map holds it
  *   base<i>    mutable i32: address of element 0 of an array whose values are all in memory, else 0:
  *              then lookups go through h1. For direct access it is always set.
@@ -82,8 +70,8 @@ export interface CompiledCode {
   wasm: Uint8Array<ArrayBuffer>;
   /** Offsets in the wasm bytes, ascending, and the instruction of each, by turns. */
   places: Uint32Array;
-  /** Helpers that it imports, by number. */
-  helpers: readonly number[];
+  /** Helpers that it imports. */
+  helpers: readonly HelperName[];
 }
 
 /**
@@ -96,58 +84,61 @@ export interface Signature {
   ret: "i" | "p" | "l" | "v";
 }
 
-/** The helpers that can run, by number. bpf_loop (181) and bpf_tail_call (12) are compiled in. */
-export const HELPERS: Readonly<Record<number, Signature>> = {
-  [BPF_FUNC.map_lookup_elem]: { args: "ii", ret: "p" },
-  [BPF_FUNC.map_update_elem]: { args: "iiil", ret: "i" },
-  [BPF_FUNC.map_delete_elem]: { args: "ii", ret: "i" },
-  [BPF_FUNC.ktime_get_ns]: { args: "", ret: "l" },
-  [BPF_FUNC.trace_printk]: { args: "iilll", ret: "i" },
-  [BPF_FUNC.get_prandom_u32]: { args: "", ret: "p" },
-  [BPF_FUNC.get_smp_processor_id]: { args: "", ret: "p" },
-  [BPF_FUNC.skb_store_bytes]: { args: "iiiil", ret: "i" },
-  [BPF_FUNC.l3_csum_replace]: { args: "iilll", ret: "i" },
-  [BPF_FUNC.l4_csum_replace]: { args: "iilll", ret: "i" },
-  [BPF_FUNC.skb_vlan_push]: { args: "iii", ret: "i" },
-  [BPF_FUNC.skb_vlan_pop]: { args: "i", ret: "i" },
-  [BPF_FUNC.redirect]: { args: "il", ret: "i" },
-  [BPF_FUNC.perf_event_output]: { args: "iilii", ret: "i" },
-  [BPF_FUNC.skb_load_bytes]: { args: "iiii", ret: "i" },
-  [BPF_FUNC.csum_diff]: { args: "iiiil", ret: "l" },
-  [BPF_FUNC.get_hash_recalc]: { args: "i", ret: "p" },
-  [BPF_FUNC.skb_change_tail]: { args: "iil", ret: "i" },
-  [BPF_FUNC.skb_pull_data]: { args: "ii", ret: "i" },
-  [BPF_FUNC.csum_update]: { args: "il", ret: "l" },
-  [BPF_FUNC.set_hash_invalid]: { args: "i", ret: "v" },
-  [BPF_FUNC.get_numa_node_id]: { args: "", ret: "p" },
-  [BPF_FUNC.skb_change_head]: { args: "iil", ret: "i" },
-  [BPF_FUNC.xdp_adjust_head]: { args: "ii", ret: "i" },
-  [BPF_FUNC.set_hash]: { args: "il", ret: "l" },
-  [BPF_FUNC.redirect_map]: { args: "iil", ret: "i" },
-  [BPF_FUNC.xdp_adjust_meta]: { args: "ii", ret: "i" },
-  [BPF_FUNC.xdp_adjust_tail]: { args: "ii", ret: "i" },
-  [BPF_FUNC.skb_load_bytes_relative]: { args: "iiiil", ret: "i" },
-  [BPF_FUNC.map_push_elem]: { args: "iil", ret: "i" },
-  [BPF_FUNC.map_pop_elem]: { args: "ii", ret: "i" },
-  [BPF_FUNC.map_peek_elem]: { args: "ii", ret: "i" },
-  [BPF_FUNC.spin_lock]: { args: "i", ret: "v" },
-  [BPF_FUNC.spin_unlock]: { args: "i", ret: "v" },
-  [BPF_FUNC.jiffies64]: { args: "", ret: "l" },
-  [BPF_FUNC.ktime_get_boot_ns]: { args: "", ret: "l" },
-  [BPF_FUNC.ringbuf_output]: { args: "iiil", ret: "i" },
-  [BPF_FUNC.ringbuf_reserve]: { args: "iil", ret: "p" },
-  [BPF_FUNC.ringbuf_submit]: { args: "il", ret: "v" },
-  [BPF_FUNC.ringbuf_discard]: { args: "il", ret: "v" },
-  [BPF_FUNC.ringbuf_query]: { args: "il", ret: "l" },
-  [BPF_FUNC.ktime_get_coarse_ns]: { args: "", ret: "l" },
-  [BPF_FUNC.for_each_map_elem]: { args: "iiilb", ret: "i" },
-  [BPF_FUNC.strncmp]: { args: "iii", ret: "i" },
-  [BPF_FUNC.xdp_get_buff_len]: { args: "i", ret: "l" },
-  [BPF_FUNC.xdp_load_bytes]: { args: "iiii", ret: "i" },
-  [BPF_FUNC.xdp_store_bytes]: { args: "iiii", ret: "i" },
-  [BPF_FUNC.map_lookup_percpu_elem]: { args: "iii", ret: "p" },
-  [BPF_FUNC.ktime_get_tai_ns]: { args: "", ret: "l" },
+/** The helpers that can run. bpf_loop() and bpf_tail_call() run, too: they are compiled in. */
+export const HELPERS: Readonly<Partial<Record<HelperName, Signature>>> = {
+  map_lookup_elem: { args: "ii", ret: "p" },
+  map_update_elem: { args: "iiil", ret: "i" },
+  map_delete_elem: { args: "ii", ret: "i" },
+  ktime_get_ns: { args: "", ret: "l" },
+  trace_printk: { args: "iilll", ret: "i" },
+  get_prandom_u32: { args: "", ret: "p" },
+  get_smp_processor_id: { args: "", ret: "p" },
+  skb_store_bytes: { args: "iiiil", ret: "i" },
+  l3_csum_replace: { args: "iilll", ret: "i" },
+  l4_csum_replace: { args: "iilll", ret: "i" },
+  skb_vlan_push: { args: "iii", ret: "i" },
+  skb_vlan_pop: { args: "i", ret: "i" },
+  redirect: { args: "il", ret: "i" },
+  perf_event_output: { args: "iilii", ret: "i" },
+  skb_load_bytes: { args: "iiii", ret: "i" },
+  csum_diff: { args: "iiiil", ret: "l" },
+  get_hash_recalc: { args: "i", ret: "p" },
+  skb_change_tail: { args: "iil", ret: "i" },
+  skb_pull_data: { args: "ii", ret: "i" },
+  csum_update: { args: "il", ret: "l" },
+  set_hash_invalid: { args: "i", ret: "v" },
+  get_numa_node_id: { args: "", ret: "p" },
+  skb_change_head: { args: "iil", ret: "i" },
+  xdp_adjust_head: { args: "ii", ret: "i" },
+  set_hash: { args: "il", ret: "l" },
+  redirect_map: { args: "iil", ret: "i" },
+  xdp_adjust_meta: { args: "ii", ret: "i" },
+  xdp_adjust_tail: { args: "ii", ret: "i" },
+  skb_load_bytes_relative: { args: "iiiil", ret: "i" },
+  map_push_elem: { args: "iil", ret: "i" },
+  map_pop_elem: { args: "ii", ret: "i" },
+  map_peek_elem: { args: "ii", ret: "i" },
+  spin_lock: { args: "i", ret: "v" },
+  spin_unlock: { args: "i", ret: "v" },
+  jiffies64: { args: "", ret: "l" },
+  ktime_get_boot_ns: { args: "", ret: "l" },
+  ringbuf_output: { args: "iiil", ret: "i" },
+  ringbuf_reserve: { args: "iil", ret: "p" },
+  ringbuf_submit: { args: "il", ret: "v" },
+  ringbuf_discard: { args: "il", ret: "v" },
+  ringbuf_query: { args: "il", ret: "l" },
+  ktime_get_coarse_ns: { args: "", ret: "l" },
+  for_each_map_elem: { args: "iiilb", ret: "i" },
+  strncmp: { args: "iii", ret: "i" },
+  xdp_get_buff_len: { args: "i", ret: "l" },
+  xdp_load_bytes: { args: "iiii", ret: "i" },
+  xdp_store_bytes: { args: "iiii", ret: "i" },
+  map_lookup_percpu_elem: { args: "iii", ret: "p" },
+  ktime_get_tai_ns: { args: "", ret: "l" },
 };
+
+/** The name of a helper's import: short, for every module repeats it. */
+export const helperImport = (name: HelperName): string => `h${BPF_FUNC[name]}`;
 
 /** A lookup whose value is only tested for NULL and added to without fetch: import "add_lookup". */
 export const ADD_LOOKUP: Signature = { args: "ii", ret: "p" };

@@ -62,6 +62,6 @@ export function compile(
   return {
     wasm: code.bytes.slice(0, code.at),
     places: places.table(),
-    helpers: [...links.helpers].filter((number) => HELPERS[number] !== undefined),
+    helpers: [...links.helpers].filter((name) => HELPERS[name] !== undefined),
   };
 }

@@ -1,7 +1,6 @@
 // What a module imports and where everything is in it, by index.
 
-import { BPF_FUNC } from "../isa/helpers/index.ts";
-import { ADD_LOOKUP, HELPERS, type Signature } from "./abi.ts";
+import { ADD_LOOKUP, HELPERS, helperImport, type Signature } from "./abi.ts";
 import type { Scan } from "./analysis/scan.ts";
 
 /** bpf_tail_call() and LD_ABS as imports. */
@@ -40,11 +39,11 @@ export function planImports(survey: Scan, adds: boolean): Imports {
   const imports: Import[] = [];
   if (adds) imports.push({ name: "add_lookup", signature: ADD_LOOKUP });
   if (survey.skbLoads) imports.push({ name: "skb_load", signature: SKB_LOAD });
-  const chains = survey.helpers.has(BPF_FUNC.tail_call);
+  const chains = survey.helpers.has("tail_call");
   if (chains) imports.push({ name: "tail_call", signature: TAIL_CALL });
-  for (const number of survey.helpers) {
-    const signature = HELPERS[number];
-    if (signature !== undefined) imports.push({ name: `h${number}`, signature });
+  for (const name of survey.helpers) {
+    const signature = HELPERS[name];
+    if (signature !== undefined) imports.push({ name: helperImport(name), signature });
   }
   const functions = new Map<string | number, number>();
   for (const { name } of imports) functions.set(name, functions.size);

@@ -1,6 +1,3 @@
-// print_bpf_insn of kernel/bpf/disasm.c: one instruction as the verifier's log shows it.
-// It never fails: the log prints an instruction before it is checked.
-
 import { helperName } from "./helpers/index.ts";
 import {
   classOf,
@@ -17,9 +14,15 @@ import {
 } from "./insn.ts";
 import {
   BPF_ABS,
+  BPF_ADD,
   BPF_ALU,
   BPF_ALU64,
+  BPF_AND,
   BPF_ATOMIC,
+  BPF_CMPXCHG,
+  BPF_DIV,
+  BPF_END,
+  BPF_FETCH,
   BPF_IND,
   BPF_JA,
   BPF_JCOND,
@@ -27,27 +30,39 @@ import {
   BPF_JMP32,
   BPF_LD,
   BPF_LDX,
+  BPF_LOAD_ACQ,
   BPF_MEMSX,
+  BPF_MOD,
+  BPF_MOV,
+  BPF_NEG,
+  BPF_OR,
   BPF_PSEUDO_FUNC,
   BPF_ST,
+  BPF_STORE_REL,
   BPF_STX,
+  BPF_X,
+  BPF_XCHG,
+  BPF_XOR,
 } from "./opcodes.ts";
+
+/**
+ * print_bpf_insn() of kernel/bpf/disasm.c: one instruction as the verifier's log shows it. It never
+ * fails, because the log prints an instruction before it is checked.
+ */
 
 const SIZES = ["u32", "u16", "u8", "u64"];
 const SIGNED_SIZES = ["s32", "s16", "s8", "s64"];
 const ASSIGN = "+= -= *= /= |= &= <<= >>= neg %= ^= = s>>= endian".split(" ");
 const COMPARE = "jmp == > >= & != s> s>= call exit < <= s< s<=".split(" ");
 const FETCH: Readonly<Record<number, string>> = {
-  1: "fetch_add",
-  65: "fetch_or",
-  81: "fetch_and",
-  161: "fetch_xor",
-  225: "xchg",
+  [BPF_ADD | BPF_FETCH]: "fetch_add",
+  [BPF_OR | BPF_FETCH]: "fetch_or",
+  [BPF_AND | BPF_FETCH]: "fetch_and",
+  [BPF_XOR | BPF_FETCH]: "fetch_xor",
+  [BPF_XCHG]: "xchg",
 };
-const LOCK = [0x00, 0x40, 0x50, 0xa0];
-const CMPXCHG = 0xf1;
-const LOAD_ACQ = 0x100;
-const STORE_REL = 0x110;
+const MOV64_REG = BPF_ALU64 | BPF_MOV | BPF_X;
+const LOCK = [BPF_ADD, BPF_OR, BPF_AND, BPF_XOR];
 
 const signed = (n: number): string => (n < 0 ? `${n}` : `+${n}`);
 const hex = (n: number): string => `0x${(n >>> 0).toString(16)}`;
@@ -58,12 +73,12 @@ const memory = (insn: Insn, base: number, type = size(insn)): string =>
 function assign(insn: Insn): string {
   const op = opOf(insn);
   const sign = ASSIGN[op >> 4] ?? "(null)";
-  return insn.off === 1 && (op === 0x30 || op === 0x90) ? `s${sign}` : sign;
+  return insn.off === 1 && (op === BPF_DIV || op === BPF_MOD) ? `s${sign}` : sign;
 }
 
 function cast(insn: Insn): string {
   const widths = [8, 16, 32];
-  return opOf(insn) === 0xb0 && widths.includes(insn.off) ? `(s${insn.off})` : "";
+  return opOf(insn) === BPF_MOV && widths.includes(insn.off) ? `(s${insn.off})` : "";
 }
 
 function alu(insn: Insn): string {
@@ -71,15 +86,15 @@ function alu(insn: Insn): string {
   const r = wide ? "r" : "w";
   const dst = `${r}${insn.dst}`;
   const op = opOf(insn);
-  if (op === 0xd0) {
+  if (op === BPF_END) {
     const end = wide ? "bswap" : hasSrcReg(insn) ? "be" : "le";
     return `r${insn.dst} = ${end}${insn.imm} r${insn.dst}`;
   }
-  if (op === 0x80) return `${dst} = -${dst}`;
-  if (insn.code === 0xbf && insn.off === 1) {
+  if (op === BPF_NEG) return `${dst} = -${dst}`;
+  if (insn.code === MOV64_REG && insn.off === 1) {
     return `r${insn.dst} = addr_space_cast(r${insn.src}, ${insn.imm >>> 16}, ${insn.imm & 0xffff})`;
   }
-  if (insn.code === 0xbf && insn.off === -1)
+  if (insn.code === MOV64_REG && insn.off === -1)
     return `r${insn.dst} = &(void __percpu *)(r${insn.src})`;
   if (hasSrcReg(insn)) return `${dst} ${assign(insn)} ${cast(insn)}${r}${insn.src}`;
   return `${dst} ${assign(insn)} ${insn.imm}`;
@@ -93,23 +108,23 @@ function atomic(insn: Insn): string | null {
   }
   const fetch = FETCH[insn.imm];
   if (fetch !== undefined) return `r${insn.src} = atomic${bits}_${fetch}(${place}, r${insn.src})`;
-  if (insn.imm === CMPXCHG) return `r0 = atomic${bits}_cmpxchg(${place}, r0, r${insn.src})`;
-  if (insn.imm === LOAD_ACQ) {
+  if (insn.imm === BPF_CMPXCHG) return `r0 = atomic${bits}_cmpxchg(${place}, r0, r${insn.src})`;
+  if (insn.imm === BPF_LOAD_ACQ) {
     return `r${insn.dst} = load_acquire((${size(insn)} *)(r${insn.src} ${signed(insn.off)}))`;
   }
-  return insn.imm === STORE_REL ? `store_release(${place}, r${insn.src})` : null;
+  return insn.imm === BPF_STORE_REL ? `store_release(${place}, r${insn.src})` : null;
 }
 
-/** How a ld_imm64 shows its constant (cb_imm of struct bpf_insn_cbs). */
+/** Prints the constant of a ld_imm64 (cb_imm of struct bpf_insn_cbs). */
 export type Constant = (insn: Insn, next: Insn | undefined) => string;
 
-/** All 64 bits of a ld_imm64. */
+/** Prints all 64 bits of a ld_imm64. */
 export function constant(insn: Insn, next: Insn | undefined): string {
   const imm = (BigInt((next?.imm ?? 0) >>> 0) << 32n) | BigInt(insn.imm >>> 0);
   return `0x${imm.toString(16)}`;
 }
 
-/** A map is a kernel address in the log, which this service has none of. */
+/** The log shows the kernel address of a map; this service has none, so it shows 0. */
 const logged: Constant = (insn, next) =>
   insn.src === 0 || insn.src === BPF_PSEUDO_FUNC ? constant(insn, next) : "0x0";
 
@@ -157,7 +172,7 @@ function text(insn: Insn, next: Insn | undefined, show: Constant): string | null
   }
 }
 
-/** `next` is the second half of a ld_imm64. Only opcodes of the table reach the log. */
+/** @param next the second half of a ld_imm64. */
 export function disasm(insn: Insn, next?: Insn, show: Constant = logged): string {
   const code = insn.code.toString(16).padStart(2, "0");
   const body = text(insn, next, show);

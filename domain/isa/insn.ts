@@ -14,6 +14,7 @@ import {
   BPF_JCOND,
   BPF_JMP,
   BPF_JMP32,
+  BPF_K,
   BPF_LD,
   BPF_LDX,
   BPF_MEM,
@@ -133,7 +134,7 @@ const JUMPS = [
 function opcodes(): ReadonlySet<number> {
   const known = new Set([...LOADS_AND_STORES, ...UNARY, ...JUMPS]);
   for (let op = 0x00; op <= 0xd0; op += 0x10) {
-    for (const source of [0x00, BPF_X]) {
+    for (const source of [BPF_K, BPF_X]) {
       if (op !== BPF_NEG && op !== BPF_END)
         known.add(op | source | BPF_ALU).add(op | source | BPF_ALU64);
       if (op !== BPF_JA && op !== BPF_CALL && op !== BPF_EXIT)

@@ -1,14 +1,13 @@
 import {
   ARENA,
   ARENA_END,
-  FRAME_BYTES,
   LOW,
-  MAX_FRAMES,
   MEMORY_PAGES,
   SHADOW_READ,
   SHADOW_WRITE,
   TOP,
 } from "../compiler/abi.ts";
+import { MAX_BPF_STACK, MAX_CALL_FRAMES } from "../isa/limits.ts";
 import { InputRefused, RunFailure } from "./fault.ts";
 
 /**
@@ -26,7 +25,7 @@ export const NONE: ArenaAccess = { read: false, write: false };
 export const READ: ArenaAccess = { read: true, write: false };
 export const READ_WRITE: ArenaAccess = { read: true, write: true };
 
-const STACK_BYTES = MAX_FRAMES * FRAME_BYTES;
+const STACK_BYTES = MAX_CALL_FRAMES * MAX_BPF_STACK;
 const FLOOR = TOP - STACK_BYTES;
 
 export const round8 = (size: number): number => Math.ceil(size / 8) * 8;

@@ -1,6 +1,6 @@
-import { type CompilationUnit, MAX_FRAMES, TAIL_CALLS, TOP } from "../compiler/abi.ts";
+import { type CompilationUnit, helperImport, TOP } from "../compiler/abi.ts";
 import type { CompileOptions } from "../compiler/compile.ts";
-import { BPF_FUNC } from "../isa/helpers/index.ts";
+import { MAX_CALL_FRAMES, MAX_TAIL_CALL_CNT } from "../isa/limits.ts";
 import { Arena } from "./arena.ts";
 import { InputRefused, MissingData, RunFailure } from "./fault.ts";
 import type { Helpers, Host } from "./helpers/helper.ts";
@@ -15,7 +15,7 @@ import { Run } from "./run.ts";
  * Invariant: nothing that a run leaves in memory is there for the next run.
  */
 
-const FOR_EACH = BPF_FUNC.for_each_map_elem;
+const FOR_EACH = helperImport("for_each_map_elem");
 /** The innermost frame of a program in a stack trace: the name of its module and the offset. */
 const STACK_FRAME = /wasm:\/\/wasm\/(p\d+)-[0-9a-f]+:wasm-function\[\d+\]:0x([0-9a-f]+)/;
 
@@ -88,9 +88,9 @@ export class Machine implements Host {
     const { arena } = this;
     const [table, fuel] = [this.#table, this.#fuel];
     const calls = Object.fromEntries(
-      helpers.map((number) => [`h${number}`, this.#helpers[number]]),
+      helpers.map((name) => [helperImport(name), this.#helpers[name]]),
     );
-    calls[`h${FOR_EACH}`] = createForEach(this, () => {
+    calls[FOR_EACH] = createForEach(this, () => {
       const { callback } = self();
       if (callback === undefined) throw new RunFailure("memory", "the program has no callback");
       return callback;
@@ -111,7 +111,7 @@ export class Machine implements Host {
 
   /** bpf_tail_call(): returns the table index of the program, -1 for an empty slot. */
   #tailCall(handle: number, index: number, sb: number): number {
-    if (this.#tailCalls >= TAIL_CALLS) return -1;
+    if (this.#tailCalls >= MAX_TAIL_CALL_CNT) return -1;
     const id = this.run.map(handle).programAt(index);
     if (id === null) return -1;
     const { slot } = this.#bindProgram(id);
@@ -208,7 +208,8 @@ export class Machine implements Host {
     if (this.#fuel.value === -1n) {
       return { ...at, reason: "budget", detail: `more than ${this.run.job.budget} instructions` };
     }
-    if (place?.entry) return { ...at, reason: "stack", detail: `more than ${MAX_FRAMES} frames` };
+    if (place?.entry)
+      return { ...at, reason: "stack", detail: `more than ${MAX_CALL_FRAMES} frames` };
     return { ...at, reason: "memory", detail: "invalid memory access" };
   }
 }

@@ -1,5 +1,6 @@
 import type { CompilationUnit } from "../compiler/abi.ts";
 import { type CompileOptions, compile } from "../compiler/compile.ts";
+import type { HelperName } from "../isa/helpers/index.ts";
 import { calleeOf, decode, type Insn, isPseudoCall, isPseudoFunc } from "../isa/insn.ts";
 import { BPF_PSEUDO_MAP_VALUE, LD_IMM64 } from "../isa/opcodes.ts";
 import type { ProgramCallback } from "./helpers/helper.ts";
@@ -22,7 +23,7 @@ let serial = 0;
 
 export class CompiledProgram {
   readonly name = `p${serial++}`;
-  readonly helpers: readonly number[];
+  readonly helpers: readonly HelperName[];
   /** Indexes of the maps whose value the program addresses directly. */
   readonly directMaps = new Set<number>();
   /** The size of the program's atomic additions; undefined for none, 0 for several sizes. */

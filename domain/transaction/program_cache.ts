@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import type { CompilationUnit, MapShape } from "../compiler/abi.ts";
+import type { CompilationUnit } from "../compiler/abi.ts";
+import type { MapShape } from "../isa/map_shape.ts";
 import { RUN_PROG } from "../redis/records.ts";
 import { bytes, list, nameFields, number, text } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";

@@ -1,14 +1,14 @@
 import { HELPERS } from "../compiler/abi.ts";
 import { Errno } from "../errno.ts";
 import { disasm } from "../isa/disasm.ts";
-import { helperName } from "../isa/helpers/index.ts";
+import { helperName, helperOf } from "../isa/helpers/index.ts";
 import { decode, INSN_SIZE, type Insn, isHelperCall } from "../isa/insn.ts";
 import type { ProgramView, RunFault } from "../runtime/job.ts";
 
 /** Converts the fault of a run into an Errno that names the instruction. */
 
 const ERRNO = { memory: "EFAULT", stack: "EFAULT", lock: "EFAULT", budget: "E2BIG" } as const;
-const INLINED_HELPERS = [12, 181];
+const INLINED_HELPERS: readonly string[] = ["tail_call", "loop"];
 
 /** The instruction at `pc`, and the second half of a ld_imm64. */
 function decodeAt(program: ProgramView | undefined, pc: number): Insn[] {
@@ -18,11 +18,11 @@ function decodeAt(program: ProgramView | undefined, pc: number): Insn[] {
   return decode(Buffer.from(insns.buffer, insns.byteOffset + INSN_SIZE * pc, length));
 }
 
-const isUnknownHelper = (insn: Insn | undefined): insn is Insn =>
-  insn !== undefined &&
-  isHelperCall(insn) &&
-  !Object.hasOwn(HELPERS, insn.imm) &&
-  !INLINED_HELPERS.includes(insn.imm);
+function isUnknownHelper(insn: Insn | undefined): insn is Insn {
+  if (insn === undefined || !isHelperCall(insn)) return false;
+  const name = helperOf(insn.imm);
+  return name === undefined || !(name in HELPERS || INLINED_HELPERS.includes(name));
+}
 
 /** ENOTSUPP for a helper that this service does not implement, else the errno of the fault. */
 export function faultToErrno(fault: RunFault, programs: readonly ProgramView[]): Errno {

@@ -1,4 +1,4 @@
-import type { MapShape } from "../compiler/abi.ts";
+import type { MapShape } from "../isa/map_shape.ts";
 
 export type RefusalErrno =
   | "E2BIG"

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { MapShape } from "../../domain/compiler/abi.ts";
+import type { MapShape } from "../../domain/isa/map_shape.ts";
 import { EXIT, insn, mov, wide } from "../support/insns.ts";
 import { DATA_AT, done, fault, load, machine } from "../support/interpreter/execution_modes.ts";
 import { type LoadedModule, STACK_REGION } from "../support/interpreter/machine.ts";

@@ -1,7 +1,7 @@
 // Lookups whose value is only added to: the pointer is tested for NULL and is the destination of atomic
 // additions without fetch, at constant places in the value; nothing else ever sees it.
 
-import { BPF_FUNC } from "../../isa/helpers/index.ts";
+import { BPF_FUNC, helperOf } from "../../isa/helpers/index.ts";
 import {
   bytesOf,
   classOf,
@@ -36,7 +36,14 @@ import {
 import { HELPERS } from "../abi.ts";
 import { forget, isCopy, type Lattice, UNKNOWN } from "./dataflow.ts";
 
-const ARGUMENTS: Readonly<Record<number, number>> = { [BPF_FUNC.tail_call]: 3, [BPF_FUNC.loop]: 4 };
+/** The registers that a helper reads; all five for one that this service does not implement. */
+function countArgs(id: number): number {
+  const name = helperOf(id);
+  if (name === "tail_call") return 3;
+  if (name === "loop") return 4;
+  const signature = name && HELPERS[name];
+  return signature?.args.replace("b", "").length ?? 5;
+}
 
 /** A pointer that may also be something else: any use of it is wrong. */
 const MIXED = 1;
@@ -105,9 +112,8 @@ export class AddOnlyLookups implements Lattice {
   }
 
   #calls(state: Int32Array, insn: Insn): void {
-    const { args } = HELPERS[insn.imm] ?? {};
-    const count = isHelperCall(insn) ? (args?.replace("b", "").length ?? ARGUMENTS[insn.imm]) : 5;
-    for (let reg = 1; reg <= (count ?? 5); reg++) this.#misuse(state[reg] as number);
+    const count = isHelperCall(insn) ? countArgs(insn.imm) : 5;
+    for (let reg = 1; reg <= count; reg++) this.#misuse(state[reg] as number);
   }
 
   #atomics(state: Int32Array, insn: Insn): void {

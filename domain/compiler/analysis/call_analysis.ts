@@ -1,8 +1,8 @@
 // What is known of calls of bpf_map_lookup_elem() and bpf_loop() before a program is written.
 
-import { BPF_FUNC } from "../../isa/helpers/index.ts";
+import type { HelperName } from "../../isa/helpers/index.ts";
 import type { Insn } from "../../isa/insn.ts";
-import type { MapShape } from "../abi.ts";
+import type { MapShape } from "../../isa/map_shape.ts";
 import { AddOnlyLookups } from "./add_only_lookups.ts";
 import { ConstantPropagation, type RegisterFacts } from "./constant_propagation.ts";
 import { dataflow } from "./dataflow.ts";
@@ -42,11 +42,11 @@ export class CallAnalysis {
 export function analyseCalls(
   prog: readonly Insn[],
   graphs: readonly Graph[],
-  helpers: ReadonlySet<number>,
+  helpers: ReadonlySet<HelperName>,
   maps: readonly MapShape[],
 ): CallAnalysis {
   const calls = new CallAnalysis();
-  if (!helpers.has(BPF_FUNC.map_lookup_elem) && !helpers.has(BPF_FUNC.loop)) return calls;
+  if (!helpers.has("map_lookup_elem") && !helpers.has("loop")) return calls;
   for (const graph of graphs) calls.study(prog, graph, maps);
   return calls;
 }

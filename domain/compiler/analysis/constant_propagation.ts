@@ -2,6 +2,7 @@
 
 import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import { calleeOf, type Insn, isHelperCall } from "../../isa/insn.ts";
+import { MAX_BPF_STACK } from "../../isa/limits.ts";
 import {
   BPF_ADD,
   BPF_ALU64,
@@ -9,7 +10,6 @@ import {
   BPF_PSEUDO_MAP_FD,
   LD_IMM64,
 } from "../../isa/opcodes.ts";
-import { FRAME_BYTES } from "../abi.ts";
 import { forget, isCopy, type Lattice, UNKNOWN } from "./dataflow.ts";
 
 /** Each is known for certain, or left out. */
@@ -63,7 +63,7 @@ export class ConstantPropagation implements Lattice {
   #moved(value: number, by: number): number {
     if (kindOf(value) !== FRAME) return UNKNOWN;
     const off = whichOf(value) + by;
-    return off >= -FRAME_BYTES && off <= 0 ? made(FRAME, off) : UNKNOWN;
+    return off >= -MAX_BPF_STACK && off <= 0 ? made(FRAME, off) : UNKNOWN;
   }
 
   #note(state: Int32Array, { imm }: Insn, at: number): void {

@@ -1,5 +1,6 @@
 // What a program calls and whose functions' handles it takes.
 
+import { type HelperName, helperOf } from "../../isa/helpers/index.ts";
 import {
   calleeOf,
   type Insn,
@@ -15,8 +16,7 @@ export interface Scan {
   readonly starts: readonly number[];
   /** Those whose handles are taken. */
   readonly taken: ReadonlySet<number>;
-  /** Helpers, by number. */
-  readonly helpers: ReadonlySet<number>;
+  readonly helpers: ReadonlySet<HelperName>;
   /** LD_ABS or LD_IND is there. */
   readonly skbLoads: boolean;
 }
@@ -24,14 +24,16 @@ export interface Scan {
 export function scan(prog: readonly Insn[]): Scan {
   const starts = new Set([0]);
   const taken = new Set<number>();
-  const helpers = new Set<number>();
+  const helpers = new Set<HelperName>();
   let skbLoads = false;
   for (let at = 0; at < prog.length; at++) {
     const insn = prog[at] as Insn;
     if (isPseudoFunc(insn)) taken.add(calleeOf(insn, at));
     else if (isPseudoCall(insn)) starts.add(calleeOf(insn, at));
-    else if (isHelperCall(insn)) helpers.add(insn.imm);
-    else if (isSkbLoad(insn)) skbLoads = true;
+    else if (isHelperCall(insn)) {
+      const name = helperOf(insn.imm);
+      if (name !== undefined) helpers.add(name);
+    } else if (isSkbLoad(insn)) skbLoads = true;
     if (insn.code === LD_IMM64) at++;
   }
   for (const start of taken) starts.add(start);

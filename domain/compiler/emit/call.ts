@@ -2,6 +2,7 @@
 
 import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import { calleeOf, type Insn, isHelperCall, isPseudoCall } from "../../isa/insn.ts";
+import { BPF_MAX_LOOPS } from "../../isa/limits.ts";
 import * as wasm from "../wasm/wasm.ts";
 import { BOTTOM, type EmitContext, half, OTHER, R0, REACH, register, SB } from "./emit_context.ts";
 import { handFuel, takeFuel } from "./fuel.ts";
@@ -10,8 +11,6 @@ import { lookup } from "./lookup.ts";
 
 const E2BIG = 7;
 const EINVAL = 22;
-/** BPF_MAX_LOOPS */
-const MAX_LOOPS = 1 << 23;
 /** By index, the type of all subprograms and the table of all programs. */
 export const SUBPROGRAM = 0;
 export const SHARED_TABLE = 0;
@@ -91,7 +90,7 @@ function loop(body: EmitContext, callback: number | undefined): void {
   code.op(wasm.I64_EQZ);
   code.open(wasm.IF, wasm.I64);
   register(code, 1);
-  code.i64(MAX_LOOPS);
+  code.i64(BPF_MAX_LOOPS);
   code.op(wasm.I64_GT_U);
   code.open(wasm.IF, wasm.I64);
   code.i64(-E2BIG);

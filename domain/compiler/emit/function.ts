@@ -1,7 +1,7 @@
 // One subprogram becomes one function.
 
 import type { Insn } from "../../isa/insn.ts";
-import { FRAME_BYTES } from "../abi.ts";
+import { BPF_MAX_LOOPS, MAX_BPF_STACK } from "../../isa/limits.ts";
 import { dominators } from "../analysis/dominators.ts";
 import type { Graph } from "../analysis/graph.ts";
 import { globals } from "../imports.ts";
@@ -12,9 +12,6 @@ import { dispatched } from "./dispatch.ts";
 import { BOTTOM, type EmitContext, LOCALS, REGISTER, SB, TURNS } from "./emit_context.ts";
 import { payEntry } from "./fuel.ts";
 import { structured } from "./structured.ts";
-
-/** BPF_MAX_LOOPS, of all may_goto of a frame together; where Linux takes the time instead, 250 ms. */
-const MAX_TURNS = 1 << 23;
 
 const ROOM = 256;
 
@@ -28,7 +25,7 @@ function enter(body: EmitContext, graph: Graph): void {
   const start = graph.first[0] as number;
   body.places.mark(code.at, start);
   code.get(SB);
-  code.i32(FRAME_BYTES);
+  code.i32(MAX_BPF_STACK);
   code.op(wasm.I32_SUB);
   code.tee(BOTTOM);
   code.with(wasm.GLOBAL_GET, globals.floor);
@@ -39,7 +36,8 @@ function enter(body: EmitContext, graph: Graph): void {
   code.set(REGISTER[10] as number);
   payEntry(body, (graph.first.at(-1) as number) - start);
   if (!mayGoes(body.prog, graph)) return;
-  code.i32(MAX_TURNS);
+  // Where Linux takes the time instead (250 ms), this counts, too.
+  code.i32(BPF_MAX_LOOPS);
   code.set(TURNS);
 }
 

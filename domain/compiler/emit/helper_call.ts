@@ -1,8 +1,9 @@
 // Calls of helpers, which are imports.
 
+import { helperOf } from "../../isa/helpers/index.ts";
 import { type Insn, modeOf } from "../../isa/insn.ts";
 import { BPF_IND } from "../../isa/opcodes.ts";
-import { HELPERS, type Signature } from "../abi.ts";
+import { HELPERS, helperImport, type Signature } from "../abi.ts";
 import * as wasm from "../wasm/wasm.ts";
 import { type EmitContext, half, R0, register, SB, VALUE } from "./emit_context.ts";
 import { handFuel, takeFuel } from "./fuel.ts";
@@ -24,12 +25,13 @@ export function invoke(body: EmitContext, name: string, signature: Signature | u
 
 /** One that cannot run traps. */
 export function helper(body: EmitContext, { imm }: Insn): void {
-  const signature = HELPERS[imm];
-  if (signature === undefined) body.code.op(wasm.UNREACHABLE);
+  const name = helperOf(imm);
+  const signature = name && HELPERS[name];
+  if (name === undefined || signature === undefined) body.code.op(wasm.UNREACHABLE);
   else {
     const callsBack = signature.args.endsWith("b");
     if (callsBack) handFuel(body);
-    invoke(body, `h${imm}`, signature);
+    invoke(body, helperImport(name), signature);
     body.code.set(R0);
     if (callsBack) takeFuel(body);
   }

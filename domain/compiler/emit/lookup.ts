@@ -1,13 +1,15 @@
 // bpf_map_lookup_elem(). In an array whose values are all in memory it is compiled in, as the kernel does.
 
-import { BPF_FUNC } from "../../isa/helpers/index.ts";
-import { HELPERS, type MapShape, strideOf } from "../abi.ts";
+import type { MapShape } from "../../isa/map_shape.ts";
+import { ADD_LOOKUP, HELPERS, helperImport, strideOf } from "../abi.ts";
 import type { RegisterFacts } from "../analysis/constant_propagation.ts";
 import { globals } from "../imports.ts";
 import * as wasm from "../wasm/wasm.ts";
 import { ADDRESS, type EmitContext, R0, REACH } from "./emit_context.ts";
 import { invoke } from "./helper_call.ts";
 import { address, READ } from "./memory.ts";
+
+const LOOKUP = helperImport("map_lookup_elem");
 
 /** Leaves the value's address, its byte of `seen` marked; or 0. The index is in REACH. */
 function element({ code }: EmitContext, map: number, shape: MapShape): void {
@@ -44,15 +46,15 @@ function inlined(body: EmitContext, at: number, map: number, shape: MapShape, ke
   code.set(REACH);
   element(body, map, shape);
   code.op(wasm.ELSE);
-  invoke(body, `h${BPF_FUNC.map_lookup_elem}`, HELPERS[BPF_FUNC.map_lookup_elem]);
+  invoke(body, LOOKUP, HELPERS.map_lookup_elem);
   code.op(wasm.END);
 }
 
 export function lookup(body: EmitContext, at: number, { map, key, added }: RegisterFacts): void {
   const shape = map === undefined ? undefined : body.unit.maps[map];
-  if (added) invoke(body, "add_lookup", HELPERS[BPF_FUNC.map_lookup_elem]);
+  if (added) invoke(body, "add_lookup", ADD_LOOKUP);
   else if (map === undefined || shape?.map_type !== "array") {
-    invoke(body, `h${BPF_FUNC.map_lookup_elem}`, HELPERS[BPF_FUNC.map_lookup_elem]);
+    invoke(body, LOOKUP, HELPERS.map_lookup_elem);
   } else inlined(body, at, map, shape, key);
   body.code.set(R0);
 }

@@ -2,8 +2,10 @@
 // has proved the access, the shadow of each byte says so.
 
 import { bytesOf, classOf, type Insn, modeOf, sizeIndex } from "../../isa/insn.ts";
+import { MAX_BPF_STACK } from "../../isa/limits.ts";
 import { BPF_MEMSX, BPF_ST } from "../../isa/opcodes.ts";
-import { ARENA_END, FRAME_BYTES, LOW, SHADOW_READ, SHADOW_WRITE } from "../abi.ts";
+import { BPF_REG_FP } from "../../isa/registers.ts";
+import { ARENA_END, LOW, SHADOW_READ, SHADOW_WRITE } from "../abi.ts";
 import * as wasm from "../wasm/wasm.ts";
 import type { WasmWriter } from "../wasm/wasm_writer.ts";
 import {
@@ -79,9 +81,9 @@ function shadowed(code: WasmWriter, shadow: number, size: number): void {
  */
 export function address({ code, flat }: EmitContext, access: MemoryAccess, at: number): number {
   const { reg, off, size, how } = access;
-  if (reg === 10 && off >= -FRAME_BYTES && off + size <= 0) {
+  if (reg === BPF_REG_FP && off >= -MAX_BPF_STACK && off + size <= 0) {
     code.get(BOTTOM);
-    return FRAME_BYTES + off;
+    return MAX_BPF_STACK + off;
   }
   register(code, reg);
   code.i64(off - LOW);

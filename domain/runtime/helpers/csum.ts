@@ -1,4 +1,3 @@
-import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import type { Helpers, Host } from "./helper.ts";
 
 /** Internet checksums (lib/checksum.c, net/core/filter.c): u32 sums with end-around carry. */
@@ -33,14 +32,7 @@ export function csumHelpers(host: Host): Helpers {
     return host.arena.bytes.subarray(at, at + size);
   };
   return {
-    // bpf_csum_diff()
-    [BPF_FUNC.csum_diff]: (
-      from: number,
-      fromSize: number,
-      to: number,
-      toSize: number,
-      start: bigint,
-    ) => {
+    csum_diff: (from: number, fromSize: number, to: number, toSize: number, start: bigint) => {
       const seed = Number(BigInt.asUintN(32, start));
       const oldBytes = readBytes(from >>> 0, fromSize >>> 0);
       const newBytes = readBytes(to >>> 0, toSize >>> 0);

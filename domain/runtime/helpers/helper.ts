@@ -1,3 +1,4 @@
+import type { HelperName } from "../../isa/helpers/index.ts";
 import type { Arena } from "../arena.ts";
 import type { Run } from "../run.ts";
 
@@ -11,8 +12,8 @@ export interface Host {
 }
 
 type Helper = (...args: never[]) => unknown;
-/** By number. Addresses and sizes come as signed 32-bit numbers. */
-export type Helpers = Record<number, Helper>;
+/** Addresses and sizes come as signed 32-bit numbers. */
+export type Helpers = Partial<Record<HelperName, Helper>>;
 
 /** A function of a program: its handle, r1 to r5, the frame pointer. */
 export type ProgramCallback = (fn: number, ...rest: [...r: bigint[], sb: number]) => bigint;

@@ -1,6 +1,5 @@
-import { FRAME_BYTES } from "../../compiler/abi.ts";
 import { ERRNO } from "../../errno.ts";
-import { BPF_FUNC } from "../../isa/helpers/index.ts";
+import { MAX_BPF_STACK } from "../../isa/limits.ts";
 import { NONE, READ, round8 } from "../arena.ts";
 import type { RunMap } from "../maps/map.ts";
 import type { Helpers, Host, ProgramCallback } from "./helper.ts";
@@ -15,20 +14,16 @@ function checkKey(host: Host, handle: number, key: number): RunMap {
 
 function elementHelpers(host: Host): Helpers {
   return {
-    // bpf_map_lookup_elem()
-    [BPF_FUNC.map_lookup_elem]: (handle: number, key: number) =>
+    map_lookup_elem: (handle: number, key: number) =>
       checkKey(host, handle, key >>> 0).lookup(key >>> 0),
-    // bpf_map_update_elem()
-    [BPF_FUNC.map_update_elem]: (handle: number, key: number, value: number, flags: bigint) => {
+    map_update_elem: (handle: number, key: number, value: number, flags: bigint) => {
       const map = checkKey(host, handle, key >>> 0);
       host.arena.checkReadable(value >>> 0, map.view.value_size);
       return map.update(key >>> 0, value >>> 0, Number(BigInt.asUintN(64, flags)));
     },
-    // bpf_map_delete_elem()
-    [BPF_FUNC.map_delete_elem]: (handle: number, key: number) =>
+    map_delete_elem: (handle: number, key: number) =>
       checkKey(host, handle, key >>> 0).delete(key >>> 0),
-    // bpf_map_lookup_percpu_elem()
-    [BPF_FUNC.map_lookup_percpu_elem]: (handle: number, key: number, cpu: number) =>
+    map_lookup_percpu_elem: (handle: number, key: number, cpu: number) =>
       checkKey(host, handle, key >>> 0).lookupPercpu(key >>> 0, cpu >>> 0),
   };
 }
@@ -40,25 +35,21 @@ function queueHelpers(host: Host): Helpers {
     return map;
   };
   return {
-    // bpf_map_push_elem()
-    [BPF_FUNC.map_push_elem]: (handle: number, value: number, flags: bigint) => {
+    map_push_elem: (handle: number, value: number, flags: bigint) => {
       const map = host.run.map(handle);
       host.arena.checkReadable(value >>> 0, map.view.value_size);
       return map.push(value >>> 0, Number(BigInt.asUintN(64, flags)));
     },
-    // bpf_map_pop_elem()
-    [BPF_FUNC.map_pop_elem]: (handle: number, value: number) =>
-      writable(handle, value >>> 0).pop(value >>> 0),
-    // bpf_map_peek_elem()
-    [BPF_FUNC.map_peek_elem]: (handle: number, value: number) =>
+    map_pop_elem: (handle: number, value: number) => writable(handle, value >>> 0).pop(value >>> 0),
+    map_peek_elem: (handle: number, value: number) =>
       writable(handle, value >>> 0).peek(value >>> 0),
   };
 }
 
 /** bpf_spin_lock(), bpf_spin_unlock(): a run is alone, and its commit is one script. */
 const lockHelpers: Helpers = {
-  [BPF_FUNC.spin_lock]: () => {},
-  [BPF_FUNC.spin_unlock]: () => {},
+  spin_lock: () => {},
+  spin_unlock: () => {},
 };
 
 export const mapHelpers = (host: Host): Helpers => ({
@@ -67,7 +58,7 @@ export const mapHelpers = (host: Host): Helpers => ({
   ...lockHelpers,
 });
 
-/** bpf_for_each_map_elem(), of a program with this callback. */
+/** Creates for_each_map_elem for a program, whose callback it calls. */
 export function createForEach(host: Host, callback: () => ProgramCallback) {
   return (handle: number, fn: number, ctx: number, flags: bigint, sb: number): number => {
     if (flags !== 0n) return -ERRNO.EINVAL;
@@ -79,7 +70,7 @@ export function createForEach(host: Host, callback: () => ProgramCallback) {
     const [r1, r2, r4] = [BigInt(map.handle), BigInt(key), BigInt(ctx >>> 0)];
     const visited = map.visitElements((bytes, value) => {
       arena.bytes.set(bytes, key);
-      return callback()(fn, r1, r2, BigInt(value), r4, 0n, sb - FRAME_BYTES) !== 0n;
+      return callback()(fn, r1, r2, BigInt(value), r4, 0n, sb - MAX_BPF_STACK) !== 0n;
     });
     arena.setAccess(key, round8(size), NONE);
     arena.deferFree(key, size);

@@ -1,5 +1,4 @@
 import { ERRNO } from "../../errno.ts";
-import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import { RunFailure } from "../fault.ts";
 import { PerfEventArray } from "../maps/types/perf_event_array.ts";
 import type { Helpers, Host } from "./helper.ts";
@@ -12,13 +11,7 @@ const CTXLEN_SHIFT = 32n;
 
 export const perfHelpers = (host: Host): Helpers => ({
   // bpf_skb_event_output(), bpf_xdp_event_output()
-  [BPF_FUNC.perf_event_output]: (
-    _ctx: number,
-    handle: number,
-    flags: bigint,
-    data: number,
-    size: number,
-  ) => {
+  perf_event_output: (_ctx: number, handle: number, flags: bigint, data: number, size: number) => {
     host.arena.checkReadable(data >>> 0, size >>> 0);
     const map = host.run.map(handle);
     if (!(map instanceof PerfEventArray)) {

@@ -1,4 +1,3 @@
-import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import { RunFailure } from "../fault.ts";
 import { Ringbuf } from "../maps/types/ringbuf.ts";
 import type { Helpers, Host } from "./helper.ts";
@@ -18,20 +17,15 @@ export function ringbufHelpers(host: Host): Helpers {
     if (!found) throw new RunFailure("memory", "not a reserved ring buffer record");
   };
   return {
-    // bpf_ringbuf_output()
-    [BPF_FUNC.ringbuf_output]: (handle: number, data: number, size: number, flags: bigint) => {
+    ringbuf_output: (handle: number, data: number, size: number, flags: bigint) => {
       host.arena.checkReadable(data >>> 0, size >>> 0);
       return ringbufAt(handle).output(data >>> 0, size >>> 0, Number(BigInt.asUintN(64, flags)));
     },
-    // bpf_ringbuf_reserve()
-    [BPF_FUNC.ringbuf_reserve]: (handle: number, size: number, flags: bigint) =>
+    ringbuf_reserve: (handle: number, size: number, flags: bigint) =>
       ringbufAt(handle).reserve(size >>> 0, Number(BigInt.asUintN(64, flags))),
-    // bpf_ringbuf_submit()
-    [BPF_FUNC.ringbuf_submit]: (sample: number, flags: bigint) => commit(sample, flags, true),
-    // bpf_ringbuf_discard()
-    [BPF_FUNC.ringbuf_discard]: (sample: number, flags: bigint) => commit(sample, flags, false),
-    // bpf_ringbuf_query()
-    [BPF_FUNC.ringbuf_query]: (handle: number, what: bigint) =>
+    ringbuf_submit: (sample: number, flags: bigint) => commit(sample, flags, true),
+    ringbuf_discard: (sample: number, flags: bigint) => commit(sample, flags, false),
+    ringbuf_query: (handle: number, what: bigint) =>
       ringbufAt(handle).query(BigInt.asUintN(64, what)),
   };
 }

@@ -1,5 +1,4 @@
 import { ERRNO } from "../../errno.ts";
-import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import { isVlan, swap16 } from "../contexts/ether.ts";
 import { Skb } from "../contexts/skb.ts";
 import { Xdp } from "../contexts/xdp.ts";
@@ -41,8 +40,7 @@ function bytesHelpers(host: Host): Helpers {
   const isInside = (skb: Skb, offset: number, size: number): boolean =>
     offset >= 0 && offset + size <= skb.packet.size;
   return {
-    // bpf_skb_store_bytes()
-    [BPF_FUNC.skb_store_bytes]: (
+    skb_store_bytes: (
       _ctx: number,
       offset: number,
       from: number,
@@ -57,8 +55,7 @@ function bytesHelpers(host: Host): Helpers {
       if ((flags & INVALIDATE_HASH) !== 0n) skb.hash = 0;
       return 0;
     },
-    // bpf_skb_load_bytes()
-    [BPF_FUNC.skb_load_bytes]: (_ctx: number, offset: number, to: number, length: number) => {
+    skb_load_bytes: (_ctx: number, offset: number, to: number, length: number) => {
       const [skb, size] = [skbOf(host), length >>> 0];
       const at = skb.packet.at + offset;
       return copyOut(
@@ -67,8 +64,7 @@ function bytesHelpers(host: Host): Helpers {
         isInside(skb, offset, size) ? arena.copy(at, size) : undefined,
       );
     },
-    // bpf_skb_load_bytes_relative()
-    [BPF_FUNC.skb_load_bytes_relative]: (
+    skb_load_bytes_relative: (
       _ctx: number,
       offset: number,
       to: number,
@@ -84,38 +80,24 @@ function bytesHelpers(host: Host): Helpers {
         isValid ? skbOf(host).bytesFrom(start, offset, size) : undefined,
       );
     },
-    // bpf_l3_csum_replace(), bpf_l4_csum_replace()
-    [BPF_FUNC.l3_csum_replace]: (
-      _ctx: number,
-      offset: number,
-      from: bigint,
-      to: bigint,
-      flags: bigint,
-    ) => csumReplace(arena, skbOf(host), offset, from, to, flags),
-    [BPF_FUNC.l4_csum_replace]: (
-      _ctx: number,
-      offset: number,
-      from: bigint,
-      to: bigint,
-      flags: bigint,
-    ) => csumReplaceTransport(arena, skbOf(host), offset, from, to, flags),
-    // bpf_csum_update(): of a packet whose sum the device has not made
-    [BPF_FUNC.csum_update]: () => BigInt(-ENOTSUPP),
+    l3_csum_replace: (_ctx: number, offset: number, from: bigint, to: bigint, flags: bigint) =>
+      csumReplace(arena, skbOf(host), offset, from, to, flags),
+    l4_csum_replace: (_ctx: number, offset: number, from: bigint, to: bigint, flags: bigint) =>
+      csumReplaceTransport(arena, skbOf(host), offset, from, to, flags),
+    // As for a packet whose checksum the device has not computed.
+    csum_update: () => BigInt(-ENOTSUPP),
   };
 }
 
 function shapeHelpers(host: Host): Helpers {
   return {
-    // bpf_skb_vlan_push()
-    [BPF_FUNC.skb_vlan_push]: (_ctx: number, protocol: number, tci: number) => {
+    skb_vlan_push: (_ctx: number, protocol: number, tci: number) => {
       const tagProtocol = swap16(protocol & 0xffff);
       skbOf(host).pushTag(isVlan(tagProtocol) ? tagProtocol : ETH_P_8021Q, tci & 0xffff);
       return 0;
     },
-    // bpf_skb_vlan_pop()
-    [BPF_FUNC.skb_vlan_pop]: () => (skbOf(host).popTag() ? 0 : -ENOMEM),
-    // bpf_skb_change_tail()
-    [BPF_FUNC.skb_change_tail]: (_ctx: number, length: number, flags: bigint) => {
+    skb_vlan_pop: () => (skbOf(host).popTag() ? 0 : -ENOMEM),
+    skb_change_tail: (_ctx: number, length: number, flags: bigint) => {
       const [skb, size] = [skbOf(host), length >>> 0];
       if (flags !== 0n || size < skb.networkOffset || size > SKB_MAX) return -EINVAL;
       const bytes = Buffer.alloc(size);
@@ -124,11 +106,9 @@ function shapeHelpers(host: Host): Helpers {
       skb.resetGso();
       return 0;
     },
-    // bpf_skb_pull_data()
-    [BPF_FUNC.skb_pull_data]: (_ctx: number, length: number) =>
+    skb_pull_data: (_ctx: number, length: number) =>
       length >>> 0 > skbOf(host).packet.size ? -ENOMEM : 0,
-    // bpf_skb_change_head()
-    [BPF_FUNC.skb_change_head]: (_ctx: number, room: number, flags: bigint) => {
+    skb_change_head: (_ctx: number, room: number, flags: bigint) => {
       const skb = skbOf(host);
       const size = skb.packet.size + room;
       if (flags !== 0n || room < 0 || (!skb.isGso && size > SKB_MAX)) return -EINVAL;
@@ -141,18 +121,15 @@ function shapeHelpers(host: Host): Helpers {
 
 function hashHelpers(host: Host): Helpers {
   return {
-    // bpf_get_hash_recalc()
-    [BPF_FUNC.get_hash_recalc]: () => {
+    get_hash_recalc: () => {
       const skb = skbOf(host);
       if (skb.hash === 0) skb.hash = skb.flowHash();
       return skb.hash;
     },
-    // bpf_set_hash_invalid()
-    [BPF_FUNC.set_hash_invalid]: () => {
+    set_hash_invalid: () => {
       skbOf(host).hash = 0;
     },
-    // bpf_set_hash()
-    [BPF_FUNC.set_hash]: (_ctx: number, hash: bigint) => {
+    set_hash: (_ctx: number, hash: bigint) => {
       skbOf(host).hash = Number(BigInt.asUintN(32, hash));
       return 0n;
     },
@@ -163,8 +140,8 @@ export const skbHelpers = (host: Host): Helpers => ({
   ...bytesHelpers(host),
   ...shapeHelpers(host),
   ...hashHelpers(host),
-  // bpf_redirect(): only says so, for there is nowhere to go
-  [BPF_FUNC.redirect]: (_ifindex: number, flags: bigint) => {
+  // Only returns the verdict: there are no interfaces to redirect to.
+  redirect: (_ifindex: number, flags: bigint) => {
     if (host.run.context instanceof Xdp) return flags === 0n ? XDP_REDIRECT : XDP_ABORTED;
     return (flags & ~1n) === 0n ? TC_ACT_REDIRECT : TC_ACT_SHOT;
   },

@@ -1,4 +1,3 @@
-import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import type { Helpers, Host } from "./helper.ts";
 
 /** Helpers on strings (kernel/bpf/helpers.c). */
@@ -6,8 +5,7 @@ import type { Helpers, Host } from "./helper.ts";
 export function stringHelpers(host: Host): Helpers {
   const { arena } = host;
   return {
-    // bpf_strncmp()
-    [BPF_FUNC.strncmp]: (left: number, size: number, right: number) => {
+    strncmp: (left: number, size: number, right: number) => {
       arena.checkReadable(left >>> 0, size >>> 0);
       for (let i = 0; i < size >>> 0; i++) {
         arena.checkReadable((right >>> 0) + i, 1);

@@ -1,5 +1,4 @@
 import { ERRNO } from "../../errno.ts";
-import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import type { Helpers, Host } from "./helper.ts";
 import { printf } from "./printf.ts";
 
@@ -20,7 +19,7 @@ export function traceHelpers(host: Host): Helpers {
     return arena.canRead(end, 1) ? arena.bytes.toString("latin1", start, end) : "";
   };
   return {
-    [BPF_FUNC.trace_printk]: (format: number, size: number, ...args: bigint[]) => {
+    trace_printk: (format: number, size: number, ...args: bigint[]) => {
       const at = format >>> 0;
       arena.checkReadable(at, size >>> 0);
       const end = arena.bytes.subarray(at, at + (size >>> 0)).indexOf(0);

@@ -1,5 +1,4 @@
 import { ERRNO } from "../../errno.ts";
-import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import { Xdp } from "../contexts/xdp.ts";
 import { RunFailure } from "../fault.ts";
 import type { Helpers, Host } from "./helper.ts";
@@ -18,24 +17,17 @@ export function xdpHelpers(host: Host): Helpers {
   };
   const isTooFar = (offset: number, size: number) => offset >>> 0 > OFFSET_MAX || size > OFFSET_MAX;
   return {
-    // bpf_xdp_adjust_head()
-    [BPF_FUNC.xdp_adjust_head]: (_ctx: number, offset: number) =>
-      xdp().adjustHead(offset) ? 0 : -EINVAL,
-    // bpf_redirect_map(): only says where to
-    [BPF_FUNC.redirect_map]: (handle: number, index: number, flags: bigint) =>
+    xdp_adjust_head: (_ctx: number, offset: number) => (xdp().adjustHead(offset) ? 0 : -EINVAL),
+    // Only records where the packet would go.
+    redirect_map: (handle: number, index: number, flags: bigint) =>
       host.run.map(handle).redirect(index >>> 0, BigInt.asUintN(64, flags)),
-    // bpf_xdp_adjust_meta()
-    [BPF_FUNC.xdp_adjust_meta]: (_ctx: number, offset: number) => {
+    xdp_adjust_meta: (_ctx: number, offset: number) => {
       const errno = xdp().adjustMeta(offset);
       return errno === undefined ? 0 : -ERRNO[errno];
     },
-    // bpf_xdp_adjust_tail()
-    [BPF_FUNC.xdp_adjust_tail]: (_ctx: number, offset: number) =>
-      xdp().adjustTail(offset) ? 0 : -EINVAL,
-    // bpf_xdp_get_buff_len()
-    [BPF_FUNC.xdp_get_buff_len]: () => BigInt(xdp().length),
-    // bpf_xdp_load_bytes()
-    [BPF_FUNC.xdp_load_bytes]: (_ctx: number, offset: number, to: number, length: number) => {
+    xdp_adjust_tail: (_ctx: number, offset: number) => (xdp().adjustTail(offset) ? 0 : -EINVAL),
+    xdp_get_buff_len: () => BigInt(xdp().length),
+    xdp_load_bytes: (_ctx: number, offset: number, to: number, length: number) => {
       const size = length >>> 0;
       arena.checkWritable(to >>> 0, size);
       if (isTooFar(offset, size)) return -EFAULT;
@@ -44,8 +36,7 @@ export function xdpHelpers(host: Host): Helpers {
       arena.bytes.set(bytes, to >>> 0);
       return 0;
     },
-    // bpf_xdp_store_bytes()
-    [BPF_FUNC.xdp_store_bytes]: (_ctx: number, offset: number, from: number, length: number) => {
+    xdp_store_bytes: (_ctx: number, offset: number, from: number, length: number) => {
       const size = length >>> 0;
       arena.checkReadable(from >>> 0, size);
       if (isTooFar(offset, size)) return -EFAULT;

@@ -10,6 +10,7 @@ import {
   jumpTarget,
 } from "../../isa/insn.ts";
 import { BPF_ST, BPF_STX, LD_IMM64 } from "../../isa/opcodes.ts";
+import { BPF_REG_FP } from "../../isa/registers.ts";
 import { popFrame } from "../insns/exit.ts";
 import { checkInsn } from "../insns/insn_checks.ts";
 import { checkInsnEffects } from "../insns/step.ts";
@@ -188,7 +189,8 @@ export class Explorer {
     if (isFlow) return this.#assumeUnknownTarget(state, insn, at);
     const { regs } = currentFrame(state);
     const { writes } = this.#effects[at] as Effect;
-    for (let reg = 0; reg < 10; reg++) if ((writes & (1 << reg)) !== 0) regs[reg] = UNMODELLED;
+    for (let reg = 0; reg < BPF_REG_FP; reg++)
+      if ((writes & (1 << reg)) !== 0) regs[reg] = UNMODELLED;
     const kind = classOf(insn);
     if (isCall(insn)) this.#env.distrustCallbacks(insn.imm);
     if (isCall(insn) || kind === BPF_STX || kind === BPF_ST) clobberStacks(state);

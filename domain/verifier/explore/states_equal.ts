@@ -1,3 +1,4 @@
+import { BPF_REG_FP } from "../../isa/registers.ts";
 import type { Range } from "../scalar/range.ts";
 import * as tnum from "../scalar/tnum.ts";
 import {
@@ -96,7 +97,7 @@ function stacksafe(before: StackSlot, after: StackSlot, ids: IdPairs): boolean {
 function funcStatesEqual(before: Frame, after: Frame, live: number, ids: IdPairs): boolean {
   if (before.start !== after.start || before.callsite !== after.callsite) return false;
   if (before.isCallback !== after.isCallback) return false;
-  for (let reg = 0; reg < 10; reg++) {
+  for (let reg = 0; reg < BPF_REG_FP; reg++) {
     if ((live & (1 << reg)) === 0) continue;
     if (!regsafe(before.regs[reg] ?? NOT_INIT, after.regs[reg] ?? NOT_INIT, ids)) return false;
   }

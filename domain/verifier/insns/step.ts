@@ -32,6 +32,7 @@ import {
   BPF_STORE_REL,
   LD_IMM64,
 } from "../../isa/opcodes.ts";
+import { BPF_REG_6 } from "../../isa/registers.ts";
 import { type InsnAccess, load as loadFrom, store as storeTo } from "../memory/access.ts";
 import { checkNotLeaked } from "../memory/ptr_leaks.ts";
 import { checkPtrOffReg } from "../memory/region.ts";
@@ -96,12 +97,12 @@ function mapPointer(map: MapFacts, insn: Insn, offset: number): RegisterValue {
 function checkLdAbs(env: VerifierEnv, state: VerifierState): void {
   const { regs } = currentFrame(state);
   checkResourceLeak(state, "BPF_LD_[ABS|IND]");
-  const context = regs[6] as RegisterValue;
+  const context = regs[BPF_REG_6] as RegisterValue;
   if (context.kind === "none") throw new Refused("EACCES", "R6 !read_ok");
   if (context.kind !== "ctx" && context.kind !== "any") {
     throw new Refused("EINVAL", "at the time of BPF_LD_ABS|IND R6 != pointer to skb");
   }
-  if (context.kind === "ctx") checkPtrOffReg(context, 6);
+  if (context.kind === "ctx") checkPtrOffReg(context, BPF_REG_6);
   clobberCallerSaved(regs, UNKNOWN);
   if (env.options.progType === undefined) state.isCertain = false;
 }

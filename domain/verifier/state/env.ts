@@ -1,3 +1,4 @@
+import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import type { Insn } from "../../isa/insn.ts";
 import { type Effect, liveRegisters, regEffect } from "../program/liveness.ts";
 import type { MapFacts, VerifierOptions } from "../verdict.ts";
@@ -13,7 +14,13 @@ const PROVEN = 1;
 const UNPROVEN = 2;
 
 /** Helpers that call functions of the program. */
-const CALLBACK_HELPERS = new Set([164, 170, 180, 181, 209]);
+const CALLBACK_HELPERS = new Set<number>([
+  BPF_FUNC.for_each_map_elem,
+  BPF_FUNC.timer_set_callback,
+  BPF_FUNC.find_vma,
+  BPF_FUNC.loop,
+  BPF_FUNC.user_ringbuf_drain,
+]);
 
 export class VerifierEnv {
   readonly prog: readonly Insn[];

@@ -1,3 +1,4 @@
+import { BPF_REG_FP } from "../../isa/registers.ts";
 import type { MapFacts } from "../verdict.ts";
 import type { RegisterValue } from "./value.ts";
 import { FRAME_POINTERS, isScalar, NOT_INIT, UNMODELLED } from "./value.ts";
@@ -69,7 +70,7 @@ export function makeFrame(
   level: number,
   isCallback = false,
 ): Frame {
-  const regs = new Array<RegisterValue>(10).fill(NOT_INIT);
+  const regs = new Array<RegisterValue>(BPF_REG_FP).fill(NOT_INIT);
   regs.push(FRAME_POINTERS[level] as RegisterValue);
   return { regs, stack: [], start, callsite, isCallback };
 }

@@ -1,5 +1,5 @@
-import type { MapShape } from "../../../domain/compiler/abi.ts";
 import { decode } from "../../../domain/isa/insn.ts";
+import type { MapShape } from "../../../domain/isa/map_shape.ts";
 import { BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, LD_IMM64 } from "../../../domain/isa/opcodes.ts";
 
 /** Programs with all that they run on, and what comes of it: by the kernel or by the service. */

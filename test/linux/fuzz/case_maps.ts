@@ -1,3 +1,4 @@
+import { BPF_F_NO_PREALLOC, BPF_F_RDONLY_PROG } from "../../../domain/isa/uapi.ts";
 import { u32Hex } from "../../support/bytes.ts";
 import type { Dice } from "../../support/random.ts";
 import { DATA, VALUE } from "../../support/random_program/random_insns.ts";
@@ -8,8 +9,6 @@ import { unlocked, valueBytes } from "./contents.ts";
 
 /** Results of pieces, 8 bytes each. */
 export const SLOTS = 48;
-const NO_PREALLOC = 1;
-const RDONLY_PROG = 0x80;
 
 const all: (Omit<CaseMap, "elements"> & { place: number })[] = [];
 
@@ -30,7 +29,7 @@ function define(
 export const MEMORY = define("array", 4, DATA, 1);
 export const NUMBERS = define("array", 4, VALUE, 1);
 export const RESULTS = define("array", 4, 8 * SLOTS, 1);
-export const TEXT = define("array", 4, 64, 1, { map_flags: RDONLY_PROG });
+export const TEXT = define("array", 4, 64, 1, { map_flags: BPF_F_RDONLY_PROG });
 export const PROGS = define("prog_array", 4, 4, 4);
 export const QUEUE = define("queue", 0, 8, 3);
 export const STACK = define("stack", 0, 12, 3);
@@ -47,11 +46,11 @@ export const PERCPU_HASH = define("percpu_hash", 8, 12, 3);
 /** What programs look up, update and delete in. */
 export const KEYED = [
   ...[ARRAY, HASH, PERCPU_ARRAY, PERCPU_HASH],
-  define("hash", 7, 5, 4, { map_flags: NO_PREALLOC }),
+  define("hash", 7, 5, 4, { map_flags: BPF_F_NO_PREALLOC }),
   define("array", 4, 6, 3),
   define("lru_hash", 4, 8, 64),
   define("lru_percpu_hash", 4, 16, 64),
-  define("lpm_trie", 8, 8, 4, { map_flags: NO_PREALLOC }),
+  define("lpm_trie", 8, 8, 4, { map_flags: BPF_F_NO_PREALLOC }),
 ];
 export const ARRAYS = [ARRAY, PERCPU_ARRAY];
 /** And the bytes beside their locks that programs get at. */

@@ -1,5 +1,6 @@
-import { ARENA, type MapShape } from "../../../domain/compiler/abi.ts";
+import { ARENA } from "../../../domain/compiler/abi.ts";
 import { type CompileOptions, compile } from "../../../domain/compiler/compile.ts";
+import type { MapShape } from "../../../domain/isa/map_shape.ts";
 import { interpret, Trap } from "./interpreter.ts";
 import {
   type Ended,

@@ -1,3 +1,4 @@
+import { BPF_FUNC } from "../../../domain/isa/helpers/index.ts";
 import { alu, byteOrder, exchanged, holds } from "./alu.ts";
 import { type ParsedInsn, Text } from "./text.ts";
 
@@ -146,8 +147,8 @@ class InterpreterRun {
   ): bigint | undefined {
     const args = [...r.subarray(1, 6)];
     if (src === 1) r[0] = below(at + 1 + imm, args);
-    else if (imm === 181) r[0] = this.#loop(args, below);
-    else if (imm !== 12) r[0] = this.#world.helper(imm, args);
+    else if (imm === BPF_FUNC.loop) r[0] = this.#loop(args, below);
+    else if (imm !== BPF_FUNC.tail_call) r[0] = this.#world.helper(imm, args);
     else {
       const code = this.#world.tailCall(args[1] as bigint, Number(args[2]) >>> 0);
       if (code !== undefined) {

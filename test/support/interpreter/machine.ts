@@ -1,13 +1,12 @@
 import {
   ARENA_END,
   type CompiledCode,
-  FRAME_BYTES,
-  MAX_FRAMES,
   MEMORY_PAGES,
   SHADOW_READ,
   SHADOW_WRITE,
   TOP,
 } from "../../../domain/compiler/abi.ts";
+import { MAX_BPF_STACK, MAX_CALL_FRAMES } from "../../../domain/isa/limits.ts";
 
 /** As little of a machine as a compiled program needs: memory with its shadow, fuel, a table. */
 
@@ -20,8 +19,8 @@ export interface Region {
 /** The frame pointer of a program that is run, and the stack that it has. */
 export { TOP };
 export const STACK_REGION: Region = {
-  at: TOP - MAX_FRAMES * FRAME_BYTES,
-  bytes: MAX_FRAMES * FRAME_BYTES,
+  at: TOP - MAX_CALL_FRAMES * MAX_BPF_STACK,
+  bytes: MAX_CALL_FRAMES * MAX_BPF_STACK,
   write: true,
 };
 export const BUDGET = 100_000_000n;

@@ -1,4 +1,14 @@
-import { ARENA, HELPERS, LOW, STACK, strideOf, TAIL_CALLS } from "../../../domain/compiler/abi.ts";
+import {
+  ARENA,
+  HELPERS,
+  helperImport,
+  LOW,
+  type Signature,
+  STACK,
+  strideOf,
+} from "../../../domain/compiler/abi.ts";
+import { BPF_FUNC, type HelperName, helperOf } from "../../../domain/isa/helpers/index.ts";
+import { MAX_TAIL_CALL_CNT } from "../../../domain/isa/limits.ts";
 import { Trap } from "../interpreter/interpreter.ts";
 import { type Imported, type Region, STACK_REGION } from "../interpreter/machine.ts";
 import { Memory } from "../interpreter/memory.ts";
@@ -57,12 +67,13 @@ export class RandomMaps extends Memory {
   }
 
   override helper(number: number, args: readonly bigint[]): bigint {
-    const signature = HELPERS[number];
+    const name = helperOf(number);
+    const signature = name && HELPERS[name];
     if (signature === undefined) throw new Trap(`helper ${number}`);
     const seen = [...signature.args].map((kind, i) =>
       BigInt.asUintN(kind === "i" ? 32 : 64, args[i] as bigint),
     );
-    if (number === 1) return this.#lookup(Number(seen[0]), Number(seen[1]));
+    if (name === "map_lookup_elem") return this.#lookup(Number(seen[0]), Number(seen[1]));
     const result = mix(number, seen);
     if (signature.ret === "i") return BigInt.asIntN(32, result);
     return signature.ret === "v" ? 0n : BigInt.asUintN(signature.ret === "p" ? 32 : 64, result);
@@ -70,7 +81,7 @@ export class RandomMaps extends Memory {
 
   /** Place of the program in the table of programs, -1 for a miss. */
   slot(index: number): number {
-    const hit = index < this.#programs.length && this.#tailCalls < TAIL_CALLS;
+    const hit = index < this.#programs.length && this.#tailCalls < MAX_TAIL_CALL_CNT;
     if (hit) this.#tailCalls++;
     return hit ? index : -1;
   }
@@ -92,13 +103,13 @@ export class RandomMaps extends Memory {
       tail_call: (_map, index) => this.slot(Number(index) >>> 0),
       skb_load: (offset, size) => this.packet(Number(offset), Number(size)),
     };
-    for (const [key, { ret }] of Object.entries(HELPERS)) {
-      out[`h${key}`] = (...args) => {
-        const result = this.helper(Number(key), args.map(BigInt));
+    for (const [name, { ret }] of Object.entries(HELPERS) as [HelperName, Signature][]) {
+      out[helperImport(name)] = (...args) => {
+        const result = this.helper(BPF_FUNC[name], args.map(BigInt));
         return ret === "l" ? result : Number(BigInt.asIntN(32, result));
       };
     }
-    return { ...out, add_lookup: out.h1 as Imported };
+    return { ...out, add_lookup: out[helperImport("map_lookup_elem")] as Imported };
   }
 }
 

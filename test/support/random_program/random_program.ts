@@ -1,4 +1,5 @@
-import type { MapShape } from "../../../domain/compiler/abi.ts";
+import { BPF_FUNC } from "../../../domain/isa/helpers/index.ts";
+import type { MapShape } from "../../../domain/isa/map_shape.ts";
 import { insn, wide } from "../insns.ts";
 import { Dice } from "../random.ts";
 import { branch, FRAME, plain, SCALARS, VALUE, wild } from "./random_insns.ts";
@@ -16,7 +17,17 @@ export const MAPS: readonly MapShape[] = [
 ];
 const [ARRAY, HASH, PROGS] = [0, 1, 2];
 /** Helpers of all kinds of arguments and answers, without bpf_map_lookup_elem(). */
-const HELPERS = [2, 3, 5, 7, 28, 40, 41, 130, 131] as const;
+const HELPERS = [
+  BPF_FUNC.map_update_elem,
+  BPF_FUNC.map_delete_elem,
+  BPF_FUNC.ktime_get_ns,
+  BPF_FUNC.get_prandom_u32,
+  BPF_FUNC.csum_diff,
+  BPF_FUNC.csum_update,
+  BPF_FUNC.set_hash_invalid,
+  BPF_FUNC.ringbuf_output,
+  BPF_FUNC.ringbuf_reserve,
+] as const;
 
 export interface RandomShape {
   /** It may access what it must not. */

@@ -378,6 +378,37 @@ it.each([
   expect(importers(imported).filter((file) => !allowed.test(file))).toEqual([]);
 });
 
+// Helpers
+
+/** Ways to write a helper as a bare number: compared, as a key, in a list, in a call, as an import. */
+const BARE_HELPERS = [
+  /isHelperCall\([^\n]*\bimm\b *[!=]== *\d/,
+  /\b(helpers?|HELPERS|HELPER_ROWS)(\.has\(|\[) *\d/,
+  /\b(\w+_)?HELPERS\b[^;\n]*= *(new Set(<\w+>)?\()?\[\s*\d/,
+  /\bhelper *[!=]== *\d/,
+  /\b(insn|insnHex)\(0x85, 0, 0, 0, \d/,
+  /["'`.]h(\$\{number\}|\d+)\b["'`]?/,
+];
+const bareHelpers = (text: string) => BARE_HELPERS.filter((pattern) => pattern.test(text));
+
+it("the check of helpers finds each way to write one as a number", () => {
+  const texts = [
+    "isHelperCall(insn) && insn.imm === 12",
+    "helpers.has(181)",
+    "const CALLBACK_HELPERS = new Set([164, 170]);",
+    "if (helper === 1) return;",
+    "insn(0x85, 0, 0, 0, 181)",
+    "imports.h1",
+  ];
+  expect(texts.map((text) => bareHelpers(text).length)).toEqual(texts.map(() => 1));
+});
+
+it("no file outside domain/isa/ names a helper by its number", () => {
+  const tested = ["domain", "test/compiler", "test/support", "test/linux/fuzz"].flatMap(sources);
+  const found = tested.filter((file) => bareHelpers(read(file)).length > 0);
+  expect(found.filter((file) => !file.startsWith("domain/isa/"))).toEqual([]);
+});
+
 // Lua
 
 /** Stored in the list `work`: one that is taken from here breaks namespaces that have it in theirs. */

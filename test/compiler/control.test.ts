@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { compile, TooLarge } from "../../domain/compiler/compile.ts";
-import { add, EXIT, insn, mov, wide } from "../support/insns.ts";
+import { BPF_FUNC } from "../../domain/isa/helpers/index.ts";
+import { add, call, EXIT, insn, mov, wide } from "../support/insns.ts";
 import {
   all,
   done,
@@ -118,7 +119,7 @@ describe("fuel", () => {
 
   it("fuel ends a callback that is called too often", () => {
     const main = join(mov(1, 1 << 23), wide(2, 4, 5, 0), mov(3, 0), mov(4, 0));
-    const code = join(main, insn(0x85, 0, 0, 0, 181), EXIT, mov(0, 0), EXIT);
+    const code = join(main, call(BPF_FUNC.loop), EXIT, mov(0, 0), EXIT);
     expect(compiled(code, 0n, 10_000n).map(({ kind }) => kind)).toEqual(thrice("fault"));
     expect(machine.fuel.value).toBe(-1n);
   });
@@ -178,7 +179,7 @@ describe("bpf_loop", () => {
   /** r0 of bpf_loop with a callback that adds 1 to its context and answers index >= stop. */
   const loop = (rounds: Buffer, flags: number, more = mov(9, 0)): Buffer => {
     const head = join(insn(0x7a, 10, 0, -8, 0), insn(0xbf, 6, 1), rounds, insn(0xbf, 3, 10));
-    const tail = join(insn(0x07, 3, 0, 0, -8), mov(4, flags), more, insn(0x85, 0, 0, 0, 181), EXIT);
+    const tail = join(insn(0x07, 3, 0, 0, -8), mov(4, flags), more, call(BPF_FUNC.loop), EXIT);
     const callback = join(insn(0x79, 3, 2), add(3, 1), insn(0x7b, 2, 3), mov(0, 0));
     const body = join(callback, insn(0xb5, 1, 0, 1, 3), mov(0, 1), EXIT);
     const length = (head.length + tail.length) / 8 + 2;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { TOP } from "../../domain/compiler/abi.ts";
-import { EXIT, insn, mov, wide } from "../support/insns.ts";
+import { helperImport, TOP } from "../../domain/compiler/abi.ts";
+import { BPF_FUNC } from "../../domain/isa/helpers/index.ts";
+import { call, EXIT, insn, mov, wide } from "../support/insns.ts";
 import {
   all,
   done,
@@ -11,26 +12,33 @@ import {
 } from "../support/interpreter/execution_modes.ts";
 
 const join = (...parts: Buffer[]): Buffer => Buffer.concat(parts);
-const call = (number: number): Buffer => insn(0x85, 0, 0, 0, number);
 
 describe("a helper", () => {
   it("a helper's 32-bit number is sign-extended", () => {
-    const program = load(join(call(3), EXIT), {}, [], { h3: () => -2 });
+    const program = load(join(call(BPF_FUNC.map_delete_elem), EXIT), {}, [], {
+      [helperImport("map_delete_elem")]: () => -2,
+    });
     expect(machine.run(program)).toEqual(done(-2n));
   });
 
   it("a helper's address is zero-extended", () => {
-    const program = load(join(call(1), EXIT), {}, [], { h1: () => -2 });
+    const program = load(join(call(BPF_FUNC.map_lookup_elem), EXIT), {}, [], {
+      [helperImport("map_lookup_elem")]: () => -2,
+    });
     expect(machine.run(program)).toEqual(done(0xfffffffen));
   });
 
   it("a helper's 64-bit result keeps all bits", () => {
-    const program = load(join(call(5), EXIT), {}, [], { h5: () => -2n });
+    const program = load(join(call(BPF_FUNC.ktime_get_ns), EXIT), {}, [], {
+      [helperImport("ktime_get_ns")]: () => -2n,
+    });
     expect(machine.run(program)).toEqual(done(-2n));
   });
 
   it("a helper without a result leaves 0", () => {
-    const program = load(join(mov(0, 1), call(41), EXIT), {}, [], { h41: () => 5 });
+    const program = load(join(mov(0, 1), call(BPF_FUNC.set_hash_invalid), EXIT), {}, [], {
+      [helperImport("set_hash_invalid")]: () => 5,
+    });
     expect(machine.run(program)).toEqual(done(0n));
   });
 
@@ -41,7 +49,11 @@ describe("a helper", () => {
       return 0;
     };
     const wides = join(...[1, 2, 3, 4].map((reg) => wide(reg, 0, reg, -1)));
-    machine.run(load(join(wides, call(2), EXIT), {}, [], { h2: update }));
+    machine.run(
+      load(join(wides, call(BPF_FUNC.map_update_elem), EXIT), {}, [], {
+        [helperImport("map_update_elem")]: update,
+      }),
+    );
     expect(seen).toEqual([1, 2, 3, BigInt.asIntN(64, 0xffffffff_00000004n)]);
   });
 
@@ -76,7 +88,8 @@ describe("a tail call", () => {
   const MAPS = [
     { map_type: "prog_array", key_size: 4, value_size: 4, max_entries: 2, map_flags: 0 },
   ];
-  const jump = (index: number): Buffer => join(wide(2, 1, 0, 0), mov(3, index), call(12));
+  const jump = (index: number): Buffer =>
+    join(wide(2, 1, 0, 0), mov(3, index), call(BPF_FUNC.tail_call));
 
   it("a tail call enters the other program with its context and frame, and never returns", () => {
     const first = load(join(insn(0x7a, 10, 0, -8, 77), jump(1), mov(0, 1), EXIT), {}, MAPS, {
@@ -98,7 +111,13 @@ describe("a tail call", () => {
       seen = args;
       return -1;
     };
-    const code = join(wide(2, 1, 0, 0), wide(3, 0, 9, 9), call(12), mov(0, 0), EXIT);
+    const code = join(
+      wide(2, 1, 0, 0),
+      wide(3, 0, 9, 9),
+      call(BPF_FUNC.tail_call),
+      mov(0, 0),
+      EXIT,
+    );
     const program = load(code, {}, MAPS, { tail_call: tail });
     (program.exports.map0 as WebAssembly.Global).value = 0x55;
     machine.run(program);

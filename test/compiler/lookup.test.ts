@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { helperImport } from "../../domain/compiler/abi.ts";
+import { BPF_FUNC } from "../../domain/isa/helpers/index.ts";
 import type { MapShape } from "../../domain/isa/map_shape.ts";
-import { EXIT, insn, mov, wide } from "../support/insns.ts";
+import { call, EXIT, insn, mov, wide } from "../support/insns.ts";
 import { DATA_AT, done, fault, load, machine } from "../support/interpreter/execution_modes.ts";
 import { type LoadedModule, STACK_REGION } from "../support/interpreter/machine.ts";
 
@@ -22,7 +24,7 @@ const lookup = (map: number, key: number): Buffer =>
     wide(1, 1, map, 0),
     insn(0xbf, 2, 10),
     insn(0x07, 2, 0, 0, -4),
-    insn(0x85, 0, 0, 0, 1),
+    call(BPF_FUNC.map_lookup_elem),
   );
 
 describe("a lookup in an array", () => {
@@ -57,13 +59,13 @@ describe("a lookup in an array", () => {
   });
 
   it("an inline lookup faults at the call when the key cannot be read", () => {
-    const code = join(wide(1, 1, 0, 0), mov(2, 16), insn(0x85, 0, 0, 0, 1), EXIT);
+    const code = join(wide(1, 1, 0, 0), mov(2, 16), call(BPF_FUNC.map_lookup_elem), EXIT);
     expect(machine.run(program(code, DATA_AT))).toEqual(fault(3));
   });
 
   it("an inline lookup faults at the call when the key is 2^30 bytes above the frame", () => {
     const key = join(insn(0xbf, 2, 10), insn(0x07, 2, 0, 0, (1 << 30) - 4));
-    const code = join(wide(1, 1, 0, 0), key, insn(0x85, 0, 0, 0, 1), EXIT);
+    const code = join(wide(1, 1, 0, 0), key, call(BPF_FUNC.map_lookup_elem), EXIT);
     expect(machine.run(program(code, DATA_AT))).toEqual(fault(4));
   });
 
@@ -79,7 +81,7 @@ describe("a lookup in an array", () => {
 
   it("a lookup through a register that may hold another map asks the host", () => {
     const other = join(wide(1, 1, 0, 0), insn(0x15, 6, 0, 2, 0), wide(1, 0, 5, 0));
-    const code = join(other, insn(0xbf, 2, 10), insn(0x85, 0, 0, 0, 1), EXIT);
+    const code = join(other, insn(0xbf, 2, 10), call(BPF_FUNC.map_lookup_elem), EXIT);
     machine.run(program(join(mov(6, 1), code), DATA_AT));
     expect(calls.length).toBe(1);
   });
@@ -89,7 +91,7 @@ describe("a lookup in an array", () => {
     const start = join(wide(6, 1, 0, 0), mov(7, 0), mov(8, 0), insn(0x62, 10, 0, -4, 0));
     const ask = join(insn(0xbf, 1, 6), insn(0xbf, 2, 10), insn(0x07, 2, 0, 0, -4));
     const again = join(insn(0xbf, 6, 7), insn(0x07, 8, 0, 0, 1), insn(0xa5, 8, 0, -7, 2));
-    machine.run(program(join(start, ask, insn(0x85, 0, 0, 0, 1), again, EXIT), DATA_AT));
+    machine.run(program(join(start, ask, call(BPF_FUNC.map_lookup_elem), again, EXIT), DATA_AT));
     expect(calls.map(([map]) => map)).toEqual([0x40, 0]);
   });
 
@@ -117,7 +119,11 @@ describe("a value that is only added to", () => {
       return 0;
     };
     machine.run(
-      load(code, {}, [shape(type), shape("hash")], { h1: () => 0, h41: () => 0, add_lookup }),
+      load(code, {}, [shape(type), shape("hash")], {
+        [helperImport("map_lookup_elem")]: () => 0,
+        [helperImport("set_hash_invalid")]: () => 0,
+        add_lookup,
+      }),
     );
     return asked;
   };
@@ -163,7 +169,7 @@ describe("a value that is only added to", () => {
     ["added to at an odd place", counter(add(4))],
     ["reached by arithmetic", counter(insn(0xbf, 7, 0), insn(0x07, 7, 0, 0, 8), add(0, 7))],
     ["spilled", counter(insn(0x7b, 10, 0, -16), add(0))],
-    ["passed to a helper", counter(add(0), insn(0xbf, 1, 0), insn(0x85, 0, 0, 0, 41))],
+    ["passed to a helper", counter(add(0), insn(0xbf, 1, 0), call(BPF_FUNC.set_hash_invalid))],
     ["compared with another number", counter(insn(0x15, 0, 0, 0, 5), add(0))],
     ["compared with a register", counter(insn(0x1d, 0, 1, 0, 0), add(0))],
     ["added itself", counter(insn(0xbf, 1, 0), add(0))],
@@ -197,7 +203,7 @@ describe("a value that is only added to", () => {
         insn(0x15, 6, 0, 1, 0),
         insn(0x79, 1, 10, -16),
         insn(0xbf, 2, 10),
-        insn(0x85, 0, 0, 0, 1),
+        call(BPF_FUNC.map_lookup_elem),
         mov(0, 0),
         EXIT,
       ),

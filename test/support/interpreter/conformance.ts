@@ -1,4 +1,4 @@
-import { ARENA } from "../../../domain/compiler/abi.ts";
+import { ARENA, helperImport } from "../../../domain/compiler/abi.ts";
 import { compile } from "../../../domain/compiler/compile.ts";
 import { decode, isKnown } from "../../../domain/isa/insn.ts";
 import { interpret, Trap } from "./interpreter.ts";
@@ -61,7 +61,9 @@ export class Conformance {
     this.#machine.bytes.set(data, ARENA);
     this.#machine.map([STACK_REGION, { at: ARENA, bytes: data.length, write: true }]);
     const unit = { insns: code, maps: [], prog_type: "xdp" };
-    const program = this.#machine.load(compile(unit), { h5: () => HELPER_ANSWER });
+    const program = this.#machine.load(compile(unit), {
+      [helperImport("ktime_get_ns")]: () => HELPER_ANSWER,
+    });
     const ended = this.#machine.run(program, ...args);
     return ended.kind === "done" ? hex(ended.r0) : `${ended.reason} fault at ${ended.at}`;
   }

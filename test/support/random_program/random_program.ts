@@ -1,6 +1,6 @@
 import { BPF_FUNC } from "../../../domain/isa/helpers/index.ts";
 import type { MapShape } from "../../../domain/isa/map_shape.ts";
-import { insn, wide } from "../insns.ts";
+import { call, insn, wide } from "../insns.ts";
 import { Dice } from "../random.ts";
 import { branch, FRAME, plain, SCALARS, VALUE, wild } from "./random_insns.ts";
 
@@ -83,7 +83,7 @@ class RandomWriter {
   #lookup(map: number): void {
     this.#put(insn(0x62, 10, 0, KEY, this.#dice.below(4)));
     this.#put(wide(1, 1, map, 0), insn(0xbf, 2, 10), insn(0x07, 2, 0, 0, KEY));
-    this.#put(insn(0x85, 0, 0, 0, 1));
+    this.#put(call(BPF_FUNC.map_lookup_elem));
   }
 
   #count32(): void {
@@ -97,12 +97,12 @@ class RandomWriter {
     const dice = this.#dice;
     const kind = dice.below(6);
     const other = self + 1 + dice.below(this.#count);
-    if (kind === 0) this.#put(insn(0x85, 0, 0, 0, dice.from(HELPERS)));
+    if (kind === 0) this.#put(call(dice.from(HELPERS)));
     else if (kind === 1) this.#count32();
     else if (kind === 2 && this.#shape.packet) this.#packet();
     else if (kind === 3) {
       this.#put(insn(0xbf, 1, 8), wide(2, 1, PROGS, 0), insn(0xb7, 3, 0, 0, dice.below(5)));
-      this.#put(insn(0x85, 0, 0, 0, 12));
+      this.#put(call(BPF_FUNC.tail_call));
     } else if (other < this.#count) {
       if (dice.oneIn(2)) this.#loop(other);
       else {
@@ -124,7 +124,7 @@ class RandomWriter {
     this.#put(insn(0xb7, 1, 0, 0, this.#dice.below(4)));
     this.#calls.push({ at: this.length, to: { function: callback } });
     this.#put(wide(2, 4, 0, 0), insn(0xbf, 3, 8));
-    this.#put(insn(0xb7, 4, 0, 0, this.#dice.oneIn(9) ? 1 : 0), insn(0x85, 0, 0, 0, 181));
+    this.#put(insn(0xb7, 4, 0, 0, this.#dice.oneIn(9) ? 1 : 0), call(BPF_FUNC.loop));
   }
 
   /** How a block ends, when it does not fall into the next. */

@@ -1,3 +1,4 @@
+import { BPF_FUNC } from "../../../../domain/isa/helpers/index.ts";
 import { call, copy, insn, mov, wide } from "../../../support/insns.ts";
 import type { Dice } from "../../../support/random.ts";
 import { ARRAYS, PROGS } from "../case_maps.ts";
@@ -7,9 +8,9 @@ import type { Callee, InsnPlace, Maker } from "../place.ts";
 
 /** Pieces that go to other functions and programs. */
 
-const BPF_TAIL_CALL = 12;
-const BPF_FOR_EACH_MAP_ELEM = 164;
-const BPF_LOOP = 181;
+const BPF_TAIL_CALL = BPF_FUNC.tail_call;
+const BPF_FOR_EACH_MAP_ELEM = BPF_FUNC.for_each_map_elem;
+const BPF_LOOP = BPF_FUNC.loop;
 
 export function calleeOf(dice: Dice, { callees }: InsnPlace, kind: Callee): number | undefined {
   const found = callees.filter((callee) => callee.kind === kind);
@@ -52,9 +53,16 @@ export const each: Maker = (dice, place) => {
 };
 
 /** Time and random numbers: they are called, and their answers dropped. */
-const UNFORESEEN = [5, 7, 118, 125, 160, 208];
+const UNFORESEEN = [
+  BPF_FUNC.ktime_get_ns,
+  BPF_FUNC.get_prandom_u32,
+  BPF_FUNC.jiffies64,
+  BPF_FUNC.ktime_get_boot_ns,
+  BPF_FUNC.ktime_get_coarse_ns,
+  BPF_FUNC.ktime_get_tai_ns,
+];
 /** CPU and node. */
-const CONSTANT = [8, 42];
+const CONSTANT = [BPF_FUNC.get_smp_processor_id, BPF_FUNC.get_numa_node_id];
 
 export const unforeseen: Maker = (dice, { may }) =>
   code(call(dice.from(UNFORESEEN.filter(may))), restored(dice, 0));

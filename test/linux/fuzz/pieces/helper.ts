@@ -1,3 +1,4 @@
+import { BPF_FUNC } from "../../../../domain/isa/helpers/index.ts";
 import { and, call, copy, mov } from "../../../support/insns.ts";
 import type { Dice } from "../../../support/random.ts";
 import { STRINGS, TEXT } from "../case_maps.ts";
@@ -38,28 +39,41 @@ type Arguments = (dice: Dice) => Buffer[];
 
 /** Of helpers that take the context first: r2 and so on. */
 const SKB_CALLS: Readonly<Record<number, Arguments>> = {
-  9: (dice) => [...piece(dice), mov(5, dice.from(STORE_FLAGS))],
-  10: (dice) => [about(dice, 2, 40), mov(3, dice.imm()), copy(4, 6), mov(5, dice.from(CSUM_FLAGS))],
-  11: (dice) => [about(dice, 2, 40), mov(3, dice.imm()), copy(4, 7), mov(5, dice.from(CSUM_FLAGS))],
-  18: (dice) => [mov(2, dice.from(PROTOCOLS)), mov(3, dice.imm())],
-  19: () => [],
-  26: piece,
-  38: (dice) => [about(dice, 2, 100), wrong(dice, 3)],
-  39: (dice) => [about(dice, 2, 60)],
-  40: (dice) => [copy(2, dice.from(KEPT))],
+  [BPF_FUNC.skb_store_bytes]: (dice) => [...piece(dice), mov(5, dice.from(STORE_FLAGS))],
+  [BPF_FUNC.l3_csum_replace]: (dice) => [
+    about(dice, 2, 40),
+    mov(3, dice.imm()),
+    copy(4, 6),
+    mov(5, dice.from(CSUM_FLAGS)),
+  ],
+  [BPF_FUNC.l4_csum_replace]: (dice) => [
+    about(dice, 2, 40),
+    mov(3, dice.imm()),
+    copy(4, 7),
+    mov(5, dice.from(CSUM_FLAGS)),
+  ],
+  [BPF_FUNC.skb_vlan_push]: (dice) => [mov(2, dice.from(PROTOCOLS)), mov(3, dice.imm())],
+  [BPF_FUNC.skb_vlan_pop]: () => [],
+  [BPF_FUNC.skb_load_bytes]: piece,
+  [BPF_FUNC.skb_change_tail]: (dice) => [about(dice, 2, 100), wrong(dice, 3)],
+  [BPF_FUNC.skb_pull_data]: (dice) => [about(dice, 2, 60)],
+  [BPF_FUNC.csum_update]: (dice) => [copy(2, dice.from(KEPT))],
   // Little: each new head is twice as big as the last, until kmalloc() refuses. That is not imitated.
-  43: (dice) => [about(dice, 2, 3), wrong(dice, 3)],
-  48: (dice) => [mov(2, dice.imm())],
-  68: (dice) => [...piece(dice), mov(5, dice.oneIn(9) ? 2 : dice.below(2))],
+  [BPF_FUNC.skb_change_head]: (dice) => [about(dice, 2, 3), wrong(dice, 3)],
+  [BPF_FUNC.set_hash]: (dice) => [mov(2, dice.imm())],
+  [BPF_FUNC.skb_load_bytes_relative]: (dice) => [
+    ...piece(dice),
+    mov(5, dice.oneIn(9) ? 2 : dice.below(2)),
+  ],
 };
 
 const XDP_CALLS: Readonly<Record<number, Arguments>> = {
-  44: (dice) => [near(dice, 2)],
-  54: (dice) => [near(dice, 2)],
-  65: (dice) => [near(dice, 2)],
-  188: () => [],
-  189: piece,
-  190: piece,
+  [BPF_FUNC.xdp_adjust_head]: (dice) => [near(dice, 2)],
+  [BPF_FUNC.xdp_adjust_meta]: (dice) => [near(dice, 2)],
+  [BPF_FUNC.xdp_adjust_tail]: (dice) => [near(dice, 2)],
+  [BPF_FUNC.xdp_get_buff_len]: () => [],
+  [BPF_FUNC.xdp_load_bytes]: piece,
+  [BPF_FUNC.xdp_store_bytes]: piece,
 };
 
 export const packet: Maker = (dice, { type, may }) => {
@@ -71,8 +85,14 @@ export const packet: Maker = (dice, { type, may }) => {
   return code(...args, context(1), called(dice, helper));
 };
 
-const [REDIRECT, CSUM_DIFF, HASH_RECALC, HASH_INVALID, SET_HASH] = [23, 28, 34, 41, 48];
-const [TRACE_PRINTK, STRNCMP] = [6, 182];
+const [REDIRECT, CSUM_DIFF, HASH_RECALC, HASH_INVALID, SET_HASH] = [
+  BPF_FUNC.redirect,
+  BPF_FUNC.csum_diff,
+  BPF_FUNC.get_hash_recalc,
+  BPF_FUNC.set_hash_invalid,
+  BPF_FUNC.set_hash,
+];
+const [TRACE_PRINTK, STRNCMP] = [BPF_FUNC.trace_printk, BPF_FUNC.strncmp];
 
 /** The hash of a packet is not foreseen, one that was set is. */
 export const hash: Maker = (dice, { may }) => {

@@ -1,3 +1,4 @@
+import { BPF_FUNC } from "../../../../domain/isa/helpers/index.ts";
 import { add, call, insn, load, mov, store } from "../../../support/insns.ts";
 import { LOCKED } from "../case_maps.ts";
 import { access, bytes, called, recorded, restored, SPARE } from "../emit.ts";
@@ -7,7 +8,12 @@ import { element } from "./map.ts";
 
 /** Pieces that lock elements. */
 
-const [LOOKUP, UPDATE, SPIN_LOCK, SPIN_UNLOCK] = [1, 2, 93, 94];
+const [LOOKUP, UPDATE, SPIN_LOCK, SPIN_UNLOCK] = [
+  BPF_FUNC.map_lookup_elem,
+  BPF_FUNC.map_update_elem,
+  BPF_FUNC.spin_lock,
+  BPF_FUNC.spin_unlock,
+];
 
 /** check_map_prog_compatibility() */
 const mayLock = (type: string): boolean => type !== "socket_filter";

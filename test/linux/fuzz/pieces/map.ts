@@ -1,3 +1,4 @@
+import { BPF_FUNC } from "../../../../domain/isa/helpers/index.ts";
 import { call, copy, insn, mov, store } from "../../../support/insns.ts";
 import type { Dice } from "../../../support/random.ts";
 import { type FuzzMap, KEYED, keyOf, OUTERS } from "../case_maps.ts";
@@ -18,7 +19,12 @@ import type { Maker } from "../place.ts";
 
 /** Pieces that use elements. */
 
-const [LOOKUP, UPDATE, DELETE, LOOKUP_PERCPU] = [1, 2, 3, 195];
+const [LOOKUP, UPDATE, DELETE, LOOKUP_PERCPU] = [
+  BPF_FUNC.map_lookup_elem,
+  BPF_FUNC.map_update_elem,
+  BPF_FUNC.map_delete_elem,
+  BPF_FUNC.map_lookup_percpu_elem,
+];
 
 /** The map in r1, a key in r2. */
 export function element(dice: Dice, of: FuzzMap): Buffer {

@@ -1,3 +1,4 @@
+import { BPF_FUNC } from "../../../../domain/isa/helpers/index.ts";
 import { add, call, copy, insn, load, mov, put, store } from "../../../support/insns.ts";
 import type { Dice } from "../../../support/random.ts";
 import { type FuzzMap, KEYED, MEMORY, NUMBERS } from "../case_maps.ts";
@@ -55,7 +56,7 @@ export const spilled: Maker = (dice) => ({
 const found = (dice: Dice, of: FuzzMap): Buffer =>
   Buffer.concat([
     ...[put(4, 10, KEY, dice.below(of.max_entries)), put(4, 10, KEY + 4, 0)],
-    ...[copy(2, 10), add(2, KEY), map(1, of.place), call(1)],
+    ...[copy(2, 10), add(2, KEY), map(1, of.place), call(BPF_FUNC.map_lookup_elem)],
   ]);
 
 const PLAIN = KEYED.filter(({ map_type }) => map_type !== "lpm_trie");

@@ -1,3 +1,4 @@
+import { BPF_FUNC } from "../../../../domain/isa/helpers/index.ts";
 import { call, copy, insn, mov, put } from "../../../support/insns.ts";
 import type { Dice } from "../../../support/random.ts";
 import { BLOOM, QUEUE, RING, STACK } from "../case_maps.ts";
@@ -18,8 +19,14 @@ import type { Maker } from "../place.ts";
 
 /** Pieces that use maps without keys. */
 
-const [PUSH, POP, PEEK] = [87, 88, 89];
-const [OUTPUT, RESERVE, SUBMIT, DISCARD, QUERY] = [130, 131, 132, 133, 134];
+const [PUSH, POP, PEEK] = [BPF_FUNC.map_push_elem, BPF_FUNC.map_pop_elem, BPF_FUNC.map_peek_elem];
+const [OUTPUT, RESERVE, SUBMIT, DISCARD, QUERY] = [
+  BPF_FUNC.ringbuf_output,
+  BPF_FUNC.ringbuf_reserve,
+  BPF_FUNC.ringbuf_submit,
+  BPF_FUNC.ringbuf_discard,
+  BPF_FUNC.ringbuf_query,
+];
 
 /** Of few kinds, so that a Bloom filter finds some. */
 function member(dice: Dice): Buffer {

@@ -47,7 +47,7 @@ export class Library {
     return this.#loading;
   }
 
-  /** A master that is away, or refuses, keeps the others from nothing. @throws when all refuse. */
+  /** A master that is unavailable or refuses does not hinder the others. @throws when all refuse. */
   async #loadAll(): Promise<void> {
     const masters = await mastersOf(this.#redis);
     const results = await Promise.allSettled(masters.map((master) => this.#loadOn(master)));
@@ -70,7 +70,7 @@ export class Library {
 
   /**
    * Says that this version is in use, and deletes those that are in use nowhere. Where it could not say so for
-   * long (Redis was away or full, or restored from a backup) others could not either: all get a day from now, as
+   * long (Redis was unavailable or full, or restored from a backup) others could not either: all get a day from now, as
    * does one that is found and not known. Whoever's library is deleted all the same loads it again at its next
    * call.
    */

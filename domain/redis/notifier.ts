@@ -2,13 +2,13 @@ import { Errno } from "../errno.ts";
 import { type Connection, connectSubscriber } from "./connection.ts";
 
 /**
- * Waiting for what others do, as epoll_wait(2) does: woken by Redis' messages, on one connection that
- * the first who waits opens. Messages may be lost, so everybody also looks for himself now and then.
+ * Wakes requests that wait, as epoll_wait(2) does, by messages of Redis on one connection, which the first
+ * waiter opens. Messages may be lost, so waiters also poll.
  */
 
 const WAITERS = 1000;
 
-/** One who waits; open until closed by himself, or by the end of the service. */
+/** One waiter on a channel, until it or the service closes it. */
 export class Subscription {
   closed = false;
   readonly #wake: Notifier;
@@ -21,12 +21,12 @@ export class Subscription {
     this.#channel = channel;
   }
 
-  /** ms after which it is time to look. */
+  /** ms after which the waiter polls. */
   get period(): number {
     return this.#wake.period;
   }
 
-  /** Resolves when woken since the last sleep, closed, or it is time to look. */
+  /** Resolves when woken since the last sleep, when closed, or when it is time to poll. */
   async sleep(ms = this.period): Promise<void> {
     if (!this.#woken && !this.closed) {
       await new Promise<void>((resolve) => {
@@ -60,7 +60,7 @@ interface Channel {
 }
 
 export class Notifier {
-  /** Shorter than the shortest life of a session, for to look is to renew. */
+  /** Shorter than the shortest life of a session, because polling renews it. */
   period = 1000;
   readonly #redis: Connection;
   readonly #channels = new Map<string, Channel>();
@@ -82,7 +82,8 @@ export class Notifier {
       waiter.closed = true;
       return waiter;
     }
-    if (this.#count >= WAITERS) throw new Errno("EAGAIN", `${WAITERS} requests wait already`);
+    if (this.#count >= WAITERS)
+      throw new Errno("EAGAIN", `at most ${WAITERS} requests may wait at a time: try again`);
     this.#count += 1;
     const channel = this.#channels.get(name) ?? { waiters: new Set(), heard: false };
     channel.waiters.add(waiter);

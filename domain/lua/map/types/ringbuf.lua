@@ -81,7 +81,8 @@ local function output(m, records, flags)
   end
   if not refused then return position, count end
   map.count_failure(m.id)
-  local never = span(refused) >= m.max_entries and ": a record must be smaller than the buffer" or ""
+  local never = span(refused) >= m.max_entries
+    and ": it never fits, a record and its header must be smaller than the buffer" or ""
   return position, count, "EAGAIN", "the ring buffer has no room for a record of " .. #refused
     .. " bytes" .. never
 end

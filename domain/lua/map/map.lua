@@ -123,8 +123,7 @@ end
 
 -- An update that finds the map full is counted, which is the only trace of a failed command.
 function map.fail_full(m, errno)
-  error({ errno = errno or "E2BIG", detail = "the map is full: it has max_entries, " .. m.max_entries
-    .. ", elements",
+  error({ errno = errno or "E2BIG", detail = "the map is full: max_entries is " .. m.max_entries,
     counted = m.id }, 0)
 end
 

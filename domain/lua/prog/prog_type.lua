@@ -21,21 +21,34 @@ local TYPES = {
   { 26, "tracing", PERF }, { 27, "struct_ops", PERF }, { 28, "ext", NET }, { 29, "lsm", PERF },
 }
 
+local function set(numbers)
+  local members = {}
+  for _, number in ipairs(numbers) do members[number] = true end
+  return members
+end
+
 -- The attach types that a strict program type takes.
 local ATTACH = {
-  cgroup_sock = { [2] = true, [12] = true, [13] = true, [34] = true },
-  cgroup_skb = { [0] = true, [1] = true },
-  cgroup_sockopt = { [21] = true, [22] = true },
-  cgroup_sock_addr = {},
-  sk_lookup = { [36] = true },
-  sk_reuseport = { [39] = true, [40] = true },
-  netfilter = { [45] = true },
-  syscall = { [0] = true },
-  ext = { [0] = true },
+  cgroup_sock = set{ uapi.BPF_CGROUP_INET_SOCK_CREATE, uapi.BPF_CGROUP_INET4_POST_BIND,
+    uapi.BPF_CGROUP_INET6_POST_BIND, uapi.BPF_CGROUP_INET_SOCK_RELEASE },
+  cgroup_skb = set{ uapi.BPF_CGROUP_INET_INGRESS, uapi.BPF_CGROUP_INET_EGRESS },
+  cgroup_sockopt = set{ uapi.BPF_CGROUP_GETSOCKOPT, uapi.BPF_CGROUP_SETSOCKOPT },
+  cgroup_sock_addr = set{
+    uapi.BPF_CGROUP_INET4_BIND, uapi.BPF_CGROUP_INET6_BIND,
+    uapi.BPF_CGROUP_INET4_CONNECT, uapi.BPF_CGROUP_INET6_CONNECT,
+    uapi.BPF_CGROUP_UDP4_SENDMSG, uapi.BPF_CGROUP_UDP6_SENDMSG,
+    uapi.BPF_CGROUP_UDP4_RECVMSG, uapi.BPF_CGROUP_UDP6_RECVMSG,
+    uapi.BPF_CGROUP_INET4_GETPEERNAME, uapi.BPF_CGROUP_INET6_GETPEERNAME,
+    uapi.BPF_CGROUP_INET4_GETSOCKNAME, uapi.BPF_CGROUP_INET6_GETSOCKNAME,
+    uapi.BPF_CGROUP_UNIX_CONNECT, uapi.BPF_CGROUP_UNIX_SENDMSG, uapi.BPF_CGROUP_UNIX_RECVMSG,
+    uapi.BPF_CGROUP_UNIX_GETPEERNAME, uapi.BPF_CGROUP_UNIX_GETSOCKNAME },
+  sk_lookup = set{ uapi.BPF_SK_LOOKUP },
+  sk_reuseport = set{ uapi.BPF_SK_REUSEPORT_SELECT, uapi.BPF_SK_REUSEPORT_SELECT_OR_MIGRATE },
+  netfilter = set{ uapi.BPF_NETFILTER },
+  -- These have none, which is 0.
+  syscall = set{ 0 },
+  ext = set{ 0 },
 }
-for _, n in ipairs({ 8, 9, 10, 11, 14, 15, 19, 20, 29, 30, 31, 32, 49, 50, 51, 52, 53 }) do
-  ATTACH.cgroup_sock_addr[n] = true
-end
 
 -- A type by name or number, or nil.
 function prog_type.of(name)
@@ -49,8 +62,8 @@ end
 -- bpf_prog_load_fixup_attach_type() gives zero its meaning, for the check and for ever.
 function prog_type.check_attach(type, attach)
   local allowed = ATTACH[type.name]
-  if type.name == "cgroup_sock" and attach == 0 then attach = 2 end
-  if type.name == "sk_reuseport" and attach == 0 then attach = 39 end
+  if type.name == "cgroup_sock" and attach == 0 then attach = uapi.BPF_CGROUP_INET_SOCK_CREATE end
+  if type.name == "sk_reuseport" and attach == 0 then attach = uapi.BPF_SK_REUSEPORT_SELECT end
   if allowed and not allowed[attach] then
     local list = {}
     for n in pairs(allowed) do list[#list + 1] = n end
@@ -63,7 +76,8 @@ end
 
 -- can_be_sleepable(): by type, or by the attach types of one.
 local SLEEPERS = { kprobe = true, lsm = true, struct_ops = true,
-  tracing = { [24] = true, [25] = true, [26] = true, [28] = true } }
+  tracing = set{ uapi.BPF_TRACE_FENTRY, uapi.BPF_TRACE_FEXIT, uapi.BPF_MODIFY_RETURN,
+    uapi.BPF_TRACE_ITER } }
 
 local function can_sleep(type, attach)
   local sleeper = SLEEPERS[type.name]

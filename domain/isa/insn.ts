@@ -30,7 +30,7 @@ import {
   LD_IMM64,
 } from "./opcodes.ts";
 
-/** struct bpf_insn: decoding, its parts, and the opcodes of Linux 6.18 (bpf_opcode_in_insntable). */
+/** Decodes struct bpf_insn and names its parts; knows the opcodes of Linux 6.18. */
 
 export interface Insn {
   readonly code: number;
@@ -74,12 +74,12 @@ export const isAtomic = (insn: Insn): boolean =>
 export const isSkbLoad = (insn: Insn): boolean =>
   classOf(insn) === BPF_LD && (modeOf(insn) === BPF_ABS || modeOf(insn) === BPF_IND);
 
-/** The instruction that a jump at `at` goes to; wraps around at 32 bits as the kernel's int does. */
+/** The index of the target of a jump at `at`; wraps around at 32 bits as the kernel's int does. */
 export function jumpTarget(insn: Insn, at: number): number {
   return (at + 1 + (insn.code === (BPF_JMP32 | BPF_JA) ? insn.imm : insn.off)) | 0;
 }
 
-/** The first instruction of the function that a pseudo call or a pseudo func at `at` names. */
+/** The index of the first instruction of the function that a pseudo call or pseudo func names. */
 export function calleeOf(insn: Insn, at: number): number {
   return (at + 1 + insn.imm) | 0;
 }
@@ -115,7 +115,7 @@ const LOADS_AND_STORES = [
   ...sized(BPF_STX | BPF_MEM),
   ...sized(BPF_STX | BPF_ATOMIC),
 ];
-/** Operations that have no source operand, each with the codes it comes in. */
+/** Operations without a source operand. */
 const UNARY = [
   BPF_ALU | BPF_NEG,
   BPF_ALU64 | BPF_NEG,
@@ -146,5 +146,5 @@ function opcodes(): ReadonlySet<number> {
 
 const OPCODES = opcodes();
 
-/** Whether Linux 6.18 has an instruction of this opcode. */
+/** bpf_opcode_in_insntable() */
 export const isKnown = (insn: Insn): boolean => OPCODES.has(insn.code);

@@ -1,6 +1,6 @@
 import type { ProgType } from "./prog_types.ts";
 
-/** A helper of Linux 6.18 as struct bpf_func_proto describes it, and who may call it. */
+/** One helper of Linux 6.18: its struct bpf_func_proto, and the programs that may call it. */
 
 /** The argument types of enum bpf_arg_type, less the prefix ARG_ and in words. */
 export type HelperArg =
@@ -22,8 +22,8 @@ export type HelperArg =
   | "const_str" // PTR_TO_CONST_STR
   | "func"
   | "stack_or_null"
-  | "unmodelled" // The verifier here does not follow it.
-  | "rest_unmodelled"; // Nor this one and those after it.
+  | "unmodelled" // The verifier of this service does not follow it.
+  | "rest_unmodelled"; // The same for this argument and those after it.
 
 /** enum bpf_return_type, less the prefix RET_ and in words. */
 export type HelperReturn =
@@ -47,11 +47,11 @@ export interface HelperRow {
   readonly returns: HelperReturn;
   /** Program types that may call it; empty when none of those known here may. */
   readonly in: readonly ProgType[];
-  /** It is another function in some program types. */
+  /** Some program types have another function of the same name. */
   readonly variant?: { readonly in: readonly ProgType[]; readonly args: readonly HelperArg[] };
   /** Attach types that may call it, where not all of a program type may. */
   readonly attachTypes?: Readonly<Partial<Record<ProgType, readonly number[]>>>;
-  /** The only map types that it takes (check_map_func_compatibility). */
+  /** The only map types that it accepts (check_map_func_compatibility). */
   readonly maps?: readonly string[];
   readonly gplOnly?: boolean;
   /** The loader needs CAP_PERFMON. */

@@ -21,12 +21,12 @@ const ROWS = [
 
 export type HelperName = (typeof ROWS)[number]["name"];
 
-/** By number, without a gap. */
+/** Sorted by id. Invariant: the row of a helper is at the index of its id. */
 export const HELPER_ROWS: readonly (HelperRow & { readonly name: HelperName })[] = [...ROWS].sort(
   (a, b) => a.id - b.id,
 );
 
-/** Numbers of helpers by name: enum bpf_func_id. */
+/** enum bpf_func_id */
 export const BPF_FUNC = Object.fromEntries(ROWS.map(({ name, id }) => [name, id])) as Readonly<
   Record<HelperName, number>
 >;
@@ -34,7 +34,7 @@ export const BPF_FUNC = Object.fromEntries(ROWS.map(({ name, id }) => [name, id]
 /** undefined for a number that Linux 6.18 does not have. */
 export const helperOf = (id: number): HelperName | undefined => HELPER_ROWS[id]?.name;
 
-export const isHelper = (id: number): boolean => id >= 0 && id < HELPER_ROWS.length;
+export const isHelper = (id: number): boolean => helperOf(id) !== undefined;
 
 export function helperName(id: number): string {
   const row = HELPER_ROWS[id];

@@ -1,4 +1,4 @@
-/** Sets of program types, by the functions of the kernel that give them their helpers. */
+/** Sets of program types, named for the kernel functions that give them their helpers. */
 
 /** bpf_base_func_proto(): every type whose helpers are known here. */
 export const BASE = [
@@ -74,7 +74,7 @@ export type ProgType =
   | "ext"
   | "lsm";
 
-/** Types for which bpf_get_cgroup_classid() is about the current task and takes no packet. */
+/** Types whose bpf_get_cgroup_classid() reads the current task and takes no packet. */
 export const WITHOUT_PACKET: readonly ProgType[] = [
   ...BASE.filter((type) => !/^(sched|lwt)_/.test(type)),
   ...(["lirc_mode2", "tracing", "struct_ops", "ext", "lsm"] as const),

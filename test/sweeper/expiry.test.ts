@@ -77,7 +77,7 @@ describe("renewal", () => {
     ["a request that fails", (s) => s.del("/v1/fds/77")],
     ["renew", (s) => s.post("/v1/session/renew")],
     ["a list", (s) => s.get("/v1/sessions")],
-  ])("%s renews", async (_, request) => {
+  ])("%s renews the session", async (_, request) => {
     const namespace = service.namespace();
     const session = await service.session(namespace, { ttl_ms: 10_000 });
     await session.post("/v1/maps", HASH);

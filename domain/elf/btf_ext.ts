@@ -7,15 +7,18 @@ import { malformed, unsupported } from "./object_errors.ts";
 
 const MAGIC = 0xeb9f;
 const RECORD = 8;
+const MIN_HEADER = 24;
 /** clang before version 10 writes a header without relocations. */
 const CORE_HEADER = 32;
 
 /** Yields the records of a part, each with the name of its section. */
 function* records(part: Buffer, btf: ObjectBtf): Generator<[section: string, record: Buffer]> {
   if (part.length === 0) return;
-  if (part.length < 4 || part.readUInt32LE(0) < RECORD)
-    throw malformed(".BTF.ext: bad record size");
+  if (part.length < 4) throw malformed(".BTF.ext: the record size is missing");
   const size = part.readUInt32LE(0);
+  if (size < RECORD) {
+    throw malformed(`.BTF.ext: the record size must be at least ${RECORD}, got ${size}`);
+  }
   for (let at = 4; at < part.length; ) {
     if (at + 8 > part.length) throw malformed(".BTF.ext: truncated");
     const name = btf.string(part.readUInt32LE(at));
@@ -31,8 +34,13 @@ export class BtfExt {
 
   /** @throws EINVAL; EOPNOTSUPP for CO-RE relocations */
   constructor(section: Buffer, btf: ObjectBtf) {
-    if (section.length < 24 || section.readUInt16LE(0) !== MAGIC)
-      throw malformed(".BTF.ext: bad header");
+    if (section.length < MIN_HEADER) {
+      throw malformed(`.BTF.ext: must have at least ${MIN_HEADER} bytes, got ${section.length}`);
+    }
+    const magic = section.readUInt16LE(0);
+    if (magic !== MAGIC) {
+      throw malformed(`.BTF.ext: the magic must be 0xeb9f, got 0x${magic.toString(16)}`);
+    }
     const header = section.readUInt32LE(4);
     const part = (field: number) => {
       const start = header + section.readUInt32LE(field);

@@ -30,7 +30,9 @@ const TAGGED: Readonly<Record<string, readonly number[]>> = {
 };
 
 function checkSize(size: number, sizes: readonly number[]): void {
-  if (!sizes.includes(size)) throw new SchemaError(`${size} bytes, not ${sizes.join(", ")}`);
+  if (!sizes.includes(size)) {
+    throw new SchemaError(`the size must be one of ${sizes.join(", ")}, got ${size}`);
+  }
 }
 
 /** Adds the id of the type to an error. */
@@ -71,7 +73,11 @@ export class Btf {
     const cached = this.#types.get(id);
     if (cached) return cached;
     const btf = withTypeId(id, () => this.#blob.type(id));
-    if (steps > MAX_STEPS) throw new SchemaError(`type ${id}: nested too deep, or holds itself`);
+    if (steps > MAX_STEPS) {
+      throw new SchemaError(
+        `type ${id}: must be nested at most ${MAX_STEPS} deep, or holds itself`,
+      );
+    }
     const type = this.#buildType(id, btf, steps + 1);
     this.#types.set(id, type);
     return type;
@@ -105,9 +111,9 @@ export class Btf {
       case KIND.ENUM64:
         return this.#buildEnum(btf);
       case KIND.FWD:
-        throw new SchemaError(`${this.#blob.name(btf.name)} is declared only`);
+        throw new SchemaError(`${this.#blob.name(btf.name)} is declared, but not defined`);
       default:
-        throw new SchemaError(`kind ${btf.kind} is no data`);
+        throw new SchemaError(`the kind must be one that describes data, got ${btf.kind}`);
     }
   }
 
@@ -115,7 +121,9 @@ export class Btf {
     checkSize(btf.size, [1, 2, 4, 8, 16]);
     const data = this.#blob.u32(btf.at);
     if ((data & 0xffffff) !== btf.size * 8) {
-      throw new SchemaError("an integer of some bits only: bitfields are their members' matter");
+      throw new SchemaError(
+        `an integer must have offset 0 and ${btf.size * 8} bits: members describe bitfields`,
+      );
     }
     const encoding = data >>> 24;
     if (encoding & BOOL) return { kind: "bool", size: btf.size, signed: false };
@@ -126,7 +134,9 @@ export class Btf {
   /** A constant has 32 or 64 bits, independent of the size of the enum. */
   #buildEnum(btf: BtfType): Type {
     checkSize(btf.size, [1, 2, 4, 8]);
-    if (btf.vlen > MAX_NODES) throw new SchemaError("too many constants");
+    if (btf.vlen > MAX_NODES) {
+      throw new SchemaError(`an enum must have at most ${MAX_NODES} constants, got ${btf.vlen}`);
+    }
     const is64Bit = btf.kind === KIND.ENUM64;
     const constants = Array.from({ length: btf.vlen }, (_, i) => {
       const at = btf.at + i * (is64Bit ? 12 : 8);
@@ -169,13 +179,20 @@ export class Btf {
     const bit = btf.flag ? bitOffset & 0xffffff : bitOffset;
     const width = btf.flag ? bitOffset >>> 24 : 0;
     const error =
-      width > 0 ? findWidthError(type, width) : bit % 8 > 0 && "it begins within a byte";
+      width > 0
+        ? findWidthError(type, width)
+        : bit % 8 > 0 && `must begin at a byte, got bit ${bit}`;
     if (error) throw new SchemaError(`member "${name}": ${error}`);
     const member =
       width > 0 ? makeBitfield(name, bit, width, type) : { name, offset: bit / 8, type };
     const isInOrder = btf.kind === KIND.UNION ? bit === 0 : bit >= previousEnd;
-    if (!isInOrder) throw new SchemaError(`member "${name}" is not where it can be`);
-    if (endBit(member) > btf.size * 8) throw new SchemaError(`member "${name}" ends past the size`);
+    if (!isInOrder) {
+      const allowed = btf.kind === KIND.UNION ? "must be 0" : `must be at least ${previousEnd}`;
+      throw new SchemaError(`member "${name}": the bit offset ${allowed}, got ${bit}`);
+    }
+    if (endBit(member) > btf.size * 8) {
+      throw new SchemaError(`member "${name}": must end within the ${btf.size} bytes of its type`);
+    }
     return member;
   }
 }

@@ -34,18 +34,26 @@ export interface BtfType {
 function readSection(blob: Buffer, header: number, field: number, what: string): Buffer {
   const [offset, length] = [blob.readUInt32LE(field), blob.readUInt32LE(field + 4)];
   const start = header + offset;
-  if (start + length > blob.length) throw new SchemaError(`the ${what} section ends past the blob`);
+  if (start + length > blob.length) {
+    throw new SchemaError(
+      `BTF: the ${what} section ends at byte ${start + length} of a blob of ${blob.length}`,
+    );
+  }
   return blob.subarray(start, start + length);
 }
 
 function checkHeader(blob: Buffer): number {
-  if (blob.length > MAX_BLOB) throw new SchemaError(`more than ${MAX_BLOB} bytes of BTF`);
-  if (blob.length < HEADER) throw new SchemaError("shorter than a BTF header");
-  if (blob.readUInt16BE(0) === MAGIC) throw new SchemaError("big-endian BTF");
-  if (blob.readUInt16LE(0) !== MAGIC) throw new SchemaError("no BTF: the magic is not 0xeb9f");
-  if (blob.readUInt8(2) !== 1) throw new SchemaError(`BTF version ${blob.readUInt8(2)}, not 1`);
+  const requires = (requirement: string, value: number | string) =>
+    new SchemaError(`BTF: ${requirement}, got ${value}`);
+  if (blob.length > MAX_BLOB) throw requires(`must have at most ${MAX_BLOB} bytes`, blob.length);
+  if (blob.length < HEADER) throw requires(`must have at least ${HEADER} bytes`, blob.length);
+  const magic = blob.readUInt16LE(0);
+  if (blob.readUInt16BE(0) === MAGIC) throw requires("must be little-endian", "big-endian");
+  if (magic !== MAGIC) throw requires("the magic must be 0xeb9f", `0x${magic.toString(16)}`);
+  const version = blob.readUInt8(2);
+  if (version !== 1) throw requires("the version must be 1", version);
   const length = blob.readUInt32LE(4);
-  if (length < HEADER) throw new SchemaError("the BTF header says that it is too short");
+  if (length < HEADER) throw requires(`the header's length must be at least ${HEADER}`, length);
   return length;
 }
 
@@ -61,7 +69,7 @@ export class BtfBlob {
     this.#types = readSection(blob, header, 8, "type");
     this.#strings = readSection(blob, header, 16, "string");
     if (this.#strings.at(0) !== 0 || this.#strings.at(-1) !== 0) {
-      throw new SchemaError("the string section does not begin and end with a NUL");
+      throw new SchemaError("BTF: the string section must begin and end with a NUL");
     }
     this.#indexTypes();
   }
@@ -72,7 +80,9 @@ export class BtfBlob {
 
   type(id: number): BtfType {
     const start = this.#starts[id];
-    if (start === undefined) throw new SchemaError(`no type ${id}`);
+    if (start === undefined) {
+      throw new SchemaError(`the id of a type must be from 1 to ${this.count - 1}, got ${id}`);
+    }
     if (start < 0) throw new SchemaError("void has no size");
     return this.#read(start);
   }
@@ -83,12 +93,17 @@ export class BtfBlob {
 
   /** Returns an identifier, or "" for none. */
   name(offset: number): string {
-    if (offset >= this.#strings.length) throw new SchemaError(`no string at ${offset}`);
+    if (offset >= this.#strings.length) {
+      const last = this.#strings.length - 1;
+      throw new SchemaError(`the offset of a name must be at most ${last}, got ${offset}`);
+    }
     const length = this.#strings.subarray(offset, offset + MAX_NAME + 1).indexOf(0);
-    if (length < 0) throw new SchemaError(`a name of more than ${MAX_NAME} letters`);
+    if (length < 0) {
+      throw new SchemaError(`a name must have at most ${MAX_NAME} characters`);
+    }
     const name = this.#strings.toString("latin1", offset, offset + length);
     if (!/^(?:[A-Za-z_]\w*)?$/.test(name))
-      throw new SchemaError(`a name is ${JSON.stringify(name)}`);
+      throw new SchemaError(`a name must be a C identifier, got ${JSON.stringify(name)}`);
     return name;
   }
 
@@ -114,14 +129,18 @@ export class BtfBlob {
     let at = 0;
     while (at < this.#types.length) {
       const id = this.#starts.push(at) - 1;
-      const isWhole = at + TYPE <= this.#types.length;
-      const type = isWhole ? this.#read(at) : undefined;
+      const hasHeader = at + TYPE <= this.#types.length;
+      const type = hasHeader ? this.#read(at) : undefined;
       if (type && (type.kind === 0 || type.kind >= BYTES_ONCE.length)) {
-        throw new SchemaError(`type ${id} is of unknown kind ${type.kind}`);
+        throw new SchemaError(
+          `type ${id}: the kind must be from 1 to ${BYTES_ONCE.length - 1}, got ${type.kind}`,
+        );
       }
       at +=
         TYPE + (type ? (BYTES_ONCE[type.kind] ?? 0) + (BYTES_EACH[type.kind] ?? 0) * type.vlen : 0);
-      if (at > this.#types.length) throw new SchemaError(`type ${id} ends past its section`);
+      if (at > this.#types.length) {
+        throw new SchemaError(`type ${id}: ends past the type section`);
+      }
     }
   }
 }

@@ -1,6 +1,7 @@
 import { einval, type FieldPath, fieldPath } from "../errno.ts";
 import {
   floatFromJson,
+  got,
   integerFromJson,
   type Json,
   storeBits,
@@ -69,9 +70,12 @@ function encodeArray({ element, count }: ArrayType, json: Json, bytes: Buffer, a
     encodeString(json, count, bytes, at);
     return;
   }
-  if (!Array.isArray(json))
-    throw new ValueError(isText ? "not a string or an array" : "not an array");
-  if (json.length !== count) throw new ValueError(`${json.length} elements, not ${count}`);
+  if (!Array.isArray(json)) {
+    throw new ValueError(`must be ${isText ? "a string or an array" : "an array"}, ${got(json)}`);
+  }
+  if (json.length !== count) {
+    throw new ValueError(`must have ${count} elements, got ${json.length}`);
+  }
   for (const [i, each] of json.entries()) {
     try {
       encodeAt(element, each, bytes, at + i * element.size);
@@ -82,11 +86,25 @@ function encodeArray({ element, count }: ArrayType, json: Json, bytes: Buffer, a
 }
 
 function encodeString(text: string, maxBytes: number, bytes: Buffer, at: number): void {
-  if (text.includes("\0")) throw new ValueError("a NUL would end it: write an array of numbers");
-  if (!text.isWellFormed()) throw new ValueError("half a surrogate pair");
+  if (text.includes("\0")) {
+    throw new ValueError("must have no NUL, which would end it: write an array of numbers");
+  }
+  if (!text.isWellFormed()) {
+    throw new ValueError("must be well-formed Unicode, got half a surrogate pair");
+  }
   const length = Buffer.byteLength(text);
-  if (length > maxBytes) throw new ValueError(`${length} bytes, more than ${maxBytes}`);
+  if (length > maxBytes) {
+    throw new ValueError(`must have at most ${maxBytes} bytes, got ${length}`);
+  }
   bytes.write(text, at, "utf8");
+}
+
+const MAX_LISTED = 8;
+
+function listMembers(type: RecordType): string {
+  const names = [...memberNames(type)];
+  const more = names.length > MAX_LISTED ? ", ..." : "";
+  return `${names.slice(0, MAX_LISTED).join(", ")}${more}`;
 }
 
 const memberNameSets = new WeakMap<RecordType, ReadonlySet<string>>();
@@ -99,12 +117,14 @@ function memberNamesOf(type: RecordType): ReadonlySet<string> {
 
 function encodeRecord(type: RecordType, json: Json, bytes: Buffer, at: number): void {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    throw new ValueError("not an object");
+    throw new ValueError(`must be an object, ${got(json)}`);
   }
   const names = memberNamesOf(type);
   const unknown = Object.keys(json).find((name) => !names.has(name));
-  if (unknown !== undefined)
-    throw new ValueError("the type has no such member", [truncateStep(unknown)]);
+  if (unknown !== undefined) {
+    const detail = `unknown member, must be one of ${listMembers(type)}`;
+    throw new ValueError(detail, [truncateStep(unknown)]);
+  }
   encodeMembers(type, json, bytes, at);
 }
 
@@ -124,7 +144,7 @@ function encodeMember(
 ): void {
   const given = Object.hasOwn(json, name) ? json[name] : undefined;
   if (given === undefined && type.kind === "struct" && type.lock) return;
-  if (given === undefined) throw new ValueError(`${name} is missing`);
+  if (given === undefined) throw new ValueError(`member ${name} is missing`);
   try {
     if (!bits || !isInteger(type)) encodeAt(type, given, bytes, at);
     else storeBits(bytes, at, bits, integerFromJson(type, bits.width, given));
@@ -142,6 +162,7 @@ const isGiven = (member: RecordMember, json: JsonObject): boolean =>
 function chooseMember(type: RecordType, json: JsonObject): readonly RecordMember[] {
   const given = type.members.filter((member) => isGiven(member, json));
   if (given.length === 1 || type.members.length === 0) return given;
-  const names = [...memberNames(type)].slice(0, 8).join(", ");
-  throw new ValueError(`a union takes one of ${names}; ${given.length} are given`);
+  throw new ValueError(
+    `must have exactly one member of the union (${listMembers(type)}), got ${given.length}`,
+  );
 }

@@ -88,14 +88,20 @@ export function maxJsonLength(type: Type): number {
 }
 
 export function checkNodes(nodes: number): void {
-  if (nodes > MAX_NODES) throw new SchemaError(`more than ${MAX_NODES} members and constants`);
+  if (nodes > MAX_NODES) {
+    throw new SchemaError(`a type must have at most ${MAX_NODES} members and constants`);
+  }
 }
 
 export function checkLimits<T extends Type>(type: T): T {
   const { nodes, depth, json } = typeCost(type);
   checkNodes(nodes);
-  if (depth > MAX_DEPTH) throw new SchemaError(`nested deeper than ${MAX_DEPTH}`);
-  if (type.size > MAX_SIZE) throw new SchemaError(`larger than ${MAX_SIZE} bytes`);
-  if (json > MAX_JSON) throw new SchemaError(`one value may take more than ${MAX_JSON} characters`);
+  if (depth > MAX_DEPTH) throw new SchemaError(`must be nested at most ${MAX_DEPTH} deep`);
+  if (type.size > MAX_SIZE) {
+    throw new SchemaError(`must have at most ${MAX_SIZE} bytes, got ${type.size}`);
+  }
+  if (json > MAX_JSON) {
+    throw new SchemaError(`a value must take at most ${MAX_JSON} characters of JSON, got ${json}`);
+  }
   return type;
 }

@@ -14,6 +14,18 @@ export class ValueError extends Error {
   }
 }
 
+const MAX_SHOWN = 60;
+/** Constants of an enum that an error lists. */
+const MAX_LISTED = 8;
+
+/** Returns "got 5", "got an object": the end of an error. */
+export function got(json: Json): string {
+  if (Array.isArray(json)) return `got an array of ${json.length}`;
+  if (typeof json === "object" && json !== null) return "got an object";
+  if (typeof json !== "string" || json.length <= MAX_SHOWN) return `got ${JSON.stringify(json)}`;
+  return `got a string of ${json.length} characters`;
+}
+
 type ScalarRange = readonly [low: number | bigint, high: number | bigint];
 
 function rangeOf(width: number, signed: boolean): ScalarRange {
@@ -111,10 +123,10 @@ export function scalarToJson(type: Integer | Enum, value: number | bigint): Json
 function parseInteger(json: Json): number | bigint {
   if (typeof json === "string" && (DECIMAL.test(json) || HEX.test(json))) return BigInt(json);
   if (typeof json !== "number")
-    throw new ValueError("not a number, a decimal string or a 0x string");
-  if (!Number.isInteger(json)) throw new ValueError("not a whole number");
+    throw new ValueError(`must be a number, a decimal string or a 0x string, ${got(json)}`);
+  if (!Number.isInteger(json)) throw new ValueError(`must be an integer, ${got(json)}`);
   if (Number.isSafeInteger(json)) return json;
-  throw new ValueError("beyond 2^53 JSON has no exact numbers: write it as a string");
+  throw new ValueError("must be a string, because JSON has no exact numbers beyond 2^53 - 1");
 }
 
 function parseScalar(type: Integer | Enum, json: Json): number | bigint {
@@ -122,14 +134,19 @@ function parseScalar(type: Integer | Enum, json: Json): number | bigint {
   if (type.kind !== "enum" || typeof json !== "string") return parseInteger(json);
   const value = constantTable(type).byName.get(json);
   if (value !== undefined || /^[-\d]/.test(json)) return value ?? parseInteger(json);
-  throw new ValueError(`the enum has no constant ${JSON.stringify(json.slice(0, 60))}`);
+  const names = type.constants.slice(0, MAX_LISTED).map(([name]) => name);
+  const more = type.constants.length > MAX_LISTED ? ", ..." : "";
+  throw new ValueError(`must be a constant of the enum (${names.join(", ")}${more}), ${got(json)}`);
 }
+
+const outOfRange = (low: number | bigint, high: number | bigint, value: number | bigint) =>
+  new ValueError(`must be an integer from ${low} to ${high}, got ${value}`);
 
 /** Returns the number to store in `width` bits. @throws ValueError */
 export function integerFromJson(type: Integer | Enum, width: number, json: Json): number | bigint {
   const value = parseScalar(type, json);
   const [low, high] = RANGES[type.signed ? "signed" : "unsigned"][width] ?? [0, 0];
-  if (value < low || value > high) throw new ValueError(`not between ${low} and ${high}`);
+  if (value < low || value > high) throw outOfRange(low, high, value);
   return value;
 }
 
@@ -143,12 +160,16 @@ export function floatToJson(type: Float, bytes: Buffer, at: number): Json {
 export function floatFromJson(type: Float, json: Json, bytes: Buffer, at: number): void {
   if (typeof json === "string" && HEX.test(json)) {
     const bits = BigInt(json);
-    if (BigInt.asUintN(type.size * 8, bits) !== bits) throw new ValueError("too many bits");
+    if (BigInt.asUintN(type.size * 8, bits) !== bits) {
+      throw new ValueError(`must be at most ${type.size * 2} hex digits, ${got(json)}`);
+    }
     storeInteger(bytes, at, type.size, bits);
     return;
   }
-  if (typeof json !== "number") throw new ValueError("not a number, nor its bits as a 0x string");
+  if (typeof json !== "number") {
+    throw new ValueError(`must be a number or its bits as a 0x string, ${got(json)}`);
+  }
   if (type.size === 8) bytes.writeDoubleLE(json, at);
   else if (Number.isFinite(Math.fround(json))) bytes.writeFloatLE(json, at);
-  else throw new ValueError("too large for a float");
+  else throw new ValueError(`must fit into a float, ${got(json)}`);
 }

@@ -41,7 +41,8 @@ function withField<T>(field: FieldPath, read: () => T): T {
 
 function readBtf(text: string): Btf {
   const blob = Buffer.from(text, "base64");
-  if (blob.toString("base64") !== text) throw new SchemaError("not canonical base64 with padding");
+  if (blob.toString("base64") !== text)
+    throw new SchemaError("must be canonical base64 with padding");
   return new Btf(blob);
 }
 
@@ -75,11 +76,14 @@ class SchemaSources {
       text === undefined ? this.#byId(id ?? 0) : this.#byText(text),
     );
     if (type.size === size) return type;
-    throw einval(`the type has ${type.size} bytes, ${part}_size is ${size}`, field);
+    throw einval(
+      `the type must have the ${size} bytes of ${part}_size, got ${type.size} bytes`,
+      field,
+    );
   }
 
   #byId(id: number): Type {
-    if (!this.#btf) throw new SchemaError("a type id without btf");
+    if (!this.#btf) throw new SchemaError("needs `btf`, which is missing");
     return this.#btf.type(id);
   }
 
@@ -96,7 +100,7 @@ export interface CompiledSchema {
 }
 
 /**
- * @param field the argument that `given` is
+ * @param field the argument that `attr` is
  * @throws EINVAL with line and column, or the BTF's type id; E2BIG; EFAULT
  */
 export function compileSchema(
@@ -111,10 +115,15 @@ export function compileSchema(
   if (!key && !value) throw einval("must describe the key, the value or both", field);
   const stored = JSON.stringify({ key, value });
   const locks = value ? valueLockOffsets(value) : [];
-  if (Buffer.byteLength(stored) <= MAX_STORED) return { stored, locks };
-  throw new Errno("E2BIG", `the schema must take at most ${MAX_STORED} bytes when stored`, {
-    field,
-  });
+  const bytes = Buffer.byteLength(stored);
+  if (bytes <= MAX_STORED) return { stored, locks };
+  throw new Errno(
+    "E2BIG",
+    `the schema must take at most ${MAX_STORED} bytes when stored, got ${bytes}`,
+    {
+      field,
+    },
+  );
 }
 
 /** @param stored the stored form of compileSchema(). */

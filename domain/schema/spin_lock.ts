@@ -37,7 +37,8 @@ function findInElement(element: Type, count: number, offset: number): number[] {
   const isPlaced = element.size === LOCK_BYTES && offset % LOCK_BYTES === 0;
   const offsets = isLock(element) ? (isPlaced ? [0] : []) : (offsetsByStruct.get(element) ?? []);
   if (offsets instanceof SchemaError) throw offsets;
-  if (offsets.length > 0 && count > 1) throw new SchemaError("an array of bpf_spin_lock");
+  if (offsets.length > 0 && count > 1)
+    throw new SchemaError("an array must not hold a bpf_spin_lock");
   return offsets.map((at) => offset + at);
 }
 
@@ -46,13 +47,18 @@ function findInMembers(members: readonly RecordMember[]): number[] {
   const offsets: number[] = [];
   let hasLock = false;
   for (const { type, offset, bits } of members) {
-    if (bits && bits.shift > 0) throw new SchemaError("a bitfield within a byte beside a lock");
+    if (bits && bits.shift > 0)
+      throw new SchemaError("a bitfield beside a bpf_spin_lock must begin at a byte");
     const [element, count] = flattenArray(type);
     if (count === 0) continue;
-    if (hasLock && isLock(element)) throw new SchemaError("more than one bpf_spin_lock", "E2BIG");
+    if (hasLock && isLock(element)) {
+      throw new SchemaError("must have at most one bpf_spin_lock", "E2BIG");
+    }
     hasLock ||= isLock(element);
     offsets.push(...findInElement(element, count, offset));
-    if (offsets.length > MAX_LOCKS) throw new SchemaError("too many bpf_spin_lock", "E2BIG");
+    if (offsets.length > MAX_LOCKS) {
+      throw new SchemaError(`must have at most ${MAX_LOCKS} bpf_spin_lock`, "E2BIG");
+    }
   }
   return offsets;
 }
@@ -73,7 +79,10 @@ export function recordLockOffsets(type: RecordType): void {
   if (!type.members.some((member) => isLock(member.type))) return;
   if (offsets instanceof SchemaError) throw offsets;
   if (offsets.length > 0) return;
-  throw new SchemaError("bpf_spin_lock has 4 bytes at a multiple of 4", "EFAULT");
+  throw new SchemaError(
+    "a bpf_spin_lock must have 4 bytes at an offset that is a multiple of 4",
+    "EFAULT",
+  );
 }
 
 /** btf_parse_fields() for the type of a map's values. */

@@ -44,7 +44,7 @@ export function makeEnum(
   checkNodes(constants.length);
   const names = new Set<string>();
   for (const [name] of constants) {
-    if (names.has(name)) throw new SchemaError(`two constants are named ${name}`);
+    if (names.has(name)) throw new SchemaError(`duplicate constant ${name}`);
     names.add(name);
   }
   const jsonConstants = constants.map(([name, value]) => [name, jsonInteger(value)] as const);
@@ -68,7 +68,7 @@ export class MemberCheck {
     this.#nodes += typeCost(type).nodes;
     checkNodes(this.#nodes);
     for (const each of name === "" && isRecord(type) ? memberNames(type) : [name]) {
-      if (this.#names.has(each)) throw new SchemaError(`two members are named ${each}`);
+      if (this.#names.has(each)) throw new SchemaError(`duplicate member ${each}`);
       this.#names.add(each);
     }
   }

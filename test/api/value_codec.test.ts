@@ -161,7 +161,11 @@ describe("refused", () => {
   });
 
   it.each([
-    [{ key: "__u32" }, "/body/schema/key", "the type has 4 bytes, key_size is 8"],
+    [
+      { key: "__u32" },
+      "/body/schema/key",
+      "the type must have the 8 bytes of key_size, got 4 bytes",
+    ],
     [{ value: "struct nothing" }, "/body/schema/value", "nothing"],
     [{ value: "int [" }, "/body/schema/value", "line 1"],
     [{ btf: "AAAA", value: "int" }, "/body/schema/btf", ""],

@@ -114,14 +114,14 @@ describe("BTF names the types of its C source", () => {
 
   it.each([
     [0, "type 0: void has no size"],
-    [21, "type 21: kind 13 is no data"],
-    [23, "type 23: kind 12 is no data"],
-    [24, "type 24: kind 14 is no data"],
-    [31, "type 31: unknown is declared only"],
-    [35, "type 35: kind 15 is no data"],
-    [36, "type 36: no type 36"],
-    [-1, "type -1: no type -1"],
-    [1.5, "type 1.5: no type 1.5"],
+    [21, "type 21: the kind must be one that describes data, got 13"],
+    [23, "type 23: the kind must be one that describes data, got 12"],
+    [24, "type 24: the kind must be one that describes data, got 14"],
+    [31, "type 31: unknown is declared, but not defined"],
+    [35, "type 35: the kind must be one that describes data, got 15"],
+    [36, "type 36: the id of a type must be from 1 to 35, got 36"],
+    [-1, "type -1: the id of a type must be from 1 to 35, got -1"],
+    [1.5, "type 1.5: the id of a type must be from 1 to 35, got 1.5"],
   ])("the type id %i is rejected", (id, message) => {
     expect(() => flow.type(id)).toThrow(new SchemaError(message));
   });
@@ -212,14 +212,22 @@ describe("hostile BTF is refused", () => {
     ["a typedef of itself", (d) => d.add(8, 1), "holds itself"],
     ["an array of itself", (d) => d.add(3, 0, { words: [1, 1, 1] }), "holds itself"],
     ["two consts of each other", (d) => d.add(10, d.add(10, 2)), "holds itself"],
-    ["a huge array", (d) => d.add(3, 0, { words: [d.int(), 1, 2 ** 32 - 1] }), "larger than"],
+    [
+      "a huge array",
+      (d) => d.add(3, 0, { words: [d.int(), 1, 2 ** 32 - 1] }),
+      "must have at most 4194304 bytes, got",
+    ],
     [
       "a huge array of nothing",
       (d) => d.add(3, 0, { words: [d.record(4, 0, []), 1, 2 ** 32 - 1] }),
       "characters",
     ],
-    ["a huge struct", (d) => d.record(4, 2 ** 32 - 1, []), "larger than"],
-    ["a member past the end", (d) => d.record(4, 4, [["a", d.int(), 8]]), 'member "a" ends past'],
+    ["a huge struct", (d) => d.record(4, 2 ** 32 - 1, []), "must have at most 4194304 bytes, got"],
+    [
+      "a member past the end",
+      (d) => d.record(4, 4, [["a", d.int(), 8]]),
+      'member "a": must end within the 4 bytes',
+    ],
     [
       "members over each other",
       (d) =>
@@ -227,19 +235,27 @@ describe("hostile BTF is refused", () => {
           ["a", d.int(), 0],
           ["b", 1, 16],
         ]),
-      'member "b" is not',
+      'member "b": the bit offset must be at least 32, got 16',
     ],
-    ["an offset in a union", (d) => d.record(5, 8, [["a", d.int(), 32]]), 'member "a" is not'],
-    ["a member within a byte", (d) => d.record(4, 8, [["a", d.int(), 3]]), "begins within a byte"],
+    [
+      "an offset in a union",
+      (d) => d.record(5, 8, [["a", d.int(), 32]]),
+      'member "a": the bit offset must be 0, got 32',
+    ],
+    [
+      "a member within a byte",
+      (d) => d.record(4, 8, [["a", d.int(), 3]]),
+      "must begin at a byte, got bit 3",
+    ],
     [
       "a bitfield too wide",
       (d) => d.record(4, 8, [["a", d.int(), 33 << 24]], true),
-      "its type has 32 bits",
+      "must have at most 32 bits",
     ],
     [
       "bits of a float",
       (d) => d.record(4, 8, [["a", d.add(16, 4), 3 << 24]], true),
-      "a bitfield is an integer",
+      "the type of a bitfield must be an integer",
     ],
     [
       "two of a name",
@@ -248,36 +264,52 @@ describe("hostile BTF is refused", () => {
           ["a", d.int(), 0],
           ["a", 1, 32],
         ]),
-      "two members are named a",
+      "duplicate member a",
     ],
-    ["a name that is none", (d) => d.record(4, 4, [["a b", d.int(), 0]]), 'a name is "a b"'],
+    [
+      "a name that is none",
+      (d) => d.record(4, 4, [["a b", d.int(), 0]]),
+      'a name must be a C identifier, got "a b"',
+    ],
     [
       "a long name",
       (d) => d.record(4, 4, [["a".repeat(129), d.int(), 0]]),
-      "more than 128 letters",
+      "at most 128 characters",
     ],
     [
       "a name nowhere",
       (d) => d.add(4, 4, { vlen: 1, words: [9999, d.int(), 0] }),
-      "no string at 9999",
+      "the offset of a name must be at most",
     ],
-    ["an integer of 3 bytes", (d) => d.int(3), "3 bytes, not 1, 2, 4, 8, 16"],
-    ["an integer of 3 bits", (d) => d.int(4, 3), "bitfields are their members' matter"],
-    ["an enum of 16 bytes", (d) => d.add(6, 16), "16 bytes, not 1, 2, 4, 8"],
-    ["a long double", (d) => d.add(16, 16), "16 bytes, not 4, 8"],
-    ["a type that is not there", (d) => d.add(8, 99), "type 99: no type 99"],
-    ["a kind that is not there", (d) => d.add(20, 0), "type 1 is of unknown kind 20"],
-    ["kind 0", (d) => d.add(0, 0), "type 1 is of unknown kind 0"],
-    ["a vlen past the end", (d) => d.add(4, 4, { vlen: 65_535 }), "type 1 ends past its section"],
+    ["an integer of 3 bytes", (d) => d.int(3), "the size must be one of 1, 2, 4, 8, 16, got 3"],
+    ["an integer of 3 bits", (d) => d.int(4, 3), "an integer must have offset 0 and 32 bits"],
+    ["an enum of 16 bytes", (d) => d.add(6, 16), "the size must be one of 1, 2, 4, 8, got 16"],
+    ["a long double", (d) => d.add(16, 16), "the size must be one of 4, 8, got 16"],
+    [
+      "a type that is not there",
+      (d) => d.add(8, 99),
+      "type 99: the id of a type must be from 1 to",
+    ],
+    [
+      "a kind that is not there",
+      (d) => d.add(20, 0),
+      "type 1: the kind must be from 1 to 19, got 20",
+    ],
+    ["kind 0", (d) => d.add(0, 0), "type 1: the kind must be from 1 to 19, got 0"],
+    [
+      "a vlen past the end",
+      (d) => d.add(4, 4, { vlen: 65_535 }),
+      "type 1: ends past the type section",
+    ],
     [
       "an enum of more",
       (d) => d.add(6, 4, { vlen: 4097, words: new Array(8194).fill(0) }),
-      "too many constants",
+      "at most 4096 constants, got",
     ],
     [
       "two constants of a name",
       (d) => d.add(6, 4, { vlen: 2, words: [1, 0, 1, 1] }),
-      "two constants are named",
+      "duplicate constant",
     ],
   ])("hostile BTF with %s is rejected", (_, draft, message) => {
     expect(refusal(draft)).toContain(message);
@@ -294,24 +326,32 @@ describe("hostile BTF is refused", () => {
       }
       return id;
     };
-    expect(refusal(doubling)).toContain("more than 4096 members");
+    expect(refusal(doubling)).toContain("at most 4096 members");
   });
 
   it.each<[string, (bytes: Buffer) => unknown, string]>([
-    ["no bytes", (b) => b.fill(0), "the magic is not 0xeb9f"],
-    ["big-endian", (b) => b.writeUInt16BE(0xeb9f), "big-endian BTF"],
-    ["another version", (b) => b.writeUInt8(2, 2), "BTF version 2, not 1"],
-    ["a short header", (b) => b.writeUInt32LE(8, 4), "too short"],
-    ["a header past the end", (b) => b.writeUInt32LE(2 ** 32 - 1, 4), "section ends past the blob"],
-    ["types past the end", (b) => b.writeUInt32LE(2 ** 32 - 1, 12), "the type section ends past"],
+    ["no bytes", (b) => b.fill(0), "the magic must be 0xeb9f, got 0x0"],
+    ["big-endian", (b) => b.writeUInt16BE(0xeb9f), "must be little-endian, got big-endian"],
+    ["another version", (b) => b.writeUInt8(2, 2), "the version must be 1, got 2"],
+    [
+      "a short header",
+      (b) => b.writeUInt32LE(8, 4),
+      "the header's length must be at least 24, got 8",
+    ],
+    ["a header past the end", (b) => b.writeUInt32LE(2 ** 32 - 1, 4), "section ends at byte"],
+    [
+      "types past the end",
+      (b) => b.writeUInt32LE(2 ** 32 - 1, 12),
+      "the type section ends at byte",
+    ],
     [
       "strings past the end",
       (b) => b.writeUInt32LE(2 ** 32 - 1, 16),
-      "the string section ends past",
+      "the string section ends at byte",
     ],
-    ["no strings", (b) => b.writeUInt32LE(0, 20), "does not begin and end with a NUL"],
-    ["an open string", (b) => b.writeUInt8(65, b.length - 1), "does not begin and end with a NUL"],
-    ["half a type", (b) => b.writeUInt32LE(13, 12), "type 2 ends past its section"],
+    ["no strings", (b) => b.writeUInt32LE(0, 20), "must begin and end with a NUL"],
+    ["an open string", (b) => b.writeUInt8(65, b.length - 1), "must begin and end with a NUL"],
+    ["half a type", (b) => b.writeUInt32LE(13, 12), "type 2: ends past the type section"],
   ])("a BTF header with %s is rejected", (_, spoil, message) => {
     const bytes = Buffer.from(blob(FLOW));
     spoil(bytes);
@@ -323,7 +363,9 @@ describe("hostile BTF is refused", () => {
     for (let n = 0; n < whole.length; n++) {
       expect(() => new Btf(whole.subarray(0, n))).toThrow(SchemaError);
     }
-    expect(() => new Btf(Buffer.alloc((1 << 20) + 1))).toThrow("more than 1048576 bytes of BTF");
+    expect(() => new Btf(Buffer.alloc((1 << 20) + 1))).toThrow(
+      "must have at most 1048576 bytes, got 1048577",
+    );
   });
 
   it("BTF with any changed bytes gives a type within the limits or is rejected", () => {

@@ -134,35 +134,53 @@ describe("a wrong text is refused at its place", () => {
       ["struct flow", "line 1, column 8: struct flow is not declared"],
       ["struct {\n  u32 a\n  u32 b;\n}", 'line 3, column 3: expected ";", found "u32"'],
       ["struct {\n  u32 a;\n  u64;\n}", 'line 3, column 6: expected a member\'s name, found ";"'],
-      ["struct { u32 a; u8 a; }", "line 1, column 20: two members are named a"],
-      ["struct { u8 a; union { u8 b; u16 a; }; }", "line 1, column 38: two members are named a"],
+      ["struct { u32 a; u8 a; }", "line 1, column 20: duplicate member a"],
+      ["struct { u8 a; union { u8 b; u16 a; }; }", "line 1, column 38: duplicate member a"],
       ["struct a { struct a b; }", "line 1, column 19: struct a is not declared"],
-      ["struct a { u8 x; }; struct a { u8 y; }", "line 1, column 28: struct a is declared twice"],
-      ["typedef u8 a; typedef u16 a;", "line 1, column 27: a is declared twice"],
-      ["enum { A, B, A }", "line 1, column 14: A is declared twice"],
-      ["enum { A = -1, B = 0xffffffffffffffff }", "no integer has room for these constants"],
+      [
+        "struct a { u8 x; }; struct a { u8 y; }",
+        "line 1, column 28: duplicate declaration of struct a",
+      ],
+      ["typedef u8 a; typedef u16 a;", "line 1, column 27: duplicate declaration of a"],
+      ["enum { A, B, A }", "line 1, column 14: duplicate declaration of A"],
+      ["enum { A = -1, B = 0xffffffffffffffff }", "the constants of an enum must fit into 64 bits"],
       ["void", "line 1, column 1: void has no size"],
       ["struct { void a; }", "line 1, column 10: void has no size"],
-      ["long double", "line 1, column 1: no type is called long double"],
-      ["short char", "line 1, column 1: no type is called short char"],
-      ["u8 x[]", 'line 1, column 6: expected a whole number or an enum\'s constant, found "]"'],
-      ["u8 x[-1]", "line 1, column 6: not between 0 and 4194304"],
-      ["u8 x[09]", 'line 1, column 6: expected a whole number or an enum\'s constant, found "09"'],
-      ["u8 x[1 << 64]", "line 1, column 11: a shift is by 0 to 63 bits"],
-      ["u8 x[1 << 63 ", "line 1, column 6: not between 0 and 4194304"],
-      ["u8 x[0x1ffffffffffffffff]", "line 1, column 6: not within 64 bits"],
-      ["struct { u32 a : 33; }", "line 1, column 16: its type has 32 bits"],
-      ["struct { u32 a : 0; }", "line 1, column 18: not between 1 and 64"],
-      ["struct { float a : 3; }", "line 1, column 18: a bitfield is an integer of at most 64 bits"],
+      ["long double", "line 1, column 1: unknown type long double"],
+      ["short char", "line 1, column 1: unknown type short char"],
+      ["u8 x[]", 'line 1, column 6: expected an integer or a constant of an enum, found "]"'],
+      ["u8 x[-1]", "line 1, column 6: must be an integer from 0 to 4194304, got -1"],
+      ["u8 x[09]", 'line 1, column 6: expected an integer or a constant of an enum, found "09"'],
+      ["u8 x[1 << 64]", "line 1, column 11: a shift must be from 0 to 63, got 64"],
+      ["u8 x[1 << 63 ", "column 6: must be an integer from 0 to 4194304, got 9223372036854775808"],
+      [
+        "u8 x[0x1ffffffffffffffff]",
+        "line 1, column 6: must be an integer from -9223372036854775808 to",
+      ],
+      [
+        "struct { u32 a : 33; }",
+        "line 1, column 16: a bitfield of its type must have at most 32 bits, got 33",
+      ],
+      ["struct { u32 a : 0; }", "line 1, column 18: must be an integer from 1 to 64, got 0"],
+      ["struct { float a : 3; }", "line 1, column 18: the type of a bitfield must be an integer"],
       ["struct { int (*f)(int); }", 'line 1, column 14: expected a member\'s name, found "("'],
-      ["u8 /* open", "line 1, column 4: a comment without an end"],
-      ["#define N 3", 'line 1, column 1: unexpected "#"'],
-      ["u8 \u{1f600}", 'line 1, column 4: unexpected "\u{1f600}"'],
+      ["u8 /* open", "line 1, column 4: unterminated comment"],
+      ["#define N 3", 'line 1, column 1: unexpected character "#"'],
+      ["u8 \u{1f600}", 'line 1, column 4: unexpected character "\u{1f600}"'],
       ["struct { u8 a; } __attribute__((noreturn))", "expected packed or aligned, found"],
-      ["struct { u8 a; } __attribute__((aligned(3)))", "line 1, column 41: not a power of two"],
-      ["typedef struct { u8 a; } x __attribute__((packed));", "packed has its place after the"],
-      [`u8 ${"a".repeat(129)}`, "line 1, column 4: a word of more than 128 letters"],
-      ["typedef u32 odd __attribute__((aligned(8))); odd x[2];", "no multiple of its alignment"],
+      [
+        "struct { u8 a; } __attribute__((aligned(3)))",
+        "line 1, column 41: an alignment must be a power of two, got 3",
+      ],
+      ["typedef struct { u8 a; } x __attribute__((packed));", "packed must stand after the"],
+      [
+        `u8 ${"a".repeat(129)}`,
+        "line 1, column 4: a word must have at most 128 characters, got 129",
+      ],
+      [
+        "typedef u32 odd __attribute__((aligned(8))); odd x[2];",
+        "must be a multiple of its alignment 8, got 4",
+      ],
     ]),
   )("the wrong C text %s is rejected at its place", (_title, text, message) => {
     expect(refusal(text)).toContain(message);
@@ -177,23 +195,31 @@ describe("what a text may cost is bounded", () => {
   );
 
   it.each([
-    ["a text", " ".repeat(65_537), "longer than 65536 bytes"],
-    ["a size", `u8 x[${MAX_SIZE}][2]`, "larger than 4194304 bytes"],
+    ["a text", " ".repeat(65_537), "must have at most 65536 bytes"],
+    ["a size", `u8 x[${MAX_SIZE}][2]`, "must have at most 4194304 bytes"],
     [
       "a struct's size",
       "struct { struct { u8 b; } __aligned(4096) a[600], c[600]; }",
-      "larger than 4194304 bytes",
+      "must have at most 4194304 bytes",
     ],
-    ["members that double", `struct s0 { u8 a; }; ${doubled.join("")}`, "more than 4096 members"],
-    ["structs in structs", "struct {".repeat(33), "nested deeper than 32"],
-    ["dimensions", `u8 x${"[1]".repeat(33)}`, "nested deeper than 32"],
-    ["nothing, often", "struct { } x[4000000][4000000]", "more than 4194304 characters"],
+    [
+      "members that double",
+      `struct s0 { u8 a; }; ${doubled.join("")}`,
+      "must have at most 4096 members",
+    ],
+    ["structs in structs", "struct {".repeat(33), "must be nested at most 32 deep"],
+    ["dimensions", `u8 x${"[1]".repeat(33)}`, "must be nested at most 32 deep"],
+    ["nothing, often", "struct { } x[4000000][4000000]", "must take at most 4194304 characters"],
     [
       "a union's JSON",
       `union { ${"m".repeat(9)}; u8 b; } x[4194304]`.replace("mm", "u8 mm"),
-      "more",
+      "must take at most 4194304 characters",
     ],
-    ["long names", `struct { u8 ${"a".repeat(128)}; } x[1000000]`, "more than 4194304 characters"],
+    [
+      "long names",
+      `struct { u8 ${"a".repeat(128)}; } x[1000000]`,
+      "must take at most 4194304 characters",
+    ],
   ])("the cost of %s is bounded", (_, text, message) => {
     expect(refusal(text)).toContain(message);
   });
@@ -201,7 +227,9 @@ describe("what a text may cost is bounded", () => {
   it("the first member beyond the limit is rejected", () => {
     const text = `struct { ${members(5000)} }`;
     const column = text.indexOf("m4095") + 1;
-    expect(refusal(text)).toBe(`line 1, column ${column}: more than 4096 members and constants`);
+    expect(refusal(text)).toBe(
+      `line 1, column ${column}: a type must have at most 4096 members and constants`,
+    );
   });
 
   it.each([

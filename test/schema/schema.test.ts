@@ -75,8 +75,18 @@ describe("compileSchema", () => {
   });
 
   it.each<[string, SchemaAttr, string, string]>([
-    ["a key of another size", { key: "u64" }, "key", "the type has 8 bytes, key_size is 4"],
-    ["a value of another size", { value: "u32" }, "value", "the type has 4 bytes, value_size is 8"],
+    [
+      "a key of another size",
+      { key: "u64" },
+      "key",
+      "the type must have the 4 bytes of key_size, got 8 bytes",
+    ],
+    [
+      "a value of another size",
+      { value: "u32" },
+      "value",
+      "the type must have the 8 bytes of value_size, got 4 bytes",
+    ],
     ["an id of another size", { btf: BTF, btf_value_type_id: 2 }, "btf_value_type_id", "4 bytes"],
     ["C with an error", { value: "struct {\n u32 a }" }, "value", 'line 2, column 8: expected ";"'],
     [
@@ -87,10 +97,20 @@ describe("compileSchema", () => {
     ],
     ["a name of nothing", { value: "struct flow" }, "value", "struct flow is not declared"],
     ["a name not in the BTF", { btf: BTF, value: "struct flow" }, "value", "is not declared"],
-    ["no base64", { btf: "n+s*", value: "u64" }, "btf", "not canonical base64"],
-    ["no BTF", { btf: "AAAA", value: "u64" }, "btf", "shorter than a BTF header"],
-    ["a type id that is none", { btf: BTF, btf_key_type_id: 9 }, "btf_key_type_id", "no type 9"],
-    ["an id without BTF", { btf_key_type_id: 1 }, "btf_key_type_id", "a type id without btf"],
+    ["no base64", { btf: "n+s*", value: "u64" }, "btf", "must be canonical base64"],
+    ["no BTF", { btf: "AAAA", value: "u64" }, "btf", "BTF: must have at least 24 bytes, got 3"],
+    [
+      "a type id that is none",
+      { btf: BTF, btf_key_type_id: 9 },
+      "btf_key_type_id",
+      "the id of a type must be from 1 to",
+    ],
+    [
+      "an id without BTF",
+      { btf_key_type_id: 1 },
+      "btf_key_type_id",
+      "needs `btf`, which is missing",
+    ],
     [
       "an id beside a text",
       { btf: BTF, key: "u32", btf_key_type_id: 2 },

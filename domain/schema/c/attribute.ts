@@ -14,7 +14,9 @@ function parseAlignment(tokens: CTokens, constants: EnumConstants): number {
   tokens.expect("(");
   const token = tokens.next;
   const align = parseCount(tokens, constants, [1, MAX_ALIGN]);
-  if (!Number.isInteger(Math.log2(align))) throw tokens.errorAt(token, "not a power of two");
+  if (!Number.isInteger(Math.log2(align))) {
+    throw tokens.errorAt(token, `an alignment must be a power of two, got ${align}`);
+  }
   tokens.expect(")");
   return align;
 }

@@ -18,13 +18,15 @@ function parseTerm(tokens: CTokens, constants: ReadonlyMap<string, bigint>): big
   const sign = tokens.accept("-") ? -1n : 1n;
   const { kind, text } = tokens.next;
   const value = kind === "number" ? parseLiteral(text) : constants.get(text);
-  if (value === undefined) throw tokens.unexpectedToken("a whole number or an enum's constant");
+  if (value === undefined) throw tokens.unexpectedToken("an integer or a constant of an enum");
   tokens.take();
   return sign * value;
 }
 
 function checkRange(tokens: CTokens, at: CToken, value: bigint): bigint {
-  if (value < LOW || value > HIGH) throw tokens.errorAt(at, "not within 64 bits");
+  if (value < LOW || value > HIGH) {
+    throw tokens.errorAt(at, `must be an integer from ${LOW} to ${HIGH}`);
+  }
   return value;
 }
 
@@ -36,7 +38,9 @@ export function parseConstant(tokens: CTokens, constants: ReadonlyMap<string, bi
   if (tokens.accept("<<")) {
     const at = tokens.next;
     const shift = parseTerm(tokens, constants);
-    if (shift < 0n || shift > 63n) throw tokens.errorAt(at, "a shift is by 0 to 63 bits");
+    if (shift < 0n || shift > 63n) {
+      throw tokens.errorAt(at, `a shift must be from 0 to 63, got ${shift}`);
+    }
     value = checkRange(tokens, first, value << shift);
   }
   if (hasParenthesis) tokens.expect(")");
@@ -51,6 +55,8 @@ export function parseCount(
 ): number {
   const at = tokens.next;
   const value = parseConstant(tokens, constants);
-  if (value < low || value > high) throw tokens.errorAt(at, `not between ${low} and ${high}`);
+  if (value < low || value > high) {
+    throw tokens.errorAt(at, `must be an integer from ${low} to ${high}, got ${value}`);
+  }
   return Number(value);
 }

@@ -29,10 +29,10 @@ export interface Declared extends Aligned {
 
 export function requireComplete(tokens: CTokens, base: Base): Aligned {
   if (base.aligned) return base.aligned;
-  throw tokens.errorAt(base.token, base.missing ?? "no type");
+  throw tokens.errorAt(base.token, base.missing ?? "a type is missing");
 }
 
-/** Returns whether there were any. */
+/** Returns whether the text has qualifiers here. */
 export function skipQualifiers(tokens: CTokens): boolean {
   let hasQualifier = false;
   for (; QUALIFIERS.has(tokens.next.text); hasQualifier = true) tokens.take();
@@ -47,7 +47,7 @@ export function parseBasicType(tokens: CTokens): Base {
     skipQualifiers(tokens);
   }
   if (words.length === 0) throw tokens.unexpectedToken("a type");
-  return { token, aligned: builtinType(words), missing: `no type is called ${words.join(" ")}` };
+  return { token, aligned: builtinType(words), missing: `unknown type ${words.join(" ")}` };
 }
 
 function parseLengths(tokens: CTokens, constants: ReadonlyMap<string, bigint>): number[] {
@@ -74,7 +74,8 @@ export function parseDeclarator(
   const { type, align } = isPointer ? POINTER : requireComplete(tokens, base);
   const counts = parseLengths(tokens, constants);
   if (counts.length > 0 && type.size % align !== 0) {
-    throw tokens.errorAt(token, "an element's size is no multiple of its alignment");
+    const detail = `the size of an element must be a multiple of its alignment ${align}`;
+    throw tokens.errorAt(token, `${detail}, got ${type.size}`);
   }
   const build = () => counts.reduceRight((element, each) => makeArray(element, each), type);
   return { name, align, type: tokens.locateErrors(token, build) };

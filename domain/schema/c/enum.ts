@@ -13,7 +13,9 @@ const countBits = (value: bigint, signed: boolean): number =>
 function chooseEnumSize(values: readonly bigint[], signed: boolean, packed: boolean): number {
   const width = values.reduce((most, value) => Math.max(most, countBits(value, signed)), 1);
   const size = (packed ? [1, 2, 4, 8] : [4, 8]).find((each) => width <= each * 8);
-  if (size === undefined) throw new SchemaError("no integer has room for these constants");
+  if (size === undefined) {
+    throw new SchemaError("the constants of an enum must fit into 64 bits");
+  }
   return size;
 }
 
@@ -29,10 +31,12 @@ export function parseEnumBody(
     const token = tokens.next;
     const name = tokens.acceptName()?.text;
     if (name === undefined) throw tokens.unexpectedToken("a constant's name");
-    if (constants.has(name)) throw tokens.errorAt(token, `${name} is declared twice`);
+    if (constants.has(name)) throw tokens.errorAt(token, `duplicate declaration of ${name}`);
     value = tokens.accept("=") ? parseConstant(tokens, constants) : value + 1n;
     constants.set(name, value);
-    if (declared.push([name, value]) > MAX_NODES) throw tokens.errorAt(token, "too many constants");
+    if (declared.push([name, value]) > MAX_NODES) {
+      throw tokens.errorAt(token, `an enum must have at most ${MAX_NODES} constants`);
+    }
   } while (tokens.accept(","));
   tokens.expect("}");
   return (packed) => {

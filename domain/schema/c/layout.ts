@@ -53,9 +53,12 @@ export function makeBitfield(name: string, bit: number, width: number, type: Typ
 
 /** Returns the reason why a field of this type cannot have so many bits. */
 export function findWidthError(type: Type, width: number): string | undefined {
-  if (!isInteger(type) || type.size > 8) return "a bitfield is an integer of at most 64 bits";
+  if (!isInteger(type) || type.size > 8)
+    return "the type of a bitfield must be an integer of at most 64 bits";
   const maxWidth = type.kind === "bool" ? 1 : type.size * 8;
-  return width > maxWidth ? `its type has ${maxWidth} bits` : undefined;
+  return width > maxWidth
+    ? `a bitfield of its type must have at most ${maxWidth} bits, got ${width}`
+    : undefined;
 }
 
 export function layOutRecord(

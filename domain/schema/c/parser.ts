@@ -1,14 +1,3 @@
-/**
- * C-like declarations. A text is read once, from left to right; what it may cost is bounded by its
- * length and by limits.ts.
- *
- *   text       = { ["typedef"] specifiers [declarator {"," declarator}] ";" }
- *   specifiers = words of an integer | typedef | record | enum | tag, with qualifiers
- *   record     = ("struct" | "union") [tag] "{" {specifiers [field {"," field}] ";"} "}"
- *   field      = declarator | [name] ":" width
- *   declarator = {"*"} [name] {"[" length "]"}
- */
-
 import { MAX_DEPTH } from "../limits.ts";
 import { opaqueAlias } from "../spin_lock.ts";
 import type { RecordType, Type } from "../type.ts";
@@ -33,6 +22,17 @@ import {
 import { builtinTag, builtinTypedef, isTypeWord } from "./names.ts";
 import { Scope } from "./scope.ts";
 import { type CToken, CTokens } from "./tokens.ts";
+
+/**
+ * Parses C-like declarations, once and from left to right; the length of the text and limits.ts bound
+ * the cost.
+ *
+ *   text       = { ["typedef"] specifiers [declarator {"," declarator}] ";" }
+ *   specifiers = words of an integer | typedef | record | enum | tag, with qualifiers
+ *   record     = ("struct" | "union") [tag] "{" {specifiers [field {"," field}] ";"} "}"
+ *   field      = declarator | [name] ":" width
+ *   declarator = {"*"} [name] {"[" length "]"}
+ */
 
 class Parser {
   readonly #tokens: CTokens;
@@ -68,8 +68,7 @@ class Parser {
       const token = this.#tokens.next;
       const declared = parseDeclarator(this.#tokens, this.#scope.constants, base);
       const { packed, align = declared.align } = this.#parseAttributes();
-      if (packed)
-        throw this.#tokens.errorAt(token, 'packed has its place after the "}" of a struct');
+      if (packed) throw this.#tokens.errorAt(token, 'packed must stand after the "}" of a struct');
       const type = typedef ? applyTypedef(declared.name, declared.type) : declared.type;
       if (typedef)
         this.#addDeclaration(this.#scope.typedefs, token, declared.name, { type, align });
@@ -79,8 +78,8 @@ class Parser {
   }
 
   #addDeclaration<T>(names: Map<string, T>, token: CToken, name: string, value: T): void {
-    if (name === "") throw this.#tokens.errorAt(token, "expected a name to declare");
-    if (names.has(name)) throw this.#tokens.errorAt(token, `${name} is declared twice`);
+    if (name === "") throw this.#tokens.errorAt(token, "the name to declare is missing");
+    if (names.has(name)) throw this.#tokens.errorAt(token, `duplicate declaration of ${name}`);
     names.set(name, value);
   }
 
@@ -128,7 +127,7 @@ class Parser {
   #parseRecord(token: CToken, keyword: RecordType["kind"]): Base {
     return this.#parseTagged(token, keyword, (attributes, name) => {
       if (++this.#depth > MAX_DEPTH)
-        throw this.#tokens.errorAt(token, `nested deeper than ${MAX_DEPTH}`);
+        throw this.#tokens.errorAt(token, `must be nested at most ${MAX_DEPTH} deep`);
       const fields = this.#parseFields();
       this.#depth--;
       const merged = this.#parseAttributes(attributes);

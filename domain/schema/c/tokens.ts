@@ -24,7 +24,9 @@ export class CTokens {
   #next: CToken;
 
   constructor(text: string) {
-    if (Buffer.byteLength(text) > MAX_TEXT) throw new SchemaError(`longer than ${MAX_TEXT} bytes`);
+    if (Buffer.byteLength(text) > MAX_TEXT) {
+      throw new SchemaError(`must have at most ${MAX_TEXT} bytes`);
+    }
     this.#text = text;
     this.#next = this.#readToken();
   }
@@ -59,9 +61,9 @@ export class CTokens {
     return kind === "name" && !KEYWORDS.has(text) ? this.take() : undefined;
   }
 
-  unexpectedToken(wanted: string): SchemaError {
+  unexpectedToken(expected: string): SchemaError {
     const found = this.isAtEnd ? "the end" : JSON.stringify(this.#next.text);
-    return this.errorAt(this.#next, `expected ${wanted}, found ${found}`);
+    return this.errorAt(this.#next, `expected ${expected}, found ${found}`);
   }
 
   errorAt(token: Pick<CToken, "at">, message: string, code?: SchemaError["code"]): SchemaError {
@@ -87,9 +89,14 @@ export class CTokens {
     if (at === this.#text.length) return { kind: "end", text: "", at };
     WORD.lastIndex = at;
     const [text, name, number] = WORD.exec(this.#text) ?? [];
-    if (text === undefined) throw this.errorAt({ at }, `unexpected ${this.#characterAt(at)}`);
+    if (text === undefined) {
+      throw this.errorAt({ at }, `unexpected character ${this.#characterAt(at)}`);
+    }
     if (text.length > MAX_NAME)
-      throw this.errorAt({ at }, `a word of more than ${MAX_NAME} letters`);
+      throw this.errorAt(
+        { at },
+        `a word must have at most ${MAX_NAME} characters, got ${text.length}`,
+      );
     this.#at += text.length;
     return { kind: name ? "name" : number ? "number" : "mark", text, at };
   }
@@ -109,7 +116,7 @@ export class CTokens {
 
   #endOfComment(): number {
     const end = this.#text.indexOf("*/", this.#at + 2);
-    if (end < 0) throw this.errorAt({ at: this.#at }, "a comment without an end");
+    if (end < 0) throw this.errorAt({ at: this.#at }, "unterminated comment");
     return end + 2;
   }
 }

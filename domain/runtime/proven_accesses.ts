@@ -2,12 +2,12 @@ import type { CompilationUnit } from "../compiler/abi.ts";
 import type { Insn } from "../isa/insn.ts";
 import { check, verify } from "../verifier/verifier.ts";
 
-/** Memory accesses that need no bounds check at run time, because the verifier has proved them. */
+/** Finds the memory accesses that the verifier has proved, which need no bounds check at run time. */
 
 /** A proof that takes longer would delay the run more than it saves. */
 const COMPLEXITY = 65_536;
 
-/** Verifies a program that another process, or an earlier one, has loaded. */
+/** Verifies a program that another process has loaded, or this one before a restart. */
 function prove(
   { maps, prog_type, func_info }: CompilationUnit,
   prog: readonly Insn[],
@@ -27,8 +27,8 @@ function prove(
 }
 
 /**
- * For each instruction 1 where its access is proven; undefined when nothing is. The proof that the load
- * made comes with the unit; otherwise the program is verified here.
+ * Returns 1 for each instruction whose access is proven, or undefined when none is. A unit carries the
+ * proof of its load; a program without one is verified here.
  */
 export function provenAccesses(
   unit: CompilationUnit,

@@ -5,15 +5,15 @@ import type { Job, MapView, Miss, RunOutcome } from "../job.ts";
 import type { Machine } from "../machine.ts";
 
 /**
- * Runs short programs in the thread of the event loop: to send one to another thread and back takes many
- * times as long as the run. Short is what cannot take long whatever it is given: so few instructions that
- * only go forward, helpers that work on a few bytes, a few repetitions, small maps.
+ * Runs short programs in the thread of the event loop, because sending one to another thread takes many
+ * times as long as the run. A short run cannot take long with any input: it has few instructions and no
+ * backward jumps, its helpers work on a few bytes, it is repeated a few times, and its maps are small.
  */
 
 const INSNS_MAX = 256;
 const REPEAT_MAX = 64;
 const BYTES_MAX = 65_536;
-/** V8 gives the room of compiled code back late; more programs than these run in threads. */
+/** V8 frees compiled code late, so later programs run in threads. */
 const PROGRAMS_MAX = 512;
 
 const HELPERS: ReadonlySet<string> = new Set([
@@ -36,10 +36,10 @@ function bytesOf({ elements, bytes, key_size, value_size, cpus = 1 }: MapView): 
   return elements.length * (key_size + value_size * cpus) + (bytes?.length ?? 0);
 }
 
-const copyOf = (need: Miss): Miss =>
-  "key" in need ? { ...need, key: Uint8Array.from(need.key) } : need;
+const copyOf = (miss: Miss): Miss =>
+  "key" in miss ? { ...miss, key: Uint8Array.from(miss.key) } : miss;
 
-/** What lies in the machine's memory, which the next run overwrites, is copied. */
+/** Copies the results out of the machine's memory, which the next run overwrites. */
 function detached(outcome: RunOutcome): RunOutcome {
   if (outcome.kind === "miss") return { kind: "miss", misses: outcome.misses.map(copyOf) };
   if (outcome.kind !== "done") return outcome;
@@ -49,11 +49,11 @@ function detached(outcome: RunOutcome): RunOutcome {
 
 export class ShortRuns {
   #machine: Machine | undefined;
-  /** By the keys of the programs seen: whether they run here. */
+  /** Whether a program runs here, by its key. */
   readonly #programs = new Map<string, boolean>();
   #compiled = 0;
 
-  /** Loads the machine, which the service's start does not wait for. */
+  /** Loads the machine; the service starts without it. */
   async load(): Promise<void> {
     const { Machine } = await import("../machine.ts");
     this.#machine ??= new Machine();
@@ -71,11 +71,11 @@ export class ShortRuns {
 
   #learn(key: string, unit: CompilationUnit | undefined): boolean {
     if (unit === undefined || this.#compiled >= PROGRAMS_MAX) return false;
-    const short = isShort(unit);
-    if (short) this.#compiled += 1;
-    // Of long ones as many are remembered: to look again is cheap beside a thread.
-    if (short || this.#programs.size < 2 * PROGRAMS_MAX) this.#programs.set(key, short);
-    return short;
+    const canRunHere = isShort(unit);
+    if (canRunHere) this.#compiled += 1;
+    // Deciding again costs little beside a thread, so only this many long programs are remembered.
+    if (canRunHere || this.#programs.size < 2 * PROGRAMS_MAX) this.#programs.set(key, canRunHere);
+    return canRunHere;
   }
 
   /** @throws TooLarge for a program that cannot be compiled. */

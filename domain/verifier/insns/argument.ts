@@ -1,5 +1,3 @@
-// The arguments of a helper (check_func_arg of Linux 6.18).
-
 import type { HelperArg } from "../../isa/helpers/helper_row.ts";
 import { type Proto, readsPacket } from "../helpers/func_proto.ts";
 import { isModelled, mayWritePacket } from "../memory/context.ts";
@@ -16,6 +14,8 @@ import {
   checkMemSizeReg,
   MEMORY_KINDS,
 } from "./argument_memory.ts";
+
+/** Checks the arguments of a helper call: check_func_arg() of Linux 6.18. */
 
 const MEMORY = "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_";
 const EXPECTED: Readonly<Partial<Record<HelperArg, string>>> = {
@@ -43,25 +43,32 @@ function eacces(text: string, isCertain = true): never {
 
 function checkRegType(arg: HelperArg, reg: number, value: RegisterValue): void {
   const expected = EXPECTED[arg];
-  const plain = !value.canBeNull || NULLABLE.has(arg);
-  const good = expected === undefined ? MEMORY_KINDS.has(value.kind) : expected === value.kind;
-  if (good && plain) return;
+  const isNullAllowed = !value.canBeNull || NULLABLE.has(arg);
+  const isKind = expected === undefined ? MEMORY_KINDS.has(value.kind) : expected === value.kind;
+  if (isKind && isNullAllowed) return;
   eacces(`R${reg} type=${typeName(value)} expected=${expected ?? MEMORY}`);
 }
 
-/** The value of a map; a Bloom filter reads where others write. */
+/** An argument in its register, and the type of the argument before it. */
+interface FuncArg {
+  readonly reg: number;
+  readonly type: HelperArg;
+  readonly previousType: HelperArg;
+}
+
+/** Checks a key or a value of a map. A peek into a Bloom filter reads the value; others write it. */
 function checkMapArgument(
   env: VerifierEnv,
   state: VerifierState,
-  reg: number,
-  arg: HelperArg,
+  { reg, type }: FuncArg,
   meta: CallArgMeta,
 ): void {
   const { map } = meta;
   if (map === null) return;
-  const size = arg === "map_key" ? map.key_size : map.value_size;
-  const writes = arg === "uninit_map_value" && map.map_type !== "bloom_filter";
-  checkHelperMemAccess(env, state, reg, size, writes, false, writes ? meta : null);
+  const size = type === "map_key" ? map.key_size : map.value_size;
+  const writes = type === "uninit_map_value" && map.map_type !== "bloom_filter";
+  const access = { reg, size, writes, canBeEmpty: false, meta: writes ? meta : null };
+  checkHelperMemAccess(env, state, access);
 }
 
 function checkReleased(value: RegisterValue, reg: number, meta: CallArgMeta): void {
@@ -76,8 +83,8 @@ function checkReleased(value: RegisterValue, reg: number, meta: CallArgMeta): vo
 
 function checkPacketReadable(env: VerifierEnv, helper: number, value: RegisterValue): void {
   if (!isPacket(value)) return;
-  const direct = mayWritePacket(env.options.progType) && !readsPacket(helper);
-  if (direct) eacces("helper access to the packet is not allowed");
+  const isForbidden = mayWritePacket(env.options.progType) && !readsPacket(helper);
+  if (isForbidden) eacces("helper access to the packet is not allowed");
 }
 
 function checkConstString(reg: number, value: RegisterValue): void {
@@ -87,41 +94,41 @@ function checkConstString(reg: number, value: RegisterValue): void {
 function checkFuncArg(
   env: VerifierEnv,
   state: VerifierState,
-  arg: HelperArg,
-  reg: number,
+  arg: FuncArg,
   meta: CallArgMeta,
-  before: HelperArg,
 ): void {
+  const { reg, type, previousType } = arg;
   const value = currentFrame(state).regs[reg] as RegisterValue;
-  if (isScalar(value) && NULLABLE.has(arg)) value.precision.markChainPrecision();
-  if (isNull(value) && NULLABLE.has(arg)) return;
-  checkRegType(arg, reg, value);
-  if (arg === "ringbuf_mem") {
+  if (isScalar(value) && NULLABLE.has(type)) value.precision.markChainPrecision();
+  if (isNull(value) && NULLABLE.has(type)) return;
+  checkRegType(type, reg, value);
+  if (type === "ringbuf_mem") {
     checkReleased(value, reg, meta);
-  } else if (arg === "ctx" || arg === "ctx_or_null") {
+  } else if (type === "ctx" || type === "ctx_or_null") {
     checkPtrOffReg(value, reg);
-  } else if (arg === "map") {
+  } else if (type === "map") {
     meta.map = value.map;
-  } else if (arg === "map_key" || arg === "map_value" || arg === "uninit_map_value") {
-    if (arg === "map_key") meta.key = value;
-    checkMapArgument(env, state, reg, arg, meta);
-  } else if (arg === "size" || arg === "size_or_zero") {
-    checkMemSizeReg(env, state, reg, arg, before, meta);
-  } else if (arg === "uninit_u64") {
-    checkHelperMemAccess(env, state, reg, 8, true, false, null);
-    checkPtrAlignment(env, value, 0, 8, true);
-  } else if (arg === "alloc_size") {
+  } else if (type === "map_key" || type === "map_value" || type === "uninit_map_value") {
+    if (type === "map_key") meta.key = value;
+    checkMapArgument(env, state, arg, meta);
+  } else if (type === "size" || type === "size_or_zero") {
+    checkMemSizeReg(env, state, { reg, type, memoryType: previousType }, meta);
+  } else if (type === "uninit_u64") {
+    const access = { reg, size: 8, writes: true, canBeEmpty: false, meta: null };
+    checkHelperMemAccess(env, state, access);
+    checkPtrAlignment(env, value, { reg, off: 0, size: 8, isStrict: true });
+  } else if (type === "alloc_size") {
     if (!range.isConst(value.range)) eacces(`R${reg} is not a known constant'`, value.isExact);
     value.precision.markChainPrecision();
     meta.size = value.range.umax;
-  } else if (arg === "func") {
+  } else if (type === "func") {
     meta.callback = value.home;
-  } else if (arg === "const_str") {
+  } else if (type === "const_str") {
     checkConstString(reg, value);
   }
 }
 
-/** An argument whose value is not modelled: what it would have led to, Linux alone knows. */
+/** Assumes the worst of an argument whose type or value is not modelled. */
 function assumeUnknownArgument(
   state: VerifierState,
   arg: HelperArg,
@@ -142,7 +149,7 @@ function assumeUnknownArgument(
   }
 }
 
-/** Registers from one on may be arguments, too. */
+/** The registers from `first` on may be arguments, too. */
 function checkVariadicArguments(state: VerifierState, first: number): void {
   const regs = currentFrame(state).regs.slice(first, 6);
   if (regs.some(({ kind }) => kind === "fp" || kind === "any")) clobberStacks(state);
@@ -173,6 +180,7 @@ export function checkFuncArgs(
     }
     if (arg === "ctx" && !isModelled(env.options.progType) && value.kind !== "ctx")
       checkRegType(arg, reg, value);
-    checkFuncArg(env, state, arg, reg, meta, proto.args[i - 1] ?? "anything");
+    const previousType = proto.args[i - 1] ?? "anything";
+    checkFuncArg(env, state, { reg, type: arg, previousType }, meta);
   }
 }

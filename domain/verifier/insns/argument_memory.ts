@@ -1,5 +1,3 @@
-// Memory that a helper is handed (check_helper_mem_access and check_mem_size_reg of Linux 6.18).
-
 import type { HelperArg } from "../../isa/helpers/helper_row.ts";
 import { checkRangeInitialised } from "../memory/ptr_leaks.ts";
 import { checkMapAccessType, checkMemRegionAccess } from "../memory/region.ts";
@@ -12,17 +10,22 @@ import { clobberStacks, currentFrame, type VerifierState } from "../state/state.
 import { isNull, isScalar, type RegisterValue, typeName, type ValueKind } from "../state/value.ts";
 import type { MapFacts } from "../verdict.ts";
 
-/** What a call is told by its arguments. */
+/**
+ * Checks the memory that a helper reads or writes: check_helper_mem_access() and check_mem_size_reg()
+ * of Linux 6.18.
+ */
+
+/** What the arguments of a call determine: struct bpf_call_arg_meta. */
 export interface CallArgMeta {
   readonly helper: number;
   map: MapFacts | null;
-  /** Bytes of the stack that the helper fills: filled once all arguments are good. */
+  /** Bytes of the stack that the helper fills; they are marked after all arguments are checked. */
   room: { pointer: RegisterValue; reg: number; size: number } | null;
-  /** Bytes to allocate, or the most that are written. */
+  /** Bytes to allocate, or the maximum that the helper writes. */
   size: bigint;
-  /** The reference that is handed over. */
+  /** The id of the reference that the helper releases. */
   released: number;
-  /** First instruction of the function that is called back. */
+  /** First instruction of the callback. */
   callback: number;
   key: RegisterValue | null;
 }
@@ -41,29 +44,32 @@ function eacces(text: string, isCertain = true): never {
   throw new Refused("EACCES", text, isCertain);
 }
 
+/** The bytes at the register of an argument. */
+interface HelperAccess {
+  readonly reg: number;
+  readonly size: number;
+  readonly writes: boolean;
+  /** The helper accepts a size of 0, and then NULL. */
+  readonly canBeEmpty: boolean;
+  /** Takes note of the bytes written, which are marked at the end of the call. */
+  readonly meta: CallArgMeta | null;
+}
+
 function checkStackArgument(
   env: VerifierEnv,
   state: VerifierState,
-  reg: number,
   value: RegisterValue,
-  size: number,
-  meta: CallArgMeta | null,
-  writes: boolean,
-) {
-  stack.checkStackAccessWithinBounds(
-    env,
-    state,
-    reg,
-    value,
-    0,
-    size,
-    writes ? "write to" : "read from",
-  );
+  { reg, size, writes, meta }: HelperAccess,
+): void {
+  const access = { reg, off: 0, size };
+  stack.checkStackAccessWithinBounds(env, state, access, writes ? "write to" : "read from");
+  const isFixed = range.isConst(value.range);
+  if (size === 0 && isFixed) return;
   const [first, last] = stack.offsetRange(value, 0);
-  if (!writes && range.isConst(value.range)) {
-    checkRangeInitialised(env, stack.frameOf(state, value), reg, first, size);
+  if (!writes && isFixed) {
+    checkRangeInitialised(env, stack.frameOf(state, value), { reg, off: first, size });
   }
-  if (meta !== null && range.isConst(value.range)) {
+  if (meta !== null && isFixed) {
     meta.room = { pointer: value, reg, size };
   } else if (writes) {
     env.log?.touch(first, last + size);
@@ -71,53 +77,45 @@ function checkStackArgument(
   }
 }
 
-/** check_helper_mem_access(); `told` when what is written may be left to the end of the call. */
+/** check_helper_mem_access() */
 export function checkHelperMemAccess(
   env: VerifierEnv,
   state: VerifierState,
-  reg: number,
-  size: number,
-  writes: boolean,
-  orZero: boolean,
-  meta: CallArgMeta | null,
+  access: HelperAccess,
 ): void {
+  const { reg, size, writes, canBeEmpty } = access;
   const value = currentFrame(state).regs[reg] as RegisterValue;
   if (value.kind === "any") {
     clobberStacks(state);
     return;
   }
   if (isScalar(value) || !MEMORY_KINDS.has(value.kind)) {
-    if (orZero && size === 0 && isNull(value)) return;
+    if (canBeEmpty && size === 0 && isNull(value)) return;
     const isCertain = isScalar(value) ? value.isExact || !isNull(value) : true;
     eacces(`R${reg} type=${typeName(value)} expected=fp`, isCertain && value.kind !== "ctx");
   }
-  if (size === 0 && !orZero) eacces("invalid zero-sized read");
+  if (size === 0 && !canBeEmpty) eacces("invalid zero-sized read");
   if (value.kind === "map_key" && writes) eacces(`R${reg} cannot write into map_key`);
   if (value.kind === "fp") {
-    if (size > 0 || !range.isConst(value.range))
-      checkStackArgument(env, state, reg, value, size, meta, writes);
-    else
-      stack.checkStackAccessWithinBounds(
-        env,
-        state,
-        reg,
-        value,
-        0,
-        0,
-        writes ? "write to" : "read from",
-      );
+    checkStackArgument(env, state, value, access);
     return;
   }
   if (value.kind === "map_value") checkMapAccessType(value, 0, size, writes);
   checkMemRegionAccess(value, reg, 0, size);
 }
 
+/** The register of a size; the one before it points to the memory. */
+interface SizeArg {
+  readonly reg: number;
+  readonly type: HelperArg;
+  readonly memoryType: HelperArg;
+}
+
+/** check_mem_size_reg() */
 export function checkMemSizeReg(
   env: VerifierEnv,
   state: VerifierState,
-  reg: number,
-  arg: HelperArg,
-  memoryArg: HelperArg,
+  { reg, type, memoryType }: SizeArg,
   meta: CallArgMeta,
 ): void {
   const { range: r, isExact, precision } = currentFrame(state).regs[reg] as RegisterValue;
@@ -126,32 +124,29 @@ export function checkMemSizeReg(
   if (r.smin < 0n) {
     eacces(`R${reg} min value is negative, either use unsigned or 'var &= const'`, isExact);
   }
-  const orZero = arg === "size_or_zero";
-  if (r.umin === 0n && !orZero) {
+  const canBeEmpty = type === "size_or_zero";
+  if (r.umin === 0n && !canBeEmpty) {
     eacces(`R${reg} invalid zero-sized read: u64=[${r.umin},${r.umax}]`, isExact);
   }
   if (r.umax >= BPF_MAX_VAR_SIZ) {
     const hint = "use 'var &= const' or 'if (var < const)'";
     eacces(`R${reg} unbounded memory access, ${hint}`, isExact);
   }
-  const writes = memoryArg === "uninit_mem";
-  const later = writes && range.isConst(r) ? meta : null;
-  checkMemOfSize(env, state, reg - 1, Number(r.umax), writes, orZero, later, isExact);
+  const writes = memoryType === "uninit_mem";
+  const marked = writes && range.isConst(r) ? meta : null;
+  const access = { reg: reg - 1, size: Number(r.umax), writes, canBeEmpty, meta: marked };
+  checkMemOfSize(env, state, access, isExact);
 }
 
-/** As certain as its size. */
+/** A refusal is only as certain as the size is exact. */
 function checkMemOfSize(
   env: VerifierEnv,
   state: VerifierState,
-  reg: number,
-  size: number,
-  writes: boolean,
-  orZero: boolean,
-  meta: CallArgMeta | null,
+  access: HelperAccess,
   isExact: boolean,
 ): void {
   try {
-    checkHelperMemAccess(env, state, reg, size, writes, orZero, meta);
+    checkHelperMemAccess(env, state, access);
   } catch (fault) {
     if (!(fault instanceof Refused) || isExact) throw fault;
     throw new Refused(fault.errno, fault.message, false);

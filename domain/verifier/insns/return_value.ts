@@ -1,5 +1,3 @@
-// What a helper answers (the return types of check_helper_call of Linux 6.18).
-
 import type { HelperReturn } from "../../isa/helpers/helper_row.ts";
 import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import { constantAt } from "../memory/stack_load.ts";
@@ -17,9 +15,11 @@ import {
 } from "../state/value.ts";
 import type { CallArgMeta } from "./argument_memory.ts";
 
+/** Computes the value that a helper returns: the return types of check_helper_call() of Linux 6.18. */
+
 const LOOKUP = BPF_FUNC.map_lookup_elem;
 
-/** can_elide_value_nullness(): an element of an array that is there for certain. */
+/** can_elide_value_nullness(): the index is known and within the array. */
 function isPresent(state: VerifierState, { map, key, helper }: CallArgMeta): boolean {
   const isArray = map?.map_type === "array" || map?.map_type === "percpu_array";
   if (helper !== LOOKUP || !map || !isArray || key === null) return false;

@@ -33,9 +33,9 @@ import {
   LD_IMM64,
 } from "../../isa/opcodes.ts";
 import { BPF_REG_6 } from "../../isa/registers.ts";
-import { type InsnAccess, load as loadFrom, store as storeTo } from "../memory/access.ts";
+import { load as loadFrom, store as storeTo } from "../memory/access.ts";
 import { checkNotLeaked } from "../memory/ptr_leaks.ts";
-import { checkPtrOffReg } from "../memory/region.ts";
+import { checkPtrOffReg, type InsnAccess } from "../memory/region.ts";
 import * as range from "../scalar/range.ts";
 import type { VerifierEnv } from "../state/env.ts";
 import { Refused } from "../state/refused.ts";

@@ -19,24 +19,16 @@ import {
   checkMemRegionAccess,
   checkPtrAlignment,
   checkPtrOffReg,
+  type InsnAccess,
   isRdonlyMap,
 } from "./region.ts";
 import { checkStackAccessWithinBounds } from "./stack.ts";
-import { checkStackRead as readStack } from "./stack_load.ts";
-import { checkStackWrite as writeStack } from "./stack_store.ts";
+import { checkStackRead } from "./stack_load.ts";
+import { checkStackWrite } from "./stack_store.ts";
 
 /**
  * check_mem_access() of Linux 6.18: the value that a load yields, or why Linux refuses the access.
  */
-
-export interface InsnAccess {
-  readonly reg: number;
-  readonly off: number;
-  readonly size: number;
-  /** Atomics, which have to be aligned wherever they go. */
-  readonly isStrict?: boolean;
-  readonly isSigned?: boolean;
-}
 
 function eacces(text: string): never {
   throw new Refused("EACCES", text);
@@ -87,8 +79,8 @@ function loadRaw(
     case "ctx":
       return checkContextAccess(env, pointer, access, false);
     case "fp":
-      checkStackAccessWithinBounds(env, state, reg, pointer, off, size, "read from");
-      return readStack(env, state, pointer, off, size);
+      checkStackAccessWithinBounds(env, state, access, "read from");
+      return checkStackRead(env, state, pointer, access);
     case "map_value":
       return loadFromMap(pointer, access);
     case "map_key":
@@ -118,14 +110,13 @@ function checkMemAccess<T>(
     kind !== "any" && (kind !== "ctx" || isModelled(env.options.progType)),
   );
   try {
-    const { reg, off, size, isStrict = false } = access;
-    if (kind !== "any") checkPtrAlignment(env, pointer, off, size, isStrict);
-    if (pointer.canBeNull) invalidMemAccess(reg, pointer);
+    if (kind !== "any") checkPtrAlignment(env, pointer, access);
+    if (pointer.canBeNull) invalidMemAccess(access.reg, pointer);
     const result = follow(pointer);
     if (
       state.isCertain &&
       kind !== "any" &&
-      !isStrict &&
+      !access.isStrict &&
       env.isMixedAccess(state.at, kind === "ctx")
     ) {
       throw new Refused("EINVAL", "same insn cannot be used with different pointers");
@@ -153,11 +144,11 @@ function checkCanStore(env: VerifierEnv, { kind }: RegisterValue, reg: number): 
 function storeRaw(
   env: VerifierEnv,
   state: VerifierState,
-  pointer: RegisterValue,
   access: InsnAccess,
   value: RegisterValue | null,
 ): void {
   const { reg, off, size } = access;
+  const pointer = currentFrame(state).regs[reg] ?? NOT_INIT;
   checkCanStore(env, pointer, reg);
   const keep = (where: string) =>
     checkNotLeaked(env, env.prog[state.at]?.src ?? 0, value ?? undefined, where);
@@ -170,8 +161,8 @@ function storeRaw(
       checkContextAccess(env, pointer, access, true);
       return;
     case "fp":
-      checkStackAccessWithinBounds(env, state, reg, pointer, off, size, "write to");
-      writeStack(env, state, pointer, off, size, value);
+      checkStackAccessWithinBounds(env, state, access, "write to");
+      checkStackWrite(env, state, access, value);
       return;
     case "map_value":
       keep("map");
@@ -196,5 +187,5 @@ export function store(
   access: InsnAccess,
   value: RegisterValue | null,
 ): void {
-  checkMemAccess(env, state, access, (pointer) => storeRaw(env, state, pointer, access, value));
+  checkMemAccess(env, state, access, () => storeRaw(env, state, access, value));
 }

@@ -2,7 +2,7 @@ import type { VerifierEnv } from "../state/env.ts";
 import { Refused } from "../state/refused.ts";
 import { type Frame, isSpill } from "../state/state.ts";
 import { isPointer, type RegisterValue } from "../state/value.ts";
-import { slotAndByte, slotOf, typeIndexes } from "./stack.ts";
+import { type RegAccess, slotAndByte, slotOf, typeIndexes } from "./stack.ts";
 
 /**
  * The rules for a loader without CAP_PERFMON (allow_ptr_leaks and allow_uninit_stack of struct
@@ -49,9 +49,7 @@ export function checkInitialised(
 export function checkRangeInitialised(
   env: VerifierEnv,
   frame: Frame,
-  reg: number,
-  first: number,
-  size: number,
+  { reg, off: first, size }: RegAccess,
 ): void {
   if (env.canLeakPointers) return;
   for (let i = 0; i < size; i++) {

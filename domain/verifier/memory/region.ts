@@ -4,11 +4,19 @@ import * as tnum from "../scalar/tnum.ts";
 import type { VerifierEnv } from "../state/env.ts";
 import { Refused } from "../state/refused.ts";
 import { isPacket, type RegisterValue, typeName } from "../state/value.ts";
+import type { RegAccess } from "./stack.ts";
 
 /**
  * check_mem_region_access() of Linux 6.18 and its relatives: an access stays within the region of
  * its pointer. Offsets are relative to the fixed offset of the pointer.
  */
+
+/** The access of an instruction. */
+export interface InsnAccess extends RegAccess {
+  /** Atomics must be aligned in all memory. */
+  readonly isStrict?: boolean;
+  readonly isSigned?: boolean;
+}
 
 const MAX_VAR_OFF = 1n << 29n;
 const LOCK_BYTES = 4;
@@ -19,11 +27,16 @@ function eacces(text: string, isCertain: boolean): never {
   throw new Refused("EACCES", text, isCertain);
 }
 
+/** An access with its whole offset, at one of its bounds. */
+interface BoundAccess {
+  readonly reg: number;
+  readonly off: bigint;
+  readonly size: number;
+}
+
 function outOfRegionText(
   pointer: RegisterValue,
-  reg: number,
-  off: bigint,
-  size: number,
+  { reg, off, size }: BoundAccess,
   room: number,
 ): string {
   const place = `off=${off} size=${size}`;
@@ -63,21 +76,15 @@ function checkPacketAccess(pointer: RegisterValue, reg: number, off: number, siz
   if (pointer.size < 0) throw new Refused("EINVAL", end, isExact);
   const at = BigInt(pointer.off + off);
   if (isWithin(at, size, pointer.size)) return;
-  eacces(`${outOfRegionText(pointer, reg, at, size, pointer.size)}\n${end}`, isExact);
+  eacces(`${outOfRegionText(pointer, { reg, off: at, size }, pointer.size)}\n${end}`, isExact);
 }
 
-/** @param which bound of the access, min or max. */
-function checkMemAccessBound(
-  pointer: RegisterValue,
-  reg: number,
-  at: bigint,
-  size: number,
-  which: string,
-): void {
-  const room = regionSize(pointer);
-  if (isWithin(at, size, room)) return;
-  const why = `R${reg} ${which} value is outside of the allowed memory range`;
-  eacces(`${outOfRegionText(pointer, reg, at, size, room)}\n${why}`, pointer.isExact);
+function refuseBound(pointer: RegisterValue, access: BoundAccess, bound: "min" | "max"): never {
+  const why = `R${access.reg} ${bound} value is outside of the allowed memory range`;
+  return eacces(
+    `${outOfRegionText(pointer, access, regionSize(pointer))}\n${why}`,
+    pointer.isExact,
+  );
 }
 
 /** check_mem_region_access() and check_packet_access() */
@@ -92,22 +99,25 @@ export function checkMemRegionAccess(
     return;
   }
   const { range: r, isExact } = pointer;
-  const whole = BigInt(pointer.off + off);
-  const first = r.smin + whole;
+  const fixed = BigInt(pointer.off + off);
+  const room = regionSize(pointer);
+  const first = r.smin + fixed;
   const wraps = r.smin === range.S64_MIN || first !== BigInt.asIntN(32, first);
   if (r.smin < 0n && (wraps || first < 0n)) {
     const hint = "either use unsigned index or do a if (index >=0) check.";
     eacces(`R${reg} min value is negative, ${hint}`, isExact);
   }
-  checkMemAccessBound(pointer, reg, BigInt.asIntN(32, first), size, "min");
+  const low = BigInt.asIntN(32, first);
+  if (!isWithin(low, size, room)) refuseBound(pointer, { reg, off: low, size }, "min");
   if (!range.isConst(r)) {
     if (r.umax >= MAX_VAR_OFF) {
       const hint = "make sure to bounds check any such access";
       eacces(`R${reg} unbounded memory access, ${hint}`, isExact);
     }
-    checkMemAccessBound(pointer, reg, BigInt.asIntN(32, r.umax + whole), size, "max");
+    const high = BigInt.asIntN(32, r.umax + fixed);
+    if (!isWithin(high, size, room)) refuseBound(pointer, { reg, off: high, size }, "max");
   }
-  checkNotSpinLock(pointer, whole, size);
+  checkNotSpinLock(pointer, fixed, size);
 }
 
 /** check_map_access() */
@@ -155,12 +165,10 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
 export function checkPtrAlignment(
   env: VerifierEnv,
   pointer: RegisterValue,
-  off: number,
-  size: number,
-  isStrict: boolean,
+  { off, size, isStrict = false }: InsnAccess,
 ): void {
-  const asked = isStrict || ((env.options.progFlags ?? 0) & STRICT_ALIGNMENT) !== 0;
-  if (size === 1 || (pointer.kind !== "fp" && !asked)) return;
+  const isRequired = isStrict || ((env.options.progFlags ?? 0) & STRICT_ALIGNMENT) !== 0;
+  if (size === 1 || (pointer.kind !== "fp" && !isRequired)) return;
   const packet = isPacket(pointer);
   const shift = BigInt(pointer.off + off + (packet ? 2 : 0));
   if (tnum.isAligned(tnum.add(pointer.range.bits, tnum.constant(shift)), BigInt(size))) return;

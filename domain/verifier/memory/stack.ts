@@ -2,7 +2,13 @@ import * as range from "../scalar/range.ts";
 import * as tnum from "../scalar/tnum.ts";
 import type { VerifierEnv } from "../state/env.ts";
 import { Refused } from "../state/refused.ts";
-import { EMPTY_SLOT, type Frame, type StackSlot, type VerifierState } from "../state/state.ts";
+import {
+  currentFrame,
+  EMPTY_SLOT,
+  type Frame,
+  type StackSlot,
+  type VerifierState,
+} from "../state/state.ts";
 import type { RegisterValue } from "../state/value.ts";
 
 /** Offsets on the stack, and the bounds of accesses to it. */
@@ -24,8 +30,8 @@ export const frameOf = (state: VerifierState, pointer: RegisterValue): Frame =>
 
 /** The first and the last offset where the access may begin. */
 export function offsetRange(pointer: RegisterValue, off: number): [first: number, last: number] {
-  const whole = pointer.off + off;
-  return [Number(pointer.range.smin) + whole, Number(pointer.range.smax) + whole];
+  const fixed = pointer.off + off;
+  return [Number(pointer.range.smin) + fixed, Number(pointer.range.smax) + fixed];
 }
 
 /** allocated_stack: how far down the stack may be read. */
@@ -34,33 +40,38 @@ function allocatedStack(env: VerifierEnv, { stack }: Frame): number {
   return 8 * (stack.findLastIndex((slot) => slot !== undefined && slot !== EMPTY_SLOT) + 1);
 }
 
-/** check_stack_access_within_bounds(); `how` is "read from" or "write to". */
+/** `size` bytes at an offset from the pointer in a register. */
+export interface RegAccess {
+  readonly reg: number;
+  readonly off: number;
+  readonly size: number;
+}
+
+/** check_stack_access_within_bounds() */
 export function checkStackAccessWithinBounds(
   env: VerifierEnv,
   state: VerifierState,
-  reg: number,
-  pointer: RegisterValue,
-  off: number,
-  size: number,
-  how: string,
+  { reg, off, size }: RegAccess,
+  how: "read from" | "write to",
 ): void {
+  const pointer = currentFrame(state).regs[reg] as RegisterValue;
   const [first, last] = offsetRange(pointer, off);
   const reach =
     how === "read from" ? allocatedStack(env, frameOf(state, pointer)) : MAX_STACK_BYTES;
-  const low = first < -reach || first > -1;
-  const fixed = range.isConst(pointer.range);
-  const isNear = fixed || (pointer.range.smax < MAX_VAR_OFF && pointer.range.smin > -MAX_VAR_OFF);
-  if (isNear && !low && last + size <= 0) {
+  const isTooLow = first < -reach || first > -1;
+  const isFixed = range.isConst(pointer.range);
+  const isNear = isFixed || (pointer.range.smax < MAX_VAR_OFF && pointer.range.smin > -MAX_VAR_OFF);
+  if (isNear && !isTooLow && last + size <= 0) {
     env.updateStackDepth(state, frameOf(state, pointer), -first);
     return;
   }
-  const errno = low || !isNear ? "EACCES" : "EINVAL";
+  const errno = isTooLow || !isNear ? "EACCES" : "EINVAL";
   const place = `stack R${reg}`;
   if (!isNear) {
     throw new Refused(errno, `invalid unbounded variable-offset ${how} ${place}`, pointer.isExact);
   }
   const bits = tnum.show(pointer.range.bits);
-  const text = fixed
+  const text = isFixed
     ? `invalid ${how} ${place} off=${first} size=${size}`
     : `invalid variable-offset ${how} ${place} var_off=${bits} off=${pointer.off + off} size=${size}`;
   throw new Refused(errno, text, pointer.isExact);

@@ -16,7 +16,15 @@ import {
   UNMODELLED,
 } from "../state/value.ts";
 import { checkInitialised } from "./ptr_leaks.ts";
-import { frameOf, isAligned, offsetRange, slotAndByte, slotOf, typeIndexes } from "./stack.ts";
+import {
+  frameOf,
+  isAligned,
+  offsetRange,
+  type RegAccess,
+  slotAndByte,
+  slotOf,
+  typeIndexes,
+} from "./stack.ts";
 
 /**
  * check_stack_read() of Linux 6.18: loads fill registers that were spilled, or read bytes. A loader
@@ -68,8 +76,7 @@ export function checkStackRead(
   env: VerifierEnv,
   state: VerifierState,
   pointer: RegisterValue,
-  off: number,
-  size: number,
+  { off, size }: RegAccess,
 ): RegisterValue {
   const frame = frameOf(state, pointer);
   const [first, last] = offsetRange(pointer, off);

@@ -3,6 +3,7 @@ import type { VerifierEnv } from "../state/env.ts";
 import { Refused } from "../state/refused.ts";
 import {
   CLOBBERED_SLOT,
+  currentFrame,
   type Frame,
   isSpill,
   type StackSlot,
@@ -10,7 +11,15 @@ import {
 } from "../state/state.ts";
 import { fits, isNull, isPointer, isScalar, NOT_INIT, type RegisterValue } from "../state/value.ts";
 import { checkSpillIntact } from "./ptr_leaks.ts";
-import { frameOf, isAligned, offsetRange, slotAndByte, slotOf, typeIndexes } from "./stack.ts";
+import {
+  frameOf,
+  isAligned,
+  offsetRange,
+  type RegAccess,
+  slotAndByte,
+  slotOf,
+  typeIndexes,
+} from "./stack.ts";
 
 /** check_stack_write() of Linux 6.18: stores spill registers or write bytes. */
 
@@ -58,31 +67,21 @@ function writeVariableOffset(frame: Frame, first: number, end: number, zero: boo
   }
 }
 
-function spillPointer(
-  env: VerifierEnv,
-  state: VerifierState,
-  frame: Frame,
-  off: number,
-  size: number,
-  value: RegisterValue,
-) {
+function checkCanSpill(isOwnFrame: boolean, value: RegisterValue, size: number): void {
   if (size !== 8) throw new Refused("EACCES", "invalid size of register spill");
-  if (!env.isCurrentFrame(state, frame) && value.kind === "fp") {
-    const text = "cannot spill pointers to stack into stack frame of the caller";
-    throw new Refused("EINVAL", text);
-  }
-  saveRegisterState(frame, slotAndByte(off)[0], value, size);
+  if (isOwnFrame || value.kind !== "fp") return;
+  const text = "cannot spill pointers to stack into stack frame of the caller";
+  throw new Refused("EINVAL", text);
 }
 
 /** @param value null for unknown bytes; an immediate is a constant. */
 export function checkStackWrite(
   env: VerifierEnv,
   state: VerifierState,
-  pointer: RegisterValue,
-  off: number,
-  size: number,
+  { reg, off, size }: RegAccess,
   value: RegisterValue | null,
 ): void {
+  const pointer = currentFrame(state).regs[reg] ?? NOT_INIT;
   const frame = frameOf(state, pointer);
   const [first, last] = offsetRange(pointer, off);
   const zero = value !== null && isNull(value);
@@ -97,7 +96,8 @@ export function checkStackWrite(
     const kept = fits(value, size) ? value : { ...value, id: 0, linked: false };
     saveRegisterState(frame, slotAndByte(first)[0], kept, size);
   } else if (value !== null && isPointer(value)) {
-    spillPointer(env, state, frame, first, size, value);
+    checkCanSpill(env.isCurrentFrame(state, frame), value, size);
+    saveRegisterState(frame, slotAndByte(first)[0], value, size);
   } else {
     if (zero) value?.precision.markChainPrecision();
     writeBytes(frame, first, size, zero ? "0" : "m");

@@ -21,7 +21,7 @@ import * as tnum from "./tnum.ts";
  * Linux 6.18 narrows the operands on each branch.
  */
 
-/** No bit in common: the way on of BPF_JSET. */
+/** The opposite of BPF_JSET: the operands have no bit in common. */
 const CLEAR = BPF_JSET | BPF_X;
 
 const FLIPPED: Readonly<Record<number, number>> = {

@@ -1,5 +1,5 @@
--- What wrk sends: batches of n random elements of a map of n, keys and values of 8 bytes, made before
--- the load begins. Arguments: token, fd, operation, form (json or octets), n, seed.
+-- Makes wrk send batches of n random elements of a map of n, with keys and values of 8 bytes. The bodies
+-- are made before the load begins. Arguments: token, fd, operation, form (json or octets), n, seed.
 local BODIES = 8
 local requests, sent = {}, 0
 
@@ -28,7 +28,7 @@ local function update(form, n)
   return "", '{"op":"update","keys":' .. quoted(keys) .. ',"values":' .. quoted(values) .. "}"
 end
 
--- One less than there are: a lookup that comes to the end answers 404, as ENOENT.
+-- A lookup asks for one element less than the map has, because one that reaches the end fails with ENOENT.
 local function lookup(_, n)
   return "", '{"op":"lookup","count":' .. n - 1 .. "}"
 end

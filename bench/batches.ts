@@ -4,8 +4,8 @@ import { type RedisServer, startRedis } from "./redis_servers.ts";
 import { ask, newSession, startService } from "./world.ts";
 
 /**
- * Batches of many elements beside pipelined HSET and HGET of redis-benchmark: the same Redis by the
- * same socket, a hash of the same size, random keys of it.
+ * Measures batches of many elements beside pipelined HSET and HGET of redis-benchmark, with the same Redis
+ * and socket, a hash of the same size and random keys.
  */
 
 export const BATCHES = [1000, 10_000];
@@ -14,16 +14,16 @@ export const PIPELINED = "redis-benchmark -P 100";
 export const OPERATIONS = { update: "HSET", lookup: "HGET" } as const;
 export type BatchOperation = keyof typeof OPERATIONS;
 
-/** Requests under way at once: each is a batch, as a connection of redis-benchmark has its 100. */
+/** Concurrent requests; each is a batch, as each connection of redis-benchmark pipelines 100 commands. */
 export const BATCH_CONNECTIONS = 4;
 const ROUNDS = 3;
 const COMMANDS = 300_000;
 const FILL = 10_000;
-/** Seconds of each operation in each form, in batches of so many elements. */
+/** Seconds of warm-up for each operation in each form, and the elements of its batches. */
 const WARM_UP = 3;
 const SMALL = 16;
 
-/** Operation -> size -> contender -> rounds; rates and CPU are by the element. */
+/** Operation -> size -> contender -> rounds; rates and CPU times are per element. */
 export type Batches = Record<BatchOperation, Record<number, Record<string, LoadSample[]>>>;
 
 interface BatchWorld {
@@ -32,7 +32,7 @@ interface BatchWorld {
   token: string;
 }
 
-/** A map with room for as many again, and a Redis hash like it. */
+/** Fills a map to half of its max_entries, and a Redis hash with as many fields. */
 async function furnish({ redis, service, token }: BatchWorld, n: number): Promise<number> {
   const map = { map_type: "hash", key_size: 8, value_size: 8, max_entries: 2 * n };
   const made = await ask(service.base, token, "POST", "/v1/maps", JSON.stringify(map));
@@ -67,7 +67,7 @@ async function batch(world: BatchWorld, operation: string, form: string, fd: num
   return perElement(sample, operation === "lookup" ? n - 1 : n);
 }
 
-/** Small batches, for a round of big ones is too few requests for V8 to be done with their path. */
+/** Warms up with small batches: a round of big ones has too few requests for V8 to optimise their path. */
 async function warmUp(world: BatchWorld, fd: number): Promise<void> {
   for (const operation of Object.keys(OPERATIONS)) {
     for (const form of FORMS) {

@@ -20,9 +20,9 @@ import { ensureTools } from "./tools.ts";
 import { types } from "./types.ts";
 
 /**
- * `npm run bench` measures everything and writes RESULTS.md. `npm run bench -- quick` measures what calls
- * cost Redis and what operations cost beside the bare handler, in fewer rounds; other parts run alone by
- * their names. A part prints its report and leaves RESULTS.md as it is.
+ * `npm run bench` measures everything and writes RESULTS.md. `npm run bench -- quick` measures the
+ * cost of calls in Redis and of operations beside the bare handler, in fewer rounds. Any other part runs
+ * alone by its name. A part prints its report and does not change RESULTS.md.
  */
 
 const CALL_ROUNDS = 15;
@@ -30,7 +30,7 @@ const QUICK_CALL_ROUNDS = 5;
 
 const say = (line: string) => process.stderr.write(`[bench] ${line}\n`);
 
-/** What can be measured alone. */
+/** The parts that run alone. */
 const PARTS: Record<string, () => Promise<Chapter[]>> = {
   quick: async () => [
     callsChapter(await calls(say, QUICK_CALL_ROUNDS)),
@@ -72,7 +72,7 @@ async function main(): Promise<void> {
   const [part] = process.argv.slice(2);
   const measure = part !== undefined && Object.hasOwn(PARTS, part) ? PARTS[part] : undefined;
   if (part !== undefined && !measure) {
-    throw new Error(`no part is named ${part}; the parts are ${Object.keys(PARTS).join(", ")}`);
+    throw new Error(`the part must be one of ${Object.keys(PARTS).join(", ")}, got ${part}`);
   }
   ensureTools();
   process.stdout.write(measure ? reportOf(await measure()) : await everything());

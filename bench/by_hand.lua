@@ -1,8 +1,8 @@
 #!lua name=by_hand
--- The least that a lookup and an update of a hash's element can be: functions written for just this, with the
--- reads and writes of domain/lua in the order of its checks, and no word more. `plain` does them on the layout
--- before fields were packed, a field at a time; `packed` on the layout of today.
--- KEYS: the namespace's root, its meta. ARGV: session, token, fd, key, then the value of an update.
+-- The shortest functions for a lookup and an update of a hash's element: the reads and writes of domain/lua in
+-- the order of its checks, and nothing else. `plain` uses the layout before fields were packed, a field at a
+-- time; `packed` uses the current layout.
+-- KEYS: the root of the namespace and its meta. ARGV: session, token, fd, key, and the value of an update.
 
 local function plain_enter(root, meta, sid, token)
   local call = redis.call

@@ -3,7 +3,7 @@ import type { DirectArgs } from "./direct.ts";
 import { EVALSHA_COMMIT } from "./history.ts";
 import { median } from "./load.ts";
 
-/** What a call costs Redis, by its own count: contenders take turns, each with a Redis of its own. */
+/** Measures the cost of a call by the count of Redis; contenders take turns, each with its own Redis. */
 
 const CALLS = 2000;
 const PIPELINE = 100;
@@ -13,7 +13,7 @@ const MAP = ["hash", 4, 8, 1000, 0, "", "0", "", "", ""];
 
 type CallStep = [command: string, args: (i: number) => DirectArgs];
 
-/** Operation -> what is measured, and what takes it back, which is measured, too. */
+/** Operation -> its command. The operations that undo others are measured as well. */
 const STEPS: Record<string, CallStep> = {
   lookup: ["map_lookup_elem", () => [3, KEY, 0, "", 0]],
   update: ["map_update_elem", () => [3, KEY, VALUE, 0, ""]],
@@ -35,10 +35,10 @@ export const HAND = "by hand, a field at a time";
 export const HAND_PACKED = "by hand, packed fields";
 const BY_HAND = ["lookup", "update"];
 
-/** Contender -> operation -> usec a call, each round's. */
+/** Contender -> operation -> usec per call in each round. */
 export type CallTimes = Record<string, Record<string, number[]>>;
 
-/** A session, and a map with two elements and a pin: fd 3, /pin. */
+/** Makes a session and a map with two elements, at fd 3 and pinned to /pin. */
 async function furnish(contender: Contender): Promise<void> {
   const { send } = contender;
   await begin(contender);
@@ -77,7 +77,7 @@ async function contenders(say: (line: string) => void): Promise<Contenders> {
   };
 }
 
-/** One round of all, an operation by all contenders; what one operation makes the next one takes back. */
+/** Runs one round: each operation by all contenders. An operation undoes what the previous one made. */
 async function round(all: Contenders, results: CallTimes): Promise<void> {
   for (const [operation, step] of Object.entries(STEPS)) {
     for (const [name, contender] of Object.entries(all)) {
@@ -100,7 +100,7 @@ export async function calls(say: (line: string) => void, rounds: number): Promis
   return results;
 }
 
-/** The median over rounds of the ratio within a round; NaN without one of the two. */
+/** The median over rounds of the ratio within a round; NaN if one of them is missing. */
 export function callRatio(results: CallTimes, operation: string, of: string, to: string): number {
   const [above = [], below = []] = [results[of]?.[operation], results[to]?.[operation]];
   return median(above.map((value, i) => value / (below[i] ?? Number.NaN)));

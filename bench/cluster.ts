@@ -6,8 +6,8 @@ import { type RedisServer, startCluster, startTcpRedis } from "./redis_servers.t
 import { newSession, startService } from "./world.ts";
 
 /**
- * A service on a cluster of three masters beside one on a single server: the same load over the same
- * namespaces, which the masters share evenly.
+ * Measures a service on a cluster of three masters beside one on a single server, with the same load on
+ * the same namespaces, which are spread evenly over the masters.
  */
 
 export const CLUSTER = "three masters";
@@ -22,12 +22,12 @@ export type Clusters = Record<string, Record<string, LoadSample[]>>;
 interface Side {
   service: BenchProcess;
   servers: RedisServer[];
-  /** A session in each namespace, separated by commas. */
+  /** The tokens of a session in each namespace, separated by commas. */
   tokens: string;
   list: BenchOperation[];
 }
 
-/** Names of which each master has as many. */
+/** Returns names of namespaces, the same number for each master. */
 async function evenNames({ client }: RedisServer, masters: number): Promise<string[]> {
   const names: string[][] = Array.from({ length: masters }, () => []);
   for (let i = 0; names.flat().length < NAMESPACES; i++) {
@@ -39,7 +39,7 @@ async function evenNames({ client }: RedisServer, masters: number): Promise<stri
   return names.flat();
 }
 
-/** @throws unless the namespaces are furnished alike, for one fd is asked of all of them. */
+/** @throws unless all namespaces have the same fd, because the load uses one fd for all. */
 async function side(url: string, servers: RedisServer[], names: string[]): Promise<Side> {
   const service = await startService({ url });
   const tokens: string[] = [];

@@ -8,8 +8,8 @@ import { checkOut } from "./history.ts";
 import { type RedisServer, startRedis } from "./redis_servers.ts";
 
 /**
- * Who runs the commands of one session straight in Redis: the library, the script of the last commit
- * before it, and functions written by hand for one operation.
+ * The contenders that run the commands of one session directly in Redis: the library, the script of the
+ * last commit before it, and functions written by hand for one operation.
  */
 
 /** Sends one command for the session of the bench. */
@@ -17,7 +17,7 @@ export type Send = (command: string, args: DirectArgs) => Promise<RedisValue[]>;
 
 export interface Contender {
   redis: RedisServer;
-  /** As INFO commandstats names it. */
+  /** The name in INFO commandstats. */
   stat: "fcall" | "evalsha";
   send: Send;
 }
@@ -29,7 +29,7 @@ interface Raw {
 
 export const ROOT = rootOf("calls");
 export const TOKEN = "t".repeat(43);
-/** The session, if it is there yet. */
+/** The session, after it is created. */
 const WHO = ["1", TOKEN, "", ""];
 const NOBODY = ["", "", "", ""];
 
@@ -53,7 +53,7 @@ interface OldImage {
   joinLua(): { text: string; modules: Map<string, string> };
 }
 
-/** @throws where the history is missing. */
+/** @throws if the git history is missing. */
 export async function evalshaScript(): Promise<Contender> {
   const { folder, remove } = checkOut(["domain/lua", "domain/image.ts"]);
   try {
@@ -72,7 +72,7 @@ export async function evalshaScript(): Promise<Contender> {
   }
 }
 
-/** @param layout whose functions of by_hand.lua: they run on another contender's data, in its Redis. */
+/** @param layout selects functions of by_hand.lua, which run on the other contender's data. */
 export async function byHand({ redis }: Contender, layout: "plain" | "packed"): Promise<Contender> {
   const text = readFileSync(join(import.meta.dirname, "by_hand.lua"), "utf8");
   await redis.client.function("LOAD", "REPLACE", text);
@@ -84,14 +84,14 @@ export async function byHand({ redis }: Contender, layout: "plain" | "packed"): 
   return { redis, stat: "fcall", send };
 }
 
-/** @throws when the command is refused. */
+/** @throws if the command fails. */
 export async function good(call: Promise<RedisValue[]>): Promise<RedisValue[]> {
   const [status, ...values] = await call;
   if (String(status) > "+") throw new Error(`${status} ${values[0]}`);
   return values;
 }
 
-/** A session for a day. There is no sweeper, whose silence would count as an outage. */
+/** Creates a session for a day. One sweep for a day replaces the sweeper: its absence counts as an outage. */
 export async function begin({ send }: Contender): Promise<void> {
   const cred = [0, 0, ",", "*", 18, 100_000];
   await good(send("session_create", ["seed", "", 2, TOKEN, "", 86_400_000, ...cred]));

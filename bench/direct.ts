@@ -4,11 +4,11 @@ import type { RedisValue } from "../domain/redis/script.ts";
 import type { RedisServer } from "./redis_servers.ts";
 import { callerOf } from "./world.ts";
 
-/** Commands of the library sent straight to Redis, and what they take by Redis' own count. */
+/** Sends commands of the library directly to Redis, and measures them by the count of Redis. */
 
 export type DirectArgs = (string | number | Buffer)[];
 
-/** Whose commands, and where. */
+/** The session that sends the commands, and its Redis. */
 export interface Direct {
   redis: RedisServer;
   token: string;
@@ -24,7 +24,7 @@ const { functions } = bundleLua();
 
 export const rootOf = (namespace: string) => `bpf:{${namespace}}:`;
 
-/** What FCALL is given before a command's own arguments. */
+/** The arguments of FCALL before those of the command. */
 export function head({ token, namespace }: Omit<Direct, "redis">, command: string): DirectArgs {
   const { sid, hash } = callerOf(token);
   const root = rootOf(namespace);
@@ -41,7 +41,7 @@ export function head({ token, namespace }: Omit<Direct, "redis">, command: strin
   ];
 }
 
-/** Usec per call of one command. @throws unless every call succeeds. */
+/** Returns the usec per call of one command. @throws unless every call succeeds. */
 export async function usec(
   direct: Direct,
   command: string,
@@ -63,7 +63,7 @@ export async function usec(
   return Number(/cmdstat_fcall:.*usec_per_call=([\d.]+)/.exec(stats)?.[1]);
 }
 
-/** bench/fill.lua in chunks, each short: elements from 1 to n - 1, or from `first`. */
+/** Runs bench/fill.lua in short chunks for the elements from `first`, or 1, to n - 1. */
 export async function fillUp(
   { redis, namespace }: Omit<Direct, "token">,
   script: string,

@@ -5,7 +5,7 @@ import { type LoadTimes, load } from "./exec_load.ts";
 import { type Speeds, speed } from "./exec_speed.ts";
 import type { LoadSample } from "./load.ts";
 
-/** Programs that run: their speed, what loading them takes, and what a run costs over HTTP. */
+/** Measures the speed of programs, the time to load them, and the cost of a run over HTTP. */
 
 export interface Exec {
   /** Program -> engines. */

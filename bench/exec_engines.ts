@@ -5,28 +5,28 @@ import type { Machine } from "../domain/runtime/machine.ts";
 import type { BenchProgram } from "./exec_program.ts";
 import { packet } from "./exec_programs.ts";
 
-/** Who can run a program, and the two that run it in this process: the service's machine, native JavaScript. */
+/** Defines an engine, and the two in this process: the service's machine and native JavaScript. */
 
 export interface Runnable {
-  /** What its first run returns, with a map that holds zeros. */
+  /** Returns the result of the first run, with a map of zeros. */
   first(): Promise<number> | number;
-  /** ns of a run, of so many. */
+  /** Runs the program `times` times and returns the ns per run. */
   run(times: number): Promise<number> | number;
-  /** Compiles it anew, to elsewhere in memory: some loops are fast or slow by where they lie. */
+  /** Compiles the program to another address, because the speed of some loops depends on it. */
   again?(): Promise<void>;
 }
 
 export interface Engine {
   name: string;
-  /** Why it cannot run any program. */
+  /** The reason why it cannot run any program. */
   missing?: string;
-  /** A text says why it cannot run this one. */
+  /** Resolves to a text with the reason if it cannot run this program. */
   open(program: BenchProgram): Promise<Runnable | string>;
   close?(): Promise<void>;
 }
 
 const SCHED_CLS = "sched_cls";
-/** Of the verifier. */
+/** Options of the verifier. */
 export const OPTIONS = { progType: SCHED_CLS, gplCompatible: true };
 
 export async function unitOf({ asm, map }: BenchProgram): Promise<CompilationUnit> {
@@ -48,7 +48,7 @@ function viewOf(map: NonNullable<BenchProgram["map"]>): MapView {
   return { ...view, elements };
 }
 
-/** The service's own, without HTTP and Redis; duration is what a test run answers. */
+/** The service's machine without HTTP and Redis, measured by the duration that a test run returns. */
 export function service(name: string, machine: Machine): Engine {
   const open = async (program: BenchProgram): Promise<Runnable> => {
     const unit = await unitOf(program);
@@ -68,7 +68,7 @@ export function service(name: string, machine: Machine): Engine {
   return { name, open };
 }
 
-/** So that V8 cannot leave the work out. */
+/** Uses the results, so that V8 cannot remove the work. */
 const kept = { sum: 0 };
 
 export const NATIVE = "native JavaScript";

@@ -4,7 +4,7 @@ import { stop } from "./processes.ts";
 import { startRedis } from "./redis_servers.ts";
 import { ask, newSession, startService } from "./world.ts";
 
-/** Runs over HTTP beside an element's lookup: the same service, the same Redis, by turns. */
+/** Measures runs over HTTP beside lookups of an element, in turns on the same service and Redis. */
 
 export const LOOKUP = "element lookup";
 export const EMPTY = "empty program, by fd";
@@ -13,7 +13,7 @@ export const COUNTING = "program that counts, by fd";
 const NAMESPACE = "exec";
 const ROUNDS = 9;
 const PIN = "/empty";
-/** An Ethernet frame with nothing in it. */
+/** An Ethernet frame of zeros. */
 const FRAME = "00".repeat(14);
 const { stringify: json } = JSON;
 
@@ -40,7 +40,7 @@ async function made({ base, token }: ExecPlace, path: string, body: object): Pro
   return (JSON.parse(await ask(base, token, "POST", path, json(body))) as { fd: number }).fd;
 }
 
-/** What is asked: name -> method, path and body. */
+/** Name -> method, path and body of the request. */
 async function requests(place: ExecPlace) {
   const { base, token } = place;
   const map = await furnish(base, token);
@@ -60,13 +60,13 @@ async function requests(place: ExecPlace) {
   };
 }
 
-/** Starts every thread that there may be, which takes longer than a round. */
+/** Starts all threads of the pool, which takes longer than a round. */
 async function warmUp(
   { base, token }: ExecPlace,
   { method, path, body }: HttpRequest,
 ): Promise<void> {
-  const asked = () => ask(base, token, method, path, body);
-  await Promise.all(Array.from({ length: 64 }, asked));
+  const send = () => ask(base, token, method, path, body);
+  await Promise.all(Array.from({ length: 64 }, send));
 }
 
 export async function execHttp(say: (line: string) => void): Promise<Record<string, LoadSample[]>> {

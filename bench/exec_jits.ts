@@ -7,11 +7,11 @@ import { type Engine, type Runnable, unitOf } from "./exec_engines.ts";
 import type { BenchProgram } from "./exec_program.ts";
 import { packet } from "./exec_programs.ts";
 
-/** JITs of others, each told what to do in a process of its own. */
+/** Other JITs, each in its own process. */
 
 type JitReply = { error?: string; fd: number; us: number; retval: number; ns: number };
 
-/** A program that answers lines of JSON with lines of JSON. */
+/** A process that answers each line of JSON with a line of JSON. */
 class Teller {
   readonly #child;
   readonly #lines;
@@ -23,8 +23,8 @@ class Teller {
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
   }
 
-  async ask(asked: object): Promise<JitReply> {
-    this.#child.stdin.write(`${JSON.stringify(asked)}\n`);
+  async ask(request: object): Promise<JitReply> {
+    this.#child.stdin.write(`${JSON.stringify(request)}\n`);
     const { value } = await this.#lines.next();
     return JSON.parse(value ?? `{"error":"it does not run"}`) as JitReply;
   }
@@ -41,7 +41,7 @@ export const KERNEL = "kernel's JIT";
 const EMPTY = "b7000000000000009500000000000000";
 const data = Buffer.from(packet).toString("hex");
 
-/** How long the kernel takes to load a program, in µs; a text when it does not. */
+/** Returns the µs that the kernel takes to load a program, or a text with the reason why it does not. */
 export type Loads = (program: BenchProgram) => Promise<number | string>;
 
 export async function kernel(): Promise<{ engine: Engine; loads: Loads }> {
@@ -76,7 +76,7 @@ export async function kernel(): Promise<{ engine: Engine; loads: Loads }> {
 
 export const UBPF = "uBPF's JIT";
 
-/** The program as a subprogram, called as often as r2 says: a call from outside would be measured, too. */
+/** Calls the program r2 times as a subprogram, so that the call from outside is not measured. */
 const repeated = (asm: string): string => `
   r6 = r1
   r7 = r2

@@ -7,23 +7,23 @@ import type { Loads } from "./exec_jits.ts";
 import type { BenchProgram, ProgramShape } from "./exec_program.ts";
 import { median } from "./load.ts";
 
-/** What loading a program takes: judging it, compiling it, making the module. */
+/** Measures the load of a program: verification, compilation, and the WebAssembly module. */
 
 export const SIZES = [10, 100, 1000, 10_000];
 const ROUNDS = 11;
-/** A round's figure is the quickest of three loads, or of as many as have so many instructions. */
+/** A round takes the quickest load of at least three, and of as many as have this many instructions. */
 const TAKEN = 3000;
-/** So many instructions are loaded before anything is counted. */
+/** Instructions loaded before the first round. */
 const WARM_UP = 100_000;
 
-/** µs of a program of so many instructions, medians of the rounds. */
+/** µs for a program of `insns` instructions, medians of the rounds. */
 export interface LoadTimes {
   insns: number;
   verify: number;
   compile: number;
   module: number;
   all: number;
-  /** The kernel's BPF_PROG_LOAD; a text says why there is none. */
+  /** The kernel's BPF_PROG_LOAD, or a text with the reason why it was not measured. */
   kernel: number | string;
 }
 
@@ -32,7 +32,7 @@ const map: ProgramShape = {
   ...{ map_type: "array", key_size: 4, value_size: 8, max_entries: ELEMENTS, map_flags: 0 },
 };
 
-/** Reads the packet, decides on what is in it, keeps something on the stack, counts in an array. */
+/** Reads the packet, branches on its bytes, writes to the stack, and counts in an array. */
 const part = (i: number): string[] => [
   "r2 = *(u32 *)(r6 +76)",
   "r3 = *(u32 *)(r6 +80)",
@@ -61,11 +61,11 @@ const part = (i: number): string[] => [
   `none${i}: r7 += 1`,
 ];
 
-/** A ld_imm64 counts twice. */
+/** A ld_imm64 counts as two instructions. */
 const lengthOf = (lines: readonly string[]): number =>
   lines.length + lines.filter((line) => line.includes("map[")).length;
 
-/** A program of just so many instructions. */
+/** Builds a program of exactly `insns` instructions. */
 function program(insns: number): BenchProgram {
   const lines = ["r6 = r1", "r7 = 0"];
   const last = ["out: r0 = r7", "exit"];
@@ -79,8 +79,8 @@ function program(insns: number): BenchProgram {
 
 let serial = 0;
 
-/** V8 keeps modules by their bytes: a custom section of its own makes each a new one. */
-function unlike(wasm: Uint8Array): Uint8Array<ArrayBuffer> {
+/** Adds a unique custom section, because V8 caches modules by their bytes. */
+function makeUnique(wasm: Uint8Array): Uint8Array<ArrayBuffer> {
   const section = Buffer.from([0, 6, 1, 0x6e, 0, 0, 0, 0]);
   section.writeUInt32LE(++serial, 4);
   return new Uint8Array(Buffer.concat([wasm, section]));
@@ -103,7 +103,7 @@ async function timed(of: BenchProgram): Promise<() => Times> {
     hashCode(unit);
     const { wasm } = compile(unit, provenAccesses);
     const compiled = performance.now();
-    new WebAssembly.Module(unlike(wasm));
+    new WebAssembly.Module(makeUnique(wasm));
     const made = performance.now();
     return {
       verify: 1000 * (verified - begun),

@@ -1,4 +1,4 @@
-/** A program that is measured. */
+/** The programs of the bench. */
 
 export interface ProgramShape {
   map_type: "array" | "hash";
@@ -10,13 +10,13 @@ export interface ProgramShape {
 
 export interface BenchProgram {
   name: string;
-  /** Of type sched_cls; its map goes by index 0. */
+  /** The text of a sched_cls program; its map has index 0. */
   asm: string;
-  /** With max_entries elements, keys from 0 on, all 0. */
+  /** The map, filled with max_entries zeros at the keys from 0. */
   map?: ProgramShape;
-  /** The same work on native numbers, answering the same u32, on a state of its own. */
+  /** Does the same work with JavaScript numbers and its own state, and returns the same u32. */
   native(packet: Uint8Array): () => number;
 }
 
-/** How often the programs that repeat something do so. */
+/** Repetitions in the programs that have a loop. */
 export const TIMES = 1000;

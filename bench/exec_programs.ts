@@ -2,14 +2,14 @@ import { type BenchProgram, TIMES } from "./exec_program.ts";
 import { array, hash } from "./exec_programs_maps.ts";
 
 /**
- * Programs that are measured, as text and as native JavaScript. Linux' verifier takes them, too, but for
- * the primes up to 2000, which it finds too complex. What they return first is the same everywhere.
+ * The programs to measure, as text and as native JavaScript. The verifier of Linux accepts all of them
+ * except the primes up to 2000, which it finds too complex. Every engine returns the same first result.
  */
 
 const FIB = 10_000;
 const PACKET = 1500;
 
-/** Bytes that are all different from their neighbours. */
+/** Every byte differs from its neighbours. */
 export const packet = Uint8Array.from({ length: PACKET }, (_, i) => (i * 7 + (i >> 8)) & 0xff);
 
 const fib: BenchProgram = {

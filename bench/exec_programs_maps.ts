@@ -1,10 +1,10 @@
 import { type BenchProgram, type ProgramShape, TIMES } from "./exec_program.ts";
 
-/** Programs that look elements up. */
+/** The programs that look up elements. */
 
 const ELEMENTS = 64;
 
-/** Looks elements up by turns and adds 1; returns what element 0 is then. */
+/** Looks up the elements in turn and adds 1 to each; returns element 0. */
 const lookups = (adding: string) => `
   r6 = ${TIMES}
 next:

@@ -4,20 +4,20 @@ import { type Engine, native, type Runnable, service } from "./exec_engines.ts";
 import type { BenchProgram } from "./exec_program.ts";
 import { programs } from "./exec_programs.ts";
 
-/** How fast programs run: every engine once a round, all of them on the same work. */
+/** Measures the speed of programs: every engine runs once a round, all with the same work. */
 
 export const FACTS = "service";
 export const EXACT = "service, every access checked";
 
-/** Engine -> ns of a run, round by round; a text says why there is none. */
+/** Engine -> ns per run in each round, or a text with the reason why it did not run. */
 export type Speeds = Record<string, number[] | string>;
 
 const Checked = Machine as new (options?: CompileOptions) => Machine;
 
 const ROUNDS = 11;
-/** Rounds that are not counted: V8 compiles again what runs long. */
+/** Rounds that are not counted, because V8 recompiles long-running code. */
 const WARM_UP = 2;
-/** A measurement is the best of so many of these ms: others take turns on the CPU meanwhile. */
+/** A measurement is the best of TAKES, each of MEASURED ms, because other processes use the CPU as well. */
 const TAKES = 5;
 const MEASURED = 3;
 
@@ -27,21 +27,21 @@ interface SpeedContender extends Runnable {
   measured: number[];
 }
 
-/** How often it runs in the time that a measurement takes. */
-async function often({ run }: Runnable): Promise<number> {
+/** Returns how many runs fit into a measurement. */
+async function countRuns({ run }: Runnable): Promise<number> {
   await run(100);
   return Math.max(10, Math.round((MEASURED * 1e6) / Math.max(await run(100), 1)));
 }
 
-/** @throws unless all return the same. */
+/** @throws unless all contenders return the same result. */
 async function compare(
   program: BenchProgram,
   contenders: readonly SpeedContender[],
 ): Promise<void> {
   const answers = await Promise.all(contenders.map(async ({ first }) => first()));
   if (new Set(answers).size === 1) return;
-  const told = contenders.map(({ name }, i) => `${name}: ${answers[i]}`);
-  throw new Error(`${program.name} returns ${told.join(", ")}`);
+  const results = contenders.map(({ name }, i) => `${name}: ${answers[i]}`);
+  throw new Error(`${program.name} returns ${results.join(", ")}`);
 }
 
 async function best({ run, again, times }: SpeedContender): Promise<number> {
@@ -61,7 +61,7 @@ async function race(program: BenchProgram, engines: readonly Engine[]): Promise<
     if (typeof opened !== "string") contenders.push({ ...opened, name, times: 0, measured });
   }
   await compare(program, contenders);
-  for (const one of contenders) one.times = await often(one);
+  for (const one of contenders) one.times = await countRuns(one);
   for (let round = -WARM_UP; round < ROUNDS; round++) {
     for (const contender of contenders) {
       const ns = await best(contender);

@@ -1,6 +1,6 @@
--- Makes many of what the service's own commands made one of, from ARGV[2] to ARGV[3]: elements, pins,
--- sessions as copies of the first, so that only names, ids and counts are spelled out here; and what is
--- in a trie (domain/lua/map/types/lpm_trie.lua) and an LRU hash (domain/lua/map/hash/htab_lru.lua).
+-- Copies an element, a pin or a session that the service's commands have made, from ARGV[2] to ARGV[3], so
+-- that only names, ids and counts are spelled out here. Also fills a trie (domain/lua/map/types/lpm_trie.lua)
+-- and an LRU hash (domain/lua/map/hash/htab_lru.lua).
 local root, call = KEYS[1], redis.call
 local first, last = tonumber(ARGV[2]), tonumber(ARGV[3])
 local META = root .. "meta"
@@ -39,7 +39,7 @@ function fill.sessions(sid)
   end
 end
 
--- 8 bytes of value behind each address; every length from 8 to 32 as often as there are prefixes of it.
+-- Every prefix has a value of 8 bytes. `lens` counts the prefixes of each length from 8 to 32.
 function fill.prefixes(map)
   local elements, keys, lens = root .. "elem:" .. map, root .. "keys:" .. map, root .. "lens:" .. map
   math.randomseed(first)
@@ -57,7 +57,7 @@ function fill.prefixes(map)
   end
 end
 
--- Inactive ones, the oldest first, and no free node left.
+-- The elements are inactive, the oldest first, and no free node is left.
 function fill.recent(map)
   local elements, keys, lists = root .. "elem:" .. map, root .. "keys:" .. map, root .. "lru:" .. map
   for i = first, last do

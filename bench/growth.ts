@@ -7,8 +7,8 @@ import { type RedisServer, startRedis } from "./redis_servers.ts";
 import { ask, newSession, startService } from "./world.ts";
 
 /**
- * How cost grows: one namespace with n elements in a map, n pins in a directory and n sessions, in a
- * Redis of its own per n, asked for random ones of them.
+ * Measures how cost grows with n: a namespace with n elements in a map, n pins in a directory and n
+ * sessions, each n in its own Redis, with requests for random ones.
  */
 
 export const SIZES = [100, 10_000, 1_000_000];
@@ -27,11 +27,11 @@ interface GrowthPlace {
 }
 
 export interface Growth {
-  /** Command -> usec per call by Redis' own count, each size's rounds. */
+  /** Command -> usec per call by the count of Redis, for each size the rounds. */
   redis: Record<string, number[][]>;
-  /** Operation -> samples of each size. */
+  /** Operation -> the samples of each size. */
   http: Record<string, LoadSample[][]>;
-  /** MB that Redis held at the largest size. */
+  /** MB of Redis memory at the largest size. */
   memory: number;
 }
 
@@ -43,7 +43,7 @@ function keyOf(i: number): Buffer {
 
 const json = JSON.stringify;
 
-/** One of each by the service's own commands, the rest as copies of it. */
+/** Makes one of each with the service's commands, and the rest as copies. */
 async function fill(place: Omit<GrowthPlace, "fd">): Promise<number> {
   const { n, service, token } = place;
   const map = { map_type: "hash", key_size: 4, value_size: 8, max_entries: 2 * n };
@@ -66,7 +66,7 @@ async function fill(place: Omit<GrowthPlace, "fd">): Promise<number> {
   return fd;
 }
 
-/** @throws unless the service reads what was filled in, as its own. */
+/** @throws unless the service can read the copies. */
 async function check({ n, service, token, fd }: GrowthPlace): Promise<void> {
   const get = async (path: string) => JSON.parse(await ask(service.base, token, "GET", path));
   const last = n - 1;
@@ -93,7 +93,7 @@ async function build(n: number): Promise<GrowthPlace> {
 
 let fresh = 0;
 
-/** Each command over and over; what one opens or pins the next one closes or unlinks. */
+/** Repeats each command; the next one closes or unlinks what one opens or pins. */
 async function round(place: GrowthPlace): Promise<Record<string, number>> {
   const { n, fd } = place;
   const random = () => Math.floor(Math.random() * n);
@@ -167,7 +167,7 @@ export async function growth(say: (line: string) => void): Promise<Growth> {
   }
 }
 
-/** The median over rounds of the ratio to the first size in the same round. */
+/** Returns the median over rounds of the ratio to the first size in the same round. */
 export function growthRatio(sizes: number[][], at: number): number {
   return median((sizes[at] ?? []).map((value, i) => value / (sizes[0]?.[i] ?? Number.NaN)));
 }

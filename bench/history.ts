@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { folder, ROOT } from "./processes.ts";
 
-/** The last commit that ran domain/lua as a script, by EVALSHA: what today's version is compared with. */
+/** The last commit that ran domain/lua as a script by EVALSHA, the baseline of the comparison. */
 export const EVALSHA_COMMIT = "408fd25";
 
 export interface CheckedOut {
@@ -12,9 +12,9 @@ export interface CheckedOut {
 }
 
 /**
- * That commit, or paths of it, in a temporary folder.
+ * Extracts the commit, or paths of it, to a temporary folder.
  *
- * @throws where the history is missing: a copy without git, a shallow clone.
+ * @throws if the history is missing: in a copy without git or a shallow clone.
  */
 export function checkOut(paths: string[] = []): CheckedOut {
   const archive = execFileSync("git", ["archive", EVALSHA_COMMIT, ...paths], {

@@ -6,12 +6,12 @@ import { type BenchProcess, stop } from "./processes.ts";
 import { type RedisServer, startRedis } from "./redis_servers.ts";
 import { callerOf, newSession, startBare, startService, startWebdis } from "./world.ts";
 
-/** What each operation costs over HTTP beside a bare handler that makes the same call of Redis. */
+/** Measures each operation over HTTP beside a bare handler that makes the same call to Redis. */
 
 export const SERVICE = "service";
 export const BARE = "bare node:http";
 export const WORKERS = "service, WORKERS=2";
-/** GETs sent at once on each connection. */
+/** GETs that a client pipelines on each connection. */
 export const DEPTH = 16;
 
 const NAMESPACE = "bench";
@@ -30,7 +30,7 @@ export interface Http {
   pipelined?: Results;
 }
 
-/** How many rounds; a quick run has fewer, and only the service and the bare handler. */
+/** The number of rounds. A quick run has fewer, and only the service and the bare handler. */
 const FULL = { quick: false, elements: 4, others: 5, warmUp: 2 };
 const QUICK = { quick: true, elements: 3, others: 3, warmUp: 1 };
 
@@ -38,7 +38,7 @@ interface HttpWorld {
   redis: RedisServer;
   service: BenchProcess;
   bare: BenchProcess;
-  /** Undefined when it does not start, and in a quick run. */
+  /** Undefined if it does not start, and in a quick run. */
   workers: BenchProcess | undefined;
   webdis: BenchProcess | undefined;
   token: string;

@@ -3,14 +3,14 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-/** Load on loopback by wrk or redis-benchmark, and what it cost each process in CPU time. */
+/** Makes load on loopback with wrk or redis-benchmark, and measures the CPU time of each process. */
 
 export interface LoadSample {
-  /** Requests a second. */
+  /** Requests per second. */
   rate: number;
   p50: number;
   p99: number;
-  /** Microseconds a request, of each process by name. */
+  /** Microseconds of CPU per request, by the name of the process. */
   cpu: Record<string, number>;
 }
 
@@ -20,14 +20,14 @@ export interface HttpRequest {
   body?: string;
 }
 
-/** Name -> a process of the thing measured. */
+/** Name -> the process to watch. */
 export type Watched = Record<string, number>;
 
 export interface HttpLoad {
   base: string;
-  /** One, or several with commas between them, which take turns. */
+  /** One token, or several separated by commas, which take turns. */
   token: string;
-  /** The second is asked with what the first answered. */
+  /** The second request uses the answer of the first. */
   requests: HttpRequest[];
   seconds: number;
   /** Elements to choose from. */
@@ -37,7 +37,7 @@ export interface HttpLoad {
 
 const run = promisify(execFile);
 export const CONNECTIONS = 64;
-/** USER_HZ: what /proc counts CPU time in, on every Linux that Node runs on. */
+/** USER_HZ, the unit of CPU time in /proc on every Linux that Node supports. */
 const TICK_US = 10_000;
 let seed = 0;
 
@@ -46,7 +46,7 @@ function stat(pid: number | string): string[] {
   return text.slice(text.lastIndexOf(")") + 2).split(" ");
 }
 
-/** utime and stime in microseconds, of a process and of its workers. */
+/** Returns utime and stime of a process and of its workers in microseconds. */
 function cpuTime(pid: number): number {
   const [own, ...children] = [String(pid), ...childrenOf(pid)].map((id) => {
     const fields = stat(id);
@@ -71,7 +71,7 @@ async function account(watched: Watched, work: () => Promise<number>) {
   return Object.fromEntries(cpu) as Record<string, number>;
 }
 
-/** What a script of this folder is run with; it prints RESULT at its end. */
+/** The options of a script of this folder, which prints RESULT at its end. */
 export interface Scripted {
   base: string;
   seconds: number;
@@ -90,10 +90,10 @@ export function wrk(load: HttpLoad): Promise<LoadSample> {
   return wrkScript("requests.lua", { ...load, connections: CONNECTIONS, args });
 }
 
-/** Where the scripts find result.lua. */
+/** The path where the scripts find result.lua. */
 const LUA_PATH = join(import.meta.dirname, "?.lua");
 
-/** @throws when any answer was not a success: a bench must not measure refusals. */
+/** @throws if any request failed, because a bench must not measure errors. */
 export async function wrkScript(script: string, load: Scripted): Promise<LoadSample> {
   const { base, seconds, connections, watched } = load;
   const file = join(import.meta.dirname, script);
@@ -110,7 +110,7 @@ export async function wrkScript(script: string, load: Scripted): Promise<LoadSam
   return { rate: (requests * 1e6) / duration, p50: p50 / 1000, p99: p99 / 1000, cpu };
 }
 
-/** The same command straight to Redis. */
+/** Sends the same command directly to Redis. */
 export async function redisBenchmark(
   socket: string,
   command: (string | number)[],
@@ -149,10 +149,10 @@ export function medianSample(samples: LoadSample[]): LoadSample {
   };
 }
 
-/** Rounds that are not counted: V8 is done with a new path after some 10,000 requests. */
+/** Rounds that are not counted: V8 has optimised a new path after some 10,000 requests. */
 const WARM_UP = 2;
 
-/** Alternating rounds: every contender once a round, so that a noisy moment hits all alike. */
+/** Runs every contender once a round, so that a noisy moment affects all alike. */
 export async function rounds(
   count: number,
   contenders: Record<string, () => Promise<LoadSample>>,

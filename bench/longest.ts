@@ -4,15 +4,15 @@ import { begin, type Contender, good, library, ROOT } from "./contenders.ts";
 import type { DirectArgs } from "./direct.ts";
 
 /**
- * The longest calls that the limits allow, in usec by Redis' own count: while a call runs, Redis does
- * nothing else.
+ * Measures the longest calls that the limits allow, in usec by the count of Redis, which does nothing else
+ * while a call runs.
  */
 
-/** Case -> repetitions, each with its calls in their order: the same calls every time. */
+/** Case -> repetitions, each with the usec of the same calls in their order. */
 export type Longest = Record<string, number[][]>;
 
 export interface LongestCalls {
-  /** Held against the target. */
+  /** Compared with the target. */
   limited: Longest;
   /** For comparison. */
   others: Longest;
@@ -26,7 +26,7 @@ const VALUE_BYTES = 4 << 20;
 const LPM_BITS = 2048;
 const LRU_KEY = 60_000;
 const LRU_ENTRIES = 600;
-/** As many nodes as the kernel makes free at once: so many updates are one or more whole turns. */
+/** The nodes that the kernel frees at once, so that this many updates include a refill. */
 const REFILL = 128;
 
 type LongestCall = (command: string, ...args: DirectArgs) => Promise<void>;
@@ -35,7 +35,7 @@ interface Bench {
   call: LongestCall;
   /** Makes a map and returns its fd. */
   map(type: string, key: number, value: number, entries: number, flags?: number): Promise<number>;
-  /** Repeats something; returns the calls of each repetition. */
+  /** Repeats a step and returns the calls of each repetition. */
   repeat(work: (i: number) => Promise<void>): Promise<number[][]>;
 }
 
@@ -76,7 +76,7 @@ function longProgram() {
   return { pages, attr, verdict: json({ refs: [], ids: [], tag: "tag", log: "" }) };
 }
 
-/** It is sent and read in steps, as domain/commands/prog.ts and domain/commands/run.ts do. */
+/** Sends and reads a program in steps, as domain/commands/prog.ts and domain/commands/run.ts do. */
 async function program({ call, repeat }: Bench, { redis, send }: Contender): Promise<Longest[]> {
   const { pages, attr, verdict } = longProgram();
   const loaded: RedisValue[][] = [];
@@ -100,7 +100,7 @@ async function program({ call, repeat }: Bench, { redis, send }: Contender): Pro
   ];
 }
 
-/** An element of 4 MiB: one that was never written, and one that was. */
+/** Two elements of 4 MiB, of which only one was written. */
 async function array({ call, map, repeat }: Bench): Promise<Longest[]> {
   const fd = await map("array", 4, VALUE_BYTES, 4);
   const key = (i: number) => Buffer.from([i, 0, 0, 0]);
@@ -118,7 +118,7 @@ async function array({ call, map, repeat }: Bench): Promise<Longest[]> {
   ];
 }
 
-/** Prefixes of every length that there is, each of which the key looked up has. */
+/** Prefixes of every length, all of which match the key of the lookup. */
 async function trie({ call, map, repeat }: Bench): Promise<Longest> {
   const fd = await map("lpm_trie", 4 + LPM_BITS / 8, VALUE.length, 2 * LPM_BITS, 1);
   const key = Buffer.alloc(4 + LPM_BITS / 8, 0xaa);
@@ -164,7 +164,7 @@ export async function longest(say: (line: string) => void): Promise<LongestCalls
   };
 }
 
-/** The longest of the calls, each of which is `pick` of its repetitions: one slow moment does not count. */
+/** Returns the longest call; `pick` chooses among its repetitions, so that one slow moment does not count. */
 export function longestCall(repetitions: number[][], pick: (values: number[]) => number): number {
   const calls = repetitions[0] ?? [];
   return Math.max(...calls.map((_, at) => pick(repetitions.map((one) => one[at] ?? Number.NaN))));

@@ -2,12 +2,12 @@ import type { BareStep } from "./bare.ts";
 import type { HttpRequest } from "./load.ts";
 import { ask, tell } from "./world.ts";
 
-/** The operations measured: how they are asked over HTTP, and which command of the library each is. */
+/** The operations to measure: their requests over HTTP and their commands of the library. */
 
 export interface BenchOperation {
   name: string;
   requests: HttpRequest[];
-  /** What the bare handler runs and answers for them. */
+  /** The command that the bare handler runs, and its answer. */
   steps: BareStep[];
 }
 
@@ -54,7 +54,7 @@ const del = (path: string, command: string, args: OperationArgs) => ({
   status: 204,
 });
 
-/** Headers that tell of the element, and what stands in them for the reply's own. */
+/** Headers of an element, and the placeholders for the values of the reply. */
 const TELLING = { etag: '"{hex}"', "bpf-map-revision": "{revision}" };
 
 /** Name -> requests. `{fd}` and `{n}` come last in a path: the bare handler takes them from there. */
@@ -84,7 +84,7 @@ function shapes(fd: number): Record<string, RequestShape[]> {
   };
 }
 
-/** A map with two elements and a pin; answers its fd. */
+/** Makes a map with two elements and a pin, and returns its fd. */
 export async function furnish(base: string, token: string): Promise<number> {
   const created = await ask(base, token, "POST", "/v1/maps", JSON.stringify(MAP));
   const { fd } = JSON.parse(created) as { fd: number };
@@ -96,7 +96,7 @@ export async function furnish(base: string, token: string): Promise<number> {
   return fd;
 }
 
-/** Each asked once of the service: what it answers is what the bare handler answers. */
+/** Sends each request to the service once; the bare handler gives the same answers. */
 export async function operations(
   base: string,
   token: string,
@@ -108,8 +108,8 @@ export async function operations(
     const steps: BareStep[] = [];
     for (const { method, path, body, command, args, status } of requests) {
       const prefix = path.replace(/\{\w+\}$/, "");
-      const asked = path.replace("{fd}", opened).replace("{n}", "0");
-      const { text, headers: given } = await tell(base, token, method, asked, body);
+      const target = path.replace("{fd}", opened).replace("{n}", "0");
+      const { text, headers: given } = await tell(base, token, method, target, body);
       const headers = Object.entries(TELLING).filter(([header]) => given.has(header));
       opened = /"fd":(\d+)/.exec(text)?.[1] ?? "";
       let answer = text;

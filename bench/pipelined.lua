@@ -1,4 +1,4 @@
--- What wrk sends: the same GET many times at once on each connection. Arguments: token, path, how many.
+-- Makes wrk pipeline the same GET on each connection. Arguments: token, path, count.
 local requests
 
 function init(args)

@@ -5,7 +5,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Processes that the bench starts. It ends them all, and removes its temporary folder. */
+/** Starts processes, ends them all with the bench, and removes its temporary folder. */
 
 export interface BenchProcess {
   base: string;
@@ -14,7 +14,7 @@ export interface BenchProcess {
 
 export const ROOT = join(import.meta.dirname, "..");
 export const START_MS = 20_000;
-/** Temporary. */
+/** The temporary folder of the bench. */
 export const folder = mkdtempSync(join(tmpdir(), "bpf-bench-"));
 const children = new Set<ChildProcess>();
 
@@ -54,7 +54,7 @@ export async function stop({ pid }: { pid: number }): Promise<void> {
   await ended;
 }
 
-/** @throws when it says no address in time; then it is ended. */
+/** @throws if it does not print its address in time; then it is ended. */
 export function greeted(child: ChildProcess): Promise<BenchProcess> {
   const { pid = 0 } = child;
   return new Promise((resolve, reject) => {

@@ -5,7 +5,7 @@ import type { Redis } from "ioredis";
 import { connect, connected } from "../domain/redis/connection.ts";
 import { folder, freePorts, START_MS, start, stop } from "./processes.ts";
 
-/** Redis servers for the bench alone, and a cluster of them. */
+/** Starts Redis servers for the bench, and a cluster of them. */
 
 export interface RedisServer {
   url: string;
@@ -16,12 +16,12 @@ export interface RedisServer {
 }
 
 interface ServerOptions {
-  /** Of a TCP port of loopback, which it has beside its unix socket. */
+  /** The URL of its TCP port on loopback, if it has one beside the unix socket. */
   port?: number;
   settings?: string[];
 }
 
-/** Nothing is written to disk: that would measure the disk. */
+/** Persistence is off, because it would measure the disk. */
 export async function startRedis(
   name: string,
   { port = 0, settings = [] }: ServerOptions = {},
@@ -46,7 +46,7 @@ export async function startRedis(
   return { url, socket, pid, client, stop: end };
 }
 
-/** A server that is reached by TCP, as the servers of a cluster are. */
+/** Starts a server with a TCP port, as the servers of a cluster have. */
 export async function startTcpRedis(name: string): Promise<RedisServer> {
   const [port = 0] = await freePorts(1);
   return startRedis(name, { port });
@@ -61,7 +61,7 @@ export interface RedisCluster {
 const SLOTS = ["0 5460", "5461 10922", "10923 16383"];
 const FORM_MS = 50;
 
-/** Resolves when every master knows the others and all slots. @throws Error when that takes too long. */
+/** Resolves when every master knows the others and all slots. @throws Error if that takes too long. */
 async function formed(masters: readonly RedisServer[]): Promise<void> {
   const isFormed = async ({ client }: RedisServer) => {
     const info = String(await client.call("CLUSTER", "INFO"));
@@ -73,7 +73,7 @@ async function formed(masters: readonly RedisServer[]): Promise<void> {
   throw new Error("the cluster does not form");
 }
 
-/** Three masters on loopback, each with a third of the slots. */
+/** Starts three masters on loopback, each with a third of the slots. */
 export async function startCluster(name: string): Promise<RedisCluster> {
   const ports = await freePorts(2 * SLOTS.length);
   const [nodes, buses] = [ports.slice(0, SLOTS.length), ports.slice(SLOTS.length)];

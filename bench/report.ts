@@ -1,16 +1,16 @@
 import { cpus, loadavg, totalmem } from "node:os";
 import { type Chapter, TARGETS } from "./table.ts";
 
-/** The report: the targets of all its chapters, then their sections. */
+/** Writes the report: the targets of all chapters, then their sections. */
 
-/** Of chapters alone. */
+/** Returns the report of some chapters. */
 export function reportOf(chapters: Chapter[]): string {
   const targets = chapters.flatMap((chapter) => chapter.targets);
   const sections = chapters.flatMap((chapter) => chapter.sections);
   return ["## Targets", "", ...TARGETS, ...targets, "", ...sections].join("\n");
 }
 
-/** The text of bench/RESULTS.md. */
+/** Returns the text of bench/RESULTS.md. */
 export function report(chapters: Chapter[], redisVersion: string, seconds: number): string {
   const [cpu] = cpus();
   const machine = `${cpu?.model.trim()}, ${cpus().length} CPUs, ${Math.round(totalmem() / 2 ** 30)} GiB`;

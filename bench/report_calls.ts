@@ -4,7 +4,7 @@ import { median } from "./load.ts";
 import { type Longest, type LongestCalls, longestCall } from "./longest.ts";
 import { atMost, type Chapter, digits, head, row } from "./table.ts";
 
-/** The part of bench/RESULTS.md on what calls cost Redis by its own count. */
+/** Writes the part of bench/RESULTS.md on the cost of calls by the count of Redis. */
 
 const LOOKUP_TARGET = 1;
 const UPDATE_TARGET = 1.2;

@@ -6,10 +6,10 @@ import { type LoadSample, median, medianSample } from "./load.ts";
 import { BEFORE, NOW, STARTS, type Startup } from "./startup.ts";
 import { atMost, type Chapter, digits, head, ratio, row } from "./table.ts";
 
-/** The part of bench/RESULTS.md that says what a deployment carries, and how it grows. */
+/** Writes the part of bench/RESULTS.md on the capacity of a deployment and its growth. */
 
 const CLUSTER_TARGET = 1.15;
-/** Not slower, with room for the noise of medians of a few starts. */
+/** Allows for the noise of medians of a few starts. */
 const STARTUP_TARGET = 1.05;
 
 const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
@@ -50,7 +50,7 @@ export function clusterChapter(measured: Clusters): Chapter {
   };
 }
 
-/** Operation -> its samples: arithmetic, nothing is measured for it. */
+/** Computes the capacity from the samples of each operation. */
 export function coreChapter(others: Record<string, Results>, runs: Results): Chapter {
   const service = (operation: string) => others[operation]?.[SERVICE] ?? [];
   const samples: Results = {

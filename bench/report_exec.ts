@@ -7,7 +7,7 @@ import { EXACT, FACTS, type Speeds } from "./exec_speed.ts";
 import { type LoadSample, median, medianSample } from "./load.ts";
 import { atLeast, atMost, type Chapter, digits, head, ratio, row } from "./table.ts";
 
-/** The part of bench/RESULTS.md on programs that run. */
+/** Writes the part of bench/RESULTS.md on runs of programs. */
 
 const JIT_TARGET = 3;
 const LOAD_TARGET = 1000;
@@ -15,7 +15,7 @@ const HTTP_TARGET = 0.7;
 
 const rate = (sample: LoadSample) => sample.rate;
 
-/** Of a program: each round's ns to those of another engine in that round; none when one did not run. */
+/** Returns the ratio of two engines in each round, or an empty list if one of them did not run. */
 function ratios(speeds: Speeds, of: string, to: string): number[] {
   const [ours = "", theirs = ""] = [speeds[of], speeds[to]];
   if (typeof ours === "string" || typeof theirs === "string") return [];
@@ -50,7 +50,7 @@ function execTargets(measured: Exec): string[] {
   ];
 }
 
-/** ns, and how many times the kernel's with the range over the rounds. */
+/** Formats ns, and the ratio to the kernel's with its range over the rounds. */
 function cell(speeds: Speeds, engine: string): string {
   const measured = speeds[engine] ?? "";
   if (typeof measured === "string") return "-";
@@ -61,7 +61,7 @@ function cell(speeds: Speeds, engine: string): string {
   return engine === KERNEL ? `x1.00 (${ns})` : `x${digits(median(all))}, ${range} (${ns})`;
 }
 
-/** What each engine did not run, and why. */
+/** Lists the programs that an engine did not run, with the reason. */
 function absences(speeds: Exec["speeds"]): string[] {
   const whys = new Map<string, string[]>();
   for (const [program, engines] of Object.entries(speeds)) {

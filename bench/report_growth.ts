@@ -2,7 +2,7 @@ import { type Growth, growthRatio, SIZES } from "./growth.ts";
 import { type LoadSample, median } from "./load.ts";
 import { atMost, type Chapter, digits, head, power, row } from "./table.ts";
 
-/** The part of bench/RESULTS.md on how cost grows with a namespace. */
+/** Writes the part of bench/RESULTS.md on how cost grows with a namespace. */
 
 const GROWTH_TARGET = 1.25;
 

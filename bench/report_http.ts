@@ -2,7 +2,7 @@ import { BARE, DEPTH, type Http, type Results, SERVICE, WORKERS } from "./http.t
 import { type LoadSample, medianSample } from "./load.ts";
 import { atMost, type Chapter, digits, head, ratio, row } from "./table.ts";
 
-/** The part of bench/RESULTS.md on operations over HTTP beside the bare handler. */
+/** Writes the part of bench/RESULTS.md on operations over HTTP beside the bare handler. */
 
 const ELEMENT_TARGET = 1.35;
 const OTHER_TARGET = 2.2;
@@ -51,7 +51,7 @@ function otherTable(others: Record<string, Results>): string[] {
   return [...head("", ...columns), ...lines, ""];
 }
 
-/** Without latencies, which wrk does not tell of requests that are sent at once. */
+/** Has no latencies, because wrk does not measure them for pipelined requests. */
 function pipelinedSection(results: Results): string[] {
   const bare = results[BARE] ?? [];
   const lines = Object.entries(results).map(([contender, samples]) => {

@@ -4,12 +4,12 @@ import { type LoadSample, median, medianSample } from "./load.ts";
 import { atLeast, atMost, type Chapter, digits, head, power, ratio, row } from "./table.ts";
 import { CAPACITIES, PREFIXES, type Types } from "./types.ts";
 
-/** The part of bench/RESULTS.md on batches, LPM tries and LRU hashes. */
+/** Writes the part of bench/RESULTS.md on batches, LPM tries and LRU hashes. */
 
 const BATCH_TARGET = 0.75;
 const FLAT_TARGET = 1.25;
 const LRU_TARGET = 1.5;
-/** What the target of batches is held against: octets are what big batches are sent in. */
+/** The form that the target of batches applies to; clients send big batches as octets. */
 const BEST = "octets";
 
 const rate = (sample: LoadSample) => sample.rate;
@@ -61,7 +61,7 @@ function batchTable(batches: Batches): string[] {
   return [...head("", ...columns), ...lines, ""];
 }
 
-/** A line of figures by size, each after the first with its ratio to it. */
+/** Formats a row of figures by size, each with its ratio to the first. */
 function bySize(name: string, sizes: number[][]): string {
   const cells = sizes.flatMap((values, at) => {
     const value = digits(median(values));

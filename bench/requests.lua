@@ -1,8 +1,8 @@
--- What wrk sends: one operation over and over, or two by turns where the second needs the first's
--- answer (open and close, pin and unlink). Arguments: tokens, separated by commas, which take turns; 1 when
--- there are two operations; how many elements there are to choose from; then method, path and body of each;
--- and a number that no other run has. In paths and bodies {n} is a number never used before, {i} and {key}
--- a random element, {fd} the fd that the first answered.
+-- Makes wrk repeat one operation, or two in turn where the second needs the answer of the first (open and
+-- close, pin and unlink). Arguments: tokens separated by commas, which take turns; 1 if there are two
+-- operations; the number of elements to choose from; method, path and body of each operation; and a number
+-- unique to this run. In paths and bodies {n} is a new number, {i} and {key} are a random element, and {fd} is
+-- the fd that the first operation returned.
 local sent = 0
 local answered = {}
 

@@ -1,4 +1,4 @@
--- What every script of wrk says at its end: requests, µs of the run, µs of p50 and p99, errors.
+-- Prints the result of a wrk script: requests, µs of the run, µs of p50 and p99, errors.
 return function(summary, latency)
   local e = summary.errors
   io.write(("\nRESULT %d %d %d %d %d\n"):format(summary.requests, summary.duration,

@@ -5,13 +5,13 @@ import { ROOT, stop } from "./processes.ts";
 import { type RedisServer, startRedis } from "./redis_servers.ts";
 import { startService } from "./world.ts";
 
-/** How long a start takes: from spawning the service to its greeting, on a Redis that runs already. */
+/** Measures a start, from spawning the service to its greeting, on a running Redis. */
 
 export const NOW = "today";
 export const BEFORE = "before (EVALSHA)";
 export const STARTS = 5;
 
-/** Version -> ms, each round's. */
+/** Version -> ms of each round. */
 export type Startup = Record<string, number[]>;
 
 async function startOnce(redis: { url: string }, cwd: string): Promise<number> {

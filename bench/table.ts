@@ -1,13 +1,13 @@
 import { type LoadSample, median } from "./load.ts";
 
-/** Rows of Markdown, and the ratios in them: medians over rounds of the ratio within a round. */
+/** Formats rows of Markdown and their ratios, which are medians over rounds of the ratio within a round. */
 
 export const digits = (value: number) => (value < 10 ? value.toFixed(2) : value.toFixed(0));
 export const row = (...cells: (string | number)[]) => `| ${cells.join(" | ")} |`;
 export const head = (...cells: string[]) => [row(...cells), row(...cells.map(() => "---"))];
 export const power = (n: number) => `10^${Math.round(Math.log10(n))}`;
 
-/** A part of the report: its rows in the table of targets, and its own sections. */
+/** A part of the report: its rows of the table of targets, and its sections. */
 export interface Chapter {
   targets: string[];
   sections: string[];
@@ -17,7 +17,7 @@ export const TARGETS = head("Target", "", "Figure", "");
 
 const limitText = (limit: number) => (Number.isInteger(limit) ? limit.toFixed(1) : String(limit));
 
-/** With a third digit where two would read as the limit itself. */
+/** Adds a third digit where two would read as the limit. */
 function target(what: string, words: string, limit: number, figure: number, isMet: boolean) {
   const wanted = `${words} ${limitText(limit)}`;
   if (Number.isNaN(figure)) return row(what, wanted, "-", "not measured");

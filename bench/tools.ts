@@ -1,14 +1,14 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 
-/** The tools that the bench needs and that Node has not: it installs what is missing. */
+/** Installs the tools that the bench needs and the machine does not have. */
 
 const TOOLS = { wrk: "wrk", webdis: "webdis", "redis-benchmark": "redis-tools" };
 
 const missing = () =>
   Object.entries(TOOLS).filter(([name]) => spawnSync("which", [name]).status !== 0);
 
-/** Debian's packages start their services; policy-rc.d's 101 ("not allowed") keeps them from it. */
+/** Keeps Debian packages from starting their services: 101 of policy-rc.d means "not allowed". */
 function aptInstall(packages: string[]): void {
   const policy = "/usr/sbin/policy-rc.d";
   const ours = !existsSync(policy);
@@ -24,7 +24,7 @@ function aptInstall(packages: string[]): void {
   }
 }
 
-/** @throws when a tool is missing and cannot be installed. */
+/** @throws if a tool is missing and cannot be installed. */
 export function ensureTools(): void {
   if (missing().length > 0 && process.getuid?.() === 0) aptInstall(missing().map(([, p]) => p));
   const packages = missing().map(([, name]) => name);

@@ -6,7 +6,7 @@ import { type BenchProcess, stop } from "./processes.ts";
 import { startRedis } from "./redis_servers.ts";
 import { ask, newSession, startService } from "./world.ts";
 
-/** Types whose work must not follow how full they are: LPM tries of n prefixes, full LRU hashes of n. */
+/** Measures types whose cost must not grow with their elements: LPM tries and full LRU hashes. */
 
 export const PREFIXES = [100, 10_000, 1_000_000];
 export const CAPACITIES = [1000, 1_000_000];
@@ -18,11 +18,11 @@ const VALUE = "value000";
 
 export interface Types {
   lpm: {
-    /** Usec per lookup by Redis' own count, each size's rounds. */
+    /** Usec per lookup by the count of Redis, for each size the rounds. */
     calls: number[][];
     http: LoadSample[][];
   };
-  /** Usec per update of a new key: full LRU hashes of each capacity, and a hash that has room. */
+  /** Usec per update of a new key, in full LRU hashes of each capacity and in a hash that is not full. */
   lru: number[][];
   hash: number[];
 }
@@ -50,12 +50,12 @@ async function make(place: TypePlace, n: number, attr: object): Promise<MadeMap>
   return { ...(await request(place, "POST", "/v1/maps", map)), n };
 }
 
-/** @throws unless the service takes what was filled in for its own. */
+/** @throws unless the service can read the copies. */
 function expect(right: boolean, what: string): void {
   if (!right) throw new Error(`${what} is not right`);
 }
 
-/** Prefixes of IPv4, 8 to 32 bits long, and the default route, so that every address is found. */
+/** Makes IPv4 prefixes of 8 to 32 bits, and a default route that matches every address. */
 async function trie(place: TypePlace, n: number): Promise<MadeMap> {
   const made = await make(place, n, { map_type: "lpm_trie", map_flags: 1, max_entries: 2 * n });
   const path = `/v1/fds/${made.fd}`;
@@ -122,7 +122,7 @@ function newKey(): Buffer {
   return key;
 }
 
-/** @throws unless it stays full, every update but the last few having evicted. */
+/** @throws unless the map stays full and all updates except the last few have evicted. */
 async function checkEvictions(
   place: TypePlace,
   { fd, n }: MadeMap,

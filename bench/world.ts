@@ -8,15 +8,15 @@ import type { Bare } from "./bare.ts";
 import { type BenchProcess, folder, freePorts, greeted, START_MS, start } from "./processes.ts";
 import type { RedisServer } from "./redis_servers.ts";
 
-/** Services, bare handlers and webdis, and requests of the bench's own. */
+/** Starts services, bare handlers and webdis, and sends single requests. */
 
 const SECRET = randomBytes(32).toString("base64");
-/** As `npm start` starts the service; the bare handler gets the same. */
+/** The options of Node in `npm start`, for the service and the bare handler. */
 const nodeArgs = ["--no-parallel-scavenge", ...NODE_ARGS];
 
 interface ServiceOptions {
   workers?: number;
-  /** Where another version of the service is. */
+  /** The folder of another version of the service. */
   cwd?: string;
 }
 
@@ -34,7 +34,7 @@ export function startBare(bare: Bare): Promise<BenchProcess> {
   return greeted(start(process.execPath, [...nodeArgs, "bench/bare.ts"], { env }));
 }
 
-/** webdis on the same Redis by its unix socket, as many threads as the service has: one. */
+/** Starts webdis on the unix socket of the same Redis, with one thread, as the service has. */
 export async function startWebdis(redis: RedisServer): Promise<BenchProcess> {
   const [port = 0] = await freePorts(1);
   const file = join(folder, "webdis.json");
@@ -46,7 +46,7 @@ export async function startWebdis(redis: RedisServer): Promise<BenchProcess> {
   };
   const quiet = { daemonize: false, verbosity: 0, logfile: join(folder, "webdis.log") };
   writeFileSync(file, JSON.stringify({ ...settings, pool_size: 20, database: 0, ...quiet }));
-  // It complains of every connection that wrk has cut at the end.
+  // It logs every connection that wrk closes at the end.
   const { pid = 0 } = start("webdis", [file], { errors: "ignore" });
   const base = `http://127.0.0.1:${port}`;
   for (let end = Date.now() + START_MS; Date.now() < end; await delay(20)) {
@@ -58,12 +58,12 @@ export async function startWebdis(redis: RedisServer): Promise<BenchProcess> {
   throw new Error("webdis does not answer");
 }
 
-/** Who holds a token, as commands are told it. */
+/** Returns the sid and the hash of a token, as commands get them. */
 export function callerOf(token: string): Caller {
   return new Tokens(Buffer.from(SECRET)).read(token);
 }
 
-/** A request of the bench's own. @throws when it is refused. */
+/** Sends one request. @throws unless it succeeds. */
 export async function tell(base: string, token: string, method: string, path: string, body = "") {
   const headers = {
     ...(token ? { authorization: `Bearer ${token}` } : {}),
@@ -79,7 +79,7 @@ export async function ask(base: string, token: string, method: string, path: str
   return (await tell(base, token, method, path, body)).text;
 }
 
-/** A session of root for a day, with room for the fds that a load leaves open. */
+/** Creates a session of root for a day, with a limit for the fds that a load leaves open. */
 export async function newSession(base: string, namespace: string): Promise<string> {
   const body = JSON.stringify({ namespace, ttl_ms: 86_400_000, nofile: 100_000 });
   const text = await ask(base, "", "POST", "/v1/sessions", body);

@@ -4,28 +4,28 @@ import { defineConfig } from "vitest/config";
 
 const FOLDER = join(import.meta.dirname, "test");
 
-/** Files that start services of their own, break the network, or compare the paths themselves. */
+/** Files that start their own services, break the network, or compare the paths themselves. */
 const OWN_SERVICE = /(both_paths|contract|faults|layers|server|topology)\.test\.ts$/;
 
-/** Fewer random requests than in the suite: comparing the paths needs only some of them. */
+/** Fewer random requests than in the suite, because a few suffice to compare the paths. */
 const COMPARED = { FAST_PATH: "compared", MODEL_RUNS: "80", FUZZ_RUNS: "20" };
 
-/** The files that send requests to a test service. */
+/** Tests that send requests to a test service. */
 const httpTests = readdirSync(FOLDER, { recursive: true, encoding: "utf8" })
   .filter((file) => file.endsWith(".test.ts") && !OWN_SERVICE.test(file))
   .filter((file) => readFileSync(join(FOLDER, file), "utf8").includes("testService("))
   .map((file) => `test/${file}`);
 
 /**
- * The project "suite" has all tests. The project "both paths" repeats those that send requests, with each
- * request read by the fast path and by the general one: a difference fails the test.
+ * The project "suite" has all tests. The project "both paths" repeats those that send requests and lets the
+ * fast path and the general path read each request: a test fails when they differ.
  */
 export default defineConfig({
   test: {
     globalSetup: "test/support/redis.setup.ts",
     setupFiles: "test/support/titles.setup.ts",
     pool: "forks",
-    // A worker loads the modules of the service once, not once for each file.
+    // A worker loads the modules of the service once and not again for each file.
     isolate: false,
     fileParallelism: true,
     maxWorkers: 2,

@@ -11,7 +11,7 @@ import { ERRNO } from "../domain/errno.ts";
 import { commandNames } from "../domain/redis/script.ts";
 import { Client, testService } from "./support/service.ts";
 
-/** What is listed twice agrees: the document, handlers, commands, errnos, routes, imports. */
+/** Lists that stand in two places agree: operations, handlers, commands, errnos, routes, imports. */
 
 const ROOT = join(import.meta.dirname, "..");
 const read = (file: string) => readFileSync(join(ROOT, file), "utf8");
@@ -20,7 +20,7 @@ const camel = (name: string) => name.replaceAll(/_([a-z])/g, (_, c: string) => c
 const snake = (name: string) => name.replaceAll(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
 const operations = routes.map(({ operation }) => operation);
 
-/** BPF_MAP_UPDATE_ELEM is map_update_elem in Lua; a system call has its own name in both. */
+/** BPF_MAP_UPDATE_ELEM is map_update_elem in Lua; other system calls have the same name in both. */
 const lua = (command: string) => command.replace(/^BPF_/, "").toLowerCase();
 const commandsOf = (operation: Operation) => operation["x-bpf-command"].map(lua);
 
@@ -30,19 +30,19 @@ const start = () => createService(context, { onFault: () => {} });
 
 // One name, five places
 
-/** The sweeper's, and what stands in for a command that a full Redis does not begin. */
+/** Commands without an operation: the sweeper's, and the stand-in for a command that a full Redis rejects. */
 const INTERNAL = ["sweep", "refused"];
 
-/** Second scripts, by the commands that they belong to. */
+/** Lua commands that are steps of another command. */
 const PARTS: Record<string, string[]> = {
   prog_load: ["prog_admit", "prog_resolve", "prog_stage"],
   prog_test_run: ["run_commit", "prog_pages"],
 };
 
-/** Of other commands, as a library has it: no Lua of its own. */
+/** Commands that TypeScript composes of others, without Lua of their own. */
 const COMPOSED = ["elf_load"];
 
-/** The same command with a null key, for maps without keys. */
+/** Operations that send a command of elements with a null key, for maps without keys. */
 const KEYLESS = ["mapPush", "mapPop", "mapPeek"];
 
 it("every x-bpf-command is a Lua command and every Lua command is in one operation", () => {
@@ -99,18 +99,18 @@ it("a kernel method runs the one Lua command that has its name", () => {
     .filter((file) => file !== pipeline)
     .map(read)
     .join("\n");
-  const ran = new Map([
+  const commandsByMethod = new Map([
     ["sweep", ["sweep"]],
     ["prog_load", ["prog_load"]],
   ]);
   for (const [method, code] of parts(text, /^ {4}(?:async )?(\w+)(?:: |\()/gm)) {
     const found = [...code.matchAll(/\b(?:run|born|begin)\(\s*(?:call|as),\s*"(\w+)"/g)];
     const names = found.map(([, name = ""]) => name).filter((name) => !seconds.includes(name));
-    if (names.length > 0) ran.set(snake(method), sorted(names));
+    if (names.length > 0) commandsByMethod.set(snake(method), sorted(names));
   }
   const whole = commandNames().filter((name) => ![...seconds, "refused"].includes(name));
-  expect(sorted(ran.keys())).toEqual(whole);
-  for (const [method, commands] of ran) expect(commands).toEqual([method]);
+  expect(sorted(commandsByMethod.keys())).toEqual(whole);
+  for (const [method, commands] of commandsByMethod) expect(commands).toEqual([method]);
   for (const command of whole) expect(service.kernel).toHaveProperty(camel(command));
 });
 
@@ -128,10 +128,10 @@ it("the errno tables agree: ERRNO, STATUS, x-errno-status, the enum, the table o
   const { Errno } = document.components.schemas as unknown as { Errno: { enum: string[] } };
   expect(sorted(Errno.enum)).toEqual(known);
   const rows = [...TEXT.matchAll(/^ {4}\| (\d{3}) \| (E[A-Z0-9, ]+) \|$/gm)];
-  const told = rows.flatMap(([, status, names = ""]) =>
+  const documented = rows.flatMap(([, status, names = ""]) =>
     names.split(", ").map((name) => [name, Number(status)]),
   );
-  expect(Object.fromEntries(told)).toEqual(STATUS);
+  expect(Object.fromEntries(documented)).toEqual(STATUS);
 });
 
 it("the errno numbers are those of Linux", async () => {
@@ -142,7 +142,7 @@ it("the errno numbers are those of Linux", async () => {
   }
 });
 
-/** Words that only look like errnos: an answer of syscall.lua's, and a Redis command. */
+/** Words that only look like errnos: a reply of syscall.lua and a Redis command. */
 const NO_ERRNOS = ["ENDED", "EXISTS"];
 
 it("every errno that Lua or the program check raises is in the table, and the other way round", () => {
@@ -172,7 +172,8 @@ interface DescribedOperation extends Operation {
   summary?: string;
   description?: string;
 }
-const told = ({ example, examples }: Example) => example !== undefined || examples !== undefined;
+const hasExample = ({ example, examples }: Example) =>
+  example !== undefined || examples !== undefined;
 
 it.each(operations.map((o) => [o.operationId, o as DescribedOperation] as const))(
   "%s has summary, description, examples, x-errnos",
@@ -183,19 +184,19 @@ it.each(operations.map((o) => [o.operationId, o as DescribedOperation] as const)
     for (const body of bodies as { content?: Record<string, Example> }[]) {
       for (const [type, media] of Object.entries(body?.content ?? {})) {
         // Bytes cannot be written in YAML.
-        if (type !== "application/octet-stream") expect(told(media), type).toBe(true);
+        if (type !== "application/octet-stream") expect(hasExample(media), type).toBe(true);
       }
     }
     for (const given of operation.parameters ?? []) {
       const name = given.$ref?.split("/").at(-1) ?? "";
       const parameter = given.$ref ? document.components.parameters[name] : given;
-      expect(told(parameter as Example), JSON.stringify(given)).toBe(true);
+      expect(hasExample(parameter as Example), JSON.stringify(given)).toBe(true);
     }
     expect(operation["x-errnos"]).toContain("EINVAL");
   },
 );
 
-/** Statuses beside the errnos' own, from what the operation is. */
+/** Statuses that an operation has beside those of its errnos. */
 function besides({ method, operation }: (typeof routes)[number]): number[] {
   const secured = (operation.security ?? []).some((scheme) => "session" in scheme);
   const keyed = (operation.security ?? []).some((scheme) => "apiKey" in scheme);
@@ -227,7 +228,7 @@ interface Layer {
   route?: { path: string; methods: Record<string, boolean> };
 }
 
-/** Requests are born as the app's own, so one tells the app. */
+/** The routes of the app, which a request leads to. */
 async function runningRoutes(): Promise<string[]> {
   let stack: Layer[] = [];
   service.server.prependOnceListener("request", (req) => {
@@ -246,7 +247,7 @@ it("the routes of the running app are those of the document", async () => {
   expect((await runningRoutes()).sort()).toEqual(paths.sort());
 });
 
-/** Runs with the document changed; `change` answers how to change it back. */
+/** Runs with the document changed; `change` returns a function that undoes it. */
 async function withChange(change: () => () => void, run: () => Promise<void>): Promise<void> {
   const undo = change();
   try {
@@ -256,7 +257,7 @@ async function withChange(change: () => () => void, run: () => Promise<void>): P
   }
 }
 
-/** Ajv's strictTuples refuses it when it compiles it, not before. */
+/** Ajv rejects this schema only when it compiles it (strictTuples). */
 const BAD = { type: "array", prefixItems: [{ type: "integer" }] };
 
 it.each(["/v1/progs", "/v1/fds/{fd}/elements/{key}", "/v1/session", "/v1/fs"])(
@@ -336,7 +337,7 @@ function sources(folder: string): string[] {
     .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)));
 }
 
-/** What a file imports: a package's name, or a path from the root. */
+/** The imports of a file, as package names and paths from the root. */
 function imports(file: string): string[] {
   const found = read(file).matchAll(
     /(?:\bfrom\s+|\bimport\s+|\bimport\(\s*|\brequire(?:\.resolve)?\(\s*)["'`]([^"'`$]+)["'`]/g,
@@ -411,7 +412,7 @@ it("no file outside domain/isa/ names a helper by its number", () => {
 
 // Lua
 
-/** Stored in the list `work`: one that is taken from here breaks namespaces that have it in theirs. */
+/** Kinds of items in the list `work`. None may go: stored lists of namespaces can hold it. */
 const WORK_ITEMS = ["discard", "exit", "free", "put_maps", "put_slots", "unlink_pages"];
 
 it.each(LUA)(
@@ -423,13 +424,13 @@ it.each(LUA)(
     if (basename(file) === "kernel.lua") return;
     const code = text.replaceAll(/--.*$/gm, "");
     expect(code).not.toMatch(/\bKEYS\b|["']bpf:|\broot\s*\.\./);
-    // A key is a variable or a call, never text put together on the spot.
+    // A key is a variable or a call, never a literal or a concatenation.
     expect(code).not.toMatch(/\bcall\("[A-Z]+",\s*["']/);
     expect(code).not.toMatch(/\bredis\.(p?call\(|error_reply|status_reply)/);
   },
 );
 
-/** Every use() of a file, wherever in the file it stands: a lazy one counts as well. */
+/** Every use() in a file, also a lazy one inside a function. */
 const USES = new Map(
   LUA.map((file) => {
     const used = read(`domain/lua/${file}`).matchAll(/\buse\(\s*["']([\w/]+)["']\s*\)/g);
@@ -437,7 +438,7 @@ const USES = new Map(
   }),
 );
 
-/** The children of one folder, files and folders, each with those that it uses. */
+/** The files and folders in a folder, each with the others that it uses. */
 function siblings(folder: string): Map<string, Set<string>> {
   const childOf = (name: string) =>
     name.startsWith(folder) ? name.slice(folder.length).split("/")[0] : undefined;

@@ -28,7 +28,7 @@ const LAYERS = [
   "errno",
 ];
 
-/** Those that are folders. */
+/** The layers that are folders. */
 const FOLDER_LAYERS = LAYERS.slice(LAYERS.indexOf("loader"), LAYERS.indexOf("isa") + 1);
 
 interface LintRules {
@@ -48,7 +48,7 @@ function sources(folder: string): string[] {
   return entries.filter((file) => /\.ts$/.test(file)).map((file) => join(folder, file));
 }
 
-/** Imports of types count, too: who reads a file has to know what they stand for. */
+/** Imports of types count, too: a reader has to follow them as well. */
 function arrowsOf(file: string): Arrow[] {
   const text = readFileSync(join(ROOT, file), "utf8");
   const found = text.matchAll(/(?:\bfrom\s+|\bimport\s+|\bimport\(\s*)"(\.[^"]+)"/g);
@@ -61,14 +61,14 @@ function arrowsOf(file: string): Arrow[] {
 const FOLDERS = ["api", "bench", "domain", "examples", "test"];
 const arrows = FOLDERS.flatMap(sources).flatMap(arrowsOf);
 
-/** The entry of `level` that a path is in: a file of it, or one of its folders; undefined outside. */
+/** The file or folder of `level` that a path is in; undefined outside. */
 function entryOf(level: string, path: string): string | undefined {
   const inside = relative(level, path);
   if (inside.startsWith("..")) return undefined;
   return inside.split("/")[0]?.replace(/\.ts$/, "");
 }
 
-/** The arrows between the entries of a folder, each of its folders being one. */
+/** The arrows between the entries of a folder, in which each subfolder is one entry. */
 function arrowsWithin(level: string, all: readonly Arrow[]): Map<string, Set<string>> {
   const within = new Map<string, Set<string>>();
   for (const arrow of all) {
@@ -108,7 +108,7 @@ const levels = [...new Set(arrows.map(({ from }) => dirname(from)))]
   .sort();
 
 describe("layers", () => {
-  it("a circle is found where there is one: the check is not blind", () => {
+  it("the check of circles finds a circle", () => {
     const there = { from: "a/b/c.ts", to: "a/d.ts" };
     const back = { from: "a/d.ts", to: "a/b/e.ts" };
     expect(circle(arrowsWithin("a", [there, back]))).toEqual(["b", "d", "b"]);

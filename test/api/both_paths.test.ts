@@ -7,8 +7,8 @@ import { examples, partsOf, type Variant, variantsOf } from "../support/request_
 import { type TestService, type TestSession, testService } from "../support/service.ts";
 
 /**
- * The fast path answers what the general path answers: the same requests, right and wrong, go to two
- * services, one of them without the fast path. Status, headers and body are compared.
+ * The fast path answers as the general path does. The same requests, right and wrong, go to two services,
+ * one of them without the fast path, and status, headers and body are compared.
  */
 
 const SEED = Number(process.env.FUZZ_SEED ?? Date.now() % 2 ** 31);
@@ -41,7 +41,7 @@ async function world(service: TestService): Promise<TestSession> {
   return session;
 }
 
-/** What differs between two namespaces, two moments and two runs is left out. */
+/** Leaves out what differs between two namespaces, times and runs. */
 function comparable({ status, headers, text }: RawAnswer) {
   const { date, ...rest } = headers;
   const same = text
@@ -76,7 +76,7 @@ function send(service: TestService, { token }: TestSession, method: string, vari
   return raw(service.base, method, path, { ...usual, ...headers }, body);
 }
 
-/** What a refused or a half-done request could have changed. */
+/** The state that a rejected or half-done request could have changed. */
 const LOOKS = ["/v1/fds", "/v1/fds/3/elements", "/v1/fds/4/elements", "/v1/fds/5/elements"];
 
 async function seen(session: TestSession) {
@@ -85,7 +85,7 @@ async function seen(session: TestSession) {
   return answers.map(({ status, body }) => [status, status < 400 ? body : body.errno]);
 }
 
-/** A long poll takes its time on both paths; one is enough. */
+/** A long poll waits on both paths, so one is enough. */
 const isSlow = ({ path }: Variant) => /wait_ms=(?!0\b|1\b)\d/.test(path);
 
 async function compare(route: Route): Promise<void> {

@@ -4,7 +4,7 @@ import { fdBytes, parseBytes } from "../../api/codec/bytes.ts";
 import { parsePath } from "../../api/codec/paths.ts";
 import { Errno } from "../../domain/errno.ts";
 
-/** The grammar of keys and values, and what is no path: exact bytes, or EINVAL and the place. */
+/** Literals of keys and values give exact bytes or EINVAL with the place; so do paths. */
 
 const hex = (text: string) => parseBytes(text, "value").toString("hex");
 
@@ -68,7 +68,7 @@ describe("bytes", () => {
     ...(bits > 8 ? [{ kind: `be${bits}`, bits, signed: false, big: true }] : []),
   ]);
 
-  /** The number that the bytes are, read one by one: another way than it was written. */
+  /** Reads the number byte by byte, another way than the code that wrote it. */
   function read(bytes: Buffer, signed: boolean, big: boolean): bigint {
     const order = big ? [...bytes] : [...bytes].reverse();
     const value = order.reduce((sum, byte) => sum * 256n + BigInt(byte), 0n);

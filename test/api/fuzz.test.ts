@@ -15,8 +15,8 @@ import { type TestSession, testService } from "../support/service.ts";
 import { type Shot, shots, WORDS } from "../support/shots.ts";
 
 /**
- * Every operation, fed from its own schema with what does not fit it: never a 5xx, always a problem
- * that says where, and nothing changed by what was refused.
+ * Every operation gets requests that break its own schema. It never answers 5xx, its problem says where,
+ * and a rejected request changes nothing.
  */
 
 const SEED = Number(process.env.FUZZ_SEED ?? Date.now() % 2 ** 31);
@@ -30,7 +30,7 @@ afterAll(() => {
 
 const service = await testService();
 
-// The world it happens in
+// The namespace
 
 interface ShotWorld {
   namespace: string;
@@ -54,13 +54,13 @@ async function world(namespace: string): Promise<ShotWorld> {
   return { namespace, session, state: await dump(service.kernel, namespace) };
 }
 
-/** What the document's text tells of every operation: too large, another type, an encoding. */
+/** Statuses that the text of the document gives to every operation: size, content type, encoding. */
 const ANYWHERE = ["413", "415"];
 
 function judge({ operation }: Route, answer: RawAnswer, about: string): RawProblem {
   const problem = expectProblem(answer, about);
   const { errno, errors = [] } = problem;
-  // Refused by node:http, before any operation is known.
+  // node:http rejects it before the operation is known.
   if (answer.status === 431) return problem;
   expect([...Object.keys(operation.responses), ...ANYWHERE], about).toContain(
     String(answer.status),
@@ -95,7 +95,7 @@ const bodyCheck = (path: string, method: string) =>
     `/paths/${encodeURIComponent(path.replaceAll("/", "~1"))}/${method}/requestBody/content/application~1json/schema`,
   );
 
-/** What only the body can have done wrong must be pointed at. */
+/** An error that only the body can have must have a pointer. */
 function isPlain({ headers, body }: Shot): boolean {
   return body !== undefined && Object.values(headers).every((value) => value === undefined);
 }
@@ -127,7 +127,7 @@ it.each(routes.map((route) => [route.operation.operationId, route] as const))(
       const problem = judge(route, answer, about);
       expect(await dump(service.kernel, at.namespace), about).toBe(at.state);
       if (answer.status !== 400 || !fits || !isPlain(shot) || !shot.body) return;
-      // Nothing is what an optional body may be.
+      // An optional body may be empty.
       if (shot.body.length === 0 && !route.operation.requestBody?.required) return;
       const json = parsed(shot.body);
       if (!json || !fits(json.value))
@@ -139,7 +139,7 @@ it.each(routes.map((route) => [route.operation.operationId, route] as const))(
   60_000,
 );
 
-// "An error reply containing NOSCRIPT makes ioredis send the script again": text must stay data.
+// An error reply that contains NOSCRIPT makes ioredis send the script again; text of a client must not.
 
 /** The calls of scripts that Redis sees for a namespace, read from MONITOR as it comes. */
 async function watch(namespace: string) {
@@ -177,7 +177,7 @@ const FIELDS: Record<string, (s: TestSession, word: string) => Promise<unknown>>
   "path opened": (s, word) => s.post("/v1/fds", { path: word }),
   "path pinned": (s, word) => s.put(at(word), { type: "pin", fd: 3 }),
   "path of a directory": (s, word) => s.put(at(`/${word}`), { type: "directory" }),
-  "path shown": (s, word) => s.get(at(`/no/${word}`)),
+  "path read": (s, word) => s.get(at(`/no/${word}`)),
   "path changed": (s, word) => s.patch(at(`/no/${word}`), { mode: "0600" }),
   "path removed": (s, word) => s.del(at(`/no/${word}`)),
   target: (s, word) => s.put(at("/link"), { type: "symlink", target: word }),
@@ -187,7 +187,8 @@ const FIELDS: Record<string, (s: TestSession, word: string) => Promise<unknown>>
   "key read": (s, word) => s.get(`/v1/fds/3/elements/str:${encodeURIComponent(word)}`),
   "key written": (s, word) => s.put(`/v1/fds/3/elements/str:${word}`, { value: "00000000" }),
   value: (s, word) => s.put("/v1/fds/3/elements/00000000", { value: `str:${word}` }),
-  "key gone on from": (s, word) => s.get(`/v1/fds/3/next-key?key=str:${encodeURIComponent(word)}`),
+  "key before the next one": (s, word) =>
+    s.get(`/v1/fds/3/next-key?key=str:${encodeURIComponent(word)}`),
   cursor: (s, word) => s.get(`/v1/fds/3/elements?cursor=str:${encodeURIComponent(word)}`),
   "directory cursor": (s, word) => s.get(`${at("/")}&cursor=${encodeURIComponent(`1 ${word}`)}`),
   "Idempotency-Key": (s, word) =>
@@ -204,9 +205,9 @@ it.each(Object.entries(FIELDS))(
       for (const word of WORDS) {
         const before = await watched.count();
         await send(session, word);
-        const ran = (await watched.count()) - before;
-        expect(ran, word).toBeGreaterThan(0);
-        expect(ran, word).toBeLessThanOrEqual(most);
+        const scripts = (await watched.count()) - before;
+        expect(scripts, word).toBeGreaterThan(0);
+        expect(scripts, word).toBeLessThanOrEqual(most);
       }
     } finally {
       watched.end();

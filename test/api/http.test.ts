@@ -5,7 +5,7 @@ import { routes } from "../../api/openapi/openapi.ts";
 import { expectProblem, pathOf, raw } from "../support/raw.ts";
 import { testService } from "../support/service.ts";
 
-/** What HTTP asks of a server, and what a client may not make it keep, take or change. */
+/** Rules of HTTP, and what no client may make the service store or change. */
 
 const service = await testService();
 const withBody = routes.filter(({ operation }) => operation.requestBody);
@@ -107,7 +107,7 @@ it("made-up content types do not accumulate in memory", async () => {
   await round("warm", 0, 200);
   const before = collect();
   await round("x", 0, COUNT);
-  // Unguarded it would be 11.6 KB for each of them.
+  // Without the check each of them would keep 11.6 KB.
   expect((collect() - before) / 1024 / 1024).toBeLessThan(5);
 }, 60_000);
 

@@ -139,7 +139,7 @@ it("the service stops reading a connection that has many queued requests", async
     await delay(20);
   }
   service.server.off("request", count);
-  // One read of 64 KiB has some 300 of them.
+  // One read of 64 KiB holds about 300 of them.
   expect(seen).toBeLessThan(1000);
   socket.destroy();
 });

@@ -17,13 +17,13 @@ import {
 } from "../support/ring_fixture.ts";
 import { TestSession, testService } from "../support/service.ts";
 
-/** Records as server-sent events: resumed, slowed down by their reader, ended by what ends them. */
+/** Records as server-sent events: resuming, slow readers, and what ends a stream. */
 
 const service = await testService();
 const { world, another, listening, outlive, lookOften } = ringWorld(service);
 closeEvents();
 
-describe("events", () => {
+describe("the stream of events", () => {
   it("events deliver present and future records, each with its position as id", async () => {
     const { session } = await world();
     await put(session, ["0102", ""]);
@@ -92,9 +92,9 @@ describe("events", () => {
     const child = session.as((await session.post("/v1/session/fork")).body);
     const killed = await events(child);
     await session.del(`/v1/sessions/${child.id}`);
-    const told = problem(await killed.next());
-    expect(told).toMatchObject({ status: 410, errno: "ESRCH", reason: "killed" });
-    expect(told.request_id).toMatch(/./);
+    const last = problem(await killed.next());
+    expect(last).toMatchObject({ status: 410, errno: "ESRCH", reason: "killed" });
+    expect(last.request_id).toMatch(/./);
     expect(await killed.next()).toBeUndefined();
     const closed = await events(session);
     await session.del("/v1/fds/3");
@@ -146,7 +146,7 @@ describe("a slow reader", () => {
     return { client, socket };
   }
 
-  /** Produces until the stream's consumer stands still and nothing finds room any more. */
+  /** Produces until the stream stops consuming and the ring buffer is full. */
   async function produce(session: TestSession, socket: Socket): Promise<number> {
     let sent = 0;
     for (let refused = 0; refused < 20; ) {
@@ -196,7 +196,7 @@ describe("a slow reader", () => {
   }, 60_000);
 });
 
-describe("a stop", () => {
+describe("a stop of the service", () => {
   // Connections that do not end in order are cut after 15 s.
   it("a stop ends long polls and events at once, slow ones too", async () => {
     // On a loaded machine 7 MiB take longer than the second that a call has by default.

@@ -11,7 +11,7 @@ import { RETURN_ZERO_HEX } from "../support/insns.ts";
 import { dump, example, expectProblem, pathOf, type RawAnswer, raw } from "../support/raw.ts";
 import { Client, TestSession, testService } from "../support/service.ts";
 
-/** Who is not allowed gets nothing: no answer, no change, no memory, and no word of what there is. */
+/** A caller without the right gets no data, changes nothing, and learns nothing of what exists. */
 
 const keyed = (id: string, more: Partial<ApiKey> = {}): ApiKey => ({
   id,
@@ -134,7 +134,7 @@ it("each of the 256 random bits of a token takes both values", async () => {
   expect(new Set(secrets.map((secret) => secret.toString("hex"))).size).toBe(200);
   for (let bit = 0; bit < 256; bit++) {
     const ones = secrets.filter((secret) => ((secret[bit >> 3] ?? 0) >> (bit & 7)) & 1).length;
-    // All alike has a chance of 2^-199.
+    // The chance that a bit is alike in all tokens is 2^-199.
     expect(ones).toBeGreaterThan(0);
     expect(ones).toBeLessThan(200);
   }
@@ -206,7 +206,7 @@ it("no token appears in the log or in a problem, even after a fault of the servi
   expect(lines.join("\n") + answers.map(({ text }) => text).join()).not.toContain(secret);
 });
 
-// Foreign is absent
+// Objects of other namespaces
 
 const FOREIGN: [string, string, object?][] = [
   ["GET", "/v1/maps/#"],
@@ -233,8 +233,8 @@ it("an object of another namespace looks like one that does not exist", async ()
   const ask = async ([method, path, body]: [string, string, object?], n: number) => {
     const text = JSON.stringify(body)?.replace('"#"', String(n)).replace("#", String(n));
     const answer = await poor.send(method, path.replace("#", String(n)), text && JSON.parse(text));
-    const { request_id: _, ...told } = answer.body;
-    return { status: answer.status, told: JSON.stringify(told).replaceAll(String(n), "#") };
+    const { request_id: _, ...problem } = answer.body;
+    return { status: answer.status, problem: JSON.stringify(problem).replaceAll(String(n), "#") };
   };
   for (const request of FOREIGN) {
     const foreign = await ask(request, 5);
@@ -281,10 +281,10 @@ it.each([
   ["operator", {}, 201, { uid: 0, capabilities: ["CAP_BPF", "CAP_KILL"] }],
   ["operator", { uid: 5, groups: [0] }, 201, { uid: 5, capabilities: [] }],
   ["operator", { capabilities: ["CAP_SYS_ADMIN"] }, 403, { errno: "EPERM" }],
-] as const)("API key %s that asks for %j gets %i", async (id, body, status, shown) => {
+] as const)("API key %s that asks for %j gets %i", async (id, body, status, expected) => {
   const answer = await start(id, { namespace: guarded.namespace(), ...body });
   expect(answer.status).toBe(status);
-  expect(answer.body.session ?? answer.body).toMatchObject(shown);
+  expect(answer.body.session ?? answer.body).toMatchObject(expected);
 });
 
 it("a tenant's session cannot raise its own capabilities", async () => {

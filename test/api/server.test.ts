@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { NODE_ARGS } from "../../domain/threads/worker_thread.ts";
 import { Client, TestSession } from "../support/service.ts";
 
-/** The program itself: refuses wrong settings, greets, stops in order, and leaves nothing behind. */
+/** The program rejects wrong settings, greets, stops in order, and leaves nothing behind. */
 
 const ROOT = join(import.meta.dirname, "../..");
 const HASH = { map_type: "hash", key_size: 4, value_size: 4, max_entries: 8 };
@@ -66,7 +66,7 @@ async function session(base: string): Promise<TestSession> {
   return new TestSession(base, (await new Client(base).post("/v1/sessions")).body);
 }
 
-/** Of the private Redis; undefined once it has ended in order. */
+/** The pid of the private Redis; undefined once it has ended in order. */
 function redisPid(): number | undefined {
   const file = join(dir, "redis/redis.pid");
   return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).pid : undefined;
@@ -153,9 +153,9 @@ describe("the greeting", () => {
     expect(lines).toHaveLength(3);
     const { stdout, stderr } = spawnSync("sh", { input: lines.join("\necho\n"), encoding: "utf8" });
     expect(stderr).toBe("");
-    const [, created = "", shown = ""] = stdout.split("\n");
+    const [, created = "", info = ""] = stdout.split("\n");
     expect(JSON.parse(created)).toEqual({ fd: 3, id: 1 });
-    expect(JSON.parse(shown)).toMatchObject({ kind: "map", id: 1, map_type: "hash", fd: 3 });
+    expect(JSON.parse(info)).toMatchObject({ kind: "map", id: 1, map_type: "hash", fd: 3 });
   });
 });
 
@@ -170,7 +170,7 @@ describe("SIGTERM", () => {
 
     child.kill("SIGTERM");
     await vi.waitFor(async () => expect(await refused(base, "/readyz")).toBe(503), WAIT);
-    // Until the balancer has seen that, everything is served as before.
+    // Requests are served until the balancer has noticed.
     expect((await root.post("/v1/maps", HASH)).status).toBe(201);
     expect(await refused(base, "/livez")).toBe(200);
     await vi.waitFor(async () => expect(await refused(base, "/livez")).toBe("refused"), WAIT);
@@ -254,7 +254,7 @@ describe("WORKERS=2", () => {
     const workers = text.trim().split(" ").map(Number).filter(isWorker);
     expect(workers).toHaveLength(2);
     process.kill(workers[0] as number, "SIGKILL");
-    // Before anybody has noticed: what the dead one had accepted is reset, nothing hangs.
+    // Connections that the dead worker had accepted are reset at once, and none hangs.
     const outcomes = await connections(root);
     expect(outcomes.filter((outcome) => outcome === 200).length).toBeGreaterThan(50);
     await vi.waitFor(async () => expect(await statuses(root)).toEqual([200]), WAIT);
@@ -269,10 +269,10 @@ function isWorker(pid: number): boolean {
   return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("server.ts");
 }
 
-/** A connection of its own each: undici's pool may sit on the killed worker's. */
+/** Each request has its own connection, because undici's pool may keep one of the killed worker. */
 const get = (root: TestSession) => root.get("/v1/fds/3", { connection: "close" });
 
-/** Two in each turn of the event loop, so that some come while a worker dies. */
+/** Two in each turn of the event loop, so that some arrive while a worker dies. */
 async function connections(root: TestSession): Promise<(number | "reset")[]> {
   const status = () =>
     get(root).then(

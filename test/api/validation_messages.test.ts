@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { nearest } from "../../domain/did_you_mean.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
-/** A person who got a field wrong is told which, and what would be right, in one sentence. */
+/** The detail of a wrong request names the field and what is allowed, in one sentence. */
 
 const service = await testService();
 
@@ -102,7 +102,7 @@ const BODIES: Row[] = [
   ["GET /v1/fs", undefined, "/query/path", "is missing"],
 ];
 
-describe("the detail names the field, and says what would be right", () => {
+describe("details of wrong requests", () => {
   let session: TestSession;
 
   it.each(BODIES)("the detail explains %s %j", async (request, body, pointer, says) => {
@@ -142,7 +142,7 @@ describe("the detail names the field, and says what would be right", () => {
   });
 });
 
-describe("the nearest word", () => {
+describe("did you mean", () => {
   const WORDS = ["hash", "lru_hash", "lpm_trie", "key_size", "exit"];
 
   it.each([

@@ -105,7 +105,7 @@ describe("JSON by a schema", () => {
     for (const fd of [3, 4]) await session.post(`/v1/fds/${fd}/push?format=json`, { value });
     expect((await session.get("/v1/fds/3/peek?format=json")).body).toEqual({ value });
     expect((await session.post("/v1/fds/3/pop?format=json")).body).toEqual({ value });
-    const ask = (asked: object) => session.get(`/v1/fds/4/peek?format=json&value=${at(asked)}`);
+    const ask = (value: object) => session.get(`/v1/fds/4/peek?format=json&value=${at(value)}`);
     expect((await ask(value)).body).toEqual({ value });
     expect((await ask({ a: 0, b: "" })).body.errno).toBe("ENOENT");
   });
@@ -120,7 +120,7 @@ describe("JSON by a schema", () => {
   });
 });
 
-describe("refused", () => {
+describe("values that ?format= rejects", () => {
   it("hex without a prefix is rejected where a key is JSON, because hex can be JSON", async () => {
     const schema = { key: "__u32" };
     const session = await make({
@@ -227,7 +227,7 @@ const LITERALS: [literal: string, hex: string][] = [
   ["u32:24+ip4:10.1.2.0", "180000000a010200"],
 ];
 
-describe("literals", () => {
+describe("literals beside ?format=", () => {
   it.each(LITERALS)("the literal %s is %s in a path, a body and a query", async (literal, hex) => {
     const size = hex.length / 2;
     const attr = { map_type: "hash", key_size: size, value_size: size, max_entries: 2 };

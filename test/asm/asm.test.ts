@@ -26,11 +26,11 @@ import { checkInsn } from "../../domain/verifier/insns/insn_checks.ts";
 import { randomBelow } from "../support/random.ts";
 import { withShortTitle } from "../support/titles.ts";
 
-/** Text to instructions, and back: the notation is print_bpf_insn()'s of kernel/bpf/disasm.c. */
+/** Assembler and disassembler; the notation is that of print_bpf_insn() (kernel/bpf/disasm.c). */
 
 const hex = async (text: string) => (await assemble(text, "asm")).insns.toString("hex");
-const show = constantBy("fd");
-const shown = (code: string, how = show) => {
+const byFd = constantBy("fd");
+const toText = (code: string, how = byFd) => {
   const [insn, next] = decode(Buffer.from(code, "hex"));
   return disasm(insn as Insn, next, how);
 };
@@ -44,7 +44,7 @@ describe("the notation", () => {
   it("the notation of the kernel is parsed and printed", async () => {
     expect(KERNEL.length).toBeGreaterThan(500);
     for (const [code, text] of KERNEL) {
-      expect(shown(code)).toBe(text);
+      expect(toText(code)).toBe(text);
       expect(await hex(text), text).toBe(code);
     }
   });
@@ -84,7 +84,7 @@ const IMMS = [
   -(2 ** 31),
 ];
 
-/** Any fields, of which most make no instruction. */
+/** Random fields, most of which are not an instruction. */
 function anything(below: (n: number) => number): Insn {
   const pick = (from: readonly number[]) => from[below(from.length)] as number;
   return {
@@ -96,16 +96,16 @@ function anything(below: (n: number) => number): Insn {
   };
 }
 
-/** Linux looks at no off of an exit, and nor does the text. */
+/** Linux ignores off of an exit, so the text leaves it out. */
 const unseen = (insn: Insn): boolean => isExit(insn) && insn.off !== 0;
 
-/** Neither a BTF object nor a kernel function has a name here, for the service has none. */
+/** The service has no BTF objects and no kernel functions, so the text cannot name them. */
 const nameless = (insn: Insn): boolean =>
   isKfuncCall(insn) ||
   (insn.code === LD_IMM64 &&
     (insn.src === BPF_PSEUDO_BTF_ID || insn.src > BPF_PSEUDO_MAP_IDX_VALUE));
 
-/** Its bytes, or undefined of what Linux refuses for its fields. */
+/** The bytes, or undefined for an instruction whose fields Linux rejects. */
 function legal(insn: Insn, second: number): string | undefined {
   const isLoad = classOf(insn) === BPF_LDX && insn.imm !== 0;
   const isUnknown = isHelperCall(insn) && !isHelper(insn.imm);
@@ -136,11 +136,11 @@ describe("random instructions", () => {
       if (code !== undefined) codes.push(code);
     }
     expect(new Set(codes.map((code) => code.slice(0, 2))).size).toBe(CODES.length);
-    const text = codes.map((code) => shown(code)).join("\n");
+    const text = codes.map((code) => toText(code)).join("\n");
     const back = await hex(text);
     let at = 0;
     for (const code of codes) {
-      expect(back.slice(at, at + code.length), shown(code)).toBe(code);
+      expect(back.slice(at, at + code.length), toText(code)).toBe(code);
       at += code.length;
     }
     expect(at).toBe(back.length);
@@ -149,7 +149,7 @@ describe("random instructions", () => {
 
 const lines = (...text: string[]) => text.join("\n");
 
-describe("what people write", () => {
+describe("spellings that the assembler accepts", () => {
   it.each([
     [
       "comments and empty lines",
@@ -240,7 +240,7 @@ describe("what people write", () => {
   });
 });
 
-describe("a fault says where it is and what was expected there", () => {
+describe("errors of a text", () => {
   it.each(
     withShortTitle([
       ["r0 = 0\n exti", 2, 2, 'expected an instruction, found "exti": did you mean exit?'],
@@ -302,7 +302,7 @@ describe("a fault says where it is and what was expected there", () => {
 const MIB = 2 ** 20;
 const fill = (text: string) => text.repeat(MIB / text.length);
 
-describe("a MiB of text", () => {
+describe("long texts", () => {
   it.each([
     "exit\n",
     "\n",
@@ -359,7 +359,7 @@ it("every helper's name is accepted, and no two names are alike", async () => {
     const code = Buffer.alloc(8);
     code.writeUInt8(0x85, 0);
     code.writeInt32LE(ids, 4);
-    expect(await hex(shown(code.toString("hex")).replace(/#.*/, ""))).toBe(code.toString("hex"));
+    expect(await hex(toText(code.toString("hex")).replace(/#.*/, ""))).toBe(code.toString("hex"));
   }
   expect(ids).toBeGreaterThan(200);
 });

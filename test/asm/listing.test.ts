@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type TestReply, type TestSession, testService } from "../support/service.ts";
 
-/** Programs as text: loaded from assembly, and shown as they were loaded. */
+/** Listings of programs, which load again as the same program. */
 
 const service = await testService();
 const newSession = () => service.session(service.namespace());
@@ -147,7 +147,7 @@ describe("a listing", () => {
 const LONG = 2500;
 const long = (session: TestSession) => load(session, `${"r1 = 1 ll\n".repeat(LONG)}r0 = 0\nexit`);
 
-/** All pages, each the next of the one before. */
+/** All pages, by following `next`. */
 async function pages(session: TestSession, id: number, limit: number) {
   const found: TestReply["body"][] = [];
   for (let start: number | undefined = 0; start !== undefined; start = found.at(-1).next) {
@@ -211,7 +211,7 @@ async function wholeRaw(session: TestSession, id: number): Promise<string> {
   return whole;
 }
 
-describe("who may", () => {
+describe("rights to read a program", () => {
   it("reading a program by id needs CAP_SYS_ADMIN, as BPF_PROG_GET_FD_BY_ID does", async () => {
     const namespace = service.namespace();
     const root = await service.session(namespace);
@@ -229,7 +229,7 @@ describe("who may", () => {
   });
 });
 
-describe("a program is given once", () => {
+describe("the fields of a program's instructions", () => {
   const post = async (body: object) =>
     (await (await newSession()).post("/v1/progs", { prog_type: "socket_filter", ...body })).body;
 

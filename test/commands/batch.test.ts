@@ -5,7 +5,7 @@ import { batch, info, keysOf, make, numbers, outcomeAndCount } from "../support/
 import { outcome } from "../support/map_fixture.ts";
 import { testService } from "../support/service.ts";
 
-/** The batch commands: many elements a request, and what is counted when one fails. */
+/** The batch commands: many elements in one request, and the count when one of them fails. */
 
 const service = await testService();
 const MANY = 10_000;
@@ -18,7 +18,7 @@ afterEach(() => {
 const { script } = service.kernel;
 const run = script.run.bind(script);
 
-describe("10,000 elements a request", () => {
+describe("batches of 10,000 elements", () => {
   it("10,000 elements go in as JSON and come back in one request and by pages", async () => {
     const map = await make(service, "hash");
     const keys = keysOf(MANY);
@@ -124,8 +124,8 @@ describe("10,000 elements a request", () => {
     const seen: number[] = [];
     let cursor: string | null | undefined;
     for (;;) {
-      const asked = { op: "lookup", count: 48, ...(cursor ? { cursor } : {}) };
-      const { status, body, headers } = await batch(map, asked, OCTETS);
+      const request = { op: "lookup", count: 48, ...(cursor ? { cursor } : {}) };
+      const { status, body, headers } = await batch(map, request, OCTETS);
       expect(body.length).toBeLessThanOrEqual(33 << 20);
       const size = 4 + (1 << 20);
       for (let at = 0; at < body.length; at += size) seen.push(body.readUInt32LE(at));

@@ -4,7 +4,7 @@ import { batch, info, keysOf, make, numbers, outcomeAndCount } from "../support/
 import { callOf } from "../support/map_fixture.ts";
 import { testService } from "../support/service.ts";
 
-/** Batches go on from step to step: what is repeated, and what others do meanwhile. */
+/** Batches run in steps, between which requests are repeated and others change the map. */
 
 const service = await testService();
 
@@ -27,7 +27,7 @@ function ahead(command: string, n: number, act: () => Promise<unknown>): void {
   });
 }
 
-/** How many elements a step has is for the service to say. */
+/** The service decides how many elements a step has. */
 function expectPart(count: number, all: number): void {
   expect(count).toBeGreaterThan(0);
   expect(count).toBeLessThan(all);
@@ -62,9 +62,9 @@ describe("a repeat with the same Idempotency-Key", () => {
     });
     const call = { ...callOf(service, map.session), record: "half", fingerprint: "f" };
     const elements = Buffer.from(fill.keys.map((key) => key + key).join(""), "hex");
-    const asked = { elements, count: 1500, there: 1500, key_size: 4, elem_flags: 0 };
+    const batch = { elements, count: 1500, there: 1500, key_size: 4, elem_flags: 0 };
     const update = () =>
-      service.kernel.mapUpdateBatch(call, Number(map.path.split("/").at(-1)), asked);
+      service.kernel.mapUpdateBatch(call, Number(map.path.split("/").at(-1)), batch);
     await expect(update()).rejects.toThrow("the service dies");
     const broken = await info(map);
     expect(broken.revision).toBe(2);
@@ -95,7 +95,7 @@ describe("a repeat with the same Idempotency-Key", () => {
   });
 });
 
-describe("what others do meanwhile", () => {
+describe("changes of others between two steps", () => {
   it("an fd closed midway gives EBADF and the count so far", async () => {
     const map = await make(service, "hash");
     const { fd } = (await map.session.post(`${map.path}/dup`)).body;

@@ -4,7 +4,7 @@ import { readNamespace } from "../support/invariants/read.ts";
 import { naming } from "../support/model/map_calls.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
-/** Who holds what, and that a call that fails leaves it so. Quotes are of the project's kernel notes. */
+/** Holders of objects, which a failed call leaves as they were. The quotes describe Linux 6.18. */
 
 const service = await testService();
 const { redis } = service.kernel.script;
@@ -48,7 +48,7 @@ async function done(session: TestSession, request: LifecycleRequest) {
 const errnoOf = async (session: TestSession, request: LifecycleRequest) =>
   (await session.send(...request)).body?.errno ?? "ok";
 
-/** All that is stored, without the counters that never go back. */
+/** Everything stored, without the counters that only grow. */
 async function state(namespace: string) {
   return { ...(await readNamespace(redis, namespace)), meta: {} };
 }
@@ -104,8 +104,8 @@ const FAILS: [claim: string, errno: string, request: LifecycleRequest][] = [
   ["rename below itself", "EINVAL", ["POST", "/v1/rename", { from: "/d", to: "/d/e" }]],
 ];
 
-describe("a call that fails leaves every count as it was", () => {
-  // 1.3: "any path failure gives it back", "fd failure (EMFILE/ENFILE) gives it back", "Failed
+describe("references after a failed call", () => {
+  // "any path failure gives it back", "fd failure (EMFILE/ENFILE) gives it back", "Failed
   // MAP_UPDATE_ELEM on PROG_ARRAY: slot keeps its old content", "Failed PROG_LOAD: all map refs
   // taken so far are released".
   it.each(FAILS)("%s fails with %s and leaves every count as it was", async (_, errno, request) => {
@@ -117,7 +117,7 @@ describe("a call that fails leaves every count as it was", () => {
   });
 
   it("a creation that finds no free fd uses up an id, other failures do not", async () => {
-    // 1.3: "EMFILE -> put with uref -> map freed, but one id number is consumed", "Failures before id
+    // "EMFILE -> put with uref -> map freed, but one id number is consumed", "Failures before id
     // allocation (validation, name, BTF) consume no id".
     const { session } = await fullTable();
     for (const request of [
@@ -156,9 +156,9 @@ async function twoUsers() {
   return { root, user };
 }
 
-describe("of two errnos the one comes that the kernel finds first", () => {
+describe("the order of errnos", () => {
   it("OBJ_PIN checks flags, fd, path, existing name, permission in this order", async () => {
-    // 2.4: "bpf_fd not an open map/prog/link fd -> EINVAL (never EBADF), before the path is read",
+    // "bpf_fd not an open map/prog/link fd -> EINVAL (never EBADF), before the path is read",
     // "Exists -> EEXIST; this precedes [...] permission checks".
     const { root, user } = await twoUsers();
     await done(root, ["PUT", at("/d"), { type: "directory", mode: "0755" }]);
@@ -176,7 +176,7 @@ describe("of two errnos the one comes that the kernel finds first", () => {
   });
 
   it("OBJ_GET checks flags, path, permission, kind, fd in this order", async () => {
-    // 2.5: "RDONLY and WRONLY both -> EINVAL (all before path)", "Inode is not a bpffs map/prog/link
+    // "RDONLY and WRONLY both -> EINVAL (all before path)", "Inode is not a bpffs map/prog/link
     // -> EACCES", fd allocation last.
     const { root, user } = await twoUsers();
     await done(root, pin("/a", 3));
@@ -191,7 +191,7 @@ describe("of two errnos the one comes that the kernel finds first", () => {
   });
 
   it("MAP_CREATE checks attributes, privilege, name, fd in this order", async () => {
-    // 3.1: "for an unprivileged caller attribute errors of step 7 win over EPERM (HASH key_size 0 ->
+    // "for an unprivileged caller attribute errors of step 7 win over EPERM (HASH key_size 0 ->
     // EINVAL), but errors checked in alloc ([...] name) lose to EPERM".
     const { user } = await twoUsers();
     expect(await errnoOf(user, create({ ...HASH, key_size: 0 }))).toBe("EINVAL");
@@ -202,7 +202,7 @@ describe("of two errnos the one comes that the kernel finds first", () => {
   });
 
   it("MAP_UPDATE_ELEM checks fd, access, lock, key, flags, index, slot fd in this order", async () => {
-    // 3.3: "fd; not writable or frozen -> EPERM; F_LOCK bit without spin lock -> EINVAL"; 4.3: "flags
+    // "fd; not writable or frozen -> EPERM; F_LOCK bit without spin lock -> EINVAL"; "flags
     // != 0 EINVAL -> index E2BIG (before the fd is looked at) -> fd EBADF".
     const { session } = await fullTable();
     await done(session, close(5));
@@ -217,7 +217,7 @@ describe("of two errnos the one comes that the kernel finds first", () => {
   });
 
   it("PROG_LOAD checks flags, privilege, size, type, name, maps, fd in this order", async () => {
-    // 3.9: "prog_flags outside {...} -> EINVAL (also wins over EPERM)", "insn_cnt 0 -> E2BIG", "IDX /
+    // "prog_flags outside {...} -> EINVAL (also wins over EPERM)", "insn_cnt 0 -> E2BIG", "IDX /
     // fd absent -> EBADF", then "20. fd (EMFILE -> id burnt)".
     const { user } = await twoUsers();
     expect(await errnoOf(user, load([], { prog_flags: 2 ** 31 }))).toBe("EINVAL");
@@ -235,9 +235,9 @@ describe("of two errnos the one comes that the kernel finds first", () => {
   });
 });
 
-describe("who holds a map", () => {
+describe("holders of a map", () => {
   it("dup, fork and a message share one open file, and the last close frees it", async () => {
-    // 1.2: "dup/dup2/F_DUPFD, fork'd fd table, SCM_RIGHTS message in flight: they share the same open
+    // "dup/dup2/F_DUPFD, fork'd fd table, SCM_RIGHTS message in flight: they share the same open
     // file; object refs drop only when the last sharer closes".
     const parent = await service.session(service.namespace());
     await done(parent, create(HASH));
@@ -256,7 +256,7 @@ describe("who holds a map", () => {
   });
 
   it("files and pins are users of a map, a program and its bindings are not", async () => {
-    // 1.2: "pin = bpffs inode (not name) +1 +1", "hard link to a pin 0 0", "prog's used_maps +1 0".
+    // "pin = bpffs inode (not name) +1 +1", "hard link to a pin 0 0", "prog's used_maps +1 0".
     const session = await service.session(service.namespace());
     await done(session, create(HASH));
     await done(session, pin("/a", 3));
@@ -271,7 +271,7 @@ describe("who holds a map", () => {
   });
 
   it("BIND_MAP holds a map once until the program is freed, and sets no owner", async () => {
-    // 3.13: "already in used_maps -> 0, no change; else appended (map refcnt+1, no uref)", "Doesn't
+    // "already in used_maps -> 0, no change; else appended (map refcnt+1, no uref)", "Doesn't
     // set prog-array owner, does no compatibility check".
     const session = await service.session(service.namespace());
     await done(session, create(ARRAY));
@@ -299,7 +299,7 @@ describe("the last user of a program array", () => {
   it.each(ENDS)(
     "the last user's end by %s frees the cycle of array and program",
     async (_, request) => {
-      // 1.8: "when it reaches 0 nobody can modify the array any more, so A drops its slots -> P freed
+      // "when it reaches 0 nobody can modify the array any more, so A drops its slots -> P freed
       // -> A freed".
       const { session } = await fullTable();
       await done(session, pin("/h", 5));
@@ -312,8 +312,8 @@ describe("the last user of a program array", () => {
   );
 
   it("the last user's close clears an array that a program holds, each time anew", async () => {
-    // 1.4: "Not one-shot: usercnt may go 0->1 again (MAP_GET_FD_BY_ID on a map kept by a prog) and at
-    // the next 0 the clear runs again"; 3.8: "uref-clear of a PROG_ARRAY still happens" when frozen.
+    // "Not one-shot: usercnt may go 0->1 again (MAP_GET_FD_BY_ID on a map kept by a prog) and at
+    // the next 0 the clear runs again"; "uref-clear of a PROG_ARRAY still happens" when frozen.
     const { session } = await fullTable();
     await done(session, ["DELETE", at("/a")]);
     await done(session, close(3));
@@ -327,7 +327,7 @@ describe("the last user of a program array", () => {
   });
 
   it("the last user's close takes nothing from a hash that a program holds", async () => {
-    // 1.4: "HASH, LRU_HASH, ARRAY: data kept".
+    // "HASH, LRU_HASH, ARRAY: data kept".
     const session = await service.session(service.namespace());
     await done(session, create(HASH));
     await done(session, load([3]));
@@ -339,7 +339,7 @@ describe("the last user of a program array", () => {
 
 describe("the owner of a program array", () => {
   it("the owner of a program array is the first program's type for good", async () => {
-    // 4.3: "never reset, not by emptying, delete or uref-clear".
+    // "never reset, not by emptying, delete or uref-clear".
     const { session } = await fullTable();
     await done(session, ["DELETE", `/v1/fds/3/elements/${KEY}`]);
     await done(session, ["DELETE", at("/a")]);
@@ -364,7 +364,7 @@ describe("the owner of a program array", () => {
 
 describe("fds", () => {
   it("fds 0 to 2 are open but not maps (EINVAL), an absent fd has its own errno", async () => {
-    // 0: "closed/absent fd -> EBADF; open fd of another kind -> EINVAL. Two exceptions: OBJ_PIN folds
+    // "closed/absent fd -> EBADF; open fd of another kind -> EINVAL. Two exceptions: OBJ_PIN folds
     // both into EINVAL and OBJ_GET_INFO_BY_FD answers EBADFD (77) for an absent fd".
     const session = await service.session(service.namespace());
     for (const fd of [0, 1, 2]) {
@@ -380,23 +380,23 @@ describe("fds", () => {
   });
 
   it("info has the kernel's fields, and access belongs to the fd, not to the map", async () => {
-    // 3.1: "those two flags are fd-only and not stored in map_flags"; 2.3: "Pinning a read-only fd
+    // "those two flags are fd-only and not stored in map_flags"; "Pinning a read-only fd
     // works [...]: OBJ_GET of it O_RDWR yields a writable fd".
     const session = await service.session(service.namespace());
     await done(session, create({ ...HASH, map_flags: 8 + 1, map_name: "a.b_1" }));
     await done(session, pin("/a", 3));
     await done(session, get("/a"));
     const unused = { evictions: 0, failed_updates: 0, revision: 0 };
-    const shown = { ...HASH, kind: "map", id: 1, map_name: "a.b_1", map_flags: 1, map_extra: 0 };
+    const expected = { ...HASH, kind: "map", id: 1, map_name: "a.b_1", map_flags: 1, map_extra: 0 };
     const counted = { frozen: false, refcnt: 3, usercnt: 3, entries: 0, ...unused };
     expect(await done(session, ["GET", "/v1/fds/3"])).toEqual({
-      ...shown,
+      ...expected,
       ...counted,
       fd: 3,
       file_flags: 8,
     });
     expect(await done(session, ["GET", "/v1/fds/4"])).toEqual({
-      ...shown,
+      ...expected,
       ...counted,
       fd: 4,
       file_flags: 0,

@@ -3,14 +3,14 @@ import { MapFixture, makeMapFixture, outcome } from "../support/map_fixture.ts";
 import { KINDS, type MapKind } from "../support/map_types.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
-/** Maps read while other sessions write: what stays is shown once, and a moment is a moment. */
+/** Reads while other sessions write: a stable element is read once, and a snapshot is of one moment. */
 
 const service = await testService();
 const WRITERS = 2;
 const STABLE = 60;
 const WIDE = 256;
 
-/** Runs every writer over and over until `reading` is done; answers how often they came round. */
+/** Runs every writer again and again until `reading` is done. @returns the number of rounds. */
 async function meanwhile<T>(
   writers: ((turn: number) => Promise<unknown>)[],
   reading: () => Promise<T>,
@@ -45,12 +45,12 @@ async function shared(map: MapFixture): Promise<MapFixture> {
 }
 
 async function pages(map: MapFixture, limit: number) {
-  const shown: { key: string; value: unknown }[] = [];
+  const elements: { key: string; value: unknown }[] = [];
   for (let cursor = ""; ; ) {
     const { status, body } = await map.dump(`limit=${limit}${cursor}`);
     expect(status, JSON.stringify(body)).toBe(200);
-    shown.push(...body.elements);
-    if (body.cursor === undefined) return shown;
+    elements.push(...body.elements);
+    if (body.cursor === undefined) return elements;
     cursor = `&cursor=${body.cursor}`;
   }
 }
@@ -78,12 +78,12 @@ describe.each(keyed.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
     });
     expect(turns).toBeGreaterThan(0);
     expect((await map.info()).revision).toBeGreaterThan(before);
-    for (const shown of read) {
-      const keys = shown.map(({ key }) => key);
+    for (const elements of read) {
+      const keys = elements.map(({ key }) => key);
       expect(new Set(keys).size).toBe(keys.length);
       for (let n = 0; n < STABLE; n++) {
-        const found = shown.filter(({ key }) => key === map.key(2 * n));
-        expect(found).toEqual([{ key: map.key(2 * n), value: map.shown(2 * n) }]);
+        const found = elements.filter(({ key }) => key === map.key(2 * n));
+        expect(found).toEqual([{ key: map.key(2 * n), value: map.jsonValue(2 * n) }]);
       }
     }
   });
@@ -113,9 +113,9 @@ it.each(["queue", "stack"])(
       await pages(map, 3),
     ]);
     expect(turns).toBeGreaterThan(0);
-    const stable = Array.from({ length: STABLE }, (_, n) => map.shown(n));
-    for (const shown of read) {
-      const values = shown.map(({ value }) => value);
+    const stable = Array.from({ length: STABLE }, (_, n) => map.jsonValue(n));
+    for (const elements of read) {
+      const values = elements.map(({ value }) => value);
       expect(values.filter((value) => stable.includes(value))).toEqual(stable);
     }
   },

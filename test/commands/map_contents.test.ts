@@ -4,7 +4,7 @@ import { u32Hex } from "../support/bytes.ts";
 import { callOf, create, SEED } from "../support/map_fixture.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
-/** What maps cost and hold: a filter's errors, an array's memory, references of maps in maps. */
+/** Errors of Bloom filters, memory of arrays, references of inner maps. */
 
 const service = await testService();
 const { kernel } = service;
@@ -18,12 +18,12 @@ describe("a Bloom filter", () => {
     return (1 - Math.exp((-hashes * entries) / bits)) ** hashes;
   }
 
-  /** Of values that none was pushed of; `salt` makes filters of the same size differ. */
+  /** Values that were not pushed; `salt` makes filters of the same size differ. */
   async function measure(
     session: TestSession,
     entries: number,
     hashes: number,
-    asked: number,
+    lookups: number,
     salt = 0,
   ) {
     const attr = { map_type: "bloom_filter", key_size: 0, value_size: 8, map_extra: hashes };
@@ -42,7 +42,7 @@ describe("a Bloom filter", () => {
     for (let n = 0; n < entries; n++) {
       await kernel.mapUpdateElem(call, fd, { key: none, value: value(n) }, 0, "");
     }
-    /** How many of these may have been pushed, asked for some at once. */
+    /** The number of these values that the filter may hold, looked up some at a time. */
     const found = async (first: number, count: number) => {
       let seen = 0;
       for (let at = 0; at < count; at += 100) {
@@ -52,9 +52,9 @@ describe("a Bloom filter", () => {
       return seen;
     };
     expect(await found(0, entries), "no false negatives").toBe(entries);
-    const wrong = await found(1_000_000, asked);
+    const wrong = await found(1_000_000, lookups);
     await session.del(`/v1/fds/${fd}`);
-    return wrong / asked;
+    return wrong / lookups;
   }
 
   it.each([1, 3, 5, 10, 15])(
@@ -84,7 +84,7 @@ describe("a Bloom filter", () => {
   });
 });
 
-describe("an array of 10^8 bytes", () => {
+describe("memory of large arrays", () => {
   it.each(["array", "percpu_array"])(
     "a large %s costs memory only for what was written",
     async (map_type) => {
@@ -121,7 +121,7 @@ describe("an array of 10^8 bytes", () => {
   );
 });
 
-describe("maps in maps", () => {
+describe("references of inner maps", () => {
   const INNER = { map_type: "hash", max_entries: 1 };
   const step = fc.record({
     op: fc.constantFrom("put", "put", "put", "delete", "close", "reopen"),

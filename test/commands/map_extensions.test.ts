@@ -5,7 +5,7 @@ import { makeMapFixture, outcome } from "../support/map_fixture.ts";
 import { KINDS, type MapKind } from "../support/map_types.ts";
 import { testService } from "../support/service.ts";
 
-/** Beside what Linux has: If-Match, revisions, snapshots, and the CPUs of a namespace. */
+/** Extensions of Linux: If-Match, revisions, snapshots, and the CPUs of a namespace. */
 
 const service = await testService();
 
@@ -31,13 +31,13 @@ describe.each(KEYED.map((kind) => [kind.map_type, kind] as const))(
         expect([answer.status, answer.body.errno], stale).toEqual([412, "ESTALE"]);
         expect(outcome(await map.delete(0, when(stale)))).toBe("ESTALE");
       }
-      expect((await map.lookup(0)).body.value).toEqual(map.shown(1));
+      expect((await map.lookup(0)).body.value).toEqual(map.jsonValue(1));
       expect(await revision()).toBe(now);
       expect(outcome(await map.update(0, 0, 2, when(`"r${now}"`)))).toBe("ok");
       expect(outcome(await map.update(0, 0, 3, when(`"r${now}"`)))).toBe("ESTALE");
       expect(outcome(await map.update(0, 0, 3, when(`"00" , ${await tag()},"r0"`)))).toBe("ok");
       expect(outcome(await map.update(0, 0, 4, when("*")))).toBe("ok");
-      expect((await map.lookup(0)).body.value).toEqual(map.shown(4));
+      expect((await map.lookup(0)).body.value).toEqual(map.jsonValue(4));
       expect(outcome(await map.delete(0, when(await tag())))).toBe(kind.delete.present);
     });
 
@@ -47,7 +47,7 @@ describe.each(KEYED.map((kind) => [kind.map_type, kind] as const))(
       expect(outcome(await map.update(0, 0, 0, when("*")))).toBe(there ? "ok" : "ESTALE");
       const { revision } = await map.info();
       expect(outcome(await map.update(1, 0, 1, when(`"r${revision}"`)))).toBe("ok");
-      expect((await map.lookup(1)).body.value).toEqual(map.shown(1));
+      expect((await map.lookup(1)).body.value).toEqual(map.jsonValue(1));
     });
 
     it("an If-Match that is not a tag is rejected", async () => {
@@ -58,7 +58,7 @@ describe.each(KEYED.map((kind) => [kind.map_type, kind] as const))(
         expect([status, body.type], wrong).toEqual([400, "urn:bpf:problem:malformed"]);
         expect((await map.delete(0, when(wrong))).status).toBe(400);
       }
-      expect((await map.lookup(0)).body.value).toEqual(map.shown(0));
+      expect((await map.lookup(0)).body.value).toEqual(map.jsonValue(0));
     });
   },
 );

@@ -22,7 +22,7 @@ const service = await testService();
 const { kernel } = service;
 process.stdout.write(`models: MAP_SEED=${SEED}\n`);
 
-/** Plays the steps on both; afterwards elements and counts are the same, too. */
+/** Plays the steps on both and compares answers, elements and counts. */
 async function agree(
   session: TestSession,
   target: Target,
@@ -39,10 +39,10 @@ async function agree(
     if (!body.cursor) break;
     cursor = `&cursor=${body.cursor}`;
   }
-  const shown = [...model.elements].map(([key, value]) => `${target.key(key)} ${value}`);
-  // A queue is shown in order, what has keys in any.
+  const expected = [...model.elements].map(([key, value]) => `${target.key(key)} ${value}`);
+  // Elements of a queue have an order; those with keys do not.
   const order = target.key(1) === "" ? (list: string[]) => list : (list: string[]) => list.sort();
-  expect(order(found)).toEqual(order(shown));
+  expect(order(found)).toEqual(order(expected));
   const { evictions, failed_updates, entries } = (await session.get(`/v1/fds/${fd}`)).body;
   expect([evictions, failed_updates, entries]).toEqual([
     model.evictions,
@@ -125,7 +125,7 @@ describe("random calls", () => {
   );
 });
 
-describe("LRU, by Linux' lists", () => {
+describe("LRU maps", () => {
   const kinds = [
     ["lru_hash", 4],
     ["lru_percpu_hash", 16],
@@ -202,15 +202,15 @@ describe("LRU, by Linux' lists", () => {
       const put = (n: number) =>
         session.put(`/v1/fds/${fd}/elements/u32:${n}`, { value: u32Hex(n) });
       const model = new LruModel(2, false);
-      const told = (op: MapStep["op"], key: number) =>
+      const modelResult = (op: MapStep["op"], key: number) =>
         model.apply({ op, key, value: u32Hex(key), flags: 0 });
       for (const n of [1, 2])
-        expect([(await put(n)).status, told("update", n)]).toEqual([204, "ok"]);
+        expect([(await put(n)).status, modelResult("update", n)]).toEqual([204, "ok"]);
       expect((await session.get(`/v1/fds/${fd}/elements/u32:1${touch}`)).body.value).toBe(
-        told(touch === "?touch=true" ? "touch" : "lookup", 1),
+        modelResult(touch === "?touch=true" ? "touch" : "lookup", 1),
       );
       for (const n of [3, 3])
-        expect([(await put(n)).status, told("update", n)]).toEqual([204, "ok"]);
+        expect([(await put(n)).status, modelResult("update", n)]).toEqual([204, "ok"]);
       const { elements } = (await session.get(`/v1/fds/${fd}/elements`)).body;
       const keys = elements.map(({ key }: { key: string }) => key);
       expect(keys).toEqual([...model.elements.keys()].sort().map(u32Hex));
@@ -278,7 +278,7 @@ describe("longest prefixes", () => {
       await walk();
 
       const gone = all.filter(() => random(2) === 0).map(({ key }) => key);
-      // The bits behind a prefix make no difference.
+      // The bits after a prefix are ignored.
       for (const key of gone)
         if (lengthOf(key) <= 8 * (bytes - 1)) key[key.length - 1] = random(256);
       const keys = gone.map((key) => key.toString("hex"));

@@ -3,7 +3,7 @@ import { attributes, MapFixture, makeMapFixture, outcome } from "../support/map_
 import { KINDS, type MapKind } from "../support/map_types.ts";
 import { testService } from "../support/service.ts";
 
-/** One suite over every map type; what a type does otherwise is in map_types.ts. */
+/** One suite for every map type; map_types.ts lists how the types differ. */
 
 const service = await testService();
 const FLAGS = [0, 1, 2, 3, 4] as const;
@@ -11,7 +11,7 @@ const has = (kind: MapKind) => kind.lookup.present === "ok";
 const dumps = (kind: MapKind) => kind.dump === "ok";
 const byKey = (a: { key: string }, b: { key: string }) => (a.key < b.key ? -1 : 1);
 
-/** All that can be seen of elements 0 to 3, wherever they are. */
+/** Elements 0 to 3 by every read of the map's type. */
 async function contents(map: MapFixture) {
   const { entries } = await map.info();
   const found = [];
@@ -26,10 +26,10 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
       session.post("/v1/maps", attributes(kind, objects, { map_name: "m", ...changes }));
     const { map_type, key_size, value_size, max_entries, adds = 0 } = kind;
     const map_flags = kind.map_flags | adds;
-    const shown = { id, map_type, key_size, value_size, max_entries, map_flags };
+    const creation = { id, map_type, key_size, value_size, max_entries, map_flags };
     const counts = { evictions: 0, failed_updates: 0, revision: 0, frozen: false };
     const info = (await session.get(`/v1/maps/${id}`)).body;
-    expect(info).toMatchObject({ ...shown, ...counts });
+    expect(info).toMatchObject({ ...creation, ...counts });
     expect(info.entries).toBe(kind.walk === "indices" && !kind.holds ? max_entries : 0);
     expect(info.cpus).toBe(kind.percpu ? cpus : undefined);
     for (const [changes, errno] of kind.refused) {
@@ -58,7 +58,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
       expect(outcome(await map.update(0, flags, 1)), `present, ${said}`).toBe(present[flags]);
       if (kind.keyed) {
         const now = present[flags] === "ok" ? 1 : 0;
-        expect((await map.lookup(0)).body.value).toEqual(map.shown(now));
+        expect((await map.lookup(0)).body.value).toEqual(map.jsonValue(now));
       }
       await map.fill();
       const over = kind.max_entries;
@@ -76,7 +76,9 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
     expect(outcome(await map.take(0))).toBe(kind.take.fresh);
     if (!has(kind)) return;
     await map.fill(2);
-    expect((await map.lookup(0)).body.value).toEqual(map.shown(kind.map_type === "stack" ? 1 : 0));
+    expect((await map.lookup(0)).body.value).toEqual(
+      map.jsonValue(kind.map_type === "stack" ? 1 : 0),
+    );
     expect(outcome(await map.delete(0))).toBe(kind.delete.present);
     if (kind.delete.present === "ok") {
       expect(outcome(await map.lookup(0))).toBe(kind.lookup.fresh);
@@ -85,7 +87,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
     const taken = await map.take(1);
     expect(outcome(taken)).toBe(kind.take.present);
     if (kind.take.present !== "ok") return;
-    expect(taken.body.value).toEqual(map.shown(kind.map_type === "queue" ? 0 : 1));
+    expect(taken.body.value).toEqual(map.jsonValue(kind.map_type === "queue" ? 0 : 1));
     if (!kind.keyed) await map.take(0);
     expect(outcome(await map.take(1))).toBe(kind.take.fresh);
     expect((await map.info()).entries).toBe(0);
@@ -153,7 +155,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
     if (!dumps(kind)) return;
     await map.fill(3);
     const whole = (await map.dump()).body.elements;
-    const wanted = [0, 1, 2].map((n) => ({ key: map.key(n), value: map.shown(n) }));
+    const wanted = [0, 1, 2].map((n) => ({ key: map.key(n), value: map.jsonValue(n) }));
     const zeros = [{ key: map.key(3), value: "00".repeat(map.valueBytes) }];
     if (kind.walk === "indices" && !kind.holds) wanted.push(...zeros);
     expect(kind.keyed ? [...whole].sort(byKey) : whole).toEqual(wanted);
@@ -312,25 +314,28 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
       keys: ns.map((n) => map.key(n) || "hex:"),
       values: ns.map((n) => map.value(n)),
     });
-    const told = async (op: keyof typeof batch, body: object) => {
+    const batchOutcome = async (op: keyof typeof batch, body: object) => {
       const answer = await map.batch({ op, ...body });
       return [outcome(answer), answer.body.count];
     };
     for (const op of ["update", "delete", "lookup", "lookup_and_delete"] as const) {
       if (batch[op] === "ok") continue;
-      expect(await told(op, { ...some(0, 1), count: 2 })).toEqual([batch[op], 2]);
-      expect(await told(op, { ...some(0), count: 0 })).toEqual([batch[op], 0]);
-      expect(await told(op, { ...some(0), elem_flags: 1 })).toEqual([batch[op], expect.anything()]);
+      expect(await batchOutcome(op, { ...some(0, 1), count: 2 })).toEqual([batch[op], 2]);
+      expect(await batchOutcome(op, { ...some(0), count: 0 })).toEqual([batch[op], 0]);
+      expect(await batchOutcome(op, { ...some(0), elem_flags: 1 })).toEqual([
+        batch[op],
+        expect.anything(),
+      ]);
     }
     if (batch.update !== "ok") return;
-    expect(await told("update", { ...some(0, 1, 2), count: 2 })).toEqual(["ok", 2]);
-    expect(await told("update", { ...some(2), count: 0 })).toEqual(["ok", 0]);
+    expect(await batchOutcome("update", { ...some(0, 1, 2), count: 2 })).toEqual(["ok", 2]);
+    expect(await batchOutcome("update", { ...some(2), count: 0 })).toEqual(["ok", 0]);
     for (const elem_flags of [1, 2, 4, 8]) {
-      expect(await told("update", { ...some(0, 1), elem_flags })).toEqual(["EINVAL", 2]);
+      expect(await batchOutcome("update", { ...some(0, 1), elem_flags })).toEqual(["EINVAL", 2]);
     }
     const over = [3, 2, kind.max_entries, 0];
     const failing = kind.evicts ? ["ok", 4] : [kind.update.beyond[0], 2];
-    expect(await told("update", some(...over))).toEqual(failing);
+    expect(await batchOutcome("update", some(...over))).toEqual(failing);
     const { entries } = await map.info();
     expect(entries).toBe(4);
     const { status, body } = await map.batch({ op: "lookup", count: 9 });
@@ -338,11 +343,14 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
     const dump = (await map.dump()).body.elements;
     const rows = body.keys.map((key: string, i: number) => ({ key, value: body.values[i] }));
     expect(rows).toEqual(dump);
-    // A hash table says ENOENT with its last bucket, the others only when asked for more.
+    // A hash table gives ENOENT with its last bucket, the others only for a request beyond the end.
     const whole = batch.lookup_and_delete === "ok";
-    expect(await told("lookup", { count: 4 })).toEqual([whole ? "ENOENT" : "ok", 4]);
-    expect(await told("lookup", { count: 4, flags: 1 })).toEqual([whole ? "EINVAL" : "ok", 4]);
-    expect(await told("lookup", { count: 0 })).toEqual(["ok", 0]);
+    expect(await batchOutcome("lookup", { count: 4 })).toEqual([whole ? "ENOENT" : "ok", 4]);
+    expect(await batchOutcome("lookup", { count: 4, flags: 1 })).toEqual([
+      whole ? "EINVAL" : "ok",
+      4,
+    ]);
+    expect(await batchOutcome("lookup", { count: 0 })).toEqual(["ok", 0]);
     const half = await map.batch({ op: "lookup", count: 2 });
     expect(half.body).toMatchObject({
       count: 2,
@@ -356,7 +364,10 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
     if (batch.delete === "ok") {
       const [first, second] = rows.map(({ key }: { key: string }) => key);
       const { revision } = await map.info();
-      expect(await told("delete", { keys: [first, map.key(99), second] })).toEqual(["ENOENT", 1]);
+      expect(await batchOutcome("delete", { keys: [first, map.key(99), second] })).toEqual([
+        "ENOENT",
+        1,
+      ]);
       expect(await map.info()).toMatchObject({ entries: 3 });
       expect((await map.info()).revision).toBeGreaterThan(revision);
     }
@@ -365,7 +376,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
       expect(taken.body).toMatchObject({ errno: "ENOENT", count: 3 });
       expect(taken.body.keys).toEqual(rows.slice(1).map(({ key }: { key: string }) => key));
       expect(await map.info()).toMatchObject({ entries: 0 });
-      expect(await told("lookup_and_delete", { count: 9 })).toEqual(["ENOENT", 0]);
+      expect(await batchOutcome("lookup_and_delete", { count: 9 })).toEqual(["ENOENT", 0]);
     }
   });
 });

@@ -84,7 +84,7 @@ describe("a program's maps", () => {
 
 const byId = (id: number, more = "") => ({ asm: `r1 = map[id:${id}]${more}\nr0 = 0\nexit` });
 
-describe("a map that the text names by its id", () => {
+describe("a map that a text names by its id", () => {
   it("a map named by id is held by the program and gains no user", async () => {
     const session = await service.session(service.namespace());
     const { body } = await session.post("/v1/maps", {
@@ -122,7 +122,7 @@ describe("a map that the text names by its id", () => {
   });
 });
 
-describe("a program that is refused", () => {
+describe("the detail of a rejected program", () => {
   it.each([
     ["a register never written", ["r0 = 1", "r0 = r3", "exit"], "insn 1, r0 = r3: R3 !read_ok"],
     [

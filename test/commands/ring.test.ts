@@ -3,7 +3,7 @@ import { RETURN_ZERO_HEX } from "../support/insns.ts";
 import { AT, makeRing, opened, SIZE, span } from "../support/ring_fixture.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
-/** Ring buffers as data: room, positions, order, what is lost, who may. ring_wait.test.ts has waiting. */
+/** Ring buffers: room, positions, order, lost records, rights. ring_wait.test.ts has waiting. */
 
 const service = await testService();
 const ringbuf = (size = SIZE) => makeRing(service, size);
@@ -11,7 +11,7 @@ const zeros = (bytes: number) => "00".repeat(bytes);
 const read = async (s: TestSession, query = "") => (await s.get(`${AT}?${query}`)).body;
 const data = (body: { records: { data: string }[] }) => body.records.map((record) => record.data);
 
-/** Puts one record after the other until one is refused; answers how many were taken. */
+/** Outputs records until one is rejected. @returns the number of accepted records. */
 async function fill(session: TestSession, bytes: number): Promise<number> {
   const records = new Array<string>(600).fill(zeros(bytes));
   const { status, body } = await session.post(AT, { records });
@@ -41,7 +41,7 @@ it.each([
     entries: count,
     failed_updates: 1,
   });
-  // One that is consumed makes room for one.
+  // A consumed record makes room for one.
   const [first] = (await read(session)).records;
   await read(session, `position=${first.position}`);
   expect((await session.post(AT, { records: [zeros(bytes)] })).status).toBe(201);
@@ -211,7 +211,7 @@ it("one answer has about 64 KiB of records, or one larger record", async () => {
   expect(counts).toEqual([4, 4, 3, 1, 0]);
 });
 
-// Who may, and what is refused
+// Rights, and rejected requests
 
 it("a read-only fd rejects output, a write-only fd rejects reads, a frozen map both", async () => {
   const session = await ringbuf();

@@ -3,7 +3,7 @@ import { createKernel } from "../../domain/bpf.ts";
 import { AT, LONG, put, ringWorld } from "../support/ring_fixture.ts";
 import { testService } from "../support/service.ts";
 
-/** Long polls for records: woken by other replicas, found by looking, ended by what ends them. */
+/** Long polls for records: messages of other replicas, lost messages, and what ends a poll. */
 
 const service = await testService();
 const other = await testService();
@@ -147,7 +147,7 @@ describe("a long poll", () => {
   });
 });
 
-describe("at most 1000 wait", () => {
+describe("the limit of waiting requests", () => {
   it("the 1001st waiting poll is rejected until another one ends", async () => {
     const { session, channel } = await world();
     const waiters = Array.from({ length: 1000 }, () => wake.open(channel));

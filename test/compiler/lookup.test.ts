@@ -112,10 +112,10 @@ const counter = (...uses: Buffer[]): Buffer => {
 };
 
 describe("a value that is only added to", () => {
-  const asks = (code: Buffer, type = "hash"): boolean => {
-    let asked = false;
+  const callsAddLookup = (code: Buffer, type = "hash"): boolean => {
+    let isCalled = false;
     const add_lookup = (): number => {
-      asked = true;
+      isCalled = true;
       return 0;
     };
     machine.run(
@@ -125,7 +125,7 @@ describe("a value that is only added to", () => {
         add_lookup,
       }),
     );
-    return asked;
+    return isCalled;
   };
 
   it.each([
@@ -140,20 +140,20 @@ describe("a value that is only added to", () => {
       join(insn(0x15, 1, 0, 7, 0), lookup(0, 0), insn(0x05, 0, 0, 6), lookup(1, 0), ADDED),
     ],
   ])("a value that is only added to is found as such: %s", (_how, code) => {
-    expect(asks(code)).toBe(true);
+    expect(callsAddLookup(code)).toBe(true);
   });
 
   it.each(["array", "hash", "percpu_array", "percpu_hash"])(
     "an add-only lookup is found in a map of type %s",
     (type) => {
-      expect(asks(counter(add(0)), type)).toBe(true);
+      expect(callsAddLookup(counter(add(0)), type)).toBe(true);
     },
   );
 
   it.each(["lru_hash", "lpm_trie", "lru_percpu_hash"])(
     "an add-only lookup is not found in a map of type %s",
     (type) => {
-      expect(asks(counter(add(0)), type)).toBe(false);
+      expect(callsAddLookup(counter(add(0)), type)).toBe(false);
     },
   );
 
@@ -209,6 +209,6 @@ describe("a value that is only added to", () => {
       ),
     ],
   ])("a value is not add-only when it is %s", (_how, code) => {
-    expect(asks(code)).toBe(false);
+    expect(callsAddLookup(code)).toBe(false);
   });
 });

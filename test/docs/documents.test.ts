@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { anchors, DOCUMENTS, ROOT, readText, withoutBlocks } from "../support/documents.ts";
 
-/** The documents are as long as they may be, and what they point at exists. */
+/** Documents keep to their limits, and their links, paths and quotes exist. */
 
 const README_LINES = 120;
 const LINE_LENGTH = 120;

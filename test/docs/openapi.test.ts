@@ -5,12 +5,12 @@ import { describe, expect, it } from "vitest";
 import { document, type Operation, routes } from "../../api/openapi/openapi.ts";
 import { testService } from "../support/service.ts";
 
-/** The service shows its own contract. */
+/** The service serves its own contract, which keeps to a style. */
 
 const service = await testService();
 const CONTRACT = readFileSync(join(import.meta.dirname, "../../openapi.yaml"), "utf8");
 
-describe("documentation", () => {
+describe("pages of the service", () => {
   it("the service serves the contract byte for byte", async () => {
     const answer = await request(service.server).get("/openapi.yaml").buffer(true);
     expect(answer.status).toBe(200);
@@ -69,7 +69,7 @@ describe("the style of the document", () => {
       expect(summary.split(" ").length).toBeLessThanOrEqual(8);
       const lines = [...description.matchAll(/^- (E[A-Z0-9]+): /gm)].map(([, errno]) => errno);
       expect(new Set(lines).size).toBe(lines.length);
-      // Whatever an operation takes, EINVAL is also what does not match the document.
+      // Every operation gives EINVAL for what does not match the document, so its text may omit it.
       expect([...new Set([...lines, "EINVAL"])].sort()).toEqual([...errnos].sort());
     },
   );

@@ -4,17 +4,17 @@ import { playStory } from "../../examples/picture/story.ts";
 import { readText } from "../support/documents.ts";
 import { testService } from "../support/service.ts";
 
-/** The picture in the README is what a run of its story makes. */
+/** The picture in the README is drawn from a run of its story. */
 
 const service = await testService();
 const COMMITTED = readText("docs/picture.svg");
 
 describe("docs/picture.svg", () => {
-  it("is what a run of the story draws (npm run picture writes it)", async () => {
+  it("the committed picture is the one that a run of its story draws (npm run picture)", async () => {
     expect(draw(await playStory(service.base, service.namespace()))).toBe(COMMITTED);
   });
 
-  it("has a title, a description, and colors for dark mode", () => {
+  it("the committed picture has a title, a description, and colors for dark mode", () => {
     expect(COMMITTED).toMatch(/<svg [^>]*role="img" aria-labelledby="title description">/);
     expect(COMMITTED).toMatch(/<title id="title">\w[^<]*<\/title>\n<desc id="description">\w/);
     expect(COMMITTED).toContain("@media(prefers-color-scheme:dark)");

@@ -8,7 +8,7 @@ import { type BuiltType, buildBtf, buildElf, CODE } from "../support/elf_builder
 import { RETURN_ZERO } from "../support/insns.ts";
 import { testService } from "../support/service.ts";
 
-/** Objects that are damaged, or made to cost: an errno, never an exception, and no more than the limits. */
+/** Damaged or expensive objects give an errno, never an exception, and cost no more than the limits allow. */
 
 const service = await testService();
 const NAMES = ["sections", "nested", "callback", "pinned", "legacy", "iproute2"];
@@ -27,7 +27,7 @@ function verdict(file: Buffer): string {
   }
 }
 
-/** Bytes of it changed: anywhere, in the header of the file, or in those of the sections. */
+/** Changes bytes anywhere, in the header of the file, or in those of the sections. */
 function damaged(file: Buffer): fc.Arbitrary<Buffer> {
   const sections = Number(file.readBigUInt64LE(40));
   const place = fc.oneof(
@@ -105,7 +105,7 @@ it.each(["..", "a/b", "/", ""])(
   },
 );
 
-describe("an object made to cost", () => {
+describe("an object that would be expensive", () => {
   it("an object with thousands of programs over the same code is E2BIG", () => {
     const code = Buffer.concat([...Array(10_000).fill(NOP), RETURN_ZERO]);
     const symbols = Array.from({ length: 5000 }, (_, i) => ({
@@ -176,7 +176,7 @@ it.each<[string, string, BuiltType[]]>([
     "EINVAL",
     [...Array.from({ length: 20 }, (_, i) => ({ kind: 3, rest: [i + 2, 1, 65_535] })), INT],
   ],
-  // Without a schema, as a struct that is too long for one.
+  // The map has no schema, like a struct that is too long for one.
   [
     "a struct that holds itself",
     "loads",

@@ -12,7 +12,7 @@ import { Claims } from "../../examples/report.ts";
 import { checkPackets } from "../../examples/step_swap.ts";
 import type { PacketCounts, ProgramIds } from "../../examples/tc.ts";
 
-/** `npm run demo` as a user runs it, and that a claim that does not hold makes it fail. */
+/** `npm run demo` as a user runs it; a claim that does not hold makes it fail. */
 
 const ROOT = join(import.meta.dirname, "../..");
 const LIMIT_MS = 120_000;
@@ -47,7 +47,7 @@ const claims = (out: string) => out.match(/^ {4}[✓✗]/gm)?.length ?? 0;
 // b2197755b2: "This work adds support for "persistent" eBPF maps/programs. The term "persistent" is
 // to be understood that maps/programs have a facility that lets them survive process termination."
 test(
-  "the demo's claims hold on a service of its own, of which nothing is left",
+  "the demo starts a service, its claims hold, and it leaves no file behind",
   async () => {
     const { code, out, err } = await demo({ TMPDIR: folder });
     expect({ code, err }, out).toEqual({ code: 0, err: "" });
@@ -59,7 +59,7 @@ test(
 );
 
 test(
-  "BPF_URL: the demo's claims hold on a service that runs, and goes on running",
+  "the demo's claims hold on the service at BPF_URL, which still runs afterwards",
   async () => {
     const { code, out, err } = await demo({ BPF_URL: service.url });
     expect({ code, err }, out).toEqual({ code: 0, err: "" });
@@ -68,7 +68,7 @@ test(
   LIMIT_MS,
 );
 
-test("a namespace in use is refused, and its sessions live on", async () => {
+test("the demo rejects a namespace in use, and the sessions in it live on", async () => {
   const namespace = "taken";
   const other = await newSession(service.url, { namespace });
   const { code, err } = await demo({ BPF_URL: service.url, BPF_NAMESPACE: namespace });
@@ -77,14 +77,14 @@ test("a namespace in use is refused, and its sessions live on", async () => {
   await other.exit();
 });
 
-test("a demo that breaks off exits with 1", async () => {
+test("a demo that cannot reach its service exits with 1", async () => {
   const { code, out, err } = await demo({ BPF_URL: "http://127.0.0.1:1" });
   expect(code).toBe(1);
   expect(err).toContain("the demo broke off");
   expect(out).not.toContain("claims hold");
 });
 
-test("one broken claim among others makes the exit code 1 and is named", () => {
+test("a report with one broken claim names it and exits with 1", () => {
   const lines: string[] = [];
   const made = new Claims((line) => lines.push(line));
   made.claim("the first", true);
@@ -127,16 +127,16 @@ test.each([
   ["another chain's mark", tally([1, 5, 6], 2)],
   ["a packet that should have been dropped", { ...dropped, retval: 0 }],
   ["another direction's program", tally([2, 3], 0)],
-])("%s among others breaks a claim", (_, torn) => {
+])("a claim of the demo breaks when the packets include %s", (_, torn) => {
   expect(verdict([...whole, dropped])).toBe(0);
   expect(verdict([...whole, dropped, torn])).toBe(1);
 });
 
-test("a policy that had no packet breaks a claim", () => {
+test("a claim of the demo breaks when a policy had no packet", () => {
   for (const i of whole.keys()) expect(verdict(whole.toSpliced(i, 1))).toBe(1);
 });
 
-test("claims that all hold make the exit code 0; none at all make it 1", () => {
+test("a report exits with 0 when all claims hold, and with 1 without any claim", () => {
   const made = new Claims(() => {});
   expect(made.summary().exitCode).toBe(1);
   made.claim("the first", true);

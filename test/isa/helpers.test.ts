@@ -4,18 +4,18 @@ import type { HelperReturn } from "../../domain/isa/helpers/helper_row.ts";
 import { BPF_FUNC, HELPER_ROWS, type HelperName } from "../../domain/isa/helpers/index.ts";
 import { BASE } from "../../domain/isa/helpers/prog_types.ts";
 
-/** The table of helpers holds together, and agrees with the helpers that run. */
+/** The table of helpers is consistent, and agrees with the helpers that run. */
 
 describe("the table of helpers", () => {
-  it("has a row for each of the 212 helpers of Linux 6.18, without a gap", () => {
+  it("the table of helpers has a row for each of the 212 helpers of Linux 6.18", () => {
     expect(HELPER_ROWS.map(({ id }) => id)).toEqual(Array.from({ length: 212 }, (_, id) => id));
   });
 
-  it("has each name once", () => {
+  it("the table of helpers has each name once", () => {
     expect(Object.keys(BPF_FUNC)).toHaveLength(HELPER_ROWS.length);
   });
 
-  it("orders Linux versions as it orders ids", () => {
+  it("the versions in the table of helpers grow with the ids", () => {
     const versions = HELPER_ROWS.flatMap(({ since }) => (since === undefined ? [] : [since]));
     const order = (version: string) => {
       const [major = 0, minor = 0] = version.split(".").map(Number);
@@ -24,7 +24,7 @@ describe("the table of helpers", () => {
     expect(versions.map(order)).toEqual(versions.map(order).sort((a, b) => a - b));
   });
 
-  it("gives a size to each memory argument right after it", () => {
+  it("each memory argument in the table of helpers is followed by its size", () => {
     for (const { name, args } of HELPER_ROWS) {
       for (const [i, arg] of args.entries()) {
         if (arg !== "size" && arg !== "size_or_zero") continue;
@@ -33,7 +33,7 @@ describe("the table of helpers", () => {
     }
   });
 
-  it("names attach types only of program types that may call the helper", () => {
+  it("the table of helpers names attach types only of program types that may call the helper", () => {
     for (const row of HELPER_ROWS) {
       for (const type of Object.keys(row.attachTypes ?? {})) expect(row.in).toContain(type);
     }

@@ -1,6 +1,6 @@
 import type { TestService, TestSession } from "../support/service.ts";
 
-/** Steps that a real Linux was asked to do, and the processes that do them again over HTTP. */
+/** Steps recorded from Linux, and the processes that replay them over HTTP. */
 
 export interface TraceStep {
   op: string;

@@ -1,7 +1,7 @@
 import type { TestReply } from "../support/service.ts";
 import type { Player, TraceResult, TraceStep } from "./trace.ts";
 
-/** What each op of a trace is over HTTP, and its answer in the trace's terms. */
+/** The request that each op of a trace becomes, and its answer in the terms of the trace. */
 type Action = (player: Player, step: TraceStep, proc: string) => Promise<TraceResult>;
 
 const NOTHING = () => ({});
@@ -27,16 +27,16 @@ function value(player: Player, proc: string, given: TraceStep["value"]) {
 /** Maps whose values are a number and a program's id. */
 const TARGETS = /^(devmap|devmap_hash|cpumap)$/;
 
-/** A slot's value is told by the name of its object. */
-function element(player: Player, step: TraceStep, proc: string, shown: string | { id: number }) {
+/** Replaces ids in a slot's value by the name of the object. */
+function element(player: Player, step: TraceStep, proc: string, value: string | { id: number }) {
   const { object } = player.symbol(proc, step.fd);
-  if (typeof shown === "string") {
-    if (!TARGETS.test(object?.type ?? "") || shown.length !== 16) return { value: shown };
-    const prog = player.named("prog", Buffer.from(shown, "hex").readUInt32LE(4));
-    return { value: shown.slice(0, 8), prog: prog?.name ?? null };
+  if (typeof value === "string") {
+    if (!TARGETS.test(object?.type ?? "") || value.length !== 16) return { value };
+    const prog = player.named("prog", Buffer.from(value, "hex").readUInt32LE(4));
+    return { value: value.slice(0, 8), prog: prog?.name ?? null };
   }
   const kind = object?.type === "prog_array" ? "prog" : "map";
-  return { obj: player.named(kind, shown.id)?.name };
+  return { obj: player.named(kind, value.id)?.name };
 }
 
 function fdPath(player: Player, step: TraceStep, proc: string): string {
@@ -59,9 +59,9 @@ function batch(op: string): Action {
       values: values?.map((given: TraceStep["value"]) => value(player, proc, given)),
     };
     const answer = await session.post(`${fdPath(player, step, proc)}/batch`, body);
-    const told = read(player, step, proc, answer.body);
+    const done = read(player, step, proc, answer.body);
     if (step.out) player.cursors.set(`${proc} ${step.out}`, answer.body.cursor);
-    return answer.status < 300 ? { ok: told } : { errno: answer.body.errno, ...told };
+    return answer.status < 300 ? { ok: done } : { errno: answer.body.errno, ...done };
   };
 }
 
@@ -74,7 +74,7 @@ function read(player: Player, step: TraceStep, proc: string, body: TestReply["bo
   ]);
   const { type = "" } = player.symbol(proc, step.fd).object ?? {};
   if (type.includes("hash")) rows.sort(([a], [b]) => (a < b ? -1 : 1));
-  const values = rows.map(([, shown]) => ("value" in shown ? shown.value : shown));
+  const values = rows.map(([, row]) => ("value" in row ? row.value : row));
   return { count: body.count, keys: rows.map(([key]) => key), values };
 }
 
@@ -106,8 +106,8 @@ function batches(op: string): Action {
     const rows: [string, unknown][] = [];
     for (let { count } = step, cursor: string | undefined; ; ) {
       const next = await batch(op)(player, { ...step, count, cursor, out: "walk" }, proc);
-      const told = next.ok ?? next;
-      const { keys = [], values = [] } = told as { keys?: string[]; values?: unknown[] };
+      const done = next.ok ?? next;
+      const { keys = [], values = [] } = done as { keys?: string[]; values?: unknown[] };
       for (const [i, key] of keys.entries()) rows.push([key, values[i]]);
       if (next.errno === "ENOSPC") count *= 2;
       else if (next.errno && next.errno !== "ENOENT") return next;
@@ -184,8 +184,8 @@ export const actions: Record<string, Action> = {
 
   async lookup(player, step, proc) {
     const session = await player.session(proc);
-    const asked = step.value === undefined ? "" : `&value=${step.value}`;
-    const query = `?flags=${step.flags ?? 0}${asked}`;
+    const value = step.value === undefined ? "" : `&value=${step.value}`;
+    const query = `?flags=${step.flags ?? 0}${value}`;
     const peeks = step.key === null && player.keyless(proc, step.fd);
     const path = peeks ? `${fdPath(player, step, proc)}/peek` : elements(player, step, proc);
     const answer = await session.get(path + query);

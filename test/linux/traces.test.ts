@@ -5,11 +5,11 @@ import { testService } from "../support/service.ts";
 import { replay } from "./replay.ts";
 import { Player, type Trace } from "./trace.ts";
 
-/** Every trace of a real Linux 6.18 agrees, step by step; what is skipped is listed with its reason. */
+/** The service replays every trace of Linux 6.18, step by step; skipped steps are listed with the reason. */
 
 const FOLDER = join(import.meta.dirname, "traces");
 
-/** Themes of later issues, and files in another format. */
+/** Files in another format, which other tests read. */
 const LATER: Record<string, string> = {
   "verifier-verdicts.json": "its verdicts are in verifier_verdicts.test.ts",
   "verifier-locks.json": "its verdicts are in verifier_verdicts.test.ts",

@@ -6,8 +6,8 @@ import type { MapFacts, Refusal } from "../../domain/verifier/verifier.ts";
 import { check, verify } from "../support/verify_bytes.ts";
 
 /**
- * Verdicts of Linux 6.18 on programs, each with errno and log, and what is said here of the same
- * programs: what Linux accepts is accepted, what it refuses is refused alike.
+ * The verdicts of Linux 6.18 on programs, with errno and log. The service accepts the programs that Linux
+ * accepts, and rejects the others in the same words.
  */
 
 interface RecordedVerdict {
@@ -33,7 +33,7 @@ const verdicts = ["verifier-verdicts.json", "verifier-locks.json"].flatMap(
 const TYPES: Record<number, string> = { 3: "sched_cls", 6: "xdp", 8: "cgroup_skb" };
 const MAP_TYPES: Record<number, string> = { 1: "hash", 2: "array", 3: "prog_array", 27: "ringbuf" };
 
-/** Decided by the attributes and by who knows the fds, before any instruction is looked at. */
+/** Rejected for attributes or fds, before any instruction is checked. */
 const ELSEWHERE = [
   "bad: invalid map fd",
   "bad: unknown program type 9999",
@@ -41,7 +41,7 @@ const ELSEWHERE = [
   "bad: insn_cnt 1000001",
 ];
 
-/** Its log was cut in the middle, being longer than the buffer. */
+/** The program whose log was longer than the buffer, and cut. */
 const LONG = "bad: loop of 10^7";
 
 function mapOf({ maps, value }: RecordedVerdict): MapFacts {
@@ -75,7 +75,7 @@ function judged(verdict: RecordedVerdict): Refusal | null {
   ).refusal;
 }
 
-/** Without what differs from load to load or tells of Linux's own bookkeeping. */
+/** The log without lines that differ between loads or count Linux's own work. */
 const comparable = (log: string): string[] =>
   log
     .replaceAll(/(?<=\(18\) r\d = )0x(0|ffff8\w{11}) +;/g, "0x0 ;")

@@ -7,8 +7,8 @@ import { elfCommands } from "../../domain/loader/elf_load.ts";
 import { testService } from "../support/service.ts";
 
 /**
- * A load is done or undone: one of its commands fails, or its answer is lost, or somebody else is
- * quicker, at every step in turn. The commands are the real ones; only their failures are made.
+ * A load is done or undone when a command fails, its answer is lost, or another session is quicker, at
+ * every step in turn. The commands are the real ones; only their failures are simulated.
  */
 
 const service = await testService();
@@ -68,7 +68,7 @@ async function stepsOf(name: string): Promise<number> {
   return steps();
 }
 
-/** Tried again when they fail: a load for its log, a map without a schema. */
+/** Commands that a load repeats when they fail: a load for its log, a map without a schema. */
 const REPEATED = ["progLoad", "mapCreate"];
 
 /** Fails the nth command, and again if it is tried again. */

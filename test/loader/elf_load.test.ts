@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type TestSession, testService } from "../support/service.ts";
 
-/** Object files over HTTP: what a session has afterwards, and what it has not when a load failed. */
+/** Object files over HTTP: what a session holds after a load, and after one that failed. */
 
 const service = await testService();
 const object = (name: string) =>
@@ -29,14 +29,14 @@ interface NamedObject {
 const named = (list: NamedObject[], name: string) =>
   list.find((each) => each.name === name) as NamedObject;
 
-/** Everything that a load could leave. */
+/** Everything that a load could leave behind. */
 async function everything(session: TestSession) {
   const paths = ["/v1/maps", "/v1/progs", "/v1/fds", "/v1/fs?path=/"];
   const answers = await Promise.all(paths.map((path) => session.get(path)));
   return answers.map(({ body }) => body);
 }
 
-describe("maps", () => {
+describe("maps of an object file", () => {
   it("loaded maps have the object's attributes and names of at most 15 characters", async () => {
     const session = await root();
     const { maps, license } = await loaded(session, "sections");
@@ -108,7 +108,7 @@ describe("maps", () => {
   });
 });
 
-describe("programs", () => {
+describe("programs of an object file", () => {
   it("loaded programs have type, name, license and their maps", async () => {
     const session = await root();
     const { maps, progs } = await loaded(session, "sections");

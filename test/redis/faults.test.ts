@@ -9,7 +9,7 @@ import { FaultProxy } from "../support/proxy.ts";
 import { Dice } from "../support/random.ts";
 import { Client, type TestReply, TestSession, testService } from "../support/service.ts";
 
-/** What a client sees when Redis or the way to it fails: done once, not done, or told that it is unknown. */
+/** When Redis or its connection fails, a call is done once, not done, or answered outcome-unknown. */
 
 const DEADLINE = 400;
 const config = readConfig({ PORT: "0", REDIS_DEADLINE_MS: String(DEADLINE) });
@@ -44,7 +44,7 @@ const problem = (answer: TestReply) =>
   String(answer.body.type ?? "").replace("urn:bpf:problem:", "");
 const ready = async () => (await new Client(base).get("/readyz")).status;
 
-/** Sends until the answer is not 503; how many answers it took. */
+/** Sends until the answer is not 503. @returns the number of answers. */
 async function insist(
   send: () => Promise<TestReply>,
 ): Promise<{ answer: TestReply; tries: number }> {
@@ -91,7 +91,7 @@ beforeAll(async () => {
   await insist(() => new Client(base).post("/v1/sessions", body));
 });
 
-describe.each(["onReply", "onRequest"] as const)("one in 20 lost (%s)", (how) => {
+describe.each(["onReply", "onRequest"] as const)("one message in 20 lost (%s)", (how) => {
   // ioredis' own default would send the script again on the next connection.
   it("600 creations happen at most once, and each lost one answers 503 outcome-unknown", async () => {
     const root = await session(direct.namespace());
@@ -113,7 +113,7 @@ describe.each(["onReply", "onRequest"] as const)("one in 20 lost (%s)", (how) =>
         unknown += 1;
         expect(answer.status).toBe(503);
         expect(answer.headers.get("retry-after")).toBe("1");
-        // What is cut on its way there is not done; what is cut on its way back is.
+        // A request cut on its way to Redis is not done; a request whose reply is cut is done.
         expect(ids, `seed ${seed} ${name}`).toHaveLength(how === "onReply" ? 1 : 0);
       } else {
         expect(problem(answer), `seed ${seed} ${name}`).toBe("unavailable");
@@ -204,7 +204,7 @@ describe("Idempotency-Key", () => {
   });
 });
 
-describe("the way to Redis", () => {
+describe("the connection to Redis", () => {
   it("a black hole leaves nothing pending after the deadline, then a new connection", async () => {
     const root = await session(direct.namespace());
     proxy.onReply = () => "swallow";
@@ -216,7 +216,7 @@ describe("the way to Redis", () => {
       expect(answer.headers.get("retry-after")).toBe("1");
     }
     expect(proxy.hits).toBeGreaterThan(0);
-    // Only new connections work again: those that went silent stay so.
+    // Connections that fell silent stay silent: only new ones work again.
     proxy.heal();
     await vi.waitFor(async () => expect(await ready()).toBe(200), { timeout: 8000, interval: 50 });
     for (const ids of (await mapNames(root)).values()) expect(ids).toHaveLength(1);
@@ -274,7 +274,7 @@ describe("the way to Redis", () => {
   });
 });
 
-describe("Redis at its maxmemory", () => {
+describe("Redis at maxmemory", () => {
   it("at maxmemory creating is ENOMEM; reading, renewing and freeing work", async () => {
     const dir = mkdtempSync(join(tmpdir(), "bpf-oom-"));
     const redis = await startPrivateRedis({ dir });
@@ -306,13 +306,13 @@ describe("Redis at its maxmemory", () => {
         await client.post("/v1/sessions", {}),
       ];
       for (const { status, body } of refused) expect([status, body.errno]).toEqual([507, "ENOMEM"]);
-      // Redis does not even begin what may grow: that the map is full, too, is not found out.
+      // Redis does not begin a command that may grow, so the full map is not noticed.
       const refusal = await other.put("/v1/fds/3/elements/u32:2", { value: "00000001" });
       expect(refusal.body.errno).toBe("ENOMEM");
       expect((await client.get("/readyz")).status).toBe(200);
       expect(await state()).toEqual(before);
 
-      // A session goes on living by reading.
+      // Reading renews a session.
       const until = Date.now() + 2500;
       while (Date.now() < until) {
         expect((await root.get("/v1/fds/3/elements/u32:1")).status).toBe(200);

@@ -13,7 +13,7 @@ import { LAYOUT } from "../../domain/redis/records.ts";
 import { commandNames, Script } from "../../domain/redis/script.ts";
 import { differences } from "../support/invariants/invariants.ts";
 
-/** The library of Redis Functions: there when it is needed, gone when nobody needs it, never torn. */
+/** The library of Redis Functions is loaded when needed and deleted when no service uses it. */
 
 const dir = mkdtempSync(join(tmpdir(), "bpf-library-"));
 let server: Awaited<ReturnType<typeof startPrivateRedis>>;
@@ -65,8 +65,8 @@ function otherVersion(): LuaBundle {
   return { ...bundle, name, functions, library: named(bundle.library) };
 }
 
-describe("what each function may do", () => {
-  // "decide how a read renews without making all reads writers"
+describe("rights of each function", () => {
+  // A read must not be sent as a write, although it renews its session.
   it("every command that only reads runs as a function with the flag no-writes", async () => {
     const { redis } = kernel.script;
     const list = (await redis.function("LIST", "LIBRARYNAME", bundle.name)) as unknown[][];
@@ -102,7 +102,7 @@ describe("what each function may do", () => {
 });
 
 describe("a Redis that loses the library", () => {
-  /** Updates and lookups without end, by many at once; answers what was done. */
+  /** Many clients update and look up until stopped. @returns what they did. */
   async function under(work: (stop: () => boolean) => Promise<void>, disturb: () => Promise<void>) {
     let stopped = false;
     const workers = Array.from({ length: 16 }, () => work(() => stopped));
@@ -111,7 +111,7 @@ describe("a Redis that loses the library", () => {
     await Promise.all(workers);
   }
 
-  // Proof of the issue: "FUNCTION FLUSH and SCRIPT FLUSH under load: no 5xx, nothing done twice".
+  // FUNCTION FLUSH and SCRIPT FLUSH under load cause no 5xx, and nothing is done twice.
   it("FUNCTION FLUSH and SCRIPT FLUSH under load lose nothing and do nothing twice", async () => {
     const { redis } = kernel.script;
     const call = await session(kernel);
@@ -163,7 +163,7 @@ describe("a Redis that loses the library", () => {
     expect((await kernel.mapCreate(call, HASH)).fd).toBe(3);
   });
 
-  // functions.md: "FUNCTION LOAD is refused on a full Redis".
+  // Redis rejects FUNCTION LOAD when its memory is full.
   it("a full Redis without the library still reads and frees, and grows nothing", async () => {
     const { redis } = kernel.script;
     const call = await session(kernel);
@@ -188,7 +188,7 @@ describe("a Redis that loses the library", () => {
 });
 
 describe("a full Redis", () => {
-  // README: "the same key gets the first answer for a day".
+  // The same Idempotency-Key gets the first answer for a day.
   it("a full Redis answers a repeat by its record and records no rejection", async () => {
     const { redis } = kernel.script;
     const call = await session(kernel);
@@ -236,7 +236,7 @@ describe("two versions of the service", () => {
       "LOAD",
       '#!lua name=bpf_mine\nredis.register_function("x", function() end)',
     );
-    await library.keepUsed(); // found and not known: a day from now
+    await library.keepUsed(); // an unknown library is kept for a day from now
     expect(await libraries()).toEqual(
       expect.arrayContaining([bundle.name, other.name, "bpf_mine"]),
     );
@@ -249,7 +249,7 @@ describe("two versions of the service", () => {
     await library.keepUsed();
     const left = await libraries();
     expect(left).not.toContain(other.name);
-    // Its own is in use by saying so, and what has another's name is nobody's to delete.
+    // A service keeps its library by renewing it, and deletes no library of another name.
     expect(left).toEqual(expect.arrayContaining([bundle.name, "bpf_mine"]));
     expect(await redis.zrange("bpf:libraries", "0", "-1")).toEqual([bundle.name]);
     await redis.function("DELETE", "bpf_mine");
@@ -261,7 +261,7 @@ describe("two versions of the service", () => {
     await redis.function("LOAD", other.library);
     await library.keepUsed();
     const now = Number((await redis.time())[0]) * 1000;
-    // A Redis that was full or away for two days, or is restored from a backup of then.
+    // This happens when Redis was full or unavailable for two days, or is restored from a backup.
     for (const name of [other.name, bundle.name]) {
       await redis.zadd("bpf:libraries", now - 2 * 86_400_000, name);
     }
@@ -298,7 +298,7 @@ describe("two versions of the service", () => {
   });
 });
 
-describe("the layout's version", () => {
+describe("the version of the layout", () => {
   it("a namespace's first session writes the layout version", async () => {
     const call = await session(kernel);
     expect(await kernel.script.redis.hget(`bpf:{${call.namespace}}:meta`, "layout")).toBe(LAYOUT);

@@ -6,7 +6,7 @@ import { bundleLua, type LuaBundle } from "../../domain/redis/lua_bundle.ts";
 import { type Argument, commandNames, type RedisValue } from "../../domain/redis/script.ts";
 import { born, CALLS, NOBODY, TOKEN } from "../support/library_calls.ts";
 
-/** Modules are made once and live on between calls: what is of one call is never seen by the next. */
+/** Modules of the library live on between calls; no state of one call may reach the next. */
 
 const redis = connect(inject("redisUrl"), 10_000);
 const commands = redis as unknown as {
@@ -14,7 +14,7 @@ const commands = redis as unknown as {
 };
 
 /**
- * The library with a function more, which makes the n-th call of Redis fail from then on (0: none). It has
+ * The library with one more function, which lets every call of Redis fail from the n-th on (0: none). It has
  * a name of its own, so that other tests do not meet the faults.
  */
 function withFaults(): LuaBundle & { fault: string } {
@@ -60,7 +60,7 @@ afterAll(async () => {
   redis.disconnect();
 });
 
-/** Made anew, as after a restart: nothing of earlier calls. */
+/** Loads the library again, so that its modules hold nothing of earlier calls. */
 async function reload(): Promise<void> {
   await redis.function("LOAD", "REPLACE", bundle.library);
 }
@@ -81,9 +81,9 @@ async function call(
 const SELF = ["1", TOKEN, "", ""];
 const whoOf = (command: string) => (command === "sweep" ? NOBODY : SELF);
 
-/** As text, without moments and the namespace's name: they are all that may differ. */
-function shown(reply: RedisValue | undefined): string {
-  if (Array.isArray(reply)) return `[${reply.map(shown).join()}]`;
+/** As text, without times and the namespace's name, which alone may differ. */
+function replyText(reply: RedisValue | undefined): string {
+  if (Array.isArray(reply)) return `[${reply.map(replyText).join()}]`;
   return String(reply).replaceAll(/\b1\d{12}\b|\{state-[-\d]+\}/g, "*");
 }
 
@@ -94,13 +94,13 @@ async function newSpace(cpus = 2): Promise<string> {
   return namespace;
 }
 
-/** All commands in a new namespace, each after `before`; the replies. */
+/** Runs all commands in a new namespace, each after `before`. @returns the replies. */
 async function replies(before: () => Promise<unknown>): Promise<string[]> {
   const namespace = await newSpace();
   const all: string[] = [];
   for (const [command, ...args] of CALLS) {
     await before();
-    all.push(`${command} ${shown(await call(namespace, whoOf(command), command, args))}`);
+    all.push(`${command} ${replyText(await call(namespace, whoOf(command), command, args))}`);
   }
   return all;
 }
@@ -118,7 +118,7 @@ it("every command succeeds on a fresh library", () => {
   );
 });
 
-/** Other credentials, another CPU count and other objects, for what is left of them to be noticed. */
+/** Another session, CPU count and objects, so that state left from them shows. */
 async function otherSpace(): Promise<string> {
   const namespace = await newSpace(7);
   await call(namespace, SELF, "map_create", ["array", 4, 16, 9, 0, "", "0", "", "", ""]);
@@ -152,14 +152,14 @@ describe.each(commandNames())("after %s has failed", (command) => {
   });
 });
 
-/** How many calls of Redis a fault is tried at, of each command. */
+/** The number of calls of Redis, for each command, at which a fault is tried. */
 const POSITIONS = 12;
 
 describe("after a fault in the middle of a command", () => {
   it.each(CALLS.map(([command], at) => [command, at] as const))(
     "after a fault in %s (call %i of the list) every command answers as before",
     async (_command, at) => {
-      // What comes before the command succeeds; then it fails at one place after the other.
+      // The commands before it succeed; then it fails at one call after another.
       const [command = "", ...args] = CALLS[at] ?? [];
       let position = 0;
       let faults = 0;
@@ -178,7 +178,7 @@ describe("after a fault in the middle of a command", () => {
       const after: string[] = [];
       for (const [i, [name, ...rest]] of CALLS.entries()) {
         if (i % 4 === at % 4) await spoil();
-        after.push(`${name} ${shown(await call(namespace, whoOf(name), name, rest))}`);
+        after.push(`${name} ${replyText(await call(namespace, whoOf(name), name, rest))}`);
       }
       expect(after).toEqual(clean);
       expect(faults).toBeGreaterThan(3);

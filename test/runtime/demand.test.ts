@@ -5,35 +5,35 @@ import { randomBelow } from "../support/random.ts";
 import { jobOf, machine } from "../support/runtime_jobs.ts";
 import { identity, sample, TYPES } from "../support/runtime_programs.ts";
 
-/** A run that is shown only what it asks for ends as one that sees its map as a whole. */
+/** A run that fetches elements on demand ends as one that has its whole map from the start. */
 
 type DemandElement = MapView["elements"][number];
 
 /** trie_lookup_elem() over a list. */
 function longestMatch(elements: DemandElement[], key: Uint8Array): DemandElement | undefined {
-  const asked = Buffer.from(key).readUInt32LE(0);
+  const keyLength = Buffer.from(key).readUInt32LE(0);
   const matches = elements.filter((element) => {
     const bytes = Buffer.from(element.key);
     const length = bytes.readUInt32LE(0);
     const cut = Buffer.concat([bytes.subarray(0, 4), Buffer.from(key).subarray(4)]);
-    return length <= asked && identity("lpm_trie", cut) === identity("lpm_trie", bytes);
+    return length <= keyLength && identity("lpm_trie", cut) === identity("lpm_trie", bytes);
   });
   const length = (element: DemandElement) => Buffer.from(element.key).readUInt32LE(0);
   return matches.sort((a, b) => length(b) - length(a))[0];
 }
 
-function shown(all: MapView, need: Miss, sofar: MapView): MapView {
-  if ("whole" in need) return all;
-  if ("front" in need) return { ...sofar, elements: all.elements.slice(0, need.front) };
-  if (!("key" in need)) throw new Error("a map's part is wanted");
-  const { key } = need;
+function fetchMiss(all: MapView, miss: Miss, fetched: MapView): MapView {
+  if ("whole" in miss) return all;
+  if ("front" in miss) return { ...fetched, elements: all.elements.slice(0, miss.front) };
+  if (!("key" in miss)) throw new Error("no run here misses a part of a map");
+  const { key } = miss;
   const found =
     all.map_type === "lpm_trie"
       ? longestMatch(all.elements, key)
       : all.elements.find((element) => toHex(element.key) === toHex(key));
   const matched = all.map_type === "lpm_trie" && found ? { matched: found.key } : {};
   const element = { key, value: found?.value ?? null, ...matched };
-  return { ...sofar, elements: [...sofar.elements, element] };
+  return { ...fetched, elements: [...fetched.elements, element] };
 }
 
 function onDemand(job: Job): RunDone {
@@ -43,9 +43,9 @@ function onDemand(job: Job): RunDone {
     const ended = machine.execute({ ...job, maps: [view] });
     if (ended.kind === "done") return ended;
     if (ended.kind !== "miss") throw new Error(JSON.stringify(ended));
-    for (const need of ended.misses) view = shown(all, need, view);
+    for (const miss of ended.misses) view = fetchMiss(all, miss, view);
   }
-  throw new Error("it never has enough");
+  throw new Error("the run still misses elements after 30 tries");
 }
 
 /** The map as it is after the commit. */
@@ -67,8 +67,8 @@ function committed({ map_type, elements, max_entries }: MapView, ops: WriteSetEn
   return [...table].map(([key, value]) => `${key} ${hex(value)}`).sort();
 }
 
-/** Every read, held against the map that the run was shown. */
-function holds(view: MapView, reads: RunDone["reads"]): boolean {
+/** True when the map that the run had agrees with its read set. */
+function matchesReads(view: MapView, reads: RunDone["reads"]): boolean {
   const find = (key: Uint8Array) =>
     view.elements.find(
       (element) => identity(view.map_type, element.key) === identity(view.map_type, key),
@@ -83,7 +83,7 @@ function holds(view: MapView, reads: RunDone["reads"]): boolean {
   });
 }
 
-describe("what is fetched on demand", () => {
+describe("elements fetched on demand", () => {
   it.each(TYPES)(
     "fetching on demand (%s) gives 40 random programs the same results",
     async (type) => {
@@ -97,7 +97,7 @@ describe("what is fetched on demand", () => {
         const part = onDemand(job);
         expect(part.retval, text).toBe(whole.retval);
         expect(committed(view, part.writes), text).toEqual(committed(view, whole.writes));
-        expect(holds(view, [...whole.reads, ...part.reads]), text).toBe(true);
+        expect(matchesReads(view, [...whole.reads, ...part.reads]), text).toBe(true);
       }
     },
   );

@@ -5,7 +5,7 @@ import { createHelpers } from "../../domain/runtime/helpers/helpers.ts";
 import { hex, toHex } from "../support/bytes.ts";
 import { answer, FRAME, fault, machine, run, type Setting } from "../support/runtime_jobs.ts";
 
-/** Helpers. What they answer and do to a packet is what Linux 6.18 gave for the same calls. */
+/** Helpers return, and do to a packet, what Linux 6.18 did for the same calls. */
 
 const ETH = "0a0b0c0d0e0f1a1b1c1d1e1f";
 const REST = toHex(FRAME).slice(28);
@@ -26,7 +26,7 @@ function call(helper: string, ...args: (number | "fp")[]): string {
 const EXIT = "\n exit";
 const then = (field: number) => `\n r0 = *(u32 *)(r6 +${field})\n exit`;
 
-/** What a call answers and the packet's length after it. */
+/** The return value of a call, and the packet's length after it. */
 async function ask(helper: string, args: (number | "fp")[], setting?: Setting) {
   const { retval, data } = await run(call(helper, ...args) + EXIT, setting);
   return [retval | 0, data.length];
@@ -170,7 +170,7 @@ describe("checksums", () => {
   });
 });
 
-describe("the shape of a struct sk_buff", () => {
+describe("changing a struct sk_buff", () => {
   it("bpf_skb_change_tail() changes the length of the packet", async () => {
     const tail = (length: number, flags = 0, prog_type = "sched_cls") =>
       ask("bpf_skb_change_tail#38", [length, flags], { prog_type });
@@ -291,7 +291,7 @@ describe("the shape of a struct sk_buff", () => {
   });
 });
 
-describe("the shape of a struct xdp_buff", () => {
+describe("changing a struct xdp_buff", () => {
   const xdp = (helper: string, offset: number, setting = {}) =>
     ask(helper, [offset], { prog_type: "xdp", ...setting });
 
@@ -400,7 +400,7 @@ describe("bpf_redirect()", () => {
   });
 });
 
-describe("what is fixed for a run", () => {
+describe("time, CPU and random numbers", () => {
   const seed = { time_ns: "12345678901234", random: 7, cpu: 3 };
   const ask = async (helper: string, shift = 0) =>
     (await run(`call ${helper}\nr0 >>= ${shift}\nexit`, { seed })).retval;
@@ -526,15 +526,15 @@ describe("bpf_spin_lock()", () => {
   });
 });
 
-describe("every helper", () => {
+describe("imports of helpers", () => {
   it("every helper that a compiled program may import exists", () => {
-    // bpf_for_each_map_elem() is made for each program.
+    // bpf_for_each_map_elem() is compiled into each program.
     const names = Object.keys(HELPERS).filter((name) => name !== "for_each_map_elem");
     expect(Object.keys(createHelpers(machine)).sort()).toEqual(names.sort());
   });
 });
 
-describe("memory that a helper is given", () => {
+describe("memory arguments", () => {
   it("memory passed to a helper is checked, and the call faults", async () => {
     const format = "r1 = r10\nr1 += -8\nr2 = 9\ncall bpf_trace_printk#6\nr0 = 0\nexit";
     expect(await answer(format.replace("r2 = 9", "r2 = 8"))).toBe(0);

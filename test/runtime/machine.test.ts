@@ -13,7 +13,7 @@ import {
   withHexBytes,
 } from "../support/runtime_jobs.ts";
 
-/** A machine: programs that call each other, and what no run may do or leave behind. */
+/** A machine runs programs that call each other; no run may leave anything behind. */
 
 const tailCall = (index: number | string) => `r2 = map[fd:0]
   r3 = ${index}
@@ -24,7 +24,7 @@ const slots = (values: Record<number, number | null>, rest = {}): TestMapView[] 
 const EXIT = "\n exit";
 
 describe("tail calls", () => {
-  /** Counts its runs in cb[0], calls itself, and answers the count when it may no longer. */
+  /** Counts its runs in cb[0], calls itself, and returns the count when the tail call fails. */
   const self = `r6 = r1
     r1 = *(u32 *)(r6 +48)
     r1 += 1
@@ -40,7 +40,7 @@ describe("tail calls", () => {
     expect(chain.length).toBe(34);
   });
 
-  /** Calls itself from a subprogram, with `more` before; each that ends adds to r0. */
+  /** Calls itself from a subprogram, after the code `more`; each call that returns adds to r0. */
   const nested = (more: string) => `${more}
     call pc+3
     r0 += 1
@@ -266,11 +266,11 @@ describe("a fault", () => {
   });
 });
 
-describe("between runs", () => {
+describe("state between runs", () => {
   const zeros = Buffer.alloc(0x200_0000);
   const clean = ({ arena }: Machine) => arena.bytes.subarray(0, zeros.length).equals(zeros);
 
-  /** Everything that a program can be sure to reach: its stack, and elements with zeros. */
+  /** A stack and elements of zeros, which every program can access. */
   const stack = Array.from(
     { length: 64 },
     (_, i) => `r1 = *(u64 *)(r10 -${8 * (i + 1)})\nr0 |= r1`,

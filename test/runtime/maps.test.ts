@@ -10,7 +10,7 @@ import {
   withHexBytes,
 } from "../support/runtime_jobs.ts";
 
-/** Maps in a run: what helpers answer, as the kernel's do, and what the commit has to compare and do. */
+/** Maps in a run: helpers return what the kernel's do; the run lists its reads and writes. */
 
 /** A key of 4 bytes into the stack, and r1 and r2 for a helper. */
 const at = (key: number) => `
@@ -30,7 +30,7 @@ const update = (key: number, number: number, flags = 0) => `${at(key)} ${value(n
 const remove = (key: number) => `${at(key)}
   call bpf_map_delete_elem#3`;
 const EXIT = "\n exit";
-/** What is there as a number, or -1. */
+/** Returns the value as a number, or -1 without an element. */
 const READ = `
   if r0 == 0 goto pc+2
   r0 = *(u32 *)(r0 +0)
@@ -40,7 +40,7 @@ const READ = `
 
 const ERRNO = { ENOENT: -2, E2BIG: -7, EAGAIN: -11, EEXIST: -17, EINVAL: -22, ENOSPC: -28 };
 
-/** Reads and ops in short. */
+/** The read set and the write set in a short form. */
 async function effects(text: string, maps: TestMapView[], setting = {}) {
   const { reads, writes } = await run(text, { maps, ...setting });
   const short = (part: object) =>
@@ -244,7 +244,7 @@ describe("an array", () => {
   });
 });
 
-describe("maps of each CPU", () => {
+describe("per-CPU maps", () => {
   const parts = (...numbers: bigint[]) => [{ key: u32(1), value: u64(...numbers) }];
   const view = (map_type: string): TestMapView[] => [
     { map_type, value_size: 4, cpus: 2, elements: parts(7n, 8n) },
@@ -356,8 +356,8 @@ describe("a trie", () => {
   });
 
   it("a trie knows which prefix a fetched key matched", async () => {
-    const asked = { key: prefix(32, "0a010203"), value: u32(16), matched: SUBNET.key };
-    const maps = trie([asked], { isComplete: false, entries: 2 });
+    const fetched = { key: prefix(32, "0a010203"), value: u32(16), matched: SUBNET.key };
+    const maps = trie([fetched], { isComplete: false, entries: 2 });
     const { reads, writes } = await run(
       `${find(32, "0a010203")}\n*(u32 *)(r0 +0) = 1\nr0 = 0${EXIT}`,
       { maps },

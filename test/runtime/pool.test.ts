@@ -4,7 +4,7 @@ import { Busy, Pool, type PoolOptions, TimeLimit } from "../../domain/runtime/po
 import { u32 } from "../support/bytes.ts";
 import { jobOf, pairs, withHexBytes } from "../support/runtime_jobs.ts";
 
-/** Threads that run jobs. */
+/** The pool of threads that run jobs. */
 
 const pools: Pool[] = [];
 function start(options: Partial<PoolOptions> = {}): Pool {
@@ -16,7 +16,7 @@ afterEach(() => {
   for (const pool of pools.splice(0)) pool.close();
 });
 
-/** The job as it is once a thread has the code. */
+/** The job without its code, which a thread already has. */
 const bare = (job: Job): Job => ({
   ...job,
   programs: job.programs.map(({ id, key, maps }) => ({ id, key, maps })),

@@ -6,7 +6,7 @@ import { create, outcome } from "../support/map_fixture.ts";
 import { asm, FRAME, refused, returns, run } from "../support/run_programs.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
-/** Where packets are sent by maps, and what is told to perf events; what Linux answers is in the traces. */
+/** Maps that redirect packets, and output to perf events; the answers of Linux are in the traces. */
 
 const service = await testService();
 const start = (more: object = {}) => service.session(service.namespace(), more);
@@ -54,7 +54,7 @@ async function freed(session: TestSession): Promise<void> {
   while ((await service.kernel.sweep(namespace, 60_000)).workLeft);
 }
 
-describe("bpf_redirect_map(): lower bits of the flags are used as return code on lookup failure", () => {
+describe("bpf_redirect_map()", () => {
   it.each(["devmap", "devmap_hash", "cpumap"])(
     "bpf_redirect_map() on a %s returns the flags' lower bits when the lookup fails",
     async (map_type) => {
@@ -225,7 +225,7 @@ describe("bpf_perf_event_output()", () => {
     async (prog_type) => {
       const session = await start();
       const perf = await make(session, "perf_event_array", { max_entries: 1 });
-      const told = async (flags: bigint, more: object = {}) => {
+      const retvalOf = async (flags: bigint, more: object = {}) => {
         const { fd } = await asm(session, output(perf, String(flags)), {
           ...{ prog_type, license: "GPL" },
         });
@@ -233,15 +233,15 @@ describe("bpf_perf_event_output()", () => {
       };
       const seed = { time_ns: "1", random: 1 };
       const [current, length] = [0xffff_ffffn, 32n];
-      const seen = ["sched_cls", "sched_act", "xdp"].includes(prog_type) ? 64n : 50n;
-      expect(await told(0n)).toBe(ERRNO.ENOENT);
-      expect(await told(1n)).toBe(ERRNO.E2BIG);
-      expect(await told(current, { seed: { ...seed, cpu: 0 } })).toBe(ERRNO.ENOENT);
-      expect(await told(current, { seed: { ...seed, cpu: 1 } })).toBe(ERRNO.E2BIG);
-      expect(await told(seen << length)).toBe(ERRNO.ENOENT);
-      expect(await told(((seen + 1n) << length) | 1n)).toBe(ERRNO.EFAULT);
-      expect(await told((1n << 52n) | (99n << length))).toBe(ERRNO.EINVAL);
-      expect(await told(1n << 63n)).toBe(ERRNO.EINVAL);
+      const packetLength = ["sched_cls", "sched_act", "xdp"].includes(prog_type) ? 64n : 50n;
+      expect(await retvalOf(0n)).toBe(ERRNO.ENOENT);
+      expect(await retvalOf(1n)).toBe(ERRNO.E2BIG);
+      expect(await retvalOf(current, { seed: { ...seed, cpu: 0 } })).toBe(ERRNO.ENOENT);
+      expect(await retvalOf(current, { seed: { ...seed, cpu: 1 } })).toBe(ERRNO.E2BIG);
+      expect(await retvalOf(packetLength << length)).toBe(ERRNO.ENOENT);
+      expect(await retvalOf(((packetLength + 1n) << length) | 1n)).toBe(ERRNO.EFAULT);
+      expect(await retvalOf((1n << 52n) | (99n << length))).toBe(ERRNO.EINVAL);
+      expect(await retvalOf(1n << 63n)).toBe(ERRNO.EINVAL);
     },
   );
 

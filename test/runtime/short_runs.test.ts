@@ -4,7 +4,7 @@ import { Pool } from "../../domain/runtime/pool/pool.ts";
 import { ShortRuns } from "../../domain/runtime/pool/short_runs.ts";
 import { FRAME, jobOf, pairs, withHexBytes } from "../support/runtime_jobs.ts";
 
-/** Short programs run in the thread of the event loop, with the outcome that a thread gives. */
+/** Short programs run on the event loop, with the outcome that a thread gives. */
 
 const short = new ShortRuns();
 await short.load();
@@ -75,7 +75,7 @@ describe("a short program", () => {
     const job = await make();
     expect(short.accepts(job)).toBe(true);
     const { duration: _, ...here } = short.run(job) as RunDone;
-    // A new pool has no machine of its own yet: its first job goes to a thread.
+    // A new pool has no machine on the event loop yet, so its first job goes to a thread.
     const pool = new Pool({ threads: 1, timeLimit: 20_000 });
     const { duration: __, ...there } = (await pool.run(await make())) as RunDone;
     pool.close();
@@ -100,7 +100,7 @@ describe("a short program", () => {
   });
 });
 
-describe("what may take long goes to a thread", () => {
+describe("programs that may take long", () => {
   it.each(LONG)("a thread runs a program with %s", async (_what, make) => {
     expect(short.accepts(await make())).toBe(false);
   });

@@ -8,7 +8,7 @@ import { MAX_JSON, MAX_SIZE, maxJsonLength, SchemaError } from "../../domain/sch
 import type { Type } from "../../domain/schema/type.ts";
 import { makeInt } from "../../domain/schema/type_builders.ts";
 
-/** BTF as compilers write it names the same types as its C source; as an enemy writes it, an error. */
+/** BTF of a compiler gives the types of its C source; hostile BTF gives an error. */
 
 const FLOW_C = `
 typedef unsigned char __u8; typedef unsigned short __u16; typedef unsigned int __u32; typedef unsigned long long __u64;
@@ -74,7 +74,7 @@ function inC(source: string, name: string): Type {
   return parseC(name, scope);
 }
 
-describe("BTF names the types of its C source", () => {
+describe("BTF of compilers", () => {
   const flow = new Btf(blob(FLOW));
   const enums = new Btf(blob(ENUMS));
 
@@ -181,7 +181,7 @@ function refusal(draft: (draft: BlobDraft) => number): string {
   throw new Error("nothing was refused");
 }
 
-describe("hostile BTF is refused", () => {
+describe("hostile BTF", () => {
   it("well-formed BTF made by hand is read", () => {
     const d = new BlobDraft();
     const tagged = d.add(18, d.int());
@@ -382,8 +382,8 @@ describe("hostile BTF is refused", () => {
             expect(type.size).toBeLessThanOrEqual(MAX_SIZE);
             expect(maxJsonLength(type)).toBeLessThanOrEqual(MAX_JSON);
             if (type.size > 4096) continue;
-            const shown = JSON.stringify(decode(type, Buffer.alloc(type.size, 0xa5)));
-            expect(shown.length).toBeLessThanOrEqual(maxJsonLength(type));
+            const json = JSON.stringify(decode(type, Buffer.alloc(type.size, 0xa5)));
+            expect(json.length).toBeLessThanOrEqual(maxJsonLength(type));
           } catch (error) {
             expect(error).toBeInstanceOf(SchemaError);
             tally.refused++;

@@ -27,7 +27,7 @@ const array = (element: Type, count: number): Type => ({
 });
 const be = (size: number) => applyTypedef(`be${size * 8}`, makeInt(size, false));
 
-describe("a text names a type", () => {
+describe("types that a C text names", () => {
   it.each<[string, Type]>([
     ["u8", makeInt(1, false)],
     ["__u32", makeInt(4, false)],
@@ -126,7 +126,7 @@ describe("a text names a type", () => {
   });
 });
 
-describe("a wrong text is refused at its place", () => {
+describe("errors of a C text and their places", () => {
   it.each(
     withShortTitle([
       ["", "line 1, column 1: expected a type, found the end"],
@@ -187,7 +187,7 @@ describe("a wrong text is refused at its place", () => {
   });
 });
 
-describe("what a text may cost is bounded", () => {
+describe("limits on the size of a C text", () => {
   const members = (n: number) => Array.from({ length: n }, (_, i) => `u8 m${i};`).join("");
   const doubled = Array.from(
     { length: 20 },

@@ -21,7 +21,7 @@ import { withShortTitle } from "../support/titles.ts";
 /** Bytes as JSON and back: exact bytes, nothing lost either way, or EINVAL and the place. */
 
 const hex = (text: string, json: Json) => encode(parseC(text), json, "value").toString("hex");
-const shown = (text: string, bytes: string) =>
+const toJson = (text: string, bytes: string) =>
   JSON.stringify(decode(parseC(text), Buffer.from(bytes, "hex")));
 
 const FLOW = `struct flow {
@@ -34,7 +34,7 @@ const flow = {
   ...{ verdict: "DROP", cookie: "18446744073709551615" },
 };
 
-describe("a value and its bytes", () => {
+describe("encoding and decoding", () => {
   it.each(
     withShortTitle<[string, Json, string]>([
       ["u8", 255, "ff"],
@@ -124,7 +124,7 @@ describe("a value and its bytes", () => {
       ["struct { u32 __proto__; }", "01000000", '{"__proto__":1}'],
     ]),
   )("the type %s decodes its bytes to JSON, case %#", (_title, text, bytes, json) => {
-    expect(shown(text, bytes)).toBe(json);
+    expect(toJson(text, bytes)).toBe(json);
   });
 });
 
@@ -141,7 +141,7 @@ function refusal(text: string, json: Json): Errno {
 const without = (name: string) =>
   Object.fromEntries(Object.entries(flow).filter(([n]) => n !== name));
 
-describe("what does not fit is EINVAL, with the path to it", () => {
+describe("values that do not fit the type", () => {
   it.each(
     withShortTitle<[string, Json, (string | number)[], string]>([
       ["u8", 256, [], "must be an integer from 0 to 255"],
@@ -345,7 +345,7 @@ function chosen(type: Type, json: Json, pick: number): Json {
 const through = (json: Json): Json => JSON.parse(JSON.stringify(json));
 const withBytes = (type: Type) => bytesOf(type.size).map((bytes) => ({ type, bytes }));
 
-describe("nothing is lost", () => {
+describe("round trips", () => {
   it("any bytes of any type survive a round trip with zeroed padding", () => {
     fc.assert(
       fc.property(types("struct").chain(withBytes), ({ type, bytes }) => {

@@ -63,8 +63,8 @@ export class MapFixture {
     return this.kind.holds ? { fd } : Buffer.alloc(this.valueBytes, n + 1).toString("hex");
   }
 
-  /** As it is shown. */
-  shown(n: number): unknown {
+  /** The value in an answer in JSON. */
+  jsonValue(n: number): unknown {
     const { id } = this.objects[n % OBJECTS] ?? {};
     if (this.kind.target) return u32Hex(this.kind.target) + u32Hex(Number(id));
     return this.kind.holds ? { id } : this.value(n);
@@ -83,8 +83,8 @@ export class MapFixture {
 
   lookup(n: number): Promise<TestReply> {
     if (this.kind.keyed) return this.session.get(this.element(n));
-    const asked = this.kind.map_type === "bloom_filter" ? `?value=${this.value(n)}` : "";
-    return this.session.get(`${this.path}/peek${asked}`);
+    const query = this.kind.map_type === "bloom_filter" ? `?value=${this.value(n)}` : "";
+    return this.session.get(`${this.path}/peek${query}`);
   }
 
   delete(n: number, headers?: Record<string, string>): Promise<TestReply> {

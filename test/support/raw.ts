@@ -24,8 +24,8 @@ export function raw(
   body?: Buffer | string,
 ): Promise<RawAnswer> {
   const { hostname, port } = new URL(base);
-  const told = body === undefined || headers["transfer-encoding"] !== undefined;
-  const length = told ? {} : { "content-length": String(Buffer.byteLength(body)) };
+  const hasLength = body === undefined || headers["transfer-encoding"] !== undefined;
+  const length = hasLength ? {} : { "content-length": String(Buffer.byteLength(body)) };
   const sent = { ...length, ...headers };
   return new Promise((resolve, reject) => {
     const req = request({ agent, hostname, port, method, path, headers: sent }, (res) => {

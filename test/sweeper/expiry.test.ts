@@ -11,7 +11,7 @@ import { differences } from "../support/invariants/invariants.ts";
 import { Client, TestSession, testService } from "../support/service.ts";
 import { readClock, shiftClock } from "../support/stored.ts";
 
-/** Sessions end in time, never before it, by one path, and an outage ends none. */
+/** Sessions end on time and never early; an outage ends none. */
 
 const service = await testService();
 const { redis } = service.kernel.script;
@@ -20,12 +20,12 @@ const ARRAY = { map_type: "prog_array", key_size: 4, value_size: 4, max_entries:
 const PROG = { prog_type: "xdp", insns: RETURN_ZERO_HEX, license: "GPL" };
 const HOUR = 3_600_000;
 
-/** Time goes by for the namespace, with sweepers about: a clock is wall time plus skew. */
+/** Lets time pass while sweepers run: a clock is wall time plus skew. */
 async function pass(namespace: string, ms: number): Promise<void> {
   await shiftClock(redis, namespace, { tick: ms, skew: ms });
 }
 
-/** Time goes by with nobody about. */
+/** Lets time pass while no service runs. */
 async function outage(namespace: string, ms: number): Promise<void> {
   await shiftClock(redis, namespace, { skew: ms });
 }
@@ -36,7 +36,7 @@ async function reason(session: TestSession): Promise<unknown> {
 }
 
 describe("ttl_ms", () => {
-  // DESIGN 3: "out of range is refused, never silently changed".
+  // A value out of range is rejected, never silently changed.
   it.each([999, 86_400_001, 0, -1, 1.5])(
     "every operation rejects the ttl_ms %s",
     async (ttl_ms) => {
@@ -70,7 +70,7 @@ describe("ttl_ms", () => {
 });
 
 describe("renewal", () => {
-  // DESIGN 3: "Any request made with the session's token renews it".
+  // Any request with the session's token renews it.
   it.each<[string, (session: TestSession) => Promise<unknown>]>([
     ["a read", (s) => s.get("/v1/fds/3/elements/u32:1")],
     ["a write", (s) => s.put("/v1/fds/3/elements/u32:1", { value: "00000000" })],
@@ -106,7 +106,7 @@ describe("renewal", () => {
   });
 });
 
-describe("the two promises", () => {
+describe("how long a session lives", () => {
   it("a session lives for its ttl after the last request and ends by ttl + 10 % + 1 s", async () => {
     const namespace = service.namespace();
     const [observer, session] = [
@@ -117,11 +117,11 @@ describe("the two promises", () => {
     const begin = performance.now();
     await session.get("/v1/fds/3");
     const end = performance.now();
-    let asked = end;
-    while ((await observer.get("/v1/maps/1")).status === 200) asked = performance.now();
+    let lastSeen = end;
+    while ((await observer.get("/v1/maps/1")).status === 200) lastSeen = performance.now();
     expect(performance.now() - begin).toBeGreaterThan(1000);
-    // The request that still saw it left before this moment.
-    expect(asked - end).toBeLessThan(1000 + 100 + 1000);
+    // The last request that found the map was sent before this time.
+    expect(lastSeen - end).toBeLessThan(1000 + 100 + 1000);
     expect(await reason(session)).toEqual([410, "ESRCH", "expired"]);
   });
 
@@ -201,7 +201,7 @@ describe("exit, kill and expiry", () => {
   });
 });
 
-describe("the clock", () => {
+describe("the clock of a namespace", () => {
   it("an outage of an hour ends no session, and time goes on after it", async () => {
     const namespace = service.namespace();
     const session = await service.session(namespace, { ttl_ms: 1000 });
@@ -262,7 +262,7 @@ describe("200 sessions due at once", () => {
   });
 });
 
-describe("with a Redis of its own", () => {
+describe("sessions on a Redis of their own", () => {
   const dir = mkdtempSync(join(tmpdir(), "bpf-expiry-"));
   let server: Awaited<ReturnType<typeof startPrivateRedis>>;
   let running: Running;
@@ -281,7 +281,7 @@ describe("with a Redis of its own", () => {
     const client = new Client(`http://127.0.0.1:${running.address.port}`);
     const created = await client.post("/v1/sessions", { namespace: "outage", ttl_ms: 1000 });
     const session = new TestSession(client.base, created.body);
-    // The first sweep of a namespace tells how long sweepers may be silent.
+    // The first sweep of a namespace stores how long sweepers may be silent.
     await vi.waitFor(async () => expect(await allowance(server.url, "outage")).toBe(1250), 5000);
     process.kill(server.pid, "SIGSTOP");
     try {
@@ -299,7 +299,7 @@ describe("with a Redis of its own", () => {
     expect(await reason(session)).toEqual([410, "ESRCH", "expired"]);
   });
 
-  // DESIGN 3: "Reads must stay reads: a lookup writes nothing, save the rare renewal."
+  // A lookup writes nothing but, rarely, a renewal.
   it("a read writes nothing", async () => {
     const kernel = createKernel(`unix://${server.url}`, Buffer.alloc(32, 2));
     await kernel.script.ready();

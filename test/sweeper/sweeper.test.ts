@@ -9,7 +9,7 @@ import { RETURN_ZERO } from "../support/insns.ts";
 import { differences } from "../support/invariants/invariants.ts";
 import { readClock } from "../support/stored.ts";
 
-/** Sweepers: what no command releases, what was too big for one, and all of it once. */
+/** Sweepers release, exactly once, what no command releases and what is too big for one command. */
 
 const dir = mkdtempSync(join(tmpdir(), "bpf-sweeper-"));
 const server = await startPrivateRedis({ dir });
@@ -22,7 +22,7 @@ const kernels: Kernel[] = [];
 const sweepers: Sweeper[] = [];
 const errors: unknown[] = [];
 
-/** A replica: a kernel with its sweeper, which runs only when told. */
+/** A replica: a kernel with its sweeper, which runs only when a test calls it. */
 async function replica(): Promise<{ kernel: Kernel; sweeper: Sweeper }> {
   const kernel = createKernel(`unix://${server.url}`, Buffer.alloc(32, 3), { deadline: 5000 });
   await kernel.script.ready();
@@ -55,7 +55,7 @@ async function start(kernel: Kernel, namespace: string, more = {}): Promise<Call
   return { ...kernel.tokens.read(token), ...NONE };
 }
 
-/** What a namespace has, less counters and what expires by itself. */
+/** The keys of a namespace, without counters and keys that expire by themselves. */
 async function left(namespace: string): Promise<string[]> {
   const keys = await redis.keys(`bpf:{${namespace}}:*`);
   return keys.filter((key) => !/:meta$|:ended:\d+$/.test(key)).sort();
@@ -120,13 +120,13 @@ describe("a release too big for one call", () => {
       { insns: RETURN_ZERO },
     );
     const { id } = await kernel.mapCreate(call, { ...SIZES, map_type: "hash", max_entries: 8 });
-    // 1,000 at a time: what one turn of the loop sends is one pipeline, with one deadline.
+    // 1,000 at a time, because the calls of one turn of the loop are one pipeline with one deadline.
     for (let n = 0; n < FDS; n += 1000) {
       await Promise.all(Array.from({ length: 1000 }, () => kernel.mapGetFdById(call, id, 0)));
     }
     const slot = { key: Buffer.alloc(4), value: Buffer.from([4, 0, 0, 0]) };
     await kernel.mapUpdateElem(call, 3, slot, 0, "");
-    // The other slots as the command would leave them, without 100,000 calls.
+    // Fills the other slots directly, as 100,000 calls of the command would.
     const root = `bpf:{${call.namespace}}:`;
     for (let n = 0; n < SLOTS; n += 10_000) {
       const members = Array.from({ length: 10_000 }, (_, i) => [1, n + i]).flat();
@@ -150,7 +150,7 @@ describe("a release too big for one call", () => {
     await redis.config("RESETSTAT");
 
     await dead.kernel.exit(big);
-    // From the first step on the process is gone, and so is the array: it had one fd.
+    // The first step removes the process and the array, which had one fd.
     await expect(dead.kernel.sessionGet(big)).rejects.toThrow("exited");
     await expect(dead.kernel.mapGet(observer, 1)).rejects.toThrow("no map has id 1");
     expect((await dead.kernel.sessionList(observer, 0, 10)).sessions).toHaveLength(1);
@@ -168,7 +168,7 @@ describe("a release too big for one call", () => {
     const prog = await dead.kernel.progGet(observer, 1);
     expect(prog.holders.slots).toEqual([{ map_id: 1, count: zcards }]);
 
-    // Two new ones find it without being told, and do the rest once.
+    // Two new sweepers find the namespace by themselves and do the rest once.
     for (const { sweeper } of [await replica(), await replica()]) sweeper.start();
     await vi.waitFor(async () => expect(await redis.exists(`bpf:{${namespace}}:work`)).toBe(0), {
       ...WAIT,
@@ -201,9 +201,9 @@ describe("a release too big for one call", () => {
     const call = await start(kernel, "urgent");
     const { fd } = await kernel.mapCreate(call, { ...SIZES, map_type: "hash", max_entries: 8 });
     await Promise.all(Array.from({ length: 2000 }, () => kernel.dup(call, fd)));
-    const told = vi.spyOn(kernel, "sweep");
+    const sweep = vi.spyOn(kernel, "sweep");
     await kernel.exit(call);
     await vi.waitFor(async () => expect(await left("urgent")).toEqual([]), WAIT);
-    expect(told.mock.calls.length).toBeGreaterThan(2);
+    expect(sweep.mock.calls.length).toBeGreaterThan(2);
   });
 });

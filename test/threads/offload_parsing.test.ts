@@ -7,13 +7,13 @@ import type { Errno } from "../../domain/errno.ts";
 import { readSchema } from "../../domain/schema/offload_parsing.ts";
 import { compileSchema } from "../../domain/schema/schema.ts";
 
-/** Large objects and schemas are read in a thread, and read the same. */
+/** A thread parses large objects and schemas, with the same results. */
 
 const OPTIONS = { name: "obj", pin_root: "/", cpus: 2 };
 const small = readFileSync(join(import.meta.dirname, "../elf/objects", "sections.o"));
 const large = Buffer.concat([small, Buffer.alloc(1 << 20)]);
 
-/** Whether a thread makes it: its message waits for the event loop to turn, after all promises that are due. */
+/** True when a thread does the work: its message arrives only in the next turn of the event loop. */
 async function aside<T>(work: Promise<T>): Promise<{ inThread: boolean; made: T }> {
   let over = false;
   const noted = work.then(() => {
@@ -33,7 +33,7 @@ async function refusal(work: Promise<unknown>) {
   return { code, message, field };
 }
 
-describe("an object", () => {
+describe("object files", () => {
   it("a large object is planned in a thread, with the plan of the event loop", async () => {
     const { made, inThread } = await aside(readObject(large, OPTIONS));
     expect(made).toEqual(planObject(small, OPTIONS));
@@ -49,7 +49,7 @@ describe("an object", () => {
   });
 });
 
-describe("a schema", () => {
+describe("schemas", () => {
   const declarations = "struct s { int a; };\n".padEnd(60_000);
 
   it("a long schema is read in a thread, with the result of the event loop", async () => {

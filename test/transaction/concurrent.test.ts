@@ -14,7 +14,7 @@ import {
 } from "../support/run_programs.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
-/** Runs are serializable: as if one after the other, whoever runs and swaps meanwhile. */
+/** Runs are serializable, also while programs are swapped. */
 
 const service = await testService();
 const RUNNERS = 32;
@@ -83,7 +83,7 @@ it("no two runs both see what the other is about to change (write skew)", async 
 const CHANGES = 10_000;
 const GENERATIONS = 4;
 
-/** Slot 0 goes on in slot 1 or 2 by turns, and the answer is 100 times its generation plus the other's. */
+/** Slot 0 calls slot 1 or 2 by turns; r0 is 100 times its generation plus that of the other. */
 async function chain(session: TestSession, array: number, generation: number) {
   const slot = 1 + (generation % 2);
   const first = `

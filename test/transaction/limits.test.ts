@@ -12,7 +12,7 @@ import {
 } from "../support/run_programs.ts";
 import { type TestSession, testService } from "../support/service.ts";
 
-/** What a run may see and change, and that it is all or nothing when others come between. */
+/** Limits of what a run reads and changes; its effects are atomic whatever others do meanwhile. */
 
 const service = await testService();
 const newSession = () => service.session(service.namespace());
@@ -39,7 +39,7 @@ const push = (fd: number, flags = 0) => `
 
 const END = "\nr0 = 0\nexit";
 
-/** Does something each time a run of this kernel has been shown its maps, before it commits. */
+/** Test-runs the program and calls `interfere` between its first snapshot and its commit. */
 async function between(session: TestSession, fd: number, interfere: () => Promise<void>) {
   const { script } = service.kernel;
   const whole = script.run.bind(script);
@@ -58,7 +58,7 @@ async function between(session: TestSession, fd: number, interfere: () => Promis
   }
 }
 
-describe("when others come between seeing and commit", () => {
+describe("changes of others between snapshot and commit", () => {
   it("an update of a hash that others filled changes nothing, and the run repeats", async () => {
     const session = await newSession();
     const array = await map(session, "array", 1);
@@ -71,7 +71,7 @@ describe("when others come between seeing and commit", () => {
       await session.del(`/v1/fds/${hash.fd}/elements/u32:1`);
       await session.put(`/v1/fds/${hash.fd}/elements/u32:9`, { value: "u64:0" });
     });
-    // The second time it is the program that is told: -E2BIG in r0.
+    // In the second try the update itself returns -E2BIG, which is in r0.
     expect([answer.status, answer.body.retval | 0]).toEqual([200, -7]);
     expect(await u64(session, array.fd, "u32:0")).toBe(1);
     expect((await session.get(`/v1/fds/${hash.fd}`)).body.entries).toBe(4);
@@ -131,7 +131,7 @@ it("a program learns at once that a ring buffer is full", async () => {
   expect(await u64(session, drops.fd, "u32:0")).toBe(1);
 });
 
-describe("what a program only names", () => {
+describe("maps that a program only names", () => {
   it.each([
     ["an array of 5,000", "array", { max_entries: 5000 }],
     ["an array of 4 MiB values", "array", { max_entries: 3, value_size: 4_194_296 }],
@@ -146,7 +146,7 @@ describe("what a program only names", () => {
 });
 
 describe("a run that walks a hash", () => {
-  /** From key to key through the values, as far as they lead. */
+  /** Follows the values from key to key to the end. */
   const walk = (fd: number) => `
     *(u32 *)(r10 -4) = 0
     r6 = 0
@@ -174,7 +174,7 @@ describe("a run that walks a hash", () => {
   });
 });
 
-/** Updates of so many keys, from 0 on. */
+/** Updates `count` keys, from 0 on. */
 const updates = (fd: number, count: number) => `
       r6 = 0
     again:
@@ -233,8 +233,8 @@ it.each(["lru_hash", "lru_percpu_hash"])(
   },
 );
 
-describe("a run that looks at more of one map than is compared element by element", () => {
-  /** One more than the sum of 1,500 elements, written to another map. */
+describe("a run that reads much of one map", () => {
+  /** Writes one more than the sum of 1,500 elements to another map. */
   const sums = (from: number, to: number) => `
       r6 = 0
       r7 = 1
@@ -265,7 +265,7 @@ describe("a run that looks at more of one map than is compared element by elemen
   });
 });
 
-describe("a run is E2BIG", () => {
+describe("limits of one commit", () => {
   it("a run that refills an LRU map too often is E2BIG and changes nothing", async () => {
     const session = await newSession();
     const lru = await map(session, "lru_hash", 4);
@@ -316,7 +316,7 @@ describe("a run is E2BIG", () => {
   });
 });
 
-/** Twenty keys, one after the other. */
+/** Looks up twenty keys, one after another. */
 function walkOf(fd: number): string {
   return `
       *(u32 *)(r10 -4) = 0

@@ -15,7 +15,7 @@ import {
 } from "../support/run_programs.ts";
 import { testService } from "../support/service.ts";
 
-/** BPF_PROG_TEST_RUN over HTTP: what a run answers, and that it takes effect whole or not at all. */
+/** BPF_PROG_TEST_RUN over HTTP: the answer of a run, and that its effects are atomic. */
 
 const service = await testService();
 const newSession = (more: object = {}) => service.session(service.namespace(), more);
@@ -33,8 +33,8 @@ describe("a run", () => {
     const session = await newSession();
     const counter = await map(session, "array", 1);
     const { fd } = await asm(session, increment(counter.fd, 0));
-    const { errno, run: ran } = await refused(session, fd, { data_size_out: 4 });
-    expect([errno, ran.data_out, ran.data_size_out]).toEqual(["ENOSPC", "00000000", 14]);
+    const { errno, run: result } = await refused(session, fd, { data_size_out: 4 });
+    expect([errno, result.data_out, result.data_size_out]).toEqual(["ENOSPC", "00000000", 14]);
     expect(await u64(session, counter.fd, "u32:0")).toBe(1);
   });
 
@@ -146,8 +146,8 @@ describe("a run", () => {
   });
 });
 
-describe("a run that cannot go on", () => {
-  /** A value at an offset that is known only when it runs. */
+describe("a run that fails", () => {
+  /** Writes at an offset that only the run knows. */
   const beyond = (fd: number) => `${lookup(fd, 0)}
     r1 = 1
     *(u64 *)(r0 +0) = r1
@@ -283,7 +283,7 @@ describe("tail calls", () => {
   });
 });
 
-describe("maps", () => {
+describe("maps in a run", () => {
   it("a counter that is only added to, and one that is read and written, count alike", async () => {
     const session = await newSession();
     for (const type of ["array", "hash", "percpu_array", "percpu_hash", "lru_hash"]) {

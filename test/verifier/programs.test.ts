@@ -5,7 +5,7 @@ import type { MapFacts } from "../../domain/verifier/verifier.ts";
 import { check, verify } from "../support/verify_bytes.ts";
 
 /**
- * Programs that Linux 6.18 was asked about, a line each: what clang made of C (loops, packets, maps of
+ * Programs with the verdict of Linux 6.18, one in each line: what clang made of C (loops, packets, maps of
  * maps, tail calls, callbacks, subprograms), the same with an instruction or two changed, and random
  * ones; calls of helpers, and each helper with maps that packets are redirected by, and perf_event_arrays.
  * In insns a map is its place in maps. Functions are static.
@@ -23,10 +23,10 @@ interface Asked {
   last?: string;
 }
 
-/** What Linux finds out by going through more paths than is certain here; it is accepted. */
+/** Rejections that Linux finds only after many paths: the service accepts such a program. */
 const LATE = /^(BPF program is too large|The sequence of \d+ jumps is too complex)/;
 
-/** The others that are accepted: after what is not followed closely, or with what is not modelled. */
+/** Other programs that the service accepts, because it does not model what Linux rejects. */
 const ACCEPTED = [
   "changed/1983: R0 bitwise operator &= on pointer prohibited",
   "changed/3228: R1 type=map_ptr expected=sock_common, sock, tcp_sock, xdp_sock",
@@ -34,7 +34,7 @@ const ACCEPTED = [
   "changed/3570: R1 type=map_ptr expected=fp, dynptr_ptr",
 ];
 
-const asked = readFileSync(join(import.meta.dirname, "programs.jsonl"), "utf8")
+const recorded = readFileSync(join(import.meta.dirname, "programs.jsonl"), "utf8")
   .trim()
   .split("\n")
   .map((line) => JSON.parse(line) as Asked);
@@ -57,7 +57,7 @@ function judged({ insns: hex, maps = [], ...given }: Asked) {
 }
 
 describe("programs that Linux accepts", () => {
-  it.each(asked.filter(({ errno }) => errno === null).map((one) => [one.name, one] as const))(
+  it.each(recorded.filter(({ errno }) => errno === null).map((one) => [one.name, one] as const))(
     "the verifier accepts %s as Linux does",
     (_, one) => {
       expect(judged(one)).toBeNull();
@@ -65,8 +65,8 @@ describe("programs that Linux accepts", () => {
   );
 });
 
-describe("programs that Linux refuses", () => {
-  const refused = asked.filter(({ errno }) => errno !== null);
+describe("programs that Linux rejects", () => {
+  const refused = recorded.filter(({ errno }) => errno !== null);
   const unlike = refused.filter((one) => judged(one)?.errno !== one.errno);
 
   it("programs that Linux rejects get the same errno, but for those that take long", () => {

@@ -3,7 +3,7 @@ import type { MapFacts, VerifierOptions } from "../../domain/verifier/verifier.t
 import { insnHex } from "../support/insns.ts";
 import { check, verify } from "../support/verify_bytes.ts";
 
-/** Accesses that are proven in bounds, so that none has to be checked when the program runs. */
+/** Accesses that the verifier proves in bounds, so that the compiler leaves out their checks. */
 
 const EXIT = insnHex(0x95);
 const R0 = insnHex(0xb7);
@@ -36,14 +36,14 @@ function reported(map: MapFacts, parts: string[], options: VerifierOptions = {})
   );
 }
 
-/** The accesses that are proven, of a program that is accepted. */
+/** The proven accesses of an accepted program. */
 function proven(map: MapFacts, ...parts: string[]): number[] {
   const { refusal, provenAccesses: safe } = reported(map, parts);
   expect(refusal).toBeNull();
   return [...safe.keys()].filter((at) => safe[at] === 1);
 }
 
-describe("proven are", () => {
+describe("accesses that are proven", () => {
   it("an access to the context and to the stack is proven", () => {
     expect(proven(HASH, insnHex(0x61, 2, 1, 12), insnHex(0x7b, 10, 2, -8), R0, EXIT)).toEqual([
       0, 1,
@@ -84,7 +84,7 @@ describe("proven are", () => {
   });
 });
 
-describe("not proven is", () => {
+describe("accesses that are not proven", () => {
   it("code after an unfinished loop is not proven", () => {
     const random = insnHex(0x85, 0, 0, 0, 7);
     const loop = [insnHex(0xb7, 6), random, insnHex(0x15, 0, 0, 3), insnHex(0x07, 6, 0, 0, 1)];
@@ -107,7 +107,7 @@ describe("not proven is", () => {
   });
 });
 
-describe("the log of a program that is accepted", () => {
+describe("the log of an accepted program", () => {
   const code = [R0, insnHex(0x07, 0, 0, 0, 2), EXIT];
   const said = (logLevel: number): string => reported(HASH, code, { logLevel }).log;
   const closing =

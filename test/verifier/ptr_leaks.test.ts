@@ -6,7 +6,7 @@ import { withShortTitle } from "../support/titles.ts";
 import { check, verify } from "../support/verify_bytes.ts";
 
 /**
- * What Linux 6.18 said of programs of a loader with CAP_BPF and CAP_NET_ADMIN, but without CAP_PERFMON
+ * The verdicts of Linux 6.18 on programs of a loader with CAP_BPF and CAP_NET_ADMIN, but without CAP_PERFMON
  * (allow_ptr_leaks and allow_uninit_stack of struct bpf_verifier_env). With it all but a few load.
  */
 
@@ -14,7 +14,7 @@ const ARRAY: MapFacts = {
   ...{ map_type: "array", key_size: 4, value_size: 64, max_entries: 1, map_flags: 0 },
 };
 
-/** The errno and last words, or null for a program that is accepted. */
+/** The errno and the end of the log, or null for an accepted program. */
 async function judged(text: string, perfmon: boolean, progType = "sched_cls") {
   const { insns } = await assemble(text.replaceAll("; ", "\n"), "");
   const options = { progType, gplCompatible: true, perfmon };

@@ -19,14 +19,14 @@ const newSession = (more: object = {}) => service.session(service.namespace(), m
 const VALUE = "struct { __u64 n; struct bpf_spin_lock lock; __u32 limit; }";
 const schema = (value = VALUE) => ({ value_size: 16, schema: { value } });
 const F_LOCK = 4;
-/** Of a value all of whose bytes were given as ff. */
+/** The element after an update with a value of ff bytes. */
 const HIDDEN = "ffffffffffffffff00000000ffffffff";
 
 const element = (fd: number, key = 0) => `/v1/fds/${fd}/elements/u32:${key}`;
 const bytes = async (session: TestSession, fd: number) =>
   (await session.get(element(fd))).body.value as string;
 
-/** Takes the lock of R6, does this, and lets it go. */
+/** Runs the code between lock and unlock of R6. */
 const locked = (body: string) => `
   r1 = r6
   r1 += 8
@@ -39,10 +39,10 @@ const locked = (body: string) => `
 const found = (fd: number) => `${lookup(fd, 0)}
   r6 = r0`;
 
-describe("a lock", () => {
+describe("a lock in a value's type", () => {
   const LOCK = "struct bpf_spin_lock";
 
-  // Each was asked of Linux 6.18 as BTF of clang: which bytes of a value of ff are shown as zeros.
+  // The bytes that Linux 6.18 returns as zeros, of a value of ff bytes, for clang's BTF of each type.
   it.each([
     ["at the start", `struct { ${LOCK} l; u32 a; u64 x; }`, [0]],
     ["declared by hand", `${LOCK} { u32 val; }; struct { u64 x; ${LOCK} l; u32 a; }`, [8]],
@@ -125,7 +125,7 @@ describe("a lock", () => {
   });
 });
 
-describe("an element", () => {
+describe("the lock of an element", () => {
   it.each(["hash", "array"])(
     "the lock of an element of a %s stays zero, however it is written",
     async (type) => {
@@ -134,8 +134,8 @@ describe("an element", () => {
       for (const flags of [0, F_LOCK]) {
         await session.put(element(fd), { value: "ff".repeat(16), flags });
         expect(await bytes(session, fd)).toBe(HIDDEN);
-        const shown = await session.get(`${element(fd)}?flags=${F_LOCK}`);
-        expect([shown.body.value, shown.headers.get("etag")]).toEqual([HIDDEN, `"${HIDDEN}"`]);
+        const answer = await session.get(`${element(fd)}?flags=${F_LOCK}`);
+        expect([answer.body.value, answer.headers.get("etag")]).toEqual([HIDDEN, `"${HIDDEN}"`]);
         const batch = {
           op: "update",
           keys: ["u32:0"],
@@ -161,7 +161,7 @@ describe("an element", () => {
   });
 });
 
-describe("a program", () => {
+describe("programs that lock", () => {
   const add = "r7 = *(u64 *)(r6 +0)\n r7 += 1\n *(u64 *)(r6 +0) = r7";
 
   it.each(["hash", "array"])(
@@ -292,7 +292,7 @@ describe("a program", () => {
   it("a program that Linux rejects for an unknown offset writes no lock", async () => {
     const session = await newSession();
     const { fd } = await map(session, "array", 1, schema());
-    // What a frozen map says to programs that only read it, Linux knows; here the machine finds out.
+    // Linux knows the contents of a frozen map; the service finds them out when the program runs.
     const offset = await map(session, "array", 1, { map_flags: 128 });
     await session.put(element(offset.fd), { value: "u64:8" });
     await session.post(`/v1/fds/${offset.fd}/freeze`);

@@ -23,7 +23,7 @@ const HASH: MapFacts = {
   map_flags: 0,
 };
 
-/** Of a program whose maps are all the same hash. */
+/** Verifies a program whose maps are all the same hash. */
 const verified = (insns: Buffer, options: VerifierOptions = {}) =>
   verify(
     insns,
@@ -40,7 +40,7 @@ function says(stage: "before" | "during" | "after", rows: Row[]): void {
   });
 }
 
-describe("before any map is looked at", () => {
+describe("rejections before maps are resolved", () => {
   says("before", [
     ["no instructions at all", program(), "E2BIG", ""],
     ["a million and one", Buffer.alloc(8 * 1_000_001), "E2BIG", ""],
@@ -108,7 +108,7 @@ describe("before any map is looked at", () => {
   ]);
 });
 
-describe("while maps are resolved", () => {
+describe("rejections while maps are resolved", () => {
   says("during", [
     ["an unknown opcode", program(insnHex(0xff), R0, EXIT), "EINVAL", "unknown opcode ff"],
     ["callx", program(insnHex(0x8d, 1), EXIT), "EINVAL", "unknown opcode 8d"],
@@ -177,7 +177,7 @@ describe("while maps are resolved", () => {
   });
 });
 
-describe("once maps are resolved, the control flow", () => {
+describe("rejections of the control flow", () => {
   says("after", [
     ["unreachable code", program(R0, EXIT, R0, EXIT), "EINVAL", "unreachable insn 2"],
     ["ja -1", program(R0, insnHex(0x05, 0, 0, -1), EXIT), "EINVAL", "unreachable insn 2"],
@@ -208,7 +208,7 @@ describe("once maps are resolved, the control flow", () => {
   ]);
 });
 
-describe("then the instructions as they are come to", () => {
+describe("rejections of single instructions, in program order", () => {
   const EINVAL: [name: string, insn: string, log: string][] = [
     ["R11", insnHex(0xb7, 11), "R11 is invalid"],
     ["R12 as a base", insnHex(0x61, 0, 12), "R12 is invalid"],
@@ -310,7 +310,7 @@ describe("then the instructions as they are come to", () => {
   });
 });
 
-describe("what Linux accepts", () => {
+describe("accepted programs", () => {
   const good: [name: string, insns: Buffer, options?: VerifierOptions][] = [
     ["return 0", program(R0, EXIT)],
     ["a call of a subprogram", program(call(1), EXIT, R0, EXIT)],
@@ -415,7 +415,7 @@ describe("tag and dump", () => {
   });
 });
 
-describe("cost", () => {
+describe("cost of verification", () => {
   it("the cost grows with the number of instructions, not of paths", () => {
     const branches = Array.from({ length: 5_000 }, () => insnHex(0x1d, 1, 10, 1) + R0);
     const { refusal, insnsProcessed: steps } = verified(program(R0, ...branches, EXIT));

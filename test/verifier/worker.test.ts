@@ -4,7 +4,7 @@ import { precheck } from "../../domain/verifier/precheck.ts";
 import { decodeUnlessLong, runDoCheck, runPrecheck } from "../../domain/verifier/worker.ts";
 import { verify } from "../support/verify_bytes.ts";
 
-/** Long programs are verified in a thread, and verified the same. */
+/** A thread verifies long programs, with the same results. */
 
 const hex = (text: string): Buffer => Buffer.from(text, "hex");
 const MOV = hex("b700000000000000");
@@ -16,7 +16,7 @@ const program = (length: number, last = EXIT): Buffer =>
 
 const decoded = (insns: Buffer) => decodeUnlessLong({ insns });
 
-/** r0 counts to 2,000: short, but long to follow. */
+/** A short program with long paths: r0 counts to 2,000. */
 const LOOP = hex("b700000000000000" + "0700000001000000" + "5500feffd0070000");
 
 describe("the verifier's thread", () => {

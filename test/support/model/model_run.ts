@@ -14,7 +14,7 @@ export const tally = new Map<string, number>();
 const plain = (value: unknown) => JSON.parse(JSON.stringify(value ?? null));
 
 /** Of what the service answers, the fields that the model speaks of. */
-function shown(answer: TestReply, expected: object | undefined): ModelOutcome {
+function comparedPart(answer: TestReply, expected: object | undefined): ModelOutcome {
   if (answer.status >= 300) return { errno: answer.body?.errno ?? `HTTP ${answer.status}` };
   return { ok: project(answer.body, plain(expected ?? {})) as object };
 }
@@ -105,7 +105,7 @@ export class ModelRun {
     const wanted: ModelOutcome = expected.ok
       ? { ok: project(plain(expected.ok), plain(expected.ok)) as object }
       : expected;
-    const got = shown(answer, expected.ok);
+    const got = comparedPart(answer, expected.ok);
     this.log.push(`${what} -> ${JSON.stringify(got)}`);
     const name = got.errno ?? "ok";
     tally.set(name, (tally.get(name) ?? 0) + 1);

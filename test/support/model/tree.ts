@@ -35,9 +35,9 @@ function nlink(root: ModelNode, node: ModelNode): number {
 function attributes({ root }: ModelState, node: ModelNode) {
   const { kind: type, uid, ino, object, target } = node;
   const mode = node.mode.toString(8).padStart(4, "0");
-  const shown = { type, mode, uid, gid: uid, ino, nlink: nlink(root, node) };
-  if (object) return { ...shown, id: object.id };
-  return target === undefined ? shown : { ...shown, target };
+  const common = { type, mode, uid, gid: uid, ino, nlink: nlink(root, node) };
+  if (object) return { ...common, id: object.id };
+  return target === undefined ? common : { ...common, target };
 }
 
 /** filename_create(): EEXIST comes before any permission to write. */
@@ -107,11 +107,11 @@ export const tree = {
   },
 
   get(state: ModelState, process: ModelProcess, path: string, flags: number) {
-    const asked = accessMode(flags);
+    const access = accessMode(flags);
     const node = resolve(process, state.root, path, true);
-    need(process, node, modes[asked] ?? 0);
+    need(process, node, modes[access] ?? 0);
     const object = pinned(node);
-    const fd = open(state, process, object, object.kind === "prog" ? 3 : asked);
+    const fd = open(state, process, object, object.kind === "prog" ? 3 : access);
     return { fd, kind: object.kind, id: object.id };
   },
 

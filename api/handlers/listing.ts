@@ -1,4 +1,4 @@
-import { type ListingPage, lines, listing } from "../../domain/asm/listing.ts";
+import { formatListing, type ListingPage, listLines } from "../../domain/asm/listing.ts";
 import { type Handler, type HandlerResponse, ok, pathNumber, query } from "../handler.ts";
 
 /** The instructions of programs as JSON, as a listing, and in hex. */
@@ -23,9 +23,9 @@ const progInsns: Handler = async ({ kernel }, request) => {
   const { insn_cnt, insns, next } = page;
   const url = (start: number) =>
     `/v1/progs/${id}/instructions?format=${format}&start=${start}&limit=${limit}`;
-  if (format === "text") return plain(listing(page), page, url);
+  if (format === "text") return plain(formatListing(page), page, url);
   if (format === "raw") return plain(`${insns.toString("hex")}\n`, page, url);
-  return ok({ insn_cnt, instructions: lines(page), ...(next === undefined ? {} : { next }) });
+  return ok({ insn_cnt, instructions: listLines(page), ...(next === undefined ? {} : { next }) });
 };
 
 export const listings = { progInsns };

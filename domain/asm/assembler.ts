@@ -7,13 +7,13 @@ import { INSN_SIZE, isHelperCall } from "../isa/insn.ts";
 import type { LoadedInsns } from "../isa/loaded_insns.ts";
 import { BPF_PSEUDO_CALL, LD_IMM64 } from "../isa/opcodes.ts";
 import { GRAMMAR, type Syntax, type SyntaxNode } from "./grammar.ts";
-import { type AsmToken, quote, SyntaxFault, tokenAt } from "./lexer.ts";
+import { type AsmToken, quote, readToken, SyntaxFault } from "./lexer.ts";
 import {
   fillOperands,
+  findHelper,
   HELPER_NAMES,
-  helperOf,
   type InsnDraft,
-  isShort,
+  isMovImmediate,
   setBranchOffset,
 } from "./operand.ts";
 
@@ -72,7 +72,7 @@ function wantedAt(node: SyntaxNode): string {
   if (node === GRAMMAR) return "an instruction";
   const edges = [...node.next.keys()].map((edge) => OPERANDS[edge] ?? `"${edge}"`);
   const wanted = edges.sort((one, other) => Number(/^"/.test(one)) - Number(/^"/.test(other)));
-  if (node.forms.length > 0) wanted.push("the end of the line");
+  if (node.syntaxes.length > 0) wanted.push("the end of the line");
   if (wanted.length > WANTED_MAX) wanted.splice(WANTED_MAX, wanted.length, "another word");
   return wanted.join(", ").replace(/, ([^,]+)$/, " or $1");
 }
@@ -86,13 +86,13 @@ function unexpected(node: SyntaxNode, { kind, text, at }: AsmToken): SyntaxFault
 
 /** A mov and a ld_imm64 look alike: the opcode tells, else it is the mov if that holds the number. */
 function choose(
-  { forms }: SyntaxNode,
+  { syntaxes }: SyntaxNode,
   opcode: number | undefined,
   operands: readonly AsmToken[],
 ): Syntax {
-  const [one, another] = forms as [Syntax, ...Syntax[]];
+  const [one, another] = syntaxes as [Syntax, ...Syntax[]];
   if (another === undefined) return one;
-  const likely = isShort(operands[1] as AsmToken) ? MOV_IMM : LD_IMM64;
+  const likely = isMovImmediate(operands[1] as AsmToken) ? MOV_IMM : LD_IMM64;
   const wanted = opcode === LD_IMM64 || opcode === MOV_IMM ? opcode : likely;
   return one.base.code === wanted ? one : another;
 }
@@ -101,15 +101,15 @@ function choose(
 function parse(line: string, from: number, opcode: number | undefined): InsnDraft | null {
   const operands: AsmToken[] = [];
   let node = GRAMMAR;
-  let token = tokenAt(line, from);
+  let token = readToken(line, from);
   if (token.kind === "end" && opcode === undefined) return null;
-  for (; token.kind !== "end"; token = tokenAt(line, token.end)) {
+  for (; token.kind !== "end"; token = readToken(line, token.end)) {
     const edge = edgesOf(token).find((name) => node.next.has(name));
     if (edge === undefined) throw unexpected(node, token);
     node = node.next.get(edge) as SyntaxNode;
     if (edge.startsWith(" ")) operands.push(token);
   }
-  if (node.forms.length === 0) throw unexpected(node, token);
+  if (node.syntaxes.length === 0) throw unexpected(node, token);
   return fillOperands(choose(node, opcode, operands), operands);
 }
 
@@ -155,7 +155,7 @@ function resolve({ draft, at }: Naming, labels: ReadonlyMap<string, number>): vo
     setBranchOffset(draft, label - at - 1, token);
     return;
   }
-  const id = isHelper ? helperOf(token) : undefined;
+  const id = isHelper ? findHelper(token) : undefined;
   if (id === undefined) {
     const what = isHelper ? "no label and no helper" : "no label";
     const near = didYouMean(token.text, [...labels.keys(), ...(isHelper ? HELPER_NAMES : [])]);

@@ -42,7 +42,7 @@ import {
   BPF_XOR,
   LD_IMM64,
 } from "../isa/opcodes.ts";
-import { type AsmToken, numberOf, tokenAt } from "./lexer.ts";
+import { type AsmToken, parseNumber, readToken } from "./lexer.ts";
 
 /** Where an operand goes; `target` is off or imm by the opcode, `wide` both imms of a ld_imm64. */
 export type SyntaxField = "dst" | "src" | "off" | "imm" | "next" | "wide" | "target" | "helper";
@@ -53,7 +53,7 @@ export type Operand = SyntaxField | number;
 export interface Syntax {
   /** What no operand sets. */
   readonly base: Insn;
-  readonly holes: readonly Operand[];
+  readonly operands: readonly Operand[];
   /** Its map goes by id. */
   readonly byId: boolean;
 }
@@ -62,11 +62,11 @@ export interface SyntaxNode {
   /** By the text of a literal, or by a blank and what kind of operand goes there. */
   readonly next: Map<string, SyntaxNode>;
   /** What may end here: more than one only where the constant of a ld_imm64 looks like a mov's. */
-  readonly forms: Syntax[];
+  readonly syntaxes: Syntax[];
 }
 
 /** How maps and functions are told: maps by their `noun`, an fd or an id (bpftool's print_imm). */
-export function constantBy(noun: "fd" | "id") {
+export function formatConstantBy(noun: "fd" | "id") {
   return (insn: Insn, next: Insn | undefined): string => {
     const [at, offset] = [insn.imm >>> 0, (next?.imm ?? 0) >>> 0];
     switch (insn.src) {
@@ -108,7 +108,7 @@ const ORDERED_OPS = [BPF_LOAD_ACQ, BPF_STORE_REL];
 
 type Fixed = Partial<Insn>;
 
-function aluVariants(insn: Insn): Fixed[] {
+function listAluVariants(insn: Insn): Fixed[] {
   const op = opOf(insn);
   if (op === BPF_DIV || op === BPF_MOD) return [{}, { off: 1 }];
   if (op === BPF_END) return [{ imm: 16 }, { imm: 32 }, { imm: 64 }];
@@ -118,7 +118,7 @@ function aluVariants(insn: Insn): Fixed[] {
 }
 
 /** What else than its opcode makes an instruction another one. */
-function variants(insn: Insn): Fixed[] {
+function listVariants(insn: Insn): Fixed[] {
   if (insn.code === LD_IMM64) return LD_SOURCES.map((src) => ({ src }));
   if (isCall(insn)) return [{ src: 0 }, { src: BPF_PSEUDO_CALL }];
   if (insn.code === (BPF_JMP | BPF_JCOND)) return [{ src: 0 }];
@@ -127,53 +127,53 @@ function variants(insn: Insn): Fixed[] {
     return [...(words ? ATOMIC_OPS : []), ...ORDERED_OPS].map((imm) => ({ imm }));
   }
   const isAlu = classOf(insn) === BPF_ALU || classOf(insn) === BPF_ALU64;
-  return isAlu ? aluVariants(insn) : [{}];
+  return isAlu ? listAluVariants(insn) : [{}];
 }
 
 /** The edge that a token of the notation makes, and what goes there if it is an operand. */
-function edgeOf(token: AsmToken, base: Insn): [edge: string, hole?: Operand] {
+function toEdge(token: AsmToken, base: Insn): [edge: string, operand?: Operand] {
   const { kind, text } = token;
   if (text.startsWith("unknown#")) return [" helper", "helper"];
   if (kind === "literal") return [text];
   const isPlace = kind === "place" || (kind === "number" && isPseudoFunc(base));
   if (isPlace) return [" place", "target"];
-  const value = kind === "number" ? numberOf(token) : Number(text.slice(1));
+  const value = kind === "number" ? parseNumber(token) : Number(text.slice(1));
   if (kind === "number") return [" number", FIELDS.get(value) ?? value];
   return [` ${kind}`, value === MARKS.dst ? "dst" : value === MARKS.src ? "src" : value];
 }
 
-function add(root: SyntaxNode, text: string, base: Insn, byId = false): void {
+function addSyntax(root: SyntaxNode, text: string, base: Insn, byId = false): void {
   let node = root;
-  const holes: Operand[] = [];
-  for (let token = tokenAt(text, 0); token.kind !== "end"; token = tokenAt(text, token.end)) {
-    const [edge, hole] = edgeOf(token, base);
-    if (hole !== undefined) holes.push(hole);
-    const next = node.next.get(edge) ?? { next: new Map(), forms: [] };
+  const operands: Operand[] = [];
+  for (let token = readToken(text, 0); token.kind !== "end"; token = readToken(text, token.end)) {
+    const [edge, operand] = toEdge(token, base);
+    if (operand !== undefined) operands.push(operand);
+    const next = node.next.get(edge) ?? { next: new Map(), syntaxes: [] };
     node.next.set(edge, next);
     node = next;
   }
-  node.forms.push({ base, holes, byId });
+  node.syntaxes.push({ base, operands, byId });
 }
 
-function grammar(): SyntaxNode {
-  const root: SyntaxNode = { next: new Map(), forms: [] };
+function buildGrammar(): SyntaxNode {
+  const root: SyntaxNode = { next: new Map(), syntaxes: [] };
   const none = { dst: 0, src: 0, off: 0, imm: 0 };
   const second = { code: 0, ...none, imm: NEXT };
-  const [byFd, byId] = [constantBy("fd"), constantBy("id")];
+  const [byFd, byId] = [formatConstantBy("fd"), formatConstantBy("id")];
   for (let code = 0; code < 256; code++) {
     if (!isKnown({ code, ...none })) continue;
-    for (const fixed of variants({ code, ...none })) {
+    for (const fixed of listVariants({ code, ...none })) {
       const base = { code, ...none, ...fixed };
       const print = (show: typeof byFd) =>
         disasm({ code, ...MARKS, ...fixed }, second, show).replace(/^\(..\) /, "");
       const text = print(byFd);
-      add(root, text, base);
-      if (print(byId) !== text) add(root, print(byId), base, true);
+      addSyntax(root, text, base);
+      if (print(byId) !== text) addSyntax(root, print(byId), base, true);
       // As LLVM ends a 64-bit constant, which then is no mov.
-      if (code === LD_IMM64 && fixed.src === 0) add(root, `${text} ll`, base);
+      if (code === LD_IMM64 && fixed.src === 0) addSyntax(root, `${text} ll`, base);
     }
   }
   return root;
 }
 
-export const GRAMMAR = grammar();
+export const GRAMMAR = buildGrammar();

@@ -42,7 +42,7 @@ const TOKEN = new RegExp(
 );
 
 /** The next token from `from` on, blanks and comments skipped. @throws Fault */
-export function tokenAt(line: string, from: number): AsmToken {
+export function readToken(line: string, from: number): AsmToken {
   TOKEN.lastIndex = from;
   const found = TOKEN.exec(line);
   if (found === null) {
@@ -56,17 +56,17 @@ export function tokenAt(line: string, from: number): AsmToken {
   return { kind: KINDS[group - 1] as TokenKind, text, at: end - text.length, end };
 }
 
-const QUOTED = 40;
+const QUOTE_MAX = 40;
 
 /** Of the caller's text no more than a line's worth goes back. */
 export function quote(text: string | undefined): string {
-  return JSON.stringify(text?.slice(0, QUOTED) ?? "");
+  return JSON.stringify(text?.slice(0, QUOTE_MAX) ?? "");
 }
 
 const NUMBER = /^(?:pc[ \t]*)?(?:\+[ \t]*(?=[+-]))?([+-]?)[ \t]*(0x[\da-fA-F]+|\d+)$/;
 
 /** Of a number or a place; inexact above 2^53. */
-export function numberOf({ text }: AsmToken): number {
+export function parseNumber({ text }: AsmToken): number {
   const [, sign, digits] = NUMBER.exec(text) ?? [];
   return sign === "-" ? -Number(digits) : Number(digits);
 }
@@ -74,7 +74,7 @@ export function numberOf({ text }: AsmToken): number {
 const DIGITS64 = 20;
 
 /** All bits of a number; undefined when it has more than 64. */
-export function bitsOf({ text }: AsmToken): bigint | undefined {
+export function parseBigInt({ text }: AsmToken): bigint | undefined {
   const [, sign, digits = ""] = NUMBER.exec(text) ?? [];
   if (digits.length > DIGITS64) return undefined;
   return sign === "-" ? -BigInt(digits) : BigInt(digits);

@@ -16,7 +16,7 @@ import {
   jumpTarget,
 } from "../isa/insn.ts";
 import { BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, LD_IMM64 } from "../isa/opcodes.ts";
-import { constantBy } from "./grammar.ts";
+import { formatConstantBy } from "./grammar.ts";
 
 /** A part of a program, from an instruction to an instruction. */
 export interface ListingPage {
@@ -45,47 +45,51 @@ export interface ListingLine {
   map_name?: string;
 }
 
-const show = constantBy("id");
+const formatConstant = formatConstantBy("id");
 
-const namesMap = ({ code, src }: Insn): boolean =>
+const hasMapId = ({ code, src }: Insn): boolean =>
   code === LD_IMM64 && (src === BPF_PSEUDO_MAP_FD || src === BPF_PSEUDO_MAP_VALUE);
 
 /** Where else than to the next instruction it leads. */
-function targetOf(insn: Insn, at: number): number | undefined {
+function findTarget(insn: Insn, at: number): number | undefined {
   if (isPseudoCall(insn) || isPseudoFunc(insn)) return calleeOf(insn, at);
   if (!isJump(insn) || isCall(insn) || isExit(insn)) return undefined;
   return jumpTarget(insn, at);
 }
 
-function line(page: ListingPage, prog: readonly Insn[], at: number): ListingLine {
+function toLine(page: ListingPage, prog: readonly Insn[], at: number): ListingLine {
   const insn = prog[at] as Insn;
   const index = page.start + at;
   const size = (insn.code === LD_IMM64 ? 2 : 1) * INSN_SIZE;
   const bytes = page.insns.subarray(at * INSN_SIZE, at * INSN_SIZE + size);
-  const shown = { index, insn: bytes.toString("hex"), text: disasm(insn, prog[at + 1], show) };
-  if (namesMap(insn)) {
+  const shown = {
+    index,
+    insn: bytes.toString("hex"),
+    text: disasm(insn, prog[at + 1], formatConstant),
+  };
+  if (hasMapId(insn)) {
     const id = insn.imm >>> 0;
     return { ...shown, map_id: id, map_name: page.names.get(id) ?? "" };
   }
   if (isHelperCall(insn)) return { ...shown, helper: helperName(insn.imm) };
-  const target = targetOf(insn, index);
+  const target = findTarget(insn, index);
   return target === undefined ? shown : { ...shown, target };
 }
 
 /** A ld_imm64 is one line, but counts for two. */
-export function lines(page: ListingPage): ListingLine[] {
+export function listLines(page: ListingPage): ListingLine[] {
   const prog = decode(page.insns);
   const out: ListingLine[] = [];
   for (let at = 0; at < prog.length; at++) {
-    out.push(line(page, prog, at));
+    out.push(toLine(page, prog, at));
     if (prog[at]?.code === LD_IMM64) at++;
   }
   return out;
 }
 
 /** What bpftool prints, and the names of maps in comments. */
-export function listing(page: ListingPage): string {
-  const rows = lines(page).map(({ index, text, map_name }) => {
+export function formatListing(page: ListingPage): string {
+  const rows = listLines(page).map(({ index, text, map_name }) => {
     const row = `${String(index).padStart(4)}: ${text}`;
     return map_name ? `${row}  // ${map_name}\n` : `${row}\n`;
   });
@@ -96,7 +100,7 @@ export function listing(page: ListingPage): string {
  * A page of what is stored, where a map is an index into `ids`. `insns` may have one instruction more
  * than `limit`, to complete a ld_imm64. Undefined when it starts in the middle of one.
  */
-export function pageOf(
+export function toListingPage(
   stored: Pick<ListingPage, "insn_cnt" | "start" | "names"> & { insns: Buffer; limit: number },
   ids: readonly number[],
 ): ListingPage | undefined {
@@ -105,7 +109,7 @@ export function pageOf(
   const all = decode(insns);
   if (all[0]?.code === 0) return undefined;
   for (const [at, insn] of all.entries()) {
-    if (namesMap(insn)) insns.writeUInt32LE(ids[insn.imm] ?? 0, at * INSN_SIZE + 4);
+    if (hasMapId(insn)) insns.writeUInt32LE(ids[insn.imm] ?? 0, at * INSN_SIZE + 4);
   }
   const whole = all.length <= limit || all[limit]?.code === 0;
   const count = whole ? all.length : limit;

@@ -13,7 +13,7 @@ import {
   LD_IMM64,
 } from "../isa/opcodes.ts";
 import type { Syntax, SyntaxField } from "./grammar.ts";
-import { type AsmToken, bitsOf, numberOf, quote, SyntaxFault } from "./lexer.ts";
+import { type AsmToken, parseBigInt, parseNumber, quote, SyntaxFault } from "./lexer.ts";
 
 /** An instruction being put together. */
 export interface InsnDraft {
@@ -38,20 +38,20 @@ const [LOW64, HIGH64] = [-(2n ** 63n), 2n ** 64n - 1n];
 
 type OperandRange = readonly [low: number, high: number];
 
-const outside = (
+const outOfRange = (
   { at, text }: AsmToken,
   low: number | bigint,
   high: number | bigint,
 ): SyntaxFault => new SyntaxFault(at, `${quote(text)} is not between ${low} and ${high}`);
 
-function within(token: AsmToken, [low, high]: OperandRange): number {
-  const value = numberOf(token);
-  if (value < low || value > high) throw outside(token, low, high);
+function parseInRange(token: AsmToken, [low, high]: OperandRange): number {
+  const value = parseNumber(token);
+  if (value < low || value > high) throw outOfRange(token, low, high);
   return value;
 }
 
 /** With 64 bits imm is extended with its sign, so that only in a jump, which prints it as hex, 0xffffffff is -1. */
-function immRange(insn: Insn, token: AsmToken): OperandRange {
+function immediateRange(insn: Insn, token: AsmToken): OperandRange {
   const kind = classOf(insn);
   if (insn.code === LD_IMM64) return U32;
   if (kind === BPF_JMP) return /^0x/.test(token.text) ? BITS32 : I32;
@@ -60,12 +60,12 @@ function immRange(insn: Insn, token: AsmToken): OperandRange {
 }
 
 /** Whether the way to a target is in imm, and not in off. */
-const isFar = (insn: Insn): boolean =>
+const hasTargetInImm = (insn: Insn): boolean =>
   insn.code === LD_IMM64 || insn.code === (BPF_JMP32 | BPF_JA) || isCall(insn);
 
 /** Sets the way to a target, counted from the next instruction. */
 export function setBranchOffset(draft: InsnDraft, way: number, token: AsmToken): void {
-  const far = isFar(draft);
+  const far = hasTargetInImm(draft);
   const [low, high] = far ? I32 : I16;
   if (way < low || way > high) {
     throw new SyntaxFault(
@@ -84,16 +84,21 @@ for (let id = 0; isHelper(id); id++) {
 export const HELPER_NAMES: readonly string[] = [...HELPERS.keys()];
 
 /** Of NAME or NAME#N; undefined when no helper has the name. */
-export function helperOf(token: AsmToken): number | undefined {
+export function findHelper(token: AsmToken): number | undefined {
   const [name = "", number] = token.text.split("#");
   const known = HELPERS.get(name);
   if (number === undefined || known === Number(number)) return known;
-  if (name === "unknown") return within({ ...token, text: number }, BITS32) | 0;
+  if (name === "unknown") return parseInRange({ ...token, text: number }, BITS32) | 0;
   if (known === undefined) return undefined;
   throw new SyntaxFault(token.at, `${name} is helper ${known}, not ${number}`);
 }
 
-function register(draft: InsnDraft, field: "dst" | "src", token: AsmToken, first: boolean): void {
+function setRegister(
+  draft: InsnDraft,
+  field: "dst" | "src",
+  token: AsmToken,
+  first: boolean,
+): void {
   const number = Number(token.text.slice(1));
   if (!first && draft[field] !== number) {
     throw new SyntaxFault(token.at, `expected the same register as before, found ${token.text}`);
@@ -101,53 +106,54 @@ function register(draft: InsnDraft, field: "dst" | "src", token: AsmToken, first
   draft[field] = number;
 }
 
-function wide(draft: InsnDraft, token: AsmToken): void {
-  const bits = bitsOf(token);
-  if (bits === undefined || bits < LOW64 || bits > HIGH64) throw outside(token, LOW64, HIGH64);
+function setImmediate64(draft: InsnDraft, token: AsmToken): void {
+  const bits = parseBigInt(token);
+  if (bits === undefined || bits < LOW64 || bits > HIGH64) throw outOfRange(token, LOW64, HIGH64);
   draft.imm = Number(BigInt.asIntN(32, bits));
   draft.next = Number(BigInt.asIntN(32, bits >> 32n));
 }
 
-function set(draft: InsnDraft, field: SyntaxField, token: AsmToken, first: boolean): void {
+function setOperand(draft: InsnDraft, field: SyntaxField, token: AsmToken, first: boolean): void {
   switch (field) {
     case "dst":
     case "src":
-      register(draft, field, token, first);
+      setRegister(draft, field, token, first);
       return;
     case "off":
-      draft.off = within(token, I16);
+      draft.off = parseInRange(token, I16);
       return;
     case "imm":
-      draft.imm = within(token, immRange(draft, token)) | 0;
+      draft.imm = parseInRange(token, immediateRange(draft, token)) | 0;
       return;
     case "next":
-      draft.next = within(token, U32) | 0;
+      draft.next = parseInRange(token, U32) | 0;
       return;
     case "wide":
-      wide(draft, token);
+      setImmediate64(draft, token);
       return;
     case "target":
     case "helper":
       if (token.kind === "literal") draft.name = token;
-      else if (field === "target") setBranchOffset(draft, within(token, I32), token);
-      else draft.imm = within(token, BITS32) | 0;
+      else if (field === "target") setBranchOffset(draft, parseInRange(token, I32), token);
+      else draft.imm = parseInRange(token, BITS32) | 0;
   }
 }
 
 /** @throws Fault */
 export function fillOperands(
-  { base, holes, byId }: Syntax,
-  operands: readonly AsmToken[],
+  { base, operands, byId }: Syntax,
+  tokens: readonly AsmToken[],
 ): InsnDraft {
   const { code, dst, src, off, imm } = base;
   const draft: InsnDraft = { code, dst, src, off, imm, next: 0, name: undefined, byId };
-  for (const [i, hole] of holes.entries()) {
-    const token = operands[i] as AsmToken;
-    if (typeof hole !== "number") set(draft, hole, token, holes.indexOf(hole) === i);
-    else if (Number(token.text.replace(/^[rw]/, "")) !== hole) {
+  for (const [i, operand] of operands.entries()) {
+    const token = tokens[i] as AsmToken;
+    if (typeof operand !== "number")
+      setOperand(draft, operand, token, operands.indexOf(operand) === i);
+    else if (Number(token.text.replace(/^[rw]/, "")) !== operand) {
       throw new SyntaxFault(
         token.at,
-        `expected ${token.kind === "number" ? "" : token.kind}${hole}, found ${token.text}`,
+        `expected ${token.kind === "number" ? "" : token.kind}${operand}, found ${token.text}`,
       );
     }
   }
@@ -155,7 +161,7 @@ export function fillOperands(
 }
 
 /** Whether a mov takes the number. */
-export function isShort(token: AsmToken): boolean {
-  const value = numberOf(token);
+export function isMovImmediate(token: AsmToken): boolean {
+  const value = parseNumber(token);
   return value >= I32[0] && value <= I32[1];
 }

@@ -1,4 +1,4 @@
-import { pageOf } from "../asm/listing.ts";
+import { toListingPage } from "../asm/listing.ts";
 import { einval } from "../errno.ts";
 import type { LoadedInsns } from "../isa/loaded_insns.ts";
 import type { Call, RunCommand } from "../redis/command.ts";
@@ -34,7 +34,7 @@ export function progCommands(run: RunCommand, loader: ProgLoader) {
         insns: bytes(insns),
         names: new Map(named),
       };
-      const found = pageOf(page, text(ids).split(",").map(Number));
+      const found = toListingPage(page, text(ids).split(",").map(Number));
       if (found) return found;
       throw einval(`instruction ${start} is the second half of a ld_imm64`, "start");
     },

@@ -1,4 +1,4 @@
-import { constantBy } from "../asm/grammar.ts";
+import { formatConstantBy } from "../asm/grammar.ts";
 import { reasonOf } from "../errno.ts";
 import { disasm } from "../isa/disasm.ts";
 import { decode, INSN_SIZE, type Insn } from "../isa/insn.ts";
@@ -16,7 +16,7 @@ export function withDetail(
   if (at === undefined) return { ...refusal, detail: reason };
   const [insn, next] =
     prog?.slice(at, at + 2) ?? decode(insns.subarray(at * INSN_SIZE, (at + 2) * INSN_SIZE));
-  const shown = disasm(insn as Insn, next, constantBy(byId?.has(at) ? "id" : "fd"));
+  const shown = disasm(insn as Insn, next, formatConstantBy(byId?.has(at) ? "id" : "fd"));
   const place = `insn ${at}, ${shown.replace(/^\(..\) /, "")}`;
   return { ...refusal, detail: reason === "" ? place : `${place}: ${reason}` };
 }

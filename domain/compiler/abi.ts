@@ -6,10 +6,10 @@ import type { MapShape } from "../isa/map_shape.ts";
 // WebAssembly.Memory; a register holds one as an unsigned 64-bit number.
 
 /** Nothing below is ever memory: NULL and what is near it, and handles of maps and functions. */
-export const LOW = 0x1_0000;
-export const STACK = LOW;
+export const MEMORY_START = 0x1_0000;
+export const STACK = MEMORY_START;
 /** Where the stack begins: a tail call leaves the frames above that of the function that makes it. */
-export const TOP =
+export const STACK_TOP =
   STACK + (MAX_CALL_FRAMES + MAX_TAIL_CALL_CNT * (MAX_CALL_FRAMES - 1)) * MAX_BPF_STACK;
 /** Where contexts, packets and values are placed; up to ARENA_END, 8 bytes apart at least. */
 export const ARENA = STACK + 0x2_0000;

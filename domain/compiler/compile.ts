@@ -3,11 +3,11 @@
 import { decode, type Insn } from "../isa/insn.ts";
 import { type CompilationUnit, type CompiledCode, HELPERS } from "./abi.ts";
 import { analyseCalls } from "./analysis/call_analysis.ts";
-import { type Graph, graphOf } from "./analysis/graph.ts";
-import { scan } from "./analysis/scan.ts";
+import { buildGraph, type Graph } from "./analysis/graph.ts";
+import { scanProgram } from "./analysis/scan.ts";
 import type { EmitContext } from "./emit/emit_context.ts";
-import { jumpsBack } from "./emit/fuel.ts";
-import { writeFunction } from "./emit/function.ts";
+import { hasBackEdge } from "./emit/fuel.ts";
+import { emitFunction } from "./emit/function.ts";
 import { planImports } from "./imports.ts";
 import { writeModule } from "./module.ts";
 import { SourceMap } from "./source_map.ts";
@@ -24,13 +24,13 @@ export interface CompileOptions {
 }
 
 /** Bytes of wasm to expect: few enough to be cheap, so many that few programs need more. */
-const bytesFor = (insns: number): number => 4096 + 40 * insns;
+const estimateBytes = (insns: number): number => 4096 + 40 * insns;
 
-const NONE = new Uint8Array(0);
+const NO_PROOFS = new Uint8Array(0);
 
-function flatOf(safe: Uint8Array, checks: CompileOptions["checks"]): Uint8Array | undefined {
+function selectProofs(safe: Uint8Array, checks: CompileOptions["checks"]): Uint8Array | undefined {
   if (checks === "flat") return undefined;
-  return checks === "exact" ? NONE : safe;
+  return checks === "exact" ? NO_PROOFS : safe;
 }
 
 /**
@@ -40,28 +40,37 @@ function flatOf(safe: Uint8Array, checks: CompileOptions["checks"]): Uint8Array 
  */
 export function compile(
   unit: CompilationUnit,
-  safe: Uint8Array = NONE,
+  safe: Uint8Array = NO_PROOFS,
   options: CompileOptions = {},
 ): CompiledCode {
   const { buffer, byteOffset, byteLength } = unit.insns;
   const prog: readonly Insn[] = decode(Buffer.from(buffer, byteOffset, byteLength));
-  const code = new WasmWriter(bytesFor(prog.length));
-  const places = new SourceMap();
-  const found = scan(prog);
+  const writer = new WasmWriter(estimateBytes(prog.length));
+  const sourceMap = new SourceMap();
+  const found = scanProgram(prog);
   const { starts } = found;
-  const graphs = starts.map((start, i) => graphOf(prog, start, starts[i + 1] ?? prog.length));
+  const graphs = starts.map((start, i) => buildGraph(prog, start, starts[i + 1] ?? prog.length));
   const calls = analyseCalls(prog, graphs, found.helpers, unit.maps);
-  const links = planImports(found, calls.adds);
-  const flat = flatOf(safe, options.checks);
-  writeModule(code, links, unit.maps.length, (i) => {
+  const imports = planImports(found, calls.hasAddOnlyLookups);
+  const provenAccesses = selectProofs(safe, options.checks);
+  writeModule(writer, imports, unit.maps.length, (i) => {
     const graph = graphs[i] as Graph;
-    const metered = jumpsBack(graph);
-    const body: EmitContext = { code, prog, unit, links, places, calls, flat, metered };
-    writeFunction(body, graph, options.dispatch === true);
+    const hasLocalFuel = hasBackEdge(graph);
+    const context: EmitContext = {
+      writer,
+      prog,
+      unit,
+      imports,
+      sourceMap,
+      calls,
+      provenAccesses,
+      hasLocalFuel,
+    };
+    emitFunction(context, graph, options.dispatch === true);
   });
   return {
-    wasm: code.bytes.slice(0, code.at),
-    places: places.table(),
-    helpers: [...links.helpers].filter((name) => HELPERS[name] !== undefined),
+    wasm: writer.bytes.slice(0, writer.offset),
+    places: sourceMap.table(),
+    helpers: [...imports.helpers].filter((name) => HELPERS[name] !== undefined),
   };
 }

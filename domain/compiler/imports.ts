@@ -13,13 +13,13 @@ export interface Import {
 }
 
 export interface Imports extends Scan {
-  readonly imports: readonly Import[];
+  readonly list: readonly Import[];
   /** Index of each function, by name of the import or first instruction of the subprogram. */
   readonly functions: ReadonlyMap<string | number, number>;
   /** Index of the function that calls by handle. */
   readonly callback: number;
   /** Programs are called through the shared table. */
-  readonly chains: boolean;
+  readonly hasTailCalls: boolean;
 }
 
 /** Index of the fuel, of the floor, and of what there is for each map. */
@@ -34,19 +34,19 @@ export const globals = {
 /** A handle of a function is its subprogram's number + 1. */
 export const handleOf = ({ starts }: Scan, start: number): number => starts.indexOf(start) + 1;
 
-/** `adds`: some lookups are only added to. */
-export function planImports(survey: Scan, adds: boolean): Imports {
-  const imports: Import[] = [];
-  if (adds) imports.push({ name: "add_lookup", signature: ADD_LOOKUP });
-  if (survey.skbLoads) imports.push({ name: "skb_load", signature: SKB_LOAD });
-  const chains = survey.helpers.has("tail_call");
-  if (chains) imports.push({ name: "tail_call", signature: TAIL_CALL });
-  for (const name of survey.helpers) {
+/** Lists the imports of a module; add_lookup is among them only if some lookup needs it. */
+export function planImports(scan: Scan, hasAddOnlyLookups: boolean): Imports {
+  const list: Import[] = [];
+  if (hasAddOnlyLookups) list.push({ name: "add_lookup", signature: ADD_LOOKUP });
+  if (scan.hasSkbLoads) list.push({ name: "skb_load", signature: SKB_LOAD });
+  const hasTailCalls = scan.helpers.has("tail_call");
+  if (hasTailCalls) list.push({ name: "tail_call", signature: TAIL_CALL });
+  for (const name of scan.helpers) {
     const signature = HELPERS[name];
-    if (signature !== undefined) imports.push({ name: helperImport(name), signature });
+    if (signature !== undefined) list.push({ name: helperImport(name), signature });
   }
   const functions = new Map<string | number, number>();
-  for (const { name } of imports) functions.set(name, functions.size);
-  for (const start of survey.starts) functions.set(start, functions.size);
-  return { ...survey, imports, functions, callback: functions.size, chains };
+  for (const { name } of list) functions.set(name, functions.size);
+  for (const start of scan.starts) functions.set(start, functions.size);
+  return { ...scan, list, functions, callback: functions.size, hasTailCalls };
 }

@@ -2,186 +2,195 @@
 
 import type { Signature } from "./abi.ts";
 import { MEMORY_PAGES } from "./abi.ts";
-import { SHARED_TABLE, SUBPROGRAM } from "./emit/call.ts";
+import { SHARED_TABLE, SUBPROGRAM_TYPE_INDEX } from "./emit/call.ts";
 import { globals, handleOf, type Imports } from "./imports.ts";
 import * as wasm from "./wasm/wasm.ts";
 import type { WasmWriter } from "./wasm/wasm_writer.ts";
 
 const { KIND, SECTION } = wasm;
 /** Bytes of an entry of a section, at most, names included. */
-const ENTRY = 64;
+const ENTRY_BYTES = 64;
 /** Of limits: a least size alone. */
 const MIN = 0;
 const MUTABLE = 1;
-const EXTERNS = "env";
+const IMPORT_MODULE = "env";
 
 const SUBPROGRAM_TYPE = [wasm.I64, wasm.I64, wasm.I64, wasm.I64, wasm.I64, wasm.I32];
 const CALLBACK_TYPE = [wasm.I32, ...SUBPROGRAM_TYPE];
 /** Index of the type of the function that calls by handle. */
-const CALLBACK = 1;
+const CALLBACK_TYPE_INDEX = 1;
 
 const RESULTS = { i: [wasm.I32], p: [wasm.I32], l: [wasm.I64], v: [] } as const;
 
-function section(code: WasmWriter, id: number, count: number, entry: (i: number) => void): void {
+function writeSection(
+  writer: WasmWriter,
+  id: number,
+  count: number,
+  entry: (i: number) => void,
+): void {
   if (count === 0) return;
-  code.room(ENTRY);
-  code.op(id);
-  const begun = code.begin();
-  code.u32(count);
+  writer.reserve(ENTRY_BYTES);
+  writer.op(id);
+  const begun = writer.beginSized();
+  writer.u32(count);
   for (let i = 0; i < count; i++) {
-    code.room(ENTRY);
+    writer.reserve(ENTRY_BYTES);
     entry(i);
   }
-  code.close(begun);
+  writer.endSized(begun);
 }
 
-function functionType(
-  code: WasmWriter,
+function writeFunctionType(
+  writer: WasmWriter,
   params: readonly number[],
   results: readonly number[],
 ): void {
-  code.op(wasm.FUNC);
+  writer.op(wasm.FUNC);
   for (const types of [params, results]) {
-    code.u32(types.length);
-    for (const type of types) code.op(type);
+    writer.u32(types.length);
+    for (const type of types) writer.op(type);
   }
 }
 
-function helperType(code: WasmWriter, { args, ret }: Signature): void {
+function writeHelperType(writer: WasmWriter, { args, ret }: Signature): void {
   const params = [...args].map((kind) => (kind === "l" ? wasm.I64 : wasm.I32));
-  functionType(code, params, RESULTS[ret]);
+  writeFunctionType(writer, params, RESULTS[ret]);
 }
 
 /** Each import has a type of its own, after those of subprograms and of `callback`. */
-function types(code: WasmWriter, { imports }: Imports): void {
-  section(code, SECTION.type, imports.length + 2, (i) => {
-    const signature = imports[i - 2]?.signature;
-    if (signature !== undefined) helperType(code, signature);
-    else functionType(code, i === SUBPROGRAM ? SUBPROGRAM_TYPE : CALLBACK_TYPE, [wasm.I64]);
+function writeTypes(writer: WasmWriter, { list }: Imports): void {
+  writeSection(writer, SECTION.type, list.length + 2, (i) => {
+    const signature = list[i - 2]?.signature;
+    if (signature !== undefined) writeHelperType(writer, signature);
+    else
+      writeFunctionType(writer, i === SUBPROGRAM_TYPE_INDEX ? SUBPROGRAM_TYPE : CALLBACK_TYPE, [
+        wasm.I64,
+      ]);
   });
 }
 
-function importHead(code: WasmWriter, name: string, kind: number): void {
-  code.name(EXTERNS);
-  code.name(name);
-  code.op(kind);
+function writeImportName(writer: WasmWriter, name: string, kind: number): void {
+  writer.name(IMPORT_MODULE);
+  writer.name(name);
+  writer.op(kind);
 }
 
-function imports(code: WasmWriter, { imports, chains }: Imports): void {
+function writeImports(writer: WasmWriter, { list, hasTailCalls }: Imports): void {
   const shared = [
     () => {
-      importHead(code, "memory", KIND.memory);
-      code.op(MIN);
-      code.u32(MEMORY_PAGES);
+      writeImportName(writer, "memory", KIND.memory);
+      writer.op(MIN);
+      writer.u32(MEMORY_PAGES);
     },
     () => {
-      importHead(code, "fuel", KIND.global);
-      code.op(wasm.I64);
-      code.op(MUTABLE);
+      writeImportName(writer, "fuel", KIND.global);
+      writer.op(wasm.I64);
+      writer.op(MUTABLE);
     },
     () => {
-      importHead(code, "floor", KIND.global);
-      code.op(wasm.I32);
-      code.op(MUTABLE);
+      writeImportName(writer, "floor", KIND.global);
+      writer.op(wasm.I32);
+      writer.op(MUTABLE);
     },
     () => {
-      importHead(code, "table", KIND.table);
-      code.op(wasm.FUNCREF);
-      code.op(MIN);
-      code.u32(0);
+      writeImportName(writer, "table", KIND.table);
+      writer.op(wasm.FUNCREF);
+      writer.op(MIN);
+      writer.u32(0);
     },
-  ].slice(0, chains ? 4 : 3);
-  section(code, SECTION.import, shared.length + imports.length, (i) => {
+  ].slice(0, hasTailCalls ? 4 : 3);
+  writeSection(writer, SECTION.import, shared.length + list.length, (i) => {
     const place = i - shared.length;
     if (place < 0) return shared[i]?.();
-    importHead(code, imports[place]?.name as string, KIND.func);
-    code.u32(place + 2);
+    writeImportName(writer, list[place]?.name as string, KIND.func);
+    writer.u32(place + 2);
   });
 }
 
 /** Functions whose handles are taken are in a table of the module's own, each at its handle. */
-const ownTable = ({ chains }: Imports): number => (chains ? SHARED_TABLE + 1 : SHARED_TABLE);
+const ownTable = ({ hasTailCalls }: Imports): number =>
+  hasTailCalls ? SHARED_TABLE + 1 : SHARED_TABLE;
 
-function declarations(code: WasmWriter, links: Imports, maps: number): void {
-  const calledBack = links.taken.size > 0;
-  const { length } = links.starts;
-  section(code, SECTION.function, length + (calledBack ? 1 : 0), (i) => {
-    code.u32(i < length ? SUBPROGRAM : CALLBACK);
+function writeDeclarations(writer: WasmWriter, imports: Imports, maps: number): void {
+  const calledBack = imports.taken.size > 0;
+  const { length } = imports.starts;
+  writeSection(writer, SECTION.function, length + (calledBack ? 1 : 0), (i) => {
+    writer.u32(i < length ? SUBPROGRAM_TYPE_INDEX : CALLBACK_TYPE_INDEX);
   });
-  section(code, SECTION.table, calledBack ? 1 : 0, () => {
-    code.op(wasm.FUNCREF);
-    code.op(MIN);
-    code.u32(length + 1);
+  writeSection(writer, SECTION.table, calledBack ? 1 : 0, () => {
+    writer.op(wasm.FUNCREF);
+    writer.op(MIN);
+    writer.u32(length + 1);
   });
-  section(code, SECTION.global, 3 * maps, () => {
-    code.op(wasm.I32);
-    code.op(MUTABLE);
-    code.i32(0);
-    code.op(wasm.END);
+  writeSection(writer, SECTION.global, 3 * maps, () => {
+    writer.op(wasm.I32);
+    writer.op(MUTABLE);
+    writer.i32Const(0);
+    writer.op(wasm.END);
   });
 }
 
-function exports(code: WasmWriter, links: Imports, maps: number): void {
+function writeExports(writer: WasmWriter, imports: Imports, maps: number): void {
   const entries: [name: string, kind: number, index: number][] = [
-    ["main", KIND.func, links.functions.get(0) as number],
+    ["main", KIND.func, imports.functions.get(0) as number],
   ];
-  if (links.taken.size > 0) entries.push(["callback", KIND.func, links.callback]);
+  if (imports.taken.size > 0) entries.push(["callback", KIND.func, imports.callback]);
   for (let i = 0; i < maps; i++) {
     for (const name of ["map", "base", "seen"] as const) {
       entries.push([`${name}${i}`, KIND.global, globals[name](i)]);
     }
   }
-  section(code, SECTION.export, entries.length, (i) => {
+  writeSection(writer, SECTION.export, entries.length, (i) => {
     const [name, kind, index] = entries[i] as (typeof entries)[number];
-    code.name(name);
-    code.op(kind);
-    code.u32(index);
+    writer.name(name);
+    writer.op(kind);
+    writer.u32(index);
   });
 }
 
-function elements(code: WasmWriter, links: Imports): void {
-  const taken = [...links.taken];
-  section(code, SECTION.element, taken.length, (i) => {
+function writeElements(writer: WasmWriter, imports: Imports): void {
+  const taken = [...imports.taken];
+  writeSection(writer, SECTION.element, taken.length, (i) => {
     const start = taken[i] as number;
-    code.u32(2); // active, with the index of a table
-    code.u32(ownTable(links));
-    code.i32(handleOf(links, start));
-    code.op(wasm.END);
-    code.op(0); // functions
-    code.u32(1);
-    code.u32(links.functions.get(start) as number);
+    writer.u32(2); // active, with the index of a table
+    writer.u32(ownTable(imports));
+    writer.i32Const(handleOf(imports, start));
+    writer.op(wasm.END);
+    writer.op(0); // functions
+    writer.u32(1);
+    writer.u32(imports.functions.get(start) as number);
   });
 }
 
 /** callback(handle, r1..r5, sb) */
-function callByHandle(code: WasmWriter, links: Imports): void {
-  code.room(ENTRY);
-  const begun = code.begin();
-  code.u32(0);
-  for (let param = 1; param < CALLBACK_TYPE.length; param++) code.get(param);
-  code.get(0);
-  code.with(wasm.CALL_INDIRECT, SUBPROGRAM);
-  code.u32(ownTable(links));
-  code.op(wasm.END);
-  code.close(begun);
+function writeCallback(writer: WasmWriter, imports: Imports): void {
+  writer.reserve(ENTRY_BYTES);
+  const begun = writer.beginSized();
+  writer.u32(0);
+  for (let param = 1; param < CALLBACK_TYPE.length; param++) writer.localGet(param);
+  writer.localGet(0);
+  writer.opWithIndex(wasm.CALL_INDIRECT, SUBPROGRAM_TYPE_INDEX);
+  writer.u32(ownTable(imports));
+  writer.op(wasm.END);
+  writer.endSized(begun);
 }
 
-/** Writes a module; `body` writes the function of the subprogram with this number. */
+/** Writes a module; `writeBody` writes the function of the subprogram with this number. */
 export function writeModule(
-  code: WasmWriter,
-  links: Imports,
+  writer: WasmWriter,
+  imports: Imports,
   maps: number,
-  body: (i: number) => void,
+  writeBody: (i: number) => void,
 ): void {
-  for (const byte of [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]) code.op(byte);
-  types(code, links);
-  imports(code, links);
-  declarations(code, links, maps);
-  exports(code, links, maps);
-  elements(code, links);
-  const { length } = links.starts;
-  section(code, SECTION.code, length + (links.taken.size > 0 ? 1 : 0), (i) => {
-    if (i < length) body(i);
-    else callByHandle(code, links);
+  for (const byte of [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]) writer.op(byte);
+  writeTypes(writer, imports);
+  writeImports(writer, imports);
+  writeDeclarations(writer, imports, maps);
+  writeExports(writer, imports, maps);
+  writeElements(writer, imports);
+  const { length } = imports.starts;
+  writeSection(writer, SECTION.code, length + (imports.taken.size > 0 ? 1 : 0), (i) => {
+    if (i < length) writeBody(i);
+    else writeCallback(writer, imports);
   });
 }

@@ -1,11 +1,11 @@
 import {
   ARENA,
   ARENA_END,
-  LOW,
   MEMORY_PAGES,
+  MEMORY_START,
   SHADOW_READ,
   SHADOW_WRITE,
-  TOP,
+  STACK_TOP,
 } from "../compiler/abi.ts";
 import { MAX_BPF_STACK, MAX_CALL_FRAMES } from "../isa/limits.ts";
 import { InputRefused, RunFailure } from "./fault.ts";
@@ -26,7 +26,7 @@ export const READ: ArenaAccess = { read: true, write: false };
 export const READ_WRITE: ArenaAccess = { read: true, write: true };
 
 const STACK_BYTES = MAX_CALL_FRAMES * MAX_BPF_STACK;
-const FLOOR = TOP - STACK_BYTES;
+const FLOOR = STACK_TOP - STACK_BYTES;
 
 export const round8 = (size: number): number => Math.ceil(size / 8) * 8;
 
@@ -152,9 +152,9 @@ export class Arena {
   #covers(shadow: number, at: number, size: number): boolean {
     const end = at + size;
     // The fast path: most keys are within one granule.
-    const inside = at >= LOW && end <= ARENA_END;
+    const inside = at >= MEMORY_START && end <= ARENA_END;
     if (inside && (at & 7) + size <= (this.#raw[shadow + (at >>> 3)] as number)) return true;
-    if (size > 0 && (at < LOW || end > ARENA_END)) return false;
+    if (size > 0 && (at < MEMORY_START || end > ARENA_END)) return false;
     for (let from = at; from < end; ) {
       const granule = from - (from % 8);
       const to = Math.min(end, granule + 8);
@@ -175,7 +175,7 @@ export class Arena {
   /** Clears everything at the end of a run. */
   reset(): void {
     const { value: floor } = this.floor;
-    this.bytes.fill(0, floor, TOP);
+    this.bytes.fill(0, floor, STACK_TOP);
     if (floor !== FLOOR) this.setAccess(floor, FLOOR - floor, NONE);
     this.floor.value = FLOOR;
     this.bytes.fill(0, ARENA, this.#top);

@@ -1,4 +1,4 @@
-import { type CompilationUnit, helperImport, TOP } from "../compiler/abi.ts";
+import { type CompilationUnit, helperImport, STACK_TOP } from "../compiler/abi.ts";
 import type { CompileOptions } from "../compiler/compile.ts";
 import { MAX_CALL_FRAMES, MAX_TAIL_CALL_CNT } from "../isa/limits.ts";
 import { Arena } from "./arena.ts";
@@ -175,7 +175,7 @@ export class Machine implements Host {
       this.#fuel.value = fuel;
       this.#tailCalls = 0;
       this.#chain = [first.id];
-      r0 = main(ctx, 0n, 0n, 0n, 0n, TOP);
+      r0 = main(ctx, 0n, 0n, 0n, 0n, STACK_TOP);
       this.arena.reclaim();
     }
     const duration = Math.round(((performance.now() - startedAt) * 1e6) / times);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { assemble } from "../../domain/asm/assembler.ts";
-import { constantBy } from "../../domain/asm/grammar.ts";
+import { formatConstantBy } from "../../domain/asm/grammar.ts";
 import { disasm } from "../../domain/isa/disasm.ts";
 import { isHelper } from "../../domain/isa/helpers/index.ts";
 import {
@@ -29,7 +29,7 @@ import { withShortTitle } from "../support/titles.ts";
 /** Assembler and disassembler; the notation is that of print_bpf_insn() (kernel/bpf/disasm.c). */
 
 const hex = async (text: string) => (await assemble(text, "asm")).insns.toString("hex");
-const byFd = constantBy("fd");
+const byFd = formatConstantBy("fd");
 const toText = (code: string, how = byFd) => {
   const [insn, next] = decode(Buffer.from(code, "hex"));
   return disasm(insn as Insn, next, how);

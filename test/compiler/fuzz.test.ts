@@ -1,7 +1,12 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { type CompileOptions, compile } from "../../domain/compiler/compile.ts";
 import { Endless, interpret, Trap } from "../support/interpreter/interpreter.ts";
-import { type Ended, type LoadedModule, TestMachine, TOP } from "../support/interpreter/machine.ts";
+import {
+  type Ended,
+  type LoadedModule,
+  STACK_TOP,
+  TestMachine,
+} from "../support/interpreter/machine.ts";
 import {
   ARRAY_AT,
   DATA_AT,
@@ -45,7 +50,7 @@ function interpreted(programs: readonly Buffer[], seed: number): Ended | undefin
   const world = new RandomMaps(programs, oracle, WINDOW_AT);
   try {
     const args = [BigInt(DATA_AT), BigInt(DATA)];
-    return { kind: "done", r0: interpret(programs[0] as Buffer, world, args, BigInt(TOP)) };
+    return { kind: "done", r0: interpret(programs[0] as Buffer, world, args, BigInt(STACK_TOP)) };
   } catch (error) {
     if (error instanceof Endless) return undefined;
     if (error instanceof Trap) return { kind: "fault", reason: "memory", at: error.at };

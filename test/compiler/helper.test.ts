@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { helperImport, TOP } from "../../domain/compiler/abi.ts";
+import { helperImport, STACK_TOP } from "../../domain/compiler/abi.ts";
 import { BPF_FUNC } from "../../domain/isa/helpers/index.ts";
 import { call, EXIT, insn, mov, wide } from "../support/insns.ts";
 import {
@@ -121,7 +121,7 @@ describe("a tail call", () => {
     const program = load(code, {}, MAPS, { tail_call: tail });
     (program.exports.map0 as WebAssembly.Global).value = 0x55;
     machine.run(program);
-    expect(seen).toEqual([0x55, 9, TOP]);
+    expect(seen).toEqual([0x55, 9, STACK_TOP]);
   });
 
   it("a tail call continues with the same fuel", () => {

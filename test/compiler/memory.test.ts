@@ -1,9 +1,14 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { ARENA_END, LOW, SHADOW_READ } from "../../domain/compiler/abi.ts";
+import { ARENA_END, MEMORY_START, SHADOW_READ } from "../../domain/compiler/abi.ts";
 import type { CompileOptions } from "../../domain/compiler/compile.ts";
 import { EXIT, insn } from "../support/insns.ts";
 import { DATA_AT, done, fault, load, machine } from "../support/interpreter/execution_modes.ts";
-import { type Ended, type Region, STACK_REGION, TOP } from "../support/interpreter/machine.ts";
+import {
+  type Ended,
+  type Region,
+  STACK_REGION,
+  STACK_TOP,
+} from "../support/interpreter/machine.ts";
 
 /** Loads and stores by bytes. */
 const LOADS = new Map([
@@ -88,7 +93,7 @@ describe("exact checks", () => {
 
 const BEYOND: [what: string, address: bigint][] = [
   ["NULL", 0n],
-  ["below the arena", BigInt(LOW - 1)],
+  ["below the arena", BigInt(MEMORY_START - 1)],
   ["behind it", BigInt(ARENA_END)],
   ["over its end", BigInt(ARENA_END - 7)],
   ["the shadow", BigInt(SHADOW_READ)],
@@ -120,7 +125,7 @@ describe.each(["exact", "flat"] as const)("%s checks", (checks) => {
 
   it("an access reaches the first and the last byte of the stack", () => {
     expect(run(access(0x71), { checks }, BigInt(STACK_REGION.at))).toEqual(done(0n));
-    expect(run(access(0x71), { checks }, BigInt(TOP - 1))).toEqual(done(0n));
+    expect(run(access(0x71), { checks }, BigInt(STACK_TOP - 1))).toEqual(done(0n));
   });
 });
 
@@ -147,7 +152,7 @@ describe("the frame", () => {
     [0, 1, "fault"],
   ] as const)("an access at r10 %i of %i bytes has the kind %s", (off, size, kind) => {
     // With the frame alone accessible, nothing beside it hides a wrong offset.
-    machine.map([{ at: TOP - 512, bytes: 512, write: true }]);
+    machine.map([{ at: STACK_TOP - 512, bytes: 512, write: true }]);
     const code = insn(LOADS.get(size) as number, 0, 10, off);
     expect(run(Buffer.concat([code, EXIT]), {}, 0n).kind).toBe(kind);
   });

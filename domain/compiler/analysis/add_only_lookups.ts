@@ -34,7 +34,7 @@ import {
   LD_IMM64,
 } from "../../isa/opcodes.ts";
 import { HELPERS } from "../abi.ts";
-import { forget, isCopy, type Lattice, UNKNOWN } from "./dataflow.ts";
+import { forgetWritten, isCopy, type Lattice, UNKNOWN } from "./dataflow.ts";
 
 /** The registers that a helper reads; all five for one that this service does not implement. */
 function countArgs(id: number): number {
@@ -164,7 +164,7 @@ export class AddOnlyLookups implements Lattice {
       return;
     }
     this.#uses(state, insn);
-    forget(state, insn);
+    forgetWritten(state, insn);
     if (isHelperCall(insn) && insn.imm === BPF_FUNC.map_lookup_elem) state[0] = this.#pointer(at);
   }
 

@@ -5,36 +5,41 @@ import type { Insn } from "../../isa/insn.ts";
 import type { MapShape } from "../../isa/map_shape.ts";
 import { AddOnlyLookups } from "./add_only_lookups.ts";
 import { ConstantPropagation, type RegisterFacts } from "./constant_propagation.ts";
-import { dataflow } from "./dataflow.ts";
+import { runDataflow } from "./dataflow.ts";
 import type { Graph } from "./graph.ts";
 
-const NOTHING: RegisterFacts = {};
+const NO_FACTS: RegisterFacts = {};
 /** Maps whose values can be added to without a look at them. */
-const ADDED_TYPES: ReadonlySet<string> = new Set(["array", "hash", "percpu_array", "percpu_hash"]);
+const ADD_ONLY_TYPES: ReadonlySet<string> = new Set([
+  "array",
+  "hash",
+  "percpu_array",
+  "percpu_hash",
+]);
 
 export class CallAnalysis {
   readonly #known = new Map<number, RegisterFacts>();
   /** Some lookup is only added to. */
-  adds = false;
+  hasAddOnlyLookups = false;
 
-  of(at: number): RegisterFacts {
-    return this.#known.get(at) ?? NOTHING;
+  factsAt(at: number): RegisterFacts {
+    return this.#known.get(at) ?? NO_FACTS;
   }
 
   /** Takes in what is found in one subprogram. */
-  study(prog: readonly Insn[], graph: Graph, maps: readonly MapShape[]): void {
+  analyse(prog: readonly Insn[], graph: Graph, maps: readonly MapShape[]): void {
     const constants = new ConstantPropagation();
-    if (!dataflow(prog, graph, constants)) return;
+    if (!runDataflow(prog, graph, constants)) return;
     for (const [at, facts] of constants.facts) this.#known.set(at, facts);
     const adds = new AddOnlyLookups();
-    if (!dataflow(prog, graph, adds)) return;
+    if (!runDataflow(prog, graph, adds)) return;
     for (const [at, end] of adds.lookups()) {
-      const facts = this.of(at);
+      const facts = this.factsAt(at);
       const shape = facts.map === undefined ? undefined : maps[facts.map];
-      if (shape === undefined || !ADDED_TYPES.has(shape.map_type) || end > shape.value_size)
+      if (shape === undefined || !ADD_ONLY_TYPES.has(shape.map_type) || end > shape.value_size)
         continue;
-      this.#known.set(at, { ...facts, added: true });
-      this.adds = true;
+      this.#known.set(at, { ...facts, isAddOnly: true });
+      this.hasAddOnlyLookups = true;
     }
   }
 }
@@ -47,6 +52,6 @@ export function analyseCalls(
 ): CallAnalysis {
   const calls = new CallAnalysis();
   if (!helpers.has("map_lookup_elem") && !helpers.has("loop")) return calls;
-  for (const graph of graphs) calls.study(prog, graph, maps);
+  for (const graph of graphs) calls.analyse(prog, graph, maps);
   return calls;
 }

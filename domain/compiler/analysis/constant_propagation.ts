@@ -10,18 +10,18 @@ import {
   BPF_PSEUDO_MAP_FD,
   LD_IMM64,
 } from "../../isa/opcodes.ts";
-import { forget, isCopy, type Lattice, UNKNOWN } from "./dataflow.ts";
+import { forgetWritten, isCopy, type Lattice, UNKNOWN } from "./dataflow.ts";
 
 /** Each is known for certain, or left out. */
 export interface RegisterFacts {
   /** The map that r1 holds, by its place in the unit. */
   readonly map?: number;
   /** Distance of r2 from the frame pointer. */
-  readonly key?: number;
+  readonly keyOffset?: number;
   /** First instruction of the subprogram that r2 holds. */
   readonly callback?: number;
   /** The value that is found is only added to. */
-  readonly added?: boolean;
+  readonly isAddOnly?: boolean;
 }
 
 /** What a number stands for is in its low bits; which one of them, above. */
@@ -31,12 +31,12 @@ const FRAME = 3;
 const KIND_BITS = 2;
 const KIND_MASK = 3;
 
-const made = (kind: number, which: number): number => (which << KIND_BITS) | kind;
+const pack = (kind: number, which: number): number => (which << KIND_BITS) | kind;
 const kindOf = (value: number): number => value & KIND_MASK;
-const whichOf = (value: number): number => value >> KIND_BITS;
+const payloadOf = (value: number): number => value >> KIND_BITS;
 
 export class ConstantPropagation implements Lattice {
-  readonly frame = made(FRAME, 0);
+  readonly frame = pack(FRAME, 0);
   /** By instruction of a lookup or loop. */
   readonly facts = new Map<number, RegisterFacts>();
 
@@ -47,7 +47,7 @@ export class ConstantPropagation implements Lattice {
   step(state: Int32Array, insn: Insn, at: number): void {
     if (isHelperCall(insn)) this.#note(state, insn, at);
     const value = this.#valueOf(state, insn, at);
-    forget(state, insn);
+    forgetWritten(state, insn);
     if (value !== UNKNOWN) state[insn.dst] = value;
   }
 
@@ -56,23 +56,23 @@ export class ConstantPropagation implements Lattice {
     if (insn.code === (BPF_ALU64 | BPF_ADD))
       return this.#moved(state[insn.dst] as number, insn.imm);
     if (insn.code !== LD_IMM64) return UNKNOWN;
-    if (insn.src === BPF_PSEUDO_MAP_FD) return made(MAP, insn.imm);
-    return insn.src === BPF_PSEUDO_FUNC ? made(FUNCTION, calleeOf(insn, at)) : UNKNOWN;
+    if (insn.src === BPF_PSEUDO_MAP_FD) return pack(MAP, insn.imm);
+    return insn.src === BPF_PSEUDO_FUNC ? pack(FUNCTION, calleeOf(insn, at)) : UNKNOWN;
   }
 
   #moved(value: number, by: number): number {
     if (kindOf(value) !== FRAME) return UNKNOWN;
-    const off = whichOf(value) + by;
-    return off >= -MAX_BPF_STACK && off <= 0 ? made(FRAME, off) : UNKNOWN;
+    const off = payloadOf(value) + by;
+    return off >= -MAX_BPF_STACK && off <= 0 ? pack(FRAME, off) : UNKNOWN;
   }
 
   #note(state: Int32Array, { imm }: Insn, at: number): void {
     if (imm !== BPF_FUNC.map_lookup_elem && imm !== BPF_FUNC.loop) return;
     const [first, second] = [state[1] as number, state[2] as number];
     this.facts.set(at, {
-      ...(kindOf(first) === MAP && { map: whichOf(first) }),
-      ...(kindOf(second) === FRAME && { key: whichOf(second) }),
-      ...(kindOf(second) === FUNCTION && { callback: whichOf(second) }),
+      ...(kindOf(first) === MAP && { map: payloadOf(first) }),
+      ...(kindOf(second) === FRAME && { keyOffset: payloadOf(second) }),
+      ...(kindOf(second) === FUNCTION && { callback: payloadOf(second) }),
     });
   }
 }

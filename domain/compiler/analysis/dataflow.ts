@@ -21,7 +21,7 @@ import type { Graph } from "./graph.ts";
 export const UNKNOWN = 0;
 const REGISTERS = 11;
 /** More rounds than this only a program made for it takes. */
-const ROUNDS = 32;
+const MAX_ROUNDS = 32;
 
 /** What a number in a state means is the affair of who asks. */
 export interface Lattice {
@@ -40,7 +40,7 @@ function atomicWrites({ imm, dst, src }: Insn): number {
 }
 
 /** Forgets what the registers that the instruction writes have held. */
-export function forget(state: Int32Array, insn: Insn): void {
+export function forgetWritten(state: Int32Array, insn: Insn): void {
   const kind = classOf(insn);
   if (isCall(insn) || isSkbLoad(insn)) state.fill(UNKNOWN, 0, 6);
   else if (kind === BPF_STX && modeOf(insn) === BPF_ATOMIC) {
@@ -119,7 +119,7 @@ class Dataflow {
   }
 
   run(): boolean {
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
       this.#again = false;
       for (let rank = 0; rank < this.#due.length; rank++) {
         if (this.#due[rank] === 0) continue;
@@ -133,6 +133,6 @@ class Dataflow {
 }
 
 /** False: it was given up, and what the lattice has seen means nothing. */
-export function dataflow(prog: readonly Insn[], graph: Graph, lattice: Lattice): boolean {
+export function runDataflow(prog: readonly Insn[], graph: Graph, lattice: Lattice): boolean {
   return new Dataflow(prog, graph, lattice).run();
 }

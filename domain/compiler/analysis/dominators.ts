@@ -18,7 +18,7 @@ class DominatorTree {
   }
 
   /** Its parent is final. */
-  settle(node: number): void {
+  finishNode(node: number): void {
     const { parent } = this;
     const [depth, jump] = [this.#depth, this.#jump];
     const up = parent[node] as number;
@@ -40,7 +40,7 @@ class DominatorTree {
     return at;
   }
 
-  common(one: number, other: number): number {
+  commonDominator(one: number, other: number): number {
     const depth = Math.min(this.#depth[one] as number, this.#depth[other] as number);
     let a = this.#ancestor(one, depth);
     let b = this.#ancestor(other, depth);
@@ -58,18 +58,18 @@ class DominatorTree {
 }
 
 /** By rank, the rank of the immediate dominator; null when the graph is irreducible. */
-export function dominators({ order, rank, next, taken }: Graph): Int32Array | null {
+export function computeDominators({ order, rank, next, taken }: Graph): Int32Array | null {
   const tree = new DominatorTree(order.length);
   const edge = (from: number, block: number): boolean => {
     if (block < 0) return true;
     const to = rank[block] as number;
     if (to <= from) return tree.dominates(to, from);
     const known = tree.parent[to] as number;
-    tree.parent[to] = known < 0 ? from : tree.common(known, from);
+    tree.parent[to] = known < 0 ? from : tree.commonDominator(known, from);
     return true;
   };
   for (let from = 0; from < order.length; from++) {
-    tree.settle(from);
+    tree.finishNode(from);
     const block = order[from] as number;
     if (!edge(from, next[block] as number) || !edge(from, taken[block] as number)) return null;
   }

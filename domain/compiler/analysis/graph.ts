@@ -33,18 +33,18 @@ function kindOf(code: number): number {
 const KINDS = Uint8Array.from({ length: 256 }, (_, code) => kindOf(code));
 
 /** It ends a block by itself: what it does is where it goes. */
-export const leaves = (insn: Insn): boolean => KINDS[insn.code] !== PLAIN;
+export const isTerminator = (insn: Insn): boolean => KINDS[insn.code] !== PLAIN;
 
 const width = (insn: Insn): number => (insn.code === LD_IMM64 ? 2 : 1);
 
-function targetIn(insn: Insn, at: number, start: number, end: number): number {
+function checkedTarget(insn: Insn, at: number, start: number, end: number): number {
   const to = jumpTarget(insn, at);
   if (to < start || to >= end) throw new RangeError(`jump out of range from insn ${at} to ${to}`);
   return to;
 }
 
 /** 1 for each instruction, from start, that begins a block. */
-function leaders(prog: readonly Insn[], start: number, end: number): Uint8Array {
+function markLeaders(prog: readonly Insn[], start: number, end: number): Uint8Array {
   const leads = new Uint8Array(end - start + 1);
   leads[0] = 1;
   leads[end - start] = 1;
@@ -53,15 +53,19 @@ function leaders(prog: readonly Insn[], start: number, end: number): Uint8Array 
     const kind = KINDS[insn.code] as number;
     const after = at + width(insn);
     if (kind !== PLAIN) leads[after - start] = 1;
-    if (kind > EXIT) leads[targetIn(insn, at, start, end) - start] = 1;
+    if (kind > EXIT) leads[checkedTarget(insn, at, start, end) - start] = 1;
     at = after;
   }
   return leads;
 }
 
 /** Blocks in program order, with their edges by instruction, -1 for none. */
-function cut(prog: readonly Insn[], start: number, end: number): Omit<Graph, "order" | "rank"> {
-  const leads = leaders(prog, start, end);
+function buildBlocks(
+  prog: readonly Insn[],
+  start: number,
+  end: number,
+): Omit<Graph, "order" | "rank"> {
+  const leads = markLeaders(prog, start, end);
   const blockAt = new Int32Array(leads.length).fill(-1);
   let count = 0;
   for (let i = 0; i < leads.length; i++) if (leads[i] === 1) blockAt[i] = count++;
@@ -120,8 +124,8 @@ function reversePostorder(next: Int32Array, taken: Int32Array): Int32Array {
 }
 
 /** The graph of instructions [start, end). RangeError: a jump leaves it. */
-export function graphOf(prog: readonly Insn[], start: number, end: number): Graph {
-  const blocks = cut(prog, start, end);
+export function buildGraph(prog: readonly Insn[], start: number, end: number): Graph {
+  const blocks = buildBlocks(prog, start, end);
   const order = reversePostorder(blocks.next, blocks.taken);
   const rank = new Int32Array(blocks.next.length).fill(-1);
   for (let i = 0; i < order.length; i++) rank[order[i] as number] = i;

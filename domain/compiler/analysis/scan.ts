@@ -18,14 +18,14 @@ export interface Scan {
   readonly taken: ReadonlySet<number>;
   readonly helpers: ReadonlySet<HelperName>;
   /** LD_ABS or LD_IND is there. */
-  readonly skbLoads: boolean;
+  readonly hasSkbLoads: boolean;
 }
 
-export function scan(prog: readonly Insn[]): Scan {
+export function scanProgram(prog: readonly Insn[]): Scan {
   const starts = new Set([0]);
   const taken = new Set<number>();
   const helpers = new Set<HelperName>();
-  let skbLoads = false;
+  let hasSkbLoads = false;
   for (let at = 0; at < prog.length; at++) {
     const insn = prog[at] as Insn;
     if (isPseudoFunc(insn)) taken.add(calleeOf(insn, at));
@@ -33,9 +33,9 @@ export function scan(prog: readonly Insn[]): Scan {
     else if (isHelperCall(insn)) {
       const name = helperOf(insn.imm);
       if (name !== undefined) helpers.add(name);
-    } else if (isSkbLoad(insn)) skbLoads = true;
+    } else if (isSkbLoad(insn)) hasSkbLoads = true;
     if (insn.code === LD_IMM64) at++;
   }
   for (const start of taken) starts.add(start);
-  return { starts: [...starts].sort((a, b) => a - b), taken, helpers, skbLoads };
+  return { starts: [...starts].sort((a, b) => a - b), taken, helpers, hasSkbLoads };
 }

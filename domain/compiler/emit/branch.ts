@@ -4,7 +4,7 @@ import { classOf, hasSrcReg, type Insn, opOf } from "../../isa/insn.ts";
 import { BPF_JCOND, BPF_JMP, BPF_JSET } from "../../isa/opcodes.ts";
 import * as wasm from "../wasm/wasm.ts";
 import type { WasmWriter } from "../wasm/wasm_writer.ts";
-import { half, register, TURNS } from "./emit_context.ts";
+import { MAY_GOTO_LEFT, pushLowHalf, pushRegister } from "./emit_context.ts";
 
 /** The comparison of 64 bits by op >> 4; that of 32 bits is `NARROW` less. */
 const COMPARE = new Uint8Array(16);
@@ -14,39 +14,39 @@ COMPARE.set([wasm.I64_LT_U, wasm.I64_LE_U, wasm.I64_LT_S, wasm.I64_LE_S], 0xa);
 const NARROW = wasm.I64_EQ - wasm.I32_EQ;
 
 /** may_goto: BPF_MAX_LOOPS times in all it is not taken. */
-function mayGoto(code: WasmWriter): void {
-  code.get(TURNS);
-  code.i32(1);
-  code.op(wasm.I32_SUB);
-  code.tee(TURNS);
-  code.i32(0);
-  code.op(wasm.I32_LT_S);
+function emitMayGoto(writer: WasmWriter): void {
+  writer.localGet(MAY_GOTO_LEFT);
+  writer.i32Const(1);
+  writer.op(wasm.I32_SUB);
+  writer.localTee(MAY_GOTO_LEFT);
+  writer.i32Const(0);
+  writer.op(wasm.I32_LT_S);
 }
 
-function wide(code: WasmWriter, insn: Insn, op: number): void {
-  register(code, insn.dst);
-  if (hasSrcReg(insn)) register(code, insn.src);
-  else code.i64(insn.imm);
+function emitCondition64(writer: WasmWriter, insn: Insn, op: number): void {
+  pushRegister(writer, insn.dst);
+  if (hasSrcReg(insn)) pushRegister(writer, insn.src);
+  else writer.i64Const(insn.imm);
   if (op === BPF_JSET) {
-    code.op(wasm.I64_AND);
-    code.i64(0);
-    code.op(wasm.I64_NE);
-  } else code.op(COMPARE[op >> 4] as number);
+    writer.op(wasm.I64_AND);
+    writer.i64Const(0);
+    writer.op(wasm.I64_NE);
+  } else writer.op(COMPARE[op >> 4] as number);
 }
 
-function narrow(code: WasmWriter, insn: Insn, op: number): void {
-  half(code, insn.dst);
-  if (hasSrcReg(insn)) half(code, insn.src);
-  else code.i32(insn.imm);
-  if (op === BPF_JSET) code.op(wasm.I32_AND);
-  else code.op((COMPARE[op >> 4] as number) - NARROW);
+function emitCondition32(writer: WasmWriter, insn: Insn, op: number): void {
+  pushLowHalf(writer, insn.dst);
+  if (hasSrcReg(insn)) pushLowHalf(writer, insn.src);
+  else writer.i32Const(insn.imm);
+  if (op === BPF_JSET) writer.op(wasm.I32_AND);
+  else writer.op((COMPARE[op >> 4] as number) - NARROW);
 }
 
 export const isMayGoto = (insn: Insn): boolean => insn.code === (BPF_JMP | BPF_JCOND);
 
-export function condition(code: WasmWriter, insn: Insn): void {
+export function emitCondition(writer: WasmWriter, insn: Insn): void {
   const op = opOf(insn);
-  if (isMayGoto(insn)) mayGoto(code);
-  else if (classOf(insn) === BPF_JMP) wide(code, insn, op);
-  else narrow(code, insn, op);
+  if (isMayGoto(insn)) emitMayGoto(writer);
+  else if (classOf(insn) === BPF_JMP) emitCondition64(writer, insn, op);
+  else emitCondition32(writer, insn, op);
 }

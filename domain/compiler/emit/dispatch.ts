@@ -5,15 +5,15 @@ import type { Insn } from "../../isa/insn.ts";
 import type { Graph } from "../analysis/graph.ts";
 import { MAX_BR_TABLE, TooLarge } from "../wasm/v8_limits.ts";
 import * as wasm from "../wasm/wasm.ts";
-import { condition } from "./branch.ts";
-import { CASE, type EmitContext } from "./emit_context.ts";
-import { payJump } from "./fuel.ts";
-import { leave, straight } from "./insn.ts";
+import { emitCondition } from "./branch.ts";
+import { DISPATCH_CASE, type EmitContext } from "./emit_context.ts";
+import { emitBackJumpFuel } from "./fuel.ts";
+import { emitBlock, emitReturn } from "./insn.ts";
 
-const ROOM = 128;
+const TERMINATOR_BYTES = 128;
 
-class Dispatch {
-  readonly #body: EmitContext;
+class DispatchEmitter {
+  readonly #context: EmitContext;
   readonly #graph: Graph;
   /** Blocks that are jumped to, in program order. */
   readonly #boxes: readonly number[];
@@ -25,15 +25,15 @@ class Dispatch {
   /** Boxes that are behind. */
   #passed = 0;
 
-  constructor(body: EmitContext, graph: Graph) {
-    this.#body = body;
+  constructor(context: EmitContext, graph: Graph) {
+    this.#context = context;
     this.#graph = graph;
-    const { aimed, back } = targets(graph);
-    this.#boxes = places(aimed);
-    this.#cases = places(back);
+    const { aimed, back } = findTargets(graph);
+    this.#boxes = listMarked(aimed);
+    this.#cases = listMarked(back);
     if (this.#cases.length > MAX_BR_TABLE) throw new TooLarge("irreducible, with too many loops");
-    this.#boxOf = inverse(this.#boxes, aimed.length);
-    this.#caseOf = inverse(this.#cases, aimed.length);
+    this.#boxOf = invert(this.#boxes, aimed.length);
+    this.#caseOf = invert(this.#cases, aimed.length);
   }
 
   /** Index of the label of the block that ends where `target` begins. */
@@ -43,63 +43,63 @@ class Dispatch {
 
   /** Goes to `target`; `inner` blocks are open within the box. */
   #goto(block: number, target: number, inner: number): void {
-    const { code } = this.#body;
-    if (target > block) code.with(wasm.BR, this.#forward(target) + inner);
+    const { writer } = this.#context;
+    if (target > block) writer.opWithIndex(wasm.BR, this.#forward(target) + inner);
     else {
-      payJump(this.#body, this.#graph, block, target);
-      code.i32(this.#caseOf[target] as number);
-      code.set(CASE);
-      code.with(wasm.BR, this.#boxes.length - this.#passed + inner);
+      emitBackJumpFuel(this.#context, this.#graph, block, target);
+      writer.i32Const(this.#caseOf[target] as number);
+      writer.localSet(DISPATCH_CASE);
+      writer.opWithIndex(wasm.BR, this.#boxes.length - this.#passed + inner);
     }
   }
 
   #branch(block: number): void {
-    const [body, graph] = [this.#body, this.#graph];
+    const [context, graph] = [this.#context, this.#graph];
     const target = graph.taken[block] as number;
     if (target < 0) return;
-    condition(body.code, body.prog[graph.last[block] as number] as Insn);
-    if (target > block) body.code.with(wasm.BR_IF, this.#forward(target));
+    emitCondition(context.writer, context.prog[graph.last[block] as number] as Insn);
+    if (target > block) context.writer.opWithIndex(wasm.BR_IF, this.#forward(target));
     else {
-      body.code.open(wasm.IF);
+      context.writer.openBlock(wasm.IF);
       this.#goto(block, target, 1);
-      body.code.op(wasm.END);
+      context.writer.op(wasm.END);
     }
   }
 
   #block(block: number): void {
-    const [body, graph] = [this.#body, this.#graph];
-    straight(body, graph, block);
-    body.code.room(ROOM);
+    const [context, graph] = [this.#context, this.#graph];
+    emitBlock(context, graph, block);
+    context.writer.reserve(TERMINATOR_BYTES);
     this.#branch(block);
     const next = graph.next[block] as number;
-    if (next < 0) leave(body, graph, block);
+    if (next < 0) emitReturn(context, graph, block);
     else if (next !== block + 1) this.#goto(block, next, 0);
   }
 
   write(): void {
-    const { code } = this.#body;
+    const { writer } = this.#context;
     const { rank } = this.#graph;
-    code.room(ROOM + 2 * this.#boxes.length + 5 * this.#cases.length);
-    code.open(wasm.LOOP);
-    for (let i = 0; i < this.#boxes.length; i++) code.open(wasm.BLOCK);
-    code.get(CASE);
-    code.with(wasm.BR_TABLE, this.#cases.length - 1);
-    for (const block of this.#cases) code.u32(this.#boxOf[block] as number);
+    writer.reserve(TERMINATOR_BYTES + 2 * this.#boxes.length + 5 * this.#cases.length);
+    writer.openBlock(wasm.LOOP);
+    for (let i = 0; i < this.#boxes.length; i++) writer.openBlock(wasm.BLOCK);
+    writer.localGet(DISPATCH_CASE);
+    writer.opWithIndex(wasm.BR_TABLE, this.#cases.length - 1);
+    for (const block of this.#cases) writer.u32(this.#boxOf[block] as number);
     for (let block = 0; block < rank.length; block++) {
       if ((rank[block] as number) < 0) continue;
       if (block === this.#boxes[this.#passed]) {
-        code.room(ROOM);
-        code.op(wasm.END);
+        writer.reserve(TERMINATOR_BYTES);
+        writer.op(wasm.END);
         this.#passed++;
       }
       this.#block(block);
     }
-    code.op(wasm.END);
+    writer.op(wasm.END);
   }
 }
 
 /** By block, 1 for one that is jumped to, and for one that is jumped back to. */
-function targets({ next, taken, rank }: Graph): { aimed: Uint8Array; back: Uint8Array } {
+function findTargets({ next, taken, rank }: Graph): { aimed: Uint8Array; back: Uint8Array } {
   const aimed = new Uint8Array(rank.length);
   const back = new Uint8Array(rank.length);
   aimed[0] = 1;
@@ -115,18 +115,18 @@ function targets({ next, taken, rank }: Graph): { aimed: Uint8Array; back: Uint8
   return { aimed, back };
 }
 
-function places(marked: Uint8Array): number[] {
+function listMarked(marked: Uint8Array): number[] {
   const out: number[] = [];
   for (let i = 0; i < marked.length; i++) if (marked[i] === 1) out.push(i);
   return out;
 }
 
-function inverse(list: readonly number[], size: number): Int32Array {
+function invert(list: readonly number[], size: number): Int32Array {
   const out = new Int32Array(size);
   for (let i = 0; i < list.length; i++) out[list[i] as number] = i;
   return out;
 }
 
-export function dispatched(body: EmitContext, graph: Graph): void {
-  new Dispatch(body, graph).write();
+export function emitDispatchLoop(context: EmitContext, graph: Graph): void {
+  new DispatchEmitter(context, graph).write();
 }

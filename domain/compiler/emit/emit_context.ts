@@ -11,20 +11,20 @@ import type { WasmWriter } from "../wasm/wasm_writer.ts";
 /** Locals. r1 to r5 and the frame pointer are the parameters. */
 export const R0 = 6;
 export const REGISTER = Uint8Array.of(R0, 0, 1, 2, 3, 4, 7, 8, 9, 10, 11);
-export const SB = 5;
+export const FRAME_POINTER = 5;
 /** The lowest address of the frame: also the frame pointer of what is called. */
-export const BOTTOM = 12;
+export const FRAME_BOTTOM = 12;
 /** An address that was checked, without LOW. */
 export const ADDRESS = 13;
 export const REACH = 14;
-export const GRANULE = 15;
+export const GRANULE_BYTES = 15;
 /** In a dispatched body, the case to go to. */
-export const CASE = 16;
+export const DISPATCH_CASE = 16;
 /** Of may_goto: how often it may still be passed. */
-export const TURNS = 17;
+export const MAY_GOTO_LEFT = 17;
 export const FUEL = 18;
 export const VALUE = 19;
-export const OTHER = 20;
+export const LOOP_COUNT = 20;
 
 /** Numbers and types of the locals that are not parameters. */
 export const LOCALS = [
@@ -34,28 +34,28 @@ export const LOCALS = [
 ] as const;
 
 export interface EmitContext {
-  readonly code: WasmWriter;
+  readonly writer: WasmWriter;
   readonly prog: readonly Insn[];
   readonly unit: CompilationUnit;
-  readonly links: Imports;
+  readonly imports: Imports;
   readonly calls: CallAnalysis;
-  readonly places: SourceMap;
+  readonly sourceMap: SourceMap;
   /** Instructions whose memory access needs no look at the shadow; undefined: all. */
-  readonly flat: Uint8Array | undefined;
+  readonly provenAccesses: Uint8Array | undefined;
   /** Fuel is in a local while the function runs: it jumps back. */
-  readonly metered: boolean;
+  readonly hasLocalFuel: boolean;
 }
 
-export function register(code: WasmWriter, reg: number): void {
-  code.get(REGISTER[reg] as number);
+export function pushRegister(writer: WasmWriter, reg: number): void {
+  writer.localGet(REGISTER[reg] as number);
 }
 
 /** The low half of a register. */
-export function half(code: WasmWriter, reg: number): void {
-  code.get(REGISTER[reg] as number);
-  code.op(wasm.I32_WRAP_I64);
+export function pushLowHalf(writer: WasmWriter, reg: number): void {
+  writer.localGet(REGISTER[reg] as number);
+  writer.op(wasm.I32_WRAP_I64);
 }
 
-export function assign(code: WasmWriter, reg: number): void {
-  code.set(REGISTER[reg] as number);
+export function popRegister(writer: WasmWriter, reg: number): void {
+  writer.localSet(REGISTER[reg] as number);
 }

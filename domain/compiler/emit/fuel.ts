@@ -9,7 +9,7 @@ import type { WasmWriter } from "../wasm/wasm_writer.ts";
 import { type EmitContext, FUEL, VALUE } from "./emit_context.ts";
 
 /** A jump goes back, in program order. */
-export function jumpsBack({ first, last, next, taken, order }: Graph): boolean {
+export function hasBackEdge({ first, last, next, taken, order }: Graph): boolean {
   for (const block of order) {
     const at = last[block] as number;
     for (const to of [next[block] as number, taken[block] as number]) {
@@ -20,32 +20,32 @@ export function jumpsBack({ first, last, next, taken, order }: Graph): boolean {
 }
 
 /** Traps when what is left, on the stack, is too little; -1 tells the host why. */
-function check(code: WasmWriter): void {
-  code.i64(0);
-  code.op(wasm.I64_LT_S);
-  code.open(wasm.IF);
-  code.i64(-1);
-  code.with(wasm.GLOBAL_SET, globals.fuel);
-  code.op(wasm.UNREACHABLE);
-  code.op(wasm.END);
+function trapIfNegative(writer: WasmWriter): void {
+  writer.i64Const(0);
+  writer.op(wasm.I64_LT_S);
+  writer.openBlock(wasm.IF);
+  writer.i64Const(-1);
+  writer.opWithIndex(wasm.GLOBAL_SET, globals.fuel);
+  writer.op(wasm.UNREACHABLE);
+  writer.op(wasm.END);
 }
 
 /** Pays for `count` instructions where a function begins. */
-export function payEntry({ code, metered }: EmitContext, count: number): void {
-  code.with(wasm.GLOBAL_GET, globals.fuel);
-  code.i64(count);
-  code.op(wasm.I64_SUB);
-  code.tee(metered ? FUEL : VALUE);
-  if (!metered) {
-    code.with(wasm.GLOBAL_SET, globals.fuel);
-    code.get(VALUE);
+export function emitEntryFuel({ writer, hasLocalFuel }: EmitContext, count: number): void {
+  writer.opWithIndex(wasm.GLOBAL_GET, globals.fuel);
+  writer.i64Const(count);
+  writer.op(wasm.I64_SUB);
+  writer.localTee(hasLocalFuel ? FUEL : VALUE);
+  if (!hasLocalFuel) {
+    writer.opWithIndex(wasm.GLOBAL_SET, globals.fuel);
+    writer.localGet(VALUE);
   }
-  check(code);
+  trapIfNegative(writer);
 }
 
 /** Pays for a jump from the end of a block, if it goes back. */
-export function payJump(
-  { code, places }: EmitContext,
+export function emitBackJumpFuel(
+  { writer, sourceMap }: EmitContext,
   graph: Graph,
   block: number,
   target: number,
@@ -53,24 +53,24 @@ export function payJump(
   const at = graph.last[block] as number;
   const distance = at + 1 - (graph.first[target] as number);
   if (distance <= 0) return;
-  places.mark(code.at, at);
-  code.get(FUEL);
-  code.i64(distance);
-  code.op(wasm.I64_SUB);
-  code.tee(FUEL);
-  check(code);
+  sourceMap.mark(writer.offset, at);
+  writer.localGet(FUEL);
+  writer.i64Const(distance);
+  writer.op(wasm.I64_SUB);
+  writer.localTee(FUEL);
+  trapIfNegative(writer);
 }
 
 /** Before others take from it. */
-export function handFuel({ code, metered }: EmitContext): void {
-  if (!metered) return;
-  code.get(FUEL);
-  code.with(wasm.GLOBAL_SET, globals.fuel);
+export function emitStoreFuel({ writer, hasLocalFuel }: EmitContext): void {
+  if (!hasLocalFuel) return;
+  writer.localGet(FUEL);
+  writer.opWithIndex(wasm.GLOBAL_SET, globals.fuel);
 }
 
 /** After others have taken from it. */
-export function takeFuel({ code, metered }: EmitContext): void {
-  if (!metered) return;
-  code.with(wasm.GLOBAL_GET, globals.fuel);
-  code.set(FUEL);
+export function emitLoadFuel({ writer, hasLocalFuel }: EmitContext): void {
+  if (!hasLocalFuel) return;
+  writer.opWithIndex(wasm.GLOBAL_GET, globals.fuel);
+  writer.localSet(FUEL);
 }

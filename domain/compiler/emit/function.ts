@@ -2,61 +2,68 @@
 
 import type { Insn } from "../../isa/insn.ts";
 import { BPF_MAX_LOOPS, MAX_BPF_STACK } from "../../isa/limits.ts";
-import { dominators } from "../analysis/dominators.ts";
+import { computeDominators } from "../analysis/dominators.ts";
 import type { Graph } from "../analysis/graph.ts";
 import { globals } from "../imports.ts";
 import { MAX_FUNCTION_BYTES, TooLarge } from "../wasm/v8_limits.ts";
 import * as wasm from "../wasm/wasm.ts";
 import { isMayGoto } from "./branch.ts";
-import { dispatched } from "./dispatch.ts";
-import { BOTTOM, type EmitContext, LOCALS, REGISTER, SB, TURNS } from "./emit_context.ts";
-import { payEntry } from "./fuel.ts";
-import { structured } from "./structured.ts";
+import { emitDispatchLoop } from "./dispatch.ts";
+import {
+  type EmitContext,
+  FRAME_BOTTOM,
+  FRAME_POINTER,
+  LOCALS,
+  MAY_GOTO_LEFT,
+  REGISTER,
+} from "./emit_context.ts";
+import { emitEntryFuel } from "./fuel.ts";
+import { emitStructured } from "./structured.ts";
 
-const ROOM = 256;
+const FRAMING_BYTES = 256;
 
-function mayGoes(prog: readonly Insn[], { last }: Graph): boolean {
+function hasMayGoto(prog: readonly Insn[], { last }: Graph): boolean {
   return last.some((at) => isMayGoto(prog[at] as Insn));
 }
 
 /** Frame pointers, and what all instructions of the subprogram cost once. */
-function enter(body: EmitContext, graph: Graph): void {
-  const { code } = body;
+function emitPrologue(context: EmitContext, graph: Graph): void {
+  const { writer } = context;
   const start = graph.first[0] as number;
-  body.places.mark(code.at, start);
-  code.get(SB);
-  code.i32(MAX_BPF_STACK);
-  code.op(wasm.I32_SUB);
-  code.tee(BOTTOM);
-  code.with(wasm.GLOBAL_GET, globals.floor);
-  code.op(wasm.I32_LT_U);
-  code.trapIf();
-  code.get(SB);
-  code.op(wasm.I64_EXTEND_I32_U);
-  code.set(REGISTER[10] as number);
-  payEntry(body, (graph.first.at(-1) as number) - start);
-  if (!mayGoes(body.prog, graph)) return;
+  context.sourceMap.mark(writer.offset, start);
+  writer.localGet(FRAME_POINTER);
+  writer.i32Const(MAX_BPF_STACK);
+  writer.op(wasm.I32_SUB);
+  writer.localTee(FRAME_BOTTOM);
+  writer.opWithIndex(wasm.GLOBAL_GET, globals.floor);
+  writer.op(wasm.I32_LT_U);
+  writer.trapIf();
+  writer.localGet(FRAME_POINTER);
+  writer.op(wasm.I64_EXTEND_I32_U);
+  writer.localSet(REGISTER[10] as number);
+  emitEntryFuel(context, (graph.first.at(-1) as number) - start);
+  if (!hasMayGoto(context.prog, graph)) return;
   // Where Linux takes the time instead (250 ms), this counts, too.
-  code.i32(BPF_MAX_LOOPS);
-  code.set(TURNS);
+  writer.i32Const(BPF_MAX_LOOPS);
+  writer.localSet(MAY_GOTO_LEFT);
 }
 
 /** Writes it into the code section. TooLarge: V8 would not take it. */
-export function writeFunction(body: EmitContext, graph: Graph, dispatch: boolean): void {
-  const { code } = body;
-  code.room(ROOM);
-  const begun = code.begin();
-  code.u32(LOCALS.length);
+export function emitFunction(context: EmitContext, graph: Graph, dispatch: boolean): void {
+  const { writer } = context;
+  writer.reserve(FRAMING_BYTES);
+  const begun = writer.beginSized();
+  writer.u32(LOCALS.length);
   for (const [count, type] of LOCALS) {
-    code.u32(count);
-    code.op(type);
+    writer.u32(count);
+    writer.op(type);
   }
-  enter(body, graph);
-  const idom = dispatch ? null : dominators(graph);
-  if (idom === null) dispatched(body, graph);
-  else structured(body, graph, idom);
-  code.room(ROOM);
-  code.op(wasm.UNREACHABLE);
-  code.op(wasm.END);
-  if (code.close(begun) > MAX_FUNCTION_BYTES) throw new TooLarge("a subprogram is too large");
+  emitPrologue(context, graph);
+  const idom = dispatch ? null : computeDominators(graph);
+  if (idom === null) emitDispatchLoop(context, graph);
+  else emitStructured(context, graph, idom);
+  writer.reserve(FRAMING_BYTES);
+  writer.op(wasm.UNREACHABLE);
+  writer.op(wasm.END);
+  if (writer.endSized(begun) > MAX_FUNCTION_BYTES) throw new TooLarge("a subprogram is too large");
 }

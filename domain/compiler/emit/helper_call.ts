@@ -5,56 +5,67 @@ import { type Insn, modeOf } from "../../isa/insn.ts";
 import { BPF_IND } from "../../isa/opcodes.ts";
 import { HELPERS, helperImport, type Signature } from "../abi.ts";
 import * as wasm from "../wasm/wasm.ts";
-import { type EmitContext, half, R0, register, SB, VALUE } from "./emit_context.ts";
-import { handFuel, takeFuel } from "./fuel.ts";
+import {
+  type EmitContext,
+  FRAME_POINTER,
+  pushLowHalf,
+  pushRegister,
+  R0,
+  VALUE,
+} from "./emit_context.ts";
+import { emitLoadFuel, emitStoreFuel } from "./fuel.ts";
 
 /** Leaves what an import answers, as r0 will hold it. */
-export function invoke(body: EmitContext, name: string, signature: Signature | undefined): void {
-  const { code, links } = body;
+export function emitImportCall(
+  context: EmitContext,
+  name: string,
+  signature: Signature | undefined,
+): void {
+  const { writer, imports } = context;
   const { args, ret } = signature as Signature;
   for (let i = 0; i < args.length; i++) {
-    if (args[i] === "i") half(code, i + 1);
-    else if (args[i] === "l") register(code, i + 1);
-    else code.get(SB);
+    if (args[i] === "i") pushLowHalf(writer, i + 1);
+    else if (args[i] === "l") pushRegister(writer, i + 1);
+    else writer.localGet(FRAME_POINTER);
   }
-  code.with(wasm.CALL, links.functions.get(name) as number);
-  if (ret === "i") code.op(wasm.I64_EXTEND_I32_S);
-  else if (ret === "p") code.op(wasm.I64_EXTEND_I32_U);
-  else if (ret === "v") code.i64(0);
+  writer.opWithIndex(wasm.CALL, imports.functions.get(name) as number);
+  if (ret === "i") writer.op(wasm.I64_EXTEND_I32_S);
+  else if (ret === "p") writer.op(wasm.I64_EXTEND_I32_U);
+  else if (ret === "v") writer.i64Const(0);
 }
 
 /** One that cannot run traps. */
-export function helper(body: EmitContext, { imm }: Insn): void {
+export function emitHelperCall(context: EmitContext, { imm }: Insn): void {
   const name = helperOf(imm);
   const signature = name && HELPERS[name];
-  if (name === undefined || signature === undefined) body.code.op(wasm.UNREACHABLE);
+  if (name === undefined || signature === undefined) context.writer.op(wasm.UNREACHABLE);
   else {
     const callsBack = signature.args.endsWith("b");
-    if (callsBack) handFuel(body);
-    invoke(body, helperImport(name), signature);
-    body.code.set(R0);
-    if (callsBack) takeFuel(body);
+    if (callsBack) emitStoreFuel(context);
+    emitImportCall(context, helperImport(name), signature);
+    context.writer.localSet(R0);
+    if (callsBack) emitLoadFuel(context);
   }
 }
 
 /** LD_ABS and LD_IND: with what is not there the function ends with 0. */
-export function skbLoad(body: EmitContext, insn: Insn, size: number): void {
-  const { code, links } = body;
-  code.i32(insn.imm);
+export function emitSkbLoad(context: EmitContext, insn: Insn, size: number): void {
+  const { writer, imports } = context;
+  writer.i32Const(insn.imm);
   if (modeOf(insn) === BPF_IND) {
-    half(code, insn.src);
-    code.op(wasm.I32_ADD);
+    pushLowHalf(writer, insn.src);
+    writer.op(wasm.I32_ADD);
   }
-  code.i32(size);
-  code.with(wasm.CALL, links.functions.get("skb_load") as number);
-  code.tee(VALUE);
-  code.i64(0);
-  code.op(wasm.I64_LT_S);
-  code.open(wasm.IF);
-  handFuel(body);
-  code.i64(0);
-  code.op(wasm.RETURN);
-  code.op(wasm.END);
-  code.get(VALUE);
-  code.set(R0);
+  writer.i32Const(size);
+  writer.opWithIndex(wasm.CALL, imports.functions.get("skb_load") as number);
+  writer.localTee(VALUE);
+  writer.i64Const(0);
+  writer.op(wasm.I64_LT_S);
+  writer.openBlock(wasm.IF);
+  emitStoreFuel(context);
+  writer.i64Const(0);
+  writer.op(wasm.RETURN);
+  writer.op(wasm.END);
+  writer.localGet(VALUE);
+  writer.localSet(R0);
 }

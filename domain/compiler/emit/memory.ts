@@ -5,17 +5,17 @@ import { bytesOf, classOf, type Insn, modeOf, sizeIndex } from "../../isa/insn.t
 import { MAX_BPF_STACK } from "../../isa/limits.ts";
 import { BPF_MEMSX, BPF_ST } from "../../isa/opcodes.ts";
 import { BPF_REG_FP } from "../../isa/registers.ts";
-import { ARENA_END, LOW, SHADOW_READ, SHADOW_WRITE } from "../abi.ts";
+import { ARENA_END, MEMORY_START, SHADOW_READ, SHADOW_WRITE } from "../abi.ts";
 import * as wasm from "../wasm/wasm.ts";
 import type { WasmWriter } from "../wasm/wasm_writer.ts";
 import {
   ADDRESS,
-  assign,
-  BOTTOM,
   type EmitContext,
-  GRANULE,
+  FRAME_BOTTOM,
+  GRANULE_BYTES,
+  popRegister,
+  pushRegister,
   REACH,
-  register,
   VALUE,
 } from "./emit_context.ts";
 
@@ -37,83 +37,87 @@ const STORES = [wasm.I64_STORE32, wasm.I64_STORE16, wasm.I64_STORE8, wasm.I64_ST
 export const loadOf = (insn: Insn): number => LOADS[sizeIndex(insn)] as number;
 export const storeOf = (insn: Insn): number => STORES[sizeIndex(insn)] as number;
 
-function shadowAt(code: WasmWriter, shadow: number, next: number): void {
-  code.get(ADDRESS);
-  code.i32(3);
-  code.op(wasm.I32_SHR_U);
-  code.memory(wasm.I32_LOAD8_U, shadow + (LOW >>> 3) + next);
+function pushShadow(writer: WasmWriter, shadow: number, next: number): void {
+  writer.localGet(ADDRESS);
+  writer.i32Const(3);
+  writer.op(wasm.I32_SHR_U);
+  writer.memory(wasm.I32_LOAD8_U, shadow + (MEMORY_START >>> 3) + next);
 }
 
 /** What is left of an access behind its granule, all of which is good, lies within the next one's part. */
-function beyond(code: WasmWriter, shadow: number): void {
-  code.open(wasm.IF);
-  code.get(GRANULE);
-  code.i32(8);
-  code.op(wasm.I32_NE);
-  code.get(REACH);
-  code.i32(8);
-  code.op(wasm.I32_SUB);
-  shadowAt(code, shadow, 1);
-  code.op(wasm.I32_GT_S);
-  code.op(wasm.I32_OR);
-  code.trapIf();
-  code.op(wasm.END);
+function trapBeyondGranule(writer: WasmWriter, shadow: number): void {
+  writer.openBlock(wasm.IF);
+  writer.localGet(GRANULE_BYTES);
+  writer.i32Const(8);
+  writer.op(wasm.I32_NE);
+  writer.localGet(REACH);
+  writer.i32Const(8);
+  writer.op(wasm.I32_SUB);
+  pushShadow(writer, shadow, 1);
+  writer.op(wasm.I32_GT_S);
+  writer.op(wasm.I32_OR);
+  writer.trapIf();
+  writer.op(wasm.END);
 }
 
 /** The access reaches REACH bytes from the start of its granule; the shadow says how many are good. */
-function shadowed(code: WasmWriter, shadow: number, size: number): void {
-  code.get(ADDRESS);
-  code.i32(7);
-  code.op(wasm.I32_AND);
-  code.i32(size);
-  code.op(wasm.I32_ADD);
-  code.tee(REACH);
-  shadowAt(code, shadow, 0);
-  code.tee(GRANULE);
-  code.op(wasm.I32_GT_U);
-  if (size === 1) code.trapIf();
-  else beyond(code, shadow);
+function emitShadowCheck(writer: WasmWriter, shadow: number, size: number): void {
+  writer.localGet(ADDRESS);
+  writer.i32Const(7);
+  writer.op(wasm.I32_AND);
+  writer.i32Const(size);
+  writer.op(wasm.I32_ADD);
+  writer.localTee(REACH);
+  pushShadow(writer, shadow, 0);
+  writer.localTee(GRANULE_BYTES);
+  writer.op(wasm.I32_GT_U);
+  if (size === 1) writer.trapIf();
+  else trapBeyondGranule(writer, shadow);
 }
 
 /**
  * Leaves the checked address on the stack, as i32, and returns the constant offset that still has to be
  * added to it.
  */
-export function address({ code, flat }: EmitContext, access: MemoryAccess, at: number): number {
+export function pushAddress(
+  { writer, provenAccesses }: EmitContext,
+  access: MemoryAccess,
+  at: number,
+): number {
   const { reg, off, size, how } = access;
   if (reg === BPF_REG_FP && off >= -MAX_BPF_STACK && off + size <= 0) {
-    code.get(BOTTOM);
+    writer.localGet(FRAME_BOTTOM);
     return MAX_BPF_STACK + off;
   }
-  register(code, reg);
-  code.i64(off - LOW);
-  code.op(wasm.I64_ADD);
-  code.tee(VALUE);
-  code.i64(ARENA_END - LOW - size);
-  code.op(wasm.I64_GT_U);
-  code.trapIf();
-  code.get(VALUE);
-  code.op(wasm.I32_WRAP_I64);
-  if (flat === undefined || flat[at] === 1) return LOW;
-  code.set(ADDRESS);
-  if ((how & READ) !== 0) shadowed(code, SHADOW_READ, size);
-  if ((how & WRITE) !== 0) shadowed(code, SHADOW_WRITE, size);
-  code.get(ADDRESS);
-  return LOW;
+  pushRegister(writer, reg);
+  writer.i64Const(off - MEMORY_START);
+  writer.op(wasm.I64_ADD);
+  writer.localTee(VALUE);
+  writer.i64Const(ARENA_END - MEMORY_START - size);
+  writer.op(wasm.I64_GT_U);
+  writer.trapIf();
+  writer.localGet(VALUE);
+  writer.op(wasm.I32_WRAP_I64);
+  if (provenAccesses === undefined || provenAccesses[at] === 1) return MEMORY_START;
+  writer.localSet(ADDRESS);
+  if ((how & READ) !== 0) emitShadowCheck(writer, SHADOW_READ, size);
+  if ((how & WRITE) !== 0) emitShadowCheck(writer, SHADOW_WRITE, size);
+  writer.localGet(ADDRESS);
+  return MEMORY_START;
 }
 
-export function load(body: EmitContext, insn: Insn, at: number): void {
+export function emitLoad(context: EmitContext, insn: Insn, at: number): void {
   const access = { reg: insn.src, off: insn.off, size: bytesOf(insn), how: READ };
-  const offset = address(body, access, at);
+  const offset = pushAddress(context, access, at);
   const loads = modeOf(insn) === BPF_MEMSX ? SIGNED_LOADS : LOADS;
-  body.code.memory(loads[sizeIndex(insn)] as number, offset);
-  assign(body.code, insn.dst);
+  context.writer.memory(loads[sizeIndex(insn)] as number, offset);
+  popRegister(context.writer, insn.dst);
 }
 
-export function store(body: EmitContext, insn: Insn, at: number): void {
+export function emitStore(context: EmitContext, insn: Insn, at: number): void {
   const access = { reg: insn.dst, off: insn.off, size: bytesOf(insn), how: WRITE };
-  const offset = address(body, access, at);
-  if (classOf(insn) === BPF_ST) body.code.i64(insn.imm);
-  else register(body.code, insn.src);
-  body.code.memory(storeOf(insn), offset);
+  const offset = pushAddress(context, access, at);
+  if (classOf(insn) === BPF_ST) context.writer.i64Const(insn.imm);
+  else pushRegister(context.writer, insn.src);
+  context.writer.memory(storeOf(insn), offset);
 }

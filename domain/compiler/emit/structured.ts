@@ -5,18 +5,18 @@
 
 import type { Graph } from "../analysis/graph.ts";
 import * as wasm from "../wasm/wasm.ts";
-import { condition } from "./branch.ts";
+import { emitCondition } from "./branch.ts";
 import type { EmitContext } from "./emit_context.ts";
-import { payJump } from "./fuel.ts";
-import { leave, straight } from "./insn.ts";
+import { emitBackJumpFuel } from "./fuel.ts";
+import { emitBlock, emitReturn } from "./insn.ts";
 
 /** Bytes of a block's opening and of all that a terminator writes, at most. */
-const ROOM = 128;
+const TERMINATOR_BYTES = 128;
 /** On the stack of what is to be written, among ranks: the end of what is open. */
 const CLOSE = -1;
 
 class StructuredEmitter {
-  readonly #body: EmitContext;
+  readonly #context: EmitContext;
   readonly #graph: Graph;
   /** By rank: reached by a conditional jump or more than once, going forward. */
   readonly #boxed: Uint8Array;
@@ -30,9 +30,9 @@ class StructuredEmitter {
   readonly #pending: number[] = [0];
   #depth = 0;
 
-  constructor(body: EmitContext, graph: Graph, idom: Int32Array) {
+  constructor(context: EmitContext, graph: Graph, idom: Int32Array) {
     const count = graph.order.length;
-    this.#body = body;
+    this.#context = context;
     this.#graph = graph;
     this.#boxed = new Uint8Array(count);
     this.#heads = new Uint8Array(count);
@@ -68,8 +68,8 @@ class StructuredEmitter {
   }
 
   #open(op: number): number {
-    this.#body.code.room(ROOM);
-    this.#body.code.open(op);
+    this.#context.writer.reserve(TERMINATOR_BYTES);
+    this.#context.writer.openBlock(op);
     return ++this.#depth;
   }
 
@@ -87,8 +87,8 @@ class StructuredEmitter {
       this.#pending.push(child, CLOSE);
     }
     const block = this.#graph.order[rank] as number;
-    straight(this.#body, this.#graph, block);
-    this.#body.code.room(ROOM);
+    emitBlock(this.#context, this.#graph, block);
+    this.#context.writer.reserve(TERMINATOR_BYTES);
     this.#branch(rank, block);
     this.#fall(rank, block);
   }
@@ -99,28 +99,28 @@ class StructuredEmitter {
   }
 
   #branch(rank: number, block: number): void {
-    const [body, graph] = [this.#body, this.#graph];
-    const { code, prog } = body;
+    const [context, graph] = [this.#context, this.#graph];
+    const { writer, prog } = context;
     const target = graph.taken[block] as number;
     if (target < 0) return;
     const at = graph.last[block] as number;
     const label = this.#label(rank, graph.rank[target] as number);
-    condition(code, prog[at] as (typeof prog)[number]);
-    if ((graph.first[target] as number) > at) code.with(wasm.BR_IF, this.#depth - label);
+    emitCondition(writer, prog[at] as (typeof prog)[number]);
+    if ((graph.first[target] as number) > at) writer.opWithIndex(wasm.BR_IF, this.#depth - label);
     else {
-      code.open(wasm.IF);
-      payJump(body, graph, block, target);
-      code.with(wasm.BR, this.#depth + 1 - label);
-      code.op(wasm.END);
+      writer.openBlock(wasm.IF);
+      emitBackJumpFuel(context, graph, block, target);
+      writer.opWithIndex(wasm.BR, this.#depth + 1 - label);
+      writer.op(wasm.END);
     }
   }
 
   #fall(rank: number, block: number): void {
-    const [body, graph] = [this.#body, this.#graph];
+    const [context, graph] = [this.#context, this.#graph];
     const target = graph.next[block] as number;
-    if (target < 0) leave(body, graph, block);
+    if (target < 0) emitReturn(context, graph, block);
     else {
-      payJump(body, graph, block, target);
+      emitBackJumpFuel(context, graph, block, target);
       const to = graph.rank[target] as number;
       if (to > rank && this.#boxed[to] === 0) this.#pending.push(to);
       else this.#jump(rank, to);
@@ -130,21 +130,22 @@ class StructuredEmitter {
   /** Falling off the end of the innermost box is a jump, too. */
   #jump(from: number, to: number): void {
     const label = this.#label(from, to);
-    if (to <= from || label !== this.#depth) this.#body.code.with(wasm.BR, this.#depth - label);
+    if (to <= from || label !== this.#depth)
+      this.#context.writer.opWithIndex(wasm.BR, this.#depth - label);
   }
 
   write(): void {
     for (let work = this.#pending.pop(); work !== undefined; work = this.#pending.pop()) {
       if (work !== CLOSE) this.#tree(work);
       else {
-        this.#body.code.room(ROOM);
-        this.#body.code.op(wasm.END);
+        this.#context.writer.reserve(TERMINATOR_BYTES);
+        this.#context.writer.op(wasm.END);
         this.#depth--;
       }
     }
   }
 }
 
-export function structured(body: EmitContext, graph: Graph, idom: Int32Array): void {
-  new StructuredEmitter(body, graph, idom).write();
+export function emitStructured(context: EmitContext, graph: Graph, idom: Int32Array): void {
+  new StructuredEmitter(context, graph, idom).write();
 }

@@ -2,7 +2,7 @@ import { ARENA, helperImport } from "../../../domain/compiler/abi.ts";
 import { compile } from "../../../domain/compiler/compile.ts";
 import { decode, isKnown } from "../../../domain/isa/insn.ts";
 import { interpret, Trap } from "./interpreter.ts";
-import { STACK_REGION, TestMachine, TOP } from "./machine.ts";
+import { STACK_REGION, STACK_TOP, TestMachine } from "./machine.ts";
 import { Memory } from "./memory.ts";
 
 /** Vectors of Alan-Jowett/bpf_conformance as JSON: a program, its memory, and its r0. */
@@ -46,7 +46,7 @@ const hex = (value: bigint): string => BigInt.asUintN(64, value).toString(16);
 
 function interpreted(code: Uint8Array, data: Uint8Array, args: readonly bigint[]): string {
   try {
-    return hex(interpret(code, new Plain(data), args, BigInt(TOP)));
+    return hex(interpret(code, new Plain(data), args, BigInt(STACK_TOP)));
   } catch (error) {
     if (error instanceof Trap) return `trap at ${error.at}`;
     throw error;

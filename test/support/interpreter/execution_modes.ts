@@ -7,8 +7,8 @@ import {
   type Imported,
   type LoadedModule,
   STACK_REGION,
+  STACK_TOP,
   TestMachine,
-  TOP,
 } from "./machine.ts";
 
 import { Memory } from "./memory.ts";
@@ -43,7 +43,7 @@ export function load(
 /** The stack, and DATA_BYTES at DATA_AT that hold 1, 2, 3 and so on. */
 function prepare(): void {
   machine.map(REGIONS);
-  machine.bytes.fill(0, STACK_REGION.at, TOP);
+  machine.bytes.fill(0, STACK_REGION.at, STACK_TOP);
   for (let i = 0; i < DATA_BYTES; i++) machine.bytes[DATA_AT + i] = i + 1;
 }
 
@@ -51,7 +51,7 @@ function interpreted(code: Uint8Array): Ended {
   prepare();
   const memory = new Memory(machine.bytes, 0, REGIONS);
   try {
-    return { kind: "done", r0: interpret(code, memory, [BigInt(DATA_AT)], BigInt(TOP)) };
+    return { kind: "done", r0: interpret(code, memory, [BigInt(DATA_AT)], BigInt(STACK_TOP)) };
   } catch (error) {
     if (error instanceof Trap) return { kind: "fault", reason: "memory", at: error.at };
     throw error;

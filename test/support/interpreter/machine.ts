@@ -4,7 +4,7 @@ import {
   MEMORY_PAGES,
   SHADOW_READ,
   SHADOW_WRITE,
-  TOP,
+  STACK_TOP,
 } from "../../../domain/compiler/abi.ts";
 import { MAX_BPF_STACK, MAX_CALL_FRAMES } from "../../../domain/isa/limits.ts";
 
@@ -17,9 +17,9 @@ export interface Region {
 }
 
 /** The frame pointer of a program that is run, and the stack that it has. */
-export { TOP };
+export { STACK_TOP };
 export const STACK_REGION: Region = {
-  at: TOP - MAX_CALL_FRAMES * MAX_BPF_STACK,
+  at: STACK_TOP - MAX_CALL_FRAMES * MAX_BPF_STACK,
   bytes: MAX_CALL_FRAMES * MAX_BPF_STACK,
   write: true,
 };
@@ -106,7 +106,7 @@ export class TestMachine {
   run({ main }: LoadedModule, r1 = 0n, r2 = 0n, budget = BUDGET): Ended {
     this.fuel.value = budget;
     try {
-      return { kind: "done", r0: BigInt.asUintN(64, main(r1, r2, 0n, 0n, 0n, TOP)) };
+      return { kind: "done", r0: BigInt.asUintN(64, main(r1, r2, 0n, 0n, 0n, STACK_TOP)) };
     } catch (error) {
       if (!(error instanceof WebAssembly.RuntimeError)) throw error;
       const reason = this.fuel.value === -1n ? "budget" : "memory";

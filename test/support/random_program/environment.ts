@@ -2,7 +2,7 @@ import {
   ARENA,
   HELPERS,
   helperImport,
-  LOW,
+  MEMORY_START,
   type Signature,
   STACK,
   strideOf,
@@ -121,4 +121,4 @@ export function fill(memory: Uint8Array, base: number, seed: number): void {
   }
 }
 
-export const WINDOW_AT = LOW;
+export const WINDOW_AT = MEMORY_START;

@@ -1,39 +1,26 @@
-// Assembly to instructions: a line holds one, in the notation of the verifier's log and of bpftool.
-
 import { setImmediate } from "node:timers/promises";
 import { didYouMean } from "../did_you_mean.ts";
 import { einval, type FieldPath } from "../errno.ts";
 import { INSN_SIZE, isHelperCall } from "../isa/insn.ts";
 import type { LoadedInsns } from "../isa/loaded_insns.ts";
 import { BPF_PSEUDO_CALL, LD_IMM64 } from "../isa/opcodes.ts";
-import { GRAMMAR, type Syntax, type SyntaxNode } from "./grammar.ts";
-import { type AsmToken, quote, readToken, SyntaxFault } from "./lexer.ts";
-import {
-  fillOperands,
-  findHelper,
-  HELPER_NAMES,
-  type InsnDraft,
-  isMovImmediate,
-  setBranchOffset,
-} from "./operand.ts";
+import { type AsmToken, quote, SyntaxFault } from "./lexer.ts";
+import { findHelper, HELPER_NAMES, type InsnDraft, setBranchOffset } from "./operand.ts";
+import { parseInsn } from "./parser.ts";
 
-/** Before an instruction: labels, its number, its opcode. */
+/**
+ * Assembles text into instructions, one a line, in the notation of the verifier's log and of
+ * bpftool.
+ */
+
+/** Labels, an instruction number and an opcode may precede an instruction. */
 const LABEL = /[ \t]*([A-Za-z_][\w.]*)[ \t]*:/y;
 const PREFIX = /[ \t]*(?:(\d+)[ \t]*:)?[ \t]*(?:\(([\da-fA-F]{2})\))?/y;
 
-const MOV_IMM = 0xb7;
 const hex = (code: number): string => code.toString(16).padStart(2, "0");
 
-const OPERANDS: Readonly<Record<string, string>> = {
-  " r": "a register r0 to r10",
-  " w": "a register w0 to w10",
-  " number": "a number",
-  " place": "pc+N or a label",
-  " helper": "a helper",
-};
-
-/** What names something that may come later. */
-interface Naming {
+/** A name that is resolved at the end, because a label may be defined after its use. */
+interface UnresolvedName {
   draft: InsnDraft;
   /** The instruction's number. */
   at: number;
@@ -42,84 +29,20 @@ interface Naming {
 
 interface AssemblerState {
   drafts: InsnDraft[];
-  /** How many of 8 bytes there are. */
+  /** Number of 8-byte instructions so far. */
   count: number;
   labels: Map<string, number>;
-  namings: Naming[];
+  unresolved: UnresolvedName[];
   byId: Set<number>;
 }
 
-/** Which edges a token may take, the closest first. A 32-bit operation has the lower half of an rN. */
-function edgesOf({ kind, text }: AsmToken): readonly string[] {
-  switch (kind) {
-    case "r":
-      return [" r", " w"];
-    case "w":
-      return [" w"];
-    case "place":
-      return [" place"];
-    case "number":
-      return /^[+-]/.test(text) ? [" number", " place"] : [" number", " helper"];
-    default:
-      return [text, " helper", " place"];
-  }
-}
-
-/** As many are told of what may stand somewhere. */
-const WANTED_MAX = 8;
-
-function wantedAt(node: SyntaxNode): string {
-  if (node === GRAMMAR) return "an instruction";
-  const edges = [...node.next.keys()].map((edge) => OPERANDS[edge] ?? `"${edge}"`);
-  const wanted = edges.sort((one, other) => Number(/^"/.test(one)) - Number(/^"/.test(other)));
-  if (node.syntaxes.length > 0) wanted.push("the end of the line");
-  if (wanted.length > WANTED_MAX) wanted.splice(WANTED_MAX, wanted.length, "another word");
-  return wanted.join(", ").replace(/, ([^,]+)$/, " or $1");
-}
-
-function unexpected(node: SyntaxNode, { kind, text, at }: AsmToken): SyntaxFault {
-  const words = [...node.next.keys()].filter((edge) => !edge.startsWith(" "));
-  const meant = /^[RW](10|\d)$/.test(text) ? [text.toLowerCase()] : words;
-  const found = kind === "end" ? "the end of the line" : quote(text) + didYouMean(text, meant);
-  return new SyntaxFault(at, `expected ${wantedAt(node)}, found ${found}`);
-}
-
-/** A mov and a ld_imm64 look alike: the opcode tells, else it is the mov if that holds the number. */
-function choose(
-  { syntaxes }: SyntaxNode,
-  opcode: number | undefined,
-  operands: readonly AsmToken[],
-): Syntax {
-  const [one, another] = syntaxes as [Syntax, ...Syntax[]];
-  if (another === undefined) return one;
-  const likely = isMovImmediate(operands[1] as AsmToken) ? MOV_IMM : LD_IMM64;
-  const wanted = opcode === LD_IMM64 || opcode === MOV_IMM ? opcode : likely;
-  return one.base.code === wanted ? one : another;
-}
-
-/** Null for a line without an instruction. */
-function parse(line: string, from: number, opcode: number | undefined): InsnDraft | null {
-  const operands: AsmToken[] = [];
-  let node = GRAMMAR;
-  let token = readToken(line, from);
-  if (token.kind === "end" && opcode === undefined) return null;
-  for (; token.kind !== "end"; token = readToken(line, token.end)) {
-    const edge = edgesOf(token).find((name) => node.next.has(name));
-    if (edge === undefined) throw unexpected(node, token);
-    node = node.next.get(edge) as SyntaxNode;
-    if (edge.startsWith(" ")) operands.push(token);
-  }
-  if (node.syntaxes.length === 0) throw unexpected(node, token);
-  return fillOperands(choose(node, opcode, operands), operands);
-}
-
-/** Takes the labels. @returns where they end. */
-function labels(line: string, state: AssemblerState): number {
+/** Records the labels of a line and returns where they end. */
+function takeLabels(line: string, state: AssemblerState): number {
   let end = 0;
   LABEL.lastIndex = 0;
   for (let found = LABEL.exec(line); found !== null; found = LABEL.exec(line)) {
     const [, name = ""] = found;
-    if (state.labels.has(name)) throw new SyntaxFault(end, `the label ${quote(name)} stands twice`);
+    if (state.labels.has(name)) throw new SyntaxFault(end, `duplicate label ${quote(name)}`);
     state.labels.set(name, state.count);
     end = LABEL.lastIndex;
   }
@@ -127,26 +50,26 @@ function labels(line: string, state: AssemblerState): number {
 }
 
 function assembleLine(line: string, number: number, state: AssemblerState): void {
-  const start = labels(line, state);
+  const start = takeLabels(line, state);
   PREFIX.lastIndex = start;
   const [, at, digits] = PREFIX.exec(line) ?? [];
   if (at !== undefined && Number(at) !== state.count) {
-    throw new SyntaxFault(start, `this is instruction ${state.count}, not ${quote(at)}`);
+    throw new SyntaxFault(start, `instruction number must be ${state.count}, got ${quote(at)}`);
   }
   const opcode = digits === undefined ? undefined : Number.parseInt(digits, 16);
-  const draft = parse(line, PREFIX.lastIndex, opcode);
+  const draft = parseInsn(line, PREFIX.lastIndex, opcode);
   if (draft === null) return;
   if (opcode !== undefined && opcode !== draft.code) {
-    throw new SyntaxFault(start, `this has opcode ${hex(draft.code)}, not ${hex(opcode)}`);
+    throw new SyntaxFault(start, `opcode must be ${hex(draft.code)}, got ${hex(opcode)}`);
   }
   state.drafts.push(draft);
   if (draft.byId) state.byId.add(state.count);
-  if (draft.name) state.namings.push({ draft, at: state.count, line: number });
+  if (draft.name) state.unresolved.push({ draft, at: state.count, line: number });
   state.count += draft.code === LD_IMM64 ? 2 : 1;
 }
 
-/** A label wins over a helper of the same name. */
-function resolve({ draft, at }: Naming, labels: ReadonlyMap<string, number>): void {
+/** Resolves a name. A label wins over a helper of the same name. */
+function resolveName({ draft, at }: UnresolvedName, labels: ReadonlyMap<string, number>): void {
   const token = draft.name as AsmToken;
   const label = labels.get(token.text);
   const isHelper = isHelperCall(draft);
@@ -157,9 +80,9 @@ function resolve({ draft, at }: Naming, labels: ReadonlyMap<string, number>): vo
   }
   const id = isHelper ? findHelper(token) : undefined;
   if (id === undefined) {
-    const what = isHelper ? "no label and no helper" : "no label";
+    const what = isHelper ? "label or helper" : "label";
     const near = didYouMean(token.text, [...labels.keys(), ...(isHelper ? HELPER_NAMES : [])]);
-    throw new SyntaxFault(token.at, `${quote(token.text)} is ${what}${near}`);
+    throw new SyntaxFault(token.at, `unknown ${what} ${quote(token.text)}${near}`);
   }
   draft.imm = id;
 }
@@ -181,14 +104,14 @@ function encode({ drafts, count }: AssemblerState): Buffer {
   return out;
 }
 
-/** Lines after which others get a turn: about 5 ms. */
+/** After this many lines, about 5 ms, the assembler yields to the event loop. */
 const SLICE = 1000;
 
 /**
- * The instructions of a text, in time that grows with its length. `;`, `//` and `#` begin comments;
+ * Assembles a text in time linear in its length. `;`, `//` and `#` begin comments;
  * `NAME:` is a label, `N:` must be the instruction's number and `(xx)` its opcode, which is needed
  * only where a ld_imm64 is to hold what a mov could. Maps go by fd, by id, or by index into fd_array.
- * @param field the argument that the text is.
+ * @param field the argument that holds the text, for the error.
  * @throws EINVAL with line and column, both from 1, and what was expected there.
  */
 export async function assemble(text: string, field: FieldPath): Promise<LoadedInsns> {
@@ -196,7 +119,7 @@ export async function assemble(text: string, field: FieldPath): Promise<LoadedIn
     drafts: [],
     count: 0,
     labels: new Map(),
-    namings: [],
+    unresolved: [],
     byId: new Set(),
   };
   let line = 0;
@@ -208,9 +131,9 @@ export async function assemble(text: string, field: FieldPath): Promise<LoadedIn
       start = end < 0 ? text.length + 1 : end + 1;
       if (line % SLICE === 0) await setImmediate();
     }
-    for (const naming of state.namings) {
-      line = naming.line;
-      resolve(naming, state.labels);
+    for (const name of state.unresolved) {
+      line = name.line;
+      resolveName(name, state.labels);
     }
   } catch (error) {
     if (!(error instanceof SyntaxFault)) throw error;

@@ -1,7 +1,3 @@
-// The notation read backwards: every instruction is printed once with marks for operands, and what it
-// printed becomes a path of tokens in a tree. So whatever the disassembler prints can be assembled,
-// and there is one table of notation.
-
 import { constant, disasm } from "../isa/disasm.ts";
 import {
   classOf,
@@ -44,28 +40,40 @@ import {
 } from "../isa/opcodes.ts";
 import { type AsmToken, parseNumber, readToken } from "./lexer.ts";
 
-/** Where an operand goes; `target` is off or imm by the opcode, `wide` both imms of a ld_imm64. */
+/**
+ * The grammar is the disassembler read backwards: every instruction is printed once with marks for
+ * operands, and the tokens of that text become a path in a tree. So whatever the disassembler
+ * prints
+ * can be assembled, and the notation is written down once.
+ */
+
+/**
+ * The field that an operand sets; `target` is off or imm by the opcode, `wide` both imms of a
+ * ld_imm64.
+ */
 export type SyntaxField = "dst" | "src" | "off" | "imm" | "next" | "wide" | "target" | "helper";
 
-/** A number is one that the notation always has there. */
+/** A field to set, or the number that the notation always has at this place. */
 export type Operand = SyntaxField | number;
 
 export interface Syntax {
-  /** What no operand sets. */
+  /** The fields that no operand sets. */
   readonly base: Insn;
   readonly operands: readonly Operand[];
-  /** Its map goes by id. */
+  /** The instruction names its map by id, not by fd. */
   readonly byId: boolean;
 }
 
 export interface SyntaxNode {
-  /** By the text of a literal, or by a blank and what kind of operand goes there. */
+  /** Keyed by the text of a literal, or by a blank and the kind of the operand. */
   readonly next: Map<string, SyntaxNode>;
-  /** What may end here: more than one only where the constant of a ld_imm64 looks like a mov's. */
+  /** The instructions that end here: two only where a ld_imm64 looks like a mov. */
   readonly syntaxes: Syntax[];
 }
 
-/** How maps and functions are told: maps by their `noun`, an fd or an id (bpftool's print_imm). */
+/**
+ * Returns a formatter of ld_imm64 constants that names maps by fd or by id (bpftool's print_imm).
+ */
 export function formatConstantBy(noun: "fd" | "id") {
   return (insn: Insn, next: Insn | undefined): string => {
     const [at, offset] = [insn.imm >>> 0, (next?.imm ?? 0) >>> 0];
@@ -117,7 +125,7 @@ function listAluVariants(insn: Insn): Fixed[] {
   return [{}, ...widths.map((off) => ({ off }))];
 }
 
-/** What else than its opcode makes an instruction another one. */
+/** Lists the fields that, beside the opcode, select a different instruction. */
 function listVariants(insn: Insn): Fixed[] {
   if (insn.code === LD_IMM64) return LD_SOURCES.map((src) => ({ src }));
   if (isCall(insn)) return [{ src: 0 }, { src: BPF_PSEUDO_CALL }];
@@ -130,7 +138,7 @@ function listVariants(insn: Insn): Fixed[] {
   return isAlu ? listAluVariants(insn) : [{}];
 }
 
-/** The edge that a token of the notation makes, and what goes there if it is an operand. */
+/** Returns the edge of a token of the notation, and the operand if it is one. */
 function toEdge(token: AsmToken, base: Insn): [edge: string, operand?: Operand] {
   const { kind, text } = token;
   if (text.startsWith("unknown#")) return [" helper", "helper"];
@@ -169,7 +177,7 @@ function buildGrammar(): SyntaxNode {
       const text = print(byFd);
       addSyntax(root, text, base);
       if (print(byId) !== text) addSyntax(root, print(byId), base, true);
-      // As LLVM ends a 64-bit constant, which then is no mov.
+      // LLVM marks a 64-bit constant with `ll`, which no mov has.
       if (code === LD_IMM64 && fixed.src === 0) addSyntax(root, `${text} ll`, base);
     }
   }

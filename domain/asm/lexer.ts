@@ -1,4 +1,4 @@
-// A line of assembly as tokens.
+/** Splits a line of assembly into tokens. */
 
 export type TokenKind = "r" | "w" | "number" | "place" | "literal" | "end";
 
@@ -6,12 +6,12 @@ export interface AsmToken {
   /** A 64-bit or 32-bit register, a number, `pc+N`, a word or sign that stands for itself, or what ends the line. */
   readonly kind: TokenKind;
   readonly text: string;
-  /** Where in the line, from 0. */
+  /** Offset in the line, from 0. */
   readonly at: number;
   readonly end: number;
 }
 
-/** What is wrong with a line, and where in it, from 0. */
+/** A syntax error in a line; `at` is the offset in the line, from 0. */
 export class SyntaxFault extends Error {
   readonly at: number;
 
@@ -22,17 +22,17 @@ export class SyntaxFault extends Error {
 }
 
 /**
- * One pattern a kind, in the order in which they are tried. None begins with what may be blank, so that
- * none is tried twice at a place.
+ * One pattern a kind, in the order of trial. No pattern can begin with a blank, so that no pattern
+ * is tried twice at an offset.
  */
 const PATTERNS: readonly [TokenKind, RegExp][] = [
   ["r", /r(?:10|\d)(?!\w)/],
   ["w", /w(?:10|\d)(?!\w)/],
-  // With its sign; that of skb[r1 + -5] has a plus before it.
+  // A number includes its sign; in skb[r1 + -5] a plus precedes the sign.
   ["number", /(?:\+[ \t]*(?=[+-]))?(?:[+-][ \t]*)?(?:0x[\da-fA-F]+|\d+)(?!\w)/],
   ["place", /pc[ \t]*[+-][ \t]*\d+(?!\w)/],
   ["end", /(?:;|\/\/|#)[\s\S]*|$/],
-  // A # inside a name begins no comment.
+  // A # inside a name does not begin a comment.
   ["literal", /s?(?:>>=|<<=|>=|<=|>|<|\/=|%=)|[-+*&|^!=]=|[-=*&()[\],:]|[A-Za-z_][\w.]*(?:#\d+)?/],
 ];
 const KINDS = PATTERNS.map(([kind]) => kind);
@@ -41,13 +41,13 @@ const TOKEN = new RegExp(
   "y",
 );
 
-/** The next token from `from` on, blanks and comments skipped. @throws Fault */
+/** Reads the next token from `from` on and skips blanks and comments. @throws SyntaxFault */
 export function readToken(line: string, from: number): AsmToken {
   TOKEN.lastIndex = from;
   const found = TOKEN.exec(line);
   if (found === null) {
     const at = from + line.slice(from).search(/[^ \t\r]/);
-    throw new SyntaxFault(at, `${quote(line[at])} is no part of an instruction`);
+    throw new SyntaxFault(at, `unexpected character ${quote(line[at])}`);
   }
   let group = 1;
   while (found[group] === undefined) group++;
@@ -58,14 +58,14 @@ export function readToken(line: string, from: number): AsmToken {
 
 const QUOTE_MAX = 40;
 
-/** Of the caller's text no more than a line's worth goes back. */
+/** Quotes at most QUOTE_MAX characters, so that a long text cannot make a long error. */
 export function quote(text: string | undefined): string {
   return JSON.stringify(text?.slice(0, QUOTE_MAX) ?? "");
 }
 
 const NUMBER = /^(?:pc[ \t]*)?(?:\+[ \t]*(?=[+-]))?([+-]?)[ \t]*(0x[\da-fA-F]+|\d+)$/;
 
-/** Of a number or a place; inexact above 2^53. */
+/** Parses a number or a branch target; inexact above 2^53. */
 export function parseNumber({ text }: AsmToken): number {
   const [, sign, digits] = NUMBER.exec(text) ?? [];
   return sign === "-" ? -Number(digits) : Number(digits);
@@ -73,7 +73,7 @@ export function parseNumber({ text }: AsmToken): number {
 
 const DIGITS64 = 20;
 
-/** All bits of a number; undefined when it has more than 64. */
+/** Parses all bits of a number; undefined when it has more digits than 64 bits can need. */
 export function parseBigInt({ text }: AsmToken): bigint | undefined {
   const [, sign, digits = ""] = NUMBER.exec(text) ?? [];
   if (digits.length > DIGITS64) return undefined;

@@ -1,5 +1,3 @@
-// Instructions for people: a program as it was loaded, in the notation of `bpftool prog dump xlated`.
-
 import { disasm } from "../isa/disasm.ts";
 import { helperName } from "../isa/helpers/index.ts";
 import {
@@ -18,23 +16,25 @@ import {
 import { BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, LD_IMM64 } from "../isa/opcodes.ts";
 import { formatConstantBy } from "./grammar.ts";
 
-/** A part of a program, from an instruction to an instruction. */
+/** Lists the instructions of a loaded program in the notation of `bpftool prog dump xlated`. */
+
+/** A contiguous part of a program. */
 export interface ListingPage {
-  /** Of the whole program, in instructions of 8 bytes. */
+  /** Length of the whole program, in instructions of 8 bytes. */
   insn_cnt: number;
-  /** The number of the first instruction here. */
+  /** Number of the first instruction of the page. */
   start: number;
-  /** As BPF_OBJ_GET_INFO_BY_FD dumps them: maps by id. */
+  /** The bytes as BPF_OBJ_GET_INFO_BY_FD dumps them: maps by id. */
   insns: Buffer;
-  /** Of maps, by id. */
+  /** Names of maps, by id. */
   names: ReadonlyMap<number, string>;
-  /** Where the next page starts, if there is one. */
+  /** Start of the next page, if there is one. */
   next?: number;
 }
 
 export interface ListingLine {
   index: number;
-  /** Hex, 16 digits; 32 of a ld_imm64. */
+  /** The bytes in hex: 16 digits, or 32 for a ld_imm64. */
   insn: string;
   /** `(b7) r0 = 0` */
   text: string;
@@ -50,7 +50,7 @@ const formatConstant = formatConstantBy("id");
 const hasMapId = ({ code, src }: Insn): boolean =>
   code === LD_IMM64 && (src === BPF_PSEUDO_MAP_FD || src === BPF_PSEUDO_MAP_VALUE);
 
-/** Where else than to the next instruction it leads. */
+/** Returns the target of a jump, a call or a function address. */
 function findTarget(insn: Insn, at: number): number | undefined {
   if (isPseudoCall(insn) || isPseudoFunc(insn)) return calleeOf(insn, at);
   if (!isJump(insn) || isCall(insn) || isExit(insn)) return undefined;
@@ -76,7 +76,7 @@ function toLine(page: ListingPage, prog: readonly Insn[], at: number): ListingLi
   return target === undefined ? shown : { ...shown, target };
 }
 
-/** A ld_imm64 is one line, but counts for two. */
+/** Lists the instructions of a page; a ld_imm64 is one line but counts as two instructions. */
 export function listLines(page: ListingPage): ListingLine[] {
   const prog = decode(page.insns);
   const out: ListingLine[] = [];
@@ -87,7 +87,7 @@ export function listLines(page: ListingPage): ListingLine[] {
   return out;
 }
 
-/** What bpftool prints, and the names of maps in comments. */
+/** Formats a page as bpftool prints it, with the names of maps in comments. */
 export function formatListing(page: ListingPage): string {
   const rows = listLines(page).map(({ index, text, map_name }) => {
     const row = `${String(index).padStart(4)}: ${text}`;
@@ -97,8 +97,8 @@ export function formatListing(page: ListingPage): string {
 }
 
 /**
- * A page of what is stored, where a map is an index into `ids`. `insns` may have one instruction more
- * than `limit`, to complete a ld_imm64. Undefined when it starts in the middle of one.
+ * Makes a page from stored instructions, where a map is an index into `ids`. `insns` may have
+ * one more than `limit`, to complete a ld_imm64. Undefined when the page starts in the middle of one.
  */
 export function toListingPage(
   stored: Pick<ListingPage, "insn_cnt" | "start" | "names"> & { insns: Buffer; limit: number },

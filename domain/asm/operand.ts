@@ -1,5 +1,3 @@
-// Operands into the fields of an instruction. Nothing is cut: what does not fit is refused.
-
 import { helperName, isHelper } from "../isa/helpers/index.ts";
 import { classOf, type Insn, isCall } from "../isa/insn.ts";
 import {
@@ -15,18 +13,23 @@ import {
 import type { Syntax, SyntaxField } from "./grammar.ts";
 import { type AsmToken, parseBigInt, parseNumber, quote, SyntaxFault } from "./lexer.ts";
 
-/** An instruction being put together. */
+/**
+ * Writes operands into the fields of an instruction. A value that does not fit is rejected, never
+ * cut.
+ */
+
+/** An instruction whose fields are still being set. */
 export interface InsnDraft {
   code: number;
   dst: number;
   src: number;
   off: number;
   imm: number;
-  /** The imm of a ld_imm64's second half. */
+  /** imm of the second half of a ld_imm64. */
   next: number;
-  /** A label or a helper that is to be looked up. */
+  /** A label or helper that is resolved later. */
   name: AsmToken | undefined;
-  /** Its map goes by id. */
+  /** The instruction names its map by id, not by fd. */
   byId: boolean;
 }
 
@@ -42,7 +45,8 @@ const outOfRange = (
   { at, text }: AsmToken,
   low: number | bigint,
   high: number | bigint,
-): SyntaxFault => new SyntaxFault(at, `${quote(text)} is not between ${low} and ${high}`);
+): SyntaxFault =>
+  new SyntaxFault(at, `must be an integer from ${low} to ${high}, got ${quote(text)}`);
 
 function parseInRange(token: AsmToken, [low, high]: OperandRange): number {
   const value = parseNumber(token);
@@ -50,7 +54,10 @@ function parseInRange(token: AsmToken, [low, high]: OperandRange): number {
   return value;
 }
 
-/** With 64 bits imm is extended with its sign, so that only in a jump, which prints it as hex, 0xffffffff is -1. */
+/**
+ * A 64-bit operation sign-extends imm, so 0xffffffff means -1 only in a jump, which is printed as
+ * hex.
+ */
 function immediateRange(insn: Insn, token: AsmToken): OperandRange {
   const kind = classOf(insn);
   if (insn.code === LD_IMM64) return U32;
@@ -59,18 +66,18 @@ function immediateRange(insn: Insn, token: AsmToken): OperandRange {
   return wide ? I32 : BITS32;
 }
 
-/** Whether the way to a target is in imm, and not in off. */
+/** The distance to the target is in imm, not in off. */
 const hasTargetInImm = (insn: Insn): boolean =>
   insn.code === LD_IMM64 || insn.code === (BPF_JMP32 | BPF_JA) || isCall(insn);
 
-/** Sets the way to a target, counted from the next instruction. */
+/** Sets the distance to a target, counted from the next instruction. */
 export function setBranchOffset(draft: InsnDraft, way: number, token: AsmToken): void {
   const far = hasTargetInImm(draft);
   const [low, high] = far ? I32 : I16;
   if (way < low || way > high) {
     throw new SyntaxFault(
       token.at,
-      `${quote(token.text)} is ${way} instructions away, not within ${high}`,
+      `distance to ${quote(token.text)} must be from ${low} to ${high} instructions, got ${way}`,
     );
   }
   draft[far ? "imm" : "off"] = way;
@@ -83,14 +90,14 @@ for (let id = 0; isHelper(id); id++) {
 
 export const HELPER_NAMES: readonly string[] = [...HELPERS.keys()];
 
-/** Of NAME or NAME#N; undefined when no helper has the name. */
+/** Returns the number of the helper NAME or NAME#N; undefined when no helper has the name. */
 export function findHelper(token: AsmToken): number | undefined {
   const [name = "", number] = token.text.split("#");
   const known = HELPERS.get(name);
   if (number === undefined || known === Number(number)) return known;
   if (name === "unknown") return parseInRange({ ...token, text: number }, BITS32) | 0;
   if (known === undefined) return undefined;
-  throw new SyntaxFault(token.at, `${name} is helper ${known}, not ${number}`);
+  throw new SyntaxFault(token.at, `number of ${name} must be ${known}, got ${quote(number)}`);
 }
 
 function setRegister(
@@ -160,7 +167,7 @@ export function fillOperands(
   return draft;
 }
 
-/** Whether a mov takes the number. */
+/** A mov can hold the number. */
 export function isMovImmediate(token: AsmToken): boolean {
   const value = parseNumber(token);
   return value >= I32[0] && value <= I32[1];

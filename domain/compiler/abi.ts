@@ -2,44 +2,48 @@ import { BPF_FUNC, type HelperName } from "../isa/helpers/index.ts";
 import { MAX_BPF_STACK, MAX_CALL_FRAMES, MAX_TAIL_CALL_CNT } from "../isa/limits.ts";
 import type { MapShape } from "../isa/map_shape.ts";
 
-// What a compiled program and the machine that runs it agree on. Addresses are offsets into one
-// WebAssembly.Memory; a register holds one as an unsigned 64-bit number.
+/**
+ * The contract of a compiled program and the machine that runs it. Addresses are offsets into one
+ * WebAssembly.Memory; a register holds an address as an unsigned 64-bit number.
+ */
 
-/** Nothing below is ever memory: NULL and what is near it, and handles of maps and functions. */
+/** Addresses below are never memory: NULL, what is near it, and handles of maps and functions. */
 export const MEMORY_START = 0x1_0000;
 export const STACK = MEMORY_START;
-/** Where the stack begins: a tail call leaves the frames above that of the function that makes it. */
+/** Top of the stack: a tail call keeps the frames above that of the calling function. */
 export const STACK_TOP =
   STACK + (MAX_CALL_FRAMES + MAX_TAIL_CALL_CNT * (MAX_CALL_FRAMES - 1)) * MAX_BPF_STACK;
-/** Where contexts, packets and values are placed; up to ARENA_END, 8 bytes apart at least. */
+/** The arena, up to ARENA_END, holds contexts, packets and values, at least 8 bytes apart. */
 export const ARENA = STACK + 0x2_0000;
 export const ARENA_END = 0x0200_0000;
 /**
- * One byte for each granule of 8 bytes: how many of them, from its start, may be read (written); 0 is
- * none. That of address a is at SHADOW_READ + (a >>> 3). Regions start at multiples of 8.
+ * The shadow has one byte for each granule of 8 bytes: how many of its first bytes may be read
+ * (written). The byte of address a is at SHADOW_READ + (a >>> 3). Regions start at multiples of 8.
  */
 export const SHADOW_READ = 0x0220_0000;
 export const SHADOW_WRITE = 0x0280_0000;
 export const MEMORY_PAGES = 0x0300_0000 / 0x1_0000;
 
 /**
- * Bytes from one resident element of an array to the next: `base<i> + index * stride`. The gap is never
- * accessible.
+ * Returns the distance of resident elements of an array: `base<i> + index * stride`. The gap is
+ * never accessible.
  */
 export const strideOf = ({ value_size }: { value_size: number }): number =>
   Math.ceil(value_size / 8) * 8 + 8;
 
 /**
- * What a program is compiled from. In insns a map is its place in `maps`: imm of a ld_imm64 with src 1,
+ * The input of the compiler. In insns a map is its index in `maps`: imm of a ld_imm64 with src 1,
  * or 2 with an offset into its only value in the second imm.
  */
 export interface CompilationUnit {
   insns: Uint8Array;
   maps: readonly MapShape[];
   prog_type: string;
-  /** Its functions are described by BTF. */
+  /** BTF describes the program's functions. */
   func_info?: boolean;
-  /** For each instruction 1 where the load proved its access; left out when this process has no proof. */
+  /**
+   * 1 for each instruction whose access the load proved; left out when this process has no proof.
+   */
   provenAccesses?: Uint8Array;
 }
 
@@ -68,7 +72,7 @@ export interface CompilationUnit {
  */
 export interface CompiledCode {
   wasm: Uint8Array<ArrayBuffer>;
-  /** Offsets in the wasm bytes, ascending, and the instruction of each, by turns. */
+  /** Pairs of an offset in the wasm bytes and its instruction, by ascending offset. */
   places: Uint32Array;
   /** Helpers that it imports. */
   helpers: readonly HelperName[];

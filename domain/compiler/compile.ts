@@ -1,5 +1,3 @@
-// The door of the compiler: eBPF v1 to v4 becomes a WebAssembly module. abi.ts says what the two agree on.
-
 import { decode, type Insn } from "../isa/insn.ts";
 import { type CompilationUnit, type CompiledCode, HELPERS } from "./abi.ts";
 import { analyseCalls } from "./analysis/call_analysis.ts";
@@ -15,15 +13,20 @@ import { WasmWriter } from "./wasm/wasm_writer.ts";
 
 export { TooLarge } from "./wasm/v8_limits.ts";
 
-/** For tests and measurements: what is otherwise decided by itself. */
+/** The compiler's entry: it turns eBPF v1 to v4 into a WebAssembly module that follows abi.ts. */
+
+/** Overrides for tests and measurements of what the compiler decides itself. */
 export interface CompileOptions {
-  /** Of all memory accesses; otherwise of each by `safe`. */
+  /**
+   * Check all accesses fully ("exact") or only against the arena ("flat"); by default `safe`
+   * decides.
+   */
   checks?: "exact" | "flat";
-  /** No structured control flow. */
+  /** Use the dispatch loop even where structured control flow is possible. */
   dispatch?: boolean;
 }
 
-/** Bytes of wasm to expect: few enough to be cheap, so many that few programs need more. */
+/** Estimates the size of the module so that the buffer of most programs never has to grow. */
 const estimateBytes = (insns: number): number => 4096 + 40 * insns;
 
 const NO_PROOFS = new Uint8Array(0);
@@ -34,9 +37,10 @@ function selectProofs(safe: Uint8Array, checks: CompileOptions["checks"]): Uint8
 }
 
 /**
- * Compiles a program that the verifier has accepted; `safe[i]` is 1 where it has proved the access of
- * instruction i to be in bounds. TooLarge: V8 does not take what it becomes. RangeError: it was not
- * accepted.
+ * Compiles a program that the verifier has accepted; `safe[i]` is 1 where the verifier proved that
+ * the access of instruction i is in bounds.
+ * @throws TooLarge when the module exceeds a limit of V8.
+ * @throws RangeError when the program cannot be one that the verifier accepted.
  */
 export function compile(
   unit: CompilationUnit,

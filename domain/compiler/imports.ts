@@ -1,9 +1,9 @@
-// What a module imports and where everything is in it, by index.
-
 import { ADD_LOOKUP, HELPERS, helperImport, type Signature } from "./abi.ts";
 import type { Scan } from "./analysis/scan.ts";
 
-/** bpf_tail_call() and LD_ABS as imports. */
+/** Numbers the imports, functions and globals of a module. */
+
+/** Signatures of the imports behind bpf_tail_call() and LD_ABS. */
 const TAIL_CALL: Signature = { args: "iib", ret: "i" };
 const SKB_LOAD: Signature = { args: "ii", ret: "l" };
 
@@ -14,15 +14,15 @@ export interface Import {
 
 export interface Imports extends Scan {
   readonly list: readonly Import[];
-  /** Index of each function, by name of the import or first instruction of the subprogram. */
+  /** Index of each function, by the import's name or the subprogram's first instruction. */
   readonly functions: ReadonlyMap<string | number, number>;
-  /** Index of the function that calls by handle. */
+  /** Index of the exported function that calls a subprogram by handle. */
   readonly callback: number;
-  /** Programs are called through the shared table. */
+  /** The program makes tail calls, through the shared table of programs. */
   readonly hasTailCalls: boolean;
 }
 
-/** Index of the fuel, of the floor, and of what there is for each map. */
+/** Indexes of the globals: fuel, floor, and three for each map. */
 export const globals = {
   fuel: 0,
   floor: 1,

@@ -1,5 +1,3 @@
-// The sections of a module around its code.
-
 import type { Signature } from "./abi.ts";
 import { MEMORY_PAGES } from "./abi.ts";
 import { SHARED_TABLE, SUBPROGRAM_TYPE_INDEX } from "./emit/call.ts";
@@ -7,17 +5,19 @@ import { globals, handleOf, type Imports } from "./imports.ts";
 import * as wasm from "./wasm/wasm.ts";
 import type { WasmWriter } from "./wasm/wasm_writer.ts";
 
+/** Writes the sections of a module around its code. */
+
 const { KIND, SECTION } = wasm;
-/** Bytes of an entry of a section, at most, names included. */
+/** Upper bound of the bytes of one entry of a section, names included. */
 const ENTRY_BYTES = 64;
-/** Of limits: a least size alone. */
+/** Flag of limits that have a minimum and no maximum. */
 const MIN = 0;
 const MUTABLE = 1;
 const IMPORT_MODULE = "env";
 
 const SUBPROGRAM_TYPE = [wasm.I64, wasm.I64, wasm.I64, wasm.I64, wasm.I64, wasm.I32];
 const CALLBACK_TYPE = [wasm.I32, ...SUBPROGRAM_TYPE];
-/** Index of the type of the function that calls by handle. */
+/** Index of the type of the exported callback function. */
 const CALLBACK_TYPE_INDEX = 1;
 
 const RESULTS = { i: [wasm.I32], p: [wasm.I32], l: [wasm.I64], v: [] } as const;
@@ -57,7 +57,7 @@ function writeHelperType(writer: WasmWriter, { args, ret }: Signature): void {
   writeFunctionType(writer, params, RESULTS[ret]);
 }
 
-/** Each import has a type of its own, after those of subprograms and of `callback`. */
+/** Writes the types: one of subprograms, one of `callback`, then one for each import. */
 function writeTypes(writer: WasmWriter, { list }: Imports): void {
   writeSection(writer, SECTION.type, list.length + 2, (i) => {
     const signature = list[i - 2]?.signature;
@@ -107,7 +107,9 @@ function writeImports(writer: WasmWriter, { list, hasTailCalls }: Imports): void
   });
 }
 
-/** Functions whose handles are taken are in a table of the module's own, each at its handle. */
+/**
+ * Index of the module's own table, which holds each function whose handle is taken at that handle.
+ */
 const ownTable = ({ hasTailCalls }: Imports): number =>
   hasTailCalls ? SHARED_TABLE + 1 : SHARED_TABLE;
 
@@ -162,7 +164,7 @@ function writeElements(writer: WasmWriter, imports: Imports): void {
   });
 }
 
-/** callback(handle, r1..r5, sb) */
+/** Writes callback(handle, r1..r5, sb), which calls a subprogram by handle. */
 function writeCallback(writer: WasmWriter, imports: Imports): void {
   writer.reserve(ENTRY_BYTES);
   const begun = writer.beginSized();

@@ -1,9 +1,9 @@
-/** Which instruction the bytes of a module are of, so that a trap's place can be told. */
+/** Maps offsets in a module to instructions, so that a trap can name its instruction. */
 export class SourceMap {
   #pairs = new Uint32Array(256);
   #used = 0;
 
-  /** What is written from `offset` on is of the instruction `at`. */
+  /** Records that the bytes from `offset` on belong to instruction `at`. */
   mark(offset: number, at: number): void {
     if (this.#used + 2 > this.#pairs.length) {
       const larger = new Uint32Array(this.#pairs.length * 2);
@@ -14,7 +14,7 @@ export class SourceMap {
     this.#pairs[this.#used++] = at;
   }
 
-  /** Offsets, ascending, and instructions, by turns. */
+  /** Returns pairs of an offset and an instruction, by ascending offset. */
   table(): Uint32Array {
     return this.#pairs.slice(0, this.#used);
   }

@@ -1,4 +1,7 @@
-/** What Node has of the WebAssembly JavaScript API and its types leave out (they are in lib "dom"). */
+/**
+ * Declares the WebAssembly JavaScript API, which Node has but its types lack (they are in lib
+ * "dom").
+ */
 declare namespace WebAssembly {
   class Module {
     constructor(bytes: BufferSource);

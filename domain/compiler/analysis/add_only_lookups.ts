@@ -1,6 +1,3 @@
-// Lookups whose value is only added to: the pointer is tested for NULL and is the destination of atomic
-// additions without fetch, at constant places in the value; nothing else ever sees it.
-
 import { BPF_FUNC, helperOf } from "../../isa/helpers/index.ts";
 import {
   bytesOf,
@@ -36,6 +33,12 @@ import {
 import { HELPERS } from "../abi.ts";
 import { forgetWritten, isCopy, type Lattice, UNKNOWN } from "./dataflow.ts";
 
+/**
+ * Finds lookups whose value is only added to: the pointer is tested for NULL and is the
+ * destination of
+ * atomic additions without fetch, at constant offsets in the value, and has no other use.
+ */
+
 /** The registers that a helper reads; all five for one that this service does not implement. */
 function countArgs(id: number): number {
   const name = helperOf(id);
@@ -45,20 +48,20 @@ function countArgs(id: number): number {
   return signature?.args.replace("b", "").length ?? 5;
 }
 
-/** A pointer that may also be something else: any use of it is wrong. */
+/** Flag of a pointer that may also be another value: any use of it disqualifies the lookup. */
 const MIXED = 1;
 
 /**
- * A register holds the pointer of a group of lookups: twice the group's number, or that and MIXED. Where
- * pointers of two groups come together, they are one.
+ * A register holds the pointer of a group of lookups: twice the group's number, or that and MIXED.
+ * Where pointers of two groups meet, the groups are joined.
  */
 export class AddOnlyLookups implements Lattice {
   readonly frame = UNKNOWN;
   readonly #numbers = new Map<number, number>();
-  /** By group: the one it has become part of, itself when none. */
+  /** By group, its parent in the union-find forest. */
   readonly #parent: number[] = [0];
   readonly #misused: boolean[] = [false];
-  /** By group: the end of what is added to. */
+  /** By group, the end of the last addition in the value. */
   readonly #end: number[] = [0];
 
   #root(group: number): number {
@@ -168,7 +171,7 @@ export class AddOnlyLookups implements Lattice {
     if (isHelperCall(insn) && insn.imm === BPF_FUNC.map_lookup_elem) state[0] = this.#pointer(at);
   }
 
-  /** Such lookups by instruction, and where in the value the last addition ends. */
+  /** Yields the add-only lookups by instruction, and where in the value the last addition ends. */
   *lookups(): Generator<[at: number, end: number]> {
     for (const [at, group] of this.#numbers) {
       const root = this.#root(group);

@@ -1,5 +1,3 @@
-// What is known of calls of bpf_map_lookup_elem() and bpf_loop() before a program is written.
-
 import type { HelperName } from "../../isa/helpers/index.ts";
 import type { Insn } from "../../isa/insn.ts";
 import type { MapShape } from "../../isa/map_shape.ts";
@@ -8,8 +6,13 @@ import { ConstantPropagation, type RegisterFacts } from "./constant_propagation.
 import { runDataflow } from "./dataflow.ts";
 import type { Graph } from "./graph.ts";
 
+/**
+ * Collects what is known about the arguments of bpf_map_lookup_elem() and bpf_loop() before code
+ * is emitted.
+ */
+
 const NO_FACTS: RegisterFacts = {};
-/** Maps whose values can be added to without a look at them. */
+/** Map types whose values can be added to without reading them. */
 const ADD_ONLY_TYPES: ReadonlySet<string> = new Set([
   "array",
   "hash",
@@ -19,14 +22,14 @@ const ADD_ONLY_TYPES: ReadonlySet<string> = new Set([
 
 export class CallAnalysis {
   readonly #known = new Map<number, RegisterFacts>();
-  /** Some lookup is only added to. */
+  /** Some lookup is add-only. */
   hasAddOnlyLookups = false;
 
   factsAt(at: number): RegisterFacts {
     return this.#known.get(at) ?? NO_FACTS;
   }
 
-  /** Takes in what is found in one subprogram. */
+  /** Adds the facts of one subprogram. */
   analyse(prog: readonly Insn[], graph: Graph, maps: readonly MapShape[]): void {
     const constants = new ConstantPropagation();
     if (!runDataflow(prog, graph, constants)) return;

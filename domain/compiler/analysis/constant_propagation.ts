@@ -1,5 +1,3 @@
-// Which maps, functions and places in the frame registers hold for certain where they are passed to calls.
-
 import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import { calleeOf, type Insn, isHelperCall } from "../../isa/insn.ts";
 import { MAX_BPF_STACK } from "../../isa/limits.ts";
@@ -12,19 +10,24 @@ import {
 } from "../../isa/opcodes.ts";
 import { forgetWritten, isCopy, type Lattice, UNKNOWN } from "./dataflow.ts";
 
-/** Each is known for certain, or left out. */
+/**
+ * Finds the maps, functions and stack addresses that registers certainly hold when they are
+ * passed to calls.
+ */
+
+/** Each fact holds on every path, or is left out. */
 export interface RegisterFacts {
-  /** The map that r1 holds, by its place in the unit. */
+  /** The map that r1 holds, as an index into the unit's maps. */
   readonly map?: number;
-  /** Distance of r2 from the frame pointer. */
+  /** Offset of r2 from the frame pointer. */
   readonly keyOffset?: number;
   /** First instruction of the subprogram that r2 holds. */
   readonly callback?: number;
-  /** The value that is found is only added to. */
+  /** The program only adds to the value that the lookup finds. */
   readonly isAddOnly?: boolean;
 }
 
-/** What a number stands for is in its low bits; which one of them, above. */
+/** The kind of a value is in its low bits, its payload above them. */
 const MAP = 1;
 const FUNCTION = 2;
 const FRAME = 3;
@@ -37,7 +40,7 @@ const payloadOf = (value: number): number => value >> KIND_BITS;
 
 export class ConstantPropagation implements Lattice {
   readonly frame = pack(FRAME, 0);
-  /** By instruction of a lookup or loop. */
+  /** Facts by the instruction of a lookup or loop. */
   readonly facts = new Map<number, RegisterFacts>();
 
   meet(): number {

@@ -1,5 +1,3 @@
-// What registers hold, found by going forward over the blocks of a subprogram until nothing changes.
-
 import { classOf, type Insn, isCall, isSkbLoad, modeOf } from "../../isa/insn.ts";
 import {
   BPF_ALU,
@@ -17,19 +15,23 @@ import {
 } from "../../isa/opcodes.ts";
 import type { Graph } from "./graph.ts";
 
-/** Of a register nothing is known. */
+/**
+ * Propagates register states forward over the blocks of a subprogram until they no longer change.
+ */
+
+/** State of a register about which nothing is known. */
 export const UNKNOWN = 0;
 const REGISTERS = 11;
-/** More rounds than this only a program made for it takes. */
+/** Only a program made for the purpose needs more rounds. */
 const MAX_ROUNDS = 32;
 
-/** What a number in a state means is the affair of who asks. */
+/** An analysis gives the numbers of a state their meaning. */
 export interface Lattice {
-  /** Of r10 when the subprogram begins; all others are unknown. */
+  /** The value of r10 at entry; all other registers are unknown. */
   readonly frame: number;
-  /** What is known where two ways come together: never more than of either. */
+  /** Joins the values of two paths; the result never claims more than either. */
   meet(one: number, other: number): number;
-  /** What an instruction does to the registers. It is met again until the states are final. */
+  /** Applies an instruction to the registers. It runs again until the states are final. */
   step(state: Int32Array, insn: Insn, at: number): void;
 }
 
@@ -39,7 +41,7 @@ function atomicWrites({ imm, dst, src }: Insn): number {
   return (imm & BPF_FETCH) !== 0 ? src : -1;
 }
 
-/** Forgets what the registers that the instruction writes have held. */
+/** Makes the registers that the instruction writes unknown. */
 export function forgetWritten(state: Int32Array, insn: Insn): void {
   const kind = classOf(insn);
   if (isCall(insn) || isSkbLoad(insn)) state.fill(UNKNOWN, 0, 6);
@@ -58,7 +60,7 @@ class Dataflow {
   readonly #prog: readonly Insn[];
   readonly #graph: Graph;
   readonly #lattice: Lattice;
-  /** States at the start of the blocks, by rank. */
+  /** States at the start of each block, by rank. */
   readonly #states: Int32Array;
   readonly #reached: Uint8Array;
   readonly #due: Uint8Array;
@@ -101,7 +103,7 @@ class Dataflow {
     if (rank <= from) this.#again = true;
   }
 
-  /** Whether what is known there has changed. */
+  /** Merges the current state into a block's and returns whether it changed. */
   #merge(rank: number): boolean {
     const [states, state] = [this.#states, this.#state];
     const base = rank * REGISTERS;
@@ -132,7 +134,7 @@ class Dataflow {
   }
 }
 
-/** False: it was given up, and what the lattice has seen means nothing. */
+/** Runs an analysis. Returns false when it gave up; its results then mean nothing. */
 export function runDataflow(prog: readonly Insn[], graph: Graph, lattice: Lattice): boolean {
   return new Dataflow(prog, graph, lattice).run();
 }

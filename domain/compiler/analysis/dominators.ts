@@ -1,9 +1,14 @@
-// Immediate dominators in one pass. Over forward edges alone they are right at once, taken in reverse
-// postorder; and a jump back changes nothing when it goes to a dominator, which is what makes a graph
-// reducible. The nearest common dominator is found over jump pointers (Myers 1983), so that no shape of
-// program makes it slow.
-
 import type { Graph } from "./graph.ts";
+
+/**
+ * Computes immediate dominators in one pass: in reverse postorder, forward edges alone give the
+ * right
+ * result, and a backward edge to a dominator changes nothing. A graph whose backward edges all do
+ * that is
+ * reducible. The nearest common dominator is found by jump pointers (Myers 1983), which keep the
+ * time
+ * logarithmic for every shape of program.
+ */
 
 class DominatorTree {
   readonly parent: Int32Array;
@@ -17,7 +22,7 @@ class DominatorTree {
     this.parent[0] = 0;
   }
 
-  /** Its parent is final. */
+  /** Computes depth and jump pointer of a node whose parent is final. */
   finishNode(node: number): void {
     const { parent } = this;
     const [depth, jump] = [this.#depth, this.#jump];
@@ -57,7 +62,7 @@ class DominatorTree {
   }
 }
 
-/** By rank, the rank of the immediate dominator; null when the graph is irreducible. */
+/** Returns the rank of the immediate dominator by rank; null when the graph is irreducible. */
 export function computeDominators({ order, rank, next, taken }: Graph): Int32Array | null {
   const tree = new DominatorTree(order.length);
   const edge = (from: number, block: number): boolean => {

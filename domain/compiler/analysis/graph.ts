@@ -1,20 +1,20 @@
-// The basic blocks of a subprogram and the order in which they are written.
-
 import { type Insn, isCall, isExit, isGoto, isJump, isKnown, jumpTarget } from "../../isa/insn.ts";
 import { LD_IMM64 } from "../../isa/opcodes.ts";
 
+/** Builds the basic blocks of a subprogram and the order in which they are emitted. */
+
 export interface Graph {
-  /** First instruction of each block, ascending, and of what follows the last. */
+  /** First instruction of each block, ascending, then the end of the subprogram. */
   readonly first: Int32Array;
   /** The last instruction of each block. */
   readonly last: Int32Array;
-  /** Block that it falls into or goes to; -1: it exits. */
+  /** Block that follows or is the target of a goto; -1 for an exit. */
   readonly next: Int32Array;
-  /** Block that its conditional jump goes to; -1: it has none. */
+  /** Target of the block's conditional jump; -1 without one. */
   readonly taken: Int32Array;
-  /** Blocks that can be reached, in reverse postorder: fallen into before jumped to. */
+  /** Reachable blocks in reverse postorder: the fall-through before the jump target. */
   readonly order: Int32Array;
-  /** Place of each block in `order`, -1 for none. */
+  /** Index of each block in `order`; -1 for an unreachable one. */
   readonly rank: Int32Array;
 }
 
@@ -32,7 +32,7 @@ function kindOf(code: number): number {
 
 const KINDS = Uint8Array.from({ length: 256 }, (_, code) => kindOf(code));
 
-/** It ends a block by itself: what it does is where it goes. */
+/** The instruction only decides where control goes. */
 export const isTerminator = (insn: Insn): boolean => KINDS[insn.code] !== PLAIN;
 
 const width = (insn: Insn): number => (insn.code === LD_IMM64 ? 2 : 1);
@@ -43,7 +43,7 @@ function checkedTarget(insn: Insn, at: number, start: number, end: number): numb
   return to;
 }
 
-/** 1 for each instruction, from start, that begins a block. */
+/** Marks, from start, each instruction that begins a block. */
 function markLeaders(prog: readonly Insn[], start: number, end: number): Uint8Array {
   const leads = new Uint8Array(end - start + 1);
   leads[0] = 1;
@@ -59,7 +59,7 @@ function markLeaders(prog: readonly Insn[], start: number, end: number): Uint8Ar
   return leads;
 }
 
-/** Blocks in program order, with their edges by instruction, -1 for none. */
+/** Builds the blocks in program order with their edges. */
 function buildBlocks(
   prog: readonly Insn[],
   start: number,
@@ -97,7 +97,10 @@ function buildBlocks(
   return { first, last, next, taken };
 }
 
-/** Depth first without recursion; the jump before the fall, so that the fall comes first in the end. */
+/**
+ * Walks depth first, without recursion. It visits the jump before the fall-through, so that the
+ * latter is first.
+ */
 function reversePostorder(next: Int32Array, taken: Int32Array): Int32Array {
   const count = next.length;
   const step = new Uint8Array(count);
@@ -123,7 +126,7 @@ function reversePostorder(next: Int32Array, taken: Int32Array): Int32Array {
   return order.subarray(place);
 }
 
-/** The graph of instructions [start, end). RangeError: a jump leaves it. */
+/** Builds the graph of instructions [start, end). @throws RangeError when a jump leaves them. */
 export function buildGraph(prog: readonly Insn[], start: number, end: number): Graph {
   const blocks = buildBlocks(prog, start, end);
   const order = reversePostorder(blocks.next, blocks.taken);

@@ -1,5 +1,3 @@
-// What a program calls and whose functions' handles it takes.
-
 import { type HelperName, helperOf } from "../../isa/helpers/index.ts";
 import {
   calleeOf,
@@ -11,13 +9,17 @@ import {
 } from "../../isa/insn.ts";
 import { LD_IMM64 } from "../../isa/opcodes.ts";
 
+/**
+ * Finds the subprograms and helpers that a program calls and the functions whose handles it takes.
+ */
+
 export interface Scan {
   /** First instruction of every subprogram, ascending. */
   readonly starts: readonly number[];
-  /** Those whose handles are taken. */
+  /** First instructions of the subprograms whose handles are taken. */
   readonly taken: ReadonlySet<number>;
   readonly helpers: ReadonlySet<HelperName>;
-  /** LD_ABS or LD_IND is there. */
+  /** The program has an LD_ABS or LD_IND. */
   readonly hasSkbLoads: boolean;
 }
 

@@ -1,5 +1,3 @@
-// Arithmetic. A 32-bit operation clears the upper half of what it writes.
-
 import { classOf, hasSrcReg, type Insn, opOf } from "../../isa/insn.ts";
 import {
   BPF_ADD,
@@ -14,8 +12,10 @@ import * as wasm from "../wasm/wasm.ts";
 import type { WasmWriter } from "../wasm/wasm_writer.ts";
 import { popRegister, pushLowHalf, pushRegister } from "./emit_context.ts";
 
+/** Emits arithmetic. A 32-bit operation clears the upper half of its destination. */
+
 interface Width {
-  /** Of the plain operations, by op >> 4; 0: not one. */
+  /** Opcodes of the operations that are one wasm instruction, by op >> 4; 0 for others. */
   readonly simpleOps: Uint8Array;
   readonly type: number;
   readonly pushRegister: (writer: WasmWriter, reg: number) => void;
@@ -82,12 +82,15 @@ function pushOperand(writer: WasmWriter, w: Width, insn: Insn): void {
   else w.pushConstant(writer, insn.imm);
 }
 
-/** By 0: x / 0 = 0, x % 0 = x; the least number by -1: itself, and 0. WebAssembly would trap. */
+/**
+ * Emits a division whose divisor may be 0 or -1, for which WebAssembly traps but BPF defines a
+ * result.
+ */
 function emitCheckedDivision(writer: WasmWriter, w: Width, insn: Insn): void {
   const signed = insn.off === 1 ? 1 : 0;
   const rem = opOf(insn) === BPF_MOD;
   if (signed === 1 && !rem) {
-    // -1 and 0 are the divisors for which a product is the answer.
+    // For the divisors -1 and 0 the quotient equals the product.
     pushOperand(writer, w, insn);
     w.pushConstant(writer, 1);
     writer.op(w.add);
@@ -123,7 +126,7 @@ function emitDivision(writer: WasmWriter, w: Width, insn: Insn): void {
   }
 }
 
-/** MOV, and MOVSX by its off. */
+/** Emits MOV, or MOVSX when `off` gives a width. */
 function emitMove(writer: WasmWriter, w: Width, insn: Insn): void {
   pushOperand(writer, w, insn);
   if (!hasSrcReg(insn) || insn.off === 0) return;
@@ -132,7 +135,7 @@ function emitMove(writer: WasmWriter, w: Width, insn: Insn): void {
   else writer.op(wasm.I64_EXTEND32_S);
 }
 
-/** Leaves the result of an operation that depends on nothing but op, dst and operand. */
+/** Leaves the result of an operation that one wasm instruction computes. */
 function emitSimpleOp(writer: WasmWriter, w: Width, insn: Insn, op: number): void {
   if (op === BPF_NEG) {
     w.pushConstant(writer, 0);
@@ -145,7 +148,7 @@ function emitSimpleOp(writer: WasmWriter, w: Width, insn: Insn, op: number): voi
   }
 }
 
-/** Writes an instruction of a known code in class ALU or ALU64. */
+/** Emits an instruction of class ALU or ALU64 whose opcode is known. */
 export function emitAlu(writer: WasmWriter, insn: Insn): void {
   const w = classOf(insn) === BPF_ALU64 ? WIDE : NARROW;
   const op = opOf(insn);
@@ -159,7 +162,7 @@ export function emitAlu(writer: WasmWriter, insn: Insn): void {
   popRegister(writer, insn.dst);
 }
 
-/** Exchanges neighbours of `bits` bits; `low` has ones in each second of them. */
+/** Swaps neighbouring fields of `bits` bits; the mask `low` selects every second field. */
 function swapNeighbours(writer: WasmWriter, reg: number, bits: number, low: number): void {
   pushRegister(writer, reg);
   writer.i64Halves(low, low);
@@ -186,7 +189,7 @@ function emitByteSwap(writer: WasmWriter, reg: number, bits: number): void {
   }
 }
 
-/** Leaves le, be or bswap of the low 16, 32 or 64 bits; the rest is cleared. */
+/** Leaves le, be or bswap of the low 16, 32 or 64 bits and clears the rest. */
 function emitEndian(writer: WasmWriter, insn: Insn): void {
   const { dst, imm } = insn;
   if (imm !== 16 && imm !== 32 && imm !== 64) writer.op(wasm.UNREACHABLE);

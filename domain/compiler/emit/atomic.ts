@@ -1,5 +1,3 @@
-// Atomic operations. A run has the memory to itself, so each is a load and a store.
-
 import { bytesOf, type Insn } from "../../isa/insn.ts";
 import {
   BPF_ADD,
@@ -16,6 +14,8 @@ import * as wasm from "../wasm/wasm.ts";
 import { ADDRESS, type EmitContext, popRegister, pushRegister, R0, VALUE } from "./emit_context.ts";
 import { loadOf, pushAddress, READ, storeOf, WRITE } from "./memory.ts";
 
+/** Emits atomic operations. A run has the memory to itself, so each is a plain load and store. */
+
 const OPERATIONS: Readonly<Record<number, number>> = {
   [BPF_ADD]: wasm.I64_ADD,
   [BPF_OR]: wasm.I64_OR,
@@ -23,7 +23,7 @@ const OPERATIONS: Readonly<Record<number, number>> = {
   [BPF_XOR]: wasm.I64_XOR,
 };
 
-/** Puts the new value, left on the stack by `result`, where the old one (VALUE) was. */
+/** Loads the old value into VALUE and stores the new one, which `result` leaves on the stack. */
 function emitReadModifyWrite(
   context: EmitContext,
   insn: Insn,
@@ -59,7 +59,7 @@ function emitCompareExchange(context: EmitContext, insn: Insn, at: number): void
   writer.localSet(R0);
 }
 
-/** An operation of OPERATION, or for any other the exchange. */
+/** Emits an operation of OPERATIONS, or else an exchange. */
 function emitFetchOp(context: EmitContext, insn: Insn, at: number): void {
   const { writer } = context;
   const operation = OPERATIONS[insn.imm & ~BPF_FETCH];
@@ -87,7 +87,7 @@ function emitStoreRelease(context: EmitContext, insn: Insn, at: number): void {
   context.writer.memory(storeOf(insn), offset);
 }
 
-/** Writes it; a load and a store of any size, the others of 4 or 8 bytes. */
+/** Emits an atomic operation. Acquire and release have any size, the others 4 or 8 bytes. */
 export function emitAtomic(context: EmitContext, insn: Insn, at: number): void {
   const { imm } = insn;
   const known = imm === BPF_XCHG || OPERATIONS[imm & ~BPF_FETCH] !== undefined;

@@ -1,19 +1,19 @@
-// Conditions of jumps: each leaves 1 on the stack when the jump is taken, else 0.
-
 import { classOf, hasSrcReg, type Insn, opOf } from "../../isa/insn.ts";
 import { BPF_JCOND, BPF_JMP, BPF_JSET } from "../../isa/opcodes.ts";
 import * as wasm from "../wasm/wasm.ts";
 import type { WasmWriter } from "../wasm/wasm_writer.ts";
 import { MAY_GOTO_LEFT, pushLowHalf, pushRegister } from "./emit_context.ts";
 
-/** The comparison of 64 bits by op >> 4; that of 32 bits is `NARROW` less. */
+/** Emits conditions of jumps: each leaves 1 on the stack when the jump is taken, else 0. */
+
+/** The 64-bit comparison by op >> 4; the opcode of the 32-bit one is `NARROW` less. */
 const COMPARE = new Uint8Array(16);
 COMPARE.set([wasm.I64_EQ, wasm.I64_GT_U, wasm.I64_GE_U], 0x1);
 COMPARE.set([wasm.I64_NE, wasm.I64_GT_S, wasm.I64_GE_S], 0x5);
 COMPARE.set([wasm.I64_LT_U, wasm.I64_LE_U, wasm.I64_LT_S, wasm.I64_LE_S], 0xa);
 const NARROW = wasm.I64_EQ - wasm.I32_EQ;
 
-/** may_goto: BPF_MAX_LOOPS times in all it is not taken. */
+/** A may_goto falls through BPF_MAX_LOOPS times in all, then it is taken. */
 function emitMayGoto(writer: WasmWriter): void {
   writer.localGet(MAY_GOTO_LEFT);
   writer.i32Const(1);

@@ -1,5 +1,3 @@
-// Calls of subprograms, by name and by handle, and of other programs.
-
 import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import { calleeOf, type Insn, isHelperCall, isPseudoCall } from "../../isa/insn.ts";
 import { BPF_MAX_LOOPS } from "../../isa/limits.ts";
@@ -18,10 +16,13 @@ import { emitLoadFuel, emitStoreFuel } from "./fuel.ts";
 import { emitHelperCall } from "./helper_call.ts";
 import { emitLookup } from "./lookup.ts";
 
+/** Emits calls of subprograms, by number and by handle, of other programs and of helpers. */
+
 const E2BIG = 7;
 const EINVAL = 22;
-/** By index, the type of all subprograms and the table of all programs. */
+/** Index of the type that all subprograms have. */
 export const SUBPROGRAM_TYPE_INDEX = 0;
+/** Index of the table of all programs. */
 export const SHARED_TABLE = 0;
 
 function emitPseudoCall(context: EmitContext, insn: Insn, at: number): void {
@@ -34,7 +35,10 @@ function emitPseudoCall(context: EmitContext, insn: Insn, at: number): void {
   emitLoadFuel(context);
 }
 
-/** bpf_tail_call(): on a hit the other program's r0 is this one's, its frame lies over this one. */
+/**
+ * Emits bpf_tail_call(). On a hit the function returns the r0 of the other program, which reuses
+ * its frame.
+ */
 function emitTailCall(context: EmitContext): void {
   const { writer, imports } = context;
   pushLowHalf(writer, 2);
@@ -56,7 +60,7 @@ function emitTailCall(context: EmitContext): void {
   writer.op(wasm.END);
 }
 
-/** Calls the function whose handle is in r2 with OTHER, the count of rounds, and r3. Leaves its answer. */
+/** Calls the function whose handle is in r2 with LOOP_COUNT and r3 and leaves its result. */
 function emitCallbackCall(context: EmitContext, callback: number | undefined): void {
   const { writer, imports } = context;
   if (callback === undefined) pushLowHalf(writer, 2);
@@ -68,7 +72,7 @@ function emitCallbackCall(context: EmitContext, callback: number | undefined): v
   writer.opWithIndex(wasm.CALL, known as number);
 }
 
-/** Rounds until the callback answers other than 0 or r1 are done; leaves how many. */
+/** Calls back until the result is not 0 or r1 rounds are done, and leaves the number of rounds. */
 function emitLoopRounds(context: EmitContext, callback: number | undefined): void {
   const { writer } = context;
   writer.i64Const(0);
@@ -91,7 +95,7 @@ function emitLoopRounds(context: EmitContext, callback: number | undefined): voi
   writer.localGet(LOOP_COUNT);
 }
 
-/** bpf_loop(), counting in 64 bits as where the kernel inlines it. */
+/** Emits bpf_loop(), which counts in 64 bits as the kernel does where it inlines it. */
 function emitLoop(context: EmitContext, callback: number | undefined): void {
   const { writer } = context;
   emitStoreFuel(context);

@@ -1,6 +1,3 @@
-// Control flow of any graph: all blocks in program order in one loop. A jump forward leaves the wasm block
-// that ends where its target begins; a jump back goes round the loop, to a table of such targets.
-
 import type { Insn } from "../../isa/insn.ts";
 import type { Graph } from "../analysis/graph.ts";
 import { MAX_BR_TABLE, TooLarge } from "../wasm/v8_limits.ts";
@@ -10,19 +7,27 @@ import { DISPATCH_CASE, type EmitContext } from "./emit_context.ts";
 import { emitBackJumpFuel } from "./fuel.ts";
 import { emitBlock, emitReturn } from "./insn.ts";
 
+/**
+ * Emits any control flow graph: one loop holds all blocks in program order. A forward jump leaves
+ * the
+ * wasm block that ends where its target begins; a backward jump continues the loop, which starts
+ * with a
+ * table of such targets.
+ */
+
 const TERMINATOR_BYTES = 128;
 
 class DispatchEmitter {
   readonly #context: EmitContext;
   readonly #graph: Graph;
-  /** Blocks that are jumped to, in program order. */
+  /** Blocks that are jump targets, in program order. */
   readonly #boxes: readonly number[];
-  /** By block: its place in `boxes`. */
+  /** Index in `boxes`, by block. */
   readonly #boxOf: Int32Array;
-  /** Those that are jumped back to; the first is where the function begins. */
+  /** Targets of backward jumps; the first is the entry of the function. */
   readonly #cases: readonly number[];
   readonly #caseOf: Int32Array;
-  /** Boxes that are behind. */
+  /** Number of wasm blocks that are already closed. */
   #passed = 0;
 
   constructor(context: EmitContext, graph: Graph) {
@@ -31,17 +36,22 @@ class DispatchEmitter {
     const { aimed, back } = findTargets(graph);
     this.#boxes = listMarked(aimed);
     this.#cases = listMarked(back);
-    if (this.#cases.length > MAX_BR_TABLE) throw new TooLarge("irreducible, with too many loops");
+    if (this.#cases.length > MAX_BR_TABLE) {
+      throw new TooLarge(
+        `irreducible control flow may have at most ${MAX_BR_TABLE} targets of backward jumps, ` +
+          `got ${this.#cases.length}`,
+      );
+    }
     this.#boxOf = invert(this.#boxes, aimed.length);
     this.#caseOf = invert(this.#cases, aimed.length);
   }
 
-  /** Index of the label of the block that ends where `target` begins. */
+  /** Returns the label of the wasm block that ends where `target` begins. */
   #forward(target: number): number {
     return (this.#boxOf[target] as number) - this.#passed;
   }
 
-  /** Goes to `target`; `inner` blocks are open within the box. */
+  /** Emits a jump to `target`; `inner` more wasm blocks are open around it. */
   #goto(block: number, target: number, inner: number): void {
     const { writer } = this.#context;
     if (target > block) writer.opWithIndex(wasm.BR, this.#forward(target) + inner);
@@ -98,7 +108,7 @@ class DispatchEmitter {
   }
 }
 
-/** By block, 1 for one that is jumped to, and for one that is jumped back to. */
+/** Marks, by block, the targets of all jumps and those of backward jumps. */
 function findTargets({ next, taken, rank }: Graph): { aimed: Uint8Array; back: Uint8Array } {
   const aimed = new Uint8Array(rank.length);
   const back = new Uint8Array(rank.length);

@@ -1,14 +1,18 @@
-// Instructions are paid for where a function begins, all of them once, and where a jump goes back, those
-// that it goes over; so no way through a program is free. In a function that jumps back the fuel is in a
-// local, which is handed on where others take from it.
-
 import type { Graph } from "../analysis/graph.ts";
 import { globals } from "../imports.ts";
 import * as wasm from "../wasm/wasm.ts";
 import type { WasmWriter } from "../wasm/wasm_writer.ts";
 import { type EmitContext, FUEL, VALUE } from "./emit_context.ts";
 
-/** A jump goes back, in program order. */
+/**
+ * Emits the payment for instructions: a function pays for all its instructions once on entry, and
+ * a
+ * backward jump pays for those it jumps over, so every path costs something. A function with
+ * backward
+ * jumps keeps the fuel in a local and stores it before it calls code that also pays.
+ */
+
+/** Some jump goes backward in program order. */
 export function hasBackEdge({ first, last, next, taken, order }: Graph): boolean {
   for (const block of order) {
     const at = last[block] as number;
@@ -19,7 +23,7 @@ export function hasBackEdge({ first, last, next, taken, order }: Graph): boolean
   return false;
 }
 
-/** Traps when what is left, on the stack, is too little; -1 tells the host why. */
+/** Traps when the remaining fuel, on the stack, is negative; fuel -1 tells the host the reason. */
 function trapIfNegative(writer: WasmWriter): void {
   writer.i64Const(0);
   writer.op(wasm.I64_LT_S);
@@ -30,7 +34,7 @@ function trapIfNegative(writer: WasmWriter): void {
   writer.op(wasm.END);
 }
 
-/** Pays for `count` instructions where a function begins. */
+/** Emits the payment for `count` instructions on entry of a function. */
 export function emitEntryFuel({ writer, hasLocalFuel }: EmitContext, count: number): void {
   writer.opWithIndex(wasm.GLOBAL_GET, globals.fuel);
   writer.i64Const(count);
@@ -43,7 +47,7 @@ export function emitEntryFuel({ writer, hasLocalFuel }: EmitContext, count: numb
   trapIfNegative(writer);
 }
 
-/** Pays for a jump from the end of a block, if it goes back. */
+/** Emits the payment for a jump from the end of a block, if it is a backward jump. */
 export function emitBackJumpFuel(
   { writer, sourceMap }: EmitContext,
   graph: Graph,
@@ -61,14 +65,14 @@ export function emitBackJumpFuel(
   trapIfNegative(writer);
 }
 
-/** Before others take from it. */
+/** Stores the fuel before code that also pays runs. */
 export function emitStoreFuel({ writer, hasLocalFuel }: EmitContext): void {
   if (!hasLocalFuel) return;
   writer.localGet(FUEL);
   writer.opWithIndex(wasm.GLOBAL_SET, globals.fuel);
 }
 
-/** After others have taken from it. */
+/** Loads the fuel after other code has paid from it. */
 export function emitLoadFuel({ writer, hasLocalFuel }: EmitContext): void {
   if (!hasLocalFuel) return;
   writer.opWithIndex(wasm.GLOBAL_GET, globals.fuel);

@@ -1,5 +1,3 @@
-// One subprogram becomes one function.
-
 import type { Insn } from "../../isa/insn.ts";
 import { BPF_MAX_LOOPS, MAX_BPF_STACK } from "../../isa/limits.ts";
 import { computeDominators } from "../analysis/dominators.ts";
@@ -20,13 +18,15 @@ import {
 import { emitEntryFuel } from "./fuel.ts";
 import { emitStructured } from "./structured.ts";
 
+/** Emits the WebAssembly function of one subprogram: its locals, prologue and control flow. */
+
 const FRAMING_BYTES = 256;
 
 function hasMayGoto(prog: readonly Insn[], { last }: Graph): boolean {
   return last.some((at) => isMayGoto(prog[at] as Insn));
 }
 
-/** Frame pointers, and what all instructions of the subprogram cost once. */
+/** Emits the check of the stack, the frame pointers and the payment of a function. */
 function emitPrologue(context: EmitContext, graph: Graph): void {
   const { writer } = context;
   const start = graph.first[0] as number;
@@ -48,7 +48,7 @@ function emitPrologue(context: EmitContext, graph: Graph): void {
   writer.localSet(MAY_GOTO_LEFT);
 }
 
-/** Writes it into the code section. TooLarge: V8 would not take it. */
+/** Writes the function into the code section. @throws TooLarge when it exceeds V8's limit. */
 export function emitFunction(context: EmitContext, graph: Graph, dispatch: boolean): void {
   const { writer } = context;
   writer.reserve(FRAMING_BYTES);
@@ -65,5 +65,10 @@ export function emitFunction(context: EmitContext, graph: Graph, dispatch: boole
   writer.reserve(FRAMING_BYTES);
   writer.op(wasm.UNREACHABLE);
   writer.op(wasm.END);
-  if (writer.endSized(begun) > MAX_FUNCTION_BYTES) throw new TooLarge("a subprogram is too large");
+  const size = writer.endSized(begun);
+  if (size > MAX_FUNCTION_BYTES) {
+    throw new TooLarge(
+      `a subprogram may compile to at most ${MAX_FUNCTION_BYTES} bytes of WebAssembly, got ${size}`,
+    );
+  }
 }

@@ -1,5 +1,3 @@
-// Calls of helpers, which are imports.
-
 import { helperOf } from "../../isa/helpers/index.ts";
 import { type Insn, modeOf } from "../../isa/insn.ts";
 import { BPF_IND } from "../../isa/opcodes.ts";
@@ -15,7 +13,9 @@ import {
 } from "./emit_context.ts";
 import { emitLoadFuel, emitStoreFuel } from "./fuel.ts";
 
-/** Leaves what an import answers, as r0 will hold it. */
+/** Emits calls of helpers, which are imports of the module. */
+
+/** Calls an import and leaves its result as r0 holds it. */
 export function emitImportCall(
   context: EmitContext,
   name: string,
@@ -34,7 +34,7 @@ export function emitImportCall(
   else if (ret === "v") writer.i64Const(0);
 }
 
-/** One that cannot run traps. */
+/** Emits a helper call; an unsupported helper traps. */
 export function emitHelperCall(context: EmitContext, { imm }: Insn): void {
   const name = helperOf(imm);
   const signature = name && HELPERS[name];
@@ -48,7 +48,7 @@ export function emitHelperCall(context: EmitContext, { imm }: Insn): void {
   }
 }
 
-/** LD_ABS and LD_IND: with what is not there the function ends with 0. */
+/** Emits LD_ABS or LD_IND. A load beyond the packet ends the function with 0. */
 export function emitSkbLoad(context: EmitContext, insn: Insn, size: number): void {
   const { writer, imports } = context;
   writer.i32Const(insn.imm);

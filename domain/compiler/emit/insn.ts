@@ -1,5 +1,3 @@
-// The instructions of a block, one after the other, up to where it goes.
-
 import {
   bytesOf,
   calleeOf,
@@ -34,10 +32,12 @@ import { emitStoreFuel } from "./fuel.ts";
 import { emitSkbLoad } from "./helper_call.ts";
 import { emitLoad, emitStore } from "./memory.ts";
 
-/** Bytes that an instruction becomes, at most. */
+/** Emits the instructions of a basic block up to its terminator. */
+
+/** Upper bound of the bytes that one instruction compiles to. */
 const INSN_BYTES_MAX = 1024;
 
-/** Address of a map's handle, or of a byte of its only value. */
+/** Pushes a map's handle, or the address of a byte of its only value. */
 function pushMap({ writer, unit }: EmitContext, { src, imm }: Insn, offset: number): void {
   if (imm < 0 || imm >= unit.maps.length) {
     throw new RangeError(`ld_imm64 of map ${imm} of ${unit.maps.length}`);
@@ -72,10 +72,13 @@ function emitInsn(context: EmitContext, insn: Insn, at: number): void {
   else emitCall(context, insn, at);
 }
 
-/** Arithmetic never traps. */
+/** Arithmetic never traps, so it needs no entry in the source map. */
 const canTrap = (insn: Insn): boolean => (insn.code & BPF_ALU) === 0 || isJump(insn);
 
-/** Writes what a block does before it is left. What the verifier would have refused traps. */
+/**
+ * Emits the instructions of a block up to its terminator. An instruction that the verifier rejects
+ * traps.
+ */
 export function emitBlock(context: EmitContext, graph: Graph, block: number): void {
   const { writer, prog, sourceMap } = context;
   const last = graph.last[block] as number;
@@ -90,7 +93,7 @@ export function emitBlock(context: EmitContext, graph: Graph, block: number): vo
   }
 }
 
-/** The end of a block that nothing follows. */
+/** Emits the end of a block without successors. */
 export function emitReturn(context: EmitContext, graph: Graph, block: number): void {
   const { writer, prog } = context;
   const exits = isExit(prog[graph.last[block] as number] as Insn);

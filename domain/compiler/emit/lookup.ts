@@ -1,5 +1,3 @@
-// bpf_map_lookup_elem(). In an array whose values are all in memory it is compiled in, as the kernel does.
-
 import type { MapShape } from "../../isa/map_shape.ts";
 import { ADD_LOOKUP, HELPERS, helperImport, strideOf } from "../abi.ts";
 import type { RegisterFacts } from "../analysis/constant_propagation.ts";
@@ -9,9 +7,16 @@ import { ADDRESS, type EmitContext, R0, REACH } from "./emit_context.ts";
 import { emitImportCall } from "./helper_call.ts";
 import { pushAddress, READ } from "./memory.ts";
 
+/**
+ * Emits bpf_map_lookup_elem(). For an array whose values are all in memory it is inlined, as in
+ * the kernel.
+ */
+
 const LOOKUP = helperImport("map_lookup_elem");
 
-/** Leaves the value's address, its byte of `seen` marked; or 0. The index is in REACH. */
+/**
+ * Marks the element's byte of `seen` and leaves the value's address, or 0. The index is in REACH.
+ */
 function emitElementAddress({ writer }: EmitContext, map: number, shape: MapShape): void {
   writer.localGet(REACH);
   writer.i32Const(shape.max_entries);

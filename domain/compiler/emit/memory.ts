@@ -1,6 +1,3 @@
-// Loads and stores. An address is good when all its 64 bits lie in the arena and, unless the verifier
-// has proved the access, the shadow of each byte says so.
-
 import { bytesOf, classOf, type Insn, modeOf, sizeIndex } from "../../isa/insn.ts";
 import { MAX_BPF_STACK } from "../../isa/limits.ts";
 import { BPF_MEMSX, BPF_ST } from "../../isa/opcodes.ts";
@@ -19,6 +16,12 @@ import {
   VALUE,
 } from "./emit_context.ts";
 
+/**
+ * Emits loads and stores. Each checks that the address lies in the arena and, unless the verifier
+ * has
+ * proved the access, that the shadow permits every byte.
+ */
+
 export const READ = 1;
 export const WRITE = 2;
 
@@ -26,7 +29,7 @@ export interface MemoryAccess {
   readonly reg: number;
   readonly off: number;
   readonly size: number;
-  /** READ, WRITE or both. */
+  /** READ, WRITE or both, as flags. */
   readonly how: number;
 }
 
@@ -44,7 +47,10 @@ function pushShadow(writer: WasmWriter, shadow: number, next: number): void {
   writer.memory(wasm.I32_LOAD8_U, shadow + (MEMORY_START >>> 3) + next);
 }
 
-/** What is left of an access behind its granule, all of which is good, lies within the next one's part. */
+/**
+ * Traps unless the first granule is wholly accessible and the rest of the access lies in the next
+ * one.
+ */
 function trapBeyondGranule(writer: WasmWriter, shadow: number): void {
   writer.openBlock(wasm.IF);
   writer.localGet(GRANULE_BYTES);
@@ -60,7 +66,10 @@ function trapBeyondGranule(writer: WasmWriter, shadow: number): void {
   writer.op(wasm.END);
 }
 
-/** The access reaches REACH bytes from the start of its granule; the shadow says how many are good. */
+/**
+ * Traps unless the shadow permits the access, which ends REACH bytes after the start of its
+ * granule.
+ */
 function emitShadowCheck(writer: WasmWriter, shadow: number, size: number): void {
   writer.localGet(ADDRESS);
   writer.i32Const(7);
@@ -76,8 +85,8 @@ function emitShadowCheck(writer: WasmWriter, shadow: number, size: number): void
 }
 
 /**
- * Leaves the checked address on the stack, as i32, and returns the constant offset that still has to be
- * added to it.
+ * Leaves the checked address on the stack, as i32, and returns the constant offset that the load or
+ * store has to add.
  */
 export function pushAddress(
   { writer, provenAccesses }: EmitContext,

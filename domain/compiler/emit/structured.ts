@@ -1,8 +1,3 @@
-// Control flow of a reducible graph as nested blocks and loops, from its dominator tree (N. Ramsey,
-// "Beyond Relooper", ICFP 2022). A block that is jumped to, or reached more than once, is put behind the
-// end of a wasm block around its dominator's code; any other is written where control falls into it.
-// What is still to be written is kept on a stack of its own: nesting is as deep as a program makes it.
-
 import type { Graph } from "../analysis/graph.ts";
 import * as wasm from "../wasm/wasm.ts";
 import { emitCondition } from "./branch.ts";
@@ -10,21 +5,30 @@ import type { EmitContext } from "./emit_context.ts";
 import { emitBackJumpFuel } from "./fuel.ts";
 import { emitBlock, emitReturn } from "./insn.ts";
 
-/** Bytes of a block's opening and of all that a terminator writes, at most. */
+/**
+ * Emits a reducible graph as nested blocks and loops, from its dominator tree (N. Ramsey, "Beyond
+ * Relooper", ICFP 2022). A block that is a jump target, or has several predecessors, follows the
+ * end of
+ * a wasm block around its dominator's code; any other is written where control falls into it.
+ * Pending
+ * blocks are on an explicit stack, because a program decides how deep they nest.
+ */
+
+/** Upper bound of the bytes that a block's opening and its terminator compile to. */
 const TERMINATOR_BYTES = 128;
-/** On the stack of what is to be written, among ranks: the end of what is open. */
+/** An entry of the stack of pending ranks that closes the innermost wasm block. */
 const CLOSE = -1;
 
 class StructuredEmitter {
   readonly #context: EmitContext;
   readonly #graph: Graph;
-  /** By rank: reached by a conditional jump or more than once, going forward. */
+  /** 1 for each rank that a conditional jump or several forward edges reach. */
   readonly #boxed: Uint8Array;
   readonly #heads: Uint8Array;
-  /** By rank: its boxed children in the dominator tree, the last of them first. */
+  /** By rank, its boxed children in the dominator tree, the last one first. */
   readonly #child: Int32Array;
   readonly #sibling: Int32Array;
-  /** Nesting at which a jump forward, or back, to a rank leaves. */
+  /** Nesting depth of the label of a forward, or backward, jump to a rank. */
   readonly #boxAt: Int32Array;
   readonly #loopAt: Int32Array;
   readonly #pending: number[] = [0];
@@ -93,7 +97,7 @@ class StructuredEmitter {
     this.#fall(rank, block);
   }
 
-  /** Nesting of the label of a jump between two ranks. */
+  /** Returns the nesting depth of the label of a jump between two ranks. */
   #label(from: number, to: number): number {
     return (to <= from ? this.#loopAt[to] : this.#boxAt[to]) as number;
   }
@@ -127,7 +131,7 @@ class StructuredEmitter {
     }
   }
 
-  /** Falling off the end of the innermost box is a jump, too. */
+  /** Emits a jump, unless the code falls off the end of the target's box anyway. */
   #jump(from: number, to: number): void {
     const label = this.#label(from, to);
     if (to <= from || label !== this.#depth)

@@ -1,9 +1,9 @@
-// What V8 takes (wasm-limits.h).
+/** Limits of V8 on a module (wasm-limits.h). */
 
 export const MAX_FUNCTION_BYTES = 7_654_321;
 export const MAX_BR_TABLE = 65_520;
 
-/** The compiled form is larger than the engine takes; to a loader E2BIG. */
+/** The compiled program exceeds a limit of V8; the loader answers E2BIG. */
 export class TooLarge extends Error {
   override readonly name = "TooLarge";
 }

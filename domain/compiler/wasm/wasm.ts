@@ -1,4 +1,4 @@
-// Numbers of the WebAssembly binary format, named as in its text format.
+/** Opcodes and types of the WebAssembly binary format, named as in its text format. */
 
 export const UNREACHABLE = 0x00;
 export const BLOCK = 0x02;
@@ -105,13 +105,13 @@ export const I32 = 0x7f;
 export const I64 = 0x7e;
 export const FUNCREF = 0x70;
 export const FUNC = 0x60;
-/** Of a block: it leaves nothing. */
+/** Type of a block that leaves nothing on the stack. */
 export const VOID = 0x40;
 
-/** What an import or an export is. */
+/** Kinds of imports and exports. */
 export const KIND = { func: 0, table: 1, memory: 2, global: 3 } as const;
 
-/** Ids of sections, in the order in which they have to stand. */
+/** Ids of sections, in the order that the format requires. */
 export const SECTION = {
   type: 1,
   import: 2,

@@ -1,8 +1,8 @@
-// The bytes of a module as they grow.
-
 import * as wasm from "./wasm.ts";
 
-/** Bytes of a LEB128 number that is written before its value is known. */
+/** Writes the bytes of a module into a buffer that grows. */
+
+/** Bytes of a padded LEB128 number, which is written before its value is known. */
 const SIZE_BYTES = 5;
 
 export class WasmWriter {
@@ -13,7 +13,7 @@ export class WasmWriter {
     this.bytes = new Uint8Array(bytes);
   }
 
-  /** All that is written next, up to `bytes`, needs no further look at the size. */
+  /** Makes room for `bytes` more bytes, so that the other methods need no check. */
   reserve(bytes: number): void {
     if (this.offset + bytes <= this.bytes.length) return;
     const larger = new Uint8Array(Math.max(this.bytes.length * 2, this.offset + bytes));
@@ -48,13 +48,13 @@ export class WasmWriter {
     this.#signed(value);
   }
 
-  /** A constant that fits in 32 bits, sign-extended. */
+  /** Writes a 64-bit constant that is a sign-extended 32-bit number. */
   i64Const(value: number): void {
     this.bytes[this.offset++] = wasm.I64_CONST;
     this.#signed(value);
   }
 
-  /** A constant by its halves. */
+  /** Writes a 64-bit constant given by its halves. */
   i64Halves(low: number, high: number): void {
     this.bytes[this.offset++] = wasm.I64_CONST;
     let [lo, hi] = [low, high];
@@ -81,26 +81,26 @@ export class WasmWriter {
     this.bytes[this.offset++] = local;
   }
 
-  /** An instruction with one index: a branch, a call, a global. */
+  /** Writes an instruction with one index: a branch, a call or an access to a global. */
   opWithIndex(op: number, index: number): void {
     this.bytes[this.offset++] = op;
     this.u32(index);
   }
 
-  /** A load or a store, of any alignment. */
+  /** Writes a load or a store of any alignment. */
   memory(op: number, offset: number): void {
     this.bytes[this.offset++] = op;
     this.bytes[this.offset++] = 0;
     this.u32(offset);
   }
 
-  /** block, loop or if, leaving nothing or a number. */
+  /** Writes a block, loop or if that leaves nothing or one number. */
   openBlock(op: number, type: number = wasm.VOID): void {
     this.bytes[this.offset++] = op;
     this.bytes[this.offset++] = type;
   }
 
-  /** Traps when what is on the stack is not 0. */
+  /** Writes a trap for when the top of the stack is not 0. */
   trapIf(): void {
     this.openBlock(wasm.IF);
     this.bytes[this.offset++] = wasm.UNREACHABLE;
@@ -112,13 +112,13 @@ export class WasmWriter {
     for (let i = 0; i < text.length; i++) this.bytes[this.offset++] = text.charCodeAt(i);
   }
 
-  /** Leaves place for the length of what follows up to `close`. */
+  /** Reserves bytes for the size of what follows up to `endSized`. */
   beginSized(): number {
     this.offset += SIZE_BYTES;
     return this.offset;
   }
 
-  /** Returns the length. */
+  /** Writes the size into the reserved bytes and returns it. */
   endSized(begun: number): number {
     const length = this.offset - begun;
     for (let i = 0; i < SIZE_BYTES; i++) {

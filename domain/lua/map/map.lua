@@ -21,7 +21,7 @@
 --   [output(m, records, flags), read(m, from, limit, may_write), positions(m), fits(m, records)] ring buffer
 --   [apply(m, ops)]                 changes of a run at once, m.values having the values of their keys
 --   [lookup_cost(m), change_cost(m, kind)]  cost in Redis, in units of a hash's
--- Properties: batches (name in generic_batch.lua), locks (values may have a bpf_spin_lock), percpu,
+-- Properties: batch_kind (name in generic_batch.lua), has_locks (values may have a bpf_spin_lock), is_percpu,
 -- has_map_extra, lookup_by_value (a Bloom filter), longest_match (a trie), object_kind (values are ids of
 -- such objects), cursor_bytes (where a cursor is not a key), is_never_inner, capability (beside CAP_BPF).
 local kernel = use("base/kernel")

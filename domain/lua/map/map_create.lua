@@ -25,7 +25,7 @@ local function check_locks(ops, flags)
     kernel.fail("EACCES",
       "a map with a bpf_spin_lock must not have BPF_F_RDONLY_PROG or BPF_F_WRONLY_PROG")
   end
-  if not ops.locks then
+  if not ops.has_locks then
     kernel.fail("EOPNOTSUPP", "only a hash or an array can have a bpf_spin_lock in its values")
   end
 end
@@ -48,7 +48,7 @@ local function record(attr, ops, fields)
   local stored = { map_type = known[attr.map_type], key_size = attr.key_size,
     value_size = attr.value_size, max_entries = attr.max_entries, frozen = 0,
     map_flags = attr.map_flags - band(attr.map_flags, RDONLY_WRONLY),
-    cpus = ops.percpu and attr.cpus, locks = attr.locks ~= "" and attr.locks }
+    cpus = ops.is_percpu and attr.cpus, locks = attr.locks ~= "" and attr.locks }
   local function add(field, value) fields[#fields + 1], fields[#fields + 2] = field, value end
   add("attr", map.pack_attr(stored))
   add("map_name", attr.map_name)

@@ -8,7 +8,7 @@ local generic_batch = use("map/batch/generic_batch")
 local batch = {}
 
 function batch.of(m)
-  return generic_batch[m.ops.batches] or {}
+  return generic_batch[m.ops.batch_kind] or {}
 end
 
 -- bpf_map_do_batch(): checks fd, access, support by the type, elem_flags, in this order.

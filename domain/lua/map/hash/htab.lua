@@ -22,17 +22,17 @@ function htab.keys(m)
   return kernel.key("elem", m.id), kernel.key("keys", m.id)
 end
 
--- htab_map_alloc_check(); traits: { percpu, lru }.
+-- htab_map_alloc_check(); traits: { is_percpu, is_lru }.
 function htab.alloc_check(attr, traits)
   local flags = attr.map_flags
   local apart = band(flags, NO_COMMON_LRU) ~= 0
   if band(flags, ZERO_SEED) ~= 0 then cred.need_admin("BPF_F_ZERO_SEED") end
   map_attr.check_flags(attr, NO_PREALLOC + ZERO_SEED + NO_COMMON_LRU)
-  if apart and not traits.lru then map.einval("BPF_F_NO_COMMON_LRU is allowed for LRU maps only") end
-  if traits.lru and band(flags, NO_PREALLOC) ~= 0 then
+  if apart and not traits.is_lru then map.einval("BPF_F_NO_COMMON_LRU is allowed for LRU maps only") end
+  if traits.is_lru and band(flags, NO_PREALLOC) ~= 0 then
     kernel.fail("ENOTSUPP", "an LRU map must not have BPF_F_NO_PREALLOC: it is preallocated")
   end
-  if band(flags, NUMA_NODE) ~= 0 and (traits.percpu or apart) then
+  if band(flags, NUMA_NODE) ~= 0 and (traits.is_percpu or apart) then
     map.einval("BPF_F_NUMA_NODE is not allowed: the map is spread over all CPUs")
   end
   for _, field in ipairs({ "max_entries", "key_size", "value_size" }) do
@@ -42,7 +42,7 @@ function htab.alloc_check(attr, traits)
     kernel.fail("E2BIG", "key_size + value_size must be at most " .. ELEMENT_MAX .. ", got "
       .. attr.key_size + attr.value_size)
   end
-  if traits.percpu and attr.value_size > PERCPU_MAX then
+  if traits.is_percpu and attr.value_size > PERCPU_MAX then
     kernel.fail("E2BIG", "value_size must be at most " .. PERCPU_MAX .. ", got " .. attr.value_size)
   end
 end

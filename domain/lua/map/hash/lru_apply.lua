@@ -15,7 +15,7 @@ local function begin(m, ops, from)
   local keys = {}
   for i = from, math.min(#ops, from + STEP - 1) do keys[#keys + 1] = ops[i][KEY] end
   local free = tonumber(call("HGET", m.record, "local") or 0)
-  return { pending = lru_list.pending(m, keys), in_place = m.ops.percpu, free = free, free_before = free,
+  return { pending = lru_list.pending(m, keys), in_place = m.ops.is_percpu, free = free, free_before = free,
     last = from + #keys - 1, set = {}, moved = {}, used = {}, gone = {} }
 end
 

@@ -37,6 +37,6 @@ map.register("array", {
   lookup_trimmed = arraymap.lookup_trimmed, lookup_many = arraymap.lookup_many,
   update = arraymap.update, delete = arraymap.delete, next_key = arraymap.next_key,
   page = arraymap.page, entries = arraymap.entries, dump_all = arraymap.dump_all,
-  direct_value = direct_value, meta_equal = meta_equal, free = arraymap.free, batches = "array",
-  locks = true
+  direct_value = direct_value, meta_equal = meta_equal, free = arraymap.free, batch_kind = "array",
+  has_locks = true
 })

@@ -6,7 +6,7 @@ local lru_list = use("map/hash/lru_list")
 local lru_apply = use("map/hash/lru_apply")
 
 local function alloc_check(attr)
-  htab.alloc_check(attr, { lru = true })
+  htab.alloc_check(attr, { is_lru = true })
 end
 
 -- htab_lru_map_update_elem(): room is made before the flags are judged, so that even an update that
@@ -23,5 +23,5 @@ map.register("lru_hash", {
   lookup_many = htab.lookup_many, update = update, lookup_and_delete = htab_lru.lookup_and_delete,
   remove = htab_lru.lookup_and_delete, delete = htab.delete, next_key = htab.next_key,
   page = htab.page, entries = htab.entries, free = htab_lru.free, touch = lru_list.set_ref,
-  change_cost = htab_lru.change_cost, apply = lru_apply.apply, batches = "hash"
+  change_cost = htab_lru.change_cost, apply = lru_apply.apply, batch_kind = "hash"
 })

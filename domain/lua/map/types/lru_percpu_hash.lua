@@ -9,7 +9,7 @@ local uapi = use("uapi")
 local call = redis.call
 
 local function alloc_check(attr)
-  htab.alloc_check(attr, { lru = true, percpu = true })
+  htab.alloc_check(attr, { is_lru = true, is_percpu = true })
 end
 
 -- __htab_lru_percpu_map_update_elem(): as for a plain LRU hash, but what is there is written in place,
@@ -29,5 +29,5 @@ map.register("lru_percpu_hash", {
   lookup_many = htab.lookup_many, update = update, lookup_and_delete = htab_lru.lookup_and_delete,
   remove = htab_lru.lookup_and_delete, delete = htab.delete, next_key = htab.next_key,
   page = htab.page, entries = htab.entries, free = htab_lru.free, touch = lru_list.set_ref,
-  change_cost = htab_lru.change_cost, apply = lru_apply.apply, batches = "hash", percpu = true
+  change_cost = htab_lru.change_cost, apply = lru_apply.apply, batch_kind = "hash", is_percpu = true
 })

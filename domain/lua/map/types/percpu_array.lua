@@ -25,5 +25,5 @@ map.register("percpu_array", {
   lookup_trimmed = arraymap.lookup_trimmed, lookup_many = arraymap.lookup_many,
   update = arraymap.update, delete = arraymap.delete, next_key = arraymap.next_key,
   page = arraymap.page, entries = arraymap.entries, dump_all = arraymap.dump_all, free = arraymap.free,
-  batches = "array", percpu = true
+  batch_kind = "array", is_percpu = true
 })

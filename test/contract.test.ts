@@ -162,6 +162,34 @@ it("some operation lists each errno of the table", () => {
   expect(sorted(given)).toEqual(sorted(Object.keys(ERRNO)));
 });
 
+/** The head of each command, which is a function of `sys`. */
+const HEAD = /--\[\[((?:(?!\]\])[^])*)\]\]\nfunction (?:\w+\.)?sys\.(\w+)/g;
+
+it("an operation lists every errno that the heads of its Lua commands name", () => {
+  const heads = new Map(
+    [...luaText.matchAll(HEAD)].map(([, head = "", name = ""]) => [name, head]),
+  );
+  expect(sorted(heads.keys())).toEqual(commandNames());
+  const listed = new Map<string, string[]>();
+  for (const operation of operations) {
+    for (const command of commandsOf(operation)) {
+      for (const name of [command, ...(PARTS[command] ?? [])]) {
+        listed.set(name, [...(listed.get(name) ?? []), ...operation["x-errnos"]]);
+      }
+    }
+  }
+  for (const [name, head] of heads) {
+    const [, errors] = head.split("Errors:");
+    expect(errors, `${name} has no "Errors:"`).toBeDefined();
+    if (INTERNAL.includes(name)) continue;
+    const named = sorted(errors?.match(/\bE[A-Z0-9]{2,}\b/g) ?? []);
+    expect(
+      named.filter((errno) => !listed.get(name)?.includes(errno)),
+      name,
+    ).toEqual([]);
+  }
+});
+
 // Operations
 
 interface Example {

@@ -26,7 +26,7 @@ local sys = kernel.sys
       EPERM     the access of fd does not allow it
       EFAULT    key or value is missing
       ENOENT    there is no such element
-      ENOTSUPP, EOPNOTSUPP  the type has no lookup
+      ENOTSUPP  the type has no lookup
 ]]
 function sys.map_lookup_elem(fd, key, flags, value, touch)
   flags = elem_args.lookup_flags(flags)

@@ -163,7 +163,7 @@ it("some operation lists each errno of the table", () => {
 });
 
 /** The head of each command, which is a function of `sys`. */
-const HEAD = /--\[\[((?:(?!\]\])[^])*)\]\]\nfunction (?:\w+\.)?sys\.(\w+)/g;
+const HEAD = /--\[\[((?:(?!\]\]).)*)\]\]\nfunction (?:\w+\.)?sys\.(\w+)/gs;
 
 it("an operation lists every errno that the heads of its Lua commands name", () => {
   const heads = new Map(

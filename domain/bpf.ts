@@ -22,21 +22,21 @@ import { ProofCache } from "./transaction/proof_cache.ts";
 import { Runner } from "./transaction/runner.ts";
 
 /**
- * The door to the domain: every command of the service, one method each. A method resolves to what
- * the command answers, or rejects with an Errno or another failure of errno.ts.
+ * Assembles the domain: every command of the service is one method here. A method resolves to the
+ * command's result, or rejects with an Errno or another failure of errno.ts.
  */
 
 export type { Call } from "./redis/command.ts";
 export { idempotencyOf, recordName, UNRECORDED } from "./redis/idempotency.ts";
 
-/** What commands tell a sweeper: each a namespace. */
+/** Events of a namespace that a sweeper listens to. */
 export interface KernelEvents {
-  /** Freeing is left to go on with at once. */
+  /** A command left freeing that should continue at once. */
   onWorkLeft(namespace: string): void;
   onSession(namespace: string): void;
 }
 
-/** For whom the sweeper calls. */
+/** The sweeper calls without a session. */
 const NOBODY = ["", "", "", ""] as const;
 
 /** @param secret the key of all tokens, at least 32 bytes, the same in every replica. */
@@ -65,7 +65,7 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
   };
   const run: RunCommand = (...command) => begin(...command).then(({ values }) => values);
 
-  /** A sweeper's turn. `allowance`: ms that may pass until anybody's next one. */
+  /** @param allowance ms within which some sweeper sweeps this namespace again. */
   async function sweep(namespace: string, allowance: number) {
     const { values, workLeft } = await script.run(namespace, "sweep", NOBODY, [allowance]);
     const [more, sessions] = values;

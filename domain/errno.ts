@@ -1,4 +1,4 @@
-/** The errnos that a command can give, with Linux' numbers, and the failures that are no errno. */
+/** The errnos of commands with Linux' numbers, and the failures that Linux does not have. */
 
 export const ERRNO = {
   EPERM: 1,
@@ -36,15 +36,15 @@ export function isErrno(name: string): name is ErrnoName {
   return Object.hasOwn(ERRNO, name);
 }
 
-/** An argument of a command by its name, or a part of it by the path to that part. */
+/** The name of a command's argument, or the path to a part of it. */
 export type FieldPath = string | readonly (string | number)[];
 
-/** What an errno comes with. */
+/** Optional details of an errno. */
 export interface ErrnoOptions {
   log?: string;
   /** The argument that caused the error. */
   field?: FieldPath;
-  /** What the kernel tells beside an errno: a batch's count, and what it read until then. */
+  /** Output that the kernel returns with an errno, such as the count of a batch. */
   extensions?: Record<string, unknown>;
 }
 
@@ -54,7 +54,7 @@ export function reasonOf(log: string): string {
   return lines.at(-1) ?? log;
 }
 
-/** A command refused, as Linux refuses it. */
+/** A command failed with an errno, as it does in Linux. */
 export class Errno extends Error {
   readonly code: ErrnoName;
   readonly log: string | undefined;
@@ -70,7 +70,7 @@ export class Errno extends Error {
   }
 }
 
-/** The token was never given out, or its session's secret is another. */
+/** This service did not issue the token, or the session has another secret. */
 export class BadToken extends Error {}
 
 /** The session has ended; the reason is known for a quarter of an hour. */
@@ -86,21 +86,21 @@ export class SessionEnded extends Error {
 /** The Idempotency-Key was used with another request. */
 export class KeyReused extends Error {}
 
-/** What the command was prepared for is no longer so; nothing was done, and it is prepared again. */
+/** The state that a command was prepared for has changed. Nothing was done; the caller prepares again. */
 export class Stale extends Error {}
 
-/** Redis cannot be reached or refuses to work: nothing was done. */
+/** Redis cannot be reached or rejected the call, so nothing was done. */
 export class Unavailable extends Error {}
 
-/** The connection broke or the deadline passed after the command was sent: done or not done. */
+/** The connection broke or the deadline passed, so the command may or may not have run. */
 export class OutcomeUnknown extends Error {}
 
-/** The argument `field` has an invalid value. */
+/** Makes the EINVAL of an invalid value of the argument `field`. */
 export function einval(detail: string, field: FieldPath): Errno {
   return new Errno("EINVAL", detail, { field });
 }
 
-/** The path to a part of a field. */
+/** Extends the path of a field to a part of it. */
 export function fieldPath(field: FieldPath, ...steps: (string | number)[]): FieldPath {
   return [...(typeof field === "string" ? [field] : field), ...steps];
 }

@@ -1,19 +1,19 @@
-/** Settings of the domain and their defaults. Imports nothing: a start reads it before all else. */
+/** Settings of the domain and their defaults. This file imports nothing, so that a start reads it fast. */
 
 export interface Settings {
   /** ms after which a call to Redis counts as lost. */
   deadline: number;
   /** Possible CPUs of new namespaces. */
   cpus: number;
-  /** Threads that run programs. */
+  /** Worker threads that run programs. */
   threads: number;
-  /** ms that a run may take. */
+  /** ms after which a run is stopped. */
   runLimit: number;
   /** Instructions that one repetition of a run may execute. */
   budget: number;
   /** Instructions that a program may have. */
   insns: number;
-  /** Instructions that the verifier processes at most, each as often as a path reaches it. */
+  /** Instructions that the verifier may process, counting one once per path that reaches it. */
   complexity: number;
 }
 

@@ -1,17 +1,17 @@
 import type { Kernel } from "./bpf.ts";
 
 /**
- * Releases what nobody's command releases: due sessions of idle namespaces, and freeing that was too
- * big for one call. Every replica has one; what they do is atomic, so it does not matter who does it.
+ * Ends expired sessions of idle namespaces and continues freeing that was too big for one call. Every
+ * replica has a sweeper; a sweep is atomic, so any of them may do it.
  */
 
-/** All namespaces that may have sessions or work. */
+/** Set of the namespaces that may have sessions or work. */
 const NAMESPACES = "bpf:namespaces";
 const PERIOD_MS = 250;
 const PER_TURN = 64;
-/** How often the library is said to be in use, and those of versions that are gone are deleted. */
+/** Period of Library.keepUsed(). */
 const KEEP_MS = 60_000;
-/** Silence of all sweepers beyond twice their cycle and this is an outage, and takes no lifetime. */
+/** When all sweepers are silent for twice their cycle plus this, it is an outage: no session expires. */
 const SLACK_MS = 750;
 
 export class Sweeper {
@@ -22,9 +22,9 @@ export class Sweeper {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #stopped = false;
-  /** Turns until every namespace has had its own. */
+  /** Turns until every namespace has been swept once. */
   #cycle = 1;
-  /** When the library was last said to be in use, by performance.now(). */
+  /** The last call of Library.keepUsed(), by performance.now(). */
   #kept = Number.NEGATIVE_INFINITY;
 
   constructor(kernel: Kernel, onError: (error: unknown) => void) {
@@ -34,11 +34,11 @@ export class Sweeper {
       this.#urgent.add(namespace);
       this.#schedule(0);
     };
-    // Before, for an answer that is lost or a crash; after, so that forgetting an empty namespace
-    // can never win the race.
+    // Sent before the session is made, in case the reply is lost, and again after it, in case a sweeper
+    // has just forgotten the empty namespace.
     kernel.hints.onSession = (namespace) => {
       kernel.script.redis.sadd(NAMESPACES, namespace).then((added) => {
-        // The first sweep tells how long silence may be before it counts as an outage.
+        // The first sweep stores how long a silence may be before it counts as an outage.
         if (added) kernel.hints.onWorkLeft(namespace);
       }, onError);
     };
@@ -72,7 +72,7 @@ export class Sweeper {
     const now = performance.now();
     if (now - this.#kept >= KEEP_MS) {
       this.#kept = now;
-      // Not waited for: it speaks to every master, of which one may be slow.
+      // Not awaited: it calls every master, and one may be slow.
       this.#kernel.script.library.keepUsed().catch(this.#onError);
     }
     const names = new Set(this.#urgent);
@@ -82,7 +82,7 @@ export class Sweeper {
     await Promise.all(sweeps);
   }
 
-  /** The next few namespaces, round and round. */
+  /** Scans the next few namespaces; after the last it starts again. */
   async #next(): Promise<string[]> {
     const { redis } = this.#kernel.script;
     this.#cycle = Math.max(1, Math.ceil((await redis.scard(NAMESPACES)) / PER_TURN));
@@ -98,7 +98,7 @@ export class Sweeper {
     else if (sessions === 0) await this.#forget(namespace, allowance);
   }
 
-  /** A session made meanwhile is seen by the second look, or enters the namespace itself. */
+  /** Sweeps once more after the removal, because a session may have been made in between. */
   async #forget(namespace: string, allowance: number): Promise<void> {
     await this.#kernel.script.redis.srem(NAMESPACES, namespace);
     const { workLeft, sessions } = await this.#kernel.sweep(namespace, allowance);

@@ -2,23 +2,24 @@ import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { BadToken } from "./errno.ts";
 
 /**
- * Session tokens: `bps_{namespace}.{session}.{secret}.{tag}`. The secret has 256 random bits; Redis
- * keeps only its keyed hash. The tag proves, without asking Redis, that this service made the token,
- * so that an ended session (410) is told from a token never given out (401).
+ * Writes and reads session tokens: `bps_{namespace}.{session}.{secret}.{tag}`. The secret has 256 random
+ * bits; Redis keeps only its keyed hash. The tag proves without Redis that this service issued the token,
+ * which distinguishes an ended session (410) from a forged token (401).
  */
+
 export interface Caller {
   namespace: string;
   sid: string;
-  /** HMAC-SHA-256 of the secret: what Redis keeps. */
+  /** HMAC-SHA-256 of the secret, the only form in which Redis keeps it. */
   hash: string;
 }
 
 const FORM = /^bps_([a-z0-9][a-z0-9-]{0,62})\.(\d{1,15})\.([\w-]{43})\.([\w-]{22})$/;
-const CACHED = 10_000;
+const CACHE_SIZE = 10_000;
 
 export class Tokens {
   readonly #key: Buffer;
-  readonly #seen = new Map<string, Caller>();
+  readonly #cache = new Map<string, Caller>();
 
   /** @param key at least 32 bytes, the same in every replica. */
   constructor(key: Buffer) {
@@ -29,7 +30,7 @@ export class Tokens {
     return createHmac("sha256", this.#key).update(`${purpose}\0${text}`).digest();
   }
 
-  /** 256 random bits from which a secret is derived; useless without the key. */
+  /** Makes 256 random bits. The secret is derived from them with the key, so they need no protection. */
   newSeed(): string {
     return randomBytes(32).toString("base64url");
   }
@@ -57,15 +58,15 @@ export class Tokens {
 
   /** @throws BadToken */
   read(token: string): Caller {
-    const seen = this.#seen.get(token);
-    if (seen) return seen;
+    const cached = this.#cache.get(token);
+    if (cached) return cached;
     const parts = FORM.exec(token);
     if (!parts) throw new BadToken("not a session token");
     const [, namespace = "", sid = "", secret = "", tag = ""] = parts;
-    // As text: base64url of 16 bytes has spare bits, which would make 16 tokens of one.
-    const right = Buffer.from(this.#tag(`${namespace}.${sid}.${secret}`).toString("base64url"));
+    // Compares text: base64url of 16 bytes has spare bits, so 16 texts decode to one tag.
+    const expected = Buffer.from(this.#tag(`${namespace}.${sid}.${secret}`).toString("base64url"));
     const given = Buffer.from(tag);
-    if (given.length !== right.length || !timingSafeEqual(given, right)) {
+    if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
       throw new BadToken("this service never issued that token");
     }
     const caller = { namespace, sid, hash: this.#hashOf(namespace, secret) };
@@ -73,14 +74,14 @@ export class Tokens {
     return caller;
   }
 
-  /** Bounded: the oldest entry makes room. */
+  /** Drops the oldest entry when the cache is full. */
   #remember(token: string, caller: Caller): void {
-    if (this.#seen.size >= CACHED) {
-      for (const oldest of this.#seen.keys()) {
-        this.#seen.delete(oldest);
+    if (this.#cache.size >= CACHE_SIZE) {
+      for (const oldest of this.#cache.keys()) {
+        this.#cache.delete(oldest);
         break;
       }
     }
-    this.#seen.set(token, caller);
+    this.#cache.set(token, caller);
   }
 }

@@ -2,10 +2,10 @@ import type { Caller } from "../token.ts";
 import type { Idempotency } from "./idempotency.ts";
 import type { Argument, RedisValue } from "./script.ts";
 
-/** How the commands of every noun are called: by whom, by which function, with which arguments. */
+/** The types of a call, which every file of domain/commands shares. */
 
 export interface Call extends Caller, Idempotency {
-  /** The command, which mostly reads, writes this time. */
+  /** True when a command that mostly reads writes this time. */
   writes?: boolean;
 }
 
@@ -17,8 +17,8 @@ export type RunCommand = (
 ) => Promise<RedisValue[]>;
 
 /**
- * Runs the first of two commands, of which the second writes the record. `remembered`: the values are the
- * first answer of that one.
+ * Runs the first of two commands, of which the second writes the record. When `remembered` is true,
+ * the values are the first answer of the second command.
  */
 export type RunFirstHalf = (
   call: Call,

@@ -1,8 +1,8 @@
 import type { CommandAccess } from "./lua_bundle.ts";
 
-/** What each command of domain/lua does to Redis' memory; what is not listed may let it grow. */
+/** How each command of domain/lua uses Redis' memory. A command that is not listed may let it grow. */
 
-/** Change nothing, but for the caller's renewal now and then: Redis runs them when it is full, too. */
+/** These only read, except for a rare renewal of the caller. Redis runs them even when it is full. */
 const READ = [
   ...["fd_list", "map_dump", "map_get", "map_get_next_id", "map_get_next_key", "map_lookup_batch"],
   ...["map_lookup_elem", "map_snapshot", "obj_get_info_by_fd", "prog_get", "prog_get_next_id"],
@@ -10,7 +10,7 @@ const READ = [
   ...["session_get", "session_list", "stat"],
 ];
 
-/** Renew or free: they run, and write, on a Redis that is full. */
+/** These renew or free, so they may write to a Redis that is full. */
 const FREE = [
   ...["close", "exit", "kill", "map_delete_batch", "map_delete_elem"],
   ...["map_lookup_and_delete_batch", "map_lookup_and_delete_elem", "prog_admit", "prog_resolve"],

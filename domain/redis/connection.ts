@@ -1,7 +1,7 @@
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { Unavailable } from "../errno.ts";
 
-/** Connections to Redis of each kind: one server, sentinels, a cluster. */
+/** Connects to Redis: one server, sentinels or a cluster. */
 
 export type Connection = Redis | Cluster;
 
@@ -16,8 +16,8 @@ const ONCE = {
 } satisfies RedisOptions;
 
 /**
- * What a cluster refuses while slots move is sent again a few times, well within a call's deadline. The
- * client redirects a pipeline only as a whole; what it leaves is for a new map of the slots.
+ * A call that a cluster rejects while slots move is sent again a few times, well within its deadline.
+ * ioredis redirects a pipeline only as a whole; the rest needs a new map of the slots.
  */
 const REFUSED = {
   maxRedirections: 5,
@@ -34,7 +34,7 @@ const REFUSED = {
  */
 export function connect(url: string, deadline: number): Connection {
   const retryStrategy = (tries: number) => Math.min(50 * tries, 1000);
-  // A connection that has gone silent is given up: a partition tells nobody.
+  // A silent connection is closed, because a network partition raises no error.
   const once = { ...ONCE, connectTimeout: 2 * deadline, socketTimeout: 2 * deadline };
   const options = { ...once, retryStrategy, enableAutoPipelining: true };
   const special = /^redis\+(sentinel|cluster):\/\/(?:([^:@]*):([^@]*)@)?([^/]+)(?:\/(.*))?$/.exec(
@@ -66,7 +66,7 @@ export function connect(url: string, deadline: number): Connection {
 
 export const READY_MS = 10_000;
 
-/** Resolves at the first connection. @throws Unavailable when there is none for ten seconds. */
+/** Resolves at the first connection. @throws Unavailable after ten seconds without one. */
 export function connected(redis: Connection): Promise<void> {
   if (redis.status === "ready") return Promise.resolve();
   return new Promise((resolve, reject) => {
@@ -83,11 +83,14 @@ export function connected(redis: Connection): Promise<void> {
 
 const CONNECT_MS = 2000;
 
-/** Connects a node, of which a cluster's client makes a connection at its first command only. */
-function reach(master: Master): Promise<Master> {
+/** Connects a node, because the cluster client connects one only at its first command. */
+function connectMaster(master: Master): Promise<Master> {
   if (master.status === "ready") return Promise.resolve(master);
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => settle(new Error("no answer")), CONNECT_MS);
+    const timer = setTimeout(
+      () => settle(new Error(`no answer within ${CONNECT_MS} ms`)),
+      CONNECT_MS,
+    );
     const onReady = () => settle();
     const onEnd = () => settle(new Error("the connection ended"));
     function settle(error?: Error): void {
@@ -104,7 +107,7 @@ function reach(master: Master): Promise<Master> {
 /** The masters that can be reached. @throws Unavailable when none can. */
 export async function mastersOf(redis: Connection): Promise<Master[]> {
   const masters = redis instanceof Cluster ? redis.nodes("master") : [redis];
-  const results = await Promise.allSettled(masters.map(reach));
+  const results = await Promise.allSettled(masters.map(connectMaster));
   const reached = results.flatMap((result) =>
     result.status === "fulfilled" ? [result.value] : [],
   );
@@ -112,13 +115,13 @@ export async function mastersOf(redis: Connection): Promise<Master[]> {
   return reached;
 }
 
-/** Asks a cluster anew which master has which slots. */
+/** Reads again from a cluster which master has which slots. */
 export function refreshSlots(redis: Connection): Promise<void> {
   if (!(redis instanceof Cluster)) return Promise.resolve();
   return new Promise((resolve) => redis.refreshSlotsCache(() => resolve()));
 }
 
-/** A connection to hear messages on, apart from that of the commands; a cluster's client has its own. */
+/** A separate connection for messages; the cluster client already has one of its own. */
 export function connectSubscriber(redis: Connection): Connection {
   if (!(redis instanceof Redis)) return redis;
   const subscriber = redis.duplicate({ enableAutoPipelining: false, autoResubscribe: false });

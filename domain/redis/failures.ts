@@ -11,18 +11,18 @@ import {
 import { bundle } from "./lua_bundle.ts";
 import { LAYOUT } from "./records.ts";
 
-/** What a call of Redis fails with: raised by the command, said by Redis itself, or by its client library. */
+/** Turns failures of a call (of the command, of Redis or of ioredis) into those of errno.ts. */
 
-/** Replies of Redis itself that mean: refused before anything was written. */
+/** Redis replies with these before it has written anything. */
 const REFUSED =
   /^(LOADING|READONLY|MISCONF|MASTERDOWN|NOREPLICAS|BUSY|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOAUTH|NOPERM)\b/;
 
-/** Of a cluster's client, when the last answer was one of those. */
+/** The cluster client of ioredis says this when the last reply was one of those. */
 const TOO_MANY = /^Too many Cluster redirections.*: (MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/;
 
 export const FULL = "Redis has reached its maxmemory: free objects or raise maxmemory";
 
-/** @param code an errno, or a word of syscall.lua. */
+/** @param code an errno, or a code of syscall.lua. */
 export function fromReply(code: string, detail: string, log: string | undefined): Error {
   if (isErrno(code)) return new Errno(code, detail, log === undefined ? {} : { log });
   if (code === "TOKEN") return new BadToken(detail);
@@ -30,20 +30,20 @@ export function fromReply(code: string, detail: string, log: string | undefined)
   if (code === "IDEMPOTENCY") return new KeyReused(detail);
   if (code === "STALE") return new Stale(detail);
   if (code === "LAYOUT") {
-    const found = `what the namespace has stored is of layout ${detail.slice(0, 40)}`;
-    return new Unavailable(`${found}, this version of the service knows ${LAYOUT}`);
+    const found = `the namespace is stored in layout ${detail.slice(0, 40)}`;
+    return new Unavailable(`${found}, this version of the service supports layout ${LAYOUT}`);
   }
   return refused(detail);
 }
 
-/** What Redis itself says: it has no room, it cannot work now, or the Lua has a fault. */
+/** Redis itself reports that it is full, that it cannot work now, or that the Lua has a fault. */
 function refused(detail: string): Error {
   if (/^OOM\b/.test(detail)) return new Errno("ENOMEM", FULL);
   if (REFUSED.test(detail)) return new Unavailable(detail);
   return new Error(bundle.locate(detail));
 }
 
-/** What the client library rejects a call with. */
+/** Turns what ioredis rejects a call with. */
 export function fromRejection(error: Error): Error {
   if (/enableOfflineQueue|Cluster isn't ready/.test(error.message)) {
     return new Unavailable("no connection to Redis");
@@ -53,7 +53,7 @@ export function fromRejection(error: Error): Error {
   return new OutcomeUnknown("the connection to Redis broke while the command ran");
 }
 
-/** Said before anything is run, so that the call may be sent again. */
+/** Redis checks this before it runs anything, so the call may be sent again. */
 export const isMissing = (error: unknown) =>
   error instanceof Error && /^(ERR )?Function not found/.test(error.message);
 

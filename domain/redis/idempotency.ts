@@ -2,15 +2,14 @@ import { createHash } from "node:crypto";
 import { Errno, type ErrnoName, type ErrnoOptions } from "../errno.ts";
 
 /**
- * Idempotency of requests: Redis keeps the first answer to a request that has a record, for a day, and
- * answers a repeat from it (lua/base/idempotency.lua). Here are the names of records, the fingerprints
- * of requests, and the form of an answer that is made outside of Redis.
+ * Names idempotency records, fingerprints requests, and encodes answers that are made outside of Redis.
+ * lua/base/idempotency.lua keeps the first answer of a request for a day and replays it.
  */
 
 export interface Idempotency {
-  /** Under this name a repeat finds the first answer; empty: nothing is kept. */
+  /** The name under which a repeat finds the first answer; nothing is kept when it is empty. */
   record: string;
-  /** Tells a repeat from another request that uses the same key. */
+  /** Distinguishes a repeat from another request with the same key. */
   fingerprint: string;
 }
 
@@ -18,23 +17,23 @@ export const UNRECORDED: Idempotency = { record: "", fingerprint: "" };
 
 export const isRecorded = ({ record }: Idempotency): boolean => record !== "";
 
-/** The same caller, for a step of a request that has no record of its own. */
+/** Copies a call for a step that keeps no record of its own. */
 export const unrecorded = <T extends Idempotency>(call: T): T => ({ ...call, ...UNRECORDED });
 
 /**
- * The same caller, for one step of a request: each step has a record of its own, whose name no
- * Idempotency-Key can have, so that a repeat goes on where the request stopped.
+ * Copies a call for one step of a request. Each step has a record of its own, so that a repeat continues
+ * where the request stopped; no Idempotency-Key can contain the space in the record's name.
  */
 export function stepOf<T extends Idempotency>(call: T, step: number): T {
   return isRecorded(call) ? { ...call, record: `${call.record} ${step}` } : call;
 }
 
-/** @param owner whose key it is: two callers may choose the same one. */
+/** @param owner makes the name unique, because two callers may choose the same key. */
 export function recordName(owner: string, key: string | undefined): string {
   return key === undefined ? "" : `${owner}:${key}`;
 }
 
-/** What a repeat has in common with the first request. */
+/** The parts of a request that a repeat must not change. */
 export interface RequestContent {
   method: string | undefined;
   url: string | undefined;
@@ -60,7 +59,7 @@ interface KeptFailure {
   more: ErrnoOptions & { pointer?: string };
 }
 
-/** An answer that is made outside of Redis, as its record keeps it. */
+/** An answer that is made outside of Redis, in the form that its record keeps. */
 export type KeptAnswer<T extends object> = T | KeptFailure;
 
 export function keepFailure({ code, message, field, extensions }: Errno): KeptFailure {

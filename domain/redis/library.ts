@@ -2,21 +2,21 @@ import { type Connection, type Master, mastersOf } from "./connection.ts";
 import type { LuaBundle } from "./lua_bundle.ts";
 
 /**
- * The library on the masters of a connection: loaded where it is missing, and old ones deleted that no
- * version of the service has used for a day.
+ * Loads the library on the masters that lack it, and deletes libraries that no version of the service
+ * has used for a day.
  */
 
-/** Library -> when a service last said that it uses it, in ms of Redis' clock. */
+/** Sorted set: each library, scored by the time of its last reported use in ms of Redis' clock. */
 const LIBRARIES = "bpf:libraries";
 const UNUSED_MS = 86_400_000;
-/** Who has not said that it is in use for so long could not. */
+/** A service that has not reported its use for so long was unable to. */
 const SILENT_MS = 600_000;
-/** Only what this service's versions are called. */
+/** Matches libraries of this service only, of any version. */
 const NAME = /^bpf_[0-9a-f]{16}$/;
-/** A Redis that refused the library for want of memory is asked again after so many ms. */
+/** Waits so long before it loads the library again on a Redis that is full. */
 const FULL_MS = 1000;
 
-/** Names in the answer of FUNCTION LIST: per library a list of field and value by turns. */
+/** FUNCTION LIST answers per library a list of alternating fields and values. */
 function namesIn(answer: unknown): string[] {
   const libraries = Array.isArray(answer) ? (answer as unknown[][]) : [];
   const names = libraries.map((fields) => String(fields[fields.indexOf("library_name") + 1]));
@@ -34,12 +34,12 @@ export class Library {
     this.#bundle = bundle;
   }
 
-  /** A master is full, so that commands run as a script for now. */
+  /** A master is full, so commands run as a script for now. */
   get isFull(): boolean {
     return performance.now() < this.#fullUntil;
   }
 
-  /** Loads it on every master that lacks it; those who ask meanwhile wait for the same. */
+  /** Loads the library on every master that lacks it; concurrent calls share one load. */
   load(): Promise<void> {
     this.#loading ??= this.#loadAll().finally(() => {
       this.#loading = undefined;
@@ -47,7 +47,7 @@ export class Library {
     return this.#loading;
   }
 
-  /** A master that is unavailable or refuses does not hinder the others. @throws when all refuse. */
+  /** A master that fails does not hinder the others. @throws the first error when all fail. */
   async #loadAll(): Promise<void> {
     const masters = await mastersOf(this.#redis);
     const results = await Promise.allSettled(masters.map((master) => this.#loadOn(master)));
@@ -69,10 +69,9 @@ export class Library {
   }
 
   /**
-   * Says that this version is in use, and deletes those that are in use nowhere. Where it could not say so for
-   * long (Redis was unavailable or full, or restored from a backup) others could not either: all get a day from now, as
-   * does one that is found and not known. Whoever's library is deleted all the same loads it again at its next
-   * call.
+   * Reports that this version is in use, and deletes unused ones. After a long silence (Redis was
+   * unavailable, full or restored from a backup) no version could report, so each gets a day from now;
+   * so does a library without a report. A version whose library was deleted loads it at its next call.
    */
   async keepUsed(): Promise<void> {
     const redis = this.#redis;
@@ -82,8 +81,8 @@ export class Library {
     );
     const [seconds] = await redis.time();
     const now = Number(seconds) * 1000;
-    const said = Number((await redis.zscore(LIBRARIES, this.#bundle.name)) ?? 0);
-    const isSilent = now - said > SILENT_MS;
+    const reportedAt = Number((await redis.zscore(LIBRARIES, this.#bundle.name)) ?? 0);
+    const isSilent = now - reportedAt > SILENT_MS;
     for (const name of new Set(lists.flatMap(namesIn))) {
       if (isSilent) await redis.zadd(LIBRARIES, now, name);
       else await redis.zadd(LIBRARIES, "NX", now, name);

@@ -5,31 +5,30 @@ import * as uapi from "../isa/uapi.ts";
 import * as records from "./records.ts";
 
 /**
- * domain/lua as one library of Redis Functions: its text, its functions' names, its commands, and whose
- * line an error names. A library has no globals while it is loaded, so its modules are made at its first
- * call, each once, and kept.
+ * Bundles domain/lua into one library of Redis Functions. Redis offers no `redis.call` while it loads a
+ * library, so the modules are made once, at the first call.
  */
 
 const LUA = join(import.meta.dirname, "../lua");
 
-/** How Redis is told to treat a call: it may grow, it frees or renews, it only reads. */
+/** How a command uses memory, which its function declares to Redis. */
 export type CommandAccess = "grow" | "free" | "read";
 
 export interface LuaBundle {
-  /** bpf_<hash of the text>; so two versions of the service do not touch each other's. */
+  /** bpf_<hash of the text>, so that two versions of the service use separate libraries. */
   name: string;
   functions: Record<CommandAccess, string>;
-  /** For FUNCTION LOAD. */
+  /** The argument of FUNCTION LOAD. */
   library: string;
-  /** The same as a script, for a Redis that is too full to load a library. */
+  /** The same text as a script, for a Redis that is too full to load a library. */
   script: string;
   commands: ReadonlySet<string>;
-  /** `user_function:123` -> `map/map.lua:12`. */
+  /** Replaces `user_function:123` by `map/map.lua:12`. */
   locate(message: string): string;
 }
 
 interface Module {
-  /** Path without its ending: what `use` is given. */
+  /** The path without its extension, as `use` takes it. */
   name: string;
   text: string;
 }
@@ -54,22 +53,23 @@ function literal(value: unknown): string {
   return `{ ${fields.join(", ")} }`;
 }
 
-/** What TypeScript and Lua share, as a module. */
+/** The constants that TypeScript and Lua share, as a Lua module. */
 const shared = (): Module => ({ name: "uapi", text: `return ${literal({ ...uapi, ...records })}` });
 
 const USE = /\buse\("([\w/]+)"\)/g;
 
-/** Each module after those that it uses. @throws Error for a circle, and for a module that is not there. */
+/** Puts each module after those that it uses. @throws Error for a cycle or a missing module. */
 function inOrder(all: readonly Module[]): Module[] {
   const byName = new Map(all.map((module) => [module.name, module]));
   const ordered = new Set<Module>();
   const add = (module: Module, users: readonly string[]) => {
     if (ordered.has(module)) return;
     const path = [...users, module.name];
-    if (users.includes(module.name)) throw new Error(`domain/lua: a circle: ${path.join(" -> ")}`);
+    if (users.includes(module.name))
+      throw new Error(`domain/lua: modules use each other in a cycle: ${path.join(" -> ")}`);
     for (const [, name = ""] of module.text.matchAll(USE)) {
       const used = byName.get(name);
-      if (!used) throw new Error(`domain/lua: ${module.name} uses ${name}, which is not there`);
+      if (!used) throw new Error(`domain/lua: ${module.name} uses ${name}, which does not exist`);
       add(used, path);
     }
     ordered.add(module);
@@ -112,7 +112,7 @@ function locator(starts: readonly { name: string; line: number }[]) {
 }
 
 export function bundleLua(): LuaBundle {
-  // The first line is for the shebang.
+  // The shebang takes the first line.
   const lines = ["", ...BEFORE];
   const commands = new Set<string>();
   const starts: { name: string; line: number }[] = [];
@@ -138,5 +138,5 @@ export function bundleLua(): LuaBundle {
   };
 }
 
-/** The one that this version of the service runs. */
+/** The bundle that this version of the service runs. */
 export const bundle: LuaBundle = bundleLua();

@@ -8,14 +8,14 @@ import { Library } from "./library.ts";
 import { bundle, type CommandAccess } from "./lua_bundle.ts";
 
 /**
- * Runs the commands of domain/lua, which are functions of a library of Redis: one call, one round trip.
- * A call is sent once more only where Redis, or the function itself, has said that nothing was done.
+ * Runs the commands of domain/lua, which are functions of a Redis library, in one round trip each.
+ * Invariant: a call is sent again only after Redis, or the function itself, has said that it did nothing.
  */
 
 export type RedisValue = Buffer | number | null | RedisValue[];
 export type Argument = string | number | Buffer;
 
-/** What ioredis makes of a command's name, with replies as buffers; its types lack it. */
+/** ioredis adds these methods at run time, with replies as buffers; its types lack them. */
 interface CommandMethods {
   fcallBuffer(name: string, keys: 2, ...args: Argument[]): Promise<RedisValue[]>;
   evalshaBuffer(sha: string, keys: 2, ...args: Argument[]): Promise<RedisValue[]>;
@@ -24,26 +24,26 @@ interface CommandMethods {
 
 const sha = createHash("sha1").update(bundle.script).digest("hex");
 
-/** How often a call meets a Redis without the library before it gives up. */
+/** A call loads a missing library at most so many times before it gives up. */
 const LOADS = 3;
 
 export interface CommandReply {
   values: RedisValue[];
-  /** The namespace has freeing left for a sweeper. */
+  /** The namespace has freeing left, which a sweeper has to go on with. */
   workLeft: boolean;
-  /** The first answer to a request that was repeated. */
+  /** The request was a repeat: these are the values of its first answer. */
   remembered: boolean;
 }
 
-/** Who calls: session id and token hash, the id of the idempotency record and its fingerprint. */
+/** The caller: session id, token hash, name of the idempotency record, fingerprint of the request. */
 export type Who = readonly [sid: string, hash: string, record: string, fingerprint: string];
 
-/** The first value of a reply; most are empty. */
+/** The first value of a reply is its code, which is empty for most. */
 const codeOf = ([status]: RedisValue[]) =>
   (status as Buffer | undefined)?.length === 0 ? "" : String(status);
 
-/** @throws what the command raised. */
-function toAnswer(reply: RedisValue[]): CommandReply {
+/** @throws the error that the command raised. */
+function toReply(reply: RedisValue[]): CommandReply {
   const code = codeOf(reply);
   const values = reply.slice(1);
   if (code === "" || code === "+" || code === "=") {
@@ -52,11 +52,11 @@ function toAnswer(reply: RedisValue[]): CommandReply {
   throw fromReply(code, String(values[0]), values[1] ? String(values[1]) : undefined);
 }
 
-const SHORT = 256;
+const SHORT_BYTES = 256;
 
-/** The client library encodes a call without buffers in one piece, which takes it less time. */
-function short(arg: Buffer): Argument {
-  return arg.length <= SHORT && isAscii(arg) ? arg.toString("latin1") : arg;
+/** ioredis encodes a call without buffers in one piece, which is faster. */
+function encodeShort(arg: Buffer): Argument {
+  return arg.length <= SHORT_BYTES && isAscii(arg) ? arg.toString("latin1") : arg;
 }
 
 export class Script {
@@ -65,7 +65,7 @@ export class Script {
   readonly #commands: CommandMethods;
   readonly #deadline: number;
 
-  /** @param deadline ms after which a call is settled whatever the client library does. */
+  /** @param deadline ms after which a call is rejected, even if ioredis still waits. */
   constructor(redis: Connection, deadline: number) {
     this.redis = redis;
     this.library = new Library(redis, bundle);
@@ -73,13 +73,13 @@ export class Script {
     this.#deadline = deadline;
   }
 
-  /** Resolves when Redis has the library. @throws Unavailable when it is not there in ten seconds. */
+  /** Resolves when Redis has the library. @throws Unavailable after ten seconds without Redis. */
   async ready(): Promise<void> {
     await connected(this.redis);
     await this.#inTime(this.library.load(), READY_MS);
   }
 
-  /** @throws Unavailable unless Redis answers and works, be it full. */
+  /** @throws Unavailable unless Redis answers and accepts commands; a full Redis is ready. */
   async ping(): Promise<void> {
     try {
       await this.#inTime(this.redis.set("bpf:ready", 1, "PX", READY_MS));
@@ -91,8 +91,8 @@ export class Script {
   }
 
   /**
-   * @param writes of a command that mostly reads: this time it does not. A request that has a record writes it.
-   * @throws an Errno or another failure of errno.ts, as the command answers.
+   * @param writes whether a command that mostly reads writes this time. A request with a record does.
+   * @throws an Errno or another failure of errno.ts.
    */
   run(
     namespace: string,
@@ -103,12 +103,12 @@ export class Script {
   ): Promise<CommandReply> {
     const root = `bpf:{${namespace}}:`;
     const words: Argument[] = [root, `${root}meta`, command, ...who];
-    for (const arg of args) words.push(typeof arg === "object" ? short(arg) : arg);
+    for (const arg of args) words.push(typeof arg === "object" ? encodeShort(arg) : arg);
     const access = ACCESS.get(command) ?? "grow";
     return this.#send(access === "read" && writes ? "free" : access, words);
   }
 
-  /** What comes after the deadline is dropped: the caller has been told, and nothing is sent for it again. */
+  /** A reply after the deadline is dropped: the caller has its error, so nothing may be sent again. */
   #send(access: CommandAccess, words: Argument[]): Promise<CommandReply> {
     return this.#inTime(this.#fcall(access, words)).then(
       (reply) => this.#answer(reply, words),
@@ -120,31 +120,31 @@ export class Script {
     return this.#commands.fcallBuffer(bundle.functions[access], 2, ...words);
   }
 
-  /** @throws what the command raised. */
+  /** @throws the error that the command raised. */
   #answer(reply: RedisValue[], words: Argument[]): CommandReply | Promise<CommandReply> {
-    return codeOf(reply) === "WRITES" ? this.#send("free", words) : toAnswer(reply);
+    return codeOf(reply) === "WRITES" ? this.#send("free", words) : toReply(reply);
   }
 
-  /** What was refused before anything was done, and may be done all the same. @throws the error else */
+  /** Sends a call again that was rejected before it did anything. @throws any other error. */
   async #recover(error: Error, access: CommandAccess, words: Argument[]): Promise<CommandReply> {
     if (isMissing(error)) return this.#answer(await this.#afterLoading(access, words), words);
     if (isMoved(error)) return this.#answer(await this.#afterRefresh(access, words), words);
     const isFull = error instanceof Errno && error.message === FULL;
     const [, , , , , record] = words;
-    // Redis had no room to begin a call whose record may have the first answer.
+    // A full Redis did not begin the call, but the record may hold the answer of an earlier try.
     if (isFull && access === "grow" && record !== "") {
       return this.#send("free", words.with(2, "refused"));
     }
     throw error;
   }
 
-  /** A call that met a master which does not have the namespace any more, and did nothing. */
+  /** Sends a call again that met a master which no longer has the namespace's slot. */
   async #afterRefresh(access: CommandAccess, words: Argument[]): Promise<RedisValue[]> {
     await this.#inTime(refreshSlots(this.redis)).catch(() => {});
     return this.#inTime(this.#fcall(access, words));
   }
 
-  /** A call that found no library, and did nothing. */
+  /** Sends a call again that found no library. */
   async #afterLoading(access: CommandAccess, words: Argument[]): Promise<RedisValue[]> {
     for (let tries = 0; tries < LOADS; tries++) {
       if (!this.library.isFull) await this.#load();
@@ -155,19 +155,19 @@ export class Script {
         if (!isMissing(error)) throw error;
       }
     }
-    throw new Unavailable("Redis loses the library as soon as it has it");
+    throw new Unavailable(`Redis lost the library again after ${LOADS} loads`);
   }
 
-  /** @throws Unavailable, whatever went wrong: the call itself was not done. */
+  /** @throws Unavailable for every failure, because the call itself has not run. */
   async #load(): Promise<void> {
     try {
       await this.#inTime(this.library.load());
     } catch (error) {
-      throw new Unavailable(`Redis does not take the library: ${(error as Error).message}`);
+      throw new Unavailable(`Redis rejected the library: ${(error as Error).message}`);
     }
   }
 
-  /** On a Redis too full for the library: what frees must run, for there to be room again. */
+  /** Runs on a Redis that is too full for the library: only commands that free make room again. */
   async #asScript(access: CommandAccess, words: Argument[]): Promise<RedisValue[]> {
     if (access === "grow") throw new Errno("ENOMEM", FULL);
     try {

@@ -156,7 +156,7 @@ describe("a Redis that loses the library", () => {
     try {
       const failed = await kernel.mapCreate(call, HASH).catch((error: Error) => error);
       expect(failed).toBeInstanceOf(Unavailable);
-      expect((failed as Error).message).toContain("does not take the library");
+      expect((failed as Error).message).toContain("Redis rejected the library");
     } finally {
       await redis.call("ACL", "SETUSER", "default", "+function|load");
     }

@@ -5,8 +5,8 @@ import { createLog } from "./log.ts";
 import { tokenSecret } from "./token_secret.ts";
 
 /**
- * The program: reads the environment, has a Redis, listens, stops on SIGTERM with exit code 0. With
- * WORKERS above 1 the first process keeps Redis and the secret, the others serve one port.
+ * The program: it reads the environment, connects to Redis or starts one, listens, and exits with code 0
+ * on SIGTERM. With WORKERS above 1 the first process keeps Redis and the secret, the others share a port.
  */
 
 const read = (): Config => {
@@ -42,7 +42,7 @@ function onStop(stop: () => Promise<void>): void {
 function greet(host: string, port: number): void {
   const base = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
   process.stdout.write(
-    `bpf objects at ${base}   (contract: ${base}/docs)\n\n` +
+    `bpf objects at ${base}   (API reference: ${base}/docs)\n\n` +
       `TOKEN=$(curl -s -X POST ${base}/v1/sessions | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')\n` +
       `curl -s -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' ` +
       `-d '{"map_type":"hash","key_size":4,"value_size":8,"max_entries":16}' ${base}/v1/maps\n` +
@@ -50,18 +50,18 @@ function greet(host: string, port: number): void {
   );
 }
 
-/** A worker process: told by its environment where Redis is, serves until told to stop. */
+/** Serves as a worker process. Its environment has the URL of Redis and the secret. */
 async function work(): Promise<void> {
   const { startService } = await import("./service.ts");
   const service = await startService(config, config.redisUrl ?? "", tokenSecret(config), log);
   onStop(service.stop);
 }
 
-// Workers accept by themselves. Where the first process deals connections out (node's default), the one
-// on its way to a worker that has just died hangs for ever.
+// Workers accept connections themselves. With node's default, the first process passes them on, and a
+// connection passed to a worker that has just died hangs for ever.
 cluster.schedulingPolicy = cluster.SCHED_NONE;
 
-/** A worker that ends is replaced, but not faster than this. */
+/** Waits so long before a worker is replaced, so that a crash loop does not take all CPUs. */
 const REPLACE_MS = 1000;
 
 function listening(worker: Worker): Promise<number> {
@@ -78,7 +78,7 @@ async function startWorkers(url: string, secret: Buffer) {
   let stopping = false;
   cluster.on("exit", (worker) => {
     if (stopping) return;
-    log("error", `worker ${worker.process.pid} ended; another takes its place`);
+    log("error", `worker ${worker.process.pid} ended; starting a new one`);
     setTimeout(() => stopping || cluster.fork(env), REPLACE_MS);
   });
   const stop = async () => {
@@ -91,8 +91,8 @@ async function startWorkers(url: string, secret: Buffer) {
   return { port, stop };
 }
 
-/** Stops what has been started so far, the last first; so a signal may come at any time. */
-function undoing() {
+/** Stops what has been started so far in reverse order, so a signal may come at any time. */
+function createStopStack() {
   const started: (() => Promise<void>)[] = [];
   const stop = async () => {
     for (let undo = started.pop(); undo; undo = started.pop()) await undo();
@@ -102,7 +102,7 @@ function undoing() {
 
 async function startRedis() {
   const onEnd = () => {
-    log("error", "the private Redis has ended: stopping; the next start takes its data over");
+    log("error", "the private Redis has ended: stopping; the next start uses the same data");
     process.exit(1);
   };
   const { dataDir } = config;
@@ -110,10 +110,10 @@ async function startRedis() {
 }
 
 async function main(): Promise<void> {
-  const { started, stop } = undoing();
+  const { started, stop } = createStopStack();
   onStop(stop);
   const secret = tokenSecret(config);
-  // Redis starts while the service's modules load; a process of workers alone needs none of them.
+  // Redis starts while the service's modules load. A process that only keeps workers needs no modules.
   const [own, service] = await Promise.all([
     config.redisUrl ? undefined : startRedis(),
     config.workers > 1 ? undefined : import("./service.ts"),

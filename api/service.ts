@@ -7,7 +7,7 @@ import { createService } from "./app.ts";
 import type { Config } from "./config.ts";
 import type { Logger } from "./log.ts";
 
-/** One process of the service: from a connection to Redis to a stop that loses no request. */
+/** Starts one process of the service, and stops it without losing a request. */
 
 export interface Running {
   address: AddressInfo;
@@ -16,7 +16,7 @@ export interface Running {
 
 const STOP_MS = 15_000;
 
-/** @param url of Redis. @param secret the key of all tokens. */
+/** @param url address of Redis. @param secret key of all tokens. */
 export async function startService(
   config: Config,
   url: string,

@@ -34,11 +34,14 @@ function options() {
 
 function number(name, text) {
   const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  return value < 2 ** 32 - 1 ? value : fail(`--${name} ${text}: not a number from 0 to 4294967294`);
+  return value < 2 ** 32 - 1
+    ? value
+    : fail(`--${name} must be a number from 0 to 4294967294, got ${text}`);
 }
 
 function checked(name, values, pattern) {
-  for (const value of values) if (!pattern.test(value)) fail(`--${name} ${value}: not a valid one`);
+  for (const value of values)
+    if (!pattern.test(value)) fail(`--${name} must match ${pattern.source}, got ${value}`);
   return values;
 }
 
@@ -48,7 +51,7 @@ function readKeys(file) {
     const { keys } = JSON.parse(readFileSync(file, "utf8"));
     if (Array.isArray(keys)) return keys;
   } catch {}
-  return fail(`${file} is not a keys file: {"keys": [...]}`);
+  return fail(`${file} must be a keys file like {"keys": [...]}`);
 }
 
 const { id = fail("--id is missing"), file = "api-keys.json", ...rest } = options();

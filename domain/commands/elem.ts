@@ -2,7 +2,7 @@ import type { Call, RunCommand } from "../redis/command.ts";
 import { bytes, number, padWithZeros, pairs } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
 
-/** Elements of maps. Keys and values are bytes as the kernel takes them; an empty key is none. */
+/** Commands on single elements. Keys and values are bytes; an empty key means no key. */
 
 const NONE = Buffer.alloc(0);
 
@@ -13,15 +13,15 @@ export interface ElementReply {
 
 export interface ElementPage {
   elements: ElementReply[];
-  /** Where the next page starts, if there is one. */
+  /** Where the next page starts; undefined after the last page. */
   cursor: Buffer | undefined;
   /** The values are ids of objects. */
   ids: boolean;
-  /** Of the map; every change of its elements makes a new one. */
+  /** The map's revision, which grows with every change of its elements. */
   revision: number;
 }
 
-/** What a lookup may come with: `value` for a Bloom filter, `touch` to count as use of the element. */
+/** Options of a lookup: `value` for a Bloom filter, `touch` to count as use of the element. */
 export interface LookupReply {
   flags: number;
   value?: Buffer | undefined;
@@ -29,9 +29,9 @@ export interface LookupReply {
 }
 
 function page([elements, rest, ids, revision, size]: RedisValue[]): ElementPage {
-  const show = (value: RedisValue) => padWithZeros(bytes(value), number(size));
+  const padded = (value: RedisValue) => padWithZeros(bytes(value), number(size));
   return {
-    elements: pairs(elements).map(([key, value]) => ({ key: bytes(key), value: show(value) })),
+    elements: pairs(elements).map(([key, value]) => ({ key: bytes(key), value: padded(value) })),
     cursor: (rest as Buffer | null) ?? undefined,
     ids: ids === 1,
     revision: number(revision),
@@ -42,7 +42,7 @@ export function elemCommands(run: RunCommand) {
   return {
     async mapLookupElem(call: Call, fd: number, key: Buffer, { flags, value, touch }: LookupReply) {
       const more = [value ?? NONE, touch ? 1 : 0];
-      // To be looked at as a program looks moves an element of an LRU map.
+      // A lookup that counts as use moves an element of an LRU map, so it writes.
       const as = touch ? { ...call, writes: true } : call;
       const reply = await run(as, "map_lookup_elem", fd, key, flags, ...more);
       const [found, id, revision, size] = reply;
@@ -50,7 +50,7 @@ export function elemCommands(run: RunCommand) {
       return { value: all, id: id === 1, revision: number(revision) };
     },
 
-    /** @param match tags of If-Match, one of which must fit; empty: whatever is there. */
+    /** @param match tags of If-Match, one of which must match; empty for no condition. */
     async mapUpdateElem(
       call: Call,
       fd: number,
@@ -86,7 +86,7 @@ export function elemCommands(run: RunCommand) {
       return page(await run(call, "map_dump", fd, cursor ?? NONE, limit));
     },
 
-    /** All elements as of one moment. @throws EFBIG for more than a script can show in time. */
+    /** Reads all elements atomically. @throws EFBIG for more than one script reads in time. */
     async mapSnapshot(call: Call, fd: number) {
       return page(await run(call, "map_snapshot", fd));
     },

@@ -3,7 +3,7 @@ import { list, nextPage, number, text } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
 import { mapInfo, progInfo } from "./info.ts";
 
-/** File descriptors: opened, shown, closed, doubled, passed on. */
+/** Commands that open, show, close, duplicate and pass file descriptors. */
 
 export interface Opened {
   fd: number;

@@ -3,7 +3,7 @@ import { type Call, optional, type RunCommand } from "../redis/command.ts";
 import { bytes, number, octal, pairs, text } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
 
-/** The bpffs tree: pins, directories, links. Modes are numbers here, octal text in what is told. */
+/** Commands of the bpffs tree. Modes are numbers in arguments and octal text in replies. */
 
 export type NodeInfo = { mode: string; uid: number; gid: number; nlink: number; ino: number } & (
   | { type: "directory"; entries?: { name: string; type: string }[]; next?: string }
@@ -14,7 +14,7 @@ export type NodeInfo = { mode: string; uid: number; gid: number; nlink: number; 
 export interface StatOptions {
   follow: boolean;
   entries: boolean;
-  /** What an earlier page gave as next, or empty. */
+  /** The `next` of an earlier page, or empty. */
   cursor: string;
   limit: number;
 }
@@ -40,7 +40,7 @@ function nodeInfo(value: RedisValue[]): NodeInfo {
   return { type: type === "map" ? "map" : "prog", id: number(object), ...common };
 }
 
-/** As ls(1) sorts in the C locale. */
+/** Sorts names as ls(1) does in the C locale. */
 function entriesOf(page: RedisValue | undefined) {
   return pairs(page)
     .map(([name, type]) => ({ name: bytes(name), type: text(type) }))
@@ -49,13 +49,14 @@ function entriesOf(page: RedisValue | undefined) {
 }
 
 export function fsCommands(run: RunCommand) {
-  const told = async (answer: Promise<RedisValue[]>) => nodeInfo(await answer);
+  const toNode = async (answer: Promise<RedisValue[]>) => nodeInfo(await answer);
   return {
     objPin: (call: Call, path: string, fd: number, flags: number) =>
-      told(run(call, "obj_pin", path, fd, flags)),
-    mkdir: (call: Call, path: string, mode: number) => told(run(call, "mkdir", path, mode)),
-    symlink: (call: Call, path: string, target: string) => told(run(call, "symlink", path, target)),
-    link: (call: Call, path: string, from: string) => told(run(call, "link", path, from)),
+      toNode(run(call, "obj_pin", path, fd, flags)),
+    mkdir: (call: Call, path: string, mode: number) => toNode(run(call, "mkdir", path, mode)),
+    symlink: (call: Call, path: string, target: string) =>
+      toNode(run(call, "symlink", path, target)),
+    link: (call: Call, path: string, from: string) => toNode(run(call, "link", path, from)),
 
     async stat(call: Call, path: string, how: StatOptions): Promise<NodeInfo> {
       const place = /^(\d{1,15}) (.+)$/s.exec(how.cursor);
@@ -74,7 +75,7 @@ export function fsCommands(run: RunCommand) {
     },
 
     setattr: (call: Call, path: string, { mode, uid, gid }: NodeAttributes) =>
-      told(run(call, "setattr", path, ...[mode, uid, gid].map(optional))),
+      toNode(run(call, "setattr", path, ...[mode, uid, gid].map(optional))),
 
     unlink: (call: Call, path: string) => run(call, "unlink", path),
     rmdir: (call: Call, path: string) => run(call, "rmdir", path),

@@ -3,7 +3,7 @@ import { list, nameFields, number, text, time } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
 import { parseSchema, type Schema } from "../schema/schema.ts";
 
-/** What is told of maps and programs, in the kernel's field names. Sizes are bytes. */
+/** Decodes the info of maps and programs, with the kernel's field names. Sizes are bytes. */
 
 export interface MapInfo {
   kind: "map";
@@ -18,17 +18,17 @@ export interface MapInfo {
   frozen: boolean;
   refcnt: number;
   usercnt: number;
-  /** Elements now; in an array of objects the filled slots, in a Bloom filter the values pushed. */
+  /** Current elements: filled slots of an array of objects, pushed values of a Bloom filter. */
   entries: number;
-  /** Elements that went to make room for others. */
+  /** Elements that were evicted to make room for others. */
   evictions: number;
-  /** Updates refused for want of room. */
+  /** Updates that failed because the map was full. */
   failed_updates: number;
   /** Grows with every change of elements. */
   revision: number;
-  /** Of a per-CPU map: a value has so many parts. */
+  /** Parts of each value of a per-CPU map. */
   cpus?: number;
-  /** How people read its keys and values. */
+  /** The types with which keys and values are read and written as JSON. */
   schema?: Schema;
 }
 
@@ -53,7 +53,7 @@ export interface ObjectHolders {
   inodes: number[];
   progs: number[];
   slots: { map_id: number; count: number }[];
-  /** More holders than are listed. */
+  /** True when there are more holders than listed. */
   truncated?: boolean;
 }
 
@@ -101,7 +101,7 @@ export function progInfo(id: number, value: RedisValue | undefined): ProgInfo {
   };
 }
 
-/** A page of infos, each with its id before it. */
+/** Decodes a page of rows, each an id and its info. */
 export function infos<T>(
   page: RedisValue | undefined,
   info: (id: number, fields?: RedisValue) => T,

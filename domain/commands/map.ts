@@ -5,7 +5,7 @@ import { readSchema } from "../schema/offload_parsing.ts";
 import type { SchemaAttr } from "../schema/schema.ts";
 import { holders, infos, mapInfo } from "./info.ts";
 
-/** Maps as objects: made, listed, frozen. Sizes are bytes. */
+/** Commands that create, list and freeze maps. Sizes are bytes. */
 
 export interface MapAttr {
   map_type: string;
@@ -15,7 +15,7 @@ export interface MapAttr {
   map_flags: number;
   map_name: string;
   map_extra: string;
-  /** Of the template of a map of maps. */
+  /** The fd of the template that a map of maps needs. */
   inner_map_fd?: number | undefined;
   schema?: SchemaAttr | undefined;
 }

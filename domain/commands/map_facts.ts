@@ -4,9 +4,9 @@ import type { RedisValue } from "../redis/script.ts";
 import { parseLocks } from "../transaction/map_snapshot.ts";
 import type { MapFacts } from "../verifier/verifier.ts";
 
-/** The maps of a program as prog_resolve describes them to the verifier. */
+/** Decodes the maps of a program, which prog_resolve describes for the verifier. */
 
-/** @param words type, sizes, flags and, if there are any, the offsets of locks. */
+/** @param words type, sizes, flags and, if the values have locks, their offsets. */
 function shape(words: readonly string[], max_entries: number, btf: boolean): MapFacts {
   const [map_type = "", key_size, value_size, map_flags, locks = ""] = words;
   return {

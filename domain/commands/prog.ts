@@ -6,7 +6,7 @@ import { bytes, nextPage, number, pairs, text } from "../redis/reply.ts";
 import { holders, infos, progInfo } from "./info.ts";
 import { loadProgram, type ProgAttr, type ProgLoader } from "./prog_load.ts";
 
-/** Loads programs, lists them, and binds maps to them. */
+/** Commands that load programs, list them and bind maps to them. */
 
 export function progCommands(run: RunCommand, loader: ProgLoader) {
   return {
@@ -23,7 +23,7 @@ export function progCommands(run: RunCommand, loader: ProgLoader) {
       return { ...progInfo(id, fields), holders: holders(rows, more === 1) };
     },
 
-    /** At most `limit` instructions, and the second half of a ld_imm64. @throws EINVAL inside of one. */
+    /** Reads `limit` instructions and the second half of a last ld_imm64. @throws EINVAL inside one. */
     async progInsns(call: Call, id: number, start: number, limit: number) {
       const [count, insns, ids, names] = await run(call, "prog_insns", id, start, limit + 1);
       const named = pairs(names).map(([of, name]): [number, string] => [number(of), text(name)]);
@@ -36,7 +36,10 @@ export function progCommands(run: RunCommand, loader: ProgLoader) {
       };
       const found = toListingPage(page, text(ids).split(",").map(Number));
       if (found) return found;
-      throw einval(`instruction ${start} is the second half of a ld_imm64`, "start");
+      throw einval(
+        `start must be the first half of an instruction, got ${start}, the second half of a ld_imm64`,
+        "start",
+      );
     },
 
     progBindMap: (call: Call, fd: number, mapFd: number, flags: number) =>

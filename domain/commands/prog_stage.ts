@@ -4,8 +4,8 @@ import { unrecorded } from "../redis/idempotency.ts";
 import { PAGE_INSNS, STEP_PAGES } from "../redis/records.ts";
 
 /**
- * Sends a long program's instructions ahead, step by step, so that no script takes long. They are a draft
- * of the session, which expires by itself.
+ * Sends the instructions of a long program in steps before the load, so that no script takes long. They
+ * form a draft of the session, which expires by itself.
  */
 
 const PAGE_BYTES = PAGE_INSNS * INSN_SIZE;

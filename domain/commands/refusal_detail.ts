@@ -5,7 +5,7 @@ import { decode, INSN_SIZE, type Insn } from "../isa/insn.ts";
 import type { Refusal } from "../verifier/verifier.ts";
 import type { DecodedInsns } from "../verifier/worker.ts";
 
-/** The detail of a refused program: the instruction, if it is one, and the last line of the log. */
+/** Adds the detail of a rejected program: its instruction, if one is at fault, and the log's reason. */
 export function withDetail(
   refusal: Refusal | null,
   { insns, prog, byId }: DecodedInsns,
@@ -16,7 +16,7 @@ export function withDetail(
   if (at === undefined) return { ...refusal, detail: reason };
   const [insn, next] =
     prog?.slice(at, at + 2) ?? decode(insns.subarray(at * INSN_SIZE, (at + 2) * INSN_SIZE));
-  const shown = disasm(insn as Insn, next, formatConstantBy(byId?.has(at) ? "id" : "fd"));
-  const place = `insn ${at}, ${shown.replace(/^\(..\) /, "")}`;
+  const text = disasm(insn as Insn, next, formatConstantBy(byId?.has(at) ? "id" : "fd"));
+  const place = `insn ${at}, ${text.replace(/^\(..\) /, "")}`;
   return { ...refusal, detail: reason === "" ? place : `${place}: ${reason}` };
 }

@@ -2,29 +2,29 @@ import { Errno, isErrno } from "../errno.ts";
 import { type Call, optional, type RunCommand } from "../redis/command.ts";
 import { bytes, number, pairs, text } from "../redis/reply.ts";
 
-/** Ring buffers: records in order. A position counts the bytes before it, of all times. */
+/** Commands of ring buffers. A position counts all bytes ever written before it. */
 
 export interface RingRecord {
-  /** After the record: where reading goes on. */
+  /** The position after the record. */
   position: number;
   data: Buffer;
 }
 
 export interface RingPage {
   records: RingRecord[];
-  /** Where reading goes on. */
+  /** The position at which the next read continues. */
   position: number;
-  /** Bytes before the first record that were not there to be read. */
+  /** Bytes before the first record that were already consumed. */
   missed: number;
-  /** Records refused for want of room, so far. */
+  /** Records rejected so far because the buffer was full. */
   dropped: number;
-  /** Where new records are told. */
+  /** The Redis channel that announces new records. */
   channel: string;
 }
 
 export function ringCommands(run: RunCommand) {
   return {
-    /** @throws EAGAIN at the first record that finds no room, with the count of those before it. */
+    /** @throws EAGAIN at the first record that does not fit, with the count of those before it. */
     async ringOutput(call: Call, fd: number, records: Buffer[], flags: number) {
       const reply = await run(call, "ring_output", fd, flags, ...records);
       const [position, accepted, errno, detail] = reply;
@@ -34,10 +34,10 @@ export function ringCommands(run: RunCommand) {
     },
 
     /**
-     * Through an fd that may write, what is before `position` is consumed by this.
+     * A read through a writable fd consumes everything before `position`.
      *
-     * @param position undefined: the consumer's.
-     * @param limit 0 only looks.
+     * @param position the consumer's when undefined.
+     * @param limit 0 reads no records, only the positions.
      */
     async ringRead(call: Call, fd: number, position: number | undefined, limit: number) {
       const reply = await run(call, "ring_read", fd, optional(position), limit);

@@ -5,12 +5,12 @@ import { bytes, list } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
 import type { RunAttr, Runner } from "../transaction/runner.ts";
 
-/** Programs that run. `begin` shows a run what it works on; the runner does the rest. */
+/** Commands that run programs: `begin` reads the program and its maps, the runner does the rest. */
 
-/** Where a row of a program has its instructions, and its id; see test_run.lua. */
+/** Positions of the instructions and the id in a program's row; see test_run.lua. */
 const [INSNS, ID] = [RUN_PROG.length, RUN_PROG.length + 1];
 
-/** The instructions of a program, step by step; null when it is gone meanwhile. */
+/** Reads the instructions of a program in steps; null when it was freed meanwhile. */
 async function longInsns(run: RunCommand, call: Call, row: RedisValue[]): Promise<Buffer | null> {
   const [load_time = null] = row;
   const parts: Buffer[] = [];
@@ -24,9 +24,12 @@ async function longInsns(run: RunCommand, call: Call, row: RedisValue[]): Promis
 }
 
 export function runCommands(begin: RunFirstHalf, run: RunCommand, runner: Runner) {
-  /** What a run is shown, with the instructions that one script does not answer. */
-  async function whole(call: Call, shown: ReturnType<RunFirstHalf>): ReturnType<RunFirstHalf> {
-    const answer = await shown;
+  /** Adds the instructions of programs that are too long for one script. */
+  async function withLongInsns(
+    call: Call,
+    reply: ReturnType<RunFirstHalf>,
+  ): ReturnType<RunFirstHalf> {
+    const answer = await reply;
     const programs = answer.remembered ? [] : list(answer.values[2]);
     for (const [i, row] of programs.entries()) {
       if (!Array.isArray(row) || row[INSNS] !== null) continue;
@@ -42,16 +45,16 @@ export function runCommands(begin: RunFirstHalf, run: RunCommand, runner: Runner
       runner.run(
         call,
         `${call.sid} ${fd}`,
-        (wants) => whole(call, begin(call, "prog_test_run", fd, wants)),
+        (wants) => withLongInsns(call, begin(call, "prog_test_run", fd, wants)),
         attr,
       ),
 
-    /** Without an fd, by the path of its pin. */
+    /** Runs a pinned program by its path, without an fd. */
     progRun: (call: Call, path: string, attr: RunAttr) =>
       runner.run(
         call,
         `at ${path}`,
-        (wants) => whole(call, begin(call, "prog_run", path, wants)),
+        (wants) => withLongInsns(call, begin(call, "prog_run", path, wants)),
         attr,
       ),
   };

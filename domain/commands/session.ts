@@ -4,7 +4,7 @@ import { list, nameFields, nextPage, number, octal, text, time } from "../redis/
 import type { Argument, RedisValue } from "../redis/script.ts";
 import type { Tokens } from "../token.ts";
 
-/** Sessions: processes that are made, forked, renewed, changed and ended. Times are ms. */
+/** Commands that create, fork, renew, change and end sessions. Times are ms. */
 
 export interface Credentials {
   label: string;
@@ -12,11 +12,11 @@ export interface Credentials {
   uid: number;
   gid: number;
   groups: number[];
-  /** "*" for all. */
+  /** "*" means all capabilities. */
   capabilities: string[] | "*";
   umask: number;
   nofile: number;
-  /** Of the namespace; its first session chooses. */
+  /** Possible CPUs of the namespace, which its first session chooses. */
   cpus?: number | undefined;
 }
 
@@ -38,11 +38,11 @@ export interface SessionInfo {
   created_at: string;
   expires_at: string;
   fd_count: number;
-  /** Possible CPUs of the namespace: a value of a per-CPU map has so many parts. */
+  /** Possible CPUs of the namespace, which is the number of parts of a per-CPU value. */
   cpus: number;
 }
 
-/** enum of linux/capability.h, in its order. */
+/** The capabilities of linux/capability.h, in its order. */
 export const CAPABILITIES = (
   "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE " +
   "NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO " +
@@ -79,9 +79,9 @@ function sessionInfo(namespace: string, value: RedisValue | undefined): SessionI
 }
 
 /**
- * @param onSession told the namespaces of new sessions: before, for an answer that is lost or a
- *   crash, and after, when no sweeper can have just found the namespace empty.
- * @param cpus of a new namespace, unless its first session says otherwise.
+ * @param onSession is called before a session is made, in case the reply is lost, and again after it,
+ *   in case a sweeper has just forgotten the empty namespace.
+ * @param cpus default for a new namespace.
  */
 export function sessionCommands(
   run: RunCommand,

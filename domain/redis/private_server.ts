@@ -1,7 +1,3 @@
-// The private Redis: a redis-server (or valkey-server) of the service's own in its data folder.
-//
-// Invariants: one server per data folder; it outlives the service, however that ends, by no more
-// than its own shutdown; no process is ever signalled that was not started here.
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -11,8 +7,13 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
+/**
+ * Starts a private redis-server (or valkey-server) in the data folder. Invariants: a folder has one server;
+ * the server ends with the service, however that ends; only processes started here are signalled.
+ */
+
 type LogFile = (line: string) => void;
-type Mark = { pid: number; start: string }; // a pid alone may by now be somebody else's
+type Mark = { pid: number; start: string }; // a pid alone may have been reused
 
 const SETTINGS =
   "--port 0 --unixsocketperm 700 --protected-mode yes --daemonize no --dir . --logfile redis.log " +
@@ -40,7 +41,7 @@ exit "$code"`;
 export async function startPrivateRedis(options: {
   dir: string;
   log?: LogFile;
-  /** The server has ended though nobody stopped it. */
+  /** Called when the server ends without stop(). */
   onEnd?: () => void;
 }): Promise<{ url: string; pid: number; stop(): Promise<void> }> {
   const log = options.log ?? (() => {});
@@ -127,7 +128,7 @@ async function takeLock(folder: string, base: string): Promise<Server> {
     let owner: string | undefined;
     for (const name of fs.readdirSync(folder)) {
       if (!/^lock-.*\.sock$/.test(name) || name === own) continue;
-      const answer = await ask(join(base, name), "");
+      const answer = await request(join(base, name), "");
       if (answer === undefined) fs.rmSync(join(folder, name), { force: true });
       owner = answer ?? owner;
     }
@@ -137,12 +138,12 @@ async function takeLock(folder: string, base: string): Promise<Server> {
       const user = `another service (process ${owner || "unknown"})`;
       throw new Error(`${folder} is in use by ${user}: stop that, or set another DATA_DIR`);
     }
-    await delay(20 + Math.random() * 100); // two may have come at the same moment
+    await delay(20 + Math.random() * 100); // two services may have started at the same moment
   }
 }
 
 /** Sends a line to a socket: the answer's beginning, "" if silent, undefined if nobody listens. */
-function ask(path: string, line: string): Promise<string | undefined> {
+function request(path: string, line: string): Promise<string | undefined> {
   return new Promise((done) => {
     const peer = connect(path, () => line && peer.write(line));
     peer.setTimeout(1000, () => peer.destroy());
@@ -154,7 +155,7 @@ function ask(path: string, line: string): Promise<string | undefined> {
   });
 }
 
-/** A killed service's server is just being stopped by its supervisor, unless that was killed too. */
+/** Stops the server of a killed service, in case its supervisor was killed too. */
 async function stopLeftover(pidFile: string, log: LogFile): Promise<void> {
   const text = fs.existsSync(pidFile) ? fs.readFileSync(pidFile, "utf8") : "";
   const [, pid = "", start = ""] = /^{"pid":(\d+),"start":"(.+)"}$/.exec(text) ?? [];
@@ -172,7 +173,9 @@ async function stopProcess(server: Mark): Promise<void> {
       if (!isRunning(server)) return;
     }
   }
-  throw new Error(`the private Redis (process ${server.pid}) does not end`);
+  throw new Error(
+    `the private Redis (process ${server.pid}) did not end within ${(2 * STOP_MS) / 1000} s`,
+  );
 }
 
 const isRunning = ({ pid, start }: Mark) => mark(pid)?.start === start;
@@ -197,12 +200,12 @@ async function waitUntilReady(socket: string, child: ChildProcess, log: LogFile)
   let loading = false;
   for (let end = Date.now() + START_MS; Date.now() < end; await delay(loading ? 50 : 5)) {
     if (child.exitCode !== null) throw new Error("the private Redis does not start");
-    const answer = await ask(socket, "PING\r\n");
+    const answer = await request(socket, "PING\r\n");
     if (answer?.startsWith("+PONG")) return;
     if (!answer?.startsWith("-LOADING")) continue;
     if (!loading) log("the private Redis is loading its data");
     loading = true;
-    end = Date.now() + START_MS; // as long as it answers, it gets on
+    end = Date.now() + START_MS; // it is making progress while it answers
   }
   throw new Error(`the private Redis does not answer on ${socket}`);
 }

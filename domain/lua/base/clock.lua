@@ -9,9 +9,9 @@ local memo = use("base/memo")
 local uapi = use("uapi")
 local call, floor = redis.call, math.floor
 
--- Until the first sweep has told how long the sweepers may be silent.
+-- Used until the first sweep stores how long the sweepers may be silent.
 local FIRST_ALLOWANCE = 5000
--- Where there is no session there is no deadline.
+-- The first deadline of a namespace without sessions.
 local NEVER = 2 ^ 53
 
 local clock = {}
@@ -24,13 +24,13 @@ end)
 
 local START = { skew = 0, allowance = FIRST_ALLOWANCE, next = NEVER }
 
--- A namespace without a version is one that nobody wrote to, or older than versions are.
+-- A namespace without a version is unused, or was written before versions existed.
 local function check_layout(layout)
   if layout == uapi.LAYOUT or not layout and call("EXISTS", current.meta) == 0 then return end
   error({ errno = "LAYOUT", detail = layout or "1" }, 0)
 end
 
--- Reads the time, once a call, and whether this library knows the layout of the namespace.
+-- Reads the time once per call, and fails when this library does not know the namespace's layout.
 function clock.read()
   if current.now then return end
   local time = call("TIME")
@@ -62,7 +62,7 @@ function clock.store(changes)
     state.skew, state.tick, state.allowance, state.next))
 end
 
--- Whether a session's time is over. The first deadline is looked up when `next` has come, and remembered.
+-- Answers whether a session has expired. The first deadline is read only once `next` has passed.
 function clock.is_due()
   if current.now < current.clock.next then return false end
   kernel.need_writes()
@@ -73,7 +73,7 @@ function clock.is_due()
   return false
 end
 
--- A sweeper was here: deadlines count again, for at most `ms` until the next one. A namespace that nobody
+-- Records a sweep: deadlines count again, for at most `ms` until the next one. A namespace that nobody
 -- has used yet stays untouched.
 function clock.note_sweep(ms)
   if not current.clock.tick then return end
@@ -81,7 +81,7 @@ function clock.note_sweep(ms)
   clock.store({ tick = current.now, allowance = ms })
 end
 
--- A session lives until `deadline`: somebody could renew it, whether or not a sweeper was here.
+-- Records a renewal until `deadline`, which proves as well as a sweep that the service works.
 function clock.note_renewal(deadline)
   local state = current.clock
   local earlier = deadline < state.next
@@ -90,7 +90,7 @@ function clock.note_renewal(deadline)
   end
 end
 
--- What was once due stays due: an outage takes the clock back to its last tick.
+-- Keeps an expired session expired, because an outage takes the clock back to its last tick.
 function clock.note_expiry()
   if current.now > (current.clock.tick or 0) then clock.store({ tick = current.now }) end
 end

@@ -1,7 +1,7 @@
--- What a text was parsed to, kept under the text itself, so that it cannot be stale whatever happens to
--- Redis. A table that it hands out is shared by all later calls.
--- Invariant: nobody writes into what a memo hands out.
--- Every call of Redis pays for the size of Lua's heap, so that only so much is kept.
+-- Caches what a text parses to under the text itself, so that it cannot be stale whatever happens to
+-- Redis. All later calls share the same table.
+-- Invariant: a caller never changes a table that a memo returns.
+-- A large Lua heap slows every call of Redis down, so the cache is small.
 local KEPT = 250
 
 return function(parse)

@@ -1,4 +1,4 @@
--- A process: credentials, umask, limits, and how long it lives without being heard of. The fields of its
+-- A process: credentials, umask, limits, and a lifetime that each request renews. The fields of its
 -- hash that calls read are packed: `life`, and `cred`, the fields of uapi.CRED with spaces between.
 -- Invariant: a session's key, its deadline and its id exist together or not at all.
 local kernel = use("base/kernel")
@@ -13,8 +13,8 @@ local session = {}
 -- ms that may pass between the script and the end of the HTTP answer: not taken off the ttl.
 local ANSWER_MS = 500
 
--- How long the reason of an end is known.
-local KNOWN_MS = 900000
+-- The reason of an end is kept so long.
+local REASON_MS = 900000
 
 -- deadline and ttl in ms, then the hash of the token.
 local LIFE = "<dds"
@@ -40,8 +40,8 @@ local function ended(sid, token)
   kernel.fail("ENDED", tomb[2] or "")
 end
 
--- Every command of a session starts here: the token must be its own, and its time not over. Being
--- heard of renews it.
+-- Every command of a session starts here: the token must be its own, and must not have
+-- expired. The command renews it.
 function session.enter()
   local sid, token = current.sid, current.token
   local deadline, ttl, own = session.read_life(sid)
@@ -87,12 +87,12 @@ function session.cred()
   return cred
 end
 
--- do_exit: what can be seen goes now, what was held goes to the work list.
+-- do_exit(): removes what other sessions can see now, and leaves its references to the work list.
 function session.do_exit(sid, reason)
   local key, tomb = kernel.key("session", sid), kernel.key("ended", sid)
   local _, _, token = session.read_life(sid)
   call("HSET", tomb, "token", token or "", "reason", reason)
-  call("PEXPIRE", tomb, KNOWN_MS)
+  call("PEXPIRE", tomb, REASON_MS)
   call("DEL", key)
   call("ZREM", kernel.key("deadlines"), sid)
   call("ZREM", kernel.key("ids:session"), sid)

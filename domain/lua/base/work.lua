@@ -1,4 +1,4 @@
--- Freeing still to do: done within a budget at the end of the call, the rest kept in Redis.
+-- Deferred freeing: a call does some of it at its end, within a budget, and keeps the rest in Redis.
 -- Invariant: an item is either in the persistent list or being done in this call, so whatever a
 -- crash interrupts is found again, and no item is done twice.
 local kernel = use("base/kernel")

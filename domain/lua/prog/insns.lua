@@ -21,7 +21,7 @@ local function pages(insn_cnt)
   return math.ceil(insn_cnt / PAGE_INSNS)
 end
 
--- STALE when a draft is not there as a whole, for then the service sends it again.
+-- Fails with STALE when a draft is incomplete, so that the service sends it again.
 function insns.check_draft(draft, insn_cnt)
   if draft ~= "" and call("HLEN", insns.draft_key(draft)) ~= pages(insn_cnt) then
     error({ errno = "STALE", detail = "the instructions sent ahead are gone" }, 0)

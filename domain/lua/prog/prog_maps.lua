@@ -10,7 +10,7 @@ local prog_maps = {}
 
 local MAPS_MAX = 64
 
--- check_map_prog_compatibility(): who may not name a map with locks.
+-- check_map_prog_compatibility(): program types that may not use a map with locks.
 local NO_LOCKS = { socket_filter = "socket filter", kprobe = "tracing", tracepoint = "tracing",
   perf_event = "tracing", raw_tracepoint = "tracing", raw_tracepoint_writable = "tracing" }
 

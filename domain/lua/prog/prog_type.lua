@@ -45,7 +45,7 @@ local ATTACH = {
   sk_lookup = set{ uapi.BPF_SK_LOOKUP },
   sk_reuseport = set{ uapi.BPF_SK_REUSEPORT_SELECT, uapi.BPF_SK_REUSEPORT_SELECT_OR_MIGRATE },
   netfilter = set{ uapi.BPF_NETFILTER },
-  -- These have none, which is 0.
+  -- These have no attach type, so it must be 0.
   syscall = set{ 0 },
   ext = set{ 0 },
 }

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { Errno } from "../domain/errno.ts";
-import { HttpError } from "./errors/errors.ts";
+import { HttpError } from "./errors/error_to_problem.ts";
 
 /**
  * API keys: who can create sessions, in which namespaces and with which credentials at most. Without

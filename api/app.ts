@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import express, { type Express, type Request, type RequestHandler, type Response } from "express";
 import { idempotencyOf } from "../domain/bpf.ts";
 import type { Caller } from "../domain/token.ts";
-import { HttpError, type OnFault, problemHandler, sendProblem } from "./errors/errors.ts";
+import { HttpError, type OnFault, problemHandler, sendProblem } from "./errors/error_to_problem.ts";
 import { sendRawProblem } from "./errors/problem.ts";
 import { createComparison, createFastPath, type Hooks } from "./fast_path/fast_path.ts";
 import { createRouter, pause } from "./fast_path/plain_routes.ts";

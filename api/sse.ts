@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { RequestHandler } from "express";
 import type { Subscription } from "../domain/redis/notifier.ts";
-import { type OnFault, toProblem } from "./errors/errors.ts";
+import { type OnFault, toProblem } from "./errors/error_to_problem.ts";
 
 /** Server-sent events, written no faster than the client reads them, until it disconnects. */
 

@@ -386,7 +386,7 @@ it("the import check finds known imports", () => {
   expect(importers(/^ioredis$/)).toContain("domain/redis/connection.ts");
   expect(importers(/^express$/)).toContain("api/app.ts");
   expect(importers(/^express-openapi-validator/)).toContain("api/middleware/validation.ts");
-  expect(importers(/^domain\/errno\.ts$/)).toContain("api/errors/errors.ts");
+  expect(importers(/^domain\/errno\.ts$/)).toContain("api/errors/error_to_problem.ts");
 });
 
 it.each([

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
-import { HttpError } from "../errors/errors.ts";
+import { HttpError } from "../errors/error_to_problem.ts";
 
 /** Entity tags of elements: the value in hex, or its SHA-1 if it is longer; lua/map/if_match.lua compares them. */
 

@@ -2,7 +2,7 @@ import type { ElementPage } from "../../domain/commands/elem.ts";
 import { parseBytes } from "../codec/bytes.ts";
 import { etag, ifMatch } from "../codec/etag.ts";
 import { codecOf, type ValueBody, type ValueCodec, writeValue } from "../codec/value_codec.ts";
-import { InvalidRequest } from "../errors/errors.ts";
+import { InvalidRequest } from "../errors/error_to_problem.ts";
 import {
   type Handler,
   type HandlerRequest,

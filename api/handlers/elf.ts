@@ -1,7 +1,7 @@
 import type { ElfOptions } from "../../domain/loader/elf_load.ts";
 import { parseBytes } from "../codec/bytes.ts";
 import { parsePath } from "../codec/paths.ts";
-import { InvalidRequest } from "../errors/errors.ts";
+import { InvalidRequest } from "../errors/error_to_problem.ts";
 import { created, type Handler, type HandlerRequest, query } from "../handler.ts";
 
 /** Object files: load them. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import express, { type Request, type RequestHandler } from "express";
-import { InvalidRequest } from "../errors/errors.ts";
+import { InvalidRequest } from "../errors/error_to_problem.ts";
 import { JSON_TYPE, OCTETS } from "../media_types.ts";
 
 /** Reads bodies: JSON or octets, never compressed, as large as the operation needs. */

@@ -1,5 +1,5 @@
 import type { Request, RequestHandler } from "express";
-import { HttpError, InvalidRequest } from "../errors/errors.ts";
+import { HttpError, InvalidRequest } from "../errors/error_to_problem.ts";
 import { JSON_TYPE, OCTETS } from "../media_types.ts";
 import { INTEGER_PARAMETERS, routes } from "../openapi/openapi.ts";
 

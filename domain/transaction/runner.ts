@@ -19,7 +19,7 @@ import {
 } from "./snapshot_reader.ts";
 
 /**
- * Runs programs: reads a snapshot in one script, executes the run in a thread, and commits it in a
+ * Runs programs: reads a snapshot in one script, executes the run on it, and commits the run in a
  * second script, which compares all reads and applies all writes.
  * Invariant: runs are serializable. Each takes effect atomically at its commit; a run without
  * writes, at its snapshot.
@@ -84,7 +84,8 @@ export class Runner {
 
   /**
    * @param place identifies the caller and the fd or path.
-   * @throws EFAULT, E2BIG with the instruction; EAGAIN when every try conflicts with other changes.
+   * @throws EFAULT, E2BIG with the instruction; EAGAIN when every try
+   *   conflicts with other changes, or when too many runs wait for a thread.
    */
   async run(call: Call, place: string, fetch: FetchSnapshot, attr: RunAttr): Promise<RunResult> {
     try {

@@ -7,8 +7,8 @@ local call = redis.call
 
 local refcount = {}
 
--- Kind -> its operations, as objects have them in the kernel: info(id, listed), free(id); of maps
--- release_users(id), when usercnt falls to 0; of programs owner(id).
+-- Kind -> its operations, as the kernel's objects have them: info(id, listed) and free(id). Maps also have
+-- release_uref(id), called when usercnt falls to 0; programs also have owner(id).
 refcount.kinds = {}
 
 -- An open file and an inode hold one reference each, and on a map they are its users. holder: "file:N",

@@ -1,6 +1,6 @@
--- The end of sessions (kernel: do_exit()): exit, kill and expiry take one path, once, in bounded steps.
+-- Ends sessions: exit, kill and expiry take one path, session.do_exit(), which leaves the work item "exit".
 -- Invariant: after session.do_exit() no command runs in the session's name; its fds and the files sent to
--- it are closed in order, by this call or by the sweeper.
+-- it are closed in order and in bounded steps, by this call, later commands or the sweeper.
 local kernel = use("base/kernel")
 local clock = use("base/clock")
 local work = use("base/work")
@@ -10,14 +10,15 @@ local fd = use("file/fd")
 local scm_rights = use("file/scm_rights")
 local call = redis.call
 
--- Sessions that one call ends. The others that are due cannot act either (session.enter); only their
--- references stay a little longer.
+-- Sessions that one call ends. The other due sessions cannot act either (session.enter), but keep their
+-- references until a later call.
 local SESSIONS = 16
 
 local exit = {}
 local sys = kernel.sys
 
--- Runs before every command, so that no command sees the references of a session that is due.
+-- Runs before each command for which clock.is_due(): ends up to SESSIONS due sessions, then frees what the
+-- work budget allows, so that the command sees the effects of their exit.
 function exit.exit_due_sessions()
   local sids = call("ZRANGEBYSCORE", kernel.key("deadlines"), "-inf", current.now, "LIMIT", 0, SESSIONS)
   if #sids == 0 then return end

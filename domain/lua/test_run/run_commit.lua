@@ -1,8 +1,4 @@
--- BPF_PROG_TEST_RUN, second half: commits a run if all that it read is unchanged.
--- Input: packed { reads, writes }, entries of uapi.READ_SET and uapi.WRITE_SET; writes are in order.
---   A read `value` is false for an absent key; `matched` is the prefix that an LPM trie found, or missing.
--- Output: `answer`, which the record of an Idempotency-Key keeps.
--- Errors: STALE when something has changed, E2BIG from run_limits.lua.
+-- Compares what a run read with what the maps hold now, and applies what it wrote.
 -- Invariant: nothing fails after the first write, because run_limits.lua has checked that all of it fits.
 local kernel = use("base/kernel")
 local map = use("map/map")
@@ -62,8 +58,9 @@ local function by_map(reads, writes)
   return parts
 end
 
--- False for a map that is gone, too: the caller no longer holds it.
-local function is_unchanged(part)
+-- Whether the map still holds what the run read, and has room for what it wrote. False for a map that is
+-- gone, too, because the caller no longer holds it.
+local function can_commit(part)
   if call("EXISTS", kernel.key("map", part.id)) == 0 then return false end
   local m = map.load(part.id)
   run_limits.spend(m, part.reads, part.writes)
@@ -92,7 +89,8 @@ end
   BPF_PROG_TEST_RUN, second half: applies a run if all that it read is unchanged.
 
     Input:
-      packed  { reads, writes } of the run, in the fields of uapi.READ_AT and uapi.WRITE_AT
+      packed  { reads, writes } of the run, in the fields of uapi.READ_AT and uapi.WRITE_AT; writes in order.
+              A read `value` is false for an absent key; `matched` is the prefix that an LPM trie found
       answer  of the run, which the record of an Idempotency-Key keeps; "" without one
     Output:
       answer
@@ -103,7 +101,9 @@ end
 function kernel.sys.run_commit(packed, answer)
   local parts = by_map(unpack(cmsgpack.unpack(packed)))
   for id, part in pairs(parts) do
-    if not is_unchanged(part) then error({ errno = "STALE", detail = "map " .. id .. " has changed" }, 0) end
+    if not can_commit(part) then
+      error({ errno = "STALE", detail = "map " .. id .. " has changed since the run's snapshot" }, 0)
+    end
   end
   local done, raised = pcall(apply_all, parts)
   -- An errno here is a broken invariant; an error of Redis itself is passed on.

@@ -28,7 +28,7 @@ export class PruningPoints {
   readonly #env: VerifierEnv;
   readonly #prunePoints: Uint8Array;
   readonly #exploredStates = new Map<number, Checkpoint[]>();
-  /** The current instruction counts. */
+  /** Instructions since the last checkpoint, including the current one. */
   #insnsSince = 1;
   #jumpsSince = 0;
 

@@ -51,8 +51,8 @@ function fd_array.lookup_many(m, keys)
   return ids
 end
 
--- bpf_fd_array_map_update_elem(): flags, index, then the fd, from which resolve(m, fd) makes an id; the
--- old object is put.
+-- bpf_fd_array_map_update_elem(): checks the flags, then the index; fd_get_ptr() turns the fd into an id. The
+-- slot gets a reference on the new object and drops the one on the object that it replaces.
 function fd_array.update(m, key, value, flags)
   if flags ~= 0 then kernel.fail("EINVAL", "flags must be 0 (BPF_ANY) for a slot, got " .. flags) end
   local i = arraymap.check_index(m, key)

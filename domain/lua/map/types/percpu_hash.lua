@@ -11,6 +11,6 @@ map.register("percpu_hash", {
   alloc_check = alloc_check, alloc = htab.alloc, lookup = htab.lookup,
   lookup_many = htab.lookup_many, update = htab.update, lookup_and_delete = htab.lookup_and_delete,
   remove = htab.lookup_and_delete, delete = htab.delete, next_key = htab.next_key, page = htab.page,
-  entries = htab.entries, free =  htab.free, apply = htab_batch.apply, batch_kind = "table",
+  entries = htab.entries, free = htab.free, apply = htab_batch.apply, batch_kind = "table",
   is_percpu = true
 })

@@ -51,9 +51,9 @@ export class LpmTrie extends Hash {
   /** Indexes the prefix found, and the looked up key as absent when that is another prefix. */
   protected override index(index: Map<IndexKey, Fetched>, element: TrieElement): void {
     const { key, value, matched } = element;
-    const prefixLength = this.indexKeyAt(toBuffer(key), 0);
-    this.#fetchedByKey.set(prefixLength, element);
-    if (!index.has(prefixLength)) index.set(prefixLength, { key, value: null });
+    const indexKey = this.indexKeyAt(toBuffer(key), 0);
+    this.#fetchedByKey.set(indexKey, element);
+    if (!index.has(indexKey)) index.set(indexKey, { key, value: null });
     if (value === null) return;
     const found = toBuffer(matched ?? key);
     this.#addLength(found.readUInt32LE(0));

@@ -28,7 +28,7 @@ export const MEMORY_PAGES = 0x0300_0000 / 0x1_0000;
  * Returns the distance of resident elements of an array: `base<i> + index * stride`. The gap is
  * never accessible.
  */
-export const strideOf = ({ value_size }: { value_size: number }): number =>
+export const elementStride = ({ value_size }: { value_size: number }): number =>
   Math.ceil(value_size / 8) * 8 + 8;
 
 /**
@@ -73,7 +73,7 @@ export interface CompilationUnit {
 export interface CompiledCode {
   wasm: Uint8Array<ArrayBuffer>;
   /** Pairs of an offset in the wasm bytes and its instruction, by ascending offset. */
-  places: Uint32Array;
+  sourceMap: Uint32Array;
   /** Helpers that it imports. */
   helpers: readonly HelperName[];
 }

@@ -18,7 +18,7 @@ export { TooLarge } from "./wasm/v8_limits.ts";
 /** Overrides for tests and measurements of what the compiler decides itself. */
 export interface CompileOptions {
   /**
-   * Check all accesses fully ("exact") or only against the arena ("flat"); by default `safe`
+   * Check all accesses fully ("exact") or only against the arena ("flat"); by default `proofs`
    * decides.
    */
   checks?: "exact" | "flat";
@@ -31,20 +31,20 @@ const estimateBytes = (insns: number): number => 4096 + 40 * insns;
 
 const NO_PROOFS = new Uint8Array(0);
 
-function selectProofs(safe: Uint8Array, checks: CompileOptions["checks"]): Uint8Array | undefined {
+function selectProofs(proofs: Uint8Array, { checks }: CompileOptions): Uint8Array | undefined {
   if (checks === "flat") return undefined;
-  return checks === "exact" ? NO_PROOFS : safe;
+  return checks === "exact" ? NO_PROOFS : proofs;
 }
 
 /**
- * Compiles a program that the verifier has accepted; `safe[i]` is 1 where the verifier proved that
+ * Compiles a program that the verifier has accepted; `proofs[i]` is 1 where the verifier proved that
  * the access of instruction i is in bounds.
  * @throws TooLarge when the module exceeds a limit of V8.
  * @throws RangeError when the program cannot be one that the verifier accepted.
  */
 export function compile(
   unit: CompilationUnit,
-  safe: Uint8Array = NO_PROOFS,
+  proofs: Uint8Array = NO_PROOFS,
   options: CompileOptions = {},
 ): CompiledCode {
   const { buffer, byteOffset, byteLength } = unit.insns;
@@ -56,7 +56,7 @@ export function compile(
   const graphs = starts.map((start, i) => buildGraph(prog, start, starts[i + 1] ?? prog.length));
   const calls = analyseCalls(prog, graphs, found.helpers, unit.maps);
   const imports = planImports(found, calls.hasAddOnlyLookups);
-  const provenAccesses = selectProofs(safe, options.checks);
+  const provenAccesses = selectProofs(proofs, options);
   writeModule(writer, imports, unit.maps.length, (i) => {
     const graph = graphs[i] as Graph;
     const hasLocalFuel = hasBackEdge(graph);
@@ -74,7 +74,7 @@ export function compile(
   });
   return {
     wasm: writer.bytes.slice(0, writer.offset),
-    places: sourceMap.table(),
+    sourceMap: sourceMap.table(),
     helpers: [...imports.helpers].filter((name) => HELPERS[name] !== undefined),
   };
 }

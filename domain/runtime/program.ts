@@ -36,9 +36,9 @@ export class CompiledProgram {
   constructor(unit: CompilationUnit, options: CompileOptions = {}) {
     const { buffer, byteOffset, byteLength } = unit.insns;
     const insns = decode(Buffer.from(buffer, byteOffset, byteLength));
-    const { wasm, places, helpers } = compile(unit, provenAccesses(unit, insns), options);
+    const { wasm, sourceMap, helpers } = compile(unit, provenAccesses(unit, insns), options);
     this.#module = new WebAssembly.Module(addNameSection(wasm, this.name));
-    this.#sourceMap = places;
+    this.#sourceMap = sourceMap;
     this.helpers = helpers;
     this.mapCount = unit.maps.length;
     for (const [at, insn] of insns.entries()) this.#scanInsn(insn, at);

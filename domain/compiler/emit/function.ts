@@ -43,7 +43,7 @@ function emitPrologue(context: EmitContext, graph: Graph): void {
   writer.localSet(REGISTER[10] as number);
   emitEntryFuel(context, (graph.first.at(-1) as number) - start);
   if (!hasMayGoto(context.prog, graph)) return;
-  // Where Linux takes the time instead (250 ms), this counts, too.
+  // Linux ends a may_goto loop after 250 ms or this many rounds; here only the rounds count.
   writer.i32Const(BPF_MAX_LOOPS);
   writer.localSet(MAY_GOTO_LEFT);
 }

@@ -1,5 +1,5 @@
 import type { MapShape } from "../../isa/map_shape.ts";
-import { ADD_LOOKUP, HELPERS, helperImport, strideOf } from "../abi.ts";
+import { ADD_LOOKUP, elementStride, HELPERS, helperImport } from "../abi.ts";
 import type { RegisterFacts } from "../analysis/constant_propagation.ts";
 import { globals } from "../imports.ts";
 import * as wasm from "../wasm/wasm.ts";
@@ -32,7 +32,7 @@ function emitElementAddress({ writer }: EmitContext, map: number, shape: MapShap
   writer.op(wasm.I32_OR);
   writer.memory(wasm.I32_STORE8, 0);
   writer.localGet(REACH);
-  writer.i32Const(strideOf(shape));
+  writer.i32Const(elementStride(shape));
   writer.op(wasm.I32_MUL);
   writer.opWithIndex(wasm.GLOBAL_GET, globals.base(map));
   writer.op(wasm.I32_ADD);

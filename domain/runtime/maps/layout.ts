@@ -1,4 +1,4 @@
-import { strideOf } from "../../compiler/abi.ts";
+import { elementStride } from "../../compiler/abi.ts";
 import { BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG } from "../../isa/uapi.ts";
 import { type Arena, type ArenaAccess, round8 } from "../arena.ts";
 import type { MapView, WriteSetEntry } from "../job.ts";
@@ -23,7 +23,7 @@ export class Layout {
     this.#arena = arena;
     this.parts = view.cpus ?? 1;
     this.size = view.value_size;
-    this.stride = strideOf(view);
+    this.stride = elementStride(view);
     this.fetchedStride = view.cpus === undefined ? view.value_size : round8(view.value_size);
     this.access = {
       read: (view.map_flags & BPF_F_WRONLY_PROG) === 0,

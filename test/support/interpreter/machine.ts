@@ -94,7 +94,7 @@ export class TestMachine {
 
   load(compiled: CompiledCode, imports: Record<string, Imported> = {}): LoadedModule {
     const module = new WebAssembly.Module(named(compiled.wasm, `p${this.#tables.length}`));
-    this.#tables.push(compiled.places);
+    this.#tables.push(compiled.sourceMap);
     const { memory, table, fuel } = this;
     const floor = this.#floor;
     const { exports } = new WebAssembly.Instance(module, {

@@ -1,11 +1,11 @@
 import {
   ARENA,
+  elementStride,
   HELPERS,
   helperImport,
   MEMORY_START,
   type Signature,
   STACK,
-  strideOf,
 } from "../../../domain/compiler/abi.ts";
 import { BPF_FUNC, type HelperName, helperOf } from "../../../domain/isa/helpers/index.ts";
 import { MAX_TAIL_CALL_CNT } from "../../../domain/isa/limits.ts";
@@ -17,7 +17,7 @@ import { MAPS } from "./random_program.ts";
 
 /** What random programs run in: the same for the interpreter and for the machine. */
 
-const STRIDE = strideOf(MAPS[0] as (typeof MAPS)[number]);
+const STRIDE = elementStride(MAPS[0] as (typeof MAPS)[number]);
 const ENTRIES = 3;
 const VALUE = 21;
 const HANDLE = 0x40;

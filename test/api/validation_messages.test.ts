@@ -105,7 +105,9 @@ const BODIES: Row[] = [
 describe("details of wrong requests", () => {
   let session: TestSession;
 
-  it.each(BODIES)("the detail explains %s %j", async (request, body, pointer, says) => {
+  const titled = BODIES.map((row) => [`${row[0]} at ${row[2]}`, row] as const);
+
+  it.each(titled)("the detail explains %s", async (_title, [request, body, pointer, says]) => {
     session = await service.session(service.namespace());
     const [method = "", path = ""] = request.split(" ");
     const { status, body: problem } = await session.send(method, path, body);

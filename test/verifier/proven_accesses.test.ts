@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { assemble } from "../../domain/asm/assembler.ts";
+import { INSN_SIZE } from "../../domain/isa/insn.ts";
 import type { MapFacts, VerifierOptions } from "../../domain/verifier/verifier.ts";
 import { insnHex } from "../support/insns.ts";
 import { check, verify } from "../support/verify_bytes.ts";
@@ -130,5 +132,56 @@ describe("the log of an accepted program", () => {
 
   it("the log of an accepted program has only statistics at level 4", () => {
     expect(said(4)).toBe(`stack depth 0\n${closing}`);
+  });
+});
+
+/** Assembles what both paths to `x` have in common: r8 points to a value, and the path is uncertain. */
+const twoPaths = (one: string, other: string, access: string) => `
+  r8 = 0
+  *(u32 *)(r10 -4) = 0
+  r2 = r10
+  r2 += -4
+  r1 = map[fd:3]
+  call bpf_map_lookup_elem
+  if r0 == 0 goto out
+  r8 = r0
+  call bpf_get_prandom_u32
+  r6 = r0
+  if r6 > r6 goto a
+  a: if r6 > 10 goto b
+  ${one}
+  goto x
+  b: ${other}
+  x: ${access}
+  out: r0 = 0
+  exit`;
+
+describe("an access that is refused on an uncertain path", () => {
+  it.each([
+    [
+      "an atomic that would leak a pointer of a loader without CAP_PERFMON",
+      twoPaths(
+        "r1 = r8\n r2 = 1",
+        "r1 = 0x1000\n r1 <<= 12\n r2 = r10",
+        "lock *(u64 *)(r1 +0) += r2",
+      ),
+      { perfmon: false },
+    ],
+    [
+      "a load through a register that a call has overwritten",
+      twoPaths(
+        "r1 = r8",
+        "r1 = 0x1000\n r1 <<= 12\n call bpf_get_prandom_u32",
+        "r0 = *(u64 *)(r1 +0)",
+      ),
+      { perfmon: true },
+    ],
+  ])("%s is not proven by the other path", async (_what, text, options) => {
+    const { insns } = await assemble(text, "asm");
+    const given = { progType: "socket_filter", gplCompatible: true, ...options };
+    const { refusal, provenAccesses } = verify(insns, [{ ...ARRAY, value_size: 8 }], given);
+    expect(refusal).toBeNull();
+    const at = insns.length / INSN_SIZE - 3;
+    expect(provenAccesses[at]).toBe(0);
   });
 });

@@ -160,6 +160,8 @@ export class Explorer {
     } catch (found) {
       if (!(found instanceof Refused)) throw found;
       if (state.isCertain && found.isCertain) return refuse(found.errno, found.message);
+      // This path proves nothing of the access that was refused, whatever other paths prove of it.
+      env.recordAccess(at, false);
       return this.#assumeUnknownResult(state, insn, at);
     }
   }

@@ -41,10 +41,11 @@ export interface AppOptions {
   /** For tests: "off" sends every request down the general path, "compared" after the fast one has read it. */
   fastPath?: "on" | "off" | "compared";
   /**
-   * When validators are compiled: before the service is returned, or one by one once it listens. A
-   * fault in the document then ends the process.
+   * When validators are compiled: before the service is returned, or one by one once it listens.
    */
   compile?: "ahead" | "listening";
+  /** Called once the service listens if a schema of the document cannot be compiled. */
+  onInvalidDocument?: (error: Error) => void;
   /** For tests. */
   hooks?: Hooks;
 }
@@ -154,6 +155,7 @@ const MAX_CONNECTIONS = 10_000;
 /** @throws if the document and the handlers do not match. */
 export async function createService(context: ServiceContext, options: AppOptions): Promise<Server> {
   const { onFault, fastPath = "on", compile = "ahead", hooks = {} } = options;
+  const { onInvalidDocument = (error) => server.emit("error", error) } = options;
   const schemas = createSchemas();
   const { app, warmUp } = createApp(context, options, schemas);
   const general = (req: IncomingMessage, res: ServerResponse) => {
@@ -174,10 +176,11 @@ export async function createService(context: ServiceContext, options: AppOptions
   server.on("clientError", (error, socket) => sendRawProblem(error, socket, nextId()));
   server.maxConnections = MAX_CONNECTIONS;
   // Compiling takes longer than the rest of the start, which therefore does not wait for it.
-  server.once("listening", async () => {
+  const compileRest = async () => {
     await router.compile();
     if (compile === "listening") await warmUp(pause);
-  });
+  };
+  server.once("listening", () => void compileRest().catch(onInvalidDocument));
   if (compile === "ahead") await warmUp(async () => {});
   return server;
 }

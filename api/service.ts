@@ -27,6 +27,10 @@ export async function startService(
   const { redis } = kernel.script;
   const onFault = (error: unknown, request_id?: string) =>
     log("error", (error as Error).message, { request_id, stack: (error as Error).stack });
+  const onInvalidDocument = (error: Error) => {
+    onFault(error);
+    process.exit(1);
+  };
   redis.on("error", (error: Error) => log("error", `Redis: ${error.message}`));
   await kernel.script.ready();
   let draining = false;
@@ -36,7 +40,7 @@ export async function startService(
   };
   const server = await createService(
     { kernel, keys: config.keys, ready },
-    { onFault, compile: "listening" },
+    { onFault, compile: "listening", onInvalidDocument },
   );
   const sweeper = new Sweeper(kernel, (error) => log("info", `sweep: ${(error as Error).message}`));
   server.listen(config.port, config.host);

@@ -67,10 +67,9 @@ export class WorkerClient<Request> {
    */
   request<T>(message: Request, deadline: number): Promise<T> {
     return new Promise<unknown>((resolve, reject) => {
+      this.#worker.postMessage(message); // first, because it throws for what cannot be cloned
       const timer = setTimeout(() => this.#expire(deadline), deadline);
-      timer.unref();
       this.#pending = { resolve, reject, timer };
-      this.#worker.postMessage(message);
     }) as Promise<T>;
   }
 

@@ -68,7 +68,8 @@ export class ProgramCache {
       view: { id, key, unit, maps: attributes.map((map) => map.id) },
       maps: attributes.map((map) => ({ id: map.id, type: map.map_type })),
     };
-    this.#programs.set(`${namespace} ${id}`, program, code.insns.length + 1024);
+    const size = unit.insns.length + (provenAccesses?.length ?? 0);
+    this.#programs.set(`${namespace} ${id}`, program, size + 1024);
     return program;
   }
 }

@@ -7,7 +7,8 @@ import { LruCache } from "./lru_cache.ts";
  */
 
 const BYTES_MAX = 16 << 20;
-const ENTRY_BYTES = 128;
+/** What an entry takes beside the proof: key, map entry, array header. */
+const ENTRY_BYTES = 512;
 
 export class ProofCache {
   readonly #proofs = new LruCache<Uint8Array>(BYTES_MAX);

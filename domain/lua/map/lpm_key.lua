@@ -38,7 +38,7 @@ function lpm_key.place(m, data, length)
   return lpm_key.places(m, data)(length)
 end
 
--- Of these lengths those up to `length`, the longest first, and how many they are.
+-- Returns the lengths up to `length`, the longest first, and their number.
 function lpm_key.lengths(all, length)
   local there, lengths, count = {}, {}, 0
   for _, n in ipairs(all) do there[tonumber(n)] = true end

@@ -28,7 +28,7 @@ end
 
     Input:
       id         of the program
-      load_time  by which a program is told from a later one
+      load_time  of the program: a later one with this id has another
       first      number of the first page
     Output:
       insns  bytes, or false when the program is gone

@@ -45,7 +45,7 @@ function run_snapshot.lookup(m, key)
   return m.ops.lookup(m, key)
 end
 
--- Of each key in turn: the key, its value, the key that was found.
+-- Returns a flat list with three items for each key: the key, its value and the key that was found.
 local function lookup_keys(m, request)
   local list, values = {}, {}
   require_room(m, (#request - 2) * run_limits.lookup_cost(m))

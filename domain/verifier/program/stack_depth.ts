@@ -60,7 +60,7 @@ interface Functions {
   readonly depths: ReadonlyMap<number, number>;
 }
 
-/** What is wrong with a call by itself; or the bytes of all stacks down to its own. */
+/** @returns why the call is refused, or the bytes of all stacks down to its own. */
 function depthOfCall(
   { start, frame, bytesAbove: above }: CallChain,
   { depths, tailCallers }: Functions,

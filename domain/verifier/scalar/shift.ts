@@ -61,7 +61,7 @@ const SHIFTS_32: Readonly<Record<number, (r: Range, a: Range, by: number) => voi
   },
 };
 
-/** The range of a shifted by b, before it is synced; null where that is no shift, or not by a constant. */
+/** The range of a shifted by b, before it is synced; null if `op` does not shift, or not by a constant. */
 export function shift(op: number, wide: boolean, a: Range, b: Range): Range | null {
   const constant = wide ? range.isConst(b) : range.isConst32(b) && b.umin32 === b.umax32;
   const by = wide ? b.umax : BigInt(b.umax32);

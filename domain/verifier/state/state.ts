@@ -38,7 +38,7 @@ export interface Reference {
   readonly id: number;
   /** The instruction that took it. */
   readonly insn: number;
-  /** Of a lock: the map in whose value it is; `id` is the pointer's. */
+  /** For a lock, the map whose value has it; `id` is then the id of the pointer. */
   readonly lock?: MapFacts;
 }
 

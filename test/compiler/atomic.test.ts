@@ -2,7 +2,10 @@ import { describe, expect, it } from "vitest";
 import { insn } from "../support/insns.ts";
 import { all, done, fault, outcomes } from "../support/interpreter/execution_modes.ts";
 
-/** Atomic instructions on a stack slot that holds OLD; r2 is the operand, r0 what a cmpxchg expects. */
+/**
+ * Tests atomic instructions on a stack slot that holds OLD; r2 is the operand, r0 the value that
+ * cmpxchg expects.
+ */
 
 const OLD = 0x11223344_aabbccddn;
 const OPERAND = 0x0f0f0f0f_0f0f0f0fn;
@@ -15,7 +18,7 @@ const set = (reg: number, value: bigint): Buffer => {
   return Buffer.concat([insn(0x18, reg, 0, 0, low), insn(0, 0, 0, 0, high)]);
 };
 
-/** Runs it and returns what `reg` holds, or with -1 the slot. */
+/** Runs the instruction and returns the value of `reg`, or of the slot when `reg` is -1. */
 function leaving(reg: number, code: number, imm: number, expected: bigint): Buffer {
   return Buffer.concat([
     set(0, OLD),
@@ -29,7 +32,7 @@ function leaving(reg: number, code: number, imm: number, expected: bigint): Buff
 }
 
 const low = (value: bigint): bigint => BigInt.asUintN(32, value);
-/** What the slot becomes when its low half does. */
+/** A 32-bit operation replaces the low half of the slot and leaves the high half. */
 const with32 = (value: bigint): bigint => (OLD & ~0xffffffffn) | low(value);
 
 type Row = [name: string, imm: number, result: bigint];
@@ -89,7 +92,7 @@ describe("cmpxchg", () => {
   });
 });
 
-/** Code of each size, and its bits. */
+/** Each row has the code of a size and its number of bits. */
 const SIZES = [
   [8, 0xd3],
   [16, 0xcb],

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { Conformance, type Vector } from "../support/interpreter/conformance.ts";
 
-/** Third-party vectors, which are no part of the repository. */
+/** The vectors are third-party files, so they are not in the repository. */
 const FILE = join(import.meta.dirname, "../../../shared/conformance/bpf_conformance.json");
 
 if (existsSync(FILE)) {

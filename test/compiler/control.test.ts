@@ -16,7 +16,7 @@ const join = (...parts: Buffer[]): Buffer => Buffer.concat(parts);
 const repeat = (count: number, part: (i: number) => Buffer): Buffer =>
   Buffer.concat(Array.from({ length: count }, (_, i) => part(i)));
 
-/** How compiled code ends, where an interpreter would take too long. */
+/** Runs compiled code alone, for programs that would take an interpreter too long. */
 function compiled(code: Buffer, r1 = 0n, budget?: bigint) {
   return Object.values(WAYS).map((way) => machine.run(load(code, way), r1, 0n, budget));
 }
@@ -100,7 +100,7 @@ describe("fuel", () => {
   });
 
   it("fuel is paid once per function and once per jump back for what it repeats", () => {
-    // 5 instructions, and 9 times 2.
+    // The program executes 5 instructions once and 2 instructions 9 times.
     const code = join(mov(0, 0), mov(3, 0), add(0, 1), insn(0xa5, 0, 0, -2, 10), EXIT);
     expect(compiled(code, 0n, 23n)).toEqual(thrice(done(10n)));
     expect(machine.fuel.value).toBe(0n);
@@ -108,7 +108,7 @@ describe("fuel", () => {
   });
 
   it("fuel is paid for each call, in loops too", () => {
-    // main is 6 instructions and jumps back 9 times over 3; f is 3, called 10 times.
+    // main has 6 instructions and repeats 3 of them 9 times; f has 3 and is called 10 times.
     const main = join(mov(6, 0), insn(0x85, 0, 1, 0, 4), add(6, 1), insn(0xa5, 6, 0, -3, 10));
     const code = join(main, mov(0, 0), EXIT, mov(0, 0), add(0, 1), EXIT);
     expect(compiled(code, 0n, 63n)).toEqual(thrice(done(0n)));
@@ -127,7 +127,7 @@ describe("fuel", () => {
 
 describe("may_goto", () => {
   const MAX = 8_388_608n;
-  /** Counts in r0 how often it is not taken. */
+  /** The program counts in r0 how often may_goto falls through. */
   const count = join(insn(0xe5, 0, 0, 2), add(0, 1), insn(0x05, 0, 0, -3));
 
   it("may_goto falls through 8,388,608 times", () => {
@@ -146,7 +146,7 @@ describe("may_goto", () => {
 });
 
 describe("calls", () => {
-  /** Functions, each of which calls the next; the last returns 7. */
+  /** Builds functions that each call the next one; the last returns 7. */
   const chain = (frames: number): Buffer =>
     join(
       repeat(frames - 1, () => join(insn(0x85, 0, 1, 0, 1), EXIT)),
@@ -176,7 +176,7 @@ describe("calls", () => {
 });
 
 describe("bpf_loop", () => {
-  /** r0 of bpf_loop with a callback that adds 1 to its context and answers index >= stop. */
+  /** Calls bpf_loop with a callback that adds 1 to its context and returns index >= stop. */
   const loop = (rounds: Buffer, flags: number, more = mov(9, 0)): Buffer => {
     const head = join(insn(0x7a, 10, 0, -8, 0), insn(0xbf, 6, 1), rounds, insn(0xbf, 3, 10));
     const tail = join(insn(0x07, 3, 0, 0, -8), mov(4, flags), more, call(BPF_FUNC.loop), EXIT);

@@ -21,8 +21,9 @@ import { DATA } from "../support/random_program/random_insns.ts";
 import { MAPS, randomProgram } from "../support/random_program/random_program.ts";
 
 /**
- * Random programs, tail-calling each other, run the same compiled in each way and interpreted. A
- * failure names its seed: FUZZ_SEED=seed FUZZ_COUNT=1 runs that one alone.
+ * Runs random programs, which tail-call each other, in each compiled form and in the interpreter,
+ * and compares the outcomes. A failure names its seed: FUZZ_SEED=seed FUZZ_COUNT=1 repeats that run
+ * alone.
  */
 
 const SEED = Number(process.env.FUZZ_SEED ?? 1);
@@ -86,7 +87,7 @@ function run(programs: readonly Buffer[], options: CompileOptions, seed: number)
   return machine.run(loaded[0] as LoadedModule, BigInt(DATA_AT), BigInt(DATA));
 }
 
-/** Programs that ran, and those of them that faulted. */
+/** Counts the programs that ran and those that faulted, to show that both cases occur. */
 const tally = { runs: 0, faults: 0 };
 
 function compare(seed: number): void {
@@ -96,7 +97,7 @@ function compare(seed: number): void {
   tally.runs++;
   if (expected.kind === "fault") tally.faults++;
   for (const [name, options] of Object.entries(WAYS)) {
-    // Without the shadow a wrong access may hit something else in the arena.
+    // Flat checks have no shadow, so a wrong access may reach other data of the arena.
     if (expected.kind === "fault" && name === "flat") continue;
     const ended = run(programs, options, seed);
     const what = `seed ${seed}, ${name}`;
@@ -106,7 +107,10 @@ function compare(seed: number): void {
   }
 }
 
-/** All below and above what programs may touch, shadows included, but the bytes of compiled lookups. */
+/**
+ * Checks that memory outside the window, shadows included, is unchanged; compiled lookups write 8
+ * bytes at SEEN_AT.
+ */
 function outside(): boolean {
   machine.bytes.fill(0, SEEN_AT, SEEN_AT + 8);
   const memory = Buffer.from(machine.memory.buffer);

@@ -2,25 +2,28 @@ import { describe, expect, it } from "vitest";
 import { EXIT, insn } from "../support/insns.ts";
 import { all, done, outcomes } from "../support/interpreter/execution_modes.ts";
 
-/** What the instruction set says where one could think otherwise. Each row: a claim, code, r0. */
+/**
+ * Tests the rules of the instruction set that are easily misread. Each row has a claim, the code,
+ * and r0.
+ */
 
 const MIN64 = -(1n << 63n);
 const set = (reg: number, value: bigint): Buffer => {
   const [low, high] = [Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n))];
   return Buffer.concat([insn(0x18, reg, 0, 0, low), insn(0, 0, 0, 0, high)]);
 };
-/** r0 = x `code` y, by a register. */
+/** Computes r0 = x `code` y with y in a register. */
 const by = (code: number, x: bigint, y: bigint, off = 0): Buffer[] => [
   set(0, x),
   set(1, y),
   insn(code | 8, 0, 1, off),
 ];
-/** The same by a constant. */
+/** Computes r0 = x `code` y with y as a constant. */
 const imm = (code: number, x: bigint, y: number, off = 0): Buffer[] => [
   set(0, x),
   insn(code, 0, 0, off, y),
 ];
-/** r0 is 1 when the jump is taken, else 0. */
+/** Sets r0 to 1 when the jump is taken, else to 0. */
 const taken = (code: number, x: bigint, y: bigint): Buffer[] => [
   set(1, x),
   set(2, y),
@@ -118,7 +121,7 @@ const JUMPS: Row[] = [
   ["gotol jumps by its constant", [insn(0x06, 0, 0, 0, 1), EXIT, insn(0xb7, 0, 0, 0, 9)], 9n],
 ];
 
-/** r1 points to 01 02 03 and so on; set() of byte 7 makes it negative. */
+/** r1 points to the bytes 01 02 03 and so on; this sets the sign bit of byte 7. */
 const NEGATIVE = insn(0x72, 1, 0, 7, 0x80);
 const LOADS: Row[] = [
   ["8 bits are zero-extended", [NEGATIVE, insn(0x71, 0, 1, 7)], 0x80n],

@@ -17,7 +17,7 @@ const shape = (map_type: string): MapShape => ({
 const STRIDE = 24;
 const SEEN = DATA_AT + 0x1000;
 
-/** r0 = lookup of the key in [r10-4], in the map with this place. */
+/** Looks up `key`, stored at [r10-4], in the map with this index and leaves the result in r0. */
 const lookup = (map: number, key: number): Buffer =>
   join(
     insn(0x62, 10, 0, -4, key),
@@ -87,7 +87,7 @@ describe("a lookup in an array", () => {
   });
 
   it("a lookup through a register that a later iteration changes asks the host", () => {
-    // r6 names the map in the first round, r7's 0 does in the second.
+    // r6 holds the map in the first round and the 0 of r7 in the second.
     const start = join(wide(6, 1, 0, 0), mov(7, 0), mov(8, 0), insn(0x62, 10, 0, -4, 0));
     const ask = join(insn(0xbf, 1, 6), insn(0xbf, 2, 10), insn(0x07, 2, 0, 0, -4));
     const again = join(insn(0xbf, 6, 7), insn(0x07, 8, 0, 0, 1), insn(0xa5, 8, 0, -7, 2));
@@ -104,7 +104,7 @@ describe("a lookup in an array", () => {
 const NULL_TEST = insn(0x15, 0, 0, 2, 0);
 /** lock *(u64 *)(rN + off) += r1 */
 const add = (off: number, reg = 0, code = 0xdb, imm = 0): Buffer => insn(code, reg, 1, off, imm);
-/** Adds 1 where r0 points, unless it is NULL. */
+/** Adds 1 to the value at r0 unless r0 is NULL. */
 const ADDED = join(NULL_TEST, mov(1, 1), add(0), mov(0, 0), EXIT);
 const counter = (...uses: Buffer[]): Buffer => {
   const body = join(mov(1, 1), ...uses);

@@ -10,7 +10,7 @@ import {
   STACK_TOP,
 } from "../support/interpreter/machine.ts";
 
-/** Loads and stores by bytes. */
+/** Maps each access size in bytes to the code of its load or store. */
 const LOADS = new Map([
   [1, 0x71],
   [2, 0x69],
@@ -25,7 +25,10 @@ const STORES = new Map([
 ]);
 const SIZES = [1, 2, 4, 8];
 
-/** Regions of 1 to 24 bytes, each at a multiple of 8, 8 to 15 bytes apart; some are read-only. */
+/**
+ * Makes regions of 1 to 24 bytes, each at a multiple of 8 and 8 to 15 bytes apart; some are read-
+ * only.
+ */
 function regions(): Region[] {
   const out: Region[] = [];
   let at = DATA_AT + 64;
@@ -39,7 +42,7 @@ function regions(): Region[] {
 const inside = (list: readonly Region[], at: number, size: number, write: boolean): boolean =>
   list.some((r) => at >= r.at && at + size <= r.at + r.bytes && (r.write || !write));
 
-/** An access at r1 + off. */
+/** Builds an access at r1 + off. */
 const access = (code: number, off = 0): Buffer =>
   Buffer.concat([
     insn(0xb7, 0),
@@ -151,7 +154,7 @@ describe("the frame", () => {
     [-1, 2, "fault"],
     [0, 1, "fault"],
   ] as const)("an access at r10 %i of %i bytes has the kind %s", (off, size, kind) => {
-    // With the frame alone accessible, nothing beside it hides a wrong offset.
+    // Only the frame is accessible, so a wrong offset cannot reach a neighbouring region unnoticed.
     machine.map([{ at: STACK_TOP - 512, bytes: 512, write: true }]);
     const code = insn(LOADS.get(size) as number, 0, 10, off);
     expect(run(Buffer.concat([code, EXIT]), {}, 0n).kind).toBe(kind);

@@ -1,6 +1,6 @@
-/** The only encoders of bytes in the tests: little-endian, as BPF maps hold numbers. */
+/** Encodes bytes for all tests, little-endian as BPF maps store numbers. */
 
-/** The bytes of a text in hex, in which blanks may stand. */
+/** Decodes hex text, which may contain spaces. */
 export const hex = (text: string): Buffer => Buffer.from(text.replaceAll(" ", ""), "hex");
 export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
@@ -17,5 +17,5 @@ export function u64(...numbers: bigint[]): Buffer {
   return bytes;
 }
 
-/** A __u32 as the API shows it where no schema is. */
+/** Formats a __u32 as the API shows it in a map without a schema. */
 export const u32Hex = (number: number): string => toHex(u32(number));

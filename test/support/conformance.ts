@@ -1,7 +1,10 @@
 import { readFileSync } from "node:fs";
 import { Conformance, type Vector } from "./interpreter/conformance.ts";
 
-/** `npm run conformance -- FILE`: exit code 0 when all vectors pass but callx, which Linux lacks. */
+/**
+ * Runs `npm run conformance -- FILE`; the exit code is 0 if all vectors pass except callx, which
+ * Linux lacks.
+ */
 
 const file = process.argv[2];
 if (file === undefined) {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Reads the Markdown documents of the repository: their names, blocks of commands, links, headings. */
+/** Reads the Markdown documents of the repository: names, command blocks, links and headings. */
 
 export const ROOT = join(import.meta.dirname, "../..");
 export const readText = (file: string) => readFileSync(join(ROOT, file), "utf8");
@@ -11,7 +11,7 @@ const markdownIn = (folder: string) =>
     .filter((file) => file.endsWith(".md"))
     .map((file) => `${folder}/${file}`);
 
-/** The documents for readers, from the root of the repository. */
+/** Lists the documents for readers, relative to the root of the repository. */
 export const DOCUMENTS = [
   ...["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"],
   ...markdownIn("docs"),
@@ -20,15 +20,15 @@ export const DOCUMENTS = [
 
 export interface CommandBlock {
   commands: string;
-  /** What the fence says that the block needs. */
+  /** The requirements that the fence of the block names. */
   needs: string[];
-  /** The text of the block after it; undefined when no such block follows. */
+  /** The text of the following output block; undefined if there is none. */
   prints: string | undefined;
 }
 
 const BLOCK = /^```sh(?: needs=(\S+))?\n(.*?)^```\n(?:\n```(?:json|text)\n(.*?)^```\n)?/gms;
 
-/** The shell blocks of a document, each with what it should print. */
+/** Finds the shell blocks of a document, each with its expected output. */
 export function commandBlocks(text: string): CommandBlock[] {
   return [...text.matchAll(BLOCK)].map(([, needs = "", commands = "", prints]) => ({
     ...{ commands, prints },
@@ -36,12 +36,12 @@ export function commandBlocks(text: string): CommandBlock[] {
   }));
 }
 
-/** A document without its fenced blocks, each replaced by as many empty lines. */
+/** Replaces each fenced block by as many empty lines, so that line numbers stay right. */
 export function withoutBlocks(text: string): string {
   return text.replaceAll(/^```.*?^```$/gms, (block) => block.replaceAll(/[^\n]/g, ""));
 }
 
-/** The anchors that GitHub makes of the headings. */
+/** Lists the anchors that GitHub creates for the headings. */
 export function anchors(text: string): string[] {
   const headings = [...withoutBlocks(text).matchAll(/^#+ (.+)$/gm)];
   return headings.map(([, heading = ""]) =>

@@ -1,11 +1,11 @@
-/** Object files put together by hand, for what no compiler writes. */
+/** Builds object files by hand for cases that no compiler produces. */
 
 export interface BuiltSection {
   name: string;
   type?: number;
   flags?: number;
   data: Buffer;
-  /** Index of a section; sections given are counted from 1. */
+  /** The index of a section; the given sections are numbered from 1. */
   info?: number;
 }
 
@@ -14,7 +14,7 @@ export interface BuiltSymbol {
   section: number;
   value?: number;
   size?: number;
-  /** STB_GLOBAL of STT_FUNC unless told otherwise. */
+  /** The default is STB_GLOBAL and STT_FUNC. */
   info?: number;
 }
 
@@ -57,7 +57,10 @@ function symbolBytes({ name, section, value = 0, size = 0, info }: BuiltSymbol, 
   return bytes;
 }
 
-/** The header, the bytes of all sections, then their headers: the symbols' and the names' come last. */
+/**
+ * Writes the header, the contents of all sections, then the section headers; symbols and names come
+ * last.
+ */
 export function buildElf(sections: BuiltSection[], symbols: BuiltSymbol[]): Buffer {
   const strings = new Strings();
   const table = symbols.map((symbol) => symbolBytes(symbol, strings));
@@ -100,13 +103,13 @@ export interface BuiltType {
   name?: string;
   kind: number;
   vlen?: number;
-  /** Or the id of another type. */
+  /** The size of the type, or the id of another type. */
   size?: number;
-  /** What follows, 32 bits each; a text is a name. */
+  /** The 32-bit words after the type; a string is replaced by the offset of that name. */
   rest?: (number | string)[];
 }
 
-/** A .BTF section; the first type has the id 1. */
+/** Builds a .BTF section whose first type has the id 1. */
 export function buildBtf(types: BuiltType[]): Buffer {
   const strings = new Strings();
   const bytes = Buffer.concat(

@@ -6,7 +6,7 @@ import { type Operation, routes } from "../../api/openapi/openapi.ts";
 import { pointerOf } from "../../api/openapi/schemas.ts";
 import { schemaAt } from "./raw.ts";
 
-/** What tests hook into a service: every response and both readings of a request are checked. */
+/** Hooks into a service to check every response and to compare both readings of each request. */
 
 type Media = { content?: Record<string, unknown> };
 const validators = new Map<string, ReturnType<typeof schemaAt>>();
@@ -27,19 +27,21 @@ function validatorOf(operationId: string, status: number) {
 const responseOf = (responses: Operation["responses"], status: number): Media | undefined =>
   responses[status];
 
-/** @throws when the document has no such response, or its schema refuses the body. */
+/** @throws if the document has no such response, or its schema rejects the body. */
 export function checkResponse(operationId: string, { status, body }: HandlerResponse): void {
   const responses = operations.get(operationId)?.operation.responses ?? {};
   const documented = responseOf(responses, status);
   if (!documented) throw new Error(`${operationId}: ${status} is not in openapi.yaml`);
   if (body === undefined) return;
   const validate = validatorOf(operationId, status);
-  // Serialized first, for undefined fields are not sent.
+  // The body is serialized first, because JSON omits undefined fields.
   if (validate(JSON.parse(JSON.stringify(body)))) return;
   throw new Error(`${operationId} ${status}: ${JSON.stringify(validate.errors)}`);
 }
 
-/** What a handler sees of a request; objects without prototype are as good as others. */
+/**
+ * Selects what a handler reads of a request; objects without a prototype count as equal to others.
+ */
 function visible({ call, params, query, body, headers, accepts }: HandlerRequest) {
   const types = [
     ["json", "application/octet-stream"],
@@ -50,7 +52,7 @@ function visible({ call, params, query, body, headers, accepts }: HandlerRequest
 
 const describe = (value: unknown) => JSON.stringify(value)?.slice(0, 500);
 
-/** Compares what both paths make of each request. What differs is thrown: a fault of the service. */
+/** Compares both readings of each request; `onDifference` gets each difference, which is a bug. */
 export function comparingHooks(onDifference: (error: Error) => void): Hooks {
   const taken = new WeakMap<IncomingMessage, HandlerRequest>();
   const differ = (req: IncomingMessage, why: string) =>

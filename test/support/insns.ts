@@ -1,4 +1,4 @@
-/** The only builder of BPF instructions in the tests; texts go through the assembler. */
+/** Builds BPF instructions for all tests; program text goes through the assembler instead. */
 
 export function insn(code: number, dst = 0, src = 0, off = 0, imm = 0): Buffer {
   const out = Buffer.alloc(8);
@@ -12,7 +12,7 @@ export function insn(code: number, dst = 0, src = 0, off = 0, imm = 0): Buffer {
 export const insnHex = (...fields: Parameters<typeof insn>): string =>
   insn(...fields).toString("hex");
 
-/** ld_imm64: two instructions. */
+/** Builds a ld_imm64, which occupies two instructions. */
 export const wide = (dst: number, src: number, low: number, high: number): Buffer =>
   Buffer.concat([insn(0x18, dst, src, 0, low), insn(0, 0, 0, 0, high)]);
 
@@ -27,7 +27,7 @@ const LDX = [0x71, 0x69, 0, 0x61, 0, 0, 0, 0x79];
 const ST = [0x72, 0x6a, 0, 0x62, 0, 0, 0, 0x7a];
 const STX = [0x73, 0x6b, 0, 0x63, 0, 0, 0, 0x7b];
 
-/** `size`: 1, 2, 4 or 8 bytes. */
+/** `size` is 1, 2, 4 or 8 bytes. */
 export const load = (size: number, dst: number, src: number, off: number): Buffer =>
   insn(LDX[size - 1] as number, dst, src, off);
 export const put = (size: number, dst: number, off: number, imm: number): Buffer =>
@@ -35,6 +35,6 @@ export const put = (size: number, dst: number, off: number, imm: number): Buffer
 export const store = (size: number, dst: number, off: number, src: number): Buffer =>
   insn(STX[size - 1] as number, dst, src, off);
 
-/** The shortest program: r0 = 0; exit. */
+/** This is the shortest valid program: r0 = 0; exit. */
 export const RETURN_ZERO = Buffer.concat([mov(0, 0), EXIT]);
 export const RETURN_ZERO_HEX = RETURN_ZERO.toString("hex");

@@ -2,7 +2,7 @@ import { pack } from "../../domain/redis/msgpack.ts";
 import type { Argument } from "../../domain/redis/script.ts";
 import { RETURN_ZERO } from "./insns.ts";
 
-/** Every command once or more, in an order in which each succeeds, in a new namespace. */
+/** Calls every command at least once in a new namespace, in an order in which each succeeds. */
 
 export const TOKEN = "t".repeat(43);
 export const NOBODY = ["", "", "", ""] as const;
@@ -17,7 +17,7 @@ const map = (type: string, key: number, value: number, max: number) => [
   ...[type, key, value, max, 0, "", "0", "", "", ""],
 ];
 
-/** session_create: of session 1, by nobody. */
+/** Returns the arguments of a session_create that creates session 1, made by no session. */
 export function born(token: string, cpus: number): Argument[] {
   return ["seed", "", cpus, token, "label", 3_600_000, 0, 0, ",", "*", 18, 1024];
 }

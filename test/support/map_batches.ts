@@ -3,7 +3,7 @@ import { u32Hex } from "./bytes.ts";
 import { outcome } from "./map_fixture.ts";
 import type { TestReply, TestService, TestSession } from "./service.ts";
 
-/** A map behind an fd, and batches on it. */
+/** Creates a map and runs batches on it. */
 
 export interface BatchMap {
   session: TestSession;
@@ -11,7 +11,7 @@ export interface BatchMap {
   path: string;
 }
 
-/** @param more attributes other than 4-byte keys and values, and room for 10,000. */
+/** @param more overrides the default attributes: 4-byte keys and values, and 10,000 entries */
 export async function make(
   service: TestService,
   map_type: string,

@@ -5,10 +5,10 @@ import type { MapKind, TypeOutcome } from "./map_types.ts";
 import { naming } from "./model/map_calls.ts";
 import type { TestReply, TestService, TestSession } from "./service.ts";
 
-/** A map of any type behind an fd, with elements by number: number n has a key and a value of its own. */
+/** Provides a map of any type behind an fd; element n has a key and a value of its own. */
 
 const TEMPLATE = { map_type: "array", key_size: 4, value_size: 4, max_entries: 1 };
-/** Objects to put into slots. */
+/** The fixture creates this many objects to fill slots. */
 const OBJECTS = 6;
 
 export function outcome({ status, body }: TestReply): TypeOutcome {
@@ -37,7 +37,7 @@ export class MapFixture {
     this.objects = objects;
   }
 
-  /** The same map behind another fd. */
+  /** Returns the same map behind another fd. */
   behind(fd: number, session = this.session): MapFixture {
     return new MapFixture(session, this.kind, { fd, id: this.id }, this.cpus, this.objects);
   }
@@ -56,14 +56,14 @@ export class MapFixture {
     return percpu ? Math.ceil(value_size / 8) * 8 * this.cpus : value_size;
   }
 
-  /** As it is given. */
+  /** Returns the value of element n in the form of a request. */
   value(n: number): unknown {
     const { fd } = this.objects[n % OBJECTS] ?? {};
     if (this.kind.target) return u32Hex(this.kind.target) + u32Hex(Number(fd));
     return this.kind.holds ? { fd } : Buffer.alloc(this.valueBytes, n + 1).toString("hex");
   }
 
-  /** The value in an answer in JSON. */
+  /** Returns the value of element n in the form of a JSON response. */
   jsonValue(n: number): unknown {
     const { id } = this.objects[n % OBJECTS] ?? {};
     if (this.kind.target) return u32Hex(this.kind.target) + u32Hex(Number(id));
@@ -74,7 +74,7 @@ export class MapFixture {
     return `${this.path}/elements/${this.key(n) || "hex:"}`;
   }
 
-  /** @param as the number whose value it gets. */
+  /** @param as the number of the element whose value is written */
   update(n: number, flags = 0, as = n, headers?: Record<string, string>): Promise<TestReply> {
     const body = { value: this.value(as), flags };
     if (this.kind.keyed) return this.session.put(this.element(n), body, headers);
@@ -111,14 +111,14 @@ export class MapFixture {
     return (await this.session.get(this.path)).body;
   }
 
-  /** Elements up to `count`; what is there already counts where there are no keys. */
+  /** Adds elements up to `count`; in a map without keys, existing elements count. */
   async fill(count = this.kind.max_entries): Promise<void> {
     const first = this.kind.keyed ? 0 : (await this.info()).entries;
     for (let n = first; n < count; n++)
       expect(outcome(await this.update(n)), `fill ${n}`).toBe("ok");
   }
 
-  /** Every key, as the kernel's loop finds them. */
+  /** Collects every key in the order of GET_NEXT_KEY. */
   async walk(): Promise<string[]> {
     const keys: string[] = [];
     for (;;) {
@@ -129,7 +129,7 @@ export class MapFixture {
     }
   }
 
-  /** A program that names the map, and so holds it without being a user. */
+  /** Loads a program that names the map, which holds the map without being a user of it. */
   async hold(): Promise<void> {
     const insns = naming([this.fd]);
     const { status } = await this.session.post("/v1/progs", { ...ofType(this.kind), insns });
@@ -154,7 +154,7 @@ async function makeObjects(session: TestSession, kind: MapKind): Promise<Held[]>
   return objects;
 }
 
-/** What a map of the type is made with. */
+/** Returns the attributes that create a map of the type. */
 export function attributes(kind: MapKind, objects: Held[], changes: object = {}): object {
   const { map_type, key_size, value_size, max_entries, map_flags } = kind;
   const inner = kind.holds === "map" ? { inner_map_fd: objects[0]?.fd } : {};
@@ -174,17 +174,17 @@ export async function makeMapFixture(
   return new MapFixture(session, changed, body, cpus, objects);
 }
 
-/** Of random calls and prefixes; one that failed is run again by MAP_SEED. */
+/** Seeds random calls and prefixes; MAP_SEED repeats a failed run. */
 export const SEED = Number(process.env.MAP_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
-/** A session's calls at the door of the domain. */
+/** Calls commands of a session directly in the domain, without HTTP. */
 export const callOf = ({ kernel }: TestService, session: TestSession) => ({
   ...kernel.tokens.read(session.token ?? ""),
   record: "",
   fingerprint: "",
 });
 
-/** A small map, unless told otherwise; its fd. */
+/** Creates a map, by default a small one, and returns its fd. */
 export async function create(session: TestSession, attr: object): Promise<number> {
   const sizes = { key_size: 4, value_size: 4, max_entries: 8 };
   const { status, body } = await session.post("/v1/maps", { ...sizes, ...attr });

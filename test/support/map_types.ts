@@ -1,10 +1,10 @@
 import type { ErrnoName } from "../../domain/errno.ts";
 
-/** Every map type and where it differs from the others, as data for one behavioural suite. */
+/** Describes every map type by its differences, as data for one behavioural suite. */
 
 export type TypeOutcome = "ok" | ErrnoName;
 
-/** By flags: BPF_ANY, BPF_NOEXIST, BPF_EXIST, 3, BPF_F_LOCK. */
+/** The outcomes for BPF_ANY, BPF_NOEXIST, BPF_EXIST, 3, and BPF_F_LOCK. */
 type ByFlags = [TypeOutcome, TypeOutcome, TypeOutcome, TypeOutcome, TypeOutcome];
 type TypeAttributes = Record<string, number>;
 
@@ -13,30 +13,32 @@ export interface MapKind {
   key_size: number;
   value_size: number;
   max_entries: number;
-  /** Of its creation: one that the type must have. */
+  /** The map_flags that the type requires at creation. */
   map_flags: number;
-  /** No: a null pointer stands for the key. */
+  /** If false, the key is a null pointer. */
   keyed: boolean;
   percpu: boolean;
   /** The kind of object whose fds are the values. */
   holds?: "prog" | "map";
-  /** Values are this number and the fd of an xdp program with this expected_attach_type. */
+  /** A value is this number and the fd of an xdp program with this expected_attach_type. */
   target?: number;
   attach?: number;
-  /** Flags that it has without being asked. */
+  /** The kernel adds these flags to map_flags. */
   adds?: number;
   cpus?: number;
   refused: [TypeAttributes, TypeOutcome][];
   taken: TypeAttributes[];
-  /** Of an element that is there, is not there, and has no room or an index past the end. */
+  /** The cases: the element exists, does not exist, or has no room or an index past the end. */
   update: { fresh: ByFlags; present: ByFlags; beyond: ByFlags };
   delete: { present: TypeOutcome; fresh: TypeOutcome; beyond: TypeOutcome };
   take: { present: TypeOutcome; fresh: TypeOutcome };
   lookup: { present: TypeOutcome; fresh: TypeOutcome; beyond: TypeOutcome };
-  /** "keys": those there are; "indices": all there can be. */
+  /** "keys" walks the existing keys, "indices" all possible ones. */
   walk: "keys" | "indices" | ErrnoName;
   dump: TypeOutcome;
-  /** What goes to make room: in an LRU map any other, in a queue or stack the oldest with BPF_EXIST. */
+  /**
+   * A full LRU map evicts any other element; a queue or stack evicts the oldest one with BPF_EXIST.
+   */
   evicts?: "lru" | "oldest";
   batch: {
     lookup: TypeOutcome;
@@ -44,7 +46,7 @@ export interface MapKind {
     update: TypeOutcome;
     delete: TypeOutcome;
   };
-  /** Elements are lost with the last user, though a program still holds the map. */
+  /** The last user takes the elements away, even while a program still holds the map. */
   flushed: boolean;
 }
 

@@ -5,13 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NODE_ARGS } from "../../domain/threads/worker_thread.ts";
 
-/** The program itself as a child process, as `npm start` runs it, in a data folder of its own. */
+/** Starts the service as a child process, as `npm start` does, with a data folder of its own. */
 
 export interface ServiceProgram {
   base: string;
   child: ChildProcess;
   dir: string;
-  /** SIGTERM; resolves to the exit code, the data folder removed. */
+  /** Sends SIGTERM, waits for the exit code, and removes the data folder. */
   stop(): Promise<number | null>;
 }
 

@@ -2,30 +2,30 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
 /**
- * Stands between the service and Redis, and loses, delays or cuts what a test tells it to. A reply
- * cannot be taken out of a connection alone (all later ones would answer the wrong command), so what
- * is lost takes its connection along, as in a network.
+ * Sits between the service and Redis and loses, delays or cuts what a test selects. A reply cannot
+ * be removed from a connection alone, because every later reply would answer the wrong command; so
+ * a lost reply closes its connection, as in a network.
  */
 
 /**
- * "cut": the bytes and the connection are gone. "swallow": nothing passes this connection any more,
- * and nobody is told. A number: passes after so many ms.
+ * "cut" drops the bytes and closes the connection. "swallow" silently drops all further bytes of
+ * this connection. A number delays the bytes by so many ms.
  */
 export type ProxyFault = "pass" | "cut" | "swallow" | number;
 
 export class FaultProxy {
-  /** What becomes of bytes for Redis. */
+  /** Decides what happens to bytes sent to Redis. */
   onRequest: (bytes: string) => ProxyFault = () => "pass";
-  /** What becomes of bytes from Redis; `request` is what was last sent there. */
+  /** Decides what happens to bytes sent by Redis; `request` is the last request. */
   onReply: (request: string) => ProxyFault = () => "pass";
-  /** New connections are refused. */
+  /** If set, new connections are refused. */
   away = false;
-  /** How often anything but "pass" was said; a test of faults without one proves nothing. */
+  /** Counts the faults; a fault test without a fault proves nothing. */
   hits = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  /** @param target the path of Redis' socket. */
+  /** @param target the path of the socket of Redis */
   constructor(target: string) {
     this.#server = createServer((client) => {
       if (this.away) return client.destroy();
@@ -39,12 +39,12 @@ export class FaultProxy {
     return `redis://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Ends all connections; those to come are for `away`. */
+  /** Closes all connections; `away` decides about new ones. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** From now on everything passes. */
+  /** Lets all traffic pass again. */
   heal(): void {
     this.away = false;
     this.onRequest = () => "pass";

@@ -1,6 +1,6 @@
-/** The only generator of random numbers in the tests: a seed repeats a failure. */
+/** Generates all random numbers of the tests, so that a seed repeats a failure. */
 
-/** Numbers from a seed (mulberry32), and choices by them. */
+/** Draws numbers from a seed (mulberry32) and makes choices with them. */
 export class Dice {
   #state: number;
 
@@ -15,12 +15,12 @@ export class Dice {
     return (t ^ (t >>> 14)) >>> 0;
   }
 
-  /** 0 to n - 1. */
+  /** Returns a number from 0 to n - 1. */
   below(n: number): number {
     return this.u32() % n;
   }
 
-  /** True once in n times. */
+  /** Returns true once in n times on average. */
   oneIn(n: number): boolean {
     return this.below(n) === 0;
   }
@@ -29,14 +29,16 @@ export class Dice {
     return list[this.below(list.length)] as T;
   }
 
-  /** 32 bits, often at an edge. */
+  /** Returns a 32-bit number, often a boundary value. */
   imm(): number {
     const edges = [0, 1, -1, 2, 7, 8, 255, 256, 0x7fff, -0x8000, 0xffff, 0x7fffffff, -0x80000000];
     return this.oneIn(2) ? this.from(edges) : this.u32() | 0;
   }
 }
 
-/** A function that returns a number from 0 to below - 1, the same ones in every run with this seed. */
+/**
+ * Returns a function that draws numbers from 0 to below - 1; a seed always gives the same sequence.
+ */
 export function randomBelow(seed: number): (below: number) => number {
   const dice = new Dice(seed);
   return (below) => dice.below(below);

@@ -5,7 +5,9 @@ import { expect } from "vitest";
 import { document, type Operation, type Route } from "../../api/openapi/openapi.ts";
 import type { Kernel } from "../../domain/bpf.ts";
 
-/** Requests that no well-meant client can be made to send, and what every refusal must look like. */
+/**
+ * Sends requests that ordinary clients cannot send, and checks the form of every error response.
+ */
 
 export interface RawAnswer {
   status: number;
@@ -15,7 +17,7 @@ export interface RawAnswer {
 
 const agent = new Agent({ keepAlive: true, maxSockets: 8 });
 
-/** The path goes out as it is, character by character. */
+/** Sends the path unchanged, without normalization. */
 export function raw(
   base: string,
   method: string,
@@ -49,7 +51,7 @@ const ajv = new Ajv2020({ strict: false, allErrors: true });
 (addFormats as unknown as (ajv: Ajv2020) => void)(ajv);
 ajv.addSchema(document, "openapi.yaml");
 
-/** A check against a part of openapi.yaml, by its JSON pointer. */
+/** Compiles a check against a part of openapi.yaml, given by its JSON pointer. */
 export function schemaAt(pointer: string) {
   return ajv.compile({ $ref: `openapi.yaml#${pointer}` });
 }
@@ -75,14 +77,14 @@ export function expectProblem(answer: RawAnswer, about: string): RawProblem {
   );
   expect(problem.status, about).toBe(answer.status);
   expect(problem.request_id, about).toBe(answer.headers["x-request-id"]);
-  // Nothing of the inside: no stack, no file, no key of Redis.
+  // The text must reveal no internals: no stack, no file, no Redis key.
   expect(answer.text, about).not.toMatch(/node_modules|\.(ts|js|lua):\d|bpf:\{|\bat .+:\d+:\d+/);
   return problem;
 }
 
 /**
- * All that the namespace holds, as text: every key but the counters, the records that expire and
- * the moments of renewal.
+ * Dumps everything in the namespace as text, except counters, records that expire, and renewal
+ * times.
  */
 const DUMP = `
 local all = {}
@@ -108,7 +110,7 @@ export async function dump(kernel: Kernel, namespace: string): Promise<string> {
   return String(await kernel.script.redis.eval(DUMP, 1, `bpf:{${namespace}}:`));
 }
 
-/** A request that fits the document: its own first example. */
+/** Returns the first example of the document, which is a valid request. */
 export function example({ operation }: { operation: Operation }): string | undefined {
   const media = operation.requestBody?.content["application/json"] as
     | { example?: unknown; examples?: Record<string, { value: unknown }> }
@@ -117,7 +119,7 @@ export function example({ operation }: { operation: Operation }): string | undef
   return JSON.stringify(media.example ?? Object.values(media.examples ?? {})[0]?.value);
 }
 
-/** The operation on fd 3, id 1, key u32:1 or path /x. */
+/** Fills in the path with fd 3, id 1, key u32:1 or path /x. */
 export const pathOf = ({ path, operation }: Route) => {
   const query = operation.parameters?.some(({ $ref }) => $ref?.endsWith("/Path")) ? "?path=/x" : "";
   return path.replace("{fd}", "3").replace("{key}", "u32:1").replace("{id}", "1") + query;

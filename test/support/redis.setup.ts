@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { startPrivateRedis } from "../../domain/redis/private_server.ts";
 
-/** One real redis-server for the whole run; every test has namespaces of its own on it. */
+/** Starts one real redis-server for the whole run; every test uses its own namespaces on it. */
 export default async function setup(project: TestProject) {
   const dir = mkdtempSync(join(tmpdir(), "bpf-test-"));
   const redis = await startPrivateRedis({ dir });

@@ -1,6 +1,6 @@
 import { type Parameter, type Route, resolve, typeOf } from "../../api/openapi/openapi.ts";
 
-/** Requests made from openapi.yaml: for each operation a right one, and others that differ from it. */
+/** Builds requests from openapi.yaml: for each operation a valid one and variants of it. */
 
 export interface Variant {
   path: string;
@@ -94,7 +94,7 @@ export function examples({ operation }: Route): unknown[] {
   return media.examples ? Object.values(media.examples).map(({ value }) => value) : [media.example];
 }
 
-/** Each field left out and given other values, and one field too many. */
+/** Omits each field, gives it other values, and adds one unknown field. */
 function bodiesOf(route: Route): string[] {
   const given = examples(route) as Record<string, unknown>[];
   const changed = given.flatMap((example) => [
@@ -154,7 +154,7 @@ function queriesOf(parameters: Parameter[]): string[] {
 const paired = (parameter: Parameter) =>
   `${parameter.name}=${exampleOf(parameter as { example?: unknown })}`;
 
-/** Of each part the first is right. */
+/** The first value of each part is valid. */
 export function partsOf(route: Route): Parts {
   const parameters = (route.operation.parameters ?? []).map(resolve);
   const bodies = route.operation.requestBody ? bodiesOf(route) : [undefined, "{}", "", "x"];
@@ -176,7 +176,9 @@ function variant(parts: Parts, [path, query, headers, body]: number[]): Variant 
   };
 }
 
-/** The right one, each that differs in one part, and as many again that differ in all at random. */
+/**
+ * Returns the valid request, each variant with one changed part, and as many random combinations.
+ */
 export function variantsOf(route: Route, random: (below: number) => number): Variant[] {
   const parts = partsOf(route);
   const lists = [parts.paths, parts.queries, parts.headers, parts.bodies];

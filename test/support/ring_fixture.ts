@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, vi } from "vitest";
 import type { TestService, TestSession } from "./service.ts";
 import { readLife, shiftClock } from "./stored.ts";
 
-/** A ring buffer that is waited for: its world, and the client's side of its events. */
+/** Sets up ring buffers with waiting consumers, and the client's side of their events. */
 
 export const SIZE = 4096;
 export const RINGBUF = { map_type: "ringbuf", key_size: 0, value_size: 0, max_entries: SIZE };
@@ -14,10 +14,10 @@ export async function put(session: TestSession, records: string[], flags = 0): P
   expect((await session.post(AT, { records, flags })).status).toBe(201);
 }
 
-/** Bytes that a record takes. */
+/** Returns the number of bytes that a record occupies. */
 export const span = (bytes: number) => 8 + Math.ceil(bytes / 8) * 8;
 
-/** A session whose fd 3 is a ring buffer, pinned as /ring. */
+/** Creates a session whose fd 3 is a ring buffer, pinned as /ring. */
 export async function makeRing(service: TestService, max_entries: number): Promise<TestSession> {
   const session = await service.session(service.namespace());
   expect((await session.post("/v1/maps", { ...RINGBUF, max_entries })).body.fd).toBe(3);
@@ -25,7 +25,7 @@ export async function makeRing(service: TestService, max_entries: number): Promi
   return session;
 }
 
-/** A child whose only fd, 3, is the same ring buffer with other access. */
+/** Creates a child whose only fd, 3, is the same ring buffer with other access flags. */
 export async function opened(session: TestSession, file_flags: number): Promise<TestSession> {
   const child = session.as((await session.post("/v1/session/fork")).body);
   await child.del("/v1/fds/3");
@@ -33,7 +33,7 @@ export async function opened(session: TestSession, file_flags: number): Promise<
   return child;
 }
 
-/** Unless told otherwise nobody looks by himself: what wakes is a message. */
+/** By default waiters do not poll, so that only a message wakes them. */
 export function ringWorld(service: TestService, ...others: TestService[]) {
   const { redis } = service.kernel.script;
   const look = (period: number) => {
@@ -46,7 +46,7 @@ export function ringWorld(service: TestService, ...others: TestService[]) {
   return {
     lookOften: () => look(50),
 
-    /** A session whose fd 3 is a ring buffer, pinned as /ring. */
+    /** Creates a session whose fd 3 is a ring buffer, pinned as /ring. */
     async world(max_entries = 4096) {
       const namespace = service.namespace();
       const session = await service.session(namespace);
@@ -55,20 +55,23 @@ export function ringWorld(service: TestService, ...others: TestService[]) {
       return { namespace, session, channel: `bpf:{${namespace}}:wake:1` };
     },
 
-    /** Another session whose fd 3 is the ring buffer, too. */
+    /** Creates another session whose fd 3 is the same ring buffer. */
     async another(namespace: string, at = service, more: object = {}): Promise<TestSession> {
       const session = await at.session(namespace, more);
       expect((await session.post("/v1/fds", { path: "/ring" })).body.fd).toBe(3);
       return session;
     },
 
-    /** How many replicas wait for records of the ring buffer. */
+    /** Waits until `wanted` replicas listen for records of the ring buffer. */
     async listening(channel: string, wanted: number): Promise<void> {
       const count = async () => (await redis.call("PUBSUB", "NUMSUB", channel)) as [string, number];
       await vi.waitFor(async () => expect((await count())[1]).toBe(wanted), { timeout: 10_000 });
     },
 
-    /** Three times the life of a second goes by on the namespace's clock, as fast as it is renewed. */
+    /**
+     * Advances the namespace's clock by three session lifetimes, no faster than the session is
+     * renewed.
+     */
     async outlive(namespace: string, { id }: TestSession): Promise<void> {
       const deadline = async () => Number((await readLife(redis, namespace, id)).deadline);
       for (let step = 0; step < 6; step++) {
@@ -90,14 +93,14 @@ export interface Event {
 
 const streams: AbortController[] = [];
 
-/** To be called once in a file that opens events. */
+/** Call this once in a file that opens events. */
 export function closeEvents(): void {
   afterEach(() => {
     for (const controller of streams.splice(0)) controller.abort();
   });
 }
 
-/** Reads events as a browser does; done when the stream has ended in order. */
+/** Reads events like a browser and resolves when the stream has ended in order. */
 export async function events({ base, token }: TestSession, path = AT, id?: string) {
   const controller = new AbortController();
   streams.push(controller);

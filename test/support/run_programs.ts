@@ -1,9 +1,9 @@
 import { expect } from "vitest";
 import type { TestReply, TestSession } from "./service.ts";
 
-/** Programs written out, for tests that run them. */
+/** Provides complete programs for tests that run them. */
 
-/** An Ethernet frame with nothing in it. */
+/** An Ethernet frame of zeros. */
 export const FRAME = "00".repeat(14);
 
 export interface TestRun {
@@ -46,7 +46,7 @@ export async function u64(session: TestSession, fd: number, key: string): Promis
   return Number(Buffer.from(body.value, "hex").readBigUInt64LE());
 }
 
-/** The value of key `n` in r0, or the end with 0 when it is not there. */
+/** Leaves the value of key `n` in r0, or returns 0 if the key does not exist. */
 export const lookup = (fd: number, n: number) => `
   *(u32 *)(r10 -4) = ${n}
   r1 = map[fd:${fd}]
@@ -60,20 +60,20 @@ out:
   r0 = 0
   exit`;
 
-/** Adds 1 in two steps, as a program without atomics does. */
+/** Adds 1 with a load and a store, so concurrent runs could lose an update. */
 export const increment = (fd: number, n: number) => `${lookup(fd, n)}
   r1 = *(u64 *)(r0 +0)
   r1 += 1
   *(u64 *)(r0 +0) = r1${OUT}`;
 
-/** Adds 1 at once. */
+/** Adds 1 with an atomic instruction. */
 export const add = (fd: number, n: number) => `${lookup(fd, n)}
   r1 = 1
   lock *(u64 *)(r0 +0) += r1${OUT}`;
 
 export const returns = (n: number) => `r0 = ${n}\nexit`;
 
-/** Goes on in a slot; with 99 when that is empty. */
+/** Tail-calls a slot and returns 99 if it is empty. */
 export const tailCall = (fd: number, slot: number) => `
   r2 = map[fd:${fd}]
   r3 = ${slot}

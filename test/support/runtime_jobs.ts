@@ -5,11 +5,11 @@ import { Machine } from "../../domain/runtime/machine.ts";
 import { hashCode } from "../../domain/transaction/program_cache.ts";
 import { hex, toHex, u32 } from "./bytes.ts";
 
-/** Jobs made by hand, with programs as text, and a machine of their own to run them on. */
+/** Builds jobs by hand from program text and runs them on their own machine. */
 
 export type TestMapView = Partial<MapView> & Pick<MapView, "map_type">;
 
-/** A copy of `value` whose bytes are text in hex, for comparison. */
+/** Copies `value` with bytes as hex text, so that tests can compare it. */
 export function withHexBytes(value: unknown): unknown {
   if (value instanceof Uint8Array) return toHex(value);
   if (Array.isArray(value)) return value.map(withHexBytes);
@@ -19,14 +19,14 @@ export function withHexBytes(value: unknown): unknown {
   );
 }
 
-/** Elements by keys and values of 4 bytes; null is one that is not there. */
+/** Builds elements with 4-byte keys and values; null marks an element that does not exist. */
 export const pairs = (values: Record<number, number | null>): MapView["elements"] =>
   Object.entries(values).map(([key, value]) => ({
     key: u32(Number(key)),
     value: value === null ? null : u32(value),
   }));
 
-/** By default a map of keys and values of 4 bytes, empty, all of it fetched. */
+/** Builds a map snapshot; by default a complete, empty map with 4-byte keys and values. */
 export function view(map: TestMapView): MapView {
   const elements = map.elements ?? [];
   const entries = elements.filter(({ value }) => value !== null).length;
@@ -38,7 +38,7 @@ export function view(map: TestMapView): MapView {
   };
 }
 
-/** An IPv4 packet from 10.0.0.1 to 10.0.0.2, its bytes after the IP header counting up. */
+/** An IPv4 packet from 10.0.0.1 to 10.0.0.2; the bytes after the IP header count up. */
 export const FRAME = hex(
   "0a0b0c0d0e0f1a1b1c1d1e1f0800 4500002800000000400600000a0000010a000002" +
     "000102030405060708090a0b0c0d0e0f10111213",
@@ -46,7 +46,7 @@ export const FRAME = hex(
 
 export interface Setting extends Partial<Omit<Job, "programs" | "maps">> {
   maps?: TestMapView[];
-  /** Programs that the first can come to, by id, with the same maps. */
+  /** The programs that the first one can reach, by id; they use the same maps. */
   others?: Record<number, string>;
 }
 
@@ -55,7 +55,10 @@ async function unitOf(text: string, maps: MapView[], prog_type: string): Promise
   return { insns, maps, prog_type };
 }
 
-/** `map[fd:i]` in the text is the ith of the maps, whose ids count from 1. The program has id 100. */
+/**
+ * Builds a job; `map[fd:i]` in the text names the ith map, map ids start at 1, and the program's id
+ * is 100.
+ */
 export async function jobOf(text: string, setting: Setting = {}): Promise<Job> {
   const { maps = [], others = {}, prog_type = "sched_cls", ...rest } = setting;
   const views = maps.map((map, i) => view({ id: i + 1, ...map }));
@@ -98,12 +101,12 @@ export async function fault(text: string, setting?: Setting): Promise<RunFault> 
   return ended.kind === "fault" ? ended : failed(ended);
 }
 
-/** With keys as text. */
+/** Returns the misses of a run with keys as text. */
 export async function needs(text: string, setting?: Setting): Promise<unknown> {
   const ended = await outcome(text, setting);
   return ended.kind === "miss" ? withHexBytes(ended.misses) : failed(ended);
 }
 
-/** r0 as a signed number: helpers answer errnos below 0. */
+/** Returns r0 as a signed number, because helpers return negative errnos. */
 export const answer = async (text: string, setting?: Setting): Promise<number> =>
   (await run(text, setting)).retval | 0;

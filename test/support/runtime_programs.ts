@@ -2,7 +2,7 @@ import type { MapView } from "../../domain/runtime/job.ts";
 import { u32 } from "./bytes.ts";
 import type { TestMapView } from "./runtime_jobs.ts";
 
-/** Random programs over one map, in which every answer of a helper tells in the return value. */
+/** Generates random programs over one map whose return value depends on every helper result. */
 
 type Random = (below: number) => number;
 
@@ -97,7 +97,7 @@ class ListingWriter {
   }
 }
 
-/** Which element of a map a key is: of a trie the prefix decides. */
+/** Identifies the element of a key; in a trie only the prefix counts. */
 export function identity(map_type: string, key: Uint8Array): string {
   const bytes = Buffer.from(key);
   if (map_type !== "lpm_trie") return bytes.toString("hex");

@@ -13,9 +13,9 @@ import { differences } from "./invariants/invariants.ts";
 import { unpackInode } from "./stored.ts";
 
 /**
- * A service as it ships, on the run's Redis. After every test every count of the namespaces that it
- * used is recomputed from its holders; then all sessions exit, all pins go, and nothing but counters
- * may be left: else the test fails.
+ * Starts the service as it ships, on the Redis of the test run. After every test it recomputes
+ * every count of the used namespaces from the holders. Then it ends all sessions and removes all
+ * pins; the test fails if anything but counters is left.
  */
 
 export interface TestReply {
@@ -70,15 +70,15 @@ export interface TestService {
   base: string;
   server: Server;
   kernel: Kernel;
-  /** How many requests the fast path has taken. */
+  /** Returns how many requests took the fast path. */
   fastRequests(): number;
-  /** A namespace nobody has used, cleaned and checked after the test. */
+  /** Returns a fresh namespace, which is checked and cleaned after the test. */
   namespace(): string;
-  /** A session, of root unless told otherwise. */
+  /** Creates a session, by default of root. */
   session(namespace: string, more?: object): Promise<TestSession>;
 }
 
-/** A client with a session's token. */
+/** Sends requests with the token of a session. */
 export class TestSession extends Client {
   readonly id: number;
 
@@ -92,7 +92,7 @@ export class TestSession extends Client {
   }
 }
 
-/** Set by the vitest project "both paths": then each request goes the general path, read by both. */
+/** The vitest project "both paths" sets this; then both paths read each request and must agree. */
 const COMPARED = process.env.FAST_PATH === "compared";
 
 function createHooks(compared: boolean, faults: Error[]) {
@@ -109,7 +109,10 @@ function createHooks(compared: boolean, faults: Error[]) {
   return { hooks, fastRequests: () => taken };
 }
 
-/** @param fastPath as of the service; by default "on", or as the vitest project has it. */
+/**
+ * @param fastPath the option of the service; the default is "on" or the choice of the vitest
+ * project
+ */
 export async function testService(
   keys?: ApiKeys,
   settings: Partial<Settings> = {},
@@ -164,7 +167,7 @@ export async function testService(
   };
 }
 
-/** Keys that may outlive everything: counters, and records that expire by themselves. */
+/** These keys may remain: counters, and records that expire by themselves. */
 const COUNTERS = /:meta$/;
 const EXPIRING = /:(ended|idem|draft):[^:]+/;
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { document, type Operation, type Parameter, type Route } from "../../api/openapi/openapi.ts";
 
-/** Requests for an operation, made from its schema, of which about half do not fit it. */
+/** Generates requests for an operation from its schema; about half of them are invalid. */
 
 export const WORDS = [
   "NOSCRIPT",
@@ -32,7 +32,7 @@ function resolve<T extends { $ref?: string }>(given: T): T {
   return given.$ref ? { ...resolve(components[group]?.[name] as T) } : given;
 }
 
-// JSON as text, since no JavaScript object can say {"__proto__": 1, "a": 1, "a": 2}.
+// The JSON is text, since no JavaScript object can express {"__proto__": 1, "a": 1, "a": 2}.
 
 const deep = (n: number) => "[".repeat(n) + "]".repeat(n);
 const nested = (n: number) => `${'{"value":'.repeat(n)}1${"}".repeat(n)}`;
@@ -74,7 +74,7 @@ function fitting(schema: ShotSchema): fc.Arbitrary<string> {
 
 const EXTRA = ["__proto__", "constructor", "prototype", "extra", "", "toString", "fd "];
 
-/** @param strays the chance in ten of a property that is not in the schema. */
+/** @param strays the chance in ten of adding a property that the schema does not have */
 function object(s: ShotSchema, of: (schema: ShotSchema) => fc.Arbitrary<string>, strays: number) {
   const names = Object.keys(s.properties ?? {});
   const fields = names.map((name) => {
@@ -95,7 +95,7 @@ function object(s: ShotSchema, of: (schema: ShotSchema) => fc.Arbitrary<string>,
   return fc.tuple(...fields, last).map((texts) => `{${texts.filter(Boolean).join()}}`);
 }
 
-/** About half of all values do not fit. */
+/** About half of all generated values are invalid. */
 function broken(schema: ShotSchema): fc.Arbitrary<string> {
   const s = resolve(schema);
   const choices = s.oneOf ?? s.anyOf;

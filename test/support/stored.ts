@@ -1,7 +1,7 @@
 import type { Kernel } from "../../domain/bpf.ts";
 import { CRED, MAP_ATTR } from "../../domain/redis/records.ts";
 
-/** What the Lua packs into one field, as tests read and change it: see domain/redis/records.ts. */
+/** Reads and changes the fields that the Lua packs, see domain/redis/records.ts. */
 
 export type RedisClient = Kernel["script"]["redis"];
 
@@ -10,7 +10,7 @@ export type RecordFields = Record<string, string>;
 const named = (fields: readonly string[], words: readonly string[]): RecordFields =>
   Object.fromEntries(fields.map((field, i) => [field, words[i] ?? ""]));
 
-/** The field `life` of a session: two doubles and the hash of its token. */
+/** Unpacks the field `life` of a session: two doubles and the hash of its token. */
 export function unpackLife(life: Buffer): RecordFields {
   const token = life.subarray(16, life.indexOf(0, 16)).toString();
   return { deadline: String(life.readDoubleLE(0)), ttl: String(life.readDoubleLE(8)), token };
@@ -37,7 +37,7 @@ export async function readClock(redis: RedisClient, namespace: string): Promise<
   return Object.fromEntries(CLOCK.map((field, i) => [field, words[i] ?? Number.NaN])) as Clock;
 }
 
-/** Adds to parts of the namespace's clock, in one step. */
+/** Advances parts of the namespace's clock in one step. */
 export async function shiftClock(
   redis: RedisClient,
   namespace: string,

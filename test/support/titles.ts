@@ -1,4 +1,4 @@
-/** Titles of tests: a sentence that stands alone, on one line. */
+/** Checks that the title of a test is a complete sentence on one line. */
 
 export const TITLE_LENGTH = 120;
 const CELL_LENGTH = 50;
@@ -8,12 +8,12 @@ function shorten(cell: unknown): string {
   return text.length <= CELL_LENGTH ? text : `${text.slice(0, CELL_LENGTH - 1)}…`;
 }
 
-/** Puts a short form of the first cell before each row, for the title of its test. */
+/** Puts a short form of the first cell before each row, to use in the title of the test. */
 export const withShortTitle = <Row extends readonly [unknown, ...unknown[]]>(
   rows: readonly Row[],
 ): [title: string, ...row: Row][] => rows.map((row) => [shorten(row[0]), ...row]);
 
-/** @returns why `title` is not the title of a test, or nothing. */
+/** @returns why `title` is not a valid title, or undefined */
 export function titleFault(title: string): string | undefined {
   if (title.length > TITLE_LENGTH) return `has ${title.length} characters, over ${TITLE_LENGTH}`;
   if (/[\n\r\t]/.test(title)) return "is not one line";

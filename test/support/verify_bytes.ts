@@ -1,7 +1,7 @@
 import { decode } from "../../domain/isa/insn.ts";
 import * as verifier from "../../domain/verifier/verifier.ts";
 
-/** The verifier's functions, of instructions as bytes. */
+/** Calls the verifier on programs given as bytes. */
 
 export const check = (insns: Buffer, options?: verifier.VerifierOptions): verifier.Verdict =>
   verifier.check(decode(insns), options);

@@ -2,31 +2,35 @@ import { decode } from "../../../domain/isa/insn.ts";
 import type { MapShape } from "../../../domain/isa/map_shape.ts";
 import { BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, LD_IMM64 } from "../../../domain/isa/opcodes.ts";
 
-/** Programs with all that they run on, and what comes of it: by the kernel or by the service. */
+/**
+ * A case holds programs with everything they run on; its result comes from the kernel or the
+ * service.
+ */
 
 export type Elements = readonly (readonly [key: string, value: string])[];
 
 export interface CaseMap extends MapShape {
-  /** Keys and values as hex; of a slot the place of its program or map in the case. */
+  /**
+   * Keys and values are hex. The value of a slot is the index of its program or map in the case.
+   */
   elements: Elements;
-  /** Of a map of maps: the place of the map that its elements are like. */
+  /** The index of the inner map template, for a map of maps. */
   inner?: number;
-  /** Where its values have a bpf_spin_lock. */
+  /** The offset of bpf_spin_lock in the value. */
   lock?: number;
 }
 
 export interface CaseProgram {
-  /** A ld_imm64 names a map by its place in the case. */
+  /** A ld_imm64 names a map by its index in the case. */
   insns: Buffer;
-  /** Where its functions begin, when BTF describes them. */
+  /** The first instruction of each function, when BTF describes the functions. */
   functions: readonly number[];
 }
 
 export interface FuzzCase {
-  /** Type of all programs. */
   type: string;
   maps: readonly CaseMap[];
-  /** The first is run; the others may be in slots. */
+  /** The test runs the first program; the others may fill slots. */
   programs: readonly CaseProgram[];
   data: Buffer;
   ctx?: Buffer;
@@ -34,7 +38,7 @@ export interface FuzzCase {
 }
 
 export interface CaseVerdict {
-  /** 0: accepted. */
+  /** 0 means that the program was accepted. */
   errno: number;
   log?: string;
 }
@@ -45,15 +49,18 @@ export interface CaseRun {
   ctx?: string;
 }
 
-/** `run` is left out when the first program was refused. */
+/** `run` is missing when the first program was refused. */
 export interface CaseResult {
   loads: CaseVerdict[];
   run?: CaseRun | { errno: number } | { fault: string };
-  /** Sorted by key, but of queues, stacks and ring buffers; null for a map that no program names. */
+  /**
+   * Elements are sorted by key, except in queues, stacks and ring buffers; null if no program names
+   * the map.
+   */
   maps?: (Elements | null)[];
 }
 
-/** The maps that programs name, with the maps in them. */
+/** Finds the maps that programs name and the maps inside them. */
 export function usedMaps({ maps, programs }: FuzzCase): Set<number> {
   const used = new Set<number>();
   for (const { insns } of programs) {

@@ -5,9 +5,9 @@ import { DATA, VALUE } from "../../support/random_program/random_insns.ts";
 import type { CaseMap, Elements } from "./case.ts";
 import { unlocked, valueBytes } from "./contents.ts";
 
-/** The maps of each case. Those that no program names are not made. */
+/** Defines the maps of each case; a map that no program names is not created. */
 
-/** Results of pieces, 8 bytes each. */
+/** The number of 8-byte slots in which pieces record their results. */
 export const SLOTS = 48;
 
 const all: (Omit<CaseMap, "elements"> & { place: number })[] = [];
@@ -25,7 +25,7 @@ function define(
   return shape;
 }
 
-/** r8 points to its value, r9 to that of NUMBERS. */
+/** r8 points to the value of MEMORY and r9 to the value of NUMBERS. */
 export const MEMORY = define("array", 4, DATA, 1);
 export const NUMBERS = define("array", 4, VALUE, 1);
 export const RESULTS = define("array", 4, 8 * SLOTS, 1);
@@ -43,7 +43,7 @@ export const OUTERS = [
 ];
 export const PERCPU_ARRAY = define("percpu_array", 4, 12, 3);
 export const PERCPU_HASH = define("percpu_hash", 8, 12, 3);
-/** What programs look up, update and delete in. */
+/** Programs look up, update and delete elements in these maps. */
 export const KEYED = [
   ...[ARRAY, HASH, PERCPU_ARRAY, PERCPU_HASH],
   define("hash", 7, 5, 4, { map_flags: BPF_F_NO_PREALLOC }),
@@ -53,7 +53,7 @@ export const KEYED = [
   define("lpm_trie", 8, 8, 4, { map_flags: BPF_F_NO_PREALLOC }),
 ];
 export const ARRAYS = [ARRAY, PERCPU_ARRAY];
-/** And the bytes beside their locks that programs get at. */
+/** Programs access the bytes beside the locks of these maps. */
 export const LOCKED = [
   { of: define("hash", 4, 24, 3, { lock: 16 }), from: 0, size: 16 },
   { of: define("array", 4, 16, 3, { lock: 0 }), from: 8, size: 8 },
@@ -61,7 +61,7 @@ export const LOCKED = [
 
 export type FuzzMap = (typeof all)[number];
 
-/** Strings that are in TEXT, and where. */
+/** Lists the strings stored in TEXT and their offsets. */
 export const STRINGS: readonly (readonly [at: number, text: string])[] = [
   [0, ""],
   [8, "abc"],
@@ -70,7 +70,7 @@ export const STRINGS: readonly (readonly [at: number, text: string])[] = [
   [48, "%08llx %i"],
 ];
 
-/** One of a few keys, most of which are likely to be there. */
+/** Chooses one of a few keys, so that most lookups find an element. */
 export function keyOf(dice: Dice, { map_type, key_size, max_entries }: FuzzMap): Buffer {
   const key = Buffer.alloc(key_size);
   if (map_type === "lpm_trie") {
@@ -136,7 +136,7 @@ function text(): string {
   return out.toString("hex");
 }
 
-/** With random contents; `programs`: how many there are. */
+/** Fills all maps at random; `programs` is the number of programs that slots can hold. */
 export function world(dice: Dice, cpus: number, programs: number): CaseMap[] {
   return all.map((map) => {
     const { place: _, ...shape } = map;

@@ -1,10 +1,10 @@
 import type { CaseMap, CaseResult, Elements, FuzzCase } from "./case.ts";
 import { unpadded } from "./contents.ts";
 
-/** What kernel and service disagree on. */
+/** Finds the first difference between the results of the kernel and of the service. */
 
 export interface Difference {
-  /** The refusal in question, the fault, or "values" for whatever is left behind. */
+  /** The refusal, the fault, or "values" when contents or return values differ. */
   kind: string;
   what: string;
   detail: string;
@@ -57,9 +57,9 @@ function maps(
 }
 
 /**
- * Programs that Linux accepts and the service refuses, or that come to something else.
+ * Finds a program that Linux accepts and the service refuses, or whose results differ.
  *
- * @param loose what they come to is not compared.
+ * @param loose if set, results are not compared, because the program may return anything.
  */
 export function difference(
   subject: FuzzCase,

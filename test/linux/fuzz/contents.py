@@ -1,7 +1,7 @@
-"""What is in a map: keys and values as hex, in pairs. Those of a map without keys have empty ones.
+"""Reads and writes the contents of maps as pairs of hex keys and values; missing keys are empty.
 
-Queues and stacks show their values in the order in which they are popped, a ring buffer its
-records, a Bloom filter nothing. A slot's value is the place of its program or map in the case.
+Queues and stacks list their values in the order of popping, a ring buffer lists its records, and a
+Bloom filter lists nothing. The value of a slot is the index of its program or map in the case.
 """
 
 import mmap
@@ -17,7 +17,7 @@ HEADER = 8
 
 
 def fill(fd, shape, object_at):
-    """`object_at`: the fd of the object in this place of the case, or None."""
+    """`object_at` returns the fd of the object with this index in the case, or None."""
     for key, value in shape["elements"]:
         data = bytes.fromhex(value)
         if shape["map_type"] in bpf.SLOTS:
@@ -60,7 +60,7 @@ def elements(fd, shape):
 
 
 def records(fd, shape):
-    """The data pages are mapped twice in a row, so that no record is torn."""
+    """Maps the data pages twice in a row, so that each record is contiguous."""
     size = shape["max_entries"]
     read = {"flags": mmap.MAP_SHARED, "prot": mmap.PROT_READ}
     with (

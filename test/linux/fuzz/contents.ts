@@ -1,7 +1,7 @@
 import type { WriteSetEntry } from "../../../domain/runtime/job.ts";
 import type { CaseMap, Elements } from "./case.ts";
 
-/** What maps hold, as the commit of a run changes it: the least that does so. */
+/** Applies the write set of a run to the contents of maps, with as little code as possible. */
 
 const UNSEEN = new Set(["bloom_filter", "prog_array", "array_of_maps", "hash_of_maps"]);
 const BPF_EXIST = 2;
@@ -12,12 +12,15 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 export const isArray = ({ map_type }: CaseMap): boolean =>
   map_type === "array" || map_type === "percpu_array";
 
-/** Of a value of a map as it is fetched: on all CPUs, each part rounded up to 8 bytes. */
+/** Counts the bytes of a value as a lookup returns it: for each CPU, rounded up to 8 bytes. */
 export function valueBytes({ map_type, value_size }: CaseMap, cpus: number): number {
   return map_type.includes("percpu") ? Math.ceil(value_size / 8) * 8 * cpus : value_size;
 }
 
-/** What is between the parts of a per-CPU value is whatever was there before, and is not compared. */
+/**
+ * The padding between the parts of a per-CPU value is undefined, so it is removed before
+ * comparison.
+ */
 export function unpadded({ map_type, value_size }: CaseMap, value: string): string {
   if (!map_type.includes("percpu")) return value;
   const stride = Math.ceil(value_size / 8) * 16;
@@ -25,13 +28,15 @@ export function unpadded({ map_type, value_size }: CaseMap, value: string): stri
   return parts.map((at) => value.slice(at, at + 2 * value_size)).join(" ");
 }
 
-/** Locks are not written. */
+/** Removes the lock from a value, because updates do not write locks. */
 export function unlocked({ lock }: Pick<CaseMap, "lock">, value: string): string {
   if (lock === undefined) return value;
   return `${value.slice(0, 2 * lock)}00000000${value.slice(2 * lock + 8)}`;
 }
 
-/** Key and value; a prefix is the same whatever its bits beyond its length are. */
+/**
+ * Entries are stored by a canonical key: prefix keys that differ only beyond the prefix are equal.
+ */
 type Table = Map<string, [key: string, value: string]>;
 
 function identity({ map_type }: CaseMap, key: string): string {
@@ -44,7 +49,7 @@ function identity({ map_type }: CaseMap, key: string): string {
   return hex(out);
 }
 
-/** Those of an array that are not given are zeros. */
+/** Array elements that the case leaves out are zeros. */
 export function initial(map: CaseMap, cpus: number): Table {
   const found: Table = new Map();
   const empty = "00".repeat(valueBytes(map, cpus));
@@ -69,7 +74,7 @@ function added(old: string, offset: number, size: number, delta: bigint): string
 export class MapContents {
   readonly #map: CaseMap;
   readonly #elements: Table;
-  /** Of a queue or stack in the order of popping; of a ring buffer the records. */
+  /** A queue or stack is listed in the order of popping; a ring buffer as its records. */
   readonly #list: string[];
 
   constructor(map: CaseMap, cpus: number) {
@@ -89,7 +94,7 @@ export class MapContents {
     else this.#list.push(value);
   }
 
-  /** @throws Error for an op that cannot be done. */
+  /** @throws Error if the operation cannot be applied. */
   apply(op: WriteSetEntry): void {
     if (op.op === "push") this.#push(hex(op.value), op.flags);
     else if (op.op === "pop") this.#list.shift();
@@ -104,7 +109,7 @@ export class MapContents {
       this.#elements.set(id, [key, unlocked(this.#map, hex(op.value))]);
       return;
     }
-    // One that a run has made and taken away again may never have been there.
+    // A run may delete an element that it created itself, so the element need not exist.
     if (op.op === "delete") {
       this.#elements.delete(id);
       return;

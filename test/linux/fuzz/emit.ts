@@ -2,36 +2,36 @@ import { add, and, call, copy, insn, load, mov, put, store, wide } from "../../s
 import type { Dice } from "../../support/random.ts";
 import { MEMORY, NUMBERS, RESULTS, SLOTS } from "./case_maps.ts";
 
-/** Instructions that pieces are made of. */
+/** Builds the instructions that pieces consist of. */
 
-/** Bytes of the frame that any piece may use for data: from r10 - SCRATCH on. */
+/** Any piece may use the frame from r10 - SCRATCH on for data. */
 export const SCRATCH = 64;
-/** Where the context is in the frame, loops have their counters, and keys are put. */
+/** The frame offsets of the context, the loop counters, and keys. */
 export const CONTEXT = -72;
 export const COUNTERS = [-80, -88, -96] as const;
 export const KEY = -128;
-/** A pointer that the caller gave; a word for a piece's own use. */
+/** The frame offsets of the pointer that the caller passed and of a word for a piece's own use. */
 export const GIVEN = -120;
 export const SPARE = -112;
 
-/** Numbers that survive calls. */
+/** These registers hold numbers that survive calls. */
 export const KEPT = [6, 7] as const;
 
 export const map = (dst: number, place: number): Buffer => wide(dst, 1, place, 0);
 export const valueAt = (dst: number, place: number, at = 0): Buffer => wide(dst, 2, place, at);
 export const context = (dst: number): Buffer => insn(0x79, dst, 10, CONTEXT);
 
-/** r1 to r5 are numbers again, after a call; `also` others. */
+/** Puts numbers into r1 to r5 and into `also`, because a call makes them unreadable. */
 export function restored(dice: Dice, ...also: number[]): Buffer {
   return Buffer.concat([...also, 1, 2, 3, 4, 5].map((reg) => mov(reg, dice.imm())));
 }
 
-/** Adds a register to one of the results. r1 is lost. */
+/** Adds a register to one of the results and overwrites r1. */
 export function recorded(dice: Dice, reg: number): Buffer {
   return Buffer.concat([valueAt(1, RESULTS.place, 8 * dice.below(SLOTS)), insn(0xdb, 1, reg)]);
 }
 
-/** `data` is in the frame at `off`, and a register points there. */
+/** Stores `data` in the frame at `off` and points a register to it. */
 export function placed(reg: number, off: number, data: Buffer): Buffer {
   const whole = Buffer.concat([data, Buffer.alloc((4 - (data.length % 4)) % 4)]);
   const words = Array.from({ length: whole.length / 4 }, (_, i) =>
@@ -40,16 +40,16 @@ export function placed(reg: number, off: number, data: Buffer): Buffer {
   return Buffer.concat([...words, copy(reg, 10), add(reg, off)]);
 }
 
-/** Of an update: most are those that there are. */
+/** Chooses the flags of an update, most often valid ones. */
 export const flags = (dice: Dice, reg: number): Buffer =>
   dice.oneIn(6) ? mov(reg, dice.from([3, 4, 5, 8, -1])) : number(dice, reg, 0, 2);
 
-/** A call whose arguments are ready, its answer recorded. */
+/** Emits a call whose arguments are ready and records its return value. */
 export function called(dice: Dice, helper: number): Buffer {
   return Buffer.concat([call(helper), recorded(dice, 0), restored(dice)]);
 }
 
-/** A register points to `size` bytes that may be read and written. */
+/** Points a register to `size` bytes that are readable and writable. */
 export function bytes(dice: Dice, reg: number, size: number): Buffer {
   const [base, room] = dice.from([
     ["frame", SCRATCH],
@@ -67,14 +67,14 @@ type EmitBound = (reg: number, from: number, high: number) => Buffer[];
 
 const bitsBelow = (high: number): number => Math.floor(Math.log2(high + 1));
 
-/** Ways in which compilers make a number at most `high`, as the verifier can follow them. */
+/** Compilers bound a number by `high` in these ways, all of which the verifier can follow. */
 const BOUNDS: readonly EmitBound[] = [
   (reg, from, high) => [copy(reg, from), and(reg, 2 ** bitsBelow(high) - 1)],
   (reg, from, high) => [copy(reg, from), insn(0xb5, reg, 0, 1, high), mov(reg, 0)],
   (reg, from, high) => [insn(0xbc, reg, from), insn(0xb6, reg, 0, 1, high), insn(0xb4, reg)],
-  // The number that was copied is compared.
+  // This form compares the original and uses the copy.
   (reg, from, high) => [copy(reg, from), insn(0xb5, from, 0, 1, high), mov(reg, 0)],
-  // Both ends, signed.
+  // This form checks both bounds with signed comparisons.
   (reg, from, high) => [
     ...[copy(reg, from), insn(0x75, reg, 0, 1, 0), mov(reg, 0)],
     ...[insn(0xd5, reg, 0, 1, high), mov(reg, high)],
@@ -83,7 +83,7 @@ const BOUNDS: readonly EmitBound[] = [
     ...[copy(reg, from), insn(0x67, reg, 0, 0, 32), insn(0x77, reg, 0, 0, 32)],
     ...[insn(0xa5, reg, 0, 1, high), mov(reg, high >> 1)],
   ],
-  // Through the frame.
+  // This form spills the number to the frame.
   (reg, from, high) => [
     ...[copy(reg, from), and(reg, 2 ** bitsBelow(high) - 1)],
     ...[store(8, 10, SPARE, reg), load(8, reg, 10, SPARE)],
@@ -94,7 +94,7 @@ const BOUNDS: readonly EmitBound[] = [
     high < 1 ? [mov(reg, 0)] : [copy(reg, from), insn(0x77, reg, 0, 0, 64 - bitsBelow(high))],
 ];
 
-/** A number from `low` to at most `high`, known to the verifier exactly or as a range. */
+/** Emits a number from `low` to `high` that the verifier knows exactly or as a range. */
 export function number(dice: Dice, reg: number, low: number, high: number): Buffer {
   if (dice.oneIn(2)) return mov(reg, low + dice.below(high - low + 1));
   const insns = dice.from(BOUNDS)(reg, dice.from(KEPT), high - low);
@@ -103,7 +103,7 @@ export function number(dice: Dice, reg: number, low: number, high: number): Buff
 
 export const SIZES = [1, 2, 4, 8] as const;
 
-/** A load, store or atomic of some of the `size` bytes that a register points to. */
+/** Emits a load, store or atomic within the `size` bytes that a register points to. */
 export function access(dice: Dice, base: number, size: number, writes = true): Buffer {
   const width = dice.from(SIZES.filter((bytes) => bytes <= size));
   const at = dice.below(size - width + 1);

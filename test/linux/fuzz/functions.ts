@@ -15,7 +15,7 @@ import * as pointer from "./pieces/pointer.ts";
 import * as queue from "./pieces/queue.ts";
 import type { Callee, InsnPlace, Maker } from "./place.ts";
 
-/** Programs at random: functions of pieces. */
+/** Generates random programs as functions made of pieces. */
 
 const often = (times: number, ...makers: Maker[]): Maker[] => Array(times).fill(makers).flat();
 
@@ -51,7 +51,9 @@ function piece(dice: Dice, place: InsnPlace, depth: number): Piece {
 
 type FunctionKind = "main" | Callee;
 
-/** The context is put into the frame, and registers that the caller gave are kept. */
+/**
+ * A function first stores the context in its frame and saves the registers that its caller passed.
+ */
 const ARRIVALS: Readonly<Record<FunctionKind, { insns: Buffer[]; keeps: number[] }>> = {
   main: { insns: [], keeps: [] },
   given: { insns: [store(8, 10, GIVEN, 2)], keeps: [] },
@@ -80,7 +82,9 @@ function begin(dice: Dice, kind: FunctionKind): Piece[] {
   ];
 }
 
-/** What registers and frame have become is recorded; r0 is the answer. */
+/**
+ * Records the final registers and frame, so that a difference is visible; r0 is the return value.
+ */
 function end(dice: Dice): Piece[] {
   const words = Array.from({ length: SCRATCH / 8 }, (_, i) =>
     code(load(8, 2, 10, -SCRATCH + 8 * i), insn(0xaf, 7, 2)),
@@ -89,7 +93,10 @@ function end(dice: Dice): Piece[] {
   return [...kept, ...words, code(recorded(dice, 7), mov(1, 0))];
 }
 
-/** What a function may answer: a callback whether to go on, some programs one of two verdicts. */
+/**
+ * Returns what the caller accepts: a callback decides whether to go on, some programs give a
+ * verdict.
+ */
 function answer(type: string, kind: FunctionKind): Buffer {
   const narrow = kind === "loop" || kind === "each" || type === "cgroup_skb";
   return Buffer.concat([...(narrow ? [insn(0x57, 0, 0, 0, 1)] : []), insn(0x95)]);

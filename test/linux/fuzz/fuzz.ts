@@ -1,13 +1,14 @@
 /**
- * Random programs in the kernel of this machine and in the service: what Linux accepts the service has
- * to accept, and a run has to answer the same and leave the same packet and the same maps.
+ * Runs random programs in the kernel of this machine and in the service. The service must accept
+ * each program that Linux accepts, and must return the same value, packet and map contents.
  *
- *   sudo npm run test:kernel                         a minute's worth, from a seed that is told
+ *   sudo npm run test:kernel                         runs for a minute and prints its seed
  *   sudo npm run test:kernel -- --count 20000 --seed 7
- *   sudo npm run test:kernel -- --count 1 --seed 123456    the one that a disagreement named
+ *   sudo npm run test:kernel -- --count 1 --seed 123456    repeats a reported disagreement
  *
- * Needs Linux 6.18 on x86-64, the right to use bpf(2), and python3; without them it says why it is not
- * run. Each disagreement is told once, with the smallest case found that shows it. Exit 1 if any is.
+ * The test needs Linux 6.18 on x86-64, permission to use bpf(2), and python3; without them it prints
+ * the reason and does not run. It reports each disagreement once, with the smallest case that shows
+ * it. The exit code is 1 if there is a disagreement.
  */
 import { parseArgs } from "node:util";
 import type { CaseResult } from "./case.ts";
@@ -20,7 +21,7 @@ import { shrink } from "./shrink.ts";
 import { FuzzTally } from "./tally.ts";
 
 const COUNT = 3000;
-/** Cases that are made smaller, which takes as long as hundreds of others. */
+/** Limits how many cases are shrunk, because shrinking one takes as long as running hundreds. */
 const SHRUNK = 25;
 
 function crashed(error: unknown): Difference {
@@ -35,7 +36,7 @@ function crashed(error: unknown): Difference {
 class Fuzz {
   readonly tally = new FuzzTally();
   disagreements = 0;
-  /** Of those made smaller, by kind and helpers, the seeds. */
+  /** The seeds of the shrunk cases by kind and helpers. */
   readonly kinds = new Map<string, number[]>();
   readonly #kernel: LinuxKernel;
   #service: FuzzService;

@@ -6,7 +6,7 @@ import { frame, skbContext, xdpContext } from "./input.ts";
 import { mutate } from "./mutate.ts";
 import { assemble, type PieceTree } from "./piece.ts";
 
-/** A case at random, from a seed. */
+/** Generates a random case from a seed. */
 
 export interface Plan {
   type: string;
@@ -15,11 +15,11 @@ export interface Plan {
   data: Buffer;
   ctx?: Buffer;
   repeat: number;
-  /** Programs may answer anything: only verdicts, and that they run to their end, can be compared. */
+  /** Programs may return anything, so only the verdicts and the end of each run can be compared. */
   loose: boolean;
 }
 
-/** Slots of programs that there are not are empty. */
+/** Builds the case of a plan; slots of missing programs stay empty. */
 export function caseOf({ type, trees, world: all, data, ctx, repeat }: Plan): FuzzCase {
   const there = (value: string) => Buffer.from(value, "hex").readUInt32LE() < trees.length;
   const maps = all.map((map) =>

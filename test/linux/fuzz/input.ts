@@ -1,7 +1,7 @@
 import type { Dice } from "../../support/random.ts";
 import { random } from "./case_maps.ts";
 
-/** Packets and contexts that runs are given. */
+/** Generates the packets and contexts of runs. */
 
 const ETHERTYPES = ["0800", "0800", "86dd", "8100", "88a8", "0806", "05dc", "ffff"];
 
@@ -18,10 +18,10 @@ export function frame(dice: Dice): Buffer {
   );
 }
 
-/** Of interfaces every machine has the first, and none the last. */
+/** Every machine has interface 1, and none has the last one. */
 const INTERFACES = [0, 1, 0x7fffffff];
 
-/** Of struct __sk_buff what may be set. */
+/** Fills the fields of struct __sk_buff that a test run may set. */
 export function skbContext(dice: Dice, data: Buffer): Buffer {
   const ctx = Buffer.alloc(192);
   const some = (off: number, value: number) => dice.oneIn(2) && ctx.writeInt32LE(value | 0, off);

@@ -1,7 +1,7 @@
-"""Runs cases on this machine's kernel: reads one as a line of JSON, answers with one.
+"""Runs cases on this machine's kernel: reads each as a line of JSON and writes its result as one.
 
-case.ts says what is in a case and in an answer. Each case has maps and programs of its own, which
-are gone when it is answered. All run on CPU 0, as the per-CPU parts of values are told apart.
+case.ts declares the fields of cases and results. Each case creates its own maps and programs and
+closes them before the result is written. All cases run on CPU 0, so that per-CPU values match.
 """
 
 import json
@@ -29,7 +29,7 @@ OUT = bpf.memory(None, 5 << 20)  # for packets; programs can make them as long a
 
 
 def btf():
-    """An `int f()` that every function of every program is said to be."""
+    """Encodes BTF in which every function of every program is an `int f()`."""
     int_type = struct.pack("=4I", 1, 1 << 24, 4, 1 << 24 | 32)
     proto = struct.pack("=3I", 0, 13 << 24, 1)
     function = struct.pack("=3I", 5, 12 << 24, 2)
@@ -39,7 +39,7 @@ def btf():
 
 
 def locked_btf(size, at):
-    """Types 1 and 3: a key of 4 bytes, and a value of `size` bytes with a lock at `at`."""
+    """Encodes types 1 and 3: a 4-byte key, and a value of `size` bytes with a lock at `at`."""
     int_type = struct.pack("=4I", 1, 1 << 24, 4, 32)
     lock = struct.pack("=6I", 5, 4 << 24 | 1, 4, 1, 1, 0)
     value = struct.pack("=6I", 3, 4 << 24 | 1, size, 1, 2, 8 * at)
@@ -61,7 +61,7 @@ def create(shape, inner):
 
 
 def load(type, insns, functions, btf_fd, log=None):
-    """`functions`: where each begins; an empty list loads without BTF."""
+    """`functions` lists the first instruction of each function; an empty list loads without BTF."""
     code, terms = bpf.memory(insns), bpf.memory(b"GPL\0")
     records = b"".join(struct.pack("=2I", at, BTF_FUNC) for at in functions)
     info = bpf.memory(records)
@@ -73,7 +73,7 @@ def load(type, insns, functions, btf_fd, log=None):
 
 
 def with_fds(insns, fds):
-    """In a case a ld_imm64 names a map by its place in the list of maps."""
+    """Replaces map indices by fds, because a case names a map by its index."""
     out = bytearray(insns)
     for at in range(0, len(out), 8):
         if out[at] == LD_IMM64 and out[at + 1] >> 4 in (PSEUDO_MAP_FD, PSEUDO_MAP_VALUE):
@@ -84,7 +84,7 @@ def with_fds(insns, fds):
 
 
 def test_run(fd, data, ctx, repeat):
-    """Answers retval, packet and context; the context's size is that of the one given."""
+    """Returns retval, packet and context; the context has the size of the input context."""
     given = bpf.memory(data)
     context = bpf.memory(ctx) if ctx else None
     context_out = bpf.memory(None, len(ctx)) if ctx else None
@@ -105,7 +105,7 @@ class Case:
         self.programs = []
 
     def map(self, place):
-        """The fd of a map, made when it is first asked for."""
+        """Creates the map at the first request and returns its fd."""
         if place not in self.fds:
             shape = self.case["maps"][place]
             inner = self.map(shape["inner"]) if "inner" in shape else 0

@@ -2,15 +2,15 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { type CaseResult, type FuzzCase, usedMaps } from "./case.ts";
 
-/** The kernel of this machine, through kernel.py. */
+/** Runs cases on the kernel of this machine through kernel.py. */
 
-/** Why it cannot be asked. */
+/** Says why the kernel cannot run cases. */
 export class KernelUnavailable extends Error {}
 
 interface Greeting {
-  /** Possible CPUs. */
+  /** The number of possible CPUs. */
   cpus: number;
-  /** uname -r */
+  /** The release as `uname -r` prints it. */
   release: string;
 }
 
@@ -27,7 +27,7 @@ export class LinuxKernel {
     this.release = greeting.release;
   }
 
-  /** @throws Unavailable */
+  /** @throws KernelUnavailable */
   static async start(): Promise<LinuxKernel> {
     if (process.platform !== "linux" || process.arch !== "x64") {
       throw new KernelUnavailable(
@@ -47,7 +47,7 @@ export class LinuxKernel {
     return new LinuxKernel(child, lines, greeting);
   }
 
-  /** One case at a time. */
+  /** Runs one case; the caller must wait for it before the next. */
   async run(subject: FuzzCase): Promise<CaseResult> {
     const { data, ctx, programs } = subject;
     const used = usedMaps(subject);

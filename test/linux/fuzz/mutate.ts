@@ -1,9 +1,12 @@
 import type { Dice } from "../../support/random.ts";
 import type { Piece, PieceTree } from "./piece.ts";
 
-/** Changes an instruction here and there, so that a program is refused, or accepted for other reasons. */
+/**
+ * Changes single instructions, so that the verifier refuses a program or accepts it for other
+ * reasons.
+ */
 
-/** Not of a ld_imm64, whose second half would be one of its own. */
+/** A ld_imm64 is never changed, because its second half would become an instruction. */
 const WIDE = [0x18, 0x00];
 
 function changed(dice: Dice, insns: Buffer): Buffer {
@@ -25,7 +28,7 @@ function mutated(dice: Dice, piece: Piece): Piece {
   if (piece.body && piece.body.length > 0 && dice.oneIn(2)) {
     return { ...piece, body: mutatedOne(dice, piece.body) };
   }
-  // A call that leads somewhere stays where it is.
+  // A piece that calls a function keeps its call, because linking needs it.
   if (piece.calls || piece.fixed || piece.head.length === 0) return piece;
   const head = changed(dice, piece.head);
   return head.length === 0 ? piece : { ...piece, head };

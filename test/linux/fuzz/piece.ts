@@ -2,22 +2,22 @@ import { insn } from "../../support/insns.ts";
 import type { CaseProgram } from "./case.ts";
 
 /**
- * Programs as trees of pieces. Each piece leaves things as it found them, so that any can be taken out:
- * r0 to r7 hold numbers, r8 points to the value of MEMORY, r9 to that of NUMBERS, the context is in the
- * frame.
+ * Represents programs as trees of pieces. Invariant: each piece restores what it changes, so that
+ * any piece can be removed: r0 to r7 hold numbers, r8 points to the value of MEMORY, r9 to the
+ * value of NUMBERS, and the frame holds the context.
  */
 
 export interface Piece {
-  /** Its last instruction jumps over the body, when `skips`. */
+  /** Its last instruction jumps over the body if `skips` is set. */
   head: Buffer;
   skips?: boolean;
   body?: readonly Piece[];
-  /** Its last instruction jumps to the body's start, when `repeats`. */
+  /** Its last instruction jumps to the start of the body if `repeats` is set. */
   tail?: Buffer;
   repeats?: boolean;
-  /** The instruction of head, a call or a ld_imm64, whose imm is to lead to this function. */
+  /** The call or ld_imm64 in `head` whose imm the linker points to this function. */
   calls?: { at: number; to: number };
-  /** It cannot be taken out: Linux lets programs read what it has not written, and that may be anything. */
+  /** The piece cannot be removed, because Linux lets programs read stack bytes they never wrote. */
   fixed?: boolean;
 }
 
@@ -27,7 +27,7 @@ export interface Subprogram {
   end: Buffer;
 }
 
-/** The first function is the program's; `described` by BTF. */
+/** The first function is the main one; `described` means that BTF describes the functions. */
 export interface PieceTree {
   functions: readonly Subprogram[];
   described: boolean;
@@ -40,7 +40,7 @@ interface PieceCall {
   to: number;
 }
 
-/** Instructions of pieces from `at` on; calls are still to be linked. */
+/** Flattens pieces from `at` on and collects the calls that still need linking. */
 function flat(pieces: readonly Piece[], at: number, calls: PieceCall[]): Buffer {
   const parts: Buffer[] = [];
   let here = at;
@@ -61,7 +61,7 @@ function called(pieces: readonly Piece[]): number[] {
   return pieces.flatMap(({ calls, body }) => [...(calls ? [calls.to] : []), ...called(body ?? [])]);
 }
 
-/** Functions that are called, in order; the first always. */
+/** Lists the reachable functions in order; the first is always reachable. */
 function reached({ functions }: PieceTree): number[] {
   const found = new Set([0]);
   for (const at of found) {
@@ -89,13 +89,13 @@ export function assemble(tree: PieceTree): CaseProgram {
   return { insns, functions: tree.described ? [...starts.values()] : [] };
 }
 
-/** A program that does nothing. */
+/** This program only returns. */
 export const NOTHING: PieceTree = {
   functions: [{ begin: [], body: [], end: Buffer.concat([insn(0xb7), insn(0x95)]) }],
   described: false,
 };
 
-/** The same with one thing less, each way there is; the biggest things first. */
+/** Yields each tree with one piece or function removed, the largest removals first. */
 export function* smaller(tree: PieceTree): Generator<PieceTree> {
   for (const [i, self] of tree.functions.entries()) {
     for (const part of ["body", "begin"] as const) {

@@ -1,25 +1,24 @@
 import type { Dice } from "../../support/random.ts";
 import type { Piece } from "./piece.ts";
 
-/** How pieces are made. */
+/** Describes where a piece stands and how pieces are made. */
 
-/** What a function takes: numbers, a pointer, or what a helper calls back with. */
+/**
+ * The arguments of a function: numbers, a pointer, or those that a helper passes to its callback.
+ */
 export type Callee = "plain" | "given" | "loop" | "each";
 
-/** What pieces may know of where they are. */
+/** The context of a piece, which decides what the piece may do. */
 export interface InsnPlace {
   type: string;
-  /** Functions that may be called. */
   callees: readonly { function: number; kind: Callee }[];
-  /** The caller has given a pointer. */
+  /** The caller passed a pointer. */
   hasGiven: boolean;
-  /** BTF describes the functions. */
   described: boolean;
-  /** Not in a function that is called. */
+  /** The piece is in the main function. */
   main: boolean;
-  /** The helper may be called here. */
   may(helper: number): boolean;
 }
 
-/** undefined where there is no such piece. */
+/** Makes a piece, or returns undefined where it is not allowed. */
 export type Maker = (dice: Dice, place: InsnPlace) => Piece | undefined;

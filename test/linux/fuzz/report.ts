@@ -4,7 +4,7 @@ import { calleeOf, decode, isHelperCall } from "../../../domain/isa/insn.ts";
 import { BPF_PSEUDO_FUNC, LD_IMM64 } from "../../../domain/isa/opcodes.ts";
 import { type FuzzCase, usedMaps } from "./case.ts";
 
-/** A case as people read it. */
+/** Formats a case for people. */
 
 export function listing(insns: Buffer): string[] {
   const prog = decode(insns);
@@ -29,7 +29,7 @@ export function listing(insns: Buffer): string[] {
 const long = (low: number, high = 0): string =>
   `0x${((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)).toString(16)}`;
 
-/** Names of the helpers that its programs call. */
+/** Lists the names of the helpers that the programs call. */
 export function helpersIn({ programs }: FuzzCase): string[] {
   const calls = programs.flatMap(({ insns }) => decode(insns).filter(isHelperCall));
   return [...new Set(calls.map(({ imm }) => helperName(imm)))].sort();

@@ -13,13 +13,13 @@ import {
 import { MapContents } from "./contents.ts";
 import { KernelView, mapId, programId } from "./view.ts";
 
-/** What the service makes of a case: its verifier, and its runtime without the rest around it. */
+/** Runs a case on the verifier and the runtime of the service, without HTTP and Redis. */
 
 const BUDGET = 20_000_000;
-/** How often a run may ask for more. */
+/** A run may refetch its snapshot this often. */
 const SIGHTS = 200;
 
-/** As kernel.py loads it. */
+/** Verifies a program that is loaded like in kernel.py. */
 export function refusal(
   { type, maps }: FuzzCase,
   { insns, functions }: CaseProgram,
@@ -59,7 +59,7 @@ export class FuzzService {
     this.#cpus = cpus;
   }
 
-  /** @param whole each map is seen as a whole; else the run asks for what it comes to. */
+  /** @param whole if set, the run gets complete maps; else it fetches elements on demand. */
   run(subject: FuzzCase, whole: boolean): CaseResult {
     const refused = subject.programs.map((program) => refusal(subject, program));
     const loads = refused.map(verdict);
@@ -107,10 +107,10 @@ export class FuzzService {
   }
 }
 
-/** Of the code of a program. */
+/** Identifies the code of a program in the cache. */
 const keyOf = (serial: number, place: number): string => `${serial} ${place}`;
 
-/** A program that was refused is in no slot. */
+/** Empties the slots of programs that were refused. */
 function withPrograms(map: CaseMap, accepted: boolean[]): CaseMap {
   if (map.map_type !== "prog_array") return map;
   const filled = map.elements.filter(

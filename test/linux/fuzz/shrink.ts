@@ -2,11 +2,11 @@ import type { Difference } from "./compare.ts";
 import type { Plan } from "./generate.ts";
 import { NOTHING, smaller } from "./piece.ts";
 
-/** Makes a case that shows a disagreement smaller, as long as it shows the same one. */
+/** Shrinks a case while it still shows the same disagreement. */
 
 const ROUNDS = 400;
 
-/** The same with one thing less, each way there is. */
+/** Yields each plan that has one thing less. */
 function* lesser(plan: Plan): Generator<Plan> {
   const { trees, repeat, ctx, world, data, ...rest } = plan;
   if (trees.length > 1) yield { ...plan, trees: trees.slice(0, -1) };
@@ -33,7 +33,7 @@ async function step(plan: Plan, kind: string, attempt: Try): Promise<Plan | unde
   return undefined;
 }
 
-/** @param attempt what kernel and service disagree on in a case */
+/** @param attempt returns the disagreement of kernel and service in a case. */
 export async function shrink(plan: Plan, kind: string, attempt: Try): Promise<Plan> {
   let found = plan;
   for (let round = 0; round < ROUNDS; round++) {

@@ -1,8 +1,8 @@
 import type { CaseResult } from "./case.ts";
 
-/** What came of many cases. */
+/** Counts the outcomes of many cases. */
 
-/** Lines at the end of the kernel's log. */
+/** Matches the statistics at the end of the kernel's log, which are not a reason. */
 const STATISTICS = /^(processed|verification time|stack depth)/;
 
 function reasonOf(log: string): string {
@@ -13,9 +13,9 @@ function reasonOf(log: string): string {
 export class FuzzTally {
   #accepted = 0;
   #refused = 0;
-  /** Of these, those that the service gives another errno. */
+  /** Counts the refused programs for which the service returns another errno. */
   #otherwise = 0;
-  /** What Linux alone has refused programs for, and how many. */
+  /** Counts the programs that only Linux refused, by reason. */
   readonly #laxer = new Map<string, number>();
   #runs = 0;
   #inputs = 0;

@@ -2,17 +2,17 @@ import type { MapView, Miss, ReadSetEntry } from "../../../domain/runtime/job.ts
 import type { CaseMap } from "./case.ts";
 import { initial, isArray, valueBytes } from "./contents.ts";
 
-/** Maps as a run sees them: whole, or just as much as it has asked for. */
+/** Shows maps to a run as snapshots: complete, or only what the run requested. */
 
 const bytes = (hex: string): Buffer => Buffer.from(hex, "hex");
 
 type ViewElement = MapView["elements"][number];
 
-/** Ids of what is in a place of the case. */
+/** Returns the id of the object with this index in the case. */
 export const mapId = (place: number): number => place + 1;
 export const programId = (place: number): number => place + 1000;
 
-/** Of what is in the slots of a map. */
+/** Returns the ids of the objects in the slots of a map. */
 const SLOT_IDS: Readonly<Record<string, (place: number) => number>> = {
   prog_array: programId,
   array_of_maps: mapId,
@@ -40,7 +40,7 @@ export class KernelView {
     if ("front" in need) this.#front = need.front;
   }
 
-  /** Elements with ids for places, as they are kept. */
+  /** Lists the elements as the service stores them, with ids instead of indices. */
   #all(): ViewElement[] {
     const idOf = SLOT_IDS[this.#map.map_type];
     return [...initial(this.#map, this.#cpus).values()].map(([key, value]) => {
@@ -68,7 +68,7 @@ export class KernelView {
     return found ?? { key: bytes(key), value: null };
   }
 
-  /** Whether a commit would find what a run says that it has read. */
+  /** Checks whether a commit would still find what the run read. */
   holds(read: ReadSetEntry): boolean {
     if ("unchanged" in read) return true;
     if ("producer" in read) return read.producer === 0 && read.consumer === 0;
@@ -113,7 +113,7 @@ export class KernelView {
   }
 }
 
-/** The element whose prefix is the longest that the key begins with. */
+/** Finds the element with the longest prefix that matches the key. */
 function longest(key: Buffer, elements: readonly ViewElement[]): ViewElement {
   const length = (of: Uint8Array) => Buffer.from(of).readUInt32LE();
   const bit = (of: Uint8Array, n: number) => ((of[4 + (n >> 3)] as number) >> (7 - (n & 7))) & 1;

@@ -1,4 +1,4 @@
-/** Arithmetic and comparison of eBPF on BigInt, registers being unsigned numbers of 64 bits. */
+/** Computes eBPF arithmetic and comparisons on BigInt; registers are unsigned 64-bit numbers. */
 
 const U = (bits: number, x: bigint): bigint => BigInt.asUintN(bits, x);
 const S = (bits: number, x: bigint): bigint => BigInt.asIntN(bits, x);
@@ -13,7 +13,9 @@ function modulo(bits: number, x: bigint, y: bigint, signed: boolean): bigint {
   return signed ? S(bits, x) % S(bits, y) : U(bits, x) % U(bits, y);
 }
 
-/** `op` is the upper half of the code; `off` says whether it is signed, or how wide a MOV's source. */
+/**
+ * `op` is the upper half of the opcode; `off` selects signed division or the source width of a MOV.
+ */
 export function alu(bits: 32 | 64, op: number, off: number, x: bigint, y: bigint): bigint {
   const shift = U(bits, y) & BigInt(bits - 1);
   const results = [
@@ -34,7 +36,7 @@ export function alu(bits: 32 | 64, op: number, off: number, x: bigint, y: bigint
   return U(bits, (results[op] as () => bigint)());
 }
 
-/** The low `bits` bits, turned round when `swapped`. */
+/** Returns the low `bits` bits, byte-swapped if `swapped` is set. */
 export function byteOrder(bits: number, swapped: boolean, x: bigint): bigint {
   const hex = U(bits, x)
     .toString(16)
@@ -63,7 +65,7 @@ export function holds(bits: 32 | 64, op: number, x: bigint, y: bigint): boolean 
   return results.find(([which]) => which === op)?.[1] as boolean;
 }
 
-/** What an atomic instruction puts where `old` was. */
+/** Returns the value that an atomic instruction stores in place of `old`. */
 export function exchanged(imm: number, old: bigint, operand: bigint, expected: bigint): bigint {
   switch (imm & 0xf0) {
     case 0x00:

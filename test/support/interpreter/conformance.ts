@@ -5,31 +5,34 @@ import { interpret, Trap } from "./interpreter.ts";
 import { STACK_REGION, STACK_TOP, TestMachine } from "./machine.ts";
 import { Memory } from "./memory.ts";
 
-/** Vectors of Alan-Jowett/bpf_conformance as JSON: a program, its memory, and its r0. */
+/**
+ * Runs the vectors of Alan-Jowett/bpf_conformance from JSON: a program, its memory, and its
+ * expected r0.
+ */
 
 export interface Vector {
   name: string;
-  /** Hex. */
+  /** The program as hex. */
   prog: string;
-  /** Hex, or null: r1 and r2 are its place and length. */
+  /** The memory as hex, or null; r1 is its address and r2 its length. */
   mem: string | null;
-  /** Hex. */
+  /** The expected r0 as hex. */
   expected: string;
 }
 
-/** Names of vectors, by what became of them. */
+/** Groups the names of vectors by outcome. */
 export interface VectorOutcome {
   passed: string[];
-  /** Linux has no such instruction. */
+  /** The vector uses an instruction that Linux does not have. */
   refused: string[];
-  /** With what was found instead. */
+  /** Each name is followed by the actual result. */
   failed: string[];
 }
 
-/** Only one vector calls a helper, number 5: it is to be there, whatever it answers. */
+/** A single vector calls a helper, number 5, and does not depend on its return value. */
 const HELPER_ANSWER = 0n;
 
-/** Memory from the stack on. */
+/** This memory begins with the stack. */
 class Plain extends Memory {
   constructor(data: Uint8Array) {
     const bytes = new Uint8Array(ARENA - STACK_REGION.at + data.length);

@@ -13,7 +13,7 @@ import {
 
 import { Memory } from "./memory.ts";
 
-/** A program run in each way that there is: compiled in all forms, and interpreted. */
+/** Runs a program in each compiled form and in the interpreter. */
 
 export const WAYS: Readonly<Record<string, CompileOptions>> = {
   exact: { checks: "exact" },
@@ -40,7 +40,7 @@ export function load(
   return machine.load(compiled, imports);
 }
 
-/** The stack, and DATA_BYTES at DATA_AT that hold 1, 2, 3 and so on. */
+/** Clears the stack and fills DATA_BYTES at DATA_AT with 1, 2, 3 and so on. */
 function prepare(): void {
   machine.map(REGIONS);
   machine.bytes.fill(0, STACK_REGION.at, STACK_TOP);
@@ -58,7 +58,7 @@ function interpreted(code: Uint8Array): Ended {
   }
 }
 
-/** How it ends, by way; r1 is DATA_AT. */
+/** Returns how the program ends in each mode; r1 is DATA_AT. */
 export function outcomes(code: Uint8Array): Record<string, Ended> {
   const out: Record<string, Ended> = { interpreted: interpreted(code) };
   for (const [way, options] of Object.entries(WAYS)) {
@@ -68,7 +68,7 @@ export function outcomes(code: Uint8Array): Record<string, Ended> {
   return out;
 }
 
-/** The same for all ways. */
+/** Expects the same end in all modes. */
 export const all = (ended: Ended): Record<string, Ended> =>
   Object.fromEntries(["interpreted", ...Object.keys(WAYS)].map((way) => [way, ended]));
 

@@ -3,30 +3,33 @@ import { alu, byteOrder, exchanged, holds } from "./alu.ts";
 import { type ParsedInsn, Text } from "./text.ts";
 
 /**
- * eBPF by the text of its instruction set (RFC 9669, and what Linux adds), one instruction after the
- * other on BigInt: what the compiler is held against. It shares no code with it.
+ * Interprets eBPF by the text of its instruction set (RFC 9669 and the additions of Linux), one
+ * instruction at a time on BigInt. It is the oracle for the compiler and shares no code with it.
  */
 
-/** What surrounds a program. Addresses have 64 bits; what may not be accessed throws Trap. */
+/** Gives a program its environment. Addresses have 64 bits; an invalid access throws Trap. */
 export interface InterpreterWorld {
   read(address: bigint, bytes: number): bigint;
   write(address: bigint, bytes: number, value: bigint): void;
-  /** r0. Throws Trap for one that does not exist. */
+  /** Returns r0, or throws Trap if the helper does not exist. */
   helper(number: number, args: readonly bigint[]): bigint;
-  /** Code of the program to go on in, undefined for a miss. */
+  /** Returns the code of the program to continue with, or undefined if the slot is empty. */
   tailCall(map: bigint, index: number): Uint8Array | undefined;
-  /** What a ld_imm64 that names a map gives: its handle, or with an offset the address of a byte. */
+  /**
+   * Returns what a ld_imm64 loads for a map: its handle, or with an offset the address of a value
+   * byte.
+   */
   map(index: number, offset: number | undefined): bigint;
-  /** -1: it is not there. */
+  /** Returns -1 if the packet has no such bytes. */
   packet(offset: number, bytes: number): bigint;
 }
 
 export class Trap extends Error {
-  /** The instruction, in its program. */
+  /** The index of the current instruction in its program. */
   at = -1;
 }
 
-/** It takes longer than a test wants to wait. */
+/** The program runs longer than a test can wait. */
 export class Endless extends Error {}
 
 const SIZES = [4, 2, 1, 8] as const;
@@ -45,7 +48,7 @@ class InterpreterRun {
     this.#text = new Text(code);
   }
 
-  /** r0 of the function that begins at `start`, in a frame whose end is `top`. */
+  /** Runs the function at `start` in a frame that ends at `top` and returns its r0. */
   call(start: number, args: readonly bigint[], top: bigint, depth: number): bigint {
     const r = new BigUint64Array(11);
     for (const [i, value] of args.entries()) r[i + 1] = value;
@@ -83,7 +86,7 @@ class InterpreterRun {
     return holds((code & 7) === 5 ? 64 : 32, code >> 4, r[dst] as bigint, y);
   }
 
-  /** False: the function ends with 0. */
+  /** Returns false if the function must end with 0. */
   #plain(insn: ParsedInsn, at: number, r: BigUint64Array): boolean {
     const { code, dst, src, off, imm } = insn;
     const size = SIZES[((code >> 3) & 3) as 0 | 1 | 2 | 3];
@@ -137,7 +140,7 @@ class InterpreterRun {
     }
   }
 
-  /** What the program ends with, when another takes its place. */
+  /** Returns the result of the whole program if a tail call replaced it. */
   #callee(
     { src, imm }: ParsedInsn,
     at: number,
@@ -178,7 +181,7 @@ class InterpreterRun {
   }
 }
 
-/** r0 as the program leaves it. Throws Trap. */
+/** Runs a program and returns its r0, or throws Trap. */
 export function interpret(
   code: Uint8Array,
   world: InterpreterWorld,

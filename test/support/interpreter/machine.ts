@@ -8,7 +8,9 @@ import {
 } from "../../../domain/compiler/abi.ts";
 import { MAX_BPF_STACK, MAX_CALL_FRAMES } from "../../../domain/isa/limits.ts";
 
-/** As little of a machine as a compiled program needs: memory with its shadow, fuel, a table. */
+/**
+ * Provides the minimum that a compiled program needs: memory with its shadow, fuel, and a table.
+ */
 
 export interface Region {
   at: number;
@@ -16,7 +18,7 @@ export interface Region {
   write: boolean;
 }
 
-/** The frame pointer of a program that is run, and the stack that it has. */
+/** The frame pointer of the first function, re-exported for tests that use this machine. */
 export { STACK_TOP };
 export const STACK_REGION: Region = {
   at: STACK_TOP - MAX_CALL_FRAMES * MAX_BPF_STACK,
@@ -27,7 +29,7 @@ export const BUDGET = 100_000_000n;
 
 export type Ended =
   | { kind: "done"; r0: bigint }
-  /** A trap: the program, by its module's number, and the instruction. */
+  /** A trap names its program by the module's number, and its instruction. */
   | { kind: "fault"; reason: "memory" | "budget"; at: number };
 
 type ModuleEntry = (
@@ -45,14 +47,14 @@ export interface LoadedModule {
   exports: WebAssembly.Exports;
 }
 
-/** A module with a name, by which a stack calls it: a custom section at its end. */
+/** Names a module in a custom section, because a stack trace refers to modules by name. */
 function named(wasm: Uint8Array, name: string): Uint8Array<ArrayBuffer> {
   const bytes = Buffer.from(name);
   const inner = [4, ...Buffer.from("name"), 0, bytes.length + 1, bytes.length, ...bytes];
   return Uint8Array.from([...wasm, 0, inner.length, ...inner]);
 }
 
-/** The instruction that a trap's stack names first. */
+/** Finds the instruction that the stack trace of a trap names first. */
 function placeOf(error: Error, tables: readonly Uint32Array[]): number {
   const frame = /wasm\/p(\d+)-\w+:wasm-function\[\d+\]:(0x[0-9a-f]+)/.exec(error.stack ?? "");
   const places = tables[Number(frame?.[1])] ?? new Uint32Array();
@@ -74,7 +76,7 @@ export class TestMachine {
   #regions: readonly Region[] = [];
   #tables: Uint32Array[] = [];
 
-  /** Makes these regions, and no others, accessible. */
+  /** Makes these regions accessible and all others inaccessible. */
   map(regions: readonly Region[]): void {
     for (const { at, bytes } of this.#regions) this.#shade(SHADOW_READ, at, bytes, 0);
     for (const { at, bytes } of this.#regions) this.#shade(SHADOW_WRITE, at, bytes, 0);

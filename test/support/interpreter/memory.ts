@@ -1,13 +1,13 @@
 import { type InterpreterWorld, Trap } from "./interpreter.ts";
 import type { Region } from "./machine.ts";
 
-/** Memory of which only regions may be accessed, and nothing else: no helper, no map, no packet. */
+/** Provides memory with accessible regions, but no helpers, maps or packet. */
 export class Memory implements InterpreterWorld {
   protected readonly view: DataView;
   protected readonly base: number;
   readonly #regions: readonly Region[];
 
-  /** `base`: the address of the first byte of `bytes`. */
+  /** @param base the address of the first byte of `bytes` */
   constructor(bytes: Uint8Array, base: number, regions: readonly Region[]) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.base = base;

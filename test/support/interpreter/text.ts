@@ -1,4 +1,4 @@
-/** The instructions of a program as bytes. */
+/** Splits the bytes of a program into instructions. */
 
 export interface ParsedInsn {
   code: number;
@@ -29,7 +29,7 @@ export class Text {
     };
   }
 
-  /** Where functions begin, in the order of their places. */
+  /** Lists the first instruction of each function in ascending order. */
   starts(): number[] {
     const starts = new Set([0]);
     for (let at = 0; at < this.#count; at++) {

@@ -1,11 +1,11 @@
 import type { RecordFields } from "../stored.ts";
 import { at, type Dump } from "./read.ts";
 
-/** What the parts of the checker share: claims, holders, and the dump by noun and id. */
+/** Holds what all invariant checks share: claims, holders, and the dump by noun and id. */
 
 export type Claim = (holds: boolean, otherwise: string) => void;
 
-/** Object ("map 3") -> holder ("file:4") -> how often. */
+/** Maps an object ("map 3") and a holder ("file:4") to the number of references. */
 export class HeldReferences {
   readonly #held = new Map<string, Map<string, number>>();
 
@@ -24,7 +24,7 @@ export class HeldReferences {
   }
 }
 
-/** Freeing still to do, as words. */
+/** Splits the items of pending freeing work into words. */
 export function workOf(dump: Dump): string[][] {
   return (dump.lists.get(at("work", "")) ?? []).map((item) => item.split(" "));
 }

@@ -5,8 +5,9 @@ import { at, type Dump, entry, readNamespace } from "./read.ts";
 import { checkTree } from "./tree.ts";
 
 /**
- * Recomputes every count of a namespace from those who hold, and says in words what differs. Holds
- * between any two commands, also while freeing is left to the sweeper: what is to be put still holds.
+ * Recomputes every count of a namespace from its holders and describes each difference. The
+ * invariant holds between any two commands, even while the sweeper still has objects to free: an
+ * object that waits to be released still counts as a holder.
  */
 
 const list = (values: Iterable<unknown>) => [...values].join(", ");
@@ -57,10 +58,10 @@ function checkTables(dump: Dump, claim: Claim): void {
   }
 }
 
-/** Every sharer of an open file, as its entry: fds, and messages in flight. */
+/** Lists everything that shares an open file: fds and messages in flight. */
 function sharers(dump: Dump): { where: string; text: string }[] {
   const inTables = ids(dump, "fds").flatMap((sid) => {
-    // An exit goes through the table in fd order; what is below is closed.
+    // An exit closes the table in fd order, so fds below this one are already closed.
     const from = Number(pending(dump, "exit", sid)?.[2] ?? 0);
     const open = Object.entries(fields(dump, "fds", sid) ?? {});
     return open
@@ -148,7 +149,9 @@ function checkObjects(dump: Dump, claim: Claim, holders: HeldReferences): void {
   }
 }
 
-/** What is wrong in the namespace: empty when every count is the sum over its holders. */
+/**
+ * Describes what is wrong in the namespace; the list is empty if every count equals its holders.
+ */
 export async function differences(redis: RedisClient, namespace: string): Promise<string[]> {
   const dump = await readNamespace(redis, namespace);
   const found: string[] = [];

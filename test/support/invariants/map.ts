@@ -2,7 +2,7 @@ import type { RecordFields } from "../stored.ts";
 import { type Claim, fields, type HeldReferences, ids, members, pending, workOf } from "./held.ts";
 import { at, type Dump } from "./read.ts";
 
-/** What maps hold and who, of programs and slots, holds them; each map type checks its own contents. */
+/** Checks the contents of each map type and records which programs and slots hold maps. */
 
 type StoredContents = (
   dump: Dump,
@@ -12,12 +12,12 @@ type StoredContents = (
   holders: HeldReferences,
 ) => void;
 
-/** Bytes of a value as the system call sees it: every CPU's, rounded up to 8. */
+/** Counts the bytes of a value as the system call copies it: for each CPU, rounded up to 8. */
 function valueBytes({ value_size, cpus }: RecordFields): number {
   return cpus ? Math.ceil(Number(value_size) / 8) * 8 * Number(cpus) : Number(value_size);
 }
 
-/** The elements and the sorted set `noun` hold the same keys, at most max_entries. */
+/** Claims that the elements and the sorted set `noun` have the same keys, at most max_entries. */
 function sameKeys(
   dump: Dump,
   claim: Claim,
@@ -125,7 +125,9 @@ const prog_array: StoredContents = (dump, claim, id, map, holders) => {
   }
 };
 
-/** redirect_map.lua: a score is a target and, times this, the id of a program. */
+/**
+ * redirect_map.lua packs a slot into a score: the id of its program times this, plus the target.
+ */
 const PROG = 32768;
 
 const redirect: StoredContents = (dump, claim, id, map, holders) => {
@@ -153,7 +155,7 @@ const indexed: StoredContents = (dump, claim, id, map, holders) => {
 const perf_event_array: StoredContents = (dump, claim, id) =>
   claim(members(dump, "elem", id).length === 0, `perf_event_array ${id} is not empty`);
 
-/** Inner maps are all like the template. */
+/** Claims that every inner map is like the template. */
 function inner(
   dump: Dump,
   claim: Claim,
@@ -185,7 +187,9 @@ const hash_of_maps: StoredContents = (dump, claim, id, map, holders) => {
   sized(claim, id, keys, [], Number(map.key_size), 0);
 };
 
-/** Without gaps up to the producer, and no more than were not overwritten. */
+/**
+ * Claims that records have no gaps up to the producer, and that none is left that was overwritten.
+ */
 const ringbuf: StoredContents = (dump, claim, id, map) => {
   const { producer = 0, consumer = 0, produced = 0, consumed = 0 } = map;
   const records = dump.records.get(id) ?? [];
@@ -208,7 +212,9 @@ const ringbuf: StoredContents = (dump, claim, id, map) => {
   claim(left === counted, `ring buffer ${id} counts ${counted} records to be read, not ${left}`);
 };
 
-/** A map type that is not here is a difference: whoever adds it says what lies under it. */
+/**
+ * A map type that is missing here counts as a difference, so a new type must state its contents.
+ */
 const CONTENTS: Record<string, StoredContents> = {
   ...{ hash, percpu_hash: hash, lru_hash: lru, lru_percpu_hash: lru, lpm_trie },
   ...{ array, percpu_array: array, prog_array, array_of_maps, hash_of_maps },
@@ -216,7 +222,7 @@ const CONTENTS: Record<string, StoredContents> = {
   ...{ devmap: indexed, cpumap: indexed, devmap_hash: redirect, perf_event_array },
 };
 
-/** Slots that no array has any more, waiting to be put. */
+/** Records the slots that no array has any more but whose objects are not yet released. */
 function checkCleared(dump: Dump, claim: Claim, holders: HeldReferences): void {
   for (const list of ids(dump, "slots")) {
     const item = workOf(dump).find(([put, , , of]) => put === "put_slots" && of === list);

@@ -7,7 +7,7 @@ import {
   unpackLife,
 } from "../stored.ts";
 
-/** Reads all that one namespace has in Redis; made for tests, when no command is under way. */
+/** Reads everything that one namespace stores in Redis; call it while no command is running. */
 
 export interface StoredEntry {
   n: string;
@@ -17,23 +17,22 @@ export interface StoredEntry {
 }
 
 export interface Dump {
-  /** noun -> the ids of its keys; "" for a key without. */
+  /** Maps each noun to the ids of its keys; a key without an id has "". */
   keys: Map<string, string[]>;
   meta: RecordFields;
   hashes: Map<string, RecordFields>;
   sets: Map<string, [member: Buffer, score: number][]>;
   lists: Map<string, string[]>;
   bitmaps: Map<string, number[]>;
-  /** Element keys and the sizes of values of hash maps. */
+  /** The keys of hash map elements and the sizes of their values. */
   elements: Map<string, { keys: Buffer[]; sizes: number[] }>;
-  /** Position, number and size of each record of ring buffers. */
   records: Map<string, [position: number, number: number, size: number][]>;
 }
 
 const HASHES = ["lens", "session", "file", "map", "prog", "fds", "holders:map", "holders:prog"];
 const SETS = ["deadlines", "ids:session", "ids:map", "ids:prog", "dir", "keys", "slots", "lru"];
 const LISTS = ["work", "used", "inbox"];
-/** Nouns whose keys hold nothing that is counted. */
+/** The keys of these nouns hold nothing that is counted. */
 const OTHERS = [
   "ref",
   "meta",
@@ -49,7 +48,7 @@ const OTHERS = [
 
 const NOUNS = [...HASHES, ...SETS, ...LISTS, ...OTHERS];
 
-/** The name of a key without its namespace, as noun and id. */
+/** Splits the name of a key into noun and id, without the namespace. */
 function parse(name: string): [noun: string, id: string] {
   const noun = NOUNS.find((known) => name === known || name.startsWith(`${known}:`)) ?? "?";
   return noun === "?" ? [noun, name] : [noun, name.slice(noun.length + 1)];
@@ -111,7 +110,7 @@ class Reader {
     else if (SETS.includes(noun)) await this.#set(place, key);
   }
 
-  /** With what is packed into one field unpacked beside it. */
+  /** Adds the unpacked parts of packed fields to the hash. */
   async #hash(key: string): Promise<RecordFields> {
     const { life, ...stored } = await this.#redis.hgetallBuffer(key);
     const entries = Object.entries(stored).map(([field, value]) => [field, String(value)]);
@@ -132,7 +131,7 @@ class Reader {
     this.dump.sets.set(place, paired(await this.#redis.zrangeBuffer(key, "0", "-1", "WITHSCORES")));
   }
 
-  /** What lies under elem:<id> is for the map's type to say. */
+  /** The type of the map decides what elem:<id> stores. */
   async #elements(id: string): Promise<void> {
     const key = `${this.#root}elem:${id}`;
     const type = await this.#redis.type(key);
@@ -160,7 +159,7 @@ export function readNamespace(redis: RedisClient, namespace: string): Promise<Du
   return new Reader(redis, namespace).read();
 }
 
-/** An entry of an fd table. */
+/** Parses an entry of an fd table. */
 export function entry(text: string): StoredEntry {
   const [n = "", kind = "", id = "", mode = ""] = text.split(":");
   return { n, kind, id, mode };

@@ -1,9 +1,12 @@
 import { type Claim, fields, type HeldReferences, ids, members } from "./held.ts";
 import type { Dump } from "./read.ts";
 
-/** The tree's counts, recomputed from its names: a link is a name, or a subdirectory's "..". */
+/**
+ * Recomputes the counts of the tree: each name of a node is a link, and so is ".." of each
+ * subdirectory.
+ */
 
-/** The root is there before anybody wrote to it. */
+/** The root exists before the first write, so Redis may not store it. */
 const ROOT = { kind: "directory", nlink: "2" };
 
 function node(dump: Dump, ino: number) {
@@ -47,7 +50,7 @@ export function checkTree(dump: Dump, claim: Claim, holders: HeldReferences): vo
     }
   }
   const reached = reachable(dump, 1, new Set());
-  // The root's number is not taken from the counter.
+  // The number of the root does not come from the counter.
   const last = Number(dump.meta.inode ?? 0) + 1;
   for (const ino of new Set([1, ...ids(dump, "inode").map(Number)])) {
     checkLinks(dump, claim, ino, names.get(ino) ?? 0);

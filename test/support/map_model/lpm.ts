@@ -1,7 +1,9 @@
-/** Prefixes as strings of bits: a naive search through all of them, and a naive trie for their order. */
+/**
+ * Models prefixes as strings of bits: a linear search for lookups, and a naive trie for the order.
+ */
 
 export interface Prefix {
-  /** As it was stored, with the bits behind the prefix. */
+  /** The key as it was stored, including the bits behind the prefix. */
   key: Buffer;
   value: string;
 }
@@ -29,7 +31,7 @@ export class LpmModel {
     return this.prefixes.delete(bitsOf(key));
   }
 
-  /** The value of the longest prefix that the key starts with. */
+  /** Returns the value of the longest prefix that matches the key. */
   lookup(key: Buffer): string | undefined {
     const wanted = bitsOf(key);
     let best = "";
@@ -43,7 +45,9 @@ export class LpmModel {
     return found;
   }
 
-  /** Keys in the order of the kernel's walk: below a node, 0 before 1, before the node itself. */
+  /**
+   * Lists keys in the order of the kernel's walk: below a node, 0 before 1 before the node itself.
+   */
   walk(): string[] {
     const root: TrieNode = { children: [undefined, undefined] };
     for (const [bits, prefix] of this.prefixes) {

@@ -1,8 +1,8 @@
 import type { MapModel, MapStep } from "./step.ts";
 
 /**
- * Linux' LRU of one CPU, list by list (kernel/bpf/bpf_lru_list.c): keys, the newest first. Naive: every
- * list is an array, and free nodes are only counted.
+ * Models the LRU of Linux for one CPU, list by list (kernel/bpf/bpf_lru_list.c). Keys are listed
+ * from the newest to the oldest; every list is an array, and free nodes are only counted.
  */
 
 const TARGET = 128;
@@ -21,10 +21,13 @@ export class LruModel implements MapModel {
   #active: List = [];
   #free: number;
   #local = 0;
-  /** next_inactive_rotation; undefined: the list's head, after which comes the oldest. */
+  /**
+   * Models next_inactive_rotation; undefined is the head of the list, and the oldest key follows
+   * it.
+   */
   #hand: number | undefined;
 
-  /** @param inPlace as in a per-CPU map: an update writes into the element that is there. */
+  /** @param inPlace if set, an update writes into the existing element, as in a per-CPU map */
   constructor(maxEntries: number, inPlace: boolean, cpus = 2) {
     this.#free = maxEntries;
     this.#inPlace = inPlace;
@@ -35,7 +38,7 @@ export class LruModel implements MapModel {
     return this.#values;
   }
 
-  /** One up the inactive list. */
+  /** Returns the next newer key of the inactive list. */
   #newer(key: number): number | undefined {
     return this.#inactive[this.#inactive.indexOf(key) - 1];
   }

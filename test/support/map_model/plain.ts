@@ -1,6 +1,6 @@
 import type { MapModel, MapStep } from "./step.ts";
 
-/** Naive models of the types without a rule of their own: a Map, and an array for queues and stacks. */
+/** Models the types without special rules: a Map, and an array for queues and stacks. */
 
 export class HashModel implements MapModel {
   readonly elements = new Map<number, string>();
@@ -57,7 +57,7 @@ export class ArrayModel implements MapModel {
   }
 }
 
-/** The oldest first. */
+/** The queue lists its oldest value first. */
 export class QueueModel implements MapModel {
   #values: string[] = [];
   readonly #max: number;

@@ -3,7 +3,7 @@ import type { Call, Kernel } from "../../../domain/bpf.ts";
 import { isErrno } from "../../../domain/errno.ts";
 import { u32Hex } from "../bytes.ts";
 
-/** One call on a map with keys by number: in a model, and at the door of the domain. */
+/** Plays one call on a map with numbered keys, on a model and directly in the domain. */
 
 export interface MapStep {
   op: "update" | "delete" | "take" | "lookup" | "touch";
@@ -12,7 +12,7 @@ export interface MapStep {
   flags: number;
 }
 
-/** A naive map. apply() answers "ok", a value in hex, or an errno. */
+/** Models a map naively; apply() returns "ok", a value in hex, or an errno. */
 export interface MapModel {
   readonly elements: ReadonlyMap<number, string>;
   evictions: number;
@@ -32,13 +32,13 @@ export function steps(keys: number, ops: MapStep["op"][], most: number): fc.Arbi
 
 const hex = (text: string) => Buffer.from(text, "hex");
 
-/** What is sent for a key: its bytes, or none. */
+/** Returns the bytes that a call sends as the key, or none for a map without keys. */
 export interface Target {
   kernel: Kernel;
   call: Call;
   fd: number;
   key(n: number): string;
-  /** Bytes of a value; the model's are repeated to fill them. */
+  /** The size of a value; the bytes of the model are repeated to fill it. */
   valueBytes: number;
 }
 
@@ -63,7 +63,7 @@ async function play(target: Target, { op, key, value, flags }: MapStep): Promise
 
 const AT_ONCE = 100;
 
-/** Some at once are sent without waiting, and run in this order, for they go over one connection. */
+/** Sends all steps without waiting; they run in this order because they share a connection. */
 export async function playAll(target: Target, all: MapStep[]): Promise<string[]> {
   const outcomes: string[] = [];
   for (let at = 0; at < all.length; at += AT_ONCE) {

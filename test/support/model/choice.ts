@@ -2,8 +2,8 @@ import type { ModelCall, ModelRequest, ModelRun } from "./model_run.ts";
 import type { BpfObject, ModelProcess } from "./state.ts";
 
 /**
- * The arguments of a random call are small numbers that choose among what there is when the call is
- * made, so that any part of a run is a run, and shrinking works.
+ * Chooses the arguments of a random call from the objects that exist when the call is made. The
+ * choices are small numbers, so that any part of a run is itself a run, and shrinking works.
  */
 
 export type Play = (world: ModelRun, process: ModelProcess, args: ModelArgs) => Promise<unknown>;
@@ -21,16 +21,16 @@ export interface ModelArgs {
 }
 
 export const INIT = 1;
-/** Processes at a time. */
+/** At most this many processes live at a time. */
 export const CROWD = 5;
 export const ABSENT_FD = 99;
 
-/** Where directories go. */
+/** Directories are created at these paths. */
 export const FOLDERS = ["/d", "/d", "/d/e", "/a"];
-/** What flags of access may be, and may not. */
+/** These access flags include valid and invalid ones. */
 export const FLAGS = [0, 0, 8, 16, 24, 1, 32, 0];
 
-/** A living process, or one that has ended. */
+/** Chooses a living process, or rarely one that has ended. */
 export function actor(world: ModelRun, who: number): ModelProcess {
   const alive = world.model.processes;
   const gone = { id: INIT, uid: 0, nofile: 0, fds: new Map(), inbox: [] };
@@ -40,7 +40,10 @@ export function actor(world: ModelRun, who: number): ModelProcess {
   return alive[Math.abs(who) % alive.length] ?? gone;
 }
 
-/** An fd of the process, of the kind if it has one; else a standard stream or none at all. */
+/**
+ * Chooses an fd of the process, of the given kind if possible; else a standard stream or an invalid
+ * fd.
+ */
 export function pick(
   process: ModelProcess,
   n: number,
@@ -64,7 +67,7 @@ export function pickId(objects: Map<number, unknown>, n: number): number {
 export const hexKey = (n: number) => (n === 3 ? "00" : `0${n}000000`);
 export const fs = (name: string, more = "") => `/v1/fs?path=${encodeURIComponent(name)}${more}`;
 
-/** One call of the process that chose its arguments. */
+/** Makes one call of the process that chose its arguments. */
 export function simple(
   make: (process: ModelProcess, args: ModelArgs, world: ModelRun) => [ModelCall, ModelRequest],
 ): Play {

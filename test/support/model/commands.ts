@@ -5,7 +5,7 @@ import type { ModelRun } from "./model_run.ts";
 import { processCalls } from "./process_calls.ts";
 import { symlink, treeCalls } from "./tree_calls.ts";
 
-/** The commands of a random run, as fast-check makes, runs and shrinks them. */
+/** Defines the commands that fast-check generates, runs and shrinks. */
 
 const SIMPLE = ["/a", "/a", "/b", "/d", "/d", "/d/a", "/d/a", "/d/e", "/d/e/a", "/l", "/l/a"];
 const ODD = [
@@ -19,12 +19,12 @@ const path = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(...ODD) },
 );
 const target = fc.constantFrom(...TARGETS);
-/** Mostly 0. */
+/** Most calls use the flags 0. */
 const flags = fc.oneof(
   { weight: 3, arbitrary: fc.constant(0) },
   { weight: 1, arbitrary: fc.nat(7) },
 );
-/** Mostly one that is there; negative: none that fits. */
+/** Most choices select an existing object; a negative one selects none that fits. */
 const choice = fc.oneof(
   { weight: 14, arbitrary: fc.nat(7) },
   { weight: 1, arbitrary: fc.constantFrom(-1, -2, -3) },
@@ -68,7 +68,7 @@ function steps(name: string, weight: number, play: Play, to: fc.Arbitrary<string
   return Array.from({ length: weight }, () => arbitrary);
 }
 
-/** Runs of at most so many commands; each as often as its weight says. */
+/** Generates runs of at most `maxCommands`; the weight of a command sets its frequency. */
 export function runs(maxCommands: number, replayPath: string | undefined) {
   const all = Object.entries({ ...mapCalls, ...processCalls, ...treeCalls }).flatMap(
     ([name, [weight, play]]) => steps(name, weight, play, path),

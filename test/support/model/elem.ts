@@ -2,7 +2,7 @@ import { u32Hex } from "../bytes.ts";
 import { fgetKind } from "./process.ts";
 import { fail, type MapObject, type ModelProcess, type ModelState } from "./state.ts";
 
-/** Elements of maps in the model: each call in the kernel's order of checks. */
+/** Models the elements of maps; each call checks in the kernel's order. */
 
 const indexOf = (key: string) => Buffer.from(key, "hex").readUInt32LE();
 
@@ -17,7 +17,7 @@ function checkLength(text: string, bytes: number): void {
   if (text.length !== 2 * bytes) fail("EINVAL");
 }
 
-/** The type that all programs of one array have in common; the first one sets it. */
+/** Sets the program type of an array: the first program decides, and all later ones must match. */
 export function adopt(map: MapObject, type: string): void {
   if (map.type !== "prog_array") return;
   map.owner ??= type;
@@ -68,7 +68,7 @@ export const elems = {
     return { key, value: value(map, key) };
   },
 
-  /** `given`: a value, or the fd of a program for a slot. */
+  /** `given` is a value, or the fd of a program for a slot. */
   update(
     _: ModelState,
     process: ModelProcess,

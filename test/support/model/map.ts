@@ -11,7 +11,7 @@ import {
   usercnt,
 } from "./state.ts";
 
-/** Maps and programs in the model: made, bound, frozen, shown. */
+/** Models how maps and programs are created, bound, frozen and shown. */
 
 export interface ModelMapAttr {
   map_type: string;
@@ -23,7 +23,7 @@ export interface ModelMapAttr {
 }
 
 const RDONLY_WRONLY = 24;
-/** Flags that a type knows besides access modes: BPF_F_NO_PREALLOC, BPF_F_MMAPABLE, INNER_MAP. */
+/** Besides access modes, a type accepts BPF_F_NO_PREALLOC, BPF_F_MMAPABLE or BPF_F_INNER_MAP. */
 const KNOWN: Record<string, number> = { hash: 1, array: 1024 | 4096, prog_array: 0 };
 
 function allocCheck(attr: ModelMapAttr): void {
@@ -59,7 +59,7 @@ export const maps = {
     allocCheck(attr);
     needAdmin(process);
     if (!/^[\w.]{0,15}$/.test(attr.map_name)) fail("EINVAL");
-    // The id comes before the fd: EMFILE burns it.
+    // The kernel allocates the id before the fd, so EMFILE consumes an id.
     state.last.map += 1;
     const { map: id } = state.last;
     const { map_type: type, value_size: valueSize, max_entries: maxEntries } = attr;
@@ -84,7 +84,7 @@ export const maps = {
     needAdmin(process);
     const used = fds.map((fd) => fgetKind(process, fd, "map").object);
     const named = [...new Set(used)];
-    // Linux sets the owners one by one, and does not take them back when the load fails later.
+    // Linux sets the owners one by one and does not undo that when the load fails later.
     for (const map of named) adopt(map, type);
     state.last.prog += 1;
     const { prog: id } = state.last;

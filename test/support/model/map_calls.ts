@@ -4,9 +4,9 @@ import { calls } from "./model.ts";
 import type { ModelCall, ModelRun } from "./model_run.ts";
 import type { ModelProcess } from "./state.ts";
 
-/** Random calls on maps, their elements, and programs. */
+/** Makes random calls on maps, their elements, and programs. */
 
-/** ld_imm64 r1, map fd; ...; r0 = 0; exit */
+/** Encodes a program of one ld_imm64 r1 per map fd, then r0 = 0; exit. */
 export const naming = (fds: number[]): string =>
   Buffer.concat([...fds.map((fd) => wide(1, 1, fd, 0)), RETURN_ZERO]).toString("hex");
 
@@ -16,7 +16,7 @@ const MAPS = [
   { map_type: "array", max_entries: 2 },
   { map_type: "prog_array", max_entries: 1 },
 ];
-/** What makes MAP_CREATE fail, or its fd read-only or write-only. */
+/** These variants make MAP_CREATE fail, or make its fd read-only or write-only. */
 const VARIANTS = [
   ...[{}, {}, {}, {}, {}, {}, { map_flags: 8 }, { map_flags: 16 }, { map_flags: 24 }],
   ...[{ max_entries: 0 }, { value_size: 8 }, { map_name: "a-b" }, { map_flags: 1 }],
@@ -55,7 +55,7 @@ function update(
 
 const last = (process: ModelProcess) => Math.max(0, process.fds.size - 1);
 
-/** A program array, a program that names it, and that program in it. */
+/** Builds a reference cycle: a program array that holds a program that names the array. */
 async function cycle(world: ModelRun, process: ModelProcess): Promise<void> {
   await mapCreate(world, process, 0, 0);
   const array = pick(process, last(process));

@@ -5,8 +5,8 @@ import { Failure, fail, type ModelProcess, type ModelState, newState, settle } f
 import { tree } from "./tree.ts";
 
 /**
- * The life of objects as bpf(2) has it, without any I/O: what every call answers, and who holds what
- * after it. Model based tests compare the service with it.
+ * Models the lifetime of objects in bpf(2) without I/O: the result of every call, and who holds
+ * which object after it. Model-based tests compare the service with it.
  */
 
 export interface ModelOutcome {
@@ -23,7 +23,7 @@ export class BpfModel {
     return [...this.state.processes.values()];
   }
 
-  /** A call of a process; of one that has ended it fails with ESRCH. */
+  /** Runs a call of a process; if the process has ended, the call fails with ESRCH. */
   run(pid: number, call: (state: ModelState, process: ModelProcess) => object): ModelOutcome {
     try {
       return { ok: call(this.state, this.state.processes.get(pid) ?? fail("ESRCH")) };
@@ -39,7 +39,7 @@ export class BpfModel {
     return { ok: calls.spawn(this.state, uid, nofile) };
   }
 
-  /** The living maps or programs, as the lists by id show them. */
+  /** Lists the living maps or programs like the lists by id. */
   list(kind: "map" | "prog") {
     const objects = kind === "map" ? this.state.maps : this.state.progs;
     return [...objects.values()].map((object) => info(this.state, object));

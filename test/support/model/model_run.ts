@@ -3,26 +3,26 @@ import { Client, type TestReply, type TestService, type TestSession } from "../s
 import { BpfModel, calls, type ModelOutcome } from "./model.ts";
 import type { ModelProcess, ModelState } from "./state.ts";
 
-/** A model beside a namespace of the service: every call goes to both, and they answer the same. */
+/** Runs a model beside a namespace of the service; every call goes to both and must match. */
 
 export type ModelCall = (state: ModelState, process: ModelProcess) => object;
 export type ModelRequest = [method: string, path: string, body?: unknown];
 
-/** How often each errno, or ok, was answered; over all worlds. */
+/** Counts how often each errno, or ok, was returned, over all runs. */
 export const tally = new Map<string, number>();
 
 const plain = (value: unknown) => JSON.parse(JSON.stringify(value ?? null));
 
-/** Of what the service answers, the fields that the model speaks of. */
+/** Selects the fields of a response that the model predicts. */
 function comparedPart(answer: TestReply, expected: object | undefined): ModelOutcome {
   if (answer.status >= 300) return { errno: answer.body?.errno ?? `HTTP ${answer.status}` };
   return { ok: project(answer.body, plain(expected ?? {})) as object };
 }
 
-/** The only array whose order means something. */
+/** Only this array has a meaningful order. */
 const ORDERED = "map_ids";
 
-/** The other arrays in one order, and of objects only the fields of `like`. */
+/** Sorts all other arrays and keeps only the fields of `like` in objects. */
 function project(value: unknown, like: unknown, name = ""): unknown {
   if (Array.isArray(value)) {
     const [model] = Array.isArray(like) ? like : [];
@@ -50,7 +50,7 @@ export class ModelRun {
     this.namespace = service.namespace();
   }
 
-  /** A call of process `pid`, to both. */
+  /** Makes a call of process `pid` in the model and in the service. */
   async call(pid: number, call: ModelCall, request: ModelRequest): Promise<ModelOutcome> {
     const client = this.#clients.get(pid) ?? new Client(this.#service.base);
     const answer = await client.send(...request);
@@ -79,7 +79,7 @@ export class ModelRun {
     return client;
   }
 
-  /** All that can be seen: lists by id, every fd table, the tree. `pid` is of root. */
+  /** Compares everything visible: lists by id, every fd table, the tree. `pid` belongs to root. */
   async observe(pid: number): Promise<void> {
     for (const kind of ["map", "prog"] as const) {
       const answer = await this.client(pid).get(`/v1/${kind}s?limit=1000`);
@@ -94,7 +94,7 @@ export class ModelRun {
     await this.call(pid, (state, process) => calls.readdir(state, process, path), ["GET", where]);
     const node = (await this.client(pid).get(where)).body;
     for (const { name, type } of node.entries ?? []) {
-      // A name with a dot can be made where no mode bit is set, and not be looked up later.
+      // A name with a dot can be created where no mode bit is set, but cannot be looked up later.
       const dotted = name.includes(".");
       if (type === "directory" && !dotted)
         await this.#directory(pid, `${path === "/" ? "" : path}/${name}`);

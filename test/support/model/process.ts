@@ -6,7 +6,7 @@ import {
   type OpenFile,
 } from "./state.ts";
 
-/** Processes and their fd tables in the model: the lowest free fd, sharing, passing. */
+/** Models processes and their fd tables: the lowest free fd, sharing, and passing. */
 
 const STREAMS = 3;
 
@@ -26,14 +26,14 @@ export function fgetKind<K extends BpfObject["kind"]>(process: ModelProcess, fd:
   return file as OpenFile & { object: Extract<BpfObject, { kind: K }> };
 }
 
-/** RLIMIT_NOFILE: "one greater than the maximum file descriptor number". */
+/** RLIMIT_NOFILE is "one greater than the maximum file descriptor number". */
 export function lowest(process: ModelProcess): number {
   let fd = STREAMS;
   while (process.fds.has(fd)) fd += 1;
   return fd < process.nofile ? fd : fail("EMFILE");
 }
 
-/** A new open file at the lowest free fd. */
+/** Opens a new file at the lowest free fd. */
 export function open(
   state: ModelState,
   process: ModelProcess,
@@ -46,7 +46,7 @@ export function open(
   return fd;
 }
 
-/** BPF_F_RDONLY 8, BPF_F_WRONLY 16. */
+/** Flag 8 is BPF_F_RDONLY and flag 16 is BPF_F_WRONLY. */
 export function accessMode(flags: number): number {
   if (flags === 0) return 3;
   if (flags === 8) return 1;

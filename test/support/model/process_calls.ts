@@ -2,7 +2,7 @@ import { actor, CROWD, FLAGS, INIT, type Play, pick, pickId, simple } from "./ch
 import { calls } from "./model.ts";
 import type { ModelCall } from "./model_run.ts";
 
-/** Random calls on fds, ids and processes. */
+/** Makes random calls on fds, ids and processes. */
 
 const NOFILE = [4, 5, 7, 1024];
 

@@ -1,9 +1,9 @@
 /**
- * What the model knows: processes, objects, the tree. Nothing is counted: who refers to an object
- * holds it, and a count is the number of those found.
+ * Holds the state of the model: processes, objects, the tree. The model stores no counts: a
+ * reference holds an object, and a count is the number of references found.
  */
 
-/** A call refused; nothing was changed. */
+/** The call failed and changed nothing. */
 export class Failure extends Error {
   readonly errno: string;
 
@@ -26,11 +26,11 @@ export interface MapObject {
   flags: number;
   name: string;
   frozen: boolean;
-  /** Values by key, in hex; of an array those that were written. */
+  /** The values by key, in hex; for an array only the values that were written. */
   elements: Map<string, string>;
-  /** What a program array holds. */
+  /** The programs in a program array. */
   slots: Map<number, ProgObject>;
-  /** The type of all programs of a program array. */
+  /** The type of all programs in a program array. */
   owner: string | undefined;
 }
 
@@ -44,7 +44,7 @@ export interface ProgObject {
 
 export type BpfObject = MapObject | ProgObject;
 
-/** mode: 1 reads, 2 writes. */
+/** Bit 1 of mode means reading and bit 2 writing. */
 export interface OpenFile {
   n: number;
   object: BpfObject;
@@ -57,7 +57,7 @@ export interface ModelProcess {
   uid: number;
   nofile: number;
   fds: Map<number, OpenFile>;
-  /** Files in flight to it. */
+  /** The files in flight to this process. */
   inbox: { from: number; file: OpenFile }[];
 }
 
@@ -89,7 +89,7 @@ export function newState(): ModelState {
   };
 }
 
-/** Every name of the tree with its node; the root has none. */
+/** Lists every name of the tree with its node; the root has no name. */
 export function allNames(dir: ModelNode, path = ""): [string, ModelNode][] {
   return [...dir.names].flatMap(([name, node]): [string, ModelNode][] => [
     [`${path}/${name}`, node],
@@ -97,7 +97,7 @@ export function allNames(dir: ModelNode, path = ""): [string, ModelNode][] {
   ]);
 }
 
-/** Every sharer of every open file: fds, and messages in flight. */
+/** Lists everything that shares an open file: fds and messages in flight. */
 export function allSharers(state: ModelState): OpenFile[] {
   return [...state.processes.values()].flatMap((process) => [
     ...process.fds.values(),
@@ -107,7 +107,7 @@ export function allSharers(state: ModelState): OpenFile[] {
 
 const order = (a: number, b: number) => a - b;
 
-/** Who holds an object, in the service's terms. */
+/** Lists the holders of an object in the terms of the service. */
 export function holders(state: ModelState, object: BpfObject) {
   const sharers = allSharers(state).filter((file) => file.object === object);
   const files = [...new Set(sharers)].map((file) => ({
@@ -141,7 +141,7 @@ export function refcnt(state: ModelState, object: BpfObject): number {
   return files.length + inodes.length + progs.length + filled;
 }
 
-/** One flush or one free; false when there is nothing to do. */
+/** Flushes one map or frees one object; returns false if nothing is left to do. */
 function step(state: ModelState): boolean {
   for (const map of state.maps.values()) {
     if (map.slots.size > 0 && usercnt(state, map) === 0) {
@@ -156,7 +156,7 @@ function step(state: ModelState): boolean {
   return false;
 }
 
-/** What nobody uses is emptied, what nobody holds is freed, until nothing more follows. */
+/** Flushes maps without users and frees objects without holders until nothing more follows. */
 export function settle(state: ModelState): void {
   while (step(state));
 }

@@ -19,7 +19,7 @@ import {
   type WalkPlace,
 } from "./walk.ts";
 
-/** The bpffs tree in the model: pins, directories, symlinks, hard links, and what removes them. */
+/** Models the bpffs tree: pins, directories, symlinks, hard links, and their removal. */
 
 const UMASK = 0o022;
 
@@ -40,7 +40,7 @@ function attributes({ root }: ModelState, node: ModelNode) {
   return target === undefined ? common : { ...common, target };
 }
 
-/** filename_create(): EEXIST comes before any permission to write. */
+/** filename_create() returns EEXIST before it checks write permission. */
 function place(
   process: ModelProcess,
   root: ModelNode,
@@ -71,7 +71,7 @@ function existing(at: WalkPlace): ModelNode {
   return lookup(at.dir, at.name) ?? fail("ENOENT");
 }
 
-/** fs.protected_hardlinks: a user links what it owns or may read and write. */
+/** With fs.protected_hardlinks, a user may link only a node it owns or may read and write. */
 function mayLink(process: ModelProcess, node: ModelNode): void {
   if (isRoot(process) || process.uid === node.uid) return;
   if (!node.object || !permitted(process, node, 6)) fail("EPERM");
@@ -155,7 +155,7 @@ export const tree = {
     return {};
   },
 
-  /** rm -r, of root: permissions are for the traces to prove. */
+  /** Removes a tree as root, because the traces already test permissions. */
   unlinkTree(state: ModelState, process: ModelProcess, path: string) {
     const at = parent(process, state.root, path);
     checkName(at, RMDIR);

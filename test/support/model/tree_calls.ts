@@ -2,7 +2,7 @@ import { FLAGS, FOLDERS, fs, type Play, pick, simple } from "./choice.ts";
 import { calls } from "./model.ts";
 import type { ModelCall } from "./model_run.ts";
 
-/** Random calls on the bpffs tree. */
+/** Makes random calls on the bpffs tree. */
 
 const MODES = [0o755, 0o1777, 0, 0o700];
 
@@ -78,7 +78,7 @@ export const treeCalls: Record<string, [weight: number, play: Play]> = {
   ],
 };
 
-/** `to` is a target here, not a path. */
+/** For a symlink, `to` is the target text, not a path to look up. */
 export const symlink: Play = simple((_, { path: at, to }) => [
   (s, q) => calls.symlink(s, q, at, to),
   ["PUT", fs(at), { type: "symlink", target: to }],

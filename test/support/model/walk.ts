@@ -1,15 +1,15 @@
 import { isRoot } from "./process.ts";
 import { fail, type ModelNode, type ModelProcess } from "./state.ts";
 
-/** Path walk in the model: permissions, dots, symlinks (fs/namei.c, bpf_lookup). */
+/** Models the path walk: permissions, dots and symlinks (fs/namei.c, bpf_lookup). */
 
 const MAX_LINKS = 40;
 const NAME_MAX = 255;
 
-/** mask: 4 read, 2 write, 1 search. */
+/** In `mask`, 4 means read, 2 write and 1 search. */
 export function permitted(process: ModelProcess, node: ModelNode, mask: number): boolean {
   if (isRoot(process)) return true;
-  // A user's only group has the number of the user.
+  // A user has a single group, whose number is the uid.
   const shift = process.uid === node.uid ? 6 : 0;
   return ((node.mode >> shift) & mask) === mask;
 }
@@ -27,7 +27,7 @@ export function lookup(dir: ModelNode, name: string): ModelNode | undefined {
 const split = (path: string) => path.split("/").filter(Boolean);
 
 export interface WalkPlace {
-  /** The directories walked through, the last one being that of the name. */
+  /** The directories on the path; the last one contains the name. */
   trail: ModelNode[];
   dir: ModelNode;
   name: string;
@@ -56,7 +56,9 @@ function follow(walk: Walk, root: ModelNode, target: string): void {
   walk.todo.unshift(...split(target));
 }
 
-/** One component; answers the node when the walk ends at one that is no directory. */
+/**
+ * Walks one component and returns its node if the walk ends there because it is not a directory.
+ */
 function step(
   walk: Walk,
   process: ModelProcess,
@@ -98,7 +100,9 @@ export function resolve(
   return here(walk);
 }
 
-/** The directory of the last component, which is not looked up: it may be no name at all. */
+/**
+ * Walks to the directory of the last component, which is not looked up and may not be a valid name.
+ */
 export function parent(process: ModelProcess, root: ModelNode, path: string): WalkPlace {
   const walk = begin(root, path);
   while (walk.todo.length > 1) step(walk, process, root, true);
@@ -107,12 +111,12 @@ export function parent(process: ModelProcess, root: ModelNode, path: string): Wa
   return { trail: walk.trail, dir: here(walk), name, slash: walk.slash };
 }
 
-/** @param special the errno of ".", ".." and the root. */
+/** @param special the errno of ".", ".." and the root */
 export function checkName({ name }: WalkPlace, special: Record<string, string>): void {
   if (["", ".", ".."].includes(name)) fail(special[name] ?? "EINVAL");
 }
 
-/** may_delete(): what a name's going asks for. */
+/** Checks the permission to remove a name, as may_delete() does. */
 export function mayDelete(
   process: ModelProcess,
   dir: ModelNode,

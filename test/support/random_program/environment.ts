@@ -15,7 +15,9 @@ import { Memory } from "../interpreter/memory.ts";
 import { DATA } from "./random_insns.ts";
 import { MAPS } from "./random_program.ts";
 
-/** What random programs run in: the same for the interpreter and for the machine. */
+/**
+ * Provides the environment of random programs, the same for the interpreter and for the machine.
+ */
 
 const STRIDE = elementStride(MAPS[0] as (typeof MAPS)[number]);
 const ENTRIES = 3;
@@ -25,9 +27,9 @@ const HANDLE = 0x40;
 export const DATA_AT = ARENA;
 export const ARRAY_AT = ARENA + 0x100;
 export const HASH_AT = ARENA + 0x200;
-/** Bytes of compiled lookups; programs may not see them. */
+/** Compiled lookups write these bytes, which programs must not access. */
 export const SEEN_AT = ARENA + 0x8000;
-/** All that programs may touch is below. */
+/** Programs may access memory only below this address. */
 export const WINDOW_END = ARENA + 0x1000;
 
 const values = (at: number): Region[] =>
@@ -40,7 +42,7 @@ export const REGIONS: readonly Region[] = [
   ...values(HASH_AT),
 ];
 
-/** Some number that depends on all arguments. */
+/** Computes a number that depends on all arguments, so that a wrong argument is visible. */
 function mix(number: number, args: readonly bigint[]): bigint {
   const mixed = args.reduce((sum, arg) => sum * 0x9e3779b97f4a7c15n + arg + 1n, BigInt(number));
   return BigInt.asUintN(64, mixed ^ (BigInt.asUintN(64, mixed) >> 31n));
@@ -50,7 +52,7 @@ export class RandomMaps extends Memory {
   #tailCalls = 0;
   readonly #programs: readonly Buffer[];
 
-  /** `base`: the address of the first byte of `memory`. */
+  /** @param base the address of the first byte of `memory` */
   constructor(programs: readonly Buffer[], memory: Uint8Array, base: number) {
     super(memory, base, REGIONS);
     this.#programs = programs;
@@ -79,7 +81,7 @@ export class RandomMaps extends Memory {
     return signature.ret === "v" ? 0n : BigInt.asUintN(signature.ret === "p" ? 32 : 64, result);
   }
 
-  /** Place of the program in the table of programs, -1 for a miss. */
+  /** Returns the index of the program in the table of programs, or -1 if the slot is empty. */
   slot(index: number): number {
     const hit = index < this.#programs.length && this.#tailCalls < MAX_TAIL_CALL_CNT;
     if (hit) this.#tailCalls++;
@@ -97,7 +99,7 @@ export class RandomMaps extends Memory {
     return BigInt(bytes === 2 ? this.view.getUint16(at) : this.view.getUint8(at));
   }
 
-  /** The same as imports of a compiled program. */
+  /** Provides the same environment as imports of a compiled program. */
   imports(): Record<string, Imported> {
     const out: Record<string, Imported> = {
       tail_call: (_map, index) => this.slot(Number(index) >>> 0),
@@ -113,7 +115,7 @@ export class RandomMaps extends Memory {
   }
 }
 
-/** What memory holds before a run. */
+/** Fills memory with the same bytes before each run of a seed. */
 export function fill(memory: Uint8Array, base: number, seed: number): void {
   memory.fill(0, STACK - base, WINDOW_END - base);
   for (const { at, bytes } of REGIONS.slice(1)) {

@@ -1,13 +1,13 @@
 import { insn, wide } from "../insns.ts";
 import type { Dice } from "../random.ts";
 
-/** Single instructions, at random, over registers and memory that a random program keeps valid. */
+/** Generates random instructions on registers and memory that a random program keeps valid. */
 
-/** Registers that hold numbers; r8, r9 and r10 point to DATA, VALUE and FRAME bytes of memory. */
+/** These registers hold numbers; r8, r9 and r10 point to DATA, VALUE and FRAME bytes of memory. */
 export const SCALARS = [0, 1, 2, 3, 4, 5, 6, 7] as const;
 export const DATA = 61;
 export const VALUE = 21;
-/** Below it in the frame lies what the program needs itself. */
+/** The frame below this offset holds the program's own data. */
 export const FRAME = 480;
 
 const SIZES = [4, 2, 1, 8] as const;
@@ -38,7 +38,10 @@ function constant(dice: Dice): Buffer {
   return wide(dice.from(SCALARS), 0, dice.imm(), dice.imm());
 }
 
-/** A pointer and an offset at which `size` bytes are good; aligned when an atomic wants it. */
+/**
+ * Chooses a pointer and an offset at which `size` bytes are valid, aligned if an atomic requires
+ * it.
+ */
 function place(dice: Dice, size: number, aligned: boolean): [reg: number, off: number] {
   const [reg, bytes, start] = dice.from([
     [8, DATA, 0],
@@ -76,7 +79,7 @@ function atomic(dice: Dice): Buffer {
   return insn(0xc3 | (which << 3), reg, other, off, dice.from([plain, plain, 0xe1, 0xf1]));
 }
 
-/** An access that may well be wrong. */
+/** Generates an access that may be invalid. */
 export function wild(dice: Dice): Buffer {
   const which = dice.below(4);
   const reg = dice.from([0, 3, 6, 8, 9, 10]);
@@ -95,7 +98,7 @@ export function plain(dice: Dice): Buffer {
   );
 }
 
-/** A conditional jump with its offset still to be set. */
+/** Generates a conditional jump whose offset is set later. */
 export function branch(dice: Dice): Buffer {
   const op = dice.from([1, 2, 3, 4, 5, 6, 7, 0xa, 0xb, 0xc, 0xd]);
   const [dst, src] = [dice.from([...SCALARS, 9]), dice.from(SCALARS)];

@@ -4,9 +4,12 @@ import { call, insn, wide } from "../insns.ts";
 import { Dice } from "../random.ts";
 import { branch, FRAME, plain, SCALARS, VALUE, wild } from "./random_insns.ts";
 
-/** Random programs that a verifier could accept, all of whose loops end; some with wild accesses. */
+/**
+ * Generates random programs whose loops all end and that a verifier could accept, except for wild
+ * accesses.
+ */
 
-/** Where in the frame are: how many jumps back are left, and keys of lookups. */
+/** The frame offsets of the remaining backward jumps and of the keys of lookups. */
 const TURNS = -FRAME - 8;
 const KEY = -FRAME - 16;
 
@@ -16,7 +19,7 @@ export const MAPS: readonly MapShape[] = [
   { map_type: "prog_array", key_size: 4, value_size: 4, max_entries: 4, map_flags: 0 },
 ];
 const [ARRAY, HASH, PROGS] = [0, 1, 2];
-/** Helpers of all kinds of arguments and answers, without bpf_map_lookup_elem(). */
+/** These helpers cover all kinds of arguments and results, except bpf_map_lookup_elem(). */
 const HELPERS = [
   BPF_FUNC.map_update_elem,
   BPF_FUNC.map_delete_elem,
@@ -30,14 +33,14 @@ const HELPERS = [
 ] as const;
 
 export interface RandomShape {
-  /** It may access what it must not. */
+  /** The program may make invalid accesses. */
   wild: boolean;
-  /** LD_ABS is there. */
+  /** The program may use LD_ABS. */
   packet: boolean;
 }
 
 interface Link {
-  /** Instruction whose offset or imm is to be set. */
+  /** The index of the instruction whose offset or imm is set later. */
   at: number;
   to: { block: number } | { function: number };
 }
@@ -45,13 +48,13 @@ interface Link {
 class RandomWriter {
   readonly parts: Buffer[] = [];
   length = 0;
-  /** First instructions of functions. */
+  /** The first instruction of each function. */
   readonly functions: number[] = [];
   readonly #calls: Link[] = [];
   #jumps: Link[] = [];
   readonly #dice: Dice;
   readonly #shape: RandomShape;
-  /** Of functions. */
+  /** The number of functions. */
   readonly #count: number;
 
   constructor(dice: Dice, shape: RandomShape, count: number) {
@@ -79,7 +82,7 @@ class RandomWriter {
     this.#put(part);
   }
 
-  /** r0 becomes a value's address or NULL. */
+  /** Leaves the address of a value or NULL in r0. */
   #lookup(map: number): void {
     this.#put(insn(0x62, 10, 0, KEY, this.#dice.below(4)));
     this.#put(wide(1, 1, map, 0), insn(0xbf, 2, 10), insn(0x07, 2, 0, 0, KEY));
@@ -92,7 +95,7 @@ class RandomWriter {
     this.#put(insn(this.#dice.from([0xc3, 0xdb]), 0, 1, 8), insn(0xb7, 0, 0, 0, 5));
   }
 
-  /** Something that calls; r1 to r5 and r0 hold numbers again afterwards. */
+  /** Emits a call and puts numbers into r0 to r5 after it. */
   #call(self: number): void {
     const dice = this.#dice;
     const kind = dice.below(6);
@@ -127,7 +130,7 @@ class RandomWriter {
     this.#put(insn(0xb7, 4, 0, 0, this.#dice.oneIn(9) ? 1 : 0), call(BPF_FUNC.loop));
   }
 
-  /** How a block ends, when it does not fall into the next. */
+  /** Ends a block that does not fall through to the next one. */
   #ends(block: number, blocks: number): void {
     const dice = this.#dice;
     const kind = dice.below(8);
@@ -142,7 +145,7 @@ class RandomWriter {
 
   #begins(self: number): void {
     this.functions.push(this.length);
-    // A callback has its context in r2.
+    // A callback receives its context in r2.
     this.#put(insn(0xbf, 8, 1), insn(0x2d, 1, 2, 1), insn(0xbf, 8, 2));
     this.#put(insn(0x7a, 10, 0, TURNS, self === 0 ? 12 : 3));
     this.#lookup(this.#dice.from([ARRAY, HASH]));

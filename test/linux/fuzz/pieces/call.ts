@@ -6,7 +6,7 @@ import { context, map, number, recorded, restored } from "../emit.ts";
 import { code, type Piece } from "../piece.ts";
 import type { Callee, InsnPlace, Maker } from "../place.ts";
 
-/** Pieces that go to other functions and programs. */
+/** Makes pieces that call functions and other programs. */
 
 const BPF_TAIL_CALL = BPF_FUNC.tail_call;
 const BPF_FOR_EACH_MAP_ELEM = BPF_FUNC.for_each_map_elem;
@@ -30,7 +30,7 @@ export const subprogram: Maker = (dice, place) => {
   return { head: Buffer.concat(head), calls: { at: 1, to } };
 };
 
-/** The callback, which finds the context in this frame. */
+/** Emits a call of a helper with a callback, which finds the context in this frame. */
 function callsBack(dice: Dice, to: number, helper: number, first: Buffer): Piece {
   const wrong = mov(4, dice.oneIn(9) ? 1 : 0);
   const args = [wide(2, 4, 0, 0), first, copy(3, 10), wrong];
@@ -45,14 +45,14 @@ export const loop: Maker = (dice, place) => {
   return callsBack(dice, to, BPF_LOOP, count);
 };
 
-/** Of arrays only: the order of others is the kernel's own. */
+/** Iterates over arrays only, because the iteration order of other maps is unspecified. */
 export const each: Maker = (dice, place) => {
   const to = calleeOf(dice, place, "each");
   if (to === undefined) return undefined;
   return callsBack(dice, to, BPF_FOR_EACH_MAP_ELEM, map(1, dice.from(ARRAYS).place));
 };
 
-/** Time and random numbers: they are called, and their answers dropped. */
+/** These helpers return unpredictable values, so their results are dropped. */
 const UNFORESEEN = [
   BPF_FUNC.ktime_get_ns,
   BPF_FUNC.get_prandom_u32,
@@ -61,7 +61,7 @@ const UNFORESEEN = [
   BPF_FUNC.ktime_get_coarse_ns,
   BPF_FUNC.ktime_get_tai_ns,
 ];
-/** CPU and node. */
+/** These helpers return the CPU and its node, which are constant here. */
 const CONSTANT = [BPF_FUNC.get_smp_processor_id, BPF_FUNC.get_numa_node_id];
 
 export const unforeseen: Maker = (dice, { may }) =>

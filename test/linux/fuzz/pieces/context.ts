@@ -5,17 +5,18 @@ import { context, number, recorded, restored, SIZES } from "../emit.ts";
 import { code } from "../piece.ts";
 import type { InsnPlace, Maker } from "../place.ts";
 
-/** Pieces that read and write fields of the context, or read the packet through it. */
+/** Makes pieces that access fields of the context, or read the packet through it. */
 
-/** Offsets in struct __sk_buff that say nothing of this machine. */
+/** These offsets in struct __sk_buff do not depend on the machine. */
 const SKB_FIELDS = [
   ...[0, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 64, 68, 72],
   ...[88, 92, 96, 100, 112, 116, 128, 132, 136, 152, 160, 164, 176, 180, 184],
 ];
 
 /**
- * Fields that the kernel keeps in fewer bytes: a load of as many from further on in the field gives the
- * first ones, because convert_ctx_accesses() does not shift them. That is not imitated.
+ * The kernel stores these fields in fewer bytes. A narrow load from a later offset in the field
+ * returns the first bytes, because convert_ctx_accesses() does not shift them; the service does not
+ * imitate that.
  */
 const KEPT_IN: Readonly<Record<number, number>> = {
   ...{ 4: 1, 12: 2, 16: 2, 24: 2, 28: 2, 44: 2, 72: 2, 88: 2, 132: 2, 136: 2, 164: 2, 176: 2 },
@@ -24,7 +25,7 @@ const KEPT_IN: Readonly<Record<number, number>> = {
 const XDP_FIELDS = [12, 16, 20];
 const TRIES = 20;
 
-/** One that programs of the type may access, as far as the service knows. */
+/** Chooses a field that programs of the type may access, according to the service. */
 function field(dice: Dice, { type }: InsnPlace, writes: boolean) {
   const fields = type === "xdp" ? XDP_FIELDS : SKB_FIELDS;
   for (let tries = 0; tries < TRIES; tries++) {
@@ -58,7 +59,7 @@ const WITH_LEGACY = ["socket_filter", "sched_cls", "sched_act"];
 const [SKF_NET_OFF, SKF_LL_OFF] = [-0x100000, -0x200000];
 const FAR = [SKF_NET_OFF, SKF_LL_OFF, SKF_NET_OFF + 8, SKF_LL_OFF + 14, -1, 0x7fffffff];
 
-/** LD_ABS and LD_IND, which take the context from r6. */
+/** Emits LD_ABS or LD_IND, which read the context from r6. */
 export const legacy: Maker = (dice, { type, main, described }) => {
   if (!WITH_LEGACY.includes(type) || (!main && !described)) return undefined;
   const abs = dice.from([0x20, 0x28, 0x30]);

@@ -6,24 +6,24 @@ import { bytes, called, context, KEPT, number, restored, valueAt } from "../emit
 import { code } from "../piece.ts";
 import type { Maker } from "../place.ts";
 
-/** Pieces that call helpers on packets, sums and strings. */
+/** Makes pieces that call helpers for packets, checksums and strings. */
 
-/** A number that may be too much. */
+/** Emits a number near `most`, which may exceed it. */
 const about = (dice: Dice, reg: number, most: number): Buffer =>
   dice.oneIn(12)
     ? mov(reg, dice.from([-1, 0xffff, 0x10000, 4000, dice.imm()]))
     : number(dice, reg, 0, most);
 
-/** By how much an end of the packet moves. */
+/** Emits the distance by which an end of the packet moves. */
 const near = (dice: Dice, reg: number): Buffer =>
   dice.oneIn(12)
     ? mov(reg, dice.from([-256, -228, -216, 4000, dice.imm()]))
     : mov(reg, dice.from([-32, -20, -16, -14, -8, -4, -2, 0, 2, 4, 8, 16, 20, 28, 32, 64]));
 
-/** Mostly 0. */
+/** Emits 0, and rarely the invalid value 1. */
 const wrong = (dice: Dice, reg: number): Buffer => mov(reg, dice.oneIn(9) ? 1 : 0);
 
-/** An offset, memory and its size in r2 to r4. */
+/** Sets r2 to r4 to an offset, memory and its size. */
 const piece = (dice: Dice): Buffer[] => [
   about(dice, 2, 40),
   bytes(dice, 3, 32),
@@ -32,12 +32,12 @@ const piece = (dice: Dice): Buffer[] => [
 
 const STORE_FLAGS = [0, 1, 2, 3, 4, -1];
 const CSUM_FLAGS = [0, 2, 4, 2, 4, 1, 3, 0x10, 0x12, 0x14, 0x22, 0x62, 0x94, 0x80, 0x100];
-/** ETH_P_8021Q and ETH_P_8021AD as they are in packets, and others. */
+/** Lists ETH_P_8021Q and ETH_P_8021AD in network byte order, and other protocols. */
 const PROTOCOLS = [0x0081, 0xa888, 0, 8, 0x88a8];
 
 type Arguments = (dice: Dice) => Buffer[];
 
-/** Of helpers that take the context first: r2 and so on. */
+/** Lists the arguments from r2 on for helpers that take the context first. */
 const SKB_CALLS: Readonly<Record<number, Arguments>> = {
   [BPF_FUNC.skb_store_bytes]: (dice) => [...piece(dice), mov(5, dice.from(STORE_FLAGS))],
   [BPF_FUNC.l3_csum_replace]: (dice) => [
@@ -58,7 +58,8 @@ const SKB_CALLS: Readonly<Record<number, Arguments>> = {
   [BPF_FUNC.skb_change_tail]: (dice) => [about(dice, 2, 100), wrong(dice, 3)],
   [BPF_FUNC.skb_pull_data]: (dice) => [about(dice, 2, 60)],
   [BPF_FUNC.csum_update]: (dice) => [copy(2, dice.from(KEPT))],
-  // Little: each new head is twice as big as the last, until kmalloc() refuses. That is not imitated.
+  // The sizes stay small: each new head doubles the last one until kmalloc() fails, which the
+  // service does not imitate.
   [BPF_FUNC.skb_change_head]: (dice) => [about(dice, 2, 3), wrong(dice, 3)],
   [BPF_FUNC.set_hash]: (dice) => [mov(2, dice.imm())],
   [BPF_FUNC.skb_load_bytes_relative]: (dice) => [
@@ -94,7 +95,7 @@ const [REDIRECT, CSUM_DIFF, HASH_RECALC, HASH_INVALID, SET_HASH] = [
 ];
 const [TRACE_PRINTK, STRNCMP] = [BPF_FUNC.trace_printk, BPF_FUNC.strncmp];
 
-/** The hash of a packet is not foreseen, one that was set is. */
+/** Reads a hash only after setting it, because the hash of a packet is unpredictable. */
 export const hash: Maker = (dice, { may }) => {
   if (!may(SET_HASH)) return undefined;
   if (dice.oneIn(3)) return code(context(1), call(HASH_INVALID), restored(dice, 0));
@@ -108,7 +109,7 @@ export const redirect: Maker = (dice, { may }) => {
   return code(mov(1, dice.below(3)), how, called(dice, REDIRECT));
 };
 
-/** Memory and its size, or neither. */
+/** Emits memory and its size, or NULL and 0. */
 function summed(dice: Dice, reg: number): Buffer[] {
   if (dice.oneIn(4)) return [mov(reg, 0), mov(reg + 1, 0)];
   const size = dice.oneIn(4) ? number(dice, reg + 1, 0, 40) : mov(reg + 1, 4 * dice.below(10));

@@ -6,7 +6,7 @@ import { code, type Piece } from "../piece.ts";
 import type { Maker } from "../place.ts";
 import { element } from "./map.ts";
 
-/** Pieces that lock elements. */
+/** Makes pieces that lock elements. */
 
 const [LOOKUP, UPDATE, SPIN_LOCK, SPIN_UNLOCK] = [
   BPF_FUNC.map_lookup_elem,
@@ -15,7 +15,7 @@ const [LOOKUP, UPDATE, SPIN_LOCK, SPIN_UNLOCK] = [
   BPF_FUNC.spin_unlock,
 ];
 
-/** check_map_prog_compatibility() */
+/** check_map_prog_compatibility() refuses locks in socket filters. */
 const mayLock = (type: string): boolean => type !== "socket_filter";
 
 export const locked: Maker = (dice, { type }) => {
@@ -36,7 +36,7 @@ export const locked: Maker = (dice, { type }) => {
   };
 };
 
-/** Mostly with BPF_F_LOCK. */
+/** Updates an element, most often with BPF_F_LOCK. */
 export const replaced: Maker = (dice, { type }) => {
   if (!mayLock(type)) return undefined;
   const { of } = dice.from(LOCKED);

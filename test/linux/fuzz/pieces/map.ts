@@ -17,7 +17,7 @@ import {
 import { code, type Piece } from "../piece.ts";
 import type { Maker } from "../place.ts";
 
-/** Pieces that use elements. */
+/** Makes pieces that use map elements. */
 
 const [LOOKUP, UPDATE, DELETE, LOOKUP_PERCPU] = [
   BPF_FUNC.map_lookup_elem,
@@ -26,7 +26,7 @@ const [LOOKUP, UPDATE, DELETE, LOOKUP_PERCPU] = [
   BPF_FUNC.map_lookup_percpu_elem,
 ];
 
-/** The map in r1, a key in r2. */
+/** Sets r1 to the map and r2 to a key. */
 export function element(dice: Dice, of: FuzzMap): Buffer {
   const there = placed(2, KEY, keyOf(dice, of));
   const variable = dice.oneIn(4) && of.map_type !== "lpm_trie";
@@ -34,7 +34,7 @@ export function element(dice: Dice, of: FuzzMap): Buffer {
   return Buffer.concat([there, ...(variable ? some : []), map(1, of.place)]);
 }
 
-/** What is done with a value that was found, whose address is in r0. */
+/** Emits accesses to the value that a lookup returned in r0. */
 export function uses(dice: Dice, { value_size }: FuzzMap): Piece {
   const count = 1 + dice.below(3);
   const body = Array.from({ length: count }, () => code(access(dice, 0, value_size)));
@@ -57,7 +57,7 @@ export const lookup: Maker = (dice) => {
   return lookUp(dice, of, element(dice, of));
 };
 
-/** As clang compiles a counter. */
+/** Emits a counter as clang compiles it. */
 export const counter: Maker = (dice) => {
   const of = dice.from(KEYED.filter(({ value_size }) => value_size >= 8));
   const bump = dice.oneIn(2) ? insn(0xdb, 0, 1) : insn(0xc3, 0, 1, dice.from([0, 4]));
@@ -101,7 +101,7 @@ export const update: Maker = (dice) => {
 
 export const remove: Maker = (dice) => code(element(dice, dice.from(KEYED)), called(dice, DELETE));
 
-/** An element is made, found, taken away and made again. */
+/** Creates an element, finds it, deletes it and creates it again. */
 export const cycle: Maker = (dice) => {
   const of = dice.from(KEYED);
   const key = Buffer.concat([placed(2, KEY, keyOf(dice, of)), map(1, of.place)]);

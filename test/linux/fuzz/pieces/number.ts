@@ -6,13 +6,13 @@ import { access, COUNTERS, KEPT, number, restored, SCRATCH, SIZES, valueAt } fro
 import { code, type Piece } from "../piece.ts";
 import type { Maker } from "../place.ts";
 
-/** Pieces of numbers, memory and jumps. */
+/** Makes pieces of arithmetic, memory accesses and jumps. */
 
 const [LDX, STX, ALU, JMP, JMP32, ALU64] = [1, 3, 4, 5, 6, 7];
 const ATOMIC = 0xc0;
 const LOAD_ACQ = 0x100;
 
-/** The register that an instruction takes for an address, if it does. */
+/** Returns the base register of a memory access. */
 function baseOf(insns: Buffer): number | undefined {
   const [first, registers] = [insns.readUInt8(0), insns.readUInt8(1)];
   const kind = first & 7;
@@ -21,14 +21,17 @@ function baseOf(insns: Buffer): number | undefined {
   return kind === LDX || (kind === STX && acquires) ? registers >> 4 : registers & 15;
 }
 
-/** undefined for what makes numbers of pointers, which nobody can foresee. */
+/**
+ * Returns undefined for instructions that turn pointers into numbers, whose values are
+ * unpredictable.
+ */
 function tamed(insns: Buffer): Buffer | undefined {
   const [first, registers] = [insns.readUInt8(0), insns.readUInt8(1)];
   const [kind, dst, src] = [first & 7, registers & 15, registers >> 4];
   if ((kind === ALU || kind === ALU64) && (first & 8) !== 0 && src >= 8) return undefined;
   if ((kind === JMP || kind === JMP32) && dst >= 8) return undefined;
   if (baseOf(insns) !== 10) return insns;
-  // The frame is smaller here, and may only be accessed at multiples of the size.
+  // The usable frame is smaller here and requires aligned accesses.
   const size = [4, 2, 1, 8][(first >> 3) & 3] as number;
   const at = (insns.readInt16LE(2) + FRAME) % SCRATCH;
   insns.writeInt16LE(at - (at % size) - SCRATCH, 2);
@@ -44,13 +47,13 @@ function until(make: () => Buffer | undefined): Buffer {
 
 export const numbers: Maker = (dice) => code(until(() => tamed(plain(dice))));
 
-/** A jump over what is still to be put into it. */
+/** Emits a conditional jump over a body that the caller adds. */
 export const condition = (dice: Dice): Piece => ({
   head: until(() => tamed(branch(dice))),
   skips: true,
 });
 
-/** A loop around what is given. */
+/** Emits a loop around `body`. */
 export function turns(dice: Dice, depth: number, body: readonly Piece[]): Piece {
   const counter = COUNTERS[depth] as number;
   const next = [load(8, 5, 10, counter), insn(0x07, 5, 0, 0, 1), store(8, 10, counter, 5)];
@@ -62,7 +65,7 @@ export function turns(dice: Dice, depth: number, body: readonly Piece[]): Piece 
   };
 }
 
-/** At an offset that is only known as a range. */
+/** Accesses memory at an offset that the verifier knows only as a range. */
 export const offset: Maker = (dice) => {
   const base = dice.from([MEMORY, NUMBERS]);
   const size = 1 + dice.below(8);
@@ -74,14 +77,14 @@ export const offset: Maker = (dice) => {
   return { head: Buffer.concat([reach, there]), body: [code(what)], tail: restored(dice) };
 };
 
-/** Through a pointer that one of two ways gave. */
+/** Accesses memory through a pointer that depends on a branch. */
 export const either: Maker = (dice) => ({
   head: Buffer.concat([copy(1, 8), insn(0x65, dice.from(KEPT), 0, 1, dice.imm()), copy(1, 9)]),
   body: [code(access(dice, 1, NUMBERS.value_size))],
   tail: mov(1, dice.imm()),
 });
 
-/** From the frame into a value, or the other way round. */
+/** Copies data between the frame and a value. */
 export const moved: Maker = (dice) => {
   const [at, to] = [-SCRATCH + 8 * dice.below(SCRATCH / 8), 8 * dice.below(6)];
   const there = [load(8, 7, 10, at), store(8, 8, to, 7)];

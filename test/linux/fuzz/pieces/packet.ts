@@ -4,28 +4,30 @@ import { context, number, recorded, restored, SIZES } from "../emit.ts";
 import { code, type Piece } from "../piece.ts";
 import type { InsnPlace, Maker } from "../place.ts";
 
-/** Pieces that reach into the packet. */
+/** Makes pieces that access the packet directly. */
 
 const READ_ONLY = ["cgroup_skb", "lwt_in", "lwt_out"];
 const WITH_META = ["xdp", "sched_cls", "sched_act"];
 
-/** Offsets in the context of where the packet and its metadata are; undefined where programs may not. */
+/**
+ * Returns the context offsets of the packet pointers, or undefined where programs may not use them.
+ */
 function fieldsOf({ type }: InsnPlace) {
   if (type === "socket_filter") return undefined;
   return type === "xdp" ? { data: 0, end: 4, meta: 8 } : { data: 76, end: 80, meta: 140 };
 }
 
-/** r2 and r3 are fields of the context. */
+/** Loads two fields of the context into r2 and r3. */
 const between = (from: number, to: number): Buffer =>
   Buffer.concat([context(1), load(4, 2, 1, from), load(4, 3, 1, to)]);
 
-/** A jump when there are not `size` bytes from r2 to r3. */
+/** Emits a jump that is taken if fewer than `size` bytes lie between r2 and r3. */
 function short(dice: Dice, size: number): Buffer {
   const ways = [insn(0x2d, 4, 3), insn(0xad, 3, 4), insn(0x3d, 4, 3)];
   return Buffer.concat([copy(4, 2), add(4, size), dice.from(ways)]);
 }
 
-/** Bytes from data on, or from data_meta on, after a check that they are there. */
+/** Accesses bytes after data or data_meta once a check has shown that they exist. */
 export const direct: Maker = (dice, place) => {
   const fields = fieldsOf(place);
   if (!fields) return undefined;
@@ -45,7 +47,7 @@ export const direct: Maker = (dice, place) => {
   };
 };
 
-/** No atomics: Linux has none for packets. */
+/** Emits no atomics, because Linux does not allow them on packets. */
 function packetAccess(dice: Dice, size: number, writes: boolean): Buffer {
   const width = dice.from(SIZES.filter((bytes) => bytes <= size));
   const at = dice.below(size - width + 1);
@@ -54,14 +56,14 @@ function packetAccess(dice: Dice, size: number, writes: boolean): Buffer {
   return kind === 2 ? put(width, 2, at, dice.imm()) : store(width, 2, at, 6);
 }
 
-/** How far the packet reaches. */
+/** Records the length of the packet. */
 export const length: Maker = (dice, place) => {
   const fields = fieldsOf(place);
   if (!fields) return undefined;
   return code(between(fields.end, fields.data), insn(0x1f, 2, 3), copy(7, 2), restored(dice));
 };
 
-/** A header whose length is in the packet, and what follows it. */
+/** Parses a header whose length is in the packet, and the data after it. */
 export const headers: Maker = (dice, place) => {
   const fields = fieldsOf(place);
   if (!fields) return undefined;

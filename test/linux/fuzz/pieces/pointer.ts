@@ -18,12 +18,12 @@ import { code, type Piece } from "../piece.ts";
 import type { Maker } from "../place.ts";
 import { calleeOf } from "./call.ts";
 
-/** Pieces whose pointers go ways that a verifier has to follow. */
+/** Makes pieces whose pointers take paths that a verifier must follow. */
 
-/** Bytes that the pointer given to a function leads to. */
+/** The pointer passed to a function refers to this many bytes. */
 export const GIVEN_BYTES = 16;
 
-/** The caller's pointer. */
+/** Accesses memory through the pointer that the caller passed. */
 export const given: Maker = (dice, { hasGiven }) => {
   if (!hasGiven) return undefined;
   return {
@@ -33,7 +33,7 @@ export const given: Maker = (dice, { hasGiven }) => {
   };
 };
 
-/** A pointer for a function. */
+/** Passes a pointer to a function. */
 export const giving: Maker = (dice, place) => {
   const to = calleeOf(dice, place, "given");
   if (to === undefined) return undefined;
@@ -45,14 +45,14 @@ export const giving: Maker = (dice, place) => {
   return { head: Buffer.concat(head), calls: { at: args.length / 8, to } };
 };
 
-/** Put into the frame and taken back. */
+/** Spills a pointer to the frame and restores it. */
 export const spilled: Maker = (dice) => ({
   head: Buffer.concat([store(8, 10, SPARE, dice.from([8, 9])), load(8, 2, 10, SPARE)]),
   body: [code(access(dice, 2, NUMBERS.value_size))],
   tail: mov(2, dice.imm()),
 });
 
-/** r0 is a value's address or NULL. */
+/** Leaves the address of a value or NULL in r0. */
 const found = (dice: Dice, of: FuzzMap): Buffer =>
   Buffer.concat([
     ...[put(4, 10, KEY, dice.below(of.max_entries)), put(4, 10, KEY + 4, 0)],
@@ -61,7 +61,7 @@ const found = (dice: Dice, of: FuzzMap): Buffer =>
 
 const PLAIN = KEYED.filter(({ map_type }) => map_type !== "lpm_trie");
 
-/** One copy is tested, another is used. */
+/** Tests one copy of a pointer for NULL and uses another. */
 export const tested: Maker = (dice) => {
   const of = dice.from(PLAIN);
   const use = (reg: number): Piece => code(access(dice, reg, of.value_size));
@@ -79,7 +79,7 @@ export const tested: Maker = (dice) => {
   };
 };
 
-/** Forth and back again. */
+/** Moves a pointer forward and back before using it. */
 export const wandering: Maker = (dice) => {
   const [there, back] = [dice.below(100), dice.below(100)];
   const steps = [add(1, there), dice.oneIn(2) ? insn(0x17, 1, 0, 0, back) : add(1, -back)];
@@ -91,7 +91,7 @@ export const wandering: Maker = (dice) => {
   };
 };
 
-/** How far apart two pointers into the same are. */
+/** Records the distance between two pointers into the same memory. */
 export const distance: Maker = (dice) => {
   const sub = [
     copy(1, 8),

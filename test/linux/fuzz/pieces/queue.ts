@@ -17,7 +17,7 @@ import {
 import { code } from "../piece.ts";
 import type { Maker } from "../place.ts";
 
-/** Pieces that use maps without keys. */
+/** Makes pieces that use maps without keys. */
 
 const [PUSH, POP, PEEK] = [BPF_FUNC.map_push_elem, BPF_FUNC.map_pop_elem, BPF_FUNC.map_peek_elem];
 const [OUTPUT, RESERVE, SUBMIT, DISCARD, QUERY] = [
@@ -28,7 +28,7 @@ const [OUTPUT, RESERVE, SUBMIT, DISCARD, QUERY] = [
   BPF_FUNC.ringbuf_query,
 ];
 
-/** Of few kinds, so that a Bloom filter finds some. */
+/** Chooses one of a few values, so that a Bloom filter finds some. */
 function member(dice: Dice): Buffer {
   const value = Buffer.alloc(8);
   value.writeUInt32LE(dice.below(6));
@@ -59,7 +59,7 @@ export const output: Maker = (dice, { may }) => {
   return code(...args, called(dice, OUTPUT));
 };
 
-/** All of a record is written: the rest would be what was there before. */
+/** Writes the whole record, because the kernel does not clear reserved bytes. */
 function filled(dice: Dice, size: number): Buffer[] {
   return Array.from({ length: Math.ceil(size / 8) }, (_, i) =>
     8 * (i + 1) <= size ? put(8, 0, 8 * i, dice.imm()) : put(1, 0, 8 * i, dice.imm()),

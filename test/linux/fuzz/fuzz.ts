@@ -7,8 +7,8 @@
  *   sudo npm run test:kernel -- --count 1 --seed 123456    repeats a reported disagreement
  *
  * The test needs Linux 6.18 on x86-64, permission to use bpf(2), and python3; without them it
- * prints the reason and does not run. It reports each disagreement once, with the smallest case that
- * shows it. The exit code is 1 if there is a disagreement.
+ * prints the reason and does not run. It reports each disagreement once, with the smallest case
+ * that shows it. The exit code is 1 if there is a disagreement.
  */
 import { parseArgs } from "node:util";
 import type { CaseResult } from "./case.ts";

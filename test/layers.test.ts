@@ -24,6 +24,7 @@ const LAYERS = [
   "isa",
   "token",
   "did_you_mean",
+  "bytes",
   "settings",
   "errno",
 ];

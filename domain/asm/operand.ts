@@ -2,6 +2,7 @@ import { helperName, isHelper } from "../isa/helpers/index.ts";
 import { classOf, type Insn, isCall } from "../isa/insn.ts";
 import {
   BPF_ALU64,
+  BPF_DW,
   BPF_JA,
   BPF_JMP,
   BPF_JMP32,
@@ -62,7 +63,7 @@ function immediateRange(insn: Insn, token: AsmToken): OperandRange {
   const kind = classOf(insn);
   if (insn.code === LD_IMM64) return U32;
   if (kind === BPF_JMP) return /^0x/.test(token.text) ? BITS32 : I32;
-  const wide = kind === BPF_ALU64 || kind === BPF_LD || insn.code === (BPF_ST | BPF_MEM | 0x18);
+  const wide = kind === BPF_ALU64 || kind === BPF_LD || insn.code === (BPF_ST | BPF_MEM | BPF_DW);
   return wide ? I32 : BITS32;
 }
 

@@ -1,12 +1,12 @@
 import { didYouMean } from "../did_you_mean.ts";
-import { LD_IMM64 } from "../isa/opcodes.ts";
+import { BPF_ALU64, BPF_K, BPF_MOV, LD_IMM64 } from "../isa/opcodes.ts";
 import { GRAMMAR, type Syntax, type SyntaxNode } from "./grammar.ts";
 import { type AsmToken, quote, readToken, SyntaxFault } from "./lexer.ts";
 import { fillOperands, type InsnDraft, isMovImmediate } from "./operand.ts";
 
 /** Parses one instruction: its tokens are a path in the grammar, which ends at its syntax. */
 
-const MOV_IMM = 0xb7;
+const MOV_IMM = BPF_ALU64 | BPF_MOV | BPF_K;
 const OPERANDS: Readonly<Record<string, string>> = {
   " r": "a register r0 to r10",
   " w": "a register w0 to w10",

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { toBuffer } from "../bytes.ts";
 import type { CompilationUnit } from "../compiler/abi.ts";
 import { Errno, Stale } from "../errno.ts";
 import { INSN_SIZE } from "../isa/insn.ts";
@@ -113,8 +114,7 @@ async function checkStructure(request: LoadRequest): Promise<CheckedStructure> {
   }
   const beforeMaps = withDetail(verdict.beforeMaps, insns);
   const atMap = withDetail(verdict.atMap, insns, at);
-  const code = Buffer.from(indexed.buffer, indexed.byteOffset, indexed.byteLength);
-  return { verdict: { ...verdict, beforeMaps, atMap }, places, indexed: code };
+  return { verdict: { ...verdict, beforeMaps, atMap }, places, indexed: toBuffer(indexed) };
 }
 
 interface ResolvedMaps {

@@ -39,6 +39,7 @@ function selectProofs(proofs: Uint8Array, { checks }: CompileOptions): Uint8Arra
 /**
  * Compiles a program that the verifier has accepted; `proofs[i]` is 1 where the verifier proved that
  * the access of instruction i is in bounds.
+ * @param prog the decoded instructions of `unit`.
  * @throws TooLarge when the module exceeds a limit of V8.
  * @throws RangeError when the program cannot be one that the verifier accepted.
  */
@@ -46,9 +47,8 @@ export function compile(
   unit: CompilationUnit,
   proofs: Uint8Array = NO_PROOFS,
   options: CompileOptions = {},
+  prog: readonly Insn[] = decode(unit.insns),
 ): CompiledCode {
-  const { buffer, byteOffset, byteLength } = unit.insns;
-  const prog: readonly Insn[] = decode(Buffer.from(buffer, byteOffset, byteLength));
   const writer = new WasmWriter(estimateBytes(prog.length));
   const sourceMap = new SourceMap();
   const found = scanProgram(prog);

@@ -1,3 +1,4 @@
+import { toBuffer } from "../bytes.ts";
 import { Errno } from "../errno.ts";
 import { BackgroundWorker } from "../threads/background_worker.ts";
 import { serveRequests } from "../threads/serve_requests.ts";
@@ -16,15 +17,12 @@ const INLINE_BYTES = 65_536;
 
 const worker = new BackgroundWorker<ObjectRequest>(import.meta.url);
 
-/** A structured clone turns a Buffer into a Uint8Array. */
-const bufferOf = ({ buffer, byteOffset, length }: Uint8Array): Buffer =>
-  Buffer.from(buffer, byteOffset, length);
-
+// A structured clone turns a Buffer into a Uint8Array.
 serveRequests(
   import.meta.url,
   () =>
     ({ object, options }: ObjectRequest) =>
-      planObject(bufferOf(object), options),
+      planObject(toBuffer(object), options),
 );
 
 /** planObject(). @throws EAGAIN when it takes too long. */
@@ -35,7 +33,7 @@ export async function readObject(object: Buffer, options: PlanOptions): Promise<
   const { license, maps, progs } = plan;
   return {
     license,
-    maps: maps.map((map) => ({ ...map, data: map.data && bufferOf(map.data) })),
-    progs: progs.map((prog) => ({ ...prog, insns: bufferOf(prog.insns) })),
+    maps: maps.map((map) => ({ ...map, data: map.data && toBuffer(map.data) })),
+    progs: progs.map((prog) => ({ ...prog, insns: toBuffer(prog.insns) })),
   };
 }

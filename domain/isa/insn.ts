@@ -1,3 +1,4 @@
+import { toBuffer } from "../bytes.ts";
 import {
   BPF_ABS,
   BPF_ALU,
@@ -84,7 +85,8 @@ export function calleeOf(insn: Insn, at: number): number {
   return (at + 1 + insn.imm) | 0;
 }
 
-export function decode(insns: Buffer): Insn[] {
+export function decode(bytes: Uint8Array): Insn[] {
+  const insns = toBuffer(bytes);
   const out: Insn[] = new Array(Math.floor(insns.length / INSN_SIZE));
   for (let i = 0; i < out.length; i++) {
     const at = i * INSN_SIZE;

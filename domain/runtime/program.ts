@@ -2,7 +2,15 @@ import type { CompilationUnit } from "../compiler/abi.ts";
 import { type CompileOptions, compile } from "../compiler/compile.ts";
 import type { HelperName } from "../isa/helpers/index.ts";
 import { calleeOf, decode, type Insn, isPseudoCall, isPseudoFunc } from "../isa/insn.ts";
-import { BPF_PSEUDO_MAP_VALUE, LD_IMM64 } from "../isa/opcodes.ts";
+import {
+  BPF_ADD,
+  BPF_ATOMIC,
+  BPF_DW,
+  BPF_PSEUDO_MAP_VALUE,
+  BPF_STX,
+  BPF_W,
+  LD_IMM64,
+} from "../isa/opcodes.ts";
 import type { ProgramCallback } from "./helpers/helper.ts";
 import type { AddSize } from "./maps/layout.ts";
 import type { RunMap } from "./maps/map.ts";
@@ -14,7 +22,10 @@ import { provenAccesses } from "./proven_accesses.ts";
  */
 
 /** The opcodes of atomic additions without fetch, with their sizes. */
-const XADD: Readonly<Record<number, AddSize>> = { 219: 8, 195: 4 };
+const XADD: Readonly<Record<number, AddSize>> = {
+  [BPF_STX | BPF_ATOMIC | BPF_DW]: 8,
+  [BPF_STX | BPF_ATOMIC | BPF_W]: 4,
+};
 
 export type ProgramEntry = (...args: [...r: bigint[], sb: number]) => bigint;
 
@@ -34,20 +45,20 @@ export class CompiledProgram {
   readonly #subprogStarts = new Set([0]);
 
   constructor(unit: CompilationUnit, options: CompileOptions = {}) {
-    const { buffer, byteOffset, byteLength } = unit.insns;
-    const insns = decode(Buffer.from(buffer, byteOffset, byteLength));
-    const { wasm, sourceMap, helpers } = compile(unit, provenAccesses(unit, insns), options);
+    const prog = decode(unit.insns);
+    const proofs = provenAccesses(unit, prog);
+    const { wasm, sourceMap, helpers } = compile(unit, proofs, options, prog);
     this.#module = new WebAssembly.Module(addNameSection(wasm, this.name));
     this.#sourceMap = sourceMap;
     this.helpers = helpers;
     this.mapCount = unit.maps.length;
-    for (const [at, insn] of insns.entries()) this.#scanInsn(insn, at);
+    for (const [at, insn] of prog.entries()) this.#scanInsn(insn, at);
   }
 
   #scanInsn(insn: Insn, locate: number): void {
     if (insn.code === LD_IMM64 && insn.src === BPF_PSEUDO_MAP_VALUE) this.directMaps.add(insn.imm);
     if (isPseudoCall(insn) || isPseudoFunc(insn)) this.#subprogStarts.add(calleeOf(insn, locate));
-    const size = insn.imm === 0 ? XADD[insn.code] : undefined;
+    const size = insn.imm === BPF_ADD ? XADD[insn.code] : undefined;
     if (size !== undefined)
       this.addSize = this.addSize === undefined || this.addSize === size ? size : 0;
   }

@@ -1,3 +1,4 @@
+import { toBuffer } from "../bytes.ts";
 import { einval, type FieldPath } from "../errno.ts";
 
 /** Converts contexts between bytes and the fields of linux/bpf.h that a caller may set and read. */
@@ -82,7 +83,7 @@ export function encodeContext(progType: string, values: ContextFields, packet: n
 /** Fields of 8 bytes are decimal strings. */
 export function decodeContext(progType: string, context: Uint8Array): ContextFields {
   const { fields } = contextStructOf(progType);
-  const buffer = Buffer.from(context.buffer, context.byteOffset, context.length);
+  const buffer = toBuffer(context);
   return Object.fromEntries(
     Object.entries(fields).map(([name, [offset, size, count]]) => {
       if (size === 8) return [name, String(buffer.readBigUInt64LE(offset))];

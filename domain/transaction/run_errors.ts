@@ -13,9 +13,7 @@ const INLINED_HELPERS: readonly string[] = ["tail_call", "loop"];
 /** The instruction at `pc`, and the second half of a ld_imm64. */
 function decodeAt(program: ProgramView | undefined, pc: number): Insn[] {
   if (!program?.unit) return [];
-  const { insns } = program.unit;
-  const length = Math.min(2 * INSN_SIZE, insns.length - INSN_SIZE * pc);
-  return decode(Buffer.from(insns.buffer, insns.byteOffset + INSN_SIZE * pc, length));
+  return decode(program.unit.insns.subarray(INSN_SIZE * pc, INSN_SIZE * (pc + 2)));
 }
 
 function isUnknownHelper(insn: Insn | undefined): insn is Insn {

@@ -1,3 +1,4 @@
+import { toBuffer } from "../bytes.ts";
 import type { RunDone, Seed } from "../runtime/job.ts";
 import { type ContextFields, decodeContext } from "./context_fields.ts";
 
@@ -16,9 +17,7 @@ export interface RunResult {
   programs: number[];
 }
 
-function hex(data: Uint8Array): string {
-  return Buffer.from(data.buffer, data.byteOffset, data.length).toString("hex");
-}
+const hex = (data: Uint8Array): string => toBuffer(data).toString("hex");
 
 /** A line ends in one newline in trace_pipe, whether the program writes it or not. */
 const trimNewline = (text: string): string => text.replace(/\n$/, "");

@@ -1,3 +1,4 @@
+import { toBuffer } from "../bytes.ts";
 import { Errno } from "../errno.ts";
 import { decode, INSN_SIZE, type Insn } from "../isa/insn.ts";
 import type { LoadedInsns } from "../isa/loaded_insns.ts";
@@ -33,7 +34,7 @@ const mapsByPlace = (maps: readonly MapFacts[], places: Uint32Array): MapFacts[]
   Array.from(places, (place) => maps[place] as MapFacts);
 
 function answer({ insns: bytes, options, ...request }: VerifierRequest): Precheck | Report {
-  const insns = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const insns = toBuffer(bytes);
   const prog = decode(insns);
   if ("fdArray" in request) return precheck({ insns, ...request }, prog, options, request.fdArray);
   return verify(prog, mapsByPlace(request.maps, request.places), options);

@@ -31,7 +31,7 @@ it("a load hands on the proof that verifying the program again would find", asyn
     const { fd } = await map(session, "array", 4);
     return `${lookup(fd, 1)}\n r1 = *(u64 *)(r0 +0) ${OUT}`;
   });
-  expect(proof).toEqual(provenAccesses(unit, decode(Buffer.from(unit.insns))));
+  expect(proof).toEqual(provenAccesses(unit, decode(unit.insns)));
   expect(proof?.some((one) => one === 1)).toBe(true);
 });
 

@@ -1,3 +1,4 @@
+import { toBuffer } from "../../bytes.ts";
 import type { Arena } from "../arena.ts";
 import { InputRefused } from "../fault.ts";
 import { checkPacket, ETH_HLEN, padContext, setFields } from "./context.ts";
@@ -113,7 +114,7 @@ function checkAndConvert(fields: Buffer, size: number): void {
 /** @param l2 the program sees the Ethernet header @throws InputRefused */
 export function skbInput(data: Uint8Array | undefined, ctx: Uint8Array | undefined, l2: boolean) {
   const bytes = checkPacket(data, SKB_DATA_MAX);
-  const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const frame = toBuffer(bytes);
   const fields = padContext(ctx, SK_BUFF.SIZE);
   const ifindex = fields.readUInt32LE(SK_BUFF.ifindex);
   if (ifindex > LOOPBACK)

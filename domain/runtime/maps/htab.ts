@@ -1,8 +1,9 @@
+import { toBuffer } from "../../bytes.ts";
 import { ERRNO } from "../../errno.ts";
 import { BPF_EXIST, BPF_NOEXIST } from "../../isa/uapi.ts";
 import { MissingData } from "../fault.ts";
 import type { MapView } from "../job.ts";
-import { type IndexKey, readIndexKey, toBuffer } from "./index_key.ts";
+import { type IndexKey, readIndexKey } from "./index_key.ts";
 import { Layout } from "./layout.ts";
 import { type Effects, type RunContext, RunMap, splitLockFlag } from "./map.ts";
 import {

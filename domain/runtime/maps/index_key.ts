@@ -9,7 +9,3 @@ export function readIndexKey(bytes: Buffer, at: number, size: number): IndexKey 
   const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
   return low | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24);
 }
-
-export function toBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-}

@@ -1,6 +1,7 @@
+import { toBuffer } from "../../bytes.ts";
 import { MissingData } from "../fault.ts";
 import type { MapView } from "../job.ts";
-import { type IndexKey, readIndexKey, toBuffer } from "./index_key.ts";
+import { type IndexKey, readIndexKey } from "./index_key.ts";
 import { type Effects, type RunContext, RunMap } from "./map.ts";
 
 /**

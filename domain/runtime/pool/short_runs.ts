@@ -22,8 +22,7 @@ const HELPERS: ReadonlySet<string> = new Set([
 ]);
 
 function isShort({ insns }: CompilationUnit): boolean {
-  const bytes = Buffer.from(insns.buffer, insns.byteOffset, insns.length);
-  const decoded = decode(bytes);
+  const decoded = decode(insns);
   return decoded.length <= INSNS_MAX && decoded.every(takesLittle);
 }
 

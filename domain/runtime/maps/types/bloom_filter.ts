@@ -1,6 +1,7 @@
+import { toBuffer } from "../../../bytes.ts";
 import { ERRNO } from "../../../errno.ts";
 import { MissingData } from "../../fault.ts";
-import { type IndexKey, readIndexKey, toBuffer } from "../index_key.ts";
+import { type IndexKey, readIndexKey } from "../index_key.ts";
 import { type Effects, RunMap } from "../map.ts";
 
 /**

@@ -1,9 +1,10 @@
+import { toBuffer } from "../../../bytes.ts";
 import { ERRNO } from "../../../errno.ts";
 import { BPF_EXIST } from "../../../isa/uapi.ts";
 import { MissingData } from "../../fault.ts";
 import type { MapView } from "../../job.ts";
 import type { Fetched } from "../htab.ts";
-import { type IndexKey, toBuffer } from "../index_key.ts";
+import type { IndexKey } from "../index_key.ts";
 import type { Effects } from "../map.ts";
 import { READ_PRESENCE, READ_VALUE, type TrackedElement } from "../tracked_element.ts";
 import { Hash } from "./hash.ts";

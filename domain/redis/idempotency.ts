@@ -52,11 +52,14 @@ export function idempotencyOf(
   return { record: recordName(owner, key), fingerprint };
 }
 
-/** An Errno as data. Records of older versions have `pointer`, as /body/FIELD, where this one has `field`. */
+/**
+ * An Errno as data. Records of older versions have `pointer`, as /body/FIELD, where this one has `field`,
+ * and `told` where it has `extensions`.
+ */
 interface KeptFailure {
   errno: ErrnoName;
   detail: string;
-  more: ErrnoOptions & { pointer?: string };
+  more: ErrnoOptions & { pointer?: string; told?: Record<string, unknown> };
 }
 
 /** An answer that is made outside of Redis, in the form that its record keeps. */
@@ -70,7 +73,10 @@ export function keepFailure({ code, message, field, extensions }: Errno): KeptFa
 /** @throws the Errno that was kept. */
 export function fromKept<T extends object>(answer: KeptAnswer<T>): T {
   if (!("errno" in answer)) return answer;
-  const { pointer, ...more } = answer.more;
-  const field = pointer?.split("/").slice(2);
-  throw new Errno(answer.errno, answer.detail, { ...(field && { field }), ...more });
+  const { pointer, told, ...more } = answer.more;
+  const older = {
+    ...(pointer && { field: pointer.split("/").slice(2) }),
+    ...(told && { extensions: told }),
+  };
+  throw new Errno(answer.errno, answer.detail, { ...older, ...more });
 }

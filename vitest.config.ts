@@ -4,8 +4,8 @@ import { defineConfig } from "vitest/config";
 
 const FOLDER = join(import.meta.dirname, "test");
 
-/** Files that start their own services, break the network, or compare the paths themselves. */
-const OWN_SERVICE = /(both_paths|contract|faults|layers|server|topology)\.test\.ts$/;
+/** Files that start their own services, break the network, drive a browser, or compare the paths. */
+const OWN_SERVICE = /(both_paths|contract|docs_page|faults|layers|server|topology)\.test\.ts$/;
 
 /** Fewer random requests than in the suite, because a few suffice to compare the paths. */
 const COMPARED = { FAST_PATH: "compared", MODEL_RUNS: "80", FUZZ_RUNS: "20" };

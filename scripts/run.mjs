@@ -83,6 +83,16 @@ function onPath(...names) {
 
 const hasRedis = () => onPath("redis-server", "valkey-server");
 
+const canApt = () => process.getuid?.() === 0 && onPath("apt-get");
+
+/** Installs a Debian package; updates the package lists only when they do not have it. */
+function aptInstall(name) {
+  const quiet = { DEBIAN_FRONTEND: "noninteractive", NEEDRESTART_MODE: "l" };
+  const apt = (...args) => step("apt-get", ["-q", "-o", "DPkg::Lock::Timeout=120", ...args], quiet);
+  const install = () => apt("install", "-y", "--no-install-recommends", name);
+  return install() || (apt("update") && install());
+}
+
 /**
  * Installs Debian's redis-server but not its service: a policy-rc.d that answers 101 ("not
  * allowed") keeps the package from starting it now, and the unit is disabled for the next boot. A
@@ -91,16 +101,12 @@ const hasRedis = () => onPath("redis-server", "valkey-server");
 function aptInstallRedis() {
   const policy = "/usr/sbin/policy-rc.d";
   const ours = !existsSync(policy);
-  const quiet = { DEBIAN_FRONTEND: "noninteractive", NEEDRESTART_MODE: "l" };
-  const apt = (...args) => step("apt-get", ["-q", "-o", "DPkg::Lock::Timeout=120", ...args], quiet);
-  const install = () => apt("install", "-y", "--no-install-recommends", "redis-server");
   // A signal meanwhile ends this process after the policy is gone again, not before.
   const interrupted = () => process.exit(130);
   for (const signal of signals) process.on(signal, interrupted);
   if (ours) writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755, flag: "wx" });
   try {
-    const done = install() || (apt("update") && install());
-    if (done && onPath("systemctl")) {
+    if (aptInstall("redis-server") && onPath("systemctl")) {
       spawnSync("systemctl", ["disable", "redis-server"], { stdio: "ignore" });
     }
   } finally {
@@ -113,7 +119,7 @@ function aptInstallRedis() {
 
 function installRedis(needsBinary) {
   if (hasRedis()) return;
-  if (process.getuid?.() === 0 && onPath("apt-get")) {
+  if (canApt()) {
     say("redis-server is missing: apt-get install redis-server (its system service stays off)");
     aptInstallRedis();
     if (hasRedis()) return say("redis-server installed");
@@ -127,6 +133,13 @@ function installRedis(needsBinary) {
     "  3. run everything in containers:  docker compose up   (see docker-compose.yml)",
     ...(needsBinary ? ["Tests and benchmarks start servers of their own: they need way 1."] : []),
   );
+}
+
+/** The tests of pages need a browser; without one they are skipped, so a failure stops nothing. */
+function installBrowser() {
+  if (onPath("chromium", "chromium-browser", "google-chrome") || !canApt()) return;
+  say("chromium is missing: apt-get install chromium");
+  say(aptInstall("chromium") ? "chromium installed" : "no chromium: its tests will be skipped");
 }
 
 /** Node keeps compiled modules here, so that the next start need not compile them. */
@@ -151,4 +164,5 @@ const program = Object.hasOwn(programs, name ?? "") ? programs[name] : undefined
 if (!program) fail(`usage: node scripts/run.mjs ${Object.keys(programs).join("|")} [arguments]`);
 installModules();
 if (program.redis) installRedis(name === "test" || name === "bench");
+if (name === "test") installBrowser();
 become([...program.args, ...extra]);

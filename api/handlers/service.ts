@@ -23,6 +23,7 @@ const PAGE = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <title>bpf(2) objects over HTTP</title>
+<link rel="icon" href="/docs/favicon.png">
 <link rel="stylesheet" href="/docs/swagger-ui.css">
 <div id="page"></div>
 <script src="/docs/swagger-ui-bundle.js"></script>
@@ -63,6 +64,7 @@ const ASSETS = new Map([
     "/docs/swagger-ui-bundle.js",
     { type: "text/javascript", read: packaged("swagger-ui-bundle.js") },
   ],
+  ["/docs/favicon.png", { type: "image/png", read: packaged("favicon-32x32.png") }],
   ["/docs/start.js", { type: "text/javascript", read: () => Buffer.from(START) }],
 ]);
 

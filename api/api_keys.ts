@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { CAPABILITIES, capabilityName } from "../domain/capabilities.ts";
+import { didYouMean } from "../domain/did_you_mean.ts";
 import { Errno } from "../domain/errno.ts";
 import { HttpError } from "./errors/error_to_problem.ts";
 
@@ -17,6 +19,7 @@ export interface ApiKey {
   /** A key of uid 0 allows every uid and gid, another key only its own. */
   uid: number;
   gid: number;
+  /** Names like CAP_BPF. */
   capabilities: string[] | "all";
 }
 
@@ -56,6 +59,38 @@ export interface RequestedRights {
   capabilities: string[] | "*";
 }
 
+/** @throws Error that names the key and the capability. */
+function withKnownCapabilities(key: ApiKey): ApiKey {
+  if (key.capabilities === "all") return key;
+  const capabilities = key.capabilities.map((text) => {
+    const name = capabilityName(text);
+    if (CAPABILITIES.includes(name)) return name;
+    const isAll = text.toLowerCase() === "all";
+    const hint = isAll ? ': write "capabilities": "all"' : didYouMean(name, CAPABILITIES);
+    throw new Error(`key ${key.id}: unknown capability ${text}${hint}`);
+  });
+  return { ...key, capabilities };
+}
+
+/** @throws Error that names the id. */
+function checkIds(keys: readonly ApiKey[]): void {
+  const ids = keys.map(({ id }) => id);
+  const twice = ids.find((id, i) => ids.indexOf(id) !== i);
+  if (twice !== undefined) throw new Error(`two keys have the id ${twice}`);
+}
+
+/** @throws Error that says what is wrong. */
+function parseKeys(text: string): ApiKey[] {
+  const content: unknown = JSON.parse(text);
+  // A start without a keys file does not wait for Ajv.
+  const { Ajv } = require("ajv") as typeof import("ajv");
+  const ajv = new Ajv();
+  if (!ajv.validate(SCHEMA, content)) throw new Error(ajv.errorsText(ajv.errors, { dataVar: "" }));
+  const { keys } = content as { keys: ApiKey[] };
+  checkIds(keys);
+  return keys.map(withKnownCapabilities);
+}
+
 export class ApiKeys {
   readonly #keys = new Map<string, ApiKey>();
 
@@ -63,14 +98,15 @@ export class ApiKeys {
     for (const key of keys) this.#keys.set(key.sha256, key);
   }
 
-  /** @throws Error that names the file and the mistake. */
+  /** @throws Error of one line that names the file and the mistake. */
   static read(file: string): ApiKeys {
-    const content: unknown = JSON.parse(readFileSync(file, "utf8"));
-    // A start without a keys file does not wait for Ajv.
-    const { Ajv } = require("ajv") as typeof import("ajv");
-    const ajv = new Ajv();
-    if (!ajv.validate(SCHEMA, content)) throw new Error(`${file}: ${ajv.errorsText()}`);
-    return new ApiKeys((content as { keys: ApiKey[] }).keys);
+    const text = readFileSync(file, "utf8");
+    try {
+      return new ApiKeys(parseKeys(text));
+    } catch (error) {
+      // The message of JSON.parse quotes lines of the file.
+      throw new Error(`${file}: ${(error as Error).message.replaceAll(/\s+/g, " ")}`);
+    }
   }
 
   /** Looks the key up by its hash, so that the time taken reveals nothing about the key. @throws 401 */

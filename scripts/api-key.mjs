@@ -11,9 +11,20 @@ const usage = `usage: node scripts/api-key.mjs --id NAME [options]
   --namespace NAME    a namespace, or the beginning of some with * at its end; repeatable (default)
   --uid N             highest credentials: user id, 0 = any (1000)
   --gid N             group id, 0 = any (the uid)
-  --capability NAME   CAP_BPF and so on, or all; repeatable (none)
+  --capability NAME   CAP_BPF and so on (also cap_bpf or bpf), or all; repeatable (none)
   --file PATH         keys file (api-keys.json)
 `;
+
+// As in domain/capabilities.ts: this script runs before any module is installed.
+const capabilities = (
+  "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE " +
+  "NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO " +
+  "SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME " +
+  "SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG " +
+  "WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
+)
+  .split(" ")
+  .map((name) => `CAP_${name}`);
 
 function fail(message) {
   process.stderr.write(`${message}\n\n${usage}`);
@@ -45,6 +56,18 @@ function checked(name, values, pattern) {
   return values;
 }
 
+function checkedCapabilities(values) {
+  const names = values.map((value) => {
+    if (value.toLowerCase() === "all") return "all";
+    const name = `CAP_${value.toUpperCase().replace(/^CAP_/, "")}`;
+    if (capabilities.includes(name)) return name;
+    return fail(
+      `--capability must be all or one of ${capabilities.join(", ")}, got ${JSON.stringify(value)}`,
+    );
+  });
+  return names.includes("all") ? "all" : [...new Set(names)];
+}
+
 function readKeys(file) {
   if (!existsSync(file)) return [];
   try {
@@ -71,7 +94,7 @@ keys.push({
   ),
   uid,
   gid: number("gid", rest.gid ?? String(uid)),
-  capabilities: checked("capability", rest.capability ?? [], /^(all|CAP_[A-Z_]{2,40})$/),
+  capabilities: checkedCapabilities(rest.capability ?? []),
 });
 // Readable by all: the service in a container is another user, and a hash of 256 random bits tells
 // nothing. Written beside and renamed, so that a service that reads it never sees half a file.

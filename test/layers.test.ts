@@ -23,6 +23,7 @@ const LAYERS = [
   "redis",
   "isa",
   "token",
+  "capabilities",
   "did_you_mean",
   "bytes",
   "settings",

@@ -1,5 +1,5 @@
 import { recordName } from "../../domain/bpf.ts";
-import { CAPABILITIES } from "../../domain/commands/session.ts";
+import { CAPABILITIES, capabilityName } from "../../domain/capabilities.ts";
 import { didYouMean } from "../../domain/did_you_mean.ts";
 import { einval } from "../../domain/errno.ts";
 import { checkRights } from "../api_keys.ts";
@@ -38,7 +38,7 @@ interface SessionChangesBody {
 }
 
 function capability(name: string): string {
-  const full = `CAP_${name.toUpperCase().replace(/^CAP_/, "")}`;
+  const full = capabilityName(name);
   if (CAPABILITIES.includes(full)) return full;
   throw einval(`unknown capability ${name}${didYouMean(full, CAPABILITIES)}`, "capabilities");
 }

@@ -1,3 +1,4 @@
+import { CAPABILITIES } from "../capabilities.ts";
 import { type Call, joinSet, optional, type RunCommand } from "../redis/command.ts";
 import { CRED, SESSION_INFO } from "../redis/records.ts";
 import { list, nameFields, nextPage, number, octal, text, time } from "../redis/reply.ts";
@@ -42,17 +43,6 @@ export interface SessionInfo {
   cpus: number;
 }
 
-/** The capabilities of linux/capability.h, in its order. */
-export const CAPABILITIES = (
-  "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE " +
-  "NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO " +
-  "SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME " +
-  "SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG " +
-  "WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
-)
-  .split(" ")
-  .map((name) => `CAP_${name}`);
-
 function words(between: string): string[] {
   return between.split(",").filter(Boolean);
 }
@@ -67,7 +57,7 @@ function sessionInfo(namespace: string, value: RedisValue | undefined): SessionI
     uid: number(session.uid),
     gid: number(session.gid),
     groups: words(text(session.groups)).map(Number),
-    capabilities: caps === "*" ? CAPABILITIES : words(caps),
+    capabilities: caps === "*" ? [...CAPABILITIES] : words(caps),
     umask: octal(text(session.umask)),
     ttl_ms: number(session.ttl),
     nofile: number(session.nofile),

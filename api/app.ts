@@ -16,7 +16,7 @@ import {
   type ServiceContext,
 } from "./handler.ts";
 import { handlers } from "./handlers/index.ts";
-import { assets } from "./handlers/service.ts";
+import { assets } from "./handlers/page.ts";
 import { withAppPrototypes } from "./middleware/app_prototypes.ts";
 import { body, type RawRequest } from "./middleware/body.ts";
 import { inOrder } from "./middleware/pipelining.ts";

@@ -6,6 +6,7 @@ import { fds } from "./fd.ts";
 import { fs } from "./fs.ts";
 import { listings } from "./listing.ts";
 import { maps } from "./map.ts";
+import { page } from "./page.ts";
 import { progs } from "./prog.ts";
 import { queues } from "./queue.ts";
 import { rings } from "./ring.ts";
@@ -27,5 +28,6 @@ export const handlers: Record<string, Handler> = {
   ...elf,
   ...runs,
   ...fs,
+  ...page,
   ...service,
 };

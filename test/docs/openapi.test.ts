@@ -22,7 +22,7 @@ describe("pages of the service", () => {
     const page = await request(service.server).get("/docs");
     expect(page.type).toBe("text/html");
     const loads = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path]) => path ?? "");
-    expect(loads.length).toBe(3);
+    expect(loads.length).toBe(5);
     for (const path of loads) {
       const asset = await request(service.server).get(path);
       expect(asset.status, path).toBe(200);

@@ -52,8 +52,11 @@ export function browserTest(
   run: (browser: Browser) => Promise<void>,
   options: BrowserOptions = {},
 ): void {
-  test(title, { timeout: 120_000 }, async (context) => {
-    if (!program) return context.skip(MISSING);
+  test(title, { timeout: 240_000 }, async (context) => {
+    if (!program) {
+      process.stdout.write(`skipped: ${title}: ${MISSING}\n`);
+      return context.skip(MISSING);
+    }
     const browser = await launch(options);
     try {
       await run(browser);

@@ -1,0 +1,70 @@
+/** Starts Swagger UI with visitors kept apart, and names the controls that it leaves without a name. */
+
+/* global SwaggerUIBundle */
+
+const hasKeys = document.currentScript.dataset.keys === "true";
+
+/** Each browser tab gets a namespace, so that two visitors do not change each other's objects. */
+function ownNamespace() {
+  const bytes = crypto.getRandomValues(new Uint8Array(4));
+  const name = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  sessionStorage.namespace ??= `page-${name}`;
+  return sessionStorage.namespace;
+}
+
+/** With API keys the key decides about namespaces, so the example stays as it is. */
+function prepare(contract) {
+  const json = contract.paths?.["/v1/sessions"]?.post?.requestBody?.content["application/json"];
+  const [first] = Object.values(json?.examples ?? {});
+  if (first && !hasKeys) first.value = { namespace: ownNamespace(), ...first.value };
+  return contract;
+}
+
+/** Swagger UI puts a link into the button of an operation, where a keyboard cannot reach it. */
+const plugin = ({ React }) => ({
+  components: {
+    DeepLink: ({ text }) => React.createElement("span", null, text),
+    // The contract has one server, the one that serves the page.
+    ServersContainer: () => null,
+  },
+  statePlugins: {
+    spec: {
+      wrapActions: { updateJsonSpec: (update) => (contract) => update(prepare(contract)) },
+    },
+  },
+});
+
+// Names for screen readers
+
+const nameOfParameter = (control) => control.closest("[data-param-name]")?.dataset.paramName;
+
+const NAMES = [
+  ["button.close-modal", () => "Close"],
+  ["textarea.body-param__text", () => "Request body"],
+  [".examples-select select", () => "Example"],
+  ["select, input, textarea", (control) => nameOfParameter(control) ?? "Value"],
+];
+
+const isNamed = (control) => control.ariaLabel || control.labels?.length > 0;
+
+function nameControls() {
+  for (const [selector, nameOf] of NAMES) {
+    for (const control of document.querySelectorAll(selector)) {
+      if (!isNamed(control)) control.ariaLabel = nameOf(control);
+    }
+  }
+  // The name that Swagger UI gives this button is not the one that it shows.
+  for (const button of document.querySelectorAll(".modal-btn[aria-label]"))
+    button.removeAttribute("aria-label");
+  // Long lines scroll, also for a keyboard.
+  for (const code of document.querySelectorAll("pre:not([tabindex])")) code.tabIndex = 0;
+}
+
+new MutationObserver(nameControls).observe(document.body, { childList: true, subtree: true });
+SwaggerUIBundle({
+  url: "/openapi.yaml",
+  dom_id: "#page",
+  deepLinking: true,
+  plugins: [plugin],
+  syntaxHighlight: { theme: "tomorrow-night" },
+});

@@ -1,11 +1,11 @@
 # The service alone: it needs REDIS_URL (docker-compose.yml brings a Redis). It writes no file, so it
 # runs with a read-only root file system. Node runs the TypeScript as it is.
-FROM node:26-bookworm-slim AS modules
+FROM node:24-bookworm-slim AS modules
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev
 
-FROM node:26-bookworm-slim
+FROM node:24-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 NODE_COMPILE_CACHE=/app/.compile-cache
 WORKDIR /app
 COPY --from=modules /app/node_modules ./node_modules

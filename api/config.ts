@@ -25,6 +25,9 @@ export const LEVELS = ["error", "info"] as const;
 const REDIS_URL = /^(unix:\/\/\/|rediss?:\/\/|redis\+cluster:\/\/.|redis\+sentinel:\/\/[^/]+\/.)/;
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|localhost|::1)$/;
 
+const LOOPBACK_ONLY =
+  "without API_KEYS_FILE the service listens on loopback only (127.0.0.1, localhost or ::1)";
+
 const URL_FORMS =
   "redis://host:port, rediss://host:port, unix:///path, redis+sentinel://host:port/group or " +
   "redis+cluster://host:port";
@@ -60,6 +63,19 @@ const secret = makeExactValidator<string>((value) => {
 
 const keysFile = makeExactValidator<ApiKeys>((file) => ApiKeys.read(file));
 
+/** At most so much of a value is quoted. */
+const MAX_QUOTED = 100;
+
+/** Names hosts and passwords; only the hosts are shown. */
+const withoutPassword = (url: string) => url.replace(/^.*@/s, "***@");
+
+/** What was given, on one line. */
+function quoted(name: string, value = ""): string {
+  if (name === "TOKEN_SECRET") return "";
+  const shown = (name === "REDIS_URL" ? withoutPassword(value) : value).slice(0, MAX_QUOTED);
+  return `=${/^[!-~]*$/.test(shown) ? shown : JSON.stringify(shown)}`;
+}
+
 const VARIABLES = {
   HOST: text({ default: "127.0.0.1" }),
   PORT: integer(0, 65_535, 8080),
@@ -79,18 +95,18 @@ const VARIABLES = {
   DRAIN_MS: integer(0, 60_000, 0),
 };
 
-/** Their values hold secrets, or stand in the message already. */
-const UNSHOWN = new Set(["TOKEN_SECRET", "REDIS_URL", "API_KEYS_FILE"]);
-
 /** Reads all variables first, so that one start shows every mistake. */
 function checked(env: Environment) {
   // An empty variable is one that is not set.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
   const reporter = ({ errors }: ReporterOptions<typeof VARIABLES>): void => {
-    const lines = Object.entries(errors).map(([name, error]) => {
-      const value = UNSHOWN.has(name) ? "" : `=${given[name]}`;
-      return `${name}${value}: ${error?.message}`;
-    });
+    const lines = Object.entries(errors).map(
+      ([name, error]) => `${name}${quoted(name, given[name])}: ${error?.message}`,
+    );
+    const host = given.HOST;
+    if (host !== undefined && !LOOPBACK.test(host) && given.API_KEYS_FILE === undefined) {
+      lines.push(`HOST${quoted("HOST", host)}: ${LOOPBACK_ONLY}`);
+    }
     if (lines.length > 0) throw new Error(lines.join("\n"));
   };
   return cleanEnv(given, VARIABLES, { reporter });
@@ -99,12 +115,6 @@ function checked(env: Environment) {
 /** @throws Error with a line for each variable that is wrong: name, value, what it may be. */
 export function readConfig(env: Environment): Config {
   const values = checked(env);
-  if (!values.API_KEYS_FILE && !LOOPBACK.test(values.HOST)) {
-    throw new Error(
-      `HOST=${values.HOST}: without API_KEYS_FILE the service listens on loopback only ` +
-        "(127.0.0.1, localhost or ::1)",
-    );
-  }
   return {
     host: values.HOST,
     port: values.PORT,

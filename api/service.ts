@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import { createKernel } from "../domain/bpf.ts";
+import { createKernel, type Kernel } from "../domain/bpf.ts";
 import { Unavailable } from "../domain/errno.ts";
 import { Sweeper } from "../domain/sweeper.ts";
 import { createService } from "./app.ts";
@@ -15,6 +15,22 @@ export interface Running {
 }
 
 const STOP_MS = 15_000;
+
+/** Logs the begin and the end of an outage of Redis, however many connections fail in between. */
+function logOutages(redis: Kernel["script"]["redis"], log: Logger): void {
+  let isAway = false;
+  const onAway = (reason: string) => {
+    if (isAway) return;
+    isAway = true;
+    log("error", `Redis is unavailable: ${reason}; trying again until it is back`);
+  };
+  redis.on("error", (error: Error) => onAway(error.message));
+  redis.on("reconnecting", () => onAway("the connection was closed"));
+  redis.on("ready", () => {
+    if (isAway) log("info", "Redis is back");
+    isAway = false;
+  });
+}
 
 /** @param url address of Redis. @param secret key of all tokens. */
 export async function startService(
@@ -31,7 +47,7 @@ export async function startService(
     onFault(error);
     process.exit(1);
   };
-  redis.on("error", (error: Error) => log("error", `Redis: ${error.message}`));
+  logOutages(redis, log);
   await kernel.script.ready();
   let draining = false;
   const ready = async () => {

@@ -1,4 +1,5 @@
 import type { Kernel } from "./bpf.ts";
+import { isOutage } from "./redis/failures.ts";
 
 /**
  * Ends expired sessions of idle namespaces and continues freeing that was too big for one call. Every
@@ -27,9 +28,12 @@ export class Sweeper {
   /** The last call of Library.keepUsed(), by performance.now(). */
   #kept = Number.NEGATIVE_INFINITY;
 
+  /** @param onError is not called for an outage of Redis, in which every sweep fails. */
   constructor(kernel: Kernel, onError: (error: unknown) => void) {
     this.#kernel = kernel;
-    this.#onError = onError;
+    this.#onError = (error) => {
+      if (!isOutage(error)) onError(error);
+    };
     kernel.hints.onWorkLeft = (namespace) => {
       this.#urgent.add(namespace);
       this.#schedule(0);
@@ -40,7 +44,7 @@ export class Sweeper {
       kernel.script.redis.sadd(NAMESPACES, namespace).then((added) => {
         // The first sweep stores how long a silence may be before it counts as an outage.
         if (added) kernel.hints.onWorkLeft(namespace);
-      }, onError);
+      }, this.#onError);
     };
   }
 

@@ -162,7 +162,8 @@ function become(args) {
 const [name, ...extra] = process.argv.slice(2);
 const program = Object.hasOwn(programs, name ?? "") ? programs[name] : undefined;
 if (!program) fail(`usage: node scripts/run.mjs ${Object.keys(programs).join("|")} [arguments]`);
-installModules();
+// First: who must install Redis by hand should not wait for the modules to learn it.
 if (program.redis) installRedis(name === "test" || name === "bench");
+installModules();
 if (name === "test") installBrowser();
 become([...program.args, ...extra]);

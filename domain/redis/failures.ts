@@ -43,6 +43,15 @@ function refused(detail: string): Error {
   return new Error(bundle.locate(detail));
 }
 
+/** What ioredis rejects a call with that has no connection, or loses it. */
+const NO_CONNECTION = /enableOfflineQueue|Cluster isn't ready|^Connection is closed|startup nodes/;
+
+/** True if a call failed because Redis is away, which the connection reports by itself. */
+export function isOutage(error: unknown): boolean {
+  if (error instanceof Unavailable || error instanceof OutcomeUnknown) return true;
+  return error instanceof Error && NO_CONNECTION.test(error.message);
+}
+
 /** Turns what ioredis rejects a call with. */
 export function fromRejection(error: Error): Error {
   if (/enableOfflineQueue|Cluster isn't ready/.test(error.message)) {

@@ -84,7 +84,7 @@ const refused = (base: string, path: string) =>
 
 describe("settings", () => {
   it.each<[string, object, RegExp]>([
-    ["a port", { PORT: "http" }, /PORT=http: must be an integer from 0 to 65535/],
+    ["a port", { PORT: "http" }, /^PORT=http: must be an integer from 0 to 65535\n$/],
     ["a port out of range", { PORT: "65536" }, /PORT=65536: must be an integer from 0 to 65535/],
     ["the number of workers", { WORKERS: "0" }, /WORKERS=0: must be an integer from 1 to 64/],
     ["a log level", { LOG_LEVEL: "loud" }, /LOG_LEVEL=loud: must be one of error, info/],
@@ -93,9 +93,23 @@ describe("settings", () => {
       { TOKEN_SECRET: "short" },
       /TOKEN_SECRET: must have at least 32 characters, got 5/,
     ],
-    ["an open host without keys", { HOST: "0.0.0.0" }, /HOST=0\.0\.0\.0: .*loopback only/],
-    ["a keys file that is not there", { API_KEYS_FILE: "/nowhere.json" }, /\/nowhere\.json/],
-    ["a REDIS_URL that is none", { REDIS_URL: "nonsense://" }, /REDIS_URL/],
+    ["an open host without keys", { HOST: "0.0.0.0" }, /^HOST=0\.0\.0\.0: .*loopback only.*\n$/],
+    [
+      "a keys file that is not there",
+      { API_KEYS_FILE: "/nowhere.json" },
+      /^API_KEYS_FILE=\/nowhere\.json: .*no such file.*\n$/,
+    ],
+    [
+      "a REDIS_URL that is none",
+      { REDIS_URL: "http://me:secret@host" },
+      /^REDIS_URL=\*{3}@host: must be redis:.*\n$/,
+    ],
+    ["a value of two lines", { CPUS: "1\n2" }, /^CPUS="1\\n2": must be an integer from 1 to 64\n$/],
+    [
+      "several at once",
+      { WORKERS: "x", HOST: "::", TOKEN_SECRET: "short", LOG_LEVEL: "loud" },
+      /^(WORKERS=x|HOST=::|TOKEN_SECRET|LOG_LEVEL=loud): .*\n((?!\1)[A-Z_]+(=\S+)?: .*\n){3}$/,
+    ],
   ])("a wrong setting (%s) ends the program with a message and exit code 1", (_, more, message) => {
     const { status, stderr, stdout } = spawnSync(
       process.execPath,
@@ -144,6 +158,23 @@ it("a truncated token secret is rejected", () => {
     timeout: 20_000,
   });
   expect([status, stderr]).toEqual([1, expect.stringContaining("token-secret is too short")]);
+});
+
+describe("a REDIS_URL where nothing listens", () => {
+  it("a dead port is logged once, with the reason, before the start gives up", () => {
+    const { status, stderr } = spawnSync(process.execPath, [...NODE_ARGS, "api/server.ts"], {
+      cwd: ROOT,
+      env: environment({ REDIS_URL: "redis://127.0.0.1:1" }),
+      encoding: "utf8",
+      timeout: 25_000,
+    });
+    const lines = stderr.trimEnd().split("\n");
+    expect([status, ...lines.map((line) => JSON.parse(line).message)]).toEqual([
+      1,
+      "Redis is unavailable: connect ECONNREFUSED 127.0.0.1:1; trying again until it is back",
+      "no connection to Redis within 10 s",
+    ]);
+  });
 });
 
 describe("the greeting", () => {

@@ -238,6 +238,31 @@ describe("the connection to Redis", () => {
     expect((await root.get("/v1/fds")).body.fds).toEqual([]);
   });
 
+  it("an outage is logged once when it begins and once when it ends, as are the next ones", async () => {
+    const lines: string[] = [];
+    const own = new FaultProxy(inject("redisUrl").replace("unix://", ""));
+    const service = await startService(config, await own.listen(), SECRET, (level, message) => {
+      lines.push(`${level} ${message}`);
+    });
+    let connections = 0;
+    own.onConnection = () => {
+      connections += 1;
+    };
+    for (const round of [1, 2]) {
+      own.away = true;
+      own.cut();
+      // So many connections fail before Redis is back.
+      await vi.waitFor(() => expect(connections).toBeGreaterThan(6 * round), 10_000);
+      own.heal();
+      await vi.waitFor(() => expect(lines.at(-1)).toBe("info Redis is back"), 5000);
+    }
+    await service.stop();
+    await own.close();
+    const away =
+      "error Redis is unavailable: the connection was closed; trying again until it is back";
+    expect(lines).toEqual([away, "info Redis is back", away, "info Redis is back"]);
+  });
+
   it("late replies within the deadline change nothing for the client", async () => {
     const root = await session(direct.namespace());
     proxy.onReply = () => DEADLINE / 4;

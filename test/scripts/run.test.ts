@@ -1,8 +1,8 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 
@@ -38,3 +38,44 @@ test("npm start greets, answers, warns of nothing and stops on SIGTERM with exit
   expect(await stderr, "also no ExperimentalWarning").toBe("");
   rmSync(dir, { recursive: true });
 }, 60_000);
+
+/** A copy of the project without modules, and a PATH with an npm that only leaves a mark. */
+function emptyProject() {
+  const dir = mkdtempSync(join(tmpdir(), "bpf-run-"));
+  const [bin, mark] = [join(dir, "bin"), join(dir, "npm-ran")];
+  for (const folder of ["scripts", "bin"]) mkdirSync(join(dir, folder));
+  copyFileSync(join(ROOT, "scripts/run.mjs"), join(dir, "scripts/run.mjs"));
+  const npm = `#!/bin/sh\n: > "${mark}"\nexit 1\n`;
+  writeFileSync(join(bin, "npm"), npm, { mode: 0o755 });
+  const { REDIS_URL: _url, npm_execpath: _npm, ...rest } = process.env;
+  const run = (name: string, more: object = {}) =>
+    spawnSync(process.execPath, ["scripts/run.mjs", name], {
+      cwd: dir,
+      env: { ...rest, PATH: bin, ...more },
+      encoding: "utf8",
+    });
+  return {
+    bin,
+    run,
+    npmRan: () => existsSync(mark),
+    remove: () => rmSync(dir, { recursive: true }),
+  };
+}
+
+test("a missing redis-server is reported before npm installs modules", () => {
+  const { bin, run, npmRan, remove } = emptyProject();
+  for (const name of ["start", "test", "bench"]) {
+    const { status, stderr } = run(name);
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^No redis-server or valkey-server/),
+    ]);
+  }
+  expect(npmRan()).toBe(false);
+  // A service on another Redis needs none here.
+  expect(run("start", { REDIS_URL: "redis://127.0.0.1:1" }).stderr).toContain("`npm ci` failed");
+  expect(npmRan()).toBe(true);
+  writeFileSync(join(bin, "valkey-server"), "#!/bin/sh\n", { mode: 0o755 });
+  expect(run("start", { PATH: [bin, "/nowhere"].join(delimiter) }).stderr).toContain("npm ci");
+  remove();
+});

@@ -18,6 +18,8 @@ export class FaultProxy {
   onRequest: (bytes: string) => ProxyFault = () => "pass";
   /** Decides what happens to bytes sent by Redis; `request` is the last request. */
   onReply: (request: string) => ProxyFault = () => "pass";
+  /** Called for each connection, before it is refused or joined. */
+  onConnection: () => void = () => {};
   /** If set, new connections are refused. */
   away = false;
   /** Counts the faults; a fault test without a fault proves nothing. */
@@ -28,6 +30,7 @@ export class FaultProxy {
   /** @param target the path of the socket of Redis */
   constructor(target: string) {
     this.#server = createServer((client) => {
+      this.onConnection();
       if (this.away) return client.destroy();
       this.#join(client, connect(target));
     });

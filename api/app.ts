@@ -21,6 +21,7 @@ import { withAppPrototypes } from "./middleware/app_prototypes.ts";
 import { body, type RawRequest } from "./middleware/body.ts";
 import { inOrder } from "./middleware/pipelining.ts";
 import * as requestChecks from "./middleware/request_checks.ts";
+import { encodedUrl } from "./middleware/unicode.ts";
 import { createValidator, type Security, warmUp } from "./middleware/validation.ts";
 import { document, type Operation, routerPath, routes } from "./openapi/openapi.ts";
 import { createSchemas, type Schemas } from "./openapi/schemas.ts";
@@ -30,7 +31,7 @@ import { noEventsToHead, sendEvents } from "./sse.ts";
 
 /** The application without a port, as the tests use it too. */
 
-interface Identified extends Request, Pick<RawRequest, "raw"> {
+interface Identified extends Request, Pick<RawRequest, "octets"> {
   operationId?: string;
   caller?: Caller;
   openapi?: { pathParams: Record<string, unknown> };
@@ -71,8 +72,8 @@ function securityOf({ kernel }: ServiceContext): Security {
 /** Makes the request of a handler from what Express and the validator have read. */
 function handlerRequest(req: Identified, res: ServerResponse): HandlerRequest {
   const { headers, query, caller = ANONYMOUS } = req;
-  const { method, url, raw } = req;
-  const content = { method, url, body: raw };
+  const { method, url, octets } = req;
+  const content = { method, url, body: octets };
   const key = method === "GET" ? undefined : idempotencyKey(req);
   const call = { ...caller, ...idempotencyOf(caller.sid, key, content) };
   const accepts = (types: string[]) => req.accepts(types);
@@ -123,13 +124,14 @@ function createApp(context: ServiceContext, options: AppOptions, schemas: Schema
   app.set("query parser", "simple");
   app.set("case sensitive routing", true);
   const validator = createValidator(document, securityOf(context));
-  app.use(noEventsToHead, requestChecks.headAsGet, assets, requestChecks.contentType);
+  app.use(noEventsToHead, requestChecks.headAsGet, encodedUrl, assets, requestChecks.contentType);
   app.use(
     validator.authenticate,
     requestChecks.conditions,
     requestChecks.numbers,
     body,
     requestChecks.depth,
+    requestChecks.surrogates,
   );
   app.use(validator.validate, createValidationMessages(schemas));
   for (const route of routes) {

@@ -1,4 +1,5 @@
 import { einval, type FieldPath } from "../../domain/errno.ts";
+import { isPrintable } from "./text.ts";
 
 /**
  * Rejects paths that the kernel would accept but whose sender meant something else. The Lua checks
@@ -6,14 +7,13 @@ import { einval, type FieldPath } from "../../domain/errno.ts";
  */
 
 const FORBIDDEN: [RegExp, string][] = [
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these characters are what it rejects
-  [/[\u0000-\u001f\u007f-\u009f]/, "a control character"],
   [/%[0-9A-Fa-f]{2}/, "percent-encoding; decode it"],
   [/\ufffd/, "U+FFFD, which replaces invalid UTF-8"],
 ];
 
 /** @throws EINVAL */
 export function parsePath(path: string, field: FieldPath): string {
+  if (!isPrintable(path)) throw einval("must not contain a control or bidi character", field);
   for (const [pattern, what] of FORBIDDEN) {
     if (pattern.test(path)) throw einval(`must not contain ${what}`, field);
   }

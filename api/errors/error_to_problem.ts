@@ -9,6 +9,7 @@ import {
   SessionEnded,
   Unavailable,
 } from "../../domain/errno.ts";
+import { escapeLines, escapeText } from "../codec/text.ts";
 import { fieldPointer, type LocatedRequest } from "./pointers.ts";
 import { errnoProblem, type Problem, type ProblemSource, problem } from "./problem.ts";
 
@@ -141,8 +142,20 @@ function libraryProblem(error: LibraryError): Problem {
   return first ? withFields(mismatch, [first, ...more]) : mismatch;
 }
 
+/** Details quote what strangers sent, so they are escaped for the terminals that show them. */
+function escapeDetails(problem: Problem): Problem {
+  const { detail, errors, log } = problem;
+  const sources = errors?.map((one) => ({ ...one, detail: escapeText(one.detail) }));
+  return {
+    ...problem,
+    detail: escapeText(detail),
+    ...(log !== undefined && { log: escapeLines(log) }),
+    ...(sources && { errors: sources }),
+  };
+}
+
 export function toProblem(error: Error, request: LocatedRequest): Problem {
-  return domainProblem(error, request) ?? libraryProblem(error as LibraryError);
+  return escapeDetails(domainProblem(error, request) ?? libraryProblem(error as LibraryError));
 }
 
 function headersOf(problem: Problem, error: LibraryError): Record<string, string> {

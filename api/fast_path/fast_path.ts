@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { HandlerRequest, HandlerResponse, ServiceContext } from "../handler.ts";
 import { hasOctets, parseJson, readBody } from "../middleware/body.ts";
 import { isTooDeep } from "../middleware/request_checks.ts";
+import { checkSurrogates } from "../middleware/unicode.ts";
 import { requestId, respond, setCommonHeaders } from "../respond.ts";
 import { hasBody, type PlainRequest, PlainRequests } from "./plain_request.ts";
 import type { Router } from "./plain_routes.ts";
@@ -28,10 +29,12 @@ function withJson(plain: PlainRequest, octets: Buffer): PlainRequest | undefined
   const { route, request } = plain;
   try {
     request.body = parseJson(octets);
+    if (isTooDeep(request.body)) return undefined;
+    checkSurrogates(octets, request.body);
   } catch {
     return undefined;
   }
-  return !isTooDeep(request.body) && route.validators().body?.(request.body) ? plain : undefined;
+  return route.validators().body?.(request.body) ? plain : undefined;
 }
 
 type FastReply = (

@@ -4,6 +4,7 @@ import type { ContextFields } from "../../domain/transaction/context_fields.ts";
 import type { RunResult } from "../../domain/transaction/run_result.ts";
 import type { RunAttr } from "../../domain/transaction/runner.ts";
 import { parseBytes } from "../codec/bytes.ts";
+import { parsePath } from "../codec/paths.ts";
 import { type Handler, ok, pathNumber, query } from "../handler.ts";
 
 /** Test runs of programs on a packet, by fd or by path. */
@@ -58,7 +59,8 @@ const progTestRun: Handler = async ({ kernel }, request) => {
 
 const progRun: Handler = async ({ kernel }, request) => {
   const body = request.body as PathBody;
-  const result = await kernel.progRun(request.call, body.path, runAttr(body));
+  const path = parsePath(body.path, "path");
+  const result = await kernel.progRun(request.call, path, runAttr(body));
   return ok(runResponse(body, result, query(request, "format")));
 };
 

@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import express, { type Request, type RequestHandler } from "express";
 import { InvalidRequest } from "../errors/error_to_problem.ts";
 import { JSON_TYPE, OCTETS } from "../media_types.ts";
+import { checkUtf8 } from "./unicode.ts";
 
 /** Reads bodies: JSON or octets, never compressed, as large as the operation needs. */
 
@@ -21,30 +22,17 @@ const LIMITS = new Map([
   ["/v1/fds/{fd}/batch", 17 * MIB],
 ]);
 
-/** A request with its raw body, which only the fingerprint of an Idempotency-Key needs. */
 export interface RawRequest extends IncomingMessage {
-  raw?: Buffer;
-  /** The body, if the fast path read it before it passed the request to the general path. */
+  /** The body as it was sent; for an Idempotency-Key its fingerprint. */
   octets?: Buffer;
 }
 
-function keepRaw(req: IncomingMessage, _res: unknown, raw: Buffer): void {
-  if (req.headers["idempotency-key"] !== undefined) (req as RawRequest).raw = raw;
-}
+const parser = (limit: number) => express.raw({ limit, inflate: false, type: [JSON_TYPE, OCTETS] });
 
-function parsers(limit: number) {
-  const options = { limit, inflate: false, strict: false, verify: keepRaw };
-  return [
-    express.json({ ...options, type: JSON_TYPE }),
-    express.raw({ ...options, type: OCTETS }),
-  ] as const;
-}
+const usual = parser(LIMIT);
+const special = new Map([...LIMITS].map(([route, limit]) => [route, parser(limit)]));
 
-const usual = parsers(LIMIT);
-const special = new Map([...LIMITS].map(([route, limit]) => [route, parsers(limit)]));
-
-interface MatchedRequest extends Request {
-  octets?: Buffer;
+interface MatchedRequest extends Request, Pick<RawRequest, "octets"> {
   openapi?: { openApiRoute: string };
 }
 
@@ -62,8 +50,9 @@ export function readBody(req: RawRequest, done: (octets: Buffer) => void): void 
   });
 }
 
-/** Parses as body-parser does. @throws EINVAL */
+/** Of two properties with one name, the last counts. @throws EINVAL */
 export function parseJson(octets: Buffer): unknown {
+  checkUtf8(octets);
   const text = octets.toString();
   try {
     return JSON.parse(text.startsWith("\ufeff") ? text.slice(1) : text);
@@ -72,12 +61,20 @@ export function parseJson(octets: Buffer): unknown {
   }
 }
 
-export const body: RequestHandler = (req: MatchedRequest, res, next) => {
-  if (req.octets !== undefined) {
-    req.body = hasOctets(req) ? req.octets : parseJson(req.octets);
-    return next();
-  }
-  const [json, raw] = special.get(req.openapi?.openApiRoute ?? "") ?? usual;
-  const parse = hasOctets(req) ? raw : json;
-  parse(req, res, next);
+const read: RequestHandler = (req: MatchedRequest, res, next) => {
+  if (req.octets !== undefined) return next();
+  const readOctets = special.get(req.openapi?.openApiRoute ?? "") ?? usual;
+  readOctets(req, res, next);
 };
+
+/** An empty text is an empty object. */
+const parse: RequestHandler = (req: MatchedRequest, _res, next) => {
+  if (Buffer.isBuffer(req.body)) req.octets = req.body;
+  const { octets } = req;
+  if (octets === undefined) return next();
+  if (hasOctets(req)) req.body = octets;
+  else req.body = octets.length === 0 ? {} : parseJson(octets);
+  next();
+};
+
+export const body: RequestHandler[] = [read, parse];

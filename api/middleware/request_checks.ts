@@ -2,6 +2,8 @@ import type { Request, RequestHandler } from "express";
 import { HttpError, InvalidRequest } from "../errors/error_to_problem.ts";
 import { JSON_TYPE, OCTETS } from "../media_types.ts";
 import { INTEGER_PARAMETERS, routes } from "../openapi/openapi.ts";
+import { hasOctets, type RawRequest } from "./body.ts";
+import { checkSurrogates } from "./unicode.ts";
 
 /** Checks and normalizes a request before the validator sees it. */
 
@@ -117,5 +119,11 @@ export const depth: RequestHandler = (req, _res, next) => {
   if (isTooDeep(req.body)) {
     throw new InvalidRequest("/body", `must be nested at most ${MAX_DEPTH} levels deep`);
   }
+  next();
+};
+
+/** Rejects lone surrogates; the depth has been checked. */
+export const surrogates: RequestHandler = (req: Request & RawRequest, _res, next) => {
+  if (req.octets !== undefined && !hasOctets(req)) checkSurrogates(req.octets, req.body);
   next();
 };

@@ -1,0 +1,59 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { escapeLines, escapeText, isPrintable } from "../../api/codec/text.ts";
+import { toProblem } from "../../api/errors/error_to_problem.ts";
+import { Errno } from "../../domain/errno.ts";
+import { RETURN_ZERO_HEX } from "../support/insns.ts";
+import { testService } from "../support/service.ts";
+
+/** Text of strangers: refused where it would be kept, escaped where it is shown. */
+
+const service = await testService();
+
+const HOSTILE = [
+  ["\u0000", "\\u0000"],
+  ["\u001b[2J", "\\u001b[2J"],
+  ["\u007f", "\\u007f"],
+  ["\u009b31m", "\\u009b31m"],
+  ["\u202egnp.exe", "\\u202egnp.exe"],
+  ["\u2066", "\\u2066"],
+  ["\u200f", "\\u200f"],
+  ["\u2028", "\\u2028"],
+] as const;
+
+it.each(HOSTILE)("a detail that quotes %j shows it as %s", (text, shown) => {
+  expect(isPrintable(`a${text}`)).toBe(false);
+  const error = new Errno("EINVAL", `got a${text}`, { field: "label", log: `a${text}\n\tb` });
+  const problem = toProblem(error, { headers: {} });
+  expect(problem.detail).toBe(`label: got a${shown}`);
+  expect(problem.errors).toEqual([{ pointer: "/body/label", detail: `got a${shown}` }]);
+  expect(problem.log).toBe(`a${shown}\n\tb`);
+});
+
+it("escaped text is printable and well-formed, and printable text stays as it is", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), (text) => {
+      const escaped = escapeText(text);
+      expect([isPrintable(escaped), escaped.isWellFormed()]).toEqual([true, true]);
+      expect(isPrintable(escapeLines(text).replaceAll(/[\n\t]/g, ""))).toBe(true);
+      if (isPrintable(text) && text.isWellFormed()) expect(escaped).toBe(text);
+    }),
+  );
+});
+
+it.each([
+  ["/x\u001b[31m", "control"],
+  ["/%2e%2e/x", "percent"],
+  ["/\u202ex", "bidi"],
+  ["/e\u0301", "NFC"],
+])("POST /v1/run refuses the path %j as every other operation does: %s", async (path, why) => {
+  const session = await service.session(service.namespace());
+  await session.post("/v1/progs", { insns: RETURN_ZERO_HEX });
+  const { status, body } = await session.post("/v1/run", { path, data_in: "00".repeat(14) });
+  expect(status).toBe(400);
+  expect(body.errors[0].pointer).toBe("/body/path");
+  expect(body.detail).not.toContain(path);
+  const other = await session.post("/v1/fds", { path });
+  expect([other.status, other.body.detail]).toEqual([400, body.detail]);
+  if (!body.detail.includes("must match")) expect(body.detail).toContain(why);
+});

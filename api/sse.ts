@@ -90,13 +90,16 @@ export async function sendEvents(
   closeWith(res, subscription);
   if (res.destroyed) return;
   begin(res);
+  let failure: Error | undefined;
   try {
     await run(new EventStream(res, subscription));
   } catch (error) {
-    if (!subscription.closed) res.write(problemEvent(error as Error, res, onFault));
+    if (!subscription.closed) failure = error as Error;
   }
+  failure ??= subscription.refusal;
+  if (failure) res.end(problemEvent(failure, res, onFault));
   // A slow client asks again for what it has not read when the service stops.
-  if (subscription.closed && res.writableLength > 0) res.destroy();
+  else if (subscription.closed && res.writableLength > 0) res.destroy();
   else res.end();
   subscription.close();
 }

@@ -70,6 +70,26 @@ export class Errno extends Error {
   }
 }
 
+/** A limit of this process refused the command, and nothing was done. */
+export class LimitReached extends Errno {
+  readonly limit: string;
+  readonly places: number;
+  /** The namespace has its share; otherwise the others have all places. */
+  readonly isOfNamespace: boolean;
+
+  /** @param held places that the namespace has. */
+  constructor(limit: string, places: number, held: number) {
+    const detail =
+      held > 0
+        ? `the namespace has ${held} of the ${places} places for ${limit} here, which is its share`
+        : `other namespaces have all ${places} places for ${limit} here`;
+    super("EAGAIN", `${detail}: try again`);
+    this.limit = limit;
+    this.places = places;
+    this.isOfNamespace = held > 0;
+  }
+}
+
 /** This service did not issue the token, or the session has another secret. */
 export class BadToken extends Error {}
 

@@ -22,6 +22,7 @@ const LAYERS = [
   "threads",
   "redis",
   "isa",
+  "fair_queue",
   "token",
   "capabilities",
   "did_you_mean",

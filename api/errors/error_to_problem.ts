@@ -10,6 +10,7 @@ import {
   Unavailable,
 } from "../../domain/errno.ts";
 import { escapeLines, escapeText } from "../codec/text.ts";
+import { limitHeaders } from "./limit_headers.ts";
 import { fieldPointer, type LocatedRequest } from "./pointers.ts";
 import { errnoProblem, type Problem, type ProblemSource, problem } from "./problem.ts";
 
@@ -191,6 +192,7 @@ export function sendProblem(
   const text = JSON.stringify({ ...problem, instance, request_id });
   res.writeHead(problem.status, {
     ...headersOf(problem, error as LibraryError),
+    ...limitHeaders(error),
     "content-type": "application/problem+json",
     "content-length": Buffer.byteLength(text),
   });

@@ -1,4 +1,5 @@
 import type { ElfOptions } from "../../domain/loader/elf_load.ts";
+import { cancellableCall } from "../cancellation.ts";
 import { parseBytes } from "../codec/bytes.ts";
 import { parsePath } from "../codec/paths.ts";
 import { InvalidRequest } from "../errors/error_to_problem.ts";
@@ -58,7 +59,7 @@ const elfLoad: Handler = async ({ kernel }, request) => {
   const object = Buffer.isBuffer(request.body)
     ? request.body
     : objectOf((request.body as ElfBody).object);
-  return created(await kernel.elfLoad(request.call, object, optionsOf(request)));
+  return created(await kernel.elfLoad(cancellableCall(request), object, optionsOf(request)));
 };
 
 export const elf = { elfLoad };

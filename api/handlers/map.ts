@@ -1,4 +1,5 @@
 import type { SchemaAttr } from "../../domain/schema/schema.ts";
+import { cancellableCall } from "../cancellation.ts";
 import { created, type Handler, noContent, ok, pathNumber, query } from "../handler.ts";
 
 /** Maps: create, list, show and freeze them. */
@@ -18,7 +19,7 @@ interface MapCreateBody {
 const mapCreate: Handler = async ({ kernel }, request) => {
   const body = request.body as MapCreateBody;
   return created(
-    await kernel.mapCreate(request.call, {
+    await kernel.mapCreate(cancellableCall(request), {
       map_type: String(body.map_type),
       key_size: body.key_size,
       value_size: body.value_size,

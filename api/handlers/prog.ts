@@ -1,6 +1,7 @@
 import { assemble } from "../../domain/asm/assembler.ts";
 import { einval } from "../../domain/errno.ts";
 import type { LoadedInsns } from "../../domain/isa/loaded_insns.ts";
+import { cancellableCall } from "../cancellation.ts";
 import { parseBytes } from "../codec/bytes.ts";
 import { created, type Handler, noContent, ok, pathNumber, query } from "../handler.ts";
 
@@ -54,7 +55,7 @@ const progLoad: Handler = async ({ kernel }, request) => {
     log_level: body.log_level,
     fd_array: body.fd_array,
   };
-  return created(await kernel.progLoad(request.call, attr, await program(body)));
+  return created(await kernel.progLoad(cancellableCall(request), attr, await program(body)));
 };
 
 const progGetNextId: Handler = async ({ kernel }, request) =>

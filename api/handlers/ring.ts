@@ -1,7 +1,6 @@
-import type { ServerResponse } from "node:http";
 import type { RingPage } from "../../domain/commands/ring.ts";
 import { Errno } from "../../domain/errno.ts";
-import type { Notifier, Subscription } from "../../domain/redis/notifier.ts";
+import type { Subscription } from "../../domain/redis/notifier.ts";
 import { parseBytes } from "../codec/bytes.ts";
 import {
   created,
@@ -47,15 +46,7 @@ function follow(first: RingPage, fd: number, read: RingReadQuery): RingReadQuery
 }
 
 /** Waits until there is a record, the time is up, or the client disconnects. */
-async function poll(
-  first: RingPage,
-  wake: Notifier,
-  ms: number,
-  res: ServerResponse,
-  read: RingReadQuery,
-) {
-  const subscription = wake.open(first.channel);
-  closeWith(res, subscription);
+async function poll(first: RingPage, subscription: Subscription, ms: number, read: RingReadQuery) {
   let page = first;
   const end = Date.now() + ms;
   try {
@@ -66,6 +57,7 @@ async function poll(
       page = await read(page.position);
       page.missed += missed;
     }
+    if (subscription.refusal && page.records.length === 0) throw subscription.refusal;
     return { page, stopped: subscription.closed };
   } finally {
     subscription.close();
@@ -134,12 +126,15 @@ const ringRead: Handler = async ({ kernel }, request): Promise<HandlerResponse> 
   const read = follow(first, fd, (position, some = limit) =>
     kernel.ringRead(request.call, fd, position, some),
   );
+  const { namespace } = request.call;
   if (isStream) {
-    const subscription = kernel.wake.open(first.channel);
+    const subscription = kernel.wake.open(namespace, first.channel);
     return { status: 200, events: stream(first, from, subscription, encoding, read) };
   }
   if (ms === 0 || first.records.length > 0) return ok(pageBody(first, encoding));
-  const { page, stopped } = await poll(first, kernel.wake, ms, request.res, read);
+  const subscription = kernel.wake.open(namespace, first.channel);
+  closeWith(request.res, subscription);
+  const { page, stopped } = await poll(first, subscription, ms, read);
   return {
     ...ok(pageBody(page, encoding)),
     ...(stopped ? { headers: { connection: "close" } } : {}),

@@ -3,6 +3,7 @@ import type { Seed } from "../../domain/runtime/job.ts";
 import type { ContextFields } from "../../domain/transaction/context_fields.ts";
 import type { RunResult } from "../../domain/transaction/run_result.ts";
 import type { RunAttr } from "../../domain/transaction/runner.ts";
+import { cancellableCall } from "../cancellation.ts";
 import { parseBytes } from "../codec/bytes.ts";
 import { parsePath } from "../codec/paths.ts";
 import { type Handler, ok, pathNumber, query } from "../handler.ts";
@@ -53,14 +54,18 @@ function runResponse(
 
 const progTestRun: Handler = async ({ kernel }, request) => {
   const body = request.body as RunBody;
-  const result = await kernel.progTestRun(request.call, pathNumber(request, "fd"), runAttr(body));
+  const result = await kernel.progTestRun(
+    cancellableCall(request),
+    pathNumber(request, "fd"),
+    runAttr(body),
+  );
   return ok(runResponse(body, result, query(request, "format")));
 };
 
 const progRun: Handler = async ({ kernel }, request) => {
   const body = request.body as PathBody;
   const path = parsePath(body.path, "path");
-  const result = await kernel.progRun(request.call, path, runAttr(body));
+  const result = await kernel.progRun(cancellableCall(request), path, runAttr(body));
   return ok(runResponse(body, result, query(request, "format")));
 };
 

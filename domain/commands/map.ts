@@ -23,7 +23,7 @@ export interface MapAttr {
 export function mapCommands(run: RunCommand) {
   return {
     async mapCreate(call: Call, a: MapAttr) {
-      const read = a.schema && (await readSchema(a.schema, a.key_size, a.value_size));
+      const read = a.schema && (await readSchema(call, a.schema, a.key_size, a.value_size));
       const described = { schema: read?.stored ?? "", locks: read?.locks.join() ?? "" };
       const attr = { ...a, inner_map_fd: optional(a.inner_map_fd), ...described };
       const args = MAP_CREATE.map((field) => attr[field]);

@@ -107,8 +107,8 @@ interface CheckedStructure {
 
 /** @throws ENOMEM, EAGAIN */
 async function checkStructure(request: LoadRequest): Promise<CheckedStructure> {
-  const { insns, options, fdArray } = request;
-  const { places, indexed, at, ...verdict } = await runPrecheck(insns, options, fdArray);
+  const { call, insns, options, fdArray } = request;
+  const { places, indexed, at, ...verdict } = await runPrecheck(call, insns, options, fdArray);
   if (verdict.refs.length > MAPS_MAX) {
     throw new Errno("ENOMEM", `more than ${MAPS_MAX} maps in insns`);
   }
@@ -153,12 +153,13 @@ const isPortable = (maps: readonly MapFacts[]): boolean =>
   !maps.some(({ map_type }) => map_type.endsWith("_of_maps"));
 
 async function doCheck(
-  { insns, options, func_info }: LoadRequest,
+  { call, insns, options, func_info }: LoadRequest,
   { places, indexed }: CheckedStructure,
   resolved: ResolvedMaps,
 ): Promise<CheckedProgram> {
   const { maps } = resolved;
-  const report = await runDoCheck(insns, maps, { ...options, ...resolved.options }, places);
+  const request = { maps, places, options: { ...options, ...resolved.options } };
+  const report = await runDoCheck(call, insns, request);
   const { refusal, provenAccesses, log, at } = report;
   const ids = maps.map(({ id = 0 }) => id);
   const byDoCheck = withDetail(refusal, insns, at);

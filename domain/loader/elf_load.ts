@@ -7,7 +7,7 @@ import {
   type ProgPlan,
   truncateName,
 } from "../elf/plan.ts";
-import { Errno } from "../errno.ts";
+import { Errno, LimitReached } from "../errno.ts";
 import { INSN_SIZE } from "../isa/insn.ts";
 import type { Call } from "../redis/command.ts";
 import { Journal, type LoaderCommands, undefinedOnErrno, withName } from "./journal.ts";
@@ -104,7 +104,8 @@ class ObjectLoad {
     try {
       return await load(log_level);
     } catch (error) {
-      if (log_level > 0 || !(error instanceof Errno)) throw error;
+      const isRejected = error instanceof Errno && !(error instanceof LimitReached);
+      if (log_level > 0 || !isRejected) throw error;
       return load(1);
     }
   }
@@ -191,7 +192,7 @@ export function elfCommands(
     /** @throws EINVAL, EOPNOTSUPP, E2BIG for the object; the errnos of its commands. */
     async elfLoad(call: Call, object: Buffer, options: ElfOptions): Promise<LoadedObject> {
       const { cpus } = await session(call);
-      const plan = await readObject(object, { ...options, cpus });
+      const plan = await readObject(call, object, { ...options, cpus });
       return new ObjectLoad(kernel, call, plan, options).run();
     },
   };

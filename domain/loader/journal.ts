@@ -3,7 +3,7 @@ import type { fdCommands } from "../commands/fd.ts";
 import type { fsCommands, StatOptions } from "../commands/fs.ts";
 import type { mapCommands } from "../commands/map.ts";
 import type { progCommands } from "../commands/prog.ts";
-import { Errno, OutcomeUnknown, Unavailable } from "../errno.ts";
+import { Errno, LimitReached, OutcomeUnknown, Unavailable } from "../errno.ts";
 import type { Call } from "../redis/command.ts";
 import { isRecorded, stepOf } from "../redis/idempotency.ts";
 
@@ -82,13 +82,12 @@ export class Journal {
     });
   }
 
-  /**
-   * Skips what others have changed since. A load with an unknown outcome is left as it is when a repeat
-   * can complete it.
-   */
+  /** Skips what others have changed since. A load that a repeat can complete is left as it is. */
   async undo(error: unknown): Promise<void> {
-    const isUnknown = error instanceof OutcomeUnknown || error instanceof Unavailable;
-    if (isUnknown && isRecorded(this.#request)) return;
+    const isPassing = [OutcomeUnknown, Unavailable, LimitReached].some(
+      (kind) => error instanceof kind,
+    );
+    if (isPassing && isRecorded(this.#request)) return;
     for (const undo of this.#undo.splice(0).reverse()) {
       try {
         await undo(this.#nextUndoCall);
@@ -114,7 +113,7 @@ export async function withName<T>(what: string, work: () => Promise<T>): Promise
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof Errno)) throw error;
+    if (!(error instanceof Errno) || error instanceof LimitReached) throw error;
     const log = error.log === undefined ? {} : { log: error.log };
     throw new Errno(error.code, `${what}: ${error.message}`, log);
   }

@@ -1,24 +1,29 @@
-import { Errno } from "../errno.ts";
+import type { LimitReached } from "../errno.ts";
+import { FairQueue } from "../fair_queue.ts";
 import { type Connection, connectSubscriber } from "./connection.ts";
 
 /**
  * Wakes requests that wait, as epoll_wait(2) does, by messages of Redis on one connection, which the first
- * waiter opens. Messages may be lost, so waiters also poll.
+ * waiter opens. Messages may be lost, so waiters also poll. Namespaces share the places of waiters.
  */
 
 const WAITERS = 1000;
 
 /** One waiter on a channel, until it or the service closes it. */
 export class Subscription {
+  readonly namespace: string;
+  readonly channel: string;
   closed = false;
+  /** Why the waiter was closed: it has lost its place to another namespace. */
+  refusal: LimitReached | undefined;
   readonly #wake: Notifier;
-  readonly #channel: string;
   #woken = false;
   #resume: () => void = () => {};
 
-  constructor(wake: Notifier, channel: string) {
+  constructor(wake: Notifier, namespace: string, channel: string) {
     this.#wake = wake;
-    this.#channel = channel;
+    this.namespace = namespace;
+    this.channel = channel;
   }
 
   /** ms after which the waiter polls. */
@@ -45,10 +50,15 @@ export class Subscription {
     this.#resume();
   }
 
+  refuse(reason: LimitReached): void {
+    this.refusal = reason;
+    this.close();
+  }
+
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.#wake.leave(this.#channel, this);
+    this.#wake.leave(this);
     this.#resume();
   }
 }
@@ -64,7 +74,10 @@ export class Notifier {
   period = 1000;
   readonly #redis: Connection;
   readonly #channels = new Map<string, Channel>();
-  #count = 0;
+  readonly #places = new FairQueue<Subscription>({
+    ...{ limit: "waiters", places: WAITERS },
+    onRefused: (waiter, reason) => waiter.refuse(reason),
+  });
   #subscriber: Connection | undefined;
   #stopped = false;
 
@@ -74,17 +87,15 @@ export class Notifier {
 
   /**
    * A waiter that is woken by messages of the channel, and as soon as they can come: so who reads, opens
-   * and sleeps has missed nothing. @throws EAGAIN
+   * and sleeps has missed nothing. @throws LimitReached
    */
-  open(name: string): Subscription {
-    const waiter = new Subscription(this, name);
+  open(namespace: string, name: string): Subscription {
+    const waiter = new Subscription(this, namespace, name);
     if (this.#stopped) {
       waiter.closed = true;
       return waiter;
     }
-    if (this.#count >= WAITERS)
-      throw new Errno("EAGAIN", `at most ${WAITERS} requests may wait at a time: try again`);
-    this.#count += 1;
+    this.#places.push(namespace, waiter);
     const channel = this.#channels.get(name) ?? { waiters: new Set(), heard: false };
     channel.waiters.add(waiter);
     if (!this.#channels.has(name)) {
@@ -95,13 +106,18 @@ export class Notifier {
     return waiter;
   }
 
-  leave(name: string, waiter: Subscription): void {
-    this.#count -= 1;
-    const channel = this.#channels.get(name);
+  /** How many requests of the namespace wait. */
+  countOf(namespace: string): number {
+    return this.#places.countOf(namespace);
+  }
+
+  leave(waiter: Subscription): void {
+    this.#places.remove(waiter.namespace, waiter);
+    const channel = this.#channels.get(waiter.channel);
     channel?.waiters.delete(waiter);
     if (channel?.waiters.size !== 0) return;
-    this.#channels.delete(name);
-    this.#subscriber?.unsubscribe(name).catch(() => {});
+    this.#channels.delete(waiter.channel);
+    this.#subscriber?.unsubscribe(waiter.channel).catch(() => {});
   }
 
   /** Nobody waits any more. */

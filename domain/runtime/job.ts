@@ -1,4 +1,5 @@
 import type { CompilationUnit } from "../compiler/abi.ts";
+import type { TaskOwner } from "../threads/thread_pool.ts";
 
 /**
  * The input and the outcome of a run. A run is a pure function of its job: it reports what it read
@@ -55,7 +56,7 @@ export interface Seed {
 
 export interface Job {
   /** Jobs of different owners take turns. */
-  owner?: string;
+  owner?: TaskOwner;
   /** The first is the one to run. */
   programs: readonly ProgramView[];
   maps: readonly MapView[];

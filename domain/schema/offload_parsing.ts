@@ -1,6 +1,6 @@
 import { Errno } from "../errno.ts";
 import { BackgroundWorker } from "../threads/background_worker.ts";
-import { serveRequests } from "../threads/serve_requests.ts";
+import type { TaskOwner } from "../threads/thread_pool.ts";
 import { type CompiledSchema, compileSchema, type SchemaAttr } from "./schema.ts";
 
 /** Compiles long schemas in a thread and short ones at once. */
@@ -17,15 +17,13 @@ const INLINE_BTF = 65_536;
 
 const worker = new BackgroundWorker<SchemaRequest>(import.meta.url);
 
-serveRequests(
-  import.meta.url,
-  () =>
-    ({ schema, key_size, value_size }: SchemaRequest) =>
-      compileSchema(schema, key_size, value_size),
-);
+/** Answers the worker's requests, in a thread. */
+export const handleRequest = ({ schema, key_size, value_size }: SchemaRequest): CompiledSchema =>
+  compileSchema(schema, key_size, value_size);
 
-/** compileSchema(). @throws EAGAIN when it takes too long. */
+/** compileSchema(). @throws EAGAIN when it takes too long or too many wait. */
 export async function readSchema(
+  owner: TaskOwner,
   schema: SchemaAttr,
   key_size: number,
   value_size: number,
@@ -35,7 +33,7 @@ export async function readSchema(
   if (length <= INLINE_C && btf.length <= INLINE_BTF) {
     return compileSchema(schema, key_size, value_size);
   }
-  const compiled = await worker.request<CompiledSchema>({ schema, key_size, value_size });
+  const compiled = await worker.request<CompiledSchema>(owner, { schema, key_size, value_size });
   if (compiled === undefined) throw new Errno("EAGAIN", "compiling the schema took too long");
   return compiled;
 }

@@ -14,9 +14,11 @@ function errnoReply({ code, message: detail, log, field }: Errno): ThreadReply {
   return { errno: code, detail, options };
 }
 
-function replyTo<Request>(handle: (request: Request) => unknown, request: Request): ThreadReply {
+type Handle<Request> = (request: Request) => unknown;
+
+async function replyTo<Request>(handle: Handle<Request>, request: Request): Promise<ThreadReply> {
   try {
-    return { value: handle(request) };
+    return { value: await handle(request) };
   } catch (error) {
     if (error instanceof Errno) return errnoReply(error);
     return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
@@ -27,13 +29,10 @@ function replyTo<Request>(handle: (request: Request) => unknown, request: Reques
  * Answers requests, in a thread that was started for the module at `url`. Elsewhere it does nothing, so
  * that the module can also be imported by those who send the requests.
  */
-export function serveRequests<Request>(
-  url: string,
-  createHandler: () => (request: Request) => unknown,
-): void {
+export function serveRequests<Request>(url: string, createHandler: () => Handle<Request>): void {
   if (isMainThread || parentPort === null || workerData !== url) return;
   const port = parentPort;
   const handle = createHandler();
-  port.on("message", (request: Request) => port.postMessage(replyTo(handle, request)));
+  port.on("message", async (request: Request) => port.postMessage(await replyTo(handle, request)));
   port.postMessage({ ready: true } satisfies ThreadReply);
 }

@@ -1,10 +1,10 @@
 import { randomInt } from "node:crypto";
-import { Errno, einval, Stale } from "../errno.ts";
+import { Errno, einval, LimitReached, Stale } from "../errno.ts";
 import type { Call, RunCommand } from "../redis/command.ts";
 import { fromKept, isRecorded, type KeptAnswer, keepFailure } from "../redis/idempotency.ts";
 import { text } from "../redis/reply.ts";
 import type { Job, RunDone, Seed } from "../runtime/job.ts";
-import { Busy, type Pool, TimeLimit, TooLarge } from "../runtime/pool/pool.ts";
+import { type Pool, TimeLimit, TooLarge } from "../runtime/pool/pool.ts";
 import { packCommit } from "./commit.ts";
 import { type ContextFields, encodeContext } from "./context_fields.ts";
 import type { ProofCache } from "./proof_cache.ts";
@@ -62,7 +62,6 @@ function completeSeed({ time_ns, random, cpu }: Partial<Seed>): Seed {
 function rethrowPoolError(error: Error): never {
   if (error instanceof TimeLimit)
     throw new Errno("E2BIG", error.message, { extensions: { fault: { reason: "time" } } });
-  if (error instanceof Busy) throw new Errno("EAGAIN", error.message);
   if (error instanceof TooLarge) throw new Errno("E2BIG", error.message);
   throw error;
 }
@@ -92,6 +91,8 @@ export class Runner {
       return await this.#runUntilCommitted(call, place, fetch, attr);
     } catch (error) {
       if (!isRecorded(call) || !(error instanceof Errno)) throw error;
+      // The client tries again with the same Idempotency-Key.
+      if (error instanceof LimitReached) throw error;
       return this.#commitAndStore(call, EMPTY_COMMIT, keepFailure(error));
     }
   }
@@ -167,7 +168,7 @@ export class Runner {
       : (attr.ctx as Buffer | undefined);
     const views = [...maps.values()].map(({ view }) => view);
     const rest = { data, ctx, repeat, seed, budget: this.#budget };
-    return { owner: call.namespace, programs, maps: views, prog_type: type, ...rest };
+    return { owner: call, programs, maps: views, prog_type: type, ...rest };
   }
 
   async #commit(attempt: RunAttempt, { maps, type }: Snapshot, done: RunDone) {

@@ -3,7 +3,7 @@ import { Errno } from "../errno.ts";
 import { decode, INSN_SIZE, type Insn } from "../isa/insn.ts";
 import type { LoadedInsns } from "../isa/loaded_insns.ts";
 import { BackgroundWorker } from "../threads/background_worker.ts";
-import { serveRequests } from "../threads/serve_requests.ts";
+import type { TaskOwner } from "../threads/thread_pool.ts";
 import { type Precheck, precheck } from "./precheck.ts";
 import type { MapFacts, Report, VerifierOptions } from "./verdict.ts";
 import { verify, verifyWithin } from "./verifier.ts";
@@ -33,14 +33,14 @@ const worker = new BackgroundWorker<VerifierRequest>(import.meta.url);
 const mapsByPlace = (maps: readonly MapFacts[], places: Uint32Array): MapFacts[] =>
   Array.from(places, (place) => maps[place] as MapFacts);
 
-function answer({ insns: bytes, options, ...request }: VerifierRequest): Precheck | Report {
-  const insns = toBuffer(bytes);
+/** Answers the worker's requests, in a thread. */
+export function handleRequest(request: VerifierRequest): Precheck | Report {
+  const { options } = request;
+  const insns = toBuffer(request.insns);
   const prog = decode(insns);
-  if ("fdArray" in request) return precheck({ insns, ...request }, prog, options, request.fdArray);
+  if ("fdArray" in request) return precheck({ ...request, insns }, prog, options, request.fdArray);
   return verify(prog, mapsByPlace(request.maps, request.places), options);
 }
-
-serveRequests(import.meta.url, () => answer);
 
 /** Whether the thread checks even the structure. */
 export function isLong({ insns }: LoadedInsns): boolean {
@@ -51,14 +51,15 @@ export function decodeUnlessLong(loaded: LoadedInsns): DecodedInsns {
   return isLong(loaded) ? loaded : { ...loaded, prog: decode(loaded.insns) };
 }
 
-/** precheck(). @throws EAGAIN when it takes too long. */
+/** precheck(). @throws EAGAIN when it takes too long or too many wait. */
 export async function runPrecheck(
+  owner: TaskOwner,
   { prog, ...loaded }: DecodedInsns,
   options: VerifierOptions,
   fdArray: readonly number[],
 ): Promise<Precheck> {
   if (prog !== undefined) return precheck(loaded, prog, options, fdArray);
-  const result = await worker.request<Precheck>({ ...loaded, options, fdArray });
+  const result = await worker.request<Precheck>(owner, { ...loaded, options, fdArray });
   if (result === undefined) throw new Errno("EAGAIN", "checking the instructions took too long");
   return result;
 }
@@ -69,12 +70,18 @@ const unproven = (insns: Buffer): Report => ({
   provenAccesses: new Uint8Array(insns.length / INSN_SIZE),
 });
 
+export interface DoCheckRequest {
+  maps: readonly MapFacts[];
+  /** The index in `maps` of each map reference of the program. */
+  places: Uint32Array;
+  options: VerifierOptions;
+}
+
 /** verify(). @throws EAGAIN when too many programs wait. */
 export function runDoCheck(
+  owner: TaskOwner,
   { insns, prog }: DecodedInsns,
-  maps: readonly MapFacts[],
-  options: VerifierOptions,
-  places: Uint32Array = new Uint32Array(),
+  { maps, places, options }: DoCheckRequest,
 ): Report | Promise<Report> {
   if (prog !== undefined && insns.length <= INLINE_BYTES) {
     const named = mapsByPlace(maps, places);
@@ -82,5 +89,5 @@ export function runDoCheck(
     if (report !== null) return report;
   }
   const request = { insns, maps, options, places };
-  return worker.request<Report>(request).then((report) => report ?? unproven(insns));
+  return worker.request<Report>(owner, request).then((report) => report ?? unproven(insns));
 }

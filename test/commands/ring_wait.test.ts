@@ -1,6 +1,6 @@
 import { describe, expect, inject, it, vi } from "vitest";
 import { createKernel } from "../../domain/bpf.ts";
-import { AT, LONG, put, ringWorld } from "../support/ring_fixture.ts";
+import { AT, closeEvents, events, LONG, problem, put, ringWorld } from "../support/ring_fixture.ts";
 import { testService } from "../support/service.ts";
 
 /** Long polls for records: messages of other replicas, lost messages, and what ends a poll. */
@@ -8,6 +8,7 @@ import { testService } from "../support/service.ts";
 const service = await testService();
 const other = await testService();
 const { world, another, listening, outlive, lookOften } = ringWorld(service, other);
+closeEvents();
 const {
   wake,
   script: { redis },
@@ -28,8 +29,8 @@ describe("a long poll", () => {
     ["that is not heard yet", 0],
     ["that another waits for, too", 1],
   ])("a long poll misses no record between read and wait, on a channel %s", async (_, n) => {
-    const { session, channel } = await world();
-    const waiters = Array.from({ length: n }, () => wake.open(channel));
+    const { namespace, session, channel } = await world();
+    const waiters = Array.from({ length: n }, () => wake.open(namespace, channel));
     await listening(channel, n);
     const { ringRead } = service.kernel;
     const reading = vi.spyOn(service.kernel, "ringRead").mockImplementationOnce(async (...args) => {
@@ -149,11 +150,19 @@ describe("a long poll", () => {
 
 describe("the limit of waiting requests", () => {
   it("the 1001st waiting poll is rejected until another one ends", async () => {
-    const { session, channel } = await world();
-    const waiters = Array.from({ length: 1000 }, () => wake.open(channel));
+    const { namespace, session, channel } = await world();
+    const waiters = Array.from({ length: 1000 }, () => wake.open(namespace, channel));
     for (const accept of ["application/json", "text/event-stream"]) {
-      const { status, body } = await session.get(LONG, { accept });
+      const { status, body, headers } = await session.get(LONG, { accept });
       expect([status, body.errno]).toEqual([409, "EAGAIN"]);
+      expect(body.detail).toBe(
+        "the namespace has 1000 of the 1000 places for waiters here, which is its share: try again",
+      );
+      expect([headers.get("retry-after"), headers.get("ratelimit")]).toEqual([
+        "1",
+        '"waiters";r=0;t=1',
+      ]);
+      expect(headers.get("ratelimit-policy")).toBe('"waiters";q=1000;qu="concurrent-requests"');
     }
     expect((await session.get(AT)).status, "not to wait is no wait").toBe(200);
     waiters.pop()?.close();
@@ -163,5 +172,35 @@ describe("the limit of waiting requests", () => {
     expect((await waiting).body.records).toHaveLength(1);
     for (const waiter of waiters) waiter.close();
     await listening(channel, 0);
+  });
+
+  it("a neighbour waits although one namespace has all places, whose newest poll ends", async () => {
+    const [crowded, neighbour] = [await world(), await world()];
+    const { namespace, session, channel } = crowded;
+    const waiters = Array.from({ length: 998 }, () => wake.open(namespace, channel));
+    const older = await events(session);
+    const newest = session.get(LONG);
+    await vi.waitFor(() => expect(wake.countOf(namespace)).toBe(1000));
+    const waiting = neighbour.session.get(LONG);
+    const { status, body, headers } = await newest;
+    expect([status, body.errno, headers.get("retry-after")]).toEqual([409, "EAGAIN", "1"]);
+    const also = neighbour.session.get(LONG);
+    expect(problem(await older.next())).toMatchObject({ errno: "EAGAIN", status: 409 });
+    expect(await older.next()).toBeUndefined();
+    await put(neighbour.session, ["aa"]);
+    for (const reply of [await waiting, await also]) expect(reply.body.records).toHaveLength(1);
+    for (const waiter of waiters) waiter.close();
+  });
+
+  it("when 1000 namespaces wait, the refusal names the limit of the service", async () => {
+    const { session } = await world();
+    const waiters = Array.from({ length: 1000 }, (_, i) => wake.open(`n${i}`, `channel-${i}`));
+    const { status, body, headers } = await session.get(LONG);
+    expect([status, body.detail]).toEqual([
+      409,
+      "other namespaces have all 1000 places for waiters here: try again",
+    ]);
+    expect([headers.get("retry-after"), headers.get("ratelimit")]).toEqual(["1", null]);
+    for (const waiter of waiters) waiter.close();
   });
 });

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import type { Call, Kernel } from "../../domain/bpf.ts";
-import { Errno, OutcomeUnknown } from "../../domain/errno.ts";
+import { Errno, LimitReached, OutcomeUnknown } from "../../domain/errno.ts";
 import { elfCommands } from "../../domain/loader/elf_load.ts";
 import { testService } from "../support/service.ts";
 
@@ -137,6 +137,19 @@ it.each(OBJECTS.slice(1))(
     }
   },
 );
+
+it("a repeated load continues after a program found no place to be checked", async () => {
+  const call = await caller(service.namespace(), "a key");
+  const { elf } = watched((_, name, command) => {
+    if (name === "progLoad") throw new LimitReached("checks", 64, 32);
+    return command();
+  });
+  const load = elf.elfLoad(call, read("nested"), OPTIONS);
+  await expect(load).rejects.toBeInstanceOf(LimitReached);
+  const loaded = await kernel.elfLoad(call, read("nested"), OPTIONS);
+  expect((await state({ ...call, record: "" })).progs).toHaveLength(loaded.progs.length);
+  expect((await state({ ...call, record: "" })).maps).toHaveLength(loaded.maps.length);
+});
 
 it("a map that somebody else pins first is checked again and used", async () => {
   const namespace = service.namespace();

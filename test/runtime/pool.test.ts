@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
+import { LimitReached, Unavailable } from "../../domain/errno.ts";
 import type { Job } from "../../domain/runtime/job.ts";
-import { Busy, Pool, type PoolOptions, TimeLimit } from "../../domain/runtime/pool/pool.ts";
+import { Pool, type PoolOptions, TimeLimit } from "../../domain/runtime/pool/pool.ts";
 import { u32 } from "../support/bytes.ts";
 import { jobOf, pairs, withHexBytes } from "../support/runtime_jobs.ts";
 
@@ -112,7 +113,7 @@ describe("a pool", () => {
       "rejected",
       "rejected",
     ]);
-    expect(runs[2]).toMatchObject({ reason: expect.any(Busy) });
+    expect(runs[2]).toMatchObject({ reason: expect.any(LimitReached) });
   });
 
   it("a closed pool rejects its jobs", async () => {
@@ -121,7 +122,7 @@ describe("a pool", () => {
     const closed = expect(running).rejects.toThrow();
     pool.close();
     await closed;
-    await expect(pool.run(await jobOf("r0 = 6\nexit"))).rejects.toBeInstanceOf(Busy);
+    await expect(pool.run(await jobOf("r0 = 6\nexit"))).rejects.toBeInstanceOf(Unavailable);
   });
 
   it("a thread keeps a bounded number of programs", async () => {

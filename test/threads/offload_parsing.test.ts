@@ -9,6 +9,7 @@ import { compileSchema } from "../../domain/schema/schema.ts";
 
 /** A thread parses large objects and schemas, with the same results. */
 
+const OWNER = { namespace: "parsing" };
 const OPTIONS = { name: "obj", pin_root: "/", cpus: 2 };
 const small = readFileSync(join(import.meta.dirname, "../elf/objects", "sections.o"));
 const large = Buffer.concat([small, Buffer.alloc(1 << 20)]);
@@ -35,16 +36,16 @@ async function refusal(work: Promise<unknown>) {
 
 describe("object files", () => {
   it("a large object is planned in a thread, with the plan of the event loop", async () => {
-    const { made, inThread } = await aside(readObject(large, OPTIONS));
+    const { made, inThread } = await aside(readObject(OWNER, large, OPTIONS));
     expect(made).toEqual(planObject(small, OPTIONS));
     expect(inThread).toBe(true);
-    expect((await aside(readObject(small, OPTIONS))).inThread).toBe(false);
+    expect((await aside(readObject(OWNER, small, OPTIONS))).inThread).toBe(false);
   });
 
   it("a thread rejects a bad object in the same words", async () => {
     const wrong = Buffer.alloc(1 << 20);
     expect(() => planObject(wrong, OPTIONS)).toThrow(
-      (await refusal(readObject(wrong, OPTIONS))).message,
+      (await refusal(readObject(OWNER, wrong, OPTIONS))).message,
     );
   });
 });
@@ -54,13 +55,13 @@ describe("schemas", () => {
 
   it("a long schema is read in a thread, with the result of the event loop", async () => {
     const given = { declarations, value: "struct s" };
-    const { made, inThread } = await aside(readSchema(given, 4, 4));
+    const { made, inThread } = await aside(readSchema(OWNER, given, 4, 4));
     expect([made, inThread]).toEqual([compileSchema(given, 4, 4), true]);
   });
 
   it("a thread rejects a bad schema with its field", async () => {
     const given = { declarations: `${declarations}!`, value: "struct s" };
-    expect(await refusal(readSchema(given, 4, 4))).toMatchObject({
+    expect(await refusal(readSchema(OWNER, given, 4, 4))).toMatchObject({
       code: "EINVAL",
       field: ["schema", "declarations"],
     });

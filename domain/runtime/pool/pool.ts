@@ -1,49 +1,45 @@
 import { TooLarge } from "../../compiler/wasm/v8_limits.ts";
+import { type TaskOwner, ThreadPool } from "../../threads/thread_pool.ts";
 import type { Job, RunOutcome } from "../job.ts";
-import { FairQueue } from "./fair_queue.ts";
 import { type CodeUnit, unpackOutcome, type WorkerReply } from "./messages.ts";
 import { ShortRuns } from "./short_runs.ts";
 import { type Task, Thread } from "./thread.ts";
 
-/**
- * Threads that run programs, so that neither a long nor a hostile one stops the service. They start when
- * there is work, the first one ahead of it, and never keep the process alive.
- */
+/** Threads that run programs, so that neither a long nor a hostile one stops the service. */
 
 export { TooLarge } from "../../compiler/wasm/v8_limits.ts";
 export { TimeLimit } from "./thread.ts";
-
-/** Too many jobs are waiting. */
-export class Busy extends Error {
-  override readonly name = "Busy";
-}
 
 export interface PoolOptions {
   threads: number;
   /** ms that a job may take. */
   timeLimit: number;
-  /** The most jobs of one owner that wait for a thread. */
+  /** The most jobs that wait for a thread. */
   waiting?: number;
 }
 
 const WAITING = 1024;
 /** Owner of the programs that are compiled ahead. */
-const COMPILED_AHEAD = "";
+const COMPILED_AHEAD: TaskOwner = { namespace: "" };
 
 export class Pool {
-  readonly #options: Required<PoolOptions>;
-  readonly #threads = new Set<Thread>();
-  readonly #idle: Thread[] = [];
-  readonly #queue = new FairQueue<Task>();
+  readonly #timeLimit: number;
+  readonly #threads: ThreadPool<Task, Thread>;
   readonly #short = new ShortRuns();
-  #starting = 0;
-  #closed = false;
 
-  constructor(options: PoolOptions) {
-    this.#options = { waiting: WAITING, ...options };
+  constructor({ threads, timeLimit, waiting = WAITING }: PoolOptions) {
+    this.#timeLimit = timeLimit;
+    this.#threads = new ThreadPool({
+      ...{ threads, limit: "runs", places: waiting },
+      createThread: ({ onIdle, onEnd }) => {
+        void this.#short.load();
+        return new Thread(onIdle, onEnd);
+      },
+      isPreferred: (thread, { job }) => thread.has(job?.programs[0]?.key ?? ""),
+    });
   }
 
-  /** @throws Busy, TimeLimit; TooLarge for a program that cannot be compiled. */
+  /** @throws LimitReached, Unavailable, TimeLimit; TooLarge for a program that cannot be compiled. */
   run(job: Job): Promise<RunOutcome> {
     if (this.#short.accepts(job))
       return Promise.resolve(job).then((short) => this.#short.run(short));
@@ -53,81 +49,27 @@ export class Pool {
         else if ("tooLarge" in reply) reject(new TooLarge(reply.tooLarge));
         else reject(new Error("a thread did not run its job"));
       };
-      this.#add(job.owner ?? COMPILED_AHEAD, {
-        job,
-        limit: this.#options.timeLimit,
-        done,
-        failed: reject,
-      });
+      const owner = job.owner ?? COMPILED_AHEAD;
+      this.#threads.add({ owner, job, limit: this.#timeLimit, done, failed: reject });
     });
   }
 
   /** Compiles a program ahead, so that its first run does not wait. */
   prepare(program: CodeUnit): void {
-    const limit = this.#options.timeLimit;
-    if (this.#queue.countOf(COMPILED_AHEAD) >= this.#options.waiting) return;
-    this.#add(COMPILED_AHEAD, { prepare: program, limit, done: () => {}, failed: () => {} });
+    // A run must not lose its place to a program that is compiled ahead.
+    if (this.#threads.isFull) return;
+    const ignore = (): void => {};
+    const task = { prepare: program, limit: this.#timeLimit, done: ignore, failed: ignore };
+    this.#threads.add({ owner: COMPILED_AHEAD, ...task });
   }
 
   /** Starts a thread ahead, so that the first run does not wait. */
   warm(): void {
-    if (!this.#closed && this.#threads.size === 0) this.#startThread();
-  }
-
-  #add(owner: string, task: Task): void {
-    if (this.#closed || this.#queue.countOf(owner) >= this.#options.waiting) {
-      task.failed(new Busy(`${this.#queue.countOf(owner)} runs are waiting`));
-      return;
-    }
-    this.#queue.push(owner, task);
-    this.#assign();
-  }
-
-  #assign(): void {
-    while (this.#queue.length > 0 && this.#idle.length > 0) {
-      const task = this.#queue.shift() as Task;
-      void this.#takeIdle(task).start(task);
-    }
-    const room = this.#options.threads - this.#threads.size;
-    if (!this.#closed && room > 0 && this.#queue.length > this.#starting) this.#startThread();
-  }
-
-  /** Prefers an idle thread that has compiled the program. */
-  #takeIdle({ job }: Task): Thread {
-    const key = job?.programs[0]?.key;
-    const found = key === undefined ? -1 : this.#idle.findIndex((thread) => thread.has(key));
-    return this.#idle.splice(found < 0 ? this.#idle.length - 1 : found, 1)[0] as Thread;
-  }
-
-  #startThread(): void {
-    let hasStarted = false;
-    void this.#short.load();
-    this.#starting++;
-    const onReady = (): void => {
-      if (!hasStarted) this.#starting--;
-      hasStarted = true;
-    };
-    const onIdle = (thread: Thread): void => {
-      onReady();
-      this.#idle.push(thread);
-      this.#assign();
-    };
-    const onEnd = (thread: Thread, error: Error): void => {
-      // Another one would not start either.
-      if (!hasStarted) for (const task of this.#queue.drain()) task.failed(error);
-      onReady();
-      this.#threads.delete(thread);
-      const at = this.#idle.indexOf(thread);
-      if (at >= 0) this.#idle.splice(at, 1);
-      this.#assign();
-    };
-    this.#threads.add(new Thread(onIdle, onEnd));
+    this.#threads.warm();
   }
 
   /** Ends the threads and rejects their jobs. */
   close(): void {
-    this.#closed = true;
-    for (const thread of this.#threads) thread.close();
-    for (const task of this.#queue.drain()) task.failed(new Busy("the pool is closed"));
+    this.#threads.close();
   }
 }

@@ -1,4 +1,5 @@
 import type { CompilationUnit } from "../../compiler/abi.ts";
+import type { PoolTask } from "../../threads/thread_pool.ts";
 import { DeadlineExceeded, WorkerClient } from "../../threads/worker_client.ts";
 import type { Job } from "../job.ts";
 import { type CodeUnit, packJob, type WorkerReply, type WorkerRequest } from "./messages.ts";
@@ -20,13 +21,12 @@ const COMPILED_MAX = 4096;
 const LIMITS = { maxOldGenerationSizeMb: 512 };
 
 /** Work for a thread: a job, or a program to compile. */
-export interface Task {
+export interface Task extends PoolTask {
   job?: Job;
   prepare?: CodeUnit;
   /** ms for the job; compiling has a deadline of its own. */
   limit: number;
   done(reply: WorkerReply): void;
-  failed(error: Error): void;
 }
 
 export class TimeLimit extends Error {

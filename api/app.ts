@@ -19,6 +19,7 @@ import { handlers } from "./handlers/index.ts";
 import { assets } from "./handlers/page.ts";
 import { withAppPrototypes } from "./middleware/app_prototypes.ts";
 import { body, type RawRequest } from "./middleware/body.ts";
+import { withMediaTypePaths } from "./middleware/media_type_paths.ts";
 import { inOrder } from "./middleware/pipelining.ts";
 import * as requestChecks from "./middleware/request_checks.ts";
 import { encodedUrl } from "./middleware/unicode.ts";
@@ -27,13 +28,14 @@ import { document, type Operation, routerPath, routes } from "./openapi/openapi.
 import { createSchemas, type Schemas } from "./openapi/schemas.ts";
 import { createValidationMessages } from "./openapi/validation_messages.ts";
 import { nextId, requestId, respond, setCommonHeaders } from "./respond.ts";
-import { noEventsToHead, sendEvents } from "./sse.ts";
+import { sendEvents } from "./sse.ts";
 
 /** The application without a port, as the tests use it too. */
 
 interface Identified extends Request, Pick<RawRequest, "octets"> {
   operationId?: string;
   caller?: Caller;
+  isHead?: boolean;
   openapi?: { pathParams: Record<string, unknown> };
 }
 
@@ -76,9 +78,8 @@ function handlerRequest(req: Identified, res: ServerResponse): HandlerRequest {
   const content = { method, url, body: octets };
   const key = method === "GET" ? undefined : idempotencyKey(req);
   const call = { ...caller, ...idempotencyOf(caller.sid, key, content) };
-  const accepts = (types: string[]) => req.accepts(types);
   const params = req.openapi?.pathParams ?? {};
-  return { call, params, query, body: req.body, headers, accepts, res };
+  return { call, params, query, body: req.body, headers, res };
 }
 
 const NOT_MODIFIED = { status: 304, body: undefined, bytes: undefined };
@@ -101,7 +102,7 @@ function createRequestHandler(
     const request = handlerRequest(req, res);
     hooks?.onGeneralRequest?.(req, request);
     const response = await handler(context, request);
-    if (response.events) return sendEvents(response.events, res, onFault);
+    if (response.events) return sendEvents(response.events, res, onFault, req.isHead);
     hooks?.onResponse?.(operationId, response);
     const id = String(res.getHeader("x-request-id"));
     respond(res, id, isFresh(req, res, response) ? { ...response, ...NOT_MODIFIED } : response);
@@ -124,7 +125,7 @@ function createApp(context: ServiceContext, options: AppOptions, schemas: Schema
   app.set("query parser", "simple");
   app.set("case sensitive routing", true);
   const validator = createValidator(document, securityOf(context));
-  app.use(noEventsToHead, requestChecks.headAsGet, encodedUrl, assets, requestChecks.contentType);
+  app.use(requestChecks.headAsGet, encodedUrl, assets, requestChecks.contentType);
   app.use(
     validator.authenticate,
     requestChecks.conditions,
@@ -173,7 +174,7 @@ export async function createService(context: ServiceContext, options: AppOptions
     off: () => general,
     compared: () => createComparison(context, paths),
   };
-  const listener = inOrder(listeners[fastPath]());
+  const listener = inOrder(withMediaTypePaths(listeners[fastPath]()));
   const server = createServer({ ...withAppPrototypes(app), ...LIMITS }, listener);
   server.on("clientError", (error, socket) => sendRawProblem(error, socket, nextId()));
   server.maxConnections = MAX_CONNECTIONS;

@@ -3,7 +3,6 @@ import type { Call, Kernel } from "../domain/bpf.ts";
 import { BadToken } from "../domain/errno.ts";
 import type { Caller } from "../domain/token.ts";
 import type { ApiKeys } from "./api_keys.ts";
-import { OCTETS } from "./media_types.ts";
 import type { Events } from "./sse.ts";
 
 /** A handler gets a validated request, runs one command and returns a response. */
@@ -26,8 +25,6 @@ export interface HandlerRequest {
   /** JSON with its defaults filled in, a Buffer for octets, undefined without a body. */
   body: unknown;
   headers: IncomingHttpHeaders;
-  /** The media type that the client prefers, false for none. */
-  accepts(types: string[]): string | false;
   /** Tells a request that waits whether the client is still connected. */
   res: ServerResponse;
 }
@@ -51,10 +48,8 @@ export type Handler = (
 export const ok = (body: object): HandlerResponse => ({ status: 200, body });
 export const created = (body: object): HandlerResponse => ({ status: 201, body });
 
-/** True if the client prefers octets to JSON. */
-export function wantsOctets(request: HandlerRequest): boolean {
-  return request.accepts(["json", OCTETS]) === OCTETS;
-}
+/** The body of an operation that takes octets. */
+export const octetsOf = ({ body }: HandlerRequest) => body as Buffer;
 
 export const noContent: HandlerResponse = { status: 204 };
 export const revisionHeader = (revision: number) => ({ "bpf-map-revision": String(revision) });

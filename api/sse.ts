@@ -1,5 +1,4 @@
 import type { ServerResponse } from "node:http";
-import type { RequestHandler } from "express";
 import type { Subscription } from "../domain/redis/notifier.ts";
 import { type OnFault, toProblem } from "./errors/error_to_problem.ts";
 
@@ -86,10 +85,16 @@ export async function sendEvents(
   { subscription, run }: Events,
   res: ServerResponse,
   onFault: OnFault,
+  isHead = false,
 ): Promise<void> {
   closeWith(res, subscription);
   if (res.destroyed) return;
   begin(res);
+  if (isHead) {
+    // The response to a HEAD has no events, so nothing else would end it.
+    res.end();
+    return;
+  }
   let failure: Error | undefined;
   try {
     await run(new EventStream(res, subscription));
@@ -103,9 +108,3 @@ export async function sendEvents(
   else res.end();
   subscription.close();
 }
-
-/** Never sends events to a HEAD, whose response would not end. */
-export const noEventsToHead: RequestHandler = (req, _res, next) => {
-  if (req.method === "HEAD") delete req.headers.accept;
-  next();
-};

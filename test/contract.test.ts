@@ -45,19 +45,31 @@ const COMPOSED = ["elf_load"];
 /** Operations that send a command of elements with a null key, for maps without keys. */
 const KEYLESS = ["mapPush", "mapPop", "mapPeek"];
 
-it("every x-bpf-command is a Lua command and every Lua command is in one operation", () => {
-  const keyed = operations.filter(({ operationId }) => !KEYLESS.includes(operationId));
-  const listed = keyed.flatMap(commandsOf).filter((command) => !COMPOSED.includes(command));
-  expect(listed).toHaveLength(new Set(listed).size);
-  expect(sorted([...listed, ...INTERNAL, ...Object.values(PARTS).flat()])).toEqual(commandNames());
+/** The first path that a path for another media type extends. */
+const withoutMediaType = (path: string) =>
+  path.replace(/\/((read-|write-)?bytes|events|text)$/, "");
+
+it("every x-bpf-command is a Lua command and every Lua command is in operations of one path", () => {
+  const paths = new Map<string, string[]>();
+  for (const { path, operation } of routes) {
+    if (KEYLESS.includes(operation.operationId)) continue;
+    for (const command of commandsOf(operation).filter((name) => !COMPOSED.includes(name))) {
+      paths.set(command, [...(paths.get(command) ?? []), withoutMediaType(path)]);
+    }
+  }
+  for (const [command, of] of paths) expect(sorted(of), command).toHaveLength(1);
+  const others = [...INTERNAL, ...Object.values(PARTS).flat()];
+  expect(sorted([...paths.keys(), ...others])).toEqual(commandNames());
 });
 
-it("an operation with one bpf command has its name in camelCase", () => {
-  for (const operation of operations) {
-    const [only = "", ...more] = operation["x-bpf-command"];
-    if (!only.startsWith("BPF_") || more.length > 0) continue;
-    if (KEYLESS.includes(operation.operationId)) continue;
-    expect(operation.operationId).toBe(camel(lua(only)));
+it("an operation has one media type beside that of problems", () => {
+  for (const { operationId, requestBody, responses } of operations) {
+    const success = Object.entries(responses).filter(([status]) => status < "300");
+    for (const { content = {} } of [requestBody, ...success.map(([, of]) => of)].map(
+      (x) => x ?? {},
+    )) {
+      expect(Object.keys(content).length, operationId).toBeLessThanOrEqual(1);
+    }
   }
 });
 
@@ -233,7 +245,7 @@ function besides({ method, operation }: (typeof routes)[number]): number[] {
     ...(secured || keyed ? [401, 503] : []),
     ...(secured ? [410] : []),
     ...(keyed ? [403] : []),
-    ...(operation.operationId === "readyz" ? [503] : []),
+    ...(operation.operationId === "readinessGet" ? [503] : []),
     ...(operation.requestBody ? [413, 415] : []),
     // Reads take no Idempotency-Key.
     ...(reads ? [] : [422]),
@@ -306,7 +318,7 @@ it.each(["/v1/progs", "/v1/fds/{fd}/elements/{key}", "/v1/session", "/v1/fs"])(
   },
 );
 
-it.each(["MapCreate", "FdSend", "Rename", "SessionFork", "ElementUpdate"])(
+it.each(["MapInput", "FdSendInput", "RenameInput", "SessionForkInput", "ElementInput"])(
   "a bad schema %s of a body stops the start",
   async (name) => {
     const { schemas } = document.components as { schemas: Record<string, object> };
@@ -347,12 +359,12 @@ it("an operation with a security scheme that nothing checks stops the start", as
 }, 120_000);
 
 it("an operation without a handler stops the start", async () => {
-  const { rename } = handlers;
-  delete handlers.rename;
+  const { fsRename } = handlers;
+  delete handlers.fsRename;
   try {
-    await expect(start()).rejects.toThrow("no handler for rename");
+    await expect(start()).rejects.toThrow("no handler for fsRename");
   } finally {
-    if (rename) handlers.rename = rename;
+    if (fsRename) handlers.fsRename = fsRename;
   }
 });
 

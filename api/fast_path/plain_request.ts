@@ -27,15 +27,9 @@ const OTHER_HEADERS = [
   "expect",
 ];
 
-/** JSON comes first in every list of media types that a handler offers. */
-const acceptsFirst = ([first]: string[]): string | false => first ?? false;
-const acceptsOctets = (types: string[]): string | false => types.includes(OCTETS) && OCTETS;
-
 function isPlain({ headers }: IncomingMessage, route: PlainRoute): boolean {
   const { accept } = headers;
-  if (accept === OCTETS) {
-    if (!route.givesOctets) return false;
-  } else if (accept !== undefined && accept !== "*/*" && accept !== JSON_TYPE) return false;
+  if (accept !== undefined && accept !== "*/*" && accept !== route.gives) return false;
   for (const name of OTHER_HEADERS) if (headers[name] !== undefined) return false;
   for (const name of route.headers) if (headers[name] !== undefined) return false;
   return true;
@@ -147,8 +141,7 @@ export class PlainRequests {
     const { namespace, sid, hash } = caller;
     const call = { namespace, sid, hash, ...UNRECORDED };
     const { headers } = req;
-    const accepts = headers.accept === OCTETS ? acceptsOctets : acceptsFirst;
-    const request = { call, params, query, body: undefined, headers, accepts, res };
+    const request = { call, params, query, body: undefined, headers, res };
     return route.validators().parameters(request) ? { route, request } : undefined;
   }
 

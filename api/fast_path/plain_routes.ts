@@ -31,16 +31,22 @@ export interface PlainRoute {
   needsSession: boolean;
   bodyRequired: boolean;
   takesJson: boolean;
-  /** True if it takes, or returns, octets. */
   takesOctets: boolean;
-  givesOctets: boolean;
+  /** The media type of its responses. */
+  gives: string;
   /** Compiled by the first call. */
   validators: () => Validators;
 }
 
-/** The general path serves the pages and the document, which are not JSON. */
+/** The general path serves pages, texts and events. */
 function isPlain(route: Route): boolean {
-  return successes(route).every((content) => content === undefined || JSON_TYPE in content);
+  return [JSON_TYPE, OCTETS].includes(typeOfResponses(route));
+}
+
+/** JSON if an operation returns nothing, because its failures are JSON. */
+function typeOfResponses(route: Route): string {
+  const types = successes(route).flatMap((content) => Object.keys(content ?? {}));
+  return types[0] ?? JSON_TYPE;
 }
 
 /** The media types of each successful response. */
@@ -79,7 +85,7 @@ function plainRoute(route: Route, handler: Handler, schemas: Schemas): PlainRout
     bodyRequired: operation.requestBody?.required ?? false,
     takesJson: JSON_TYPE in (operation.requestBody?.content ?? {}),
     takesOctets: OCTETS in (operation.requestBody?.content ?? {}),
-    givesOctets: successes(route).some((content) => content !== undefined && OCTETS in content),
+    gives: typeOfResponses(route),
     validators: once(() => ({ parameters: schemas.parameters(route), body: schemas.body(route) })),
   };
 }

@@ -3,15 +3,7 @@ import { Errno, einval } from "../../domain/errno.ts";
 import { parseBytes } from "../codec/bytes.ts";
 import { codecOf, type ValueBody, type ValueCodec, writeValue } from "../codec/value_codec.ts";
 import { STATUS } from "../errors/problem.ts";
-import {
-  type Handler,
-  type HandlerRequest,
-  type HandlerResponse,
-  ok,
-  pathNumber,
-  query,
-  wantsOctets,
-} from "../handler.ts";
+import { type Handler, type HandlerResponse, octetsOf, ok, pathNumber, query } from "../handler.ts";
 import { OCTETS } from "../media_types.ts";
 
 /** Batches of elements: in JSON, or as octets with each key followed by its value. */
@@ -93,23 +85,6 @@ function toWrite(codec: ValueCodec, body: BatchBody): BatchWrite {
   return { elements, count, there, key_size, elem_flags };
 }
 
-/** The fields of an octet body are in the query. */
-function bodyOf(request: HandlerRequest): BatchBody {
-  if (!Buffer.isBuffer(request.body)) return request.body as BatchBody;
-  const op = query<BatchBody["op"] | undefined>(request, "op");
-  if (op !== "update" && op !== "delete")
-    throw einval("must be update or delete for an octet body", "op");
-  return { op, count: query(request, "count"), elem_flags: query(request, "elem_flags") };
-}
-
-function writeOf(codec: ValueCodec, request: HandlerRequest, body: BatchBody): BatchWrite {
-  if (!Buffer.isBuffer(request.body)) return toWrite(codec, body);
-  const { count, elem_flags = 0 } = body;
-  if (count === undefined)
-    throw einval("is missing; send the number of elements of the octet body", "count");
-  return { elements: request.body, count, there: count, key_size: undefined, elem_flags };
-}
-
 function octetResponse({ elements, count, cursor, failure }: Batch): HandlerResponse {
   const headers: Record<string, string> = { "bpf-count": String(count) };
   if (cursor) headers["bpf-cursor"] = cursor.toString("hex");
@@ -152,13 +127,13 @@ function jsonResponse(codec: ValueCodec, batch: Batch): HandlerResponse {
 const mapBatch: Handler = async (context, request) => {
   const { kernel } = context;
   const fd = pathNumber(request, "fd");
-  const body = bodyOf(request);
+  const body = request.body as BatchBody;
   const codec = await codecOf(context, request);
   if (body.op === "update") {
-    return ok(await kernel.mapUpdateBatch(request.call, fd, writeOf(codec, request, body)));
+    return ok(await kernel.mapUpdateBatch(request.call, fd, toWrite(codec, body)));
   }
   if (body.op === "delete") {
-    return ok(await kernel.mapDeleteBatch(request.call, fd, writeOf(codec, request, body)));
+    return ok(await kernel.mapDeleteBatch(request.call, fd, toWrite(codec, body)));
   }
   const range = toRead(body);
   codec.checkLength(range.count);
@@ -166,7 +141,30 @@ const mapBatch: Handler = async (context, request) => {
     body.op === "lookup"
       ? await kernel.mapLookupBatch(request.call, fd, range)
       : await kernel.mapLookupAndDeleteBatch(request.call, fd, range);
-  return wantsOctets(request) ? octetResponse(batch) : jsonResponse(codec, batch);
+  return jsonResponse(codec, batch);
 };
 
-export const batches = { mapBatch };
+const mapBatchReadBytes: Handler = async ({ kernel }, request) => {
+  const fd = pathNumber(request, "fd");
+  const body = request.body as BatchBody;
+  const range = toRead(body);
+  const batch =
+    body.op === "lookup"
+      ? await kernel.mapLookupBatch(request.call, fd, range)
+      : await kernel.mapLookupAndDeleteBatch(request.call, fd, range);
+  return octetResponse(batch);
+};
+
+const mapBatchWriteBytes: Handler = async ({ kernel }, request) => {
+  const fd = pathNumber(request, "fd");
+  const count = query<number>(request, "count");
+  const elem_flags = query<number>(request, "elem_flags");
+  const elements = octetsOf(request);
+  const batch = { elements, count, there: count, key_size: undefined, elem_flags };
+  if (query(request, "op") === "update") {
+    return ok(await kernel.mapUpdateBatch(request.call, fd, batch));
+  }
+  return ok(await kernel.mapDeleteBatch(request.call, fd, batch));
+};
+
+export const batches = { mapBatch, mapBatchReadBytes, mapBatchWriteBytes };

@@ -2,17 +2,16 @@ import type { ElementPage } from "../../domain/commands/elem.ts";
 import { parseBytes } from "../codec/bytes.ts";
 import { etag, ifMatch } from "../codec/etag.ts";
 import { codecOf, type ValueBody, type ValueCodec, writeValue } from "../codec/value_codec.ts";
-import { InvalidRequest } from "../errors/error_to_problem.ts";
 import {
   type Handler,
   type HandlerRequest,
   type HandlerResponse,
   noContent,
+  octetsOf,
   ok,
   pathNumber,
   query,
   revisionHeader,
-  wantsOctets,
 } from "../handler.ts";
 import { OCTETS } from "../media_types.ts";
 
@@ -22,54 +21,60 @@ function keyOf(codec: ValueCodec, request: HandlerRequest): Buffer {
   return codec.parseKey(request.params.key as string, "key");
 }
 
-const mapLookupElem: Handler = async (context, request): Promise<HandlerResponse> => {
+function lookupOptions(request: HandlerRequest) {
+  return { flags: query<number>(request, "flags"), touch: query<boolean>(request, "touch") };
+}
+
+const mapLookup: Handler = async (context, request): Promise<HandlerResponse> => {
   const { kernel } = context;
   const codec = await codecOf(context, request);
   const key = keyOf(codec, request);
-  const options = {
-    flags: query<number>(request, "flags"),
-    touch: query<boolean>(request, "touch"),
-  };
-  const found = await kernel.mapLookupElem(request.call, pathNumber(request, "fd"), key, options);
+  const fd = pathNumber(request, "fd");
+  const found = await kernel.mapLookupElem(request.call, fd, key, lookupOptions(request));
   const { value, id, revision } = found;
-  const headers = { etag: etag(value), ...revisionHeader(revision) };
-  if (wantsOctets(request)) {
-    return { status: 200, bytes: value, type: OCTETS, headers };
-  }
   const body = { key: codec.writeKey(key), value: writeValue(codec, value, id) };
-  return { status: 200, body, headers };
+  return { status: 200, body, headers: { etag: etag(value), ...revisionHeader(revision) } };
 };
 
-const mapUpdateElem: Handler = async (context, request) => {
+const mapLookupBytes: Handler = async (context, request): Promise<HandlerResponse> => {
+  const { kernel } = context;
+  const key = keyOf(await codecOf(context, request), request);
+  const fd = pathNumber(request, "fd");
+  const found = await kernel.mapLookupElem(request.call, fd, key, lookupOptions(request));
+  const { value, revision } = found;
+  const headers = { etag: etag(value), ...revisionHeader(revision) };
+  return { status: 200, bytes: value, type: OCTETS, headers };
+};
+
+const mapUpdate: Handler = async (context, request) => {
   const { kernel } = context;
   const codec = await codecOf(context, request);
-  const isRaw = Buffer.isBuffer(request.body);
-  if (!isRaw && query<number>(request, "flags") > 0) {
-    throw new InvalidRequest(
-      "/query/flags",
-      "must not be in the query with a JSON body; send it as the field flags",
-    );
-  }
-  const { value, flags } = isRaw
-    ? { value: request.body as Buffer, flags: query<number>(request, "flags") }
-    : elementOf(codec, request.body as { value: ValueBody; flags?: number });
-  const element = { key: keyOf(codec, request), value };
-  const match = ifMatch(request);
+  const { value, flags = 0 } = request.body as { value: ValueBody; flags?: number };
+  const element = { value: codec.readValue(value, "value"), key: keyOf(codec, request) };
   const { revision } = await kernel.mapUpdateElem(
     request.call,
     pathNumber(request, "fd"),
     element,
     flags,
-    match,
+    ifMatch(request),
   );
   return { ...noContent, headers: revisionHeader(revision) };
 };
 
-function elementOf(codec: ValueCodec, body: { value: ValueBody; flags?: number }) {
-  return { value: codec.readValue(body.value, "value"), flags: body.flags ?? 0 };
-}
+const mapUpdateBytes: Handler = async (context, request) => {
+  const { kernel } = context;
+  const key = keyOf(await codecOf(context, request), request);
+  const { revision } = await kernel.mapUpdateElem(
+    request.call,
+    pathNumber(request, "fd"),
+    { key, value: octetsOf(request) },
+    query<number>(request, "flags"),
+    ifMatch(request),
+  );
+  return { ...noContent, headers: revisionHeader(revision) };
+};
 
-const mapDeleteElem: Handler = async (context, request) => {
+const mapDelete: Handler = async (context, request) => {
   const { kernel } = context;
   const codec = await codecOf(context, request);
   const key = keyOf(codec, request);
@@ -78,7 +83,7 @@ const mapDeleteElem: Handler = async (context, request) => {
   return { ...noContent, headers: revisionHeader(revision) };
 };
 
-const mapLookupAndDeleteElem: Handler = async (context, request) => {
+const mapLookupAndDelete: Handler = async (context, request) => {
   const { kernel } = context;
   const codec = await codecOf(context, request);
   const key = keyOf(codec, request);
@@ -88,7 +93,7 @@ const mapLookupAndDeleteElem: Handler = async (context, request) => {
   return ok({ key: codec.writeKey(key), value: codec.writeValue(value) });
 };
 
-const mapGetNextKey: Handler = async (context, request) => {
+const mapNextKey: Handler = async (context, request) => {
   const { kernel } = context;
   const codec = await codecOf(context, request);
   const text = query<string | undefined>(request, "key");
@@ -121,10 +126,12 @@ const mapDump: Handler = async (context, request) => {
 };
 
 export const elems = {
-  mapLookupElem,
-  mapUpdateElem,
-  mapDeleteElem,
-  mapLookupAndDeleteElem,
-  mapGetNextKey,
+  mapLookup,
+  mapLookupBytes,
+  mapUpdate,
+  mapUpdateBytes,
+  mapDelete,
+  mapLookupAndDelete,
+  mapNextKey,
   mapDump,
 };

@@ -2,8 +2,7 @@ import type { ElfOptions } from "../../domain/loader/elf_load.ts";
 import { cancellableCall } from "../cancellation.ts";
 import { parseBytes } from "../codec/bytes.ts";
 import { parsePath } from "../codec/paths.ts";
-import { InvalidRequest } from "../errors/error_to_problem.ts";
-import { created, type Handler, type HandlerRequest, query } from "../handler.ts";
+import { created, type Handler, octetsOf } from "../handler.ts";
 
 /** Object files: load them. */
 
@@ -14,14 +13,9 @@ interface ElfFields {
   pin_progs?: string;
   prog_type?: string;
   log_level?: number;
-}
-
-interface ElfBody extends ElfFields {
-  object: string;
   max_entries?: Record<string, number>;
 }
 
-const FIELDS = ["name", "pin_root", "pin_progs", "prog_type", "log_level"] as const;
 const HEX = /^(?:[0-9a-fA-F]{2})*$/;
 
 /** Reads hex, else base64 with or without b64:. @throws EINVAL */
@@ -29,22 +23,8 @@ function objectOf(text: string): Buffer {
   return parseBytes(HEX.test(text) ? text : `b64:${text.replace(/^b64:/, "")}`, "object");
 }
 
-function fieldsOf(request: HandlerRequest): ElfFields & { max_entries?: Record<string, number> } {
-  const inQuery = FIELDS.filter((field) => query(request, field) !== undefined);
-  const [first] = inQuery;
-  if (Buffer.isBuffer(request.body)) {
-    return Object.fromEntries(inQuery.map((field) => [field, query(request, field)]));
-  }
-  if (first)
-    throw new InvalidRequest(
-      `/query/${first}`,
-      "must be a field of the JSON body, not a query parameter",
-    );
-  return request.body as ElfBody;
-}
-
-function optionsOf(request: HandlerRequest): ElfOptions {
-  const { name = "obj", pin_root = "/", pin_progs, log_level = 0, ...rest } = fieldsOf(request);
+function optionsOf(fields: ElfFields): ElfOptions {
+  const { name = "obj", pin_root = "/", pin_progs, log_level = 0, ...rest } = fields;
   return {
     name,
     pin_root: parsePath(pin_root, "pin_root"),
@@ -56,10 +36,15 @@ function optionsOf(request: HandlerRequest): ElfOptions {
 }
 
 const elfLoad: Handler = async ({ kernel }, request) => {
-  const object = Buffer.isBuffer(request.body)
-    ? request.body
-    : objectOf((request.body as ElfBody).object);
-  return created(await kernel.elfLoad(cancellableCall(request), object, optionsOf(request)));
+  const { object, ...fields } = request.body as ElfFields & { object: string };
+  return created(
+    await kernel.elfLoad(cancellableCall(request), objectOf(object), optionsOf(fields)),
+  );
 };
 
-export const elf = { elfLoad };
+const elfLoadBytes: Handler = async ({ kernel }, request) => {
+  const options = optionsOf(request.query as ElfFields);
+  return created(await kernel.elfLoad(cancellableCall(request), octetsOf(request), options));
+};
+
+export const elf = { elfLoad, elfLoadBytes };

@@ -23,7 +23,7 @@ const fdOpen: Handler = async ({ kernel }, request) => {
   return created(await kernel.progGetFdById(request.call, body.prog_id));
 };
 
-const objGetInfoByFd: Handler = async ({ kernel }, request) =>
+const fdGet: Handler = async ({ kernel }, request) =>
   ok(await kernel.objGetInfoByFd(request.call, pathNumber(request, "fd")));
 
 const fdClose: Handler = async ({ kernel }, request) => {
@@ -43,4 +43,4 @@ const fdSend: Handler = async ({ kernel }, request) => {
 const fdReceive: Handler = async ({ kernel }, request) =>
   created(await kernel.recvmsg(request.call));
 
-export const fds = { fdList, fdOpen, objGetInfoByFd, fdClose, fdDup, fdSend, fdReceive };
+export const fds = { fdList, fdOpen, fdGet, fdClose, fdDup, fdSend, fdReceive };

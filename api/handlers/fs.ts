@@ -31,7 +31,7 @@ const fsStat: Handler = async ({ kernel }, request) =>
     }),
   );
 
-const fsPut: Handler = async ({ kernel }, request) => {
+const fsCreate: Handler = async ({ kernel }, request) => {
   const body = request.body as FsPutBody;
   switch (body.type) {
     case "pin":
@@ -49,7 +49,7 @@ const fsPut: Handler = async ({ kernel }, request) => {
   }
 };
 
-const fsSet: Handler = async ({ kernel }, request) => {
+const fsUpdate: Handler = async ({ kernel }, request) => {
   const { mode, ...owner } = request.body as FsAttributesBody;
   const attributes = mode === undefined ? owner : { ...owner, mode: octal(mode) };
   return ok(await kernel.setattr(request.call, path(request), attributes));
@@ -62,10 +62,10 @@ const fsRemove: Handler = async ({ kernel }, request) => {
   return noContent;
 };
 
-const rename: Handler = async ({ kernel }, request) => {
+const fsRename: Handler = async ({ kernel }, request) => {
   const { from, to } = request.body as { from: string; to: string };
   await kernel.rename(request.call, parsePath(from, "from"), parsePath(to, "to"));
   return noContent;
 };
 
-export const fs = { fsStat, fsPut, fsSet, fsRemove, rename };
+export const fs = { fsStat, fsCreate, fsUpdate, fsRemove, fsRename };

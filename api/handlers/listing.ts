@@ -15,17 +15,21 @@ function plain(
   return { status: 200, bytes: Buffer.from(text), type: PLAIN, headers };
 }
 
-const progInsns: Handler = async ({ kernel }, request) => {
-  const id = pathNumber(request, "id");
-  const limit = query<number>(request, "limit");
-  const format = query<"json" | "text" | "raw">(request, "format");
+const progDump: Handler = async ({ kernel }, request) => {
+  const [id, limit] = [pathNumber(request, "id"), query<number>(request, "limit")];
   const page = await kernel.progInsns(request.call, id, query(request, "start"), limit);
-  const { insn_cnt, insns, next } = page;
-  const url = (start: number) =>
-    `/v1/progs/${id}/instructions?format=${format}&start=${start}&limit=${limit}`;
-  if (format === "text") return plain(formatListing(page), page, url);
-  if (format === "raw") return plain(`${insns.toString("hex")}\n`, page, url);
+  const { insn_cnt, next } = page;
   return ok({ insn_cnt, instructions: listLines(page), ...(next === undefined ? {} : { next }) });
 };
 
-export const listings = { progInsns };
+const progDumpText: Handler = async ({ kernel }, request) => {
+  const [id, limit] = [pathNumber(request, "id"), query<number>(request, "limit")];
+  const format = query<"text" | "raw">(request, "format");
+  const page = await kernel.progInsns(request.call, id, query(request, "start"), limit);
+  const url = (start: number) =>
+    `/v1/progs/${id}/instructions/text?format=${format}&start=${start}&limit=${limit}`;
+  const text = format === "text" ? formatListing(page) : `${page.insns.toString("hex")}\n`;
+  return plain(text, page, url);
+};
+
+export const listings = { progDump, progDumpText };

@@ -5,12 +5,12 @@ import { created, type Handler, noContent, ok, pathNumber, query } from "../hand
 /** Maps: create, list, show and freeze them. */
 
 interface MapCreateBody {
-  map_type: string | number;
-  key_size: number;
-  value_size: number;
-  max_entries: number;
-  map_flags: number;
-  map_name: string;
+  map_type?: string | number;
+  key_size?: number;
+  value_size?: number;
+  max_entries?: number;
+  map_flags?: number;
+  map_name?: string;
   map_extra?: number | string;
   inner_map_fd?: number;
   schema?: SchemaAttr;
@@ -20,12 +20,12 @@ const mapCreate: Handler = async ({ kernel }, request) => {
   const body = request.body as MapCreateBody;
   return created(
     await kernel.mapCreate(cancellableCall(request), {
-      map_type: String(body.map_type),
-      key_size: body.key_size,
-      value_size: body.value_size,
-      max_entries: body.max_entries,
-      map_flags: body.map_flags,
-      map_name: body.map_name,
+      map_type: String(body.map_type ?? "hash"),
+      key_size: body.key_size ?? 0,
+      value_size: body.value_size ?? 0,
+      max_entries: body.max_entries ?? 0,
+      map_flags: body.map_flags ?? 0,
+      map_name: body.map_name ?? "",
       map_extra: String(body.map_extra ?? 0),
       inner_map_fd: body.inner_map_fd,
       schema: body.schema,
@@ -33,7 +33,7 @@ const mapCreate: Handler = async ({ kernel }, request) => {
   );
 };
 
-const mapGetNextId: Handler = async ({ kernel }, request) =>
+const mapList: Handler = async ({ kernel }, request) =>
   ok(await kernel.mapGetNextId(request.call, query(request, "start_id"), query(request, "limit")));
 
 const mapGet: Handler = async ({ kernel }, request) =>
@@ -44,4 +44,4 @@ const mapFreeze: Handler = async ({ kernel }, request) => {
   return noContent;
 };
 
-export const maps = { mapCreate, mapGetNextId, mapGet, mapFreeze };
+export const maps = { mapCreate, mapList, mapGet, mapFreeze };

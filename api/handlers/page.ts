@@ -22,7 +22,7 @@ const own = (file: string) => kept(() => join(import.meta.dirname, "../page", fi
 
 const html = own("index.html");
 
-const docs: Handler = async ({ keys }) => ({
+const docsGet: Handler = async ({ keys }) => ({
   status: 200,
   bytes: Buffer.from(
     html()
@@ -53,4 +53,4 @@ export const assets: RequestHandler = (req, res, next) => {
   res.end(content);
 };
 
-export const page = { docs };
+export const page = { docsGet };

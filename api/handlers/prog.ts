@@ -8,14 +8,14 @@ import { created, type Handler, noContent, ok, pathNumber, query } from "../hand
 /** Programs: load, list and show them, and bind maps to them. */
 
 interface ProgLoadBody {
-  prog_type: string | number;
+  prog_type?: string | number;
   insns?: string;
   asm?: string | string[];
-  license: string;
-  prog_name: string;
-  prog_flags: number;
-  expected_attach_type: number;
-  log_level: number;
+  license?: string;
+  prog_name?: string;
+  prog_flags?: number;
+  expected_attach_type?: number;
+  log_level?: number;
   fd_array?: number[];
 }
 
@@ -47,18 +47,18 @@ function program({ insns, asm }: ProgLoadBody): LoadedInsns | Promise<LoadedInsn
 const progLoad: Handler = async ({ kernel }, request) => {
   const body = request.body as ProgLoadBody;
   const attr = {
-    prog_type: String(body.prog_type),
-    license: body.license,
-    prog_name: body.prog_name,
-    prog_flags: body.prog_flags,
-    expected_attach_type: body.expected_attach_type,
-    log_level: body.log_level,
+    prog_type: String(body.prog_type ?? "sched_cls"),
+    license: body.license ?? "GPL",
+    prog_name: body.prog_name ?? "",
+    prog_flags: body.prog_flags ?? 0,
+    expected_attach_type: body.expected_attach_type ?? 0,
+    log_level: body.log_level ?? 0,
     fd_array: body.fd_array,
   };
   return created(await kernel.progLoad(cancellableCall(request), attr, await program(body)));
 };
 
-const progGetNextId: Handler = async ({ kernel }, request) =>
+const progList: Handler = async ({ kernel }, request) =>
   ok(await kernel.progGetNextId(request.call, query(request, "start_id"), query(request, "limit")));
 
 const progGet: Handler = async ({ kernel }, request) =>
@@ -70,4 +70,4 @@ const progBindMap: Handler = async ({ kernel }, request) => {
   return noContent;
 };
 
-export const progs = { progLoad, progGetNextId, progGet, progBindMap };
+export const progs = { progLoad, progList, progGet, progBindMap };

@@ -5,8 +5,8 @@ import { parseBytes } from "../codec/bytes.ts";
 import {
   created,
   type Handler,
-  type HandlerRequest,
   type HandlerResponse,
+  octetsOf,
   ok,
   pathNumber,
   query,
@@ -19,13 +19,6 @@ type Encoding = "hex" | "base64";
 
 /** Reads a page from a position on. */
 type RingReadQuery = (position: number | undefined, limit?: number) => Promise<RingPage>;
-
-function recordsOf(request: HandlerRequest): { records: Buffer[]; flags: number } {
-  if (Buffer.isBuffer(request.body))
-    return { records: [request.body], flags: query(request, "flags") };
-  const { records, flags = 0 } = request.body as { records: string[]; flags?: number };
-  return { records: records.map((text, i) => parseBytes(text, ["records", i])), flags };
-}
 
 function pageBody({ records, position, missed, dropped }: RingPage, encoding: Encoding): object {
   return {
@@ -104,9 +97,15 @@ function stream(
   };
 }
 
-const ringOutput: Handler = async ({ kernel }, request) => {
-  const { records, flags } = recordsOf(request);
+const ringWrite: Handler = async ({ kernel }, request) => {
+  const { records: texts, flags = 0 } = request.body as { records: string[]; flags?: number };
+  const records = texts.map((text, i) => parseBytes(text, ["records", i]));
   return created(await kernel.ringOutput(request.call, pathNumber(request, "fd"), records, flags));
+};
+
+const ringWriteBytes: Handler = async ({ kernel }, request) => {
+  const [fd, flags] = [pathNumber(request, "fd"), query<number>(request, "flags")];
+  return created(await kernel.ringOutput(request.call, fd, [octetsOf(request)], flags));
 };
 
 const ringRead: Handler = async ({ kernel }, request): Promise<HandlerResponse> => {
@@ -116,23 +115,13 @@ const ringRead: Handler = async ({ kernel }, request): Promise<HandlerResponse> 
     query<number>(request, "wait_ms"),
     query<Encoding>(request, "format"),
   ];
-  const isStream = request.accepts(["json", "text/event-stream"]) === "text/event-stream";
-  const lastEventId = isStream ? request.headers["last-event-id"] : undefined;
-  const from =
-    lastEventId === undefined
-      ? query<number | undefined>(request, "position")
-      : Number(lastEventId);
+  const from = query<number | undefined>(request, "position");
   const first = await kernel.ringRead(request.call, fd, from, limit);
+  if (ms === 0 || first.records.length > 0) return ok(pageBody(first, encoding));
   const read = follow(first, fd, (position, some = limit) =>
     kernel.ringRead(request.call, fd, position, some),
   );
-  const { namespace } = request.call;
-  if (isStream) {
-    const subscription = kernel.wake.open(namespace, first.channel);
-    return { status: 200, events: stream(first, from, subscription, encoding, read) };
-  }
-  if (ms === 0 || first.records.length > 0) return ok(pageBody(first, encoding));
-  const subscription = kernel.wake.open(namespace, first.channel);
+  const subscription = kernel.wake.open(request.call.namespace, first.channel);
   closeWith(request.res, subscription);
   const { page, stopped } = await poll(first, subscription, ms, read);
   return {
@@ -141,4 +130,20 @@ const ringRead: Handler = async ({ kernel }, request): Promise<HandlerResponse> 
   };
 };
 
-export const rings = { ringOutput, ringRead };
+const ringEvents: Handler = async ({ kernel }, request): Promise<HandlerResponse> => {
+  const fd = pathNumber(request, "fd");
+  const [limit, encoding] = [query<number>(request, "limit"), query<Encoding>(request, "format")];
+  const lastEventId = request.headers["last-event-id"];
+  const from =
+    lastEventId === undefined
+      ? query<number | undefined>(request, "position")
+      : Number(lastEventId);
+  const first = await kernel.ringRead(request.call, fd, from, limit);
+  const read = follow(first, fd, (position, some = limit) =>
+    kernel.ringRead(request.call, fd, position, some),
+  );
+  const subscription = kernel.wake.open(request.call.namespace, first.channel);
+  return { status: 200, events: stream(first, from, subscription, encoding, read) };
+};
+
+export const rings = { ringWrite, ringWriteBytes, ringRead, ringEvents };

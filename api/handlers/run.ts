@@ -10,13 +10,12 @@ import { type Handler, ok, pathNumber, query } from "../handler.ts";
 
 /** Test runs of programs on a packet, by fd or by path. */
 
-/** The body with its defaults filled in. */
 interface RunBody {
   data_in?: string;
   ctx_in?: string | ContextFields;
-  repeat: number;
-  data_size_out: number;
-  flags: number;
+  repeat?: number;
+  data_size_out?: number;
+  flags?: number;
   seed?: Partial<Seed>;
 }
 
@@ -24,7 +23,7 @@ interface PathBody extends RunBody {
   path: string;
 }
 
-function runAttr({ data_in, ctx_in, repeat, flags, seed = {} }: RunBody): RunAttr {
+function runAttr({ data_in, ctx_in, repeat = 1, flags = 0, seed = {} }: RunBody): RunAttr {
   const data = data_in === undefined ? undefined : parseBytes(data_in, "data_in");
   const ctx = typeof ctx_in === "string" ? parseBytes(ctx_in, "ctx_in") : ctx_in;
   return { data, ctx, repeat: Math.max(1, repeat), flags, seed };
@@ -32,7 +31,7 @@ function runAttr({ data_in, ctx_in, repeat, flags, seed = {} }: RunBody): RunAtt
 
 /** @throws ENOSPC for a packet longer than data_size_out, with the result: the run has taken effect. */
 function runResponse(
-  { data_size_out: space }: RunBody,
+  { data_size_out: space = 0 }: RunBody,
   { retval, data, ctx, duration, seed, trace, programs }: RunResult,
   format: "hex" | "base64",
 ) {

@@ -3,17 +3,17 @@ import { TEXT } from "../openapi/openapi.ts";
 
 /** The service itself: liveness, readiness and the document. */
 
-const livez: Handler = async () => ok({ status: "ok" });
+const livenessGet: Handler = async () => ok({ status: "ok" });
 
-const readyz: Handler = async (context) => {
+const readinessGet: Handler = async (context) => {
   await context.ready();
   return ok({ status: "ok" });
 };
 
-const openapi: Handler = async () => ({
+const documentGet: Handler = async () => ({
   status: 200,
   bytes: Buffer.from(TEXT),
   type: "application/yaml",
 });
 
-export const service = { livez, readyz, openapi };
+export const service = { livenessGet, readinessGet, documentGet };

@@ -84,7 +84,7 @@ const sessionCreate: Handler = async (context: ServiceContext, request) => {
 const sessionGet: Handler = async ({ kernel }, request) =>
   ok(await kernel.sessionGet(request.call));
 
-const sessionSet: Handler = async ({ kernel }, request) => {
+const sessionUpdate: Handler = async ({ kernel }, request) => {
   const { umask: mask, ...body } = request.body as SessionChangesBody;
   const changes = mask === undefined ? body : { ...body, umask: umask(mask) };
   return ok(await kernel.sessionSet(request.call, changes));
@@ -114,7 +114,7 @@ const sessionKill: Handler = async ({ kernel }, request) => {
 export const sessions = {
   sessionCreate,
   sessionGet,
-  sessionSet,
+  sessionUpdate,
   sessionExit,
   sessionRenew,
   sessionFork,

@@ -16,10 +16,14 @@ const LIMITS = new Map([
   ["/v1/progs", 17 * MIB],
   ["/v1/maps", 2 * MIB],
   ["/v1/elf", 2 * MIB],
+  ["/v1/elf/bytes", 2 * MIB],
   ["/v1/fds/{fd}/elements/{key}", 9 * MIB],
+  ["/v1/fds/{fd}/elements/{key}/bytes", 9 * MIB],
   ["/v1/fds/{fd}/push", 9 * MIB],
   ["/v1/fds/{fd}/records", 9 * MIB],
+  ["/v1/fds/{fd}/records/bytes", 9 * MIB],
   ["/v1/fds/{fd}/batch", 17 * MIB],
+  ["/v1/fds/{fd}/batch/write-bytes", 17 * MIB],
 ]);
 
 export interface RawRequest extends IncomingMessage {

@@ -50,7 +50,7 @@ export const contentType: RequestHandler = (req, _res, next) => {
 
 /** Express answers HEAD with the handler of GET, the validator does not. Node sends no body to a HEAD. */
 export const headAsGet: RequestHandler = (req, _res, next) => {
-  if (req.method === "HEAD") req.method = "GET";
+  if (req.method === "HEAD") Object.assign(req, { method: "GET", isHead: true });
   next();
 };
 
@@ -61,7 +61,9 @@ interface MatchedRequest extends Request {
 /** Operations that take If-Match. */
 const CONDITIONAL = new Set(
   routes
-    .filter(({ operation }) => operation.parameters?.some(({ $ref }) => $ref?.endsWith("/IfMatch")))
+    .filter(({ operation }) =>
+      operation.parameters?.some(({ $ref }) => $ref?.endsWith("/IfMatchHeader")),
+    )
     .map(({ method, path }) => `${method.toUpperCase()} ${path}`),
 );
 

@@ -17,7 +17,7 @@ export interface Parameter {
 export interface JsonSchema {
   $ref?: string;
   type?: string;
-  const?: unknown;
+  enum?: unknown[];
   required?: string[];
   properties?: Record<string, JsonSchema>;
   allOf?: JsonSchema[];

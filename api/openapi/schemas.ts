@@ -1,7 +1,9 @@
 import { Ajv2020, type AnySchema, type ValidateFunction } from "ajv/dist/2020.js";
 import { default as addFormats } from "ajv-formats";
+import { JSON_TYPE } from "../media_types.ts";
 import { escapePointer } from "./json_pointer.ts";
 import { document, type Parameter, type Route, resolve } from "./openapi.ts";
+import { trimDocument } from "./trim_document.ts";
 
 /**
  * Validators of the document's own schemas, compiled by one Ajv with the settings of
@@ -45,7 +47,7 @@ export function createSchemas(): Schemas {
     verbose: true,
   });
   (addFormats as unknown as (ajv: Ajv2020) => void)(ajv);
-  ajv.addSchema(document, NAME);
+  ajv.addSchema(trimDocument(document), NAME);
   return {
     parameters({ operation }) {
       const parameters = (operation.parameters ?? []).map(resolve);
@@ -53,6 +55,8 @@ export function createSchemas(): Schemas {
       return ajv.compile({ type: "object", properties: { params, query } });
     },
     body(route) {
+      const operation = document.paths[route.path]?.[route.method];
+      if (!operation?.requestBody?.content[JSON_TYPE]) return undefined;
       const content = `${pointerOf(route)}/requestBody/content`;
       // Ajv compiles it at the first call and finds it again by its name.
       return ajv.getSchema(`${NAME}#${content}/application~1json/schema`);

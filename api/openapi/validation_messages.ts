@@ -37,6 +37,7 @@ const KINDS: Readonly<Record<string, string>> = {
   array: "an array",
   boolean: "true or false",
   integer: "an integer",
+  number: "a number",
   object: "an object",
   string: "a string",
 };
@@ -114,10 +115,16 @@ function startOf(errors: readonly ErrorObject[], end: number): number {
   return startOf(errors, first);
 }
 
+/** The one value that a branch allows for a property. */
+function constantOf({ properties }: JsonSchema, name: string): unknown {
+  const allowed = properties?.[name]?.enum ?? [];
+  return allowed.length === 1 ? allowed[0] : undefined;
+}
+
 /** The property whose constant tells the branches apart, if there is one. */
 function tagOf(branches: readonly JsonSchema[]): string | undefined {
   const isTag = (name: string) =>
-    branches.every(({ properties }) => properties?.[name]?.const !== undefined);
+    branches.every((branch) => constantOf(branch, name) !== undefined);
   return Object.keys(branches[0]?.properties ?? {}).find(isTag);
 }
 
@@ -143,7 +150,7 @@ function explain(errors: readonly ErrorObject[], at: number): Mismatch {
   const ends = endsOf(errors, at);
   const tag = tagOf(branches);
   if (tag !== undefined && isObject(data)) {
-    const tags = branches.map(({ properties }) => properties?.[tag]?.const);
+    const tags = branches.map((branch) => constantOf(branch, tag));
     const meant = tags.indexOf(data[tag]);
     if (meant >= 0) return explain(errors, ends[meant] as number);
     return { path: `${path}/${tag}`, message: unknownWord(data[tag], tags) };

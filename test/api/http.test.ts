@@ -2,7 +2,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
 import { routes } from "../../api/openapi/openapi.ts";
-import { expectProblem, pathOf, raw } from "../support/raw.ts";
+import { expectProblem, pathOf, raw, typeOfBody } from "../support/raw.ts";
 import { testService } from "../support/service.ts";
 
 /** Rules of HTTP, and what no client may make the service store or change. */
@@ -113,8 +113,10 @@ it("made-up content types do not accumulate in memory", async () => {
 
 const MIB = 1024 * 1024;
 const LIMITS: Record<string, number> = {
-  ...{ progLoad: 17 * MIB, mapBatch: 17 * MIB, mapCreate: 2 * MIB, elfLoad: 2 * MIB },
-  ...{ mapUpdateElem: 9 * MIB, mapPush: 9 * MIB, ringOutput: 9 * MIB },
+  ...{ progLoad: 17 * MIB, mapBatch: 17 * MIB, mapBatchWriteBytes: 17 * MIB },
+  ...{ mapCreate: 2 * MIB, elfLoad: 2 * MIB, elfLoadBytes: 2 * MIB },
+  ...{ mapUpdate: 9 * MIB, mapUpdateBytes: 9 * MIB, mapPush: 9 * MIB },
+  ...{ ringWrite: 9 * MIB, ringWriteBytes: 9 * MIB },
 };
 
 it("a body larger than the operation's limit is 413, with or without Content-Length", async () => {
@@ -122,7 +124,7 @@ it("a body larger than the operation's limit is 413, with or without Content-Len
   for (const route of withBody) {
     const size = (LIMITS[route.operation.operationId] ?? MIB) + 1;
     const body = Buffer.alloc(size, "a");
-    const usual = { authorization: `Bearer ${session.token}`, "content-type": "application/json" };
+    const usual = { authorization: `Bearer ${session.token}`, "content-type": typeOfBody(route) };
     for (const untold of [{}, { "transfer-encoding": "chunked" }]) {
       const headers = { ...usual, ...untold };
       const answer = await raw(
@@ -148,7 +150,8 @@ it("no name in a body, a query or a path can change Object.prototype", async () 
       const at = pathOf(route);
       const path = `${at}${at.includes("?") ? "&" : "?"}${name}=1&${name}[polluted]=1`;
       const body = route.method === "get" || route.method === "delete" ? undefined : json;
-      const answer = await raw(service.base, route.method.toUpperCase(), path, headers, body);
+      const sent = { ...headers, "content-type": typeOfBody(route) };
+      const answer = await raw(service.base, route.method.toUpperCase(), path, sent, body);
       expect(answer.status, `${route.path} ${answer.text}`).toBe(400);
     }
     const named = encodeURIComponent(`/${name}`);

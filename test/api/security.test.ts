@@ -8,7 +8,15 @@ import { readConfig } from "../../api/config.ts";
 import { type Route, routes } from "../../api/openapi/openapi.ts";
 import { startService } from "../../api/service.ts";
 import { RETURN_ZERO_HEX } from "../support/insns.ts";
-import { dump, example, expectProblem, pathOf, type RawAnswer, raw } from "../support/raw.ts";
+import {
+  dump,
+  example,
+  expectProblem,
+  pathOf,
+  type RawAnswer,
+  raw,
+  typeOfBody,
+} from "../support/raw.ts";
 import { Client, TestSession, testService } from "../support/service.ts";
 
 /** A caller without the right gets no data, changes nothing, and learns nothing of what exists. */
@@ -39,7 +47,7 @@ const secured = routes.filter(({ operation }) => operation.security?.some((s) =>
 
 function send(route: Route, authorization: string | undefined): Promise<RawAnswer> {
   const body = example(route);
-  const headers: Record<string, string> = body ? { "content-type": "application/json" } : {};
+  const headers: Record<string, string> = body ? { "content-type": typeOfBody(route) } : {};
   if (authorization !== undefined) headers.authorization = authorization;
   return raw(service.base, route.method.toUpperCase(), pathOf(route), headers, body);
 }

@@ -42,12 +42,8 @@ export function checkResponse(operationId: string, { status, body }: HandlerResp
 /**
  * Selects what a handler reads of a request; objects without a prototype count as equal to others.
  */
-function visible({ call, params, query, body, headers, accepts }: HandlerRequest) {
-  const types = [
-    ["json", "application/octet-stream"],
-    ["json", "text/event-stream"],
-  ].map(accepts);
-  return { call, params: { ...params }, query: { ...query }, body, headers: { ...headers }, types };
+function visible({ call, params, query, body, headers }: HandlerRequest) {
+  return { call, params: { ...params }, query: { ...query }, body, headers: { ...headers } };
 }
 
 const describe = (value: unknown) => JSON.stringify(value)?.slice(0, 500);

@@ -2,7 +2,7 @@ import { Agent, type IncomingHttpHeaders, request } from "node:http";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { default as addFormats } from "ajv-formats";
 import { expect } from "vitest";
-import { document, type Operation, type Route } from "../../api/openapi/openapi.ts";
+import { document, type Operation, type Route, resolve } from "../../api/openapi/openapi.ts";
 import type { Kernel } from "../../domain/bpf.ts";
 
 /**
@@ -110,17 +110,29 @@ export async function dump(kernel: Kernel, namespace: string): Promise<string> {
   return String(await kernel.script.redis.eval(DUMP, 1, `bpf:{${namespace}}:`));
 }
 
-/** Returns the first example of the document, which is a valid request. */
+/** The media type of the operation's body. */
+export const typeOfBody = ({ operation }: { operation: Operation }) =>
+  Object.keys(operation.requestBody?.content ?? {})[0] ?? "application/json";
+
+/** Returns the first example of the document, which is a valid request. Octets have none. */
 export function example({ operation }: { operation: Operation }): string | undefined {
-  const media = operation.requestBody?.content["application/json"] as
+  const { requestBody } = operation;
+  const media = requestBody?.content["application/json"] as
     | { example?: unknown; examples?: Record<string, { value: unknown }> }
     | undefined;
+  if (requestBody && !media) return "abcd";
   if (!media) return undefined;
   return JSON.stringify(media.example ?? Object.values(media.examples ?? {})[0]?.value);
 }
 
-/** Fills in the path with fd 3, id 1, key u32:1 or path /x. */
+/** Fills in the path with fd 3, id 1 and key u32:1, and the parameters that the query requires. */
 export const pathOf = ({ path, operation }: Route) => {
-  const query = operation.parameters?.some(({ $ref }) => $ref?.endsWith("/Path")) ? "?path=/x" : "";
+  const required = (operation.parameters ?? [])
+    .map(resolve)
+    .filter((parameter) => parameter.in === "query" && parameter.required)
+    .map(({ name, ...rest }) =>
+      name === "path" ? "path=/x" : `${name}=${(rest as { example?: unknown }).example}`,
+    );
+  const query = required.length > 0 ? `?${required.join("&")}` : "";
   return path.replace("{fd}", "3").replace("{key}", "u32:1").replace("{id}", "1") + query;
 };

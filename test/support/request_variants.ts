@@ -1,4 +1,11 @@
-import { type Parameter, type Route, resolve, typeOf } from "../../api/openapi/openapi.ts";
+import {
+  dereference,
+  type Parameter,
+  type Route,
+  resolve,
+  typeOf,
+} from "../../api/openapi/openapi.ts";
+import { typeOfBody } from "./raw.ts";
 
 /** Builds requests from openapi.yaml: for each operation a valid one and variants of it. */
 
@@ -54,7 +61,7 @@ function valuesOf(parameter: Parameter): string[] {
   if (type === "integer") return INTEGERS;
   if (type === "boolean") return BOOLEANS;
   if (place === "path") return KEYS;
-  const words = (schema as { enum?: string[] }).enum;
+  const words = dereference(schema).enum as string[] | undefined;
   return words ? [...words, "nope", "", `%${words[0]?.charCodeAt(0).toString(16)}`] : TEXTS;
 }
 
@@ -96,6 +103,7 @@ export function examples({ operation }: Route): unknown[] {
 
 /** Omits each field, gives it other values, and adds one unknown field. */
 function bodiesOf(route: Route): string[] {
+  if (typeOfBody(route) !== "application/json") return ["abcd", "", "x".repeat(100), ...BODIES];
   const given = examples(route) as Record<string, unknown>[];
   const changed = given.flatMap((example) => [
     example,
@@ -137,7 +145,9 @@ function pathsOf(route: Route, parameters: Parameter[]): string[] {
 
 function queriesOf(parameters: Parameter[]): string[] {
   const own = parameters.filter((parameter) => parameter.in === "query");
-  const required = own.filter((one) => one.required).map(({ name }) => `${name}=/x`);
+  const required = own
+    .filter((one) => one.required)
+    .map((one) => (one.name === "path" ? "path=/x" : paired(one)));
   const right = required.join("&");
   const before = right ? `${right}&` : "";
   const named = own.flatMap((parameter) =>

@@ -49,10 +49,15 @@ const odd = fc.oneof(
 );
 const STRINGS = ["/a", "/", "u32:1", "01000000", "0755", "CAP_BPF", "hash", "tcp", "GPL", "", "é"];
 
-function fitting(schema: ShotSchema): fc.Arbitrary<string> {
+/** Schemas of JSON contain each other; so deep, a string ends them. */
+const MAX_DEPTH = 4;
+
+function fitting(schema: ShotSchema, depth = 0): fc.Arbitrary<string> {
   const s = resolve(schema);
+  const inner = (part: ShotSchema) => fitting(part, depth + 1);
   const choices = s.oneOf ?? s.anyOf;
-  if (choices) return fc.oneof(...choices.map(fitting));
+  if (choices && depth > MAX_DEPTH) return fitting({ type: "string" });
+  if (choices) return fc.oneof(...choices.map(inner));
   if (s.const !== undefined) return fc.constant(JSON.stringify(s.const));
   if (s.enum) return fc.constantFrom(...s.enum).map((value) => JSON.stringify(value));
   switch (s.type) {
@@ -64,9 +69,9 @@ function fitting(schema: ShotSchema): fc.Arbitrary<string> {
     case "boolean":
       return fc.constantFrom("true", "false");
     case "array":
-      return fc.array(fitting(s.items ?? {}), { maxLength: 3 }).map((list) => `[${list.join()}]`);
+      return fc.array(inner(s.items ?? {}), { maxLength: 3 }).map((list) => `[${list.join()}]`);
     case "object":
-      return object(s, fitting, 0);
+      return object(s, inner, 0);
     default:
       return fc.constantFrom(...STRINGS, ...WORDS).map((text) => JSON.stringify(text));
   }
@@ -99,7 +104,7 @@ function object(s: ShotSchema, of: (schema: ShotSchema) => fc.Arbitrary<string>,
 function broken(schema: ShotSchema): fc.Arbitrary<string> {
   const s = resolve(schema);
   const choices = s.oneOf ?? s.anyOf;
-  if (choices) return fc.oneof(...choices.map(broken));
+  if (choices) return fc.oneof(...choices.map((choice) => broken(choice)));
   const right = s.type === "object" ? object(s, broken, 3) : fitting(s);
   return fc.oneof(
     { weight: s.type === "object" ? 5 : 1, arbitrary: right },
@@ -219,6 +224,11 @@ const odds = fc.record({
   "x-odd": rarely(fc.constantFrom("A".repeat(8000), "A".repeat(20_000))),
 });
 
+const octetOdds = odds.map((headers) => ({
+  ...headers,
+  "content-type": headers["content-type"] ?? "application/octet-stream",
+}));
+
 const BROKEN_JSON = [
   "",
   "{",
@@ -234,12 +244,13 @@ const BROKEN_JSON = [
 ];
 
 function content({ requestBody }: Operation): fc.Arbitrary<Buffer | undefined> {
-  const schema = (requestBody?.content["application/json"] as { schema?: ShotSchema })?.schema;
+  const schema = requestBody?.content["application/json"]?.schema;
   const junk = fc.oneof(
     fc.constantFrom(...BROKEN_JSON).map((json) => Buffer.from(json)),
     fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
   );
   const none = fc.constant(undefined);
+  if (requestBody && !schema) return fc.oneof({ weight: 6, arbitrary: junk }, none);
   if (!schema) return fc.oneof({ weight: 6, arbitrary: none }, { weight: 1, arbitrary: junk });
   const json = broken(schema).map((written) => Buffer.from(written));
   return fc.oneof(
@@ -256,5 +267,7 @@ export interface Shot {
 }
 
 export function shots(route: Route): fc.Arbitrary<Shot> {
-  return fc.record({ url: url(route), headers: odds, body: content(route.operation) });
+  const types = Object.keys(route.operation.requestBody?.content ?? {});
+  const headers = types.includes("application/octet-stream") ? octetOdds : odds;
+  return fc.record({ url: url(route), headers, body: content(route.operation) });
 }

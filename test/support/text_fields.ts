@@ -20,9 +20,12 @@ export interface TextFields {
   objects: FieldSteps[];
 }
 
-const UNTYPED = ["type", "const", "oneOf", "anyOf", "allOf", "properties", "items"] as const;
+const UNTYPED = ["type", "enum", "oneOf", "anyOf", "allOf", "properties", "items"] as const;
+/** Schemas of JSON contain each other. */
+const MAX_STEPS = 5;
 
 function collect(schema: FieldSchema, at: FieldSteps, into: TextFields): void {
+  if (at.length > MAX_STEPS) return;
   const own = dereference(schema) as FieldSchema;
   const { oneOf = [], anyOf = [], allOf = [], properties = {}, items } = own;
   if (own.type === "string" || UNTYPED.every((name) => own[name] === undefined)) {

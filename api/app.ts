@@ -2,6 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import express, { type Express, type Request, type RequestHandler, type Response } from "express";
 import { idempotencyOf } from "../domain/bpf.ts";
 import type { Caller } from "../domain/token.ts";
+import { withAccess } from "./access/access.ts";
+import { type AccessRules, accessRules } from "./access/access_rules.ts";
 import { HttpError, type OnFault, problemHandler, sendProblem } from "./errors/error_to_problem.ts";
 import { sendRawProblem } from "./errors/problem.ts";
 import { createComparison, createFastPath, type Hooks } from "./fast_path/fast_path.ts";
@@ -41,6 +43,8 @@ interface Identified extends Request, Pick<RawRequest, "octets"> {
 
 export interface AppOptions {
   onFault: OnFault;
+  /** Who may use the service; the default is for its own machine, or for everybody with API keys. */
+  access?: AccessRules;
   /** For tests: "off" sends every request down the general path, "compared" after the fast one has read it. */
   fastPath?: "on" | "off" | "compared";
   /**
@@ -152,12 +156,15 @@ const LIMITS = {
   keepAliveTimeout: 65_000,
   connectionsCheckingInterval: 5_000,
   maxHeaderSize: 16_384,
+  // Node's own answer to a missing Host has no problem.
+  requireHostHeader: false,
 };
 const MAX_CONNECTIONS = 10_000;
 
 /** @throws if the document and the handlers do not match. */
 export async function createService(context: ServiceContext, options: AppOptions): Promise<Server> {
   const { onFault, fastPath = "on", compile = "ahead", hooks = {} } = options;
+  const { access = accessRules(context.keys !== undefined) } = options;
   const { onInvalidDocument = (error) => server.emit("error", error) } = options;
   const schemas = createSchemas();
   const { app, warmUp } = createApp(context, options, schemas);
@@ -174,7 +181,12 @@ export async function createService(context: ServiceContext, options: AppOptions
     off: () => general,
     compared: () => createComparison(context, paths),
   };
-  const listener = inOrder(withMediaTypePaths(listeners[fastPath]()));
+  const refuse = (error: Error, req: IncomingMessage, res: ServerResponse) => {
+    setCommonHeaders(res, requestId(req));
+    sendError(error, req, res);
+  };
+  const allowed = withMediaTypePaths(listeners[fastPath]());
+  const listener = inOrder(withAccess(access, allowed, refuse));
   const server = createServer({ ...withAppPrototypes(app), ...LIMITS }, listener);
   server.on("clientError", (error, socket) => sendRawProblem(error, socket, nextId()));
   server.maxConnections = MAX_CONNECTIONS;

@@ -1,6 +1,8 @@
 import { resolve } from "node:path";
 import { cleanEnv, makeExactValidator, type ReporterOptions } from "envalid";
 import { SETTINGS, type Settings } from "../domain/settings.ts";
+import { type AccessRules, accessRules } from "./access/access_rules.ts";
+import { hostName } from "./access/hosts.ts";
 import { ApiKeys } from "./api_keys.ts";
 
 /** Settings come from environment variables, each with a default, and are checked at the start. */
@@ -12,6 +14,7 @@ export interface Config {
   dataDir: string;
   workers: number;
   keys: ApiKeys | undefined;
+  access: AccessRules;
   /** Undefined: one is made and kept in the data folder. */
   tokenSecret: string | undefined;
   logLevel: (typeof LEVELS)[number];
@@ -76,12 +79,42 @@ function quoted(name: string, value = ""): string {
   return `=${/^[!-~]*$/.test(shown) ? shown : JSON.stringify(shown)}`;
 }
 
+/** Texts between commas and blanks, each checked. */
+function listOf(read: (text: string) => string | undefined, allowed: string) {
+  const validator = makeExactValidator<string[]>((value) =>
+    value.split(/[\s,]+/).flatMap((text) => {
+      if (text === "") return [];
+      const item = read(text);
+      if (item !== undefined) return item;
+      throw new Error(`must be ${allowed}, separated by commas; wrong: ${JSON.stringify(text)}`);
+    }),
+  );
+  return validator({ default: [] });
+}
+
+/** An origin as browsers send it, or undefined. */
+function originOf(text: string): string | undefined {
+  if (!/^https?:\/\/[^/?#@\\*]+\/?$/i.test(text) || !URL.canParse(text)) return undefined;
+  return new URL(text).origin;
+}
+
+/** A name without a port, or undefined. */
+const nameOf = (text: string) => (/:\d*$/.test(text) ? undefined : hostName(text));
+
+/** An address to listen on is a name, too; an empty list allows every name if there are API keys. */
+function withOwnName(names: readonly string[], host: string): readonly string[] {
+  const own = hostName(host.includes(":") ? `[${host}]` : host);
+  return names.length > 0 && own !== undefined ? [...names, own] : names;
+}
+
 const VARIABLES = {
   HOST: text({ default: "127.0.0.1" }),
   PORT: integer(0, 65_535, 8080),
   REDIS_URL: redisUrl({ default: undefined }),
   DATA_DIR: text({ default: ".data" }),
   WORKERS: integer(1, 64, 1),
+  ALLOWED_HOSTS: listOf(nameOf, "names or addresses without ports, like bpf.example or [::1]"),
+  CORS_ORIGINS: listOf(originOf, "origins like https://example.org or http://localhost:3000"),
   API_KEYS_FILE: keysFile({ default: undefined }),
   TOKEN_SECRET: secret({ default: undefined }),
   LOG_LEVEL: logLevel({ default: "info" }),
@@ -122,6 +155,11 @@ export function readConfig(env: Environment): Config {
     dataDir: resolve(values.DATA_DIR),
     workers: values.WORKERS,
     keys: values.API_KEYS_FILE,
+    access: accessRules(
+      values.API_KEYS_FILE !== undefined,
+      withOwnName(values.ALLOWED_HOSTS, values.HOST),
+      values.CORS_ORIGINS,
+    ),
     tokenSecret: values.TOKEN_SECRET,
     logLevel: values.LOG_LEVEL,
     settings: {

@@ -56,7 +56,7 @@ export async function startService(
   };
   const server = await createService(
     { kernel, keys: config.keys, ready },
-    { onFault, compile: "listening", onInvalidDocument },
+    { onFault, access: config.access, compile: "listening", onInvalidDocument },
   );
   const sweeper = new Sweeper(kernel, (error) => log("info", `sweep: ${(error as Error).message}`));
   server.listen(config.port, config.host);

@@ -55,6 +55,8 @@ export interface Problem {
 const TITLES: Record<string, string> = {
   unauthorized: "No valid credentials",
   forbidden: "Not allowed for this API key",
+  "host-not-allowed": "The service has another name",
+  "origin-not-allowed": "Not allowed for pages of other origins",
   "session-ended": "The session has ended",
   "idempotency-key-reused": "The Idempotency-Key was used with another request",
   unavailable: "Service unavailable; nothing was done",

@@ -31,7 +31,7 @@ export interface Operation {
   "x-bpf-command": string[];
   "x-errnos": string[];
   requestBody?: { required?: boolean; content: Record<string, { schema?: JsonSchema }> };
-  responses: Record<string, { $ref?: string; content?: Record<string, unknown> }>;
+  responses: Record<string, { $ref?: string; headers?: object; content?: Record<string, unknown> }>;
 }
 
 export interface Document {

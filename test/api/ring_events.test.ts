@@ -139,7 +139,7 @@ describe("a slow reader", () => {
     const client = connect(Number(new URL(service.base).port), "127.0.0.1");
     client.pause();
     client.write(
-      `GET ${AT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${session.token}\r\n` +
+      `GET ${AT} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${session.token}\r\n` +
         "Accept: text/event-stream\r\n\r\n",
     );
     const [socket] = await accepted;
@@ -221,7 +221,7 @@ describe("a stop of the service", () => {
       expect((await session.post("/v1/fds/4/records", large)).status).toBe(201);
     }
     slow.write(
-      `GET /v1/fds/4/records HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${session.token}\r\n` +
+      `GET /v1/fds/4/records HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${session.token}\r\n` +
         "Accept: text/event-stream\r\n\r\n",
     );
     await listening(`bpf:{${namespace}}:wake:2`, 1);

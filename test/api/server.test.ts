@@ -229,7 +229,7 @@ function begin(base: string, { token }: TestSession) {
     text += String(chunk);
   });
   socket.write(
-    `POST /v1/maps HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n` +
+    `POST /v1/maps HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n` +
       `Content-Type: application/json\r\nContent-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n`,
   );
   // The server's 100 Continue says that it has taken the request.

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, expect, inject } from "vitest";
+import { accessRules } from "../../api/access/access_rules.ts";
 import type { ApiKeys } from "../../api/api_keys.ts";
 import { type AppOptions, createService } from "../../api/app.ts";
 import type { Hooks } from "../../api/fast_path/fast_path.ts";
@@ -112,11 +113,13 @@ function createHooks(compared: boolean, faults: Error[]) {
 /**
  * @param fastPath the option of the service; the default is "on" or the choice of the vitest
  * project
+ * @param access the default is that of a service whose settings name no host and no origin
  */
 export async function testService(
   keys?: ApiKeys,
   settings: Partial<Settings> = {},
   fastPath: NonNullable<AppOptions["fastPath"]> = COMPARED ? "compared" : "on",
+  access = accessRules(keys !== undefined),
 ): Promise<TestService> {
   const kernel = createKernel(inject("redisUrl"), randomBytes(32), settings);
   await kernel.script.ready();
@@ -124,7 +127,7 @@ export async function testService(
   const { hooks, fastRequests } = createHooks(fastPath === "compared", faults);
   const server = await createService(
     { kernel, keys, ready: () => kernel.script.ping() },
-    { fastPath, hooks, onFault: (error) => faults.push(error) },
+    { fastPath, access, hooks, onFault: (error) => faults.push(error) },
   );
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -27,7 +27,7 @@ const put = (n: number, path = KEY): Sent => ({
 });
 
 function text({ token }: TestSession, { method, path, body = "" }: Sent, more = ""): string {
-  const head = `${method} ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n${more}`;
+  const head = `${method} ${path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${token}\r\n${more}`;
   const about = `content-type: application/json\r\ncontent-length: ${body.length}\r\n`;
   return `${head}${body ? about : ""}\r\n${body}`;
 }

@@ -108,6 +108,17 @@ function parsed(body: Buffer): { value: unknown } | undefined {
   }
 }
 
+/** The checks of JSON are recursive; no body is right that is too deep for them. */
+function isFitting(fits: (value: unknown) => boolean, body: Buffer): boolean {
+  const json = parsed(body);
+  try {
+    return json !== undefined && fits(json.value);
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
+}
+
 it.each(routes.map((route) => [route.operation.operationId, route] as const))(
   "%s never answers 5xx, says what is wrong, and changes nothing when it rejects",
   async (_id, route) => {
@@ -130,8 +141,7 @@ it.each(routes.map((route) => [route.operation.operationId, route] as const))(
       if (answer.status !== 400 || !fits || !isPlain(shot) || !shot.body) return;
       // An optional body may be empty.
       if (shot.body.length === 0 && !route.operation.requestBody?.required) return;
-      const json = parsed(shot.body);
-      if (!json || !fits(json.value))
+      if (!isFitting(fits, shot.body))
         expect(problem.errors?.length, about + answer.text).toBeGreaterThan(0);
     });
     await fc.assert(property, { seed: SEED, numRuns: RUNS, endOnFailure: true });

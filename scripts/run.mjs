@@ -24,6 +24,7 @@ const programs = {
   picture: { args: [...tsx, "examples/picture/picture.ts"], redis: true },
   bench: { args: [...tsx, "bench/bench.ts"], redis: true },
   conformance: { args: [...tsx, "test/support/conformance.ts"], redis: false },
+  "lint:editions": { args: [...tsx, "test/support/lint_editions.ts"], redis: false },
 };
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"];

@@ -1,5 +1,5 @@
 import { type Handler, ok } from "../handler.ts";
-import { TEXT } from "../openapi/openapi.ts";
+import { type Edition, JSON_30, JSON_31, YAML_31 } from "../openapi/editions.ts";
 
 /** The service itself: liveness, readiness and the document. */
 
@@ -10,10 +10,14 @@ const readinessGet: Handler = async (context) => {
   return ok({ status: "ok" });
 };
 
-const documentGet: Handler = async () => ({
-  status: 200,
-  bytes: Buffer.from(TEXT),
-  type: "application/yaml",
-});
+const documentIn =
+  ({ type, read }: Edition): Handler =>
+  async () => ({ status: 200, bytes: read(), type });
 
-export const service = { livenessGet, readinessGet, documentGet };
+export const service = {
+  livenessGet,
+  readinessGet,
+  documentGet: documentIn(YAML_31),
+  documentGetJson: documentIn(JSON_31),
+  documentGetVersion30: documentIn(JSON_30),
+};

@@ -21,8 +21,8 @@ const keyword = (key: string) => (key === "x-max-items" ? "maxItems" : key);
 function trimmed(value: unknown, named: boolean): unknown {
   if (Array.isArray(value)) return value.map((item) => trimmed(item, false));
   if (typeof value !== "object" || value === null) return value;
-  // The body is a Buffer, not a string.
-  if ("format" in value && value.format === "binary") return {};
+  // A body of octets is a Buffer, and the codec of values checks each of them itself, by the map.
+  if ("x-codec" in value || ("format" in value && value.format === "binary")) return {};
   const matters = (key: string) => named || !(UNUSED.has(key) || key.startsWith("x-"));
   const keep = ([key, item]: [string, unknown]) =>
     !named && DATA.has(key) ? item : trimmed(item, !named && NAMES.has(key));

@@ -21,6 +21,8 @@ export interface ApiKey {
   gid: number;
   /** Names like CAP_BPF. */
   capabilities: string[] | "all";
+  /** May list and delete its namespaces; false if absent. */
+  admin?: boolean;
 }
 
 const SCHEMA = {
@@ -43,6 +45,7 @@ const SCHEMA = {
           capabilities: {
             anyOf: [{ const: "all" }, { type: "array", items: { type: "string" } }],
           },
+          admin: { type: "boolean" },
         },
       },
     },
@@ -123,13 +126,30 @@ export class ApiKeys {
 const matches = (pattern: string, namespace: string): boolean =>
   pattern.endsWith("*") ? namespace.startsWith(pattern.slice(0, -1)) : namespace === pattern;
 
+/** Makes the names of idempotency records unique where there is no session. */
+export const recordOwner = (key: ApiKey | undefined): string =>
+  `key:${encodeURIComponent(key?.id ?? "")}`;
+
+/** @throws 403 */
+function checkNamespace(key: ApiKey, namespace: string): void {
+  if (key.namespaces.some((pattern) => matches(pattern, namespace))) return;
+  const detail = `this API key does not allow namespace ${namespace}`;
+  throw new HttpError(403, "forbidden", `${detail}; allowed: ${key.namespaces.join(", ")}`);
+}
+
+/** @param namespace undefined for all that the key covers. @throws 403 */
+export function checkAdmin(key: ApiKey, namespace: string | undefined): void {
+  if (!key.admin) {
+    const detail = "this API key has no right to namespaces as a whole";
+    throw new HttpError(403, "forbidden", `${detail}: that needs "admin": true in the keys file`);
+  }
+  if (namespace !== undefined) checkNamespace(key, namespace);
+}
+
 /** @throws 403 for a namespace, EPERM for credentials that the key does not allow. */
 export function checkRights(key: ApiKey, requested: RequestedRights): void {
   const { namespace, uid, gid, groups } = requested;
-  if (!key.namespaces.some((pattern) => matches(pattern, namespace))) {
-    const detail = `this API key does not allow namespace ${namespace}`;
-    throw new HttpError(403, "forbidden", `${detail}; allowed: ${key.namespaces.join(", ")}`);
-  }
+  checkNamespace(key, namespace);
   const isOwn = uid === key.uid && gid === key.gid && groups.every((group) => group === key.gid);
   if (key.uid !== 0 && !isOwn) {
     const given = `uid ${uid}, gid ${gid}, groups [${groups.join(", ")}]`;

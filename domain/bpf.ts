@@ -3,6 +3,7 @@ import { elemCommands } from "./commands/elem.ts";
 import { fdCommands } from "./commands/fd.ts";
 import { fsCommands } from "./commands/fs.ts";
 import { mapCommands } from "./commands/map.ts";
+import { namespaceCommands, type SweepResult } from "./commands/namespace.ts";
 import { progCommands } from "./commands/prog.ts";
 import { ringCommands } from "./commands/ring.ts";
 import { runCommands } from "./commands/run.ts";
@@ -12,6 +13,7 @@ import { elfCommands } from "./loader/elf_load.ts";
 import type { Call, RunCommand, RunFirstHalf } from "./redis/command.ts";
 import { connect } from "./redis/connection.ts";
 import { unrecorded } from "./redis/idempotency.ts";
+import { NamespaceIndex } from "./redis/namespace_index.ts";
 import { Notifier } from "./redis/notifier.ts";
 import { Script } from "./redis/script.ts";
 import { Pool } from "./runtime/pool/pool.ts";
@@ -33,7 +35,8 @@ export { idempotencyOf, recordName, UNRECORDED } from "./redis/idempotency.ts";
 export interface KernelEvents {
   /** A command left freeing that should continue at once. */
   onWorkLeft(namespace: string): void;
-  onSession(namespace: string): void;
+  /** A session is made, or the namespace is deleted: it has to be swept from now on. */
+  onUse(namespace: string): void;
 }
 
 /** The sweeper calls without a session. */
@@ -45,7 +48,8 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
   const { deadline, cpus, threads, runLimit, budget, insns, complexity } = settings;
   const script = new Script(connect(url, deadline), deadline);
   const tokens = new Tokens(secret);
-  const hints: KernelEvents = { onWorkLeft: () => {}, onSession: () => {} };
+  const hints: KernelEvents = { onWorkLeft: () => {}, onUse: () => {} };
+  const names = new NamespaceIndex(script);
   const pool = new Pool({ threads, timeLimit: runLimit });
   const proofs = new ProofCache();
 
@@ -66,10 +70,20 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
   const run: RunCommand = (...command) => begin(...command).then(({ values }) => values);
 
   /** @param allowance ms within which some sweeper sweeps this namespace again. */
-  async function sweep(namespace: string, allowance: number) {
+  async function sweep(namespace: string, allowance: number): Promise<SweepResult> {
     const { values, workLeft } = await script.run(namespace, "sweep", NOBODY, [allowance]);
-    const [more, sessions] = values;
-    return { workLeft: workLeft || more === 1, sessions: Number(sessions) };
+    const [more, sessions, exists] = values;
+    return {
+      workLeft: workLeft || more === 1,
+      sessions: Number(sessions),
+      exists: exists === 1,
+    };
+  }
+
+  /** An index that fails now gets the name from a sweeper. */
+  function onSession(namespace: string): void {
+    names.add(namespace).catch(() => {});
+    hints.onUse(namespace);
   }
 
   function disconnect(): void {
@@ -78,7 +92,8 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
   }
 
   const commands = {
-    ...sessionCommands(run, tokens, (namespace) => hints.onSession(namespace), cpus),
+    ...namespaceCommands(run, { index: names, sweep, onDeletion: (name) => hints.onUse(name) }),
+    ...sessionCommands(run, tokens, onSession, cpus),
     ...fdCommands(run),
     ...mapCommands(run),
     ...elemCommands(run),
@@ -92,6 +107,7 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
     script,
     tokens,
     hints,
+    names,
     sweep,
     warm: () => pool.warm(),
     disconnect,

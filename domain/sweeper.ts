@@ -40,7 +40,7 @@ export class Sweeper {
     };
     // Sent before the session is made, in case the reply is lost, and again after it, in case a sweeper
     // has just forgotten the empty namespace.
-    kernel.hints.onSession = (namespace) => {
+    kernel.hints.onUse = (namespace) => {
       kernel.script.redis.sadd(NAMESPACES, namespace).then((added) => {
         // The first sweep stores how long a silence may be before it counts as an outage.
         if (added) kernel.hints.onWorkLeft(namespace);
@@ -82,8 +82,13 @@ export class Sweeper {
     const names = new Set(this.#urgent);
     this.#urgent.clear();
     for (const name of await this.#next()) names.add(name);
-    const sweeps = [...names].map((name) => this.#sweep(name).catch(this.#onError));
-    await Promise.all(sweeps);
+    const inUse: string[] = [];
+    const sweeps = [...names].map(async (name) => {
+      if (await this.#sweep(name)) inUse.push(name);
+    });
+    await Promise.all(sweeps.map((sweep) => sweep.catch(this.#onError)));
+    // In case the index failed when the session was made.
+    await this.#kernel.names.addMissing(inUse);
   }
 
   /** Scans the next few namespaces; after the last it starts again. */
@@ -95,17 +100,23 @@ export class Sweeper {
     return names;
   }
 
-  async #sweep(namespace: string): Promise<void> {
+  /** Returns whether the namespace has sessions. */
+  async #sweep(namespace: string): Promise<boolean> {
     const allowance = 2 * PERIOD_MS * this.#cycle + SLACK_MS;
-    const { workLeft, sessions } = await this.#kernel.sweep(namespace, allowance);
+    const { workLeft, sessions, exists } = await this.#kernel.sweep(namespace, allowance);
     if (workLeft) this.#urgent.add(namespace);
-    else if (sessions === 0) await this.#forget(namespace, allowance);
+    else if (sessions === 0) await this.#forget(namespace, exists, allowance);
+    return sessions > 0;
   }
 
   /** Sweeps once more after the removal, because a session may have been made in between. */
-  async #forget(namespace: string, allowance: number): Promise<void> {
-    await this.#kernel.script.redis.srem(NAMESPACES, namespace);
+  async #forget(namespace: string, exists: boolean, allowance: number): Promise<void> {
+    const { script, names } = this.#kernel;
+    if (!exists) await names.remove(namespace);
+    await script.redis.srem(NAMESPACES, namespace);
     const { workLeft, sessions } = await this.#kernel.sweep(namespace, allowance);
-    if (workLeft || sessions > 0) await this.#kernel.script.redis.sadd(NAMESPACES, namespace);
+    if (!workLeft && sessions === 0) return;
+    await script.redis.sadd(NAMESPACES, namespace);
+    await names.add(namespace);
   }
 }

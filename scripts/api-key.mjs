@@ -12,6 +12,7 @@ const usage = `usage: node scripts/api-key.mjs --id NAME [options]
   --uid N             highest credentials: user id, 0 = any (1000)
   --gid N             group id, 0 = any (the uid)
   --capability NAME   CAP_BPF and so on (also cap_bpf or bpf), or all; repeatable (none)
+  --admin             may list and delete its namespaces
   --file PATH         keys file (api-keys.json)
 `;
 
@@ -34,9 +35,13 @@ function fail(message) {
 function options() {
   const several = { type: "string", multiple: true };
   const one = { type: "string" };
+  const flag = { type: "boolean" };
   try {
     return parseArgs({
-      options: { id: one, namespace: several, uid: one, gid: one, capability: several, file: one },
+      options: {
+        ...{ id: one, namespace: several, uid: one, gid: one, capability: several, admin: flag },
+        file: one,
+      },
     }).values;
   } catch (error) {
     return fail(error.message);
@@ -95,6 +100,7 @@ keys.push({
   uid,
   gid: number("gid", rest.gid ?? String(uid)),
   capabilities: checkedCapabilities(rest.capability ?? []),
+  ...(rest.admin && { admin: true }),
 });
 // Readable by all: the service in a container is another user, and a hash of 256 random bits tells
 // nothing. Written beside and renamed, so that a service that reads it never sees half a file.

@@ -40,7 +40,7 @@ const PARTS: Record<string, string[]> = {
 };
 
 /** Commands that TypeScript composes of others, without Lua of their own. */
-const COMPOSED = ["elf_load"];
+const COMPOSED = ["elf_load", "namespace_list"];
 
 /** Operations that send a command of elements with a null key, for maps without keys. */
 const KEYLESS = ["mapPush", "mapPop", "mapPeek"];
@@ -453,7 +453,10 @@ it("no file outside domain/isa/ names a helper by its number", () => {
 // Lua
 
 /** Kinds of items in the list `work`. None may go: stored lists of namespaces can hold it. */
-const WORK_ITEMS = ["discard", "exit", "free", "put_maps", "put_slots", "unlink_pages"];
+const WORK_ITEMS = [
+  ...["discard", "end_sessions", "exit", "forget", "free", "prune", "put_maps", "put_slots"],
+  "unlink_pages",
+];
 
 it.each(LUA)(
   "%s has a header, at most 150 lines, and leaves the names of keys to kernel.lua",

@@ -6,6 +6,7 @@ import { fds } from "./fd.ts";
 import { fs } from "./fs.ts";
 import { listings } from "./listing.ts";
 import { maps } from "./map.ts";
+import { namespaces } from "./namespace.ts";
 import { page } from "./page.ts";
 import { progs } from "./prog.ts";
 import { queues } from "./queue.ts";
@@ -17,6 +18,7 @@ import { sessions } from "./session.ts";
 /** operationId -> handler. */
 export const handlers: Record<string, Handler> = {
   ...sessions,
+  ...namespaces,
   ...fds,
   ...maps,
   ...elems,

@@ -2,7 +2,7 @@ import { recordName } from "../../domain/bpf.ts";
 import { CAPABILITIES, capabilityName } from "../../domain/capabilities.ts";
 import { didYouMean } from "../../domain/did_you_mean.ts";
 import { einval } from "../../domain/errno.ts";
-import { checkRights } from "../api_keys.ts";
+import { checkRights, recordOwner } from "../api_keys.ts";
 import {
   created,
   type Handler,
@@ -75,8 +75,7 @@ const sessionCreate: Handler = async (context: ServiceContext, request) => {
     cpus: body.cpus,
   };
   if (key) checkRights(key, { namespace, ...credentials });
-  const owner = `key:${encodeURIComponent(key?.id ?? "")}`;
-  const record = recordName(owner, idempotencyKey(request));
+  const record = recordName(recordOwner(key), idempotencyKey(request));
   const call = { ...request.call, namespace, record };
   return created(await context.kernel.sessionCreate(call, credentials));
 };

@@ -18,6 +18,10 @@ export const SESSION_INFO = [
   ...["expires", "fd_count", "cpus"],
 ] as const;
 
+export const NAMESPACE_INFO = [
+  ...["deleting", "sessions", "maps", "progs", "inodes", "cpus"],
+] as const;
+
 /** Arguments of map_create. */
 export const MAP_CREATE = [
   ...["map_type", "key_size", "value_size", "max_entries", "map_flags", "map_name", "map_extra"],

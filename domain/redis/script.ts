@@ -76,13 +76,13 @@ export class Script {
   /** Resolves when Redis has the library. @throws Unavailable after ten seconds without Redis. */
   async ready(): Promise<void> {
     await connected(this.redis);
-    await this.#inTime(this.library.load(), READY_MS);
+    await this.inTime(this.library.load(), READY_MS);
   }
 
   /** @throws Unavailable unless Redis answers and accepts commands; a full Redis is ready. */
   async ping(): Promise<void> {
     try {
-      await this.#inTime(this.redis.set("bpf:ready", 1, "PX", READY_MS));
+      await this.inTime(this.redis.set("bpf:ready", 1, "PX", READY_MS));
     } catch (error) {
       // A full Redis still reads and frees.
       if (error instanceof Errno) return;
@@ -110,7 +110,7 @@ export class Script {
 
   /** A reply after the deadline is dropped: the caller has its error, so nothing may be sent again. */
   #send(access: CommandAccess, words: Argument[]): Promise<CommandReply> {
-    return this.#inTime(this.#fcall(access, words)).then(
+    return this.inTime(this.#fcall(access, words)).then(
       (reply) => this.#answer(reply, words),
       (error: Error) => this.#recover(error, access, words),
     );
@@ -140,8 +140,8 @@ export class Script {
 
   /** Sends a call again that met a master which no longer has the namespace's slot. */
   async #afterRefresh(access: CommandAccess, words: Argument[]): Promise<RedisValue[]> {
-    await this.#inTime(refreshSlots(this.redis)).catch(() => {});
-    return this.#inTime(this.#fcall(access, words));
+    await this.inTime(refreshSlots(this.redis)).catch(() => {});
+    return this.inTime(this.#fcall(access, words));
   }
 
   /** Sends a call again that found no library. */
@@ -150,7 +150,7 @@ export class Script {
       if (!this.library.isFull) await this.#load();
       if (this.library.isFull) return this.#asScript(access, words);
       try {
-        return await this.#inTime(this.#fcall(access, words));
+        return await this.inTime(this.#fcall(access, words));
       } catch (error) {
         if (!isMissing(error)) throw error;
       }
@@ -161,7 +161,7 @@ export class Script {
   /** @throws Unavailable for every failure, because the call itself has not run. */
   async #load(): Promise<void> {
     try {
-      await this.#inTime(this.library.load());
+      await this.inTime(this.library.load());
     } catch (error) {
       throw new Unavailable(`Redis rejected the library: ${(error as Error).message}`);
     }
@@ -171,14 +171,15 @@ export class Script {
   async #asScript(access: CommandAccess, words: Argument[]): Promise<RedisValue[]> {
     if (access === "grow") throw new Errno("ENOMEM", FULL);
     try {
-      return await this.#inTime(this.#commands.evalshaBuffer(sha, 2, ...words));
+      return await this.inTime(this.#commands.evalshaBuffer(sha, 2, ...words));
     } catch (error) {
       if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
     }
-    return this.#inTime(this.#commands.evalBuffer(bundle.script, 2, ...words));
+    return this.inTime(this.#commands.evalBuffer(bundle.script, 2, ...words));
   }
 
-  #inTime<T>(call: Promise<T>, limit = this.#deadline): Promise<T> {
+  /** Waits for a call of Redis until its deadline. @throws a failure of errno.ts. */
+  inTime<T>(call: Promise<T>, limit = this.#deadline): Promise<T> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         reject(new OutcomeUnknown(`Redis did not answer within ${limit} ms`));

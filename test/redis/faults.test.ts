@@ -308,6 +308,9 @@ describe("Redis at maxmemory", () => {
       const client = new Client(`http://127.0.0.1:${full.address.port}`);
       const start = async (more = {}) =>
         new TestSession(client.base, (await client.post("/v1/sessions", more)).body);
+      const doomed = await start({ namespace: "doomed" });
+      for (let i = 0; i < 3; i++) await doomed.post("/v1/maps", HASH);
+      await doomed.put("/v1/fs?path=/pin", { type: "pin", fd: 3 });
       const [root, other] = [await start({ ttl_ms: 1000 }), await start()];
       for (let i = 0; i < 3; i++) await root.post("/v1/maps", HASH);
       await root.put("/v1/fs?path=/pin", { type: "pin", fd: 3 });
@@ -349,6 +352,8 @@ describe("Redis at maxmemory", () => {
       expect((await root.del("/v1/session")).status).toBe(204);
       expect((await other.del("/v1/fds/3")).status).toBe(204);
       expect((await other.get("/v1/maps")).body.maps).toEqual([]);
+      expect((await client.del("/v1/namespaces/doomed")).status).toBe(204);
+      expect((await client.get("/v1/namespaces/doomed")).status).toBe(404);
       await limit(redis.url, "0");
       expect((await other.post("/v1/maps", HASH)).status).toBe(201);
     } finally {

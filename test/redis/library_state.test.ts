@@ -4,7 +4,7 @@ import { ACCESS } from "../../domain/redis/command_access.ts";
 import { connect, connected } from "../../domain/redis/connection.ts";
 import { bundleLua, type LuaBundle } from "../../domain/redis/lua_bundle.ts";
 import { type Argument, commandNames, type RedisValue } from "../../domain/redis/script.ts";
-import { born, CALLS, NOBODY, TOKEN } from "../support/library_calls.ts";
+import { born, CALLS, NOBODY, SESSIONLESS, TOKEN } from "../support/library_calls.ts";
 
 /** Modules of the library live on between calls; no state of one call may reach the next. */
 
@@ -79,7 +79,7 @@ async function call(
 }
 
 const SELF = ["1", TOKEN, "", ""];
-const whoOf = (command: string) => (command === "sweep" ? NOBODY : SELF);
+const whoOf = (command: string) => (SESSIONLESS.includes(command) ? NOBODY : SELF);
 
 /** As text, without times and the namespace's name, which alone may differ. */
 function replyText(reply: RedisValue | undefined): string {

@@ -106,6 +106,28 @@ async function expectSwept(base: string, count: () => Promise<number>): Promise<
   await vi.waitFor(async () => expect(await count()).toBe(before), WAIT);
 }
 
+/** The index of namespaces is on one master, each namespace on its own. */
+async function expectListedAndDeleted(base: string): Promise<void> {
+  const client = new Client(base);
+  const names = async () => {
+    const { namespaces } = (await client.get("/v1/namespaces")).body;
+    return namespaces.map(({ name }: { name: string }) => name);
+  };
+  for (const namespace of NAMESPACES) {
+    const session = await openSession(base, namespace, FOREVER_MS);
+    expect((await session.post("/v1/maps", ARRAY)).status).toBe(201);
+    expect((await session.put("/v1/fs?path=/jmp", { type: "pin", fd: 3 })).status).toBe(201);
+  }
+  const wanted = expect.arrayContaining(NAMESPACES);
+  await vi.waitFor(async () => expect(await names()).toEqual(wanted), WAIT);
+  expect(await names()).toEqual([...(await names())].sort());
+  for (const namespace of NAMESPACES) {
+    expect((await client.del(`/v1/namespaces/${namespace}`)).status).toBe(204);
+    expect((await client.get(`/v1/namespaces/${namespace}`)).status).toBe(404);
+  }
+  expect(await names()).not.toEqual(expect.arrayContaining([expect.stringMatching(/eta$/)]));
+}
+
 /** A message wakes the reader of a ring buffer, whichever node its namespace lives on. */
 async function expectWoken(url: string, namespace: string): Promise<void> {
   const kernel = createKernel(url, Buffer.alloc(32, 9));
@@ -143,6 +165,7 @@ async function expectService(url: string, ports: number[]): Promise<void> {
     expect((await new Client(base).get("/readyz")).status).toBe(200);
     await Promise.all(NAMESPACES.map((namespace) => useNamespace(base, namespace)));
     await Promise.all(NAMESPACES.map((namespace) => expectWoken(url, namespace)));
+    await expectListedAndDeleted(base);
     await expectSwept(base, async () => (await keysOn(ports, "bpf:*:ids:*")).length);
   } finally {
     await stop();

@@ -17,6 +17,9 @@ const map = (type: string, key: number, value: number, max: number) => [
   ...[type, key, value, max, 0, "", "0", "", "", ""],
 ];
 
+/** Commands that no session calls. */
+export const SESSIONLESS = ["sweep", "namespace_get", "namespace_delete"];
+
 /** Returns the arguments of a session_create that creates session 1, made by no session. */
 export function born(token: string, cpus: number): Argument[] {
   return ["seed", "", cpus, token, "label", 3_600_000, 0, 0, ",", "*", 18, 1024];
@@ -87,5 +90,7 @@ export const CALLS: readonly [command: string, ...args: Argument[]][] = [
   ["rmdir", "/e"],
   ["unlink_tree", "/d"],
   ["sweep", 60_000],
+  ["namespace_get"],
   ["exit"],
+  ["namespace_delete"],
 ];

@@ -6,7 +6,7 @@
 -- touching one of them.
 local kernel = use("base/kernel")
 local memo = use("base/memo")
-local uapi = use("uapi")
+local layout = use("base/layout")
 local call, floor = redis.call, math.floor
 
 -- Used until the first sweep stores how long the sweepers may be silent.
@@ -24,19 +24,12 @@ end)
 
 local START = { skew = 0, allowance = FIRST_ALLOWANCE, next = NEVER }
 
--- A namespace without a version is unused, or was written before versions existed.
-local function check_layout(layout)
-  if layout == uapi.LAYOUT or not layout and call("EXISTS", current.meta) == 0 then return end
-  error({ errno = "LAYOUT", detail = layout or "1" }, 0)
-end
-
 -- Reads the time once per call, and fails when this library does not know the namespace's layout.
 function clock.read()
   if current.now then return end
   local time = call("TIME")
   current.wall = time[1] * 1000 + floor(time[2] / 1000)
-  local layout = call("HGET", current.meta, "layout")
-  if layout ~= uapi.LAYOUT then check_layout(layout) end
+  layout.check()
   local stored = call("HGET", current.meta, "clock")
   local state = stored and parse(stored) or START
   current.clock, current.skew = state, state.skew
@@ -58,7 +51,7 @@ function clock.store(changes)
   local state = { skew = current.skew, tick = changes.tick or was.tick or current.now,
     allowance = changes.allowance or was.allowance, next = changes.next or was.next }
   current.clock = state
-  call("HSET", current.meta, "layout", uapi.LAYOUT, "clock", ("%.0f %.0f %.0f %.0f"):format(
+  call("HSET", current.meta, "layout", layout.value(), "clock", ("%.0f %.0f %.0f %.0f"):format(
     state.skew, state.tick, state.allowance, state.next))
 end
 
@@ -88,6 +81,11 @@ function clock.note_renewal(deadline)
   if earlier or not state.tick or current.now > state.tick then
     clock.store({ tick = current.now, next = earlier and deadline or state.next })
   end
+end
+
+-- Forgets the stored state, which was removed in this call.
+function clock.reset()
+  current.clock = START
 end
 
 -- Keeps an expired session expired, because an outage takes the clock back to its last tick.

@@ -16,6 +16,9 @@ local ANSWER_MS = 500
 -- The reason of an end is kept so long.
 local REASON_MS = 900000
 
+-- The reason of an end together with the namespace.
+session.DELETED = "deleted"
+
 -- deadline and ttl in ms, then the hash of the token.
 local LIFE = "<dds"
 
@@ -48,6 +51,7 @@ function session.enter()
   if not deadline then ended(sid, token) end
   if own ~= token then kernel.fail("TOKEN", "no such session token") end
   if deadline <= current.now then kernel.fail("ENDED", "expired") end
+  if current.deleting then kernel.fail("ENDED", session.DELETED) end
   if deadline < current.now + ttl + ANSWER_MS then
     kernel.need_writes()
     session.renew(sid, ttl, token)

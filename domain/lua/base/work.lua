@@ -55,6 +55,22 @@ function work.save()
   return true
 end
 
+-- Whether the list has an item.
+function work.is_left()
+  return call("EXISTS", kernel.key("work")) == 1
+end
+
+-- Whether the call or the list has an item beside the one being done.
+function work.has_others()
+  local queue = current.queue
+  return queue.head <= queue.tail or work.is_left()
+end
+
+-- Puts an item behind all others.
+function work.defer(...)
+  call("RPUSH", kernel.key("work"), table.concat({ ... }, " "))
+end
+
 -- The sweeper's part: goes on where commands stopped. An item that this version does not know is left to one
 -- that does.
 function work.resume()
@@ -71,7 +87,7 @@ function work.resume()
     work.push(unpack(words))
     work.drain()
   end
-  return call("EXISTS", list) == 1
+  return work.is_left()
 end
 
 return work

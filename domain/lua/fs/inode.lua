@@ -44,6 +44,7 @@ end
 function inode.store(node)
   if node.nlink == 0 then
     call("DEL", key(node.ino))
+    kernel.increment("inodes_freed")
     if node.kind == "map" or node.kind == "prog" then
       refcount.put(node.kind, node.object, "inode:" .. node.ino)
     end
@@ -110,6 +111,12 @@ end
 function inode.drop_nlink(node)
   node.nlink = node.kind == "directory" and 0 or node.nlink - 1
   inode.store(node)
+end
+
+-- Number of nodes beside the root.
+function inode.count()
+  local counters = call("HMGET", current.meta, "inode", "inodes_freed")
+  return (counters[1] or 0) - (counters[2] or 0)
 end
 
 -- memcmp(a, b) > 0; Lua's own comparison follows the server's locale.

@@ -15,6 +15,7 @@
 --   [peek_many(m, limit)]           values of a queue or stack that are popped next
 --   [touch(m, key)]                 marks an element as recently used
 --   [release_uref(m)]               usercnt fell to 0
+--   [clear(id)]                     empties all slots, which only the end of the map does otherwise
 --   [fd_get_ptr(m, fd) -> id]       object of a slot; [check_compatible(m, owner)] a program names the map
 --   [meta_equal(template, m)]       what an inner map must share beside its sizes and flags
 --   [direct_value(m, offset)]       BPF_PSEUDO_MAP_VALUE

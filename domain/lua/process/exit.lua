@@ -27,6 +27,14 @@ function exit.exit_due_sessions()
   work.drain()
 end
 
+-- Ends all sessions of a namespace that is being deleted.
+work.handle("end_sessions", function()
+  local sids = call("ZRANGE", kernel.key("ids:session"), 0, SESSIONS - 1)
+  for _, sid in ipairs(sids) do session.do_exit(sid, session.DELETED) end
+  if #sids == SESSIONS then work.push("end_sessions") end
+  return #sids
+end)
+
 work.handle("exit", function(sid, from)
   local closed, next_fd = fd.close_all(sid, from, work.room())
   if next_fd then
@@ -45,13 +53,14 @@ end)
     Output:
       more      1 when work is left, else 0
       sessions  number of sessions of the namespace
+      exists    1 when the namespace is in use or being deleted, else 0
     Errors: none
 ]]
 function sys.sweep(allowance)
   clock.note_sweep(tonumber(allowance))
   exit.exit_due_sessions()
   local more = work.resume() or clock.is_due()
-  return more and 1 or 0, call("ZCARD", kernel.key("deadlines"))
+  return more and 1 or 0, call("ZCARD", kernel.key("deadlines")), current.unused and 0 or 1
 end
 
 --[[

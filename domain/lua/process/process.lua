@@ -1,5 +1,6 @@
 -- Commands that make sessions, as processes are made: from nothing, or by fork.
 local kernel = use("base/kernel")
+local layout = use("base/layout")
 local session = use("base/session")
 local fd_table = use("file/fd_table")
 local fd = use("file/fd")
@@ -27,6 +28,7 @@ local function set_cpus(cpus, default)
   end
   if now then return end
   current.cpus = cpus ~= "" and cpus or default
+  layout.keep()
   call("HSET", current.meta, "cpus", current.cpus)
 end
 
@@ -45,9 +47,13 @@ end
       info  in the order of uapi.SESSION_INFO
       seed
     Errors:
+      EBUSY   the namespace is being deleted
       EINVAL  the namespace has another number of CPUs
 ]]
 function sys.session_create(seed, cpus, default_cpus, token, label, ttl, ...)
+  if current.deleting then
+    kernel.fail("EBUSY", "the namespace is being deleted: try again when it is gone")
+  end
   set_cpus(cpus, default_cpus)
   local sid = create(token, label, ttl, table.concat({ ... }, " "))
   fd_table.create(sid)

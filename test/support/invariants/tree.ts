@@ -1,4 +1,4 @@
-import { type Claim, fields, type HeldReferences, ids, members } from "./held.ts";
+import { type Claim, fields, type HeldReferences, ids, members, workOf } from "./held.ts";
 import type { Dump } from "./read.ts";
 
 /**
@@ -20,7 +20,19 @@ function reachable(dump: Dump, ino: number, seen: Set<number>): Set<number> {
   return seen;
 }
 
-function checkLinks(dump: Dump, claim: Claim, ino: number, names: number): void {
+/** Directories that have left the tree and are still emptied. */
+function prunedOf(dump: Dump): Set<number> {
+  const items = workOf(dump).filter(([name]) => name === "prune");
+  return new Set(items.map(([, ino]) => Number(ino)));
+}
+
+function checkLinks(
+  dump: Dump,
+  claim: Claim,
+  ino: number,
+  names: number,
+  pruned: ReadonlySet<number>,
+): void {
   const { kind, nlink } = node(dump, ino) ?? {};
   const children = members(dump, "dir", ino).map(([, child]) => node(dump, child)?.kind);
   if (kind === "directory") {
@@ -29,7 +41,8 @@ function checkLinks(dump: Dump, claim: Claim, ino: number, names: number): void 
       Number(nlink) === links,
       `directory ${ino}: nlink ${nlink}, its subdirectories make ${links}`,
     );
-    claim(names === (ino === 1 ? 0 : 1), `directory ${ino} has ${names} names`);
+    const isRoot = ino === 1 || pruned.has(ino);
+    claim(names === (isRoot ? 0 : 1), `directory ${ino} has ${names} names`);
   } else {
     claim(Number(nlink) === names, `inode ${ino}: nlink ${nlink}, it has ${names} names`);
     claim(names > 0, `inode ${ino} has no name`);
@@ -49,14 +62,19 @@ export function checkTree(dump: Dump, claim: Claim, holders: HeldReferences): vo
       );
     }
   }
-  const reached = reachable(dump, 1, new Set());
+  const pruned = prunedOf(dump);
+  const reached = new Set<number>();
+  for (const root of [1, ...pruned]) reachable(dump, root, reached);
   // The number of the root does not come from the counter.
   const last = Number(dump.meta.inode ?? 0) + 1;
   for (const ino of new Set([1, ...ids(dump, "inode").map(Number)])) {
-    checkLinks(dump, claim, ino, names.get(ino) ?? 0);
+    checkLinks(dump, claim, ino, names.get(ino) ?? 0, pruned);
     claim(reached.has(ino), `inode ${ino} cannot be reached from the root`);
     claim(ino <= last, `inode ${ino} is there, the counter is at ${last}`);
     const { kind = "", object = "" } = fields(dump, "inode", ino) ?? {};
     if (kind === "map" || kind === "prog") holders.add(kind, object, `inode:${ino}`);
   }
+  const living = ids(dump, "inode").filter((ino) => ino !== "1").length;
+  const counted = last - 1 - Number(dump.meta.inodes_freed ?? 0);
+  claim(living === counted, `there are ${living} inodes, counted are ${counted}`);
 }

@@ -11,6 +11,6 @@ end
 map.register("array_of_maps", {
   alloc_check = fd_array.alloc_check, alloc = inner_map.alloc, lookup = fd_array.lookup,
   lookup_many = fd_array.lookup_many, update = fd_array.update, delete = fd_array.delete,
-  next_key = arraymap.next_key, page = fd_array.page, entries = fd_array.entries, free = free,
+  next_key = arraymap.next_key, page = fd_array.page, entries = fd_array.entries, free = free, clear = free,
   fd_get_ptr = inner_map.fd_get_ptr, batch_kind = "slots", object_kind = "map"
 })

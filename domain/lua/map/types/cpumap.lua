@@ -43,5 +43,6 @@ end
 map.register("cpumap", {
   alloc_check = alloc_check, alloc = alloc, lookup = redirect_map.lookup, update = update,
   delete = redirect_map.delete, next_key = arraymap.next_key, page = redirect_map.page,
-  entries = fd_array.entries, free = redirect_map.free, check_compatible = redirect_map.check_compatible
+  entries = fd_array.entries, free = redirect_map.free, clear = redirect_map.free,
+  check_compatible = redirect_map.check_compatible
 })

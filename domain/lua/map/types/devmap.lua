@@ -17,6 +17,6 @@ end
 map.register("devmap", {
   alloc_check = devmap.alloc_check, alloc = devmap.alloc, lookup = redirect_map.lookup,
   update = update, delete = redirect_map.delete, next_key = arraymap.next_key,
-  page = redirect_map.page, entries = fd_array.entries, free = redirect_map.free,
+  page = redirect_map.page, entries = fd_array.entries, free = redirect_map.free, clear = redirect_map.free,
   check_compatible = redirect_map.check_compatible, capability = "CAP_NET_ADMIN"
 })

@@ -46,5 +46,5 @@ end
 map.register("devmap_hash", {
   alloc_check = alloc_check, alloc = devmap.alloc, lookup = redirect_map.lookup, update = update,
   delete = delete, next_key = next_key, page = redirect_map.page, entries = fd_array.entries,
-  free = redirect_map.free, capability = "CAP_NET_ADMIN"
+  free = redirect_map.free, clear = redirect_map.free, capability = "CAP_NET_ADMIN"
 })

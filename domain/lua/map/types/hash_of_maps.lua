@@ -70,5 +70,5 @@ end
 map.register("hash_of_maps", {
   alloc_check = alloc_check, alloc = alloc, lookup = lookup, update = update, remove = remove,
   lookup_many = lookup_many, delete = htab.delete, next_key = htab.next_key, page = htab.page, entries
-  = entries, free = free, batch_kind = "hash", object_kind = "map"
+  = entries, free = free, clear = free, batch_kind = "hash", object_kind = "map"
 })

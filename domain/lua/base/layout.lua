@@ -1,0 +1,56 @@
+-- The field `layout` of a namespace's `meta`: absent while the namespace is unused, uapi.LAYOUT while it is
+-- in use, DELETING from the call that deletes it, DELETED when only the counter of sessions is left.
+-- Invariant: no version of the service touches a namespace whose layout it does not know, so a version from
+-- before deletions existed leaves these namespaces alone.
+local uapi = use("uapi")
+local call = redis.call
+
+local layout = {}
+
+local DELETING, DELETED = "deleting", "deleted"
+
+-- The counter of sessions is kept as long as records of idempotency, whose names have ids of sessions.
+local KEPT_MS = 86400000
+
+local function check_other(stored)
+  if stored == DELETING then
+    current.deleting = true
+  elseif stored == DELETED or not stored and call("EXISTS", current.meta) == 0 then
+    current.unused = true
+  else
+    error({ errno = "LAYOUT", detail = stored or "1" }, 0)
+  end
+end
+
+-- Fails when this library does not know the namespace's layout.
+function layout.check()
+  local stored = call("HGET", current.meta, "layout")
+  if stored ~= uapi.LAYOUT then check_other(stored) end
+end
+
+-- The value that a write of `meta` stores.
+function layout.value()
+  return current.deleting and DELETING or uapi.LAYOUT
+end
+
+function layout.begin_deletion()
+  current.deleting = true
+  call("HSET", current.meta, "layout", DELETING)
+end
+
+-- The namespace is unused from now on. Ids of sessions go on for a day, so that neither an old token nor an
+-- old record of idempotency meets a new session.
+function layout.end_deletion()
+  local last = call("HGET", current.meta, "session")
+  call("DEL", current.meta)
+  call("HSET", current.meta, "layout", DELETED, "session", last or 0)
+  call("PEXPIRE", current.meta, KEPT_MS)
+  current.deleting, current.unused = nil, true
+end
+
+-- The first session uses a namespace again that was deleted.
+function layout.keep()
+  call("PERSIST", current.meta)
+end
+
+return layout

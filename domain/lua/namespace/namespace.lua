@@ -1,0 +1,88 @@
+-- Namespaces as a whole: what one holds, and its deletion, which no command of a session can do.
+-- Invariants: from the first step of a deletion no session acts and none begins; each step leaves every
+-- count right, because sessions, names and slots go as their own commands let them go; the item "forget" is
+-- there until nothing is left.
+local kernel = use("base/kernel")
+local clock = use("base/clock")
+local layout = use("base/layout")
+local session = use("base/session")
+local work = use("base/work")
+local inode = use("fs/inode")
+local prune = use("fs/prune")
+local map = use("map/map")
+local uapi = use("uapi")
+local call = redis.call
+
+local sys = kernel.sys
+-- Maps whose slots one step clears.
+local MAPS = 32
+
+local function check_exists()
+  if current.unused then
+    kernel.fail("ENOENT", "there is no namespace " .. current.root:match("{(.*)}"))
+  end
+end
+
+-- Clears the slots of some maps with greater ids; answers the last of these. Without sessions and pins only
+-- slots still hold objects, in circles that Linux never frees: a devmap's program may use the devmap.
+local function clear_slots(from)
+  local ids = call("ZRANGEBYSCORE", kernel.key("ids:map"), "(" .. from, "+inf", "LIMIT", 0, MAPS)
+  for _, id in ipairs(ids) do
+    local m = map.load(id)
+    if m.ops.clear then m.ops.clear(id) end
+  end
+  return ids[#ids]
+end
+
+local function forget()
+  prune.remove_root()
+  layout.end_deletion()
+  clock.reset()
+end
+
+-- The last item of a deletion, which waits for all others.
+work.handle("forget", function(from)
+  if work.has_others() then
+    work.defer("forget", from)
+    return 1
+  end
+  local last = clear_slots(from)
+  if last then work.defer("forget", last) else forget() end
+  return MAPS
+end)
+
+--[[
+  Describes the namespace (extension).
+
+    Input: none
+    Output:
+      info  in the order of uapi.NAMESPACE_INFO
+    Errors:
+      ENOENT  no session was ever created in it, or it was deleted
+]]
+function sys.namespace_get()
+  check_exists()
+  return kernel.list_fields(uapi.NAMESPACE_INFO, {
+    deleting = current.deleting and 1 or 0, cpus = session.cpus(), inodes = inode.count(),
+    sessions = call("ZCARD", kernel.key("ids:session")),
+    maps = call("ZCARD", kernel.key("ids:map")), progs = call("ZCARD", kernel.key("ids:prog")) }, {})
+end
+
+--[[
+  Deletes the namespace (extension): its sessions end, its tree and its objects go. This call does what one
+  step may, and sweeps do the rest. A second call changes nothing while items are left; if a fault took
+  them, it begins again.
+
+    Input: none
+    Output: nothing
+    Errors:
+      ENOENT  no session was ever created in it, or it was deleted
+]]
+function sys.namespace_delete()
+  check_exists()
+  if current.deleting and work.is_left() then return end
+  layout.begin_deletion()
+  work.push("end_sessions")
+  prune.root()
+  work.push("forget", 0)
+end

@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import express, { type Express, type Request, type RequestHandler, type Response } from "express";
 import { idempotencyOf } from "../domain/bpf.ts";
-import type { Caller } from "../domain/token.ts";
 import { withAccess } from "./access/access.ts";
 import { type AccessRules, accessRules } from "./access/access_rules.ts";
 import { HttpError, type OnFault, problemHandler, sendProblem } from "./errors/error_to_problem.ts";
@@ -10,7 +9,6 @@ import { createComparison, createFastPath, type Hooks } from "./fast_path/fast_p
 import { createRouter, pause } from "./fast_path/plain_routes.ts";
 import {
   ANONYMOUS,
-  bearer,
   type Handler,
   type HandlerRequest,
   type HandlerResponse,
@@ -24,8 +22,9 @@ import { body, type RawRequest } from "./middleware/body.ts";
 import { withMediaTypePaths } from "./middleware/media_type_paths.ts";
 import { inOrder } from "./middleware/pipelining.ts";
 import * as requestChecks from "./middleware/request_checks.ts";
+import { type AuthenticatedRequest, createSecurity, reportTicket } from "./middleware/security.ts";
 import { encodedUrl } from "./middleware/unicode.ts";
-import { createValidator, type Security, warmUp } from "./middleware/validation.ts";
+import { createValidator, warmUp } from "./middleware/validation.ts";
 import { document, type Operation, routerPath, routes } from "./openapi/openapi.ts";
 import { createSchemas, type Schemas } from "./openapi/schemas.ts";
 import { createValidationMessages } from "./openapi/validation_messages.ts";
@@ -34,11 +33,9 @@ import { sendEvents } from "./sse.ts";
 
 /** The application without a port, as the tests use it too. */
 
-interface Identified extends Request, Pick<RawRequest, "octets"> {
+interface Identified extends AuthenticatedRequest, Pick<RawRequest, "octets"> {
   operationId?: string;
-  caller?: Caller;
   isHead?: boolean;
-  openapi?: { pathParams: Record<string, unknown> };
 }
 
 export interface AppOptions {
@@ -55,24 +52,6 @@ export interface AppOptions {
   onInvalidDocument?: (error: Error) => void;
   /** For tests. */
   hooks?: Hooks;
-}
-
-/** @throws if the document has a security scheme without a check. */
-function securityOf({ kernel }: ServiceContext): Security {
-  const checks: Security = {
-    session: (req: Identified) => {
-      req.caller = bearer(kernel, req.headers.authorization);
-      return true;
-    },
-    // The handler checks the key, because a service without keys needs none.
-    apiKey: () => true,
-  };
-  for (const { operation } of routes) {
-    for (const scheme of (operation.security ?? []).flatMap(Object.keys)) {
-      if (!checks[scheme]) throw new Error(`openapi.yaml: no check for the security of ${scheme}`);
-    }
-  }
-  return checks;
 }
 
 /** Makes the request of a handler from what Express and the validator have read. */
@@ -128,10 +107,11 @@ function createApp(context: ServiceContext, options: AppOptions, schemas: Schema
   app.set("x-powered-by", false);
   app.set("query parser", "simple");
   app.set("case sensitive routing", true);
-  const validator = createValidator(document, securityOf(context));
+  const validator = createValidator(document, createSecurity(context));
   app.use(requestChecks.headAsGet, encodedUrl, assets, requestChecks.contentType);
   app.use(
     validator.authenticate,
+    reportTicket,
     requestChecks.conditions,
     requestChecks.numbers,
     body,

@@ -8,6 +8,7 @@ import { progCommands } from "./commands/prog.ts";
 import { ringCommands } from "./commands/ring.ts";
 import { runCommands } from "./commands/run.ts";
 import { sessionCommands } from "./commands/session.ts";
+import { ticketCommands } from "./commands/ticket.ts";
 import type { CompilationUnit } from "./compiler/abi.ts";
 import { elfCommands } from "./loader/elf_load.ts";
 import type { Call, RunCommand, RunFirstHalf } from "./redis/command.ts";
@@ -113,6 +114,7 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
     disconnect,
     wake: new Notifier(script.redis),
     ...commands,
+    ...ticketCommands(tokens, commands.ringRead),
     ...elfCommands(commands, (call) => commands.sessionGet(unrecorded(call))),
   };
 }

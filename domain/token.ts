@@ -5,6 +5,9 @@ import { BadToken } from "./errno.ts";
  * Writes and reads session tokens: `bps_{namespace}.{session}.{secret}.{tag}`. The secret has 256 random
  * bits; Redis keeps only its keyed hash. The tag proves without Redis that this service issued the token,
  * which distinguishes an ended session (410) from a forged token (401).
+ *
+ * A ticket, `bpt_{namespace}.{session}.{hash}.{fd}.{expires}.{tag}`, lets its holder act as the session on one fd
+ * until a time. It has the hash instead of the secret, so it cannot be turned into a token. Nothing of it is stored.
  */
 
 export interface Caller {
@@ -14,7 +17,15 @@ export interface Caller {
   hash: string;
 }
 
-const FORM = /^bps_([a-z0-9][a-z0-9-]{0,62})\.(\d{1,15})\.([\w-]{43})\.([\w-]{22})$/;
+/** What a ticket allows. */
+export interface Ticket {
+  caller: Caller;
+  fd: number;
+}
+
+const TOKEN = /^bps_([a-z0-9][a-z0-9-]{0,62})\.(\d{1,15})\.([\w-]{43})\.([\w-]{22})$/;
+const TICKET =
+  /^bpt_((?:[a-z0-9][a-z0-9-]{0,62})\.(?:\d{1,15})\.(?:[\w-]{43})\.(?:\d{1,10})\.(?:\d{1,15}))\.([\w-]{22})$/;
 const CACHE_SIZE = 10_000;
 
 export class Tokens {
@@ -47,31 +58,55 @@ export class Tokens {
     return this.#mac("hash", `${namespace}.${secret}`).toString("base64url");
   }
 
-  #tag(body: string): Buffer {
-    return this.#mac("tag", body).subarray(0, 16);
+  #tag(purpose: "tag" | "ticket", body: string): string {
+    return this.#mac(purpose, body).subarray(0, 16).toString("base64url");
+  }
+
+  /** Compares text: base64url of 16 bytes has spare bits, so 16 texts decode to one tag. */
+  #isTag(given: string, purpose: "tag" | "ticket", body: string): boolean {
+    const [expected, actual] = [Buffer.from(this.#tag(purpose, body)), Buffer.from(given)];
+    return actual.length === expected.length && timingSafeEqual(actual, expected);
   }
 
   write(namespace: string, sid: number, seed: string): string {
     const body = `${namespace}.${sid}.${this.#secret(seed)}`;
-    return `bps_${body}.${this.#tag(body).toString("base64url")}`;
+    return `bps_${body}.${this.#tag("tag", body)}`;
   }
 
   /** @throws BadToken */
   read(token: string): Caller {
     const cached = this.#cache.get(token);
     if (cached) return cached;
-    const parts = FORM.exec(token);
+    const parts = TOKEN.exec(token);
     if (!parts) throw new BadToken("not a session token");
     const [, namespace = "", sid = "", secret = "", tag = ""] = parts;
-    // Compares text: base64url of 16 bytes has spare bits, so 16 texts decode to one tag.
-    const expected = Buffer.from(this.#tag(`${namespace}.${sid}.${secret}`).toString("base64url"));
-    const given = Buffer.from(tag);
-    if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+    if (!this.#isTag(tag, "tag", `${namespace}.${sid}.${secret}`)) {
       throw new BadToken("this service never issued that token");
     }
     const caller = { namespace, sid, hash: this.#hashOf(namespace, secret) };
     this.#remember(token, caller);
     return caller;
+  }
+
+  /** @param expires in ms, by the clocks of the replicas. */
+  writeTicket({ namespace, sid, hash }: Caller, fd: number, expires: number): string {
+    const body = [namespace, sid, hash, fd, expires].join(".");
+    return `bpt_${body}.${this.#tag("ticket", body)}`;
+  }
+
+  /** @throws BadToken, which never quotes the ticket. */
+  readTicket(ticket: string): Ticket {
+    const [, body = "", tag = ""] = TICKET.exec(ticket) ?? [];
+    if (body === "") throw new BadToken("not a ticket");
+    if (!this.#isTag(tag, "ticket", body)) {
+      throw new BadToken("this service never issued that ticket");
+    }
+    const [namespace = "", sid = "", hash = "", fd, expires] = body.split(".");
+    const end = new Date(Number(expires));
+    if (end.getTime() <= Date.now()) {
+      throw new BadToken(`the ticket expired at ${end.toISOString()}: create a new one`);
+    }
+    return { caller: { namespace, sid, hash }, fd: Number(fd) };
   }
 
   /** Drops the oldest entry when the cache is full. */

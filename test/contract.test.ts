@@ -40,7 +40,7 @@ const PARTS: Record<string, string[]> = {
 };
 
 /** Commands that TypeScript composes of others, without Lua of their own. */
-const COMPOSED = ["elf_load", "namespace_list"];
+const COMPOSED = ["elf_load", "namespace_list", "ticket_create"];
 
 /** Operations that send a command of elements with a null key, for maps without keys. */
 const KEYLESS = ["mapPush", "mapPop", "mapPeek"];

@@ -14,11 +14,13 @@ import { rings } from "./ring.ts";
 import { runs } from "./run.ts";
 import { service } from "./service.ts";
 import { sessions } from "./session.ts";
+import { tickets } from "./ticket.ts";
 
 /** operationId -> handler. */
 export const handlers: Record<string, Handler> = {
   ...sessions,
   ...namespaces,
+  ...tickets,
   ...fds,
   ...maps,
   ...elems,

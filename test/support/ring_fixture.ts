@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, vi } from "vitest";
-import type { TestService, TestSession } from "./service.ts";
+import type { Client, TestService, TestSession } from "./service.ts";
 import { readLife, shiftClock } from "./stored.ts";
 
 /** Sets up ring buffers with waiting consumers, and the client's side of their events. */
@@ -101,12 +101,13 @@ export function closeEvents(): void {
 }
 
 /** Reads events like a browser and resolves when the stream has ended in order. */
-export async function events({ base, token }: TestSession, path = AT, id?: string) {
+export async function events({ base, token }: Client, path = AT, id?: string) {
   const controller = new AbortController();
   streams.push(controller);
+  const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const resumed = id === undefined ? {} : { "last-event-id": id };
   const response = await fetch(base + path, {
-    headers: { authorization: `Bearer ${token}`, accept: "text/event-stream", ...resumed },
+    headers: { ...authorization, accept: "text/event-stream", ...resumed },
     signal: controller.signal,
   });
   expect(response.status).toBe(200);

@@ -108,7 +108,8 @@ function createApp(context: ServiceContext, options: AppOptions, schemas: Schema
   app.set("query parser", "simple");
   app.set("case sensitive routing", true);
   const validator = createValidator(document, createSecurity(context));
-  app.use(requestChecks.headAsGet, encodedUrl, assets, requestChecks.contentType);
+  app.use(requestChecks.headAsGet, encodedUrl, requestChecks.trailingSlash);
+  app.use(assets, requestChecks.contentType);
   app.use(
     validator.authenticate,
     reportTicket,
@@ -118,7 +119,7 @@ function createApp(context: ServiceContext, options: AppOptions, schemas: Schema
     requestChecks.depth,
     requestChecks.surrogates,
   );
-  app.use(validator.validate, createValidationMessages(schemas));
+  app.use(validator.validate, requestChecks.mediaTypeErrors, createValidationMessages(schemas));
   for (const route of routes) {
     const { method, operation } = route;
     const handler = handlers[operation.operationId];

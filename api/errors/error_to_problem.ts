@@ -20,11 +20,18 @@ import { errnoProblem, type Problem, type ProblemSource, problem } from "./probl
 export class HttpError extends Error {
   readonly status: number;
   readonly problem: string;
+  readonly headers: Readonly<Record<string, string>>;
 
-  constructor(status: number, problem: string, detail: string) {
+  constructor(
+    status: number,
+    problem: string,
+    detail: string,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
     super(detail);
     this.status = status;
     this.problem = problem;
+    this.headers = headers;
   }
 }
 
@@ -123,17 +130,19 @@ function sourcesOf(error: LibraryError): ProblemSource[] {
 function detailOf({ status, message, path = "", headers, limit }: LibraryError): string {
   if (status === 404) return `no route ${path.slice(0, MAX_QUOTED)}; see /docs`;
   if (status === 413) return `the body must have at most ${limit} bytes`;
+  if (status === 401) return "Authorization: Bearer <session token> is missing";
   if (status !== 405) return message;
-  return `${message.split(" ")[0]} is not allowed; allowed: ${headers?.Allow}`;
+  return `${message.split(" ")[0]} is not allowed; allowed: ${allowedMethods(headers)}`;
+}
+
+/** HEAD is allowed wherever GET is; the validator does not say so. */
+function allowedMethods(headers: LibraryError["headers"]): string {
+  return (headers?.Allow ?? "").replace(/\bGET\b/, "GET, HEAD");
 }
 
 /** A body or parameter that does not match the document is EINVAL with the pointer to the field. */
 function libraryProblem(error: LibraryError): Problem {
   const status = error.status ?? 500;
-  if (status === 415 && / undefined$/.test(error.message)) {
-    const detail = "is missing";
-    return withFields(errnoProblem("EINVAL", detail), [{ pointer: "/body", detail }]);
-  }
   const name = BY_STATUS[status];
   if (name) return problem(status, name, detailOf(error));
   if (status < 400 || status >= 500)
@@ -159,11 +168,15 @@ export function toProblem(error: Error, request: LocatedRequest): Problem {
   return escapeDetails(domainProblem(error, request) ?? libraryProblem(error as LibraryError));
 }
 
-function headersOf(problem: Problem, error: LibraryError): Record<string, string> {
+function headersOf(
+  problem: Problem,
+  error: Error | LibraryError,
+): Readonly<Record<string, string>> {
+  if (error instanceof HttpError && problem.status !== 401) return error.headers;
   if (problem.status === 401) return { "www-authenticate": 'Bearer error="invalid_token"' };
   if (problem.status === 503) return { "retry-after": "1" };
   if (problem.status !== 405) return {};
-  return { allow: (error.headers?.Allow ?? "").replace(/\bGET\b/, "GET, HEAD") };
+  return { allow: allowedMethods((error as LibraryError).headers) };
 }
 
 export type OnFault = (error: Error, requestId: string) => void;
@@ -191,7 +204,7 @@ export function sendProblem(
   const instance = instanceOf(req.url ?? "");
   const text = JSON.stringify({ ...problem, instance, request_id });
   res.writeHead(problem.status, {
-    ...headersOf(problem, error as LibraryError),
+    ...headersOf(problem, error),
     ...limitHeaders(error),
     "content-type": "application/problem+json",
     "content-length": Buffer.byteLength(text),

@@ -2,9 +2,10 @@ import type { IncomingMessage } from "node:http";
 import express, { type Request, type RequestHandler } from "express";
 import { InvalidRequest } from "../errors/error_to_problem.ts";
 import { JSON_TYPE, OCTETS } from "../media_types.ts";
+import { contentCoding, unpack } from "./content_coding.ts";
 import { checkUtf8 } from "./unicode.ts";
 
-/** Reads bodies: JSON or octets, never compressed, as large as the operation needs. */
+/** Reads bodies: JSON or octets, unpacked, as large as the operation needs. */
 
 const MIB = 1024 * 1024;
 const LIMIT = MIB;
@@ -31,7 +32,9 @@ export interface RawRequest extends IncomingMessage {
   octets?: Buffer;
 }
 
-const parser = (limit: number) => express.raw({ limit, inflate: false, type: [JSON_TYPE, OCTETS] });
+function parser(limit: number) {
+  return { limit, readOctets: express.raw({ limit, inflate: false, type: [JSON_TYPE, OCTETS] }) };
+}
 
 const usual = parser(LIMIT);
 const special = new Map([...LIMITS].map(([route, limit]) => [route, parser(limit)]));
@@ -65,10 +68,20 @@ export function parseJson(octets: Buffer): unknown {
   }
 }
 
+/** The limit holds for the body as it was sent and for what it unpacks to. */
 const read: RequestHandler = (req: MatchedRequest, res, next) => {
   if (req.octets !== undefined) return next();
-  const readOctets = special.get(req.openapi?.openApiRoute ?? "") ?? usual;
-  readOctets(req, res, next);
+  const { limit, readOctets } = special.get(req.openapi?.openApiRoute ?? "") ?? usual;
+  const coding = contentCoding(req);
+  if (coding === undefined) return readOctets(req, res, next);
+  delete req.headers["content-encoding"];
+  readOctets(req, res, (error?: unknown) => {
+    if (error || !Buffer.isBuffer(req.body)) return next(error);
+    unpack(req.body, coding, limit).then((octets) => {
+      req.body = octets;
+      next();
+    }, next);
+  });
 };
 
 /** An empty text is an empty object. */

@@ -1,11 +1,20 @@
-import type { Request, RequestHandler } from "express";
+import type { ErrorRequestHandler, Request, RequestHandler } from "express";
 import { HttpError, InvalidRequest } from "../errors/error_to_problem.ts";
 import { JSON_TYPE, OCTETS } from "../media_types.ts";
-import { INTEGER_PARAMETERS, routes } from "../openapi/openapi.ts";
+import { INTEGER_PARAMETERS, type Operation, routes } from "../openapi/openapi.ts";
 import { hasOctets, type RawRequest } from "./body.ts";
+import { contentCoding } from "./content_coding.ts";
 import { checkSurrogates } from "./unicode.ts";
 
 /** Checks and normalizes a request before the validator sees it. */
+
+interface MatchedRequest extends Request {
+  openapi?: {
+    openApiRoute: string;
+    pathParams?: Record<string, string>;
+    schema: Pick<Operation, "requestBody">;
+  };
+}
 
 const TYPES = [JSON_TYPE, OCTETS];
 const MAX_DEPTH = 32;
@@ -19,14 +28,16 @@ function hasBody(req: Request): boolean {
   return req.headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0");
 }
 
+const unsupported = (wrong: string) =>
+  new HttpError(415, "unsupported-media-type", `${wrong}; send ${TYPES.join(" or ")}`);
+
 /** The media type without its parameters. @throws 415 */
 function mediaType(header: string): string {
   const [type = "", ...parameters] = header.split(";").map((part) => part.trim().toLowerCase());
   const charset = parameters.find((parameter) => parameter.startsWith("charset="));
   const isUtf8 = charset === undefined || /^charset="?utf-8"?$/.test(charset);
   if (TYPES.includes(type) && isUtf8) return type;
-  const detail = `Content-Type ${quote(header)} is not supported; send ${TYPES.join(" or ")}`;
-  throw new HttpError(415, "unsupported-media-type", detail);
+  throw unsupported(`Content-Type ${quote(header)} is not supported`);
 }
 
 /**
@@ -34,16 +45,41 @@ function mediaType(header: string): string {
  * So only two pass, without parameters, and none passes without a body.
  */
 export const contentType: RequestHandler = (req, _res, next) => {
-  const encoding = req.headers["content-encoding"];
-  if (encoding !== undefined) {
-    const detail = `Content-Encoding ${quote(encoding)} is not supported; send the body uncompressed`;
-    throw new HttpError(415, "unsupported-media-type", detail);
-  }
+  contentCoding(req);
   const type = req.headers["content-type"];
   if (!hasBody(req) || req.method === "GET" || req.method === "DELETE") {
     delete req.headers["content-type"];
   } else if (type !== undefined) {
     req.headers["content-type"] = mediaType(type);
+  } else if (req.headers["content-length"] !== undefined) {
+    // Without its type a body would be ignored where it is optional.
+    throw unsupported("Content-Type is missing");
+  }
+  next();
+};
+
+/** A request without the media type that its operation takes. */
+function mediaTypeError({ headers, openapi }: MatchedRequest): Error {
+  const { "content-type": type, "transfer-encoding": coding } = headers;
+  // A body of unknown length may be one; Content-Length has been checked.
+  if (type === undefined && coding === undefined) return new InvalidRequest("/body", "is missing");
+  const wrong =
+    type === undefined ? "Content-Type is missing" : `Content-Type ${type} is not taken here`;
+  const types = Object.keys(openapi?.schema.requestBody?.content ?? {}).join(" or ");
+  return new HttpError(415, "unsupported-media-type", `${wrong}; send ${types}`);
+}
+
+/** Says what the validator leaves out when it rejects a media type. */
+export const mediaTypeErrors: ErrorRequestHandler = (error, req: MatchedRequest, _res, next) => {
+  const isUnknown = error.status === 415 && !(error instanceof HttpError);
+  next(isUnknown ? mediaTypeError(req) : error);
+};
+
+/** The validator and Express would take a path for the one without its last slash. */
+export const trailingSlash: RequestHandler = (req, _res, next) => {
+  const { path } = req;
+  if (path.length > 1 && path.endsWith("/")) {
+    throw new HttpError(404, "not-found", `no route ${path.slice(0, MAX_QUOTED)}; see /docs`);
   }
   next();
 };
@@ -53,10 +89,6 @@ export const headAsGet: RequestHandler = (req, _res, next) => {
   if (req.method === "HEAD") Object.assign(req, { method: "GET", isHead: true });
   next();
 };
-
-interface MatchedRequest extends Request {
-  openapi?: { openApiRoute: string; pathParams?: Record<string, string> };
-}
 
 /** Operations that take If-Match. */
 const CONDITIONAL = new Set(

@@ -70,6 +70,77 @@ it("an unknown method is 405 with Allow, an unknown path or another case of it i
   }
 });
 
+it("a path with a slash at its end is 404, whatever the method", async () => {
+  const { token } = await service.session(service.namespace());
+  const headers = { authorization: `Bearer ${token}` };
+  for (const route of routes) {
+    const [path = "", query] = pathOf(route).split("?");
+    const at = `${path}/${query === undefined ? "" : `?${query}`}`;
+    const answer = await raw(service.base, route.method.toUpperCase(), at, headers);
+    expect([answer.status, at]).toEqual([404, at]);
+    expectProblem(answer, at);
+  }
+});
+
+const MEDIA: [
+  about: string,
+  path: string,
+  headers: Record<string, string>,
+  body: string | undefined,
+  status: number,
+  detail: string,
+][] = [
+  [
+    "a body without its type",
+    "/v1/maps",
+    {},
+    "{}",
+    415,
+    "Content-Type is missing; send application/json",
+  ],
+  [
+    "an optional body without its type",
+    "/v1/sessions",
+    {},
+    '{"uid":1}',
+    415,
+    "Content-Type is missing",
+  ],
+  ["no body", "/v1/maps", {}, undefined, 400, "body: is missing"],
+  ["an empty body", "/v1/maps", {}, "", 400, "body: is missing"],
+  [
+    "a chunked body without its type",
+    "/v1/maps",
+    { "transfer-encoding": "chunked" },
+    "{}",
+    415,
+    "Content-Type is missing; send application/json",
+  ],
+  [
+    "octets where JSON is taken",
+    "/v1/fds/3/send",
+    { "content-type": "application/octet-stream" },
+    "x",
+    415,
+    "Content-Type application/octet-stream is not taken here; send application/json",
+  ],
+];
+
+it.each(MEDIA)("%s is reported as such", async (_about, path, more, body, status, detail) => {
+  const { token } = await service.session(service.namespace());
+  const headers = { authorization: `Bearer ${token}`, ...more };
+  const answer = await raw(service.base, "POST", path, headers, body);
+  const problem = expectProblem(answer, path);
+  expect([answer.status, problem.detail]).toEqual([status, expect.stringContaining(detail)]);
+});
+
+it("401 names the header that is missing, 405 the methods of Allow", async () => {
+  const unknown = expectProblem(await raw(service.base, "GET", "/v1/session"), "401");
+  expect(unknown.detail).toBe("Authorization: Bearer <session token> is missing");
+  const answer = await raw(service.base, "LINK", "/v1/session");
+  expect(expectProblem(answer, "405").detail).toContain(`allowed: ${answer.headers.allow}`);
+});
+
 const collect = () => {
   setFlagsFromString("--expose-gc");
   runInNewContext("gc")();

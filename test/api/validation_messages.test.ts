@@ -139,7 +139,7 @@ describe("details of wrong requests", () => {
     const nowhere = await session.get("/v1/map");
     expect([nowhere.status, nowhere.body.detail]).toEqual([404, "no route /v1/map; see /docs"]);
     const { body, headers } = await session.put("/v1/maps", HASH);
-    expect(body.detail).toBe("PUT is not allowed; allowed: GET, POST");
+    expect(body.detail).toBe("PUT is not allowed; allowed: GET, HEAD, POST");
     expect(headers.get("allow")).toBe("GET, HEAD, POST");
   });
 });

@@ -5,10 +5,16 @@ import { defineConfig } from "vitest/config";
 const FOLDER = join(import.meta.dirname, "test");
 
 /** Files that start their own services, break the network, drive a browser, or compare the paths. */
-const OWN_SERVICE = /(both_paths|contract|docs_page|faults|layers|server|topology)\.test\.ts$/;
+const OWN_SERVICE =
+  /(both_paths|contract|docs_page|faults|layers|server|topology|validating_proxy)\.test\.ts$/;
 
 /** Fewer random requests than in the suite, because a few suffice to compare the paths. */
-const COMPARED = { FAST_PATH: "compared", MODEL_RUNS: "80", FUZZ_RUNS: "20" };
+const COMPARED = {
+  FAST_PATH: "compared",
+  MODEL_RUNS: "80",
+  FUZZ_RUNS: "20",
+  CONTRACT_RUNS: "1000",
+};
 
 /** Tests that send requests to a test service. */
 const httpTests = readdirSync(FOLDER, { recursive: true, encoding: "utf8" })

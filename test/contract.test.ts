@@ -230,7 +230,11 @@ it.each(operations.map((o) => [o.operationId, o as DescribedOperation] as const)
     for (const given of operation.parameters ?? []) {
       const name = given.$ref?.split("/").at(-1) ?? "";
       const parameter = given.$ref ? document.components.parameters[name] : given;
-      expect(hasExample(parameter as Example), JSON.stringify(given)).toBe(true);
+      const { required = false, schema = {} } = parameter as typeof given;
+      const about = JSON.stringify(given);
+      // Pages and clients fill in the example of a parameter, so only a required one has it there.
+      expect(hasExample(parameter as Example), about).toBe(required);
+      if (!required) expect(hasExample(schema as Example), about).toBe(true);
     }
     expect(operation["x-errnos"]).toContain("EINVAL");
   },

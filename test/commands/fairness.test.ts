@@ -10,8 +10,8 @@ import { type TestSession, testService } from "../support/service.ts";
 
 /** One namespace cannot hold up another: threads and places go to namespaces in turn. */
 
-/** The verifier gives up on an endless program after so many steps. */
-const service = await testService(undefined, { complexity: 50_000 });
+/** The verifier gives up on an endless program after so many steps; a loaded machine is slow. */
+const service = await testService(undefined, { complexity: 50_000, deadline: 20_000 });
 const newSession = () => service.session(service.namespace());
 
 /** A small program of which the verifier follows every round. */

@@ -152,8 +152,8 @@ describe("the limit of waiting requests", () => {
   it("the 1001st waiting poll is rejected until another one ends", async () => {
     const { namespace, session, channel } = await world();
     const waiters = Array.from({ length: 1000 }, () => wake.open(namespace, channel));
-    for (const accept of ["application/json", "text/event-stream"]) {
-      const { status, body, headers } = await session.get(LONG, { accept });
+    for (const path of [LONG, `${AT}/events`]) {
+      const { status, body, headers } = await session.get(path);
       expect([status, body.errno]).toEqual([409, "EAGAIN"]);
       expect(body.detail).toBe(
         "the namespace has 1000 of the 1000 places for waiters here, which is its share: try again",

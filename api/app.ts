@@ -9,12 +9,14 @@ import { createComparison, createFastPath, type Hooks } from "./fast_path/fast_p
 import { createRouter, pause } from "./fast_path/plain_routes.ts";
 import {
   ANONYMOUS,
+  conditionOf,
   type Handler,
   type HandlerRequest,
   type HandlerResponse,
   idempotencyKey,
   type ServiceContext,
 } from "./handler.ts";
+import { errorPages } from "./handlers/error_pages.ts";
 import { handlers } from "./handlers/index.ts";
 import { assets } from "./handlers/page.ts";
 import { withAppPrototypes } from "./middleware/app_prototypes.ts";
@@ -58,7 +60,7 @@ export interface AppOptions {
 function handlerRequest(req: Identified, res: ServerResponse): HandlerRequest {
   const { headers, query, caller = ANONYMOUS } = req;
   const { method, url, octets } = req;
-  const content = { method, url, body: octets };
+  const content = { method, url, condition: conditionOf(req), body: octets };
   const key = method === "GET" ? undefined : idempotencyKey(req);
   const call = { ...caller, ...idempotencyOf(caller.sid, key, content) };
   const params = req.openapi?.pathParams ?? {};
@@ -70,6 +72,8 @@ const NOT_MODIFIED = { status: 304, body: undefined, bytes: undefined };
 /** True if the client has this response (If-None-Match); Express reads the ETag from `res`. */
 function isFresh(req: Request, res: Response, { status, headers = {} }: HandlerResponse): boolean {
   if (req.headers["if-none-match"] === undefined || status !== 200) return false;
+  // Without an ETag, Express takes a "*" for a match.
+  if (headers.etag === undefined) return false;
   res.set(headers);
   return req.fresh;
 }
@@ -109,7 +113,7 @@ function createApp(context: ServiceContext, options: AppOptions, schemas: Schema
   app.set("case sensitive routing", true);
   const validator = createValidator(document, createSecurity(context));
   app.use(requestChecks.headAsGet, encodedUrl, requestChecks.trailingSlash);
-  app.use(assets, requestChecks.contentType);
+  app.use(assets, errorPages, requestChecks.contentType);
   app.use(
     validator.authenticate,
     reportTicket,

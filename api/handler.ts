@@ -69,6 +69,13 @@ export function idempotencyKey({ headers }: Pick<IncomingMessage, "headers">): s
   return headers["idempotency-key"] as string | undefined;
 }
 
+/** The conditions of a request as text, empty for none. */
+export function conditionOf({ headers }: Pick<IncomingMessage, "headers">): string {
+  const { "if-match": match, "if-none-match": none } = headers;
+  if (match === undefined && none === undefined) return "";
+  return JSON.stringify([match, none]);
+}
+
 export function pathNumber({ params }: HandlerRequest, name: string): number {
   return params[name] as number;
 }

@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import type { Logger as Pino } from "pino";
 import type { LEVELS } from "./config.ts";
+import { escapeText } from "./text.ts";
 
 /** Log lines: one JSON object a line on stderr, by pino. They never hold tokens or bodies. */
 
@@ -18,7 +19,9 @@ function createPino(threshold: Level): Pino {
     formatters: { level: (level: string) => ({ level }) },
   };
   // Written at once: the line of a failed start must be out before the process exits.
-  return pino(options, pino.destination({ dest: 2, sync: true }));
+  const destination = pino.destination({ dest: 2, sync: true });
+  // pino escapes C0 only; an escape is valid in each string of the JSON.
+  return pino(options, { write: (line) => destination.write(`${escapeText(line.trimEnd())}\n`) });
 }
 
 /** At level "error" only errors are written. */

@@ -6,6 +6,7 @@ import { Sweeper } from "../domain/sweeper.ts";
 import { createService } from "./app.ts";
 import type { Config } from "./config.ts";
 import type { Logger } from "./log.ts";
+import type { RequestIds } from "./trace.ts";
 
 /** Starts one process of the service, and stops it without losing a request. */
 
@@ -41,8 +42,8 @@ export async function startService(
 ): Promise<Running> {
   const kernel = createKernel(url, secret, config.settings);
   const { redis } = kernel.script;
-  const onFault = (error: unknown, request_id?: string) =>
-    log("error", (error as Error).message, { request_id, stack: (error as Error).stack });
+  const onFault = (error: unknown, ids?: RequestIds) =>
+    log("error", (error as Error).message, { ...ids, stack: (error as Error).stack });
   const onInvalidDocument = (error: Error) => {
     onFault(error);
     process.exit(1);

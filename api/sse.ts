@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Subscription } from "../domain/redis/notifier.ts";
 import { type OnFault, toProblem } from "./errors/error_to_problem.ts";
+import { requestIds } from "./trace.ts";
 
 /** Server-sent events, written no faster than the client reads them, until it disconnects. */
 
@@ -76,9 +77,9 @@ function begin(res: ServerResponse): void {
 
 function problemEvent(error: Error, res: ServerResponse, onFault: OnFault): string {
   const problem = toProblem(error, res.req);
-  const request_id = String(res.getHeader("x-request-id"));
-  if (problem.status === 500) onFault(error, request_id);
-  return event({ event: "error", data: JSON.stringify({ ...problem, request_id }) });
+  const ids = requestIds(res.req, res);
+  if (problem.status === 500) onFault(error, ids);
+  return event({ event: "error", data: JSON.stringify({ ...problem, ...ids }) });
 }
 
 export async function sendEvents(

@@ -23,6 +23,7 @@ const programs = {
   demo: { args: [...tsx, "examples/demo.ts"], redis: !process.env.REDIS_URL },
   picture: { args: [...tsx, "examples/picture/picture.ts"], redis: true },
   bench: { args: [...tsx, "bench/bench.ts"], redis: true },
+  errors: { args: [...tsx, "scripts/errors.ts"], redis: false },
   conformance: { args: [...tsx, "test/support/conformance.ts"], redis: false },
   "lint:editions": { args: [...tsx, "test/support/lint_editions.ts"], redis: false },
 };

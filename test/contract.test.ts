@@ -412,7 +412,11 @@ it.each([
     /^(domain\/redis\/connection\.ts$|bench\/)/,
   ],
   ["express is imported in api/ only", /^express/, /^api\//],
-  ["api/ is imported by itself, tests and bench/ only", /^api\//, /^(api|test|bench)\//],
+  [
+    "api/ is imported by itself, tests, bench/ and scripts/ only",
+    /^api\//,
+    /^(api|test|bench|scripts)\//,
+  ],
   [
     "calls of Redis are sent by domain/, tests and bench/ only",
     /^domain\/redis\/(?!notifier|private_server)/,

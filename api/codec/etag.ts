@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
+import { Errno } from "../../domain/errno.ts";
 import { HttpError } from "../errors/error_to_problem.ts";
 
 /** Entity tags of elements: the value in hex, or its SHA-1 if it is longer; lua/map/if_match.lua compares them. */
@@ -15,8 +16,34 @@ export function etag(value: Buffer): string {
   return `"${tag}"`;
 }
 
+interface ConditionalRequest {
+  headers: IncomingHttpHeaders;
+}
+
+/** True for If-None-Match: *, the one value that the document allows for a write. */
+const createsOnly = ({ headers }: ConditionalRequest) => headers["if-none-match"] !== undefined;
+
+/**
+ * The conditions of a write as Lua reads them: "!" for If-None-Match: *, then the tags of If-Match, separated
+ * by spaces; empty without conditions. @throws 400
+ */
+export function conditions(request: ConditionalRequest): string {
+  const tags = ifMatch(request);
+  return createsOnly(request) ? `! ${tags}`.trimEnd() : tags;
+}
+
+/** With If-None-Match: * what exists fails the condition, not the command (RFC 9110, section 13.1.2). */
+export async function createOnly<T>(request: ConditionalRequest, command: Promise<T>): Promise<T> {
+  try {
+    return await command;
+  } catch (error) {
+    if (!createsOnly(request) || !(error instanceof Errno) || error.code !== "EEXIST") throw error;
+    throw new Errno("ESTALE", `If-None-Match: * allows no node with this path: ${error.message}`);
+  }
+}
+
 /** The tags of If-Match, separated by spaces; empty without the header. @throws 400 */
-export function ifMatch({ headers }: { headers: IncomingHttpHeaders }): string {
+function ifMatch({ headers }: ConditionalRequest): string {
   const header = headers["if-match"];
   if (header === undefined) return "";
   const tags = header.split(",").map((tag) => tag.trim());

@@ -1,5 +1,5 @@
 import { einval, type FieldPath } from "../../domain/errno.ts";
-import { isPrintable } from "./text.ts";
+import { isPrintable } from "../text.ts";
 
 /**
  * Rejects paths that the kernel would accept but whose sender meant something else. The Lua checks

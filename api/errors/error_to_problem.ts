@@ -9,22 +9,29 @@ import {
   SessionEnded,
   Unavailable,
 } from "../../domain/errno.ts";
-import { escapeLines, escapeText } from "../codec/text.ts";
+import { escapeLines, escapeText } from "../text.ts";
+import { type RequestIds, requestIds } from "../trace.ts";
 import { limitHeaders } from "./limit_headers.ts";
 import { fieldPointer, type LocatedRequest } from "./pointers.ts";
-import { errnoProblem, type Problem, type ProblemSource, problem } from "./problem.ts";
+import {
+  errnoProblem,
+  type Problem,
+  type ProblemName,
+  type ProblemSource,
+  problem,
+} from "./problem.ts";
 
 /** Turns every failure into a problem: those of the domain, of the libraries, and of HTTP itself. */
 
 /** A failure with a status of HTTP and without an errno. */
 export class HttpError extends Error {
   readonly status: number;
-  readonly problem: string;
+  readonly problem: ProblemName;
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(
     status: number,
-    problem: string,
+    problem: ProblemName,
     detail: string,
     headers: Readonly<Record<string, string>> = {},
   ) {
@@ -104,7 +111,7 @@ function domainProblem(error: Error, request: LocatedRequest): Problem | undefin
   return undefined;
 }
 
-const BY_STATUS: Record<number, string> = {
+const BY_STATUS: Record<number, ProblemName> = {
   401: "unauthorized",
   403: "forbidden",
   404: "not-found",
@@ -179,7 +186,7 @@ function headersOf(
   return { allow: allowedMethods((error as LibraryError).headers) };
 }
 
-export type OnFault = (error: Error, requestId: string) => void;
+export type OnFault = (error: Error, ids: RequestIds) => void;
 
 /** The path as it was sent, with characters encoded that a URI cannot contain. */
 function instanceOf(url: string): string {
@@ -199,10 +206,10 @@ export function sendProblem(
     return;
   }
   const problem = toProblem(error, req);
-  const request_id = String(res.getHeader("x-request-id"));
-  if (problem.status === 500) onFault(error, request_id);
+  const ids = requestIds(req, res);
+  if (problem.status === 500) onFault(error, ids);
   const instance = instanceOf(req.url ?? "");
-  const text = JSON.stringify({ ...problem, instance, request_id });
+  const text = JSON.stringify({ ...problem, instance, ...ids });
   res.writeHead(problem.status, {
     ...headersOf(problem, error),
     ...limitHeaders(error),

@@ -52,7 +52,8 @@ export interface Problem {
   errors?: ProblemSource[];
 }
 
-const TITLES: Record<string, string> = {
+/** The problems without an errno of their own. */
+export const PROBLEM_TITLES = {
   unauthorized: "No valid credentials",
   forbidden: "Not allowed for this API key",
   "host-not-allowed": "The service has another name",
@@ -69,16 +70,21 @@ const TITLES: Record<string, string> = {
   "headers-too-large": "Headers too large",
   timeout: "Request timed out",
   malformed: "Malformed request",
-};
+} as const;
 
-export function problem(status: number, name: string, detail: string): Problem {
-  return { type: `urn:bpf:problem:${name}`, title: TITLES[name] ?? name, status, detail };
+export type ProblemName = keyof typeof PROBLEM_TITLES;
+
+/** A reference relative to the request, where the service has a page about the problem. */
+export const typeOfProblem = (name: ErrnoName | ProblemName) => `/docs/errors/${name}`;
+
+export function problem(status: number, name: ProblemName, detail: string): Problem {
+  return { type: typeOfProblem(name), title: PROBLEM_TITLES[name], status, detail };
 }
 
 export function errnoProblem(code: ErrnoName, detail: string): Problem {
   const status = STATUS[code];
   return {
-    type: `urn:bpf:errno:${code}`,
+    type: typeOfProblem(code),
     title: STRERROR[code],
     status,
     detail,
@@ -87,7 +93,7 @@ export function errnoProblem(code: ErrnoName, detail: string): Problem {
   };
 }
 
-type Rejection = [status: number, name: string, detail: string];
+type Rejection = [status: number, name: ProblemName, detail: string];
 
 const REJECTED_BY_NODE: Record<string, Rejection> = {
   HPE_HEADER_OVERFLOW: [431, "headers-too-large", "the headers must have at most 16 KiB"],

@@ -1,6 +1,6 @@
 import type { ElementPage } from "../../domain/commands/elem.ts";
 import { parseBytes } from "../codec/bytes.ts";
-import { etag, ifMatch } from "../codec/etag.ts";
+import { conditions, etag } from "../codec/etag.ts";
 import { codecOf, type ValueBody, type ValueCodec, writeValue } from "../codec/value_codec.ts";
 import {
   type Handler,
@@ -56,7 +56,7 @@ const mapUpdate: Handler = async (context, request) => {
     pathNumber(request, "fd"),
     element,
     flags,
-    ifMatch(request),
+    conditions(request),
   );
   return { ...noContent, headers: revisionHeader(revision) };
 };
@@ -69,7 +69,7 @@ const mapUpdateBytes: Handler = async (context, request) => {
     pathNumber(request, "fd"),
     { key, value: octetsOf(request) },
     query<number>(request, "flags"),
-    ifMatch(request),
+    conditions(request),
   );
   return { ...noContent, headers: revisionHeader(revision) };
 };
@@ -79,7 +79,7 @@ const mapDelete: Handler = async (context, request) => {
   const codec = await codecOf(context, request);
   const key = keyOf(codec, request);
   const fd = pathNumber(request, "fd");
-  const { revision } = await kernel.mapDeleteElem(request.call, fd, key, ifMatch(request));
+  const { revision } = await kernel.mapDeleteElem(request.call, fd, key, conditions(request));
   return { ...noContent, headers: revisionHeader(revision) };
 };
 
@@ -89,7 +89,13 @@ const mapLookupAndDelete: Handler = async (context, request) => {
   const key = keyOf(codec, request);
   const { flags = 0 } = (request.body ?? {}) as { flags?: number };
   const fd = pathNumber(request, "fd");
-  const value = await kernel.mapLookupAndDeleteElem(request.call, fd, key, flags, ifMatch(request));
+  const value = await kernel.mapLookupAndDeleteElem(
+    request.call,
+    fd,
+    key,
+    flags,
+    conditions(request),
+  );
   return ok({ key: codec.writeKey(key), value: codec.writeValue(value) });
 };
 

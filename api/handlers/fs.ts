@@ -1,9 +1,10 @@
+import { createOnly } from "../codec/etag.ts";
 import { parsePath } from "../codec/paths.ts";
 import { created, type Handler, type HandlerRequest, noContent, ok, query } from "../handler.ts";
 
 /** The pin tree: show, create, change, remove and rename its nodes. */
 
-type FsPutBody =
+type FsCreateBody =
   | { type: "pin"; fd: number; file_flags?: number }
   | { type: "directory"; mode?: string }
   | { type: "symlink"; target: string }
@@ -32,21 +33,21 @@ const fsStat: Handler = async ({ kernel }, request) =>
   );
 
 const fsCreate: Handler = async ({ kernel }, request) => {
-  const body = request.body as FsPutBody;
-  switch (body.type) {
-    case "pin":
-      return created(
-        await kernel.objPin(request.call, path(request), body.fd, body.file_flags ?? 0),
-      );
-    case "directory":
-      return created(await kernel.mkdir(request.call, path(request), octal(body.mode ?? "0777")));
-    case "symlink":
-      return created(
-        await kernel.symlink(request.call, path(request), parsePath(body.target, "target")),
-      );
-    case "link":
-      return created(await kernel.link(request.call, path(request), parsePath(body.from, "from")));
-  }
+  const { call } = request;
+  const body = request.body as FsCreateBody;
+  const create = () => {
+    switch (body.type) {
+      case "pin":
+        return kernel.objPin(call, path(request), body.fd, body.file_flags ?? 0);
+      case "directory":
+        return kernel.mkdir(call, path(request), octal(body.mode ?? "0777"));
+      case "symlink":
+        return kernel.symlink(call, path(request), parsePath(body.target, "target"));
+      case "link":
+        return kernel.link(call, path(request), parsePath(body.from, "from"));
+    }
+  };
+  return created(await createOnly(request, create()));
 };
 
 const fsUpdate: Handler = async ({ kernel }, request) => {

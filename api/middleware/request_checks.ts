@@ -1,7 +1,13 @@
 import type { ErrorRequestHandler, Request, RequestHandler } from "express";
 import { HttpError, InvalidRequest } from "../errors/error_to_problem.ts";
 import { JSON_TYPE, OCTETS } from "../media_types.ts";
-import { INTEGER_PARAMETERS, type Operation, routes } from "../openapi/openapi.ts";
+import {
+  INTEGER_PARAMETERS,
+  type Operation,
+  type Parameter,
+  resolve,
+  routes,
+} from "../openapi/openapi.ts";
 import { hasOctets, type RawRequest } from "./body.ts";
 import { contentCoding } from "./content_coding.ts";
 import { checkSurrogates } from "./unicode.ts";
@@ -90,25 +96,27 @@ export const headAsGet: RequestHandler = (req, _res, next) => {
   next();
 };
 
-/** Operations that take If-Match. */
-const CONDITIONAL = new Set(
-  routes
-    .filter(({ operation }) =>
-      operation.parameters?.some(({ $ref }) => $ref?.endsWith("/IfMatchHeader")),
-    )
-    .map(({ method, path }) => `${method.toUpperCase()} ${path}`),
-);
+/** Operations that take a header. */
+function takersOf(header: string): ReadonlySet<string> {
+  const takes = (parameter: Parameter) => resolve(parameter).name === header;
+  return new Set(
+    routes
+      .filter(({ operation }) => operation.parameters?.some(takes))
+      .map(({ method, path }) => `${method.toUpperCase()} ${path}`),
+  );
+}
+
+const CONDITIONS = ["If-Match", "If-None-Match"].map((header) => ({
+  name: header.toLowerCase(),
+  takers: takersOf(header),
+}));
 
 /** Rejects a condition that the operation would ignore, because its sender relies on it. */
 export const conditions: RequestHandler = (req: MatchedRequest, _res, next) => {
-  const { "if-match": match, "if-none-match": none } = req.headers;
   const route = `${req.method} ${req.openapi?.openApiRoute}`;
-  if (req.method !== "GET" && none !== undefined) {
-    const detail = "is not supported for writes; to create only, send flags: 1 (BPF_NOEXIST)";
-    throw new InvalidRequest("/headers/if-none-match", detail);
-  }
-  if (req.method !== "GET" && match !== undefined && !CONDITIONAL.has(route)) {
-    throw new InvalidRequest("/headers/if-match", "is not supported by this operation");
+  for (const { name, takers } of req.method === "GET" ? [] : CONDITIONS) {
+    if (req.headers[name] === undefined || takers.has(route)) continue;
+    throw new InvalidRequest(`/headers/${name}`, "is not supported by this operation");
   }
   next();
 };

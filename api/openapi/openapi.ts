@@ -26,6 +26,7 @@ export interface JsonSchema {
 
 export interface Operation {
   operationId: string;
+  description?: string;
   security?: Record<string, string[]>[];
   parameters?: Parameter[];
   "x-bpf-command": string[];

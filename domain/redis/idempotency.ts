@@ -37,6 +37,8 @@ export function recordName(owner: string, key: string | undefined): string {
 export interface RequestContent {
   method: string | undefined;
   url: string | undefined;
+  /** The condition under which it has an effect, empty for none. */
+  condition: string;
   body: Buffer | undefined;
 }
 
@@ -44,10 +46,12 @@ export interface RequestContent {
 export function idempotencyOf(
   owner: string,
   key: string | undefined,
-  { method, url, body }: RequestContent,
+  { method, url, condition, body }: RequestContent,
 ): Idempotency {
   if (key === undefined) return UNRECORDED;
-  const hash = createHash("sha256").update(`${method} ${url}\n`);
+  // A URL has neither a space nor a newline, so no condition can pass for another part.
+  const head = condition === "" ? `${method} ${url}` : `${method} ${url} ${condition}`;
+  const hash = createHash("sha256").update(`${head}\n`);
   const fingerprint = hash.update(body ?? "").digest("base64url");
   return { record: recordName(owner, key), fingerprint };
 }

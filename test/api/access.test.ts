@@ -37,8 +37,8 @@ const portOf = ({ base }: TestService) => new URL(base).port;
 const get = (service: TestService, headers: Record<string, string>, path = "/livez") =>
   raw(service.base, "GET", path, headers);
 
-const HOST_PROBLEM = "urn:bpf:problem:host-not-allowed";
-const ORIGIN_PROBLEM = "urn:bpf:problem:origin-not-allowed";
+const HOST_PROBLEM = "/docs/errors/host-not-allowed";
+const ORIGIN_PROBLEM = "/docs/errors/origin-not-allowed";
 
 function expectRefused(answer: RawAnswer, type: string, setting: string): void {
   const problem = expectProblem(answer, answer.text);

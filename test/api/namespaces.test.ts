@@ -66,7 +66,7 @@ describe("a service with API keys", () => {
         await client.del(at("t-unused"), headers(id)),
       ];
       for (const { status, body } of answers) {
-        expect([status, body.type]).toEqual([403, "urn:bpf:problem:forbidden"]);
+        expect([status, body.type]).toEqual([403, "/docs/errors/forbidden"]);
       }
       const session = await start(guarded, MINE);
       expect((await session.get("/v1/maps")).status).toBe(200);

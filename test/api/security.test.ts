@@ -82,9 +82,7 @@ it.each(secured.map((route) => [route.operation.operationId, route] as const))(
       expect(answer.status, authorization).toBe(401);
       // RFC 6750, 3: the resource server MUST include the "WWW-Authenticate" response header field.
       expect(answer.headers["www-authenticate"]).toMatch(/^Bearer\b/);
-      expect(expectProblem(answer, String(authorization)).type).toBe(
-        "urn:bpf:problem:unauthorized",
-      );
+      expect(expectProblem(answer, String(authorization)).type).toBe("/docs/errors/unauthorized");
     }
     expect(await dump(service.kernel, here)).toBe(state);
   },
@@ -285,7 +283,7 @@ it.each([
   ["tenant", { gid: 0 }, 403, { errno: "EPERM" }],
   ["tenant", { groups: [1000, 0] }, 403, { errno: "EPERM" }],
   ["tenant", { capabilities: ["CAP_BPF", "CAP_SYS_ADMIN"] }, 403, { errno: "EPERM" }],
-  ["elsewhere", {}, 403, { type: "urn:bpf:problem:forbidden" }],
+  ["elsewhere", {}, 403, { type: "/docs/errors/forbidden" }],
   ["operator", {}, 201, { uid: 0, capabilities: ["CAP_BPF", "CAP_KILL"] }],
   ["operator", { uid: 5, groups: [0] }, 201, { uid: 5, capabilities: [] }],
   ["operator", { capabilities: ["CAP_SYS_ADMIN"] }, 403, { errno: "EPERM" }],

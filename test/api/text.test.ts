@@ -1,8 +1,11 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { escapeLines, escapeText, isPrintable } from "../../api/codec/text.ts";
 import { toProblem } from "../../api/errors/error_to_problem.ts";
+import { escapeLines, escapeText, isPrintable } from "../../api/text.ts";
 import { Errno } from "../../domain/errno.ts";
+import { NODE_ARGS } from "../../domain/threads/worker_thread.ts";
 import { RETURN_ZERO_HEX } from "../support/insns.ts";
 import { testService } from "../support/service.ts";
 
@@ -56,4 +59,16 @@ it.each([
   const other = await session.post("/v1/fds", { path });
   expect([other.status, other.body.detail]).toEqual([400, body.detail]);
   if (!body.detail.includes("must match")) expect(body.detail).toContain(why);
+});
+
+it("a line of the log is JSON that holds a hostile text, escaped", () => {
+  const text = `got ${HOSTILE.map(([one]) => one).join("")}\n"\u00e9"`;
+  const log = join(import.meta.dirname, "../../api/log.ts");
+  const program = `import { createLog } from ${JSON.stringify(log)};
+    createLog("error")("error", process.argv[1], { stack: process.argv[1] });`;
+  const args = [...NODE_ARGS, "--input-type=module", "-e", program, text.replaceAll("\0", "")];
+  const { stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+  expect(isPrintable(stderr.trimEnd()), stderr).toBe(true);
+  const { message, stack } = JSON.parse(stderr);
+  expect([message, stack]).toEqual([text.replaceAll("\0", ""), text.replaceAll("\0", "")]);
 });

@@ -78,7 +78,8 @@ const pointerTo = (steps: FieldSteps) =>
 
 /** Bodies of the operation with the mark in each string and in a name of each object. */
 function markedBodies(route: Route): { json: string; pointer: string }[] {
-  const right: unknown = JSON.parse(example(route) ?? "{}");
+  const isJson = "application/json" in (route.operation.requestBody?.content ?? {});
+  const right: unknown = isJson ? JSON.parse(example(route) ?? "{}") : {};
   const { strings, objects } = textFields(route);
   const named = (part: unknown) => ({ ...(part as object | undefined), [MARK]: 1 });
   return [

@@ -50,12 +50,29 @@ describe.each(KEYED.map((kind) => [kind.map_type, kind] as const))(
       expect((await map.lookup(1)).body.value).toEqual(map.jsonValue(1));
     });
 
+    it("If-None-Match: * creates an element and never replaces one", async () => {
+      const map = await makeMapFixture(service, kind);
+      const isThere = kind.lookup.fresh === "ok";
+      const create = { "if-none-match": "*" };
+      expect(outcome(await map.update(0, 0, 0, create))).toBe(isThere ? "ESTALE" : "ok");
+      expect(outcome(await map.update(0, 0, 1))).toBe("ok");
+      const { revision } = await map.info();
+      const again = await map.update(0, 0, 2, create);
+      expect([again.status, again.body.errno]).toEqual([412, "ESTALE"]);
+      const both = { ...create, ...when(`"r${revision}"`) };
+      expect(outcome(await map.update(0, 0, 2, both))).toBe("ESTALE");
+      expect((await map.lookup(0)).body.value).toEqual(map.jsonValue(1));
+      if (isThere) return;
+      expect(outcome(await map.update(1, 0, 2, { ...create, ...when('"r0"') }))).toBe("ESTALE");
+      expect(outcome(await map.update(1, 0, 2, both))).toBe("ok");
+    });
+
     it("an If-Match that is not a tag is rejected", async () => {
       const map = await makeMapFixture(service, kind);
       await map.fill(1);
       for (const wrong of ["r1", '"', 'W/"00"', '"0" "1"', '"a b"', '"0";"1"']) {
         const { status, body } = await map.update(0, 0, 1, when(wrong));
-        expect([status, body.type], wrong).toEqual([400, "urn:bpf:problem:malformed"]);
+        expect([status, body.type], wrong).toEqual([400, "/docs/errors/malformed"]);
         expect((await map.delete(0, when(wrong))).status).toBe(400);
       }
       expect((await map.lookup(0)).body.value).toEqual(map.jsonValue(0));

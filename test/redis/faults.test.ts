@@ -40,8 +40,7 @@ async function session(namespace: string, more: object = {}): Promise<TestSessio
   return new TestSession(base, body);
 }
 
-const problem = (answer: TestReply) =>
-  String(answer.body.type ?? "").replace("urn:bpf:problem:", "");
+const problem = (answer: TestReply) => String(answer.body.type ?? "").replace("/docs/errors/", "");
 const ready = async () => (await new Client(base).get("/readyz")).status;
 
 /** Sends until the answer is not 503. @returns the number of answers. */

@@ -15,7 +15,7 @@ local sys = kernel.sys
       key    bytes, "" for a map without keys
       value  bytes
       flags  BPF_ANY, BPF_NOEXIST or BPF_EXIST, with BPF_F_LOCK where values have locks
-      match  tags of If-Match (if_match.lua), "" for none
+      match  conditions (if_match.lua), "" for none
     Output:
       revision  new revision of the map
     Errors:
@@ -44,7 +44,7 @@ end
     Input:
       fd     of the map
       key    bytes
-      match  tags of If-Match (if_match.lua), "" for none
+      match  conditions (if_match.lua), "" for none
     Output:
       revision  new revision of the map
     Errors:
@@ -72,7 +72,7 @@ end
       fd     of the map
       key    bytes, "" for a queue or stack
       flags  0 or BPF_F_LOCK
-      match  tags of If-Match (if_match.lua), "" for none
+      match  conditions (if_match.lua), "" for none
     Output:
       value     bytes
       revision  new revision of the map

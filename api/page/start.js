@@ -12,11 +12,15 @@ function ownNamespace() {
   return sessionStorage.namespace;
 }
 
-/** With API keys the key decides about namespaces, so the example stays as it is. */
+/** With API keys the key decides about namespaces, so the examples stay as they are. */
 function prepare(contract) {
+  if (hasKeys) return contract;
+  const namespace = ownNamespace();
   const json = contract.paths?.["/v1/sessions"]?.post?.requestBody?.content["application/json"];
   const [first] = Object.values(json?.examples ?? {});
-  if (first && !hasKeys) first.value = { namespace: ownNamespace(), ...first.value };
+  if (first) first.value = { namespace, ...first.value };
+  const parameter = contract.components?.parameters?.NamespacePath;
+  if (parameter) parameter.example = namespace;
   return contract;
 }
 

@@ -40,15 +40,14 @@ export class SwaggerPage {
     return dialog;
   }
 
-  /** Replaces the credentials of a security scheme. */
+  /** Gives the credentials of a security scheme, by its name in the dialog. */
   async authorize(scheme: string, secret: string): Promise<void> {
     const dialog = await this.openDialog();
-    const form = dialog.locator(".auth-container").filter({ hasText: scheme });
-    const logout = form.getByRole("button", { name: "Logout" });
-    if (await logout.isVisible()) await logout.click();
+    const name = dialog.getByRole("heading", { name: new RegExp(`^${scheme}\\b`) });
+    const form = dialog.locator(".auth-container").filter({ has: name });
     await form.locator("input").fill(secret);
     await form.getByRole("button", { name: "Authorize" }).click();
-    await dialog.getByRole("button", { name: "Close" }).first().click();
+    await dialog.locator(".close-modal").click();
   }
 
   /** Opens an operation and makes its fields editable. */
@@ -57,6 +56,21 @@ export class SwaggerPage {
     await operation.locator(".opblock-summary-control").click();
     await operation.locator(".try-out__btn").click();
     return operation;
+  }
+
+  /** Chooses an example of the body, or a file where the body is octets. */
+  async chooseBody(operation: Locator, example?: string, file?: Buffer): Promise<void> {
+    const body = operation.locator(".opblock-section-request-body");
+    if (example) await body.locator(".examples-select select").first().selectOption(example);
+    const buffer = file && { name: "file", mimeType: "application/octet-stream", buffer: file };
+    if (buffer) await body.locator("input[type=file]").setInputFiles(buffer);
+  }
+
+  /** Executes an operation that answers with a stream, which the page shows when it has ended. */
+  async executeStream(operation: Locator): Promise<number> {
+    const answered = this.page.waitForResponse((response) => response.request().method() === "GET");
+    await operation.locator(".execute").click();
+    return (await answered).status();
   }
 
   /** Executes an operation that is open, and reads the answer that the page shows. */

@@ -45,13 +45,20 @@ export function exampleBody({ requestBody }: Operation, name?: string): unknown 
   return example ?? Object.values(examples)[0]?.value;
 }
 
-/** A request whose path, query and headers are the examples of the required parameters. */
-export function exampleRequest({ method, path, operation }: Route): ContractRequest {
+/**
+ * A request whose path, query and headers are the examples of the required parameters.
+ *
+ * @param others takes the place of examples, by the name of the parameter
+ */
+export function exampleRequest(
+  { method, path, operation }: Route,
+  others: Readonly<Record<string, string>> = {},
+): ContractRequest {
   const required = parametersOf(operation).filter(({ required }) => required);
   const texts = (place: string) =>
     required
       .filter((parameter) => parameter.in === place)
-      .map(({ name, example }) => [name, String(example)] as const);
+      .map(({ name, example }) => [name, others[name] ?? String(example)] as const);
   const filled = texts("path").reduce(
     (text, [name, value]) => text.replace(`{${name}}`, encodeURIComponent(value)),
     path,

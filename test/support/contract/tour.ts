@@ -33,11 +33,11 @@ export const TOUR_START = [
   ...["mapUpdate", "mapLookup", "mapBatch update", "mapPush", "mapPeek", "mapPop", "ringWrite"],
 ].map(step);
 
-/** What takes away: elements, the pin, rights, fds and sessions. */
+/** What takes away: elements, the pin, rights, fds, sessions and the namespace. */
 const LAST = [
   ...["mapDelete", "mapUpdate", "mapLookupAndDelete", "mapFreeze"],
   ...["fsRename", "fsCreate pin", "fsRemove", "sessionUpdate", "fdClose"],
-  ...["sessionKill", "sessionExit"],
+  ...["sessionKill", "sessionExit", "namespaceDelete"],
 ].map(step);
 
 function inBetween(): TourStep[] {
@@ -73,14 +73,14 @@ export function routeOf(operationId: string): Route {
   return route;
 }
 
-/** The request of a step; `namespace` is where sessionCreate starts the session. */
+/** The request of a step; `namespace` is where sessionCreate starts the session, and what is shown and deleted. */
 export function tourRequest(
   { operationId, example }: TourStep,
   namespace: string,
   token: string,
 ): ContractRequest {
   const route = routeOf(operationId);
-  const sent = exampleRequest(route);
+  const sent = exampleRequest(route, { namespace });
   if (route.operation.security?.some((scheme) => "session" in scheme))
     sent.headers.authorization = `Bearer ${token}`;
   const file = FILES[operationId];

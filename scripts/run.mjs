@@ -25,6 +25,7 @@ const programs = {
   bench: { args: [...tsx, "bench/bench.ts"], redis: true },
   errors: { args: [...tsx, "scripts/errors.ts"], redis: false },
   conformance: { args: [...tsx, "test/support/conformance.ts"], redis: false },
+  clients: { args: [...tsx, "test/clients/clients.ts"], redis: true },
   "lint:editions": { args: [...tsx, "test/support/lint_editions.ts"], redis: false },
 };
 

@@ -96,7 +96,9 @@ describe("the document suits generators", () => {
 
   it("every schema has a type, a reference or branches", () => {
     const says = ["type", "$ref", "oneOf", "anyOf", "allOf"];
-    expect(where((schema) => !says.some((key) => key in schema))).toEqual([]);
+    // A type that contains itself only through arrays is an error in TypeScript.
+    const untyped = ["/components/schemas/JsonArray/items"];
+    expect(where((schema) => !says.some((key) => key in schema))).toEqual(untyped);
     expect(where(({ type, items }) => type === "array" && items === undefined)).toEqual([]);
   });
 

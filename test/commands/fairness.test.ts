@@ -6,7 +6,7 @@ import { Pool } from "../../domain/runtime/pool/pool.ts";
 import { BackgroundWorker } from "../../domain/threads/background_worker.ts";
 import { LONG, put, RINGBUF } from "../support/ring_fixture.ts";
 import { asm, FRAME, run } from "../support/run_programs.ts";
-import { type TestSession, testService } from "../support/service.ts";
+import { type TestReply, type TestSession, testService } from "../support/service.ts";
 
 /** One namespace cannot hold up another: threads and places go to namespaces in turn. */
 
@@ -55,9 +55,11 @@ async function flood(session: TestSession, namespace: string, count: number) {
     body: JSON.stringify({ prog_type: "socket_filter", license: "GPL", asm: ENDLESS }),
     signal: controller.signal,
   };
-  const replies: Response[] = [];
+  const replies: TestReply[] = [];
   const loads = Array.from({ length: count }, async () => {
-    replies.push(await fetch(`${session.base}/v1/progs`, init));
+    const reply = await fetch(`${session.base}/v1/progs`, init);
+    const { status, headers } = reply;
+    replies.push({ status, headers, body: await reply.json() });
   });
   const ended = Promise.allSettled(loads);
   await vi.waitFor(() => expect(results()).toHaveLength(count), WAIT);
@@ -96,7 +98,7 @@ describe("what a limit refuses", () => {
     const { replies, gone } = await flood(session, namespace, 80);
     await vi.waitFor(() => expect(replies.some(({ status }) => status === 409)).toBe(true), WAIT);
     for (const reply of replies.filter(({ status }) => status === 409)) {
-      expect(await reply.json()).toMatchObject({
+      expect(reply.body).toMatchObject({
         errno: "EAGAIN",
         detail:
           "the namespace has 64 of the 64 places for checks here, which is its share: try again",

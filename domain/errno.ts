@@ -112,6 +112,9 @@ export class Stale extends Error {}
 /** Redis cannot be reached or rejected the call, so nothing was done. */
 export class Unavailable extends Error {}
 
+/** Another version of the service stores the namespace. */
+export class OtherLayout extends Unavailable {}
+
 /** The connection broke or the deadline passed, so the command may or may not have run. */
 export class OutcomeUnknown extends Error {}
 

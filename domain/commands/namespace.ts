@@ -1,4 +1,4 @@
-import { Errno, einval } from "../errno.ts";
+import { Errno, einval, OtherLayout } from "../errno.ts";
 import type { Call, RunCommand } from "../redis/command.ts";
 import { UNRECORDED } from "../redis/idempotency.ts";
 import type { NamespaceIndex } from "../redis/namespace_index.ts";
@@ -36,6 +36,8 @@ export interface NamespaceOptions {
   onDeletion(namespace: string): void;
 }
 
+/** Calls that one page sends in one write, so that no other client waits for all of them. */
+const AT_ONCE = 50;
 /** A deletion is waited for so long; the sweepers end what takes longer. */
 const WAIT_MS = 1000;
 /** That of a new namespace, because it may be in use again before the sweep. */
@@ -70,8 +72,11 @@ export function namespaceCommands(run: RunCommand, { index, sweep, onDeletion }:
       }
       const names = await index.list(patterns, cursor ?? "", limit + 1);
       const page = names.slice(0, limit);
-      const found = await Promise.all(page.map(find));
-      const namespaces = found.filter((info) => info !== undefined);
+      const namespaces: NamespaceInfo[] = [];
+      for (let at = 0; at < page.length; at += AT_ONCE) {
+        const found = await Promise.all(page.slice(at, at + AT_ONCE).map(findStored));
+        namespaces.push(...found.filter((info) => info !== undefined));
+      }
       return { namespaces, ...(names.length > limit && { next_cursor: page.at(-1) }) };
     },
 
@@ -97,6 +102,14 @@ export function namespaceCommands(run: RunCommand, { index, sweep, onDeletion }:
     const call = { namespace, sid: "", hash: "", ...UNRECORDED };
     return commands.namespaceGet(call).catch((error: unknown) => {
       if (error instanceof Errno && error.code === "ENOENT") return undefined;
+      throw error;
+    });
+  }
+
+  /** Leaves out what another version stores, which must not hide all others. */
+  function findStored(namespace: string): Promise<NamespaceInfo | undefined> {
+    return find(namespace).catch((error: unknown) => {
+      if (error instanceof OtherLayout) return undefined;
       throw error;
     });
   }

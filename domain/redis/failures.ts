@@ -3,6 +3,7 @@ import {
   Errno,
   isErrno,
   KeyReused,
+  OtherLayout,
   OutcomeUnknown,
   SessionEnded,
   Stale,
@@ -31,7 +32,7 @@ export function fromReply(code: string, detail: string, log: string | undefined)
   if (code === "STALE") return new Stale(detail);
   if (code === "LAYOUT") {
     const found = `the namespace is stored in layout ${detail.slice(0, 40)}`;
-    return new Unavailable(`${found}, this version of the service supports layout ${LAYOUT}`);
+    return new OtherLayout(`${found}, this version of the service supports layout ${LAYOUT}`);
   }
   return refused(detail);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, inject, it } from "vitest";
 import { type Call, createKernel, UNRECORDED } from "../../domain/bpf.ts";
+import { LAYOUT } from "../../domain/redis/records.ts";
 import { Sweeper } from "../../domain/sweeper.ts";
 import { differences } from "../support/invariants/invariants.ts";
 import { naming } from "../support/model/map_calls.ts";
@@ -127,11 +128,16 @@ describe("namespace_list", () => {
     expect(await list([b, c, d], undefined, 10)).toEqual([[b, d], undefined]);
   });
 
-  it("leaves out a name whose namespace does not exist", async () => {
-    const namespace = service.namespace();
-    await kernel.names.add(namespace);
-    expect((await kernel.namespaceList([namespace], undefined, 10)).namespaces).toEqual([]);
-    await kernel.names.remove(namespace);
+  it("leaves out names of what does not exist or another version stores", async () => {
+    const [gone, other, own] = [service.namespace(), service.namespace(), service.namespace()];
+    await kernel.names.add(gone);
+    await Promise.all([other, own].map((name) => service.session(name)));
+    const meta = `bpf:{${other}}:meta`;
+    await redis.hset(meta, "layout", "99");
+    const { namespaces } = await kernel.namespaceList([gone, other, own], undefined, 10);
+    expect(namespaces.map(({ name }) => name)).toEqual([own]);
+    await redis.hset(meta, "layout", LAYOUT);
+    await kernel.names.remove(gone);
   });
 });
 

@@ -53,13 +53,19 @@ const TEXTS = [
     "@",
   ],
 ];
+/** None exists, because two services cannot delete the same namespace. */
+const NAMESPACES = [
+  ...["t-none", "%74-none", "T-NONE", "t_none", "-t", "t-none%20", "t-none%2F", "%zz", "%", ".."],
+  ...["", "n".repeat(63), "n".repeat(64), "%C3%A9", "t-none;x", "t-none#y", "{t}"],
+];
 const BOOLEANS = ["true", "false", "1", "TRUE", "", "0", "yes", "%74rue"];
 
 function valuesOf(parameter: Parameter): string[] {
-  const { schema = {}, in: place } = parameter;
+  const { name, schema = {}, in: place } = parameter;
   const type = typeOf(parameter);
   if (type === "integer") return INTEGERS;
   if (type === "boolean") return BOOLEANS;
+  if (name === "namespace") return NAMESPACES;
   if (place === "path") return KEYS;
   const words = dereference(schema).enum as string[] | undefined;
   return words ? [...words, "nope", "", `%${words[0]?.charCodeAt(0).toString(16)}`] : TEXTS;
@@ -125,10 +131,12 @@ export interface Parts {
   bodies: (string | undefined)[];
 }
 
+const RIGHT: Readonly<Record<string, string>> = { key: "u32:1", namespace: "t-none" };
+
 function pathsOf(route: Route, parameters: Parameter[]): string[] {
   const own = parameters.filter((parameter) => parameter.in === "path");
   const right = own.reduce(
-    (path, { name }) => path.replace(`{${name}}`, name === "key" ? "u32:1" : "3"),
+    (path, { name }) => path.replace(`{${name}}`, RIGHT[name] ?? "3"),
     route.path,
   );
   const others = own.flatMap((parameter) =>

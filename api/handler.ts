@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Call, Kernel } from "../domain/bpf.ts";
+import type { PageRequest, StartedPageRequest } from "../domain/commands/cursor.ts";
 import { BadToken } from "../domain/errno.ts";
 import type { Caller } from "../domain/token.ts";
 import type { ApiKeys } from "./api_keys.ts";
@@ -46,7 +47,14 @@ export type Handler = (
 ) => Promise<HandlerResponse>;
 
 export const ok = (body: object): HandlerResponse => ({ status: 200, body });
-export const created = (body: object): HandlerResponse => ({ status: 201, body });
+
+/** The response to a request that made something. @param url where it can be read, if it can be. */
+export function created(body: object, url?: string): HandlerResponse {
+  return { status: 201, body, ...(url === undefined ? {} : { headers: { location: url } }) };
+}
+
+/** The response to a request that made an fd, be it of a new object. */
+export const createdFd = (body: { fd: number }) => created(body, `/v1/fds/${body.fd}`);
 
 /** The body of an operation that takes octets. */
 export const octetsOf = ({ body }: HandlerRequest) => body as Buffer;
@@ -83,4 +91,14 @@ export function pathNumber({ params }: HandlerRequest, name: string): number {
 /** A query parameter, converted and with its default. */
 export function query<T>(request: HandlerRequest, name: string): T {
   return request.query[name] as T;
+}
+
+/** Which page of a list a request asks for. */
+export function pageOf(request: HandlerRequest): PageRequest {
+  return { cursor: query(request, "cursor"), limit: query(request, "limit") };
+}
+
+/** The same for a list that takes the kernel's `start_id` as well. */
+export function startedPageOf(request: HandlerRequest): StartedPageRequest {
+  return { ...pageOf(request), start_id: query(request, "start_id") };
 }

@@ -73,7 +73,7 @@ async function check({ n, service, token, fd }: GrowthPlace): Promise<void> {
   const { value } = await get(`/v1/fds/${fd}/elements/${keyOf(last).toString("hex")}`);
   const { id } = await get(`/v1/fs?path=/d/p${last}`);
   const { refcnt, usercnt } = await get(`/v1/fds/${fd}`);
-  const { sessions } = await get(`/v1/sessions?start_id=${n}&limit=1`);
+  const { sessions } = await get(`/v1/sessions?cursor=${n}&limit=1`);
   await ask(service.base, token, "DELETE", `/v1/fs?path=/d/p${last}`);
   await ask(service.base, token, "PUT", `/v1/fs?path=/d/p${last}`, json({ type: "pin", fd }));
   const right = value === "76616c7565303030" && id > 0 && refcnt === n + 1 && usercnt === n + 1;

@@ -26,8 +26,8 @@ export interface ValueCodec {
   parseValue(text: string, field: FieldPath): Buffer;
   writeKey(key: Buffer): unknown;
   writeValue(value: Buffer): unknown;
-  /** @throws EFBIG if so many elements could take too much text. */
-  checkLength(elements: number): void;
+  /** Characters that one element can have as JSON; 0 for bytes, whose text is as long as they are. */
+  elementLength: number;
 }
 
 function isSlot(body: unknown): body is { fd: number } {
@@ -52,7 +52,7 @@ function bytesOnly(body: unknown, field: FieldPath): Buffer {
 function plain(encoding: "hex" | "base64"): ValueCodec {
   const write = (bytes: Buffer) => bytes.toString(encoding);
   const readers = { parseKey: parseBytes, readKey: bytesOnly, parseValue: parseBytes };
-  const writers = { writeKey: write, writeValue: write, checkLength: () => {} };
+  const writers = { writeKey: write, writeValue: write, elementLength: 0 };
   return { encoding, ...readers, readValue: valueBytes, ...writers };
 }
 
@@ -61,10 +61,22 @@ const CODECS = { hex: plain("hex"), base64: plain("base64") };
 /** Characters that the elements of one JSON response can have. */
 const JSON_MAX = 32 * 1024 * 1024;
 
-/** Bytes of one CPU's part of a value. */
-const strideOf = (info: MapInfo) => Math.ceil(info.value_size / 8) * 8;
+/** @throws EFBIG if so many elements of each codec could take too much text. */
+export function checkLength(...parts: [codec: ValueCodec, elements: number][]): void {
+  const characters = parts.reduce((sum, [codec, count]) => sum + codec.elementLength * count, 0);
+  if (characters <= JSON_MAX) return;
+  const elements = parts.reduce((sum, [, count]) => sum + count, 0);
+  const detail = `${elements} elements could take more than ${JSON_MAX} characters`;
+  throw new Errno("EFBIG", `${detail}; request fewer or use format=hex`);
+}
 
-function encodeValue(info: MapInfo, type: Type, body: unknown, field: FieldPath): Buffer {
+/** What the JSON of a map's elements depends on. */
+type ElementLayout = Pick<MapInfo, "value_size" | "cpus" | "schema">;
+
+/** Bytes of one CPU's part of a value. */
+const strideOf = (info: ElementLayout) => Math.ceil(info.value_size / 8) * 8;
+
+function encodeValue(info: ElementLayout, type: Type, body: unknown, field: FieldPath): Buffer {
   const { cpus } = info;
   if (cpus === undefined) return encode(type, body as Json, field);
   if (!Array.isArray(body) || body.length !== cpus) {
@@ -77,7 +89,7 @@ function encodeValue(info: MapInfo, type: Type, body: unknown, field: FieldPath)
   return bytes;
 }
 
-function decodeValue(info: MapInfo, type: Type, value: Buffer): Json {
+function decodeValue(info: ElementLayout, type: Type, value: Buffer): Json {
   if (info.cpus === undefined) return decode(type, value);
   const part = (i: number) => value.subarray(i * strideOf(info), i * strideOf(info) + type.size);
   return Array.from({ length: info.cpus }, (_, i) => decode(type, part(i)));
@@ -95,7 +107,7 @@ function tryJson(text: string): Json | undefined {
 }
 
 /** A key or value without a type in the schema is written in hex. */
-function jsonCodec(info: MapInfo): ValueCodec {
+function jsonCodec(info: ElementLayout): ValueCodec {
   const { key, value } = info.schema ?? {};
   const { hex } = CODECS;
   return {
@@ -115,36 +127,58 @@ function jsonCodec(info: MapInfo): ValueCodec {
     writeKey: (bytes) => (key ? decode(key, bytes) : hex.writeKey(bytes)),
     readValue: (body, field) =>
       value ? encodeValue(info, value, body, field) : hex.readValue(body, field),
-    checkLength(elements) {
-      const parts =
-        (key ? maxJsonLength(key) : 0) + (value ? maxJsonLength(value) * (info.cpus ?? 1) : 0);
-      if (elements * parts <= JSON_MAX) return;
-      const detail = `${elements} elements could take more than ${JSON_MAX} characters`;
-      throw new Errno("EFBIG", `${detail}; request fewer or use format=hex`);
+    get elementLength() {
+      const valueLength = value ? maxJsonLength(value) * (info.cpus ?? 1) : 0;
+      return (key ? maxJsonLength(key) : 0) + valueLength;
     },
     writeValue: (bytes) => (value ? decodeValue(info, value, bytes) : hex.writeValue(bytes)),
   };
 }
 
 /** Gets the map's info first, as bpftool does. @throws EBADF, EINVAL */
-async function codecOfMap(kernel: Kernel, call: Call, fd: number): Promise<ValueCodec> {
+async function codecOfMap(
+  kernel: Kernel,
+  call: Call,
+  fd: number,
+  needsSchema: boolean,
+): Promise<ValueCodec> {
   const info = await kernel.objGetInfoByFd(call, fd).catch((error: Error) => {
     const isClosed = error instanceof Errno && error.code === "EBADFD";
     throw isClosed ? new Errno("EBADF", error.message) : error;
   });
   if (info.kind !== "map") throw new Errno("EINVAL", `fd ${fd} is a ${info.kind}, not a map`);
-  if (!info.schema) throw einval(`map ${info.id} has no schema; use hex or base64`, "format");
+  if (needsSchema && !info.schema) {
+    throw einval(`map ${info.id} has no schema; use hex or base64`, "format");
+  }
   return jsonCodec(info);
 }
 
-/** The codec of a request; JSON needs the map's schema, which takes a command of its own. */
+/** The format of elements in responses, as `?format=` names it. */
+export type ElementFormat = keyof typeof CODECS | "json";
+
+export function formatOf({ query }: HandlerRequest): ElementFormat {
+  const { format = "hex" } = query as { format?: ElementFormat };
+  return format;
+}
+
+/** The codec of a map in a map of maps, which is in hex where it has no schema. */
+export function codecOfInner(format: ElementFormat, inner: ElementLayout): ValueCodec {
+  return format === "json" ? jsonCodec(inner) : CODECS[format];
+}
+
+/**
+ * The codec of a request; JSON needs the map's schema, which takes a command of its own.
+ *
+ * @param needsSchema false for a map of maps whose inner maps have the schemas.
+ */
 export function codecOf(
   { kernel }: ServiceContext,
   request: HandlerRequest,
+  needsSchema = true,
 ): ValueCodec | Promise<ValueCodec> {
-  const { format = "hex" } = request.query as { format?: keyof typeof CODECS | "json" };
+  const format = formatOf(request);
   if (format !== "json") return CODECS[format];
-  return codecOfMap(kernel, request.call, pathNumber(request, "fd"));
+  return codecOfMap(kernel, request.call, pathNumber(request, "fd"), needsSchema);
 }
 
 /** Writes {id} for the object in a slot, else the value. */

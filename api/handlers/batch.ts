@@ -1,7 +1,13 @@
 import type { Batch, BatchRead, BatchWrite } from "../../domain/commands/batch.ts";
 import { Errno, einval } from "../../domain/errno.ts";
 import { parseBytes } from "../codec/bytes.ts";
-import { codecOf, type ValueBody, type ValueCodec, writeValue } from "../codec/value_codec.ts";
+import {
+  checkLength,
+  codecOf,
+  type ValueBody,
+  type ValueCodec,
+  writeValue,
+} from "../codec/value_codec.ts";
 import { STATUS } from "../errors/problem.ts";
 import { type Handler, type HandlerResponse, octetsOf, ok, pathNumber, query } from "../handler.ts";
 import { OCTETS } from "../media_types.ts";
@@ -16,6 +22,7 @@ interface BatchBody {
   cursor?: string;
   elem_flags?: number;
   flags?: number;
+  end_as_success?: boolean;
 }
 
 const DEFAULT_COUNT = 100;
@@ -36,9 +43,10 @@ function toRead({
   cursor,
   elem_flags = 0,
   flags = 0,
+  end_as_success,
 }: BatchBody): BatchRead {
   const from = cursor === undefined ? undefined : parseBytes(cursor, "cursor");
-  return { cursor: from, count, elem_flags, flags };
+  return { cursor: from, count, elem_flags, flags, end_as_success };
 }
 
 const haveOneLength = (list: unknown[]): list is string[] => {
@@ -85,9 +93,10 @@ function toWrite(codec: ValueCodec, body: BatchBody): BatchWrite {
   return { elements, count, there, key_size, elem_flags };
 }
 
-function octetResponse({ elements, count, cursor, failure }: Batch): HandlerResponse {
+function octetResponse({ elements, count, cursor, failure, isEnd }: Batch): HandlerResponse {
   const headers: Record<string, string> = { "bpf-count": String(count) };
   if (cursor) headers["bpf-cursor"] = cursor.toString("hex");
+  if (isEnd) headers["bpf-end"] = "true";
   if (failure) headers["bpf-errno"] = failure.code;
   const status = failure ? STATUS[failure.code] : 200;
   return { status, bytes: elements, type: OCTETS, headers };
@@ -115,13 +124,13 @@ function writeEach(codec: ValueCodec, { elements, key_size, ids }: Batch, size: 
 }
 
 function jsonResponse(codec: ValueCodec, batch: Batch): HandlerResponse {
-  const { elements, count, cursor, ids, failure } = batch;
+  const { elements, count, cursor, ids, failure, isEnd } = batch;
   const size = count > 0 ? elements.length / count : 0;
   const isPlain = codec.encoding === "hex" && !ids;
   const read = isPlain ? writeHex(batch, size) : writeEach(codec, batch, size);
   const extensions = { count, ...read, ...(cursor ? { cursor: cursor.toString("hex") } : {}) };
   if (failure) throw new Errno(failure.code, failure.message, { extensions });
-  return ok(extensions);
+  return ok({ ...extensions, ...(isEnd ? { end: true } : {}) });
 }
 
 const mapBatch: Handler = async (context, request) => {
@@ -136,7 +145,7 @@ const mapBatch: Handler = async (context, request) => {
     return ok(await kernel.mapDeleteBatch(request.call, fd, toWrite(codec, body)));
   }
   const range = toRead(body);
-  codec.checkLength(range.count);
+  checkLength([codec, range.count]);
   const batch =
     body.op === "lookup"
       ? await kernel.mapLookupBatch(request.call, fd, range)

@@ -1,7 +1,12 @@
 import type { ElementPage } from "../../domain/commands/elem.ts";
-import { parseBytes } from "../codec/bytes.ts";
 import { conditions, etag } from "../codec/etag.ts";
-import { codecOf, type ValueBody, type ValueCodec, writeValue } from "../codec/value_codec.ts";
+import {
+  checkLength,
+  codecOf,
+  type ValueBody,
+  type ValueCodec,
+  writeValue,
+} from "../codec/value_codec.ts";
 import {
   type Handler,
   type HandlerRequest,
@@ -9,11 +14,13 @@ import {
   noContent,
   octetsOf,
   ok,
+  pageOf,
   pathNumber,
   query,
   revisionHeader,
 } from "../handler.ts";
 import { OCTETS } from "../media_types.ts";
+import { nestedFormat, nestedPage } from "./nested_dump.ts";
 
 /** Elements of maps: look up, update, delete, take and list them. */
 
@@ -109,7 +116,7 @@ const mapNextKey: Handler = async (context, request) => {
 };
 
 function writeElements(codec: ValueCodec, page: ElementPage) {
-  codec.checkLength(page.elements.length);
+  checkLength([codec, page.elements.length]);
   return page.elements.map(({ key, value }) => ({
     key: codec.writeKey(key),
     value: writeValue(codec, value, page.ids),
@@ -118,17 +125,23 @@ function writeElements(codec: ValueCodec, page: ElementPage) {
 
 const mapDump: Handler = async (context, request) => {
   const { kernel } = context;
-  const codec = await codecOf(context, request);
   const fd = pathNumber(request, "fd");
+  if (query<boolean>(request, "nested")) {
+    const how = await nestedFormat(context, request);
+    const hasSchemas = how.format === "json";
+    return nestedPage(
+      how,
+      await kernel.mapDumpNested(request.call, fd, pageOf(request), hasSchemas),
+    );
+  }
+  const codec = await codecOf(context, request);
   if (query<boolean>(request, "snapshot")) {
     const page = await kernel.mapSnapshot(request.call, fd);
     return ok({ elements: writeElements(codec, page), revision: page.revision });
   }
-  const text = query<string | undefined>(request, "cursor");
-  const from = text === undefined ? undefined : parseBytes(text, "cursor");
-  const page = await kernel.mapDump(request.call, fd, from, query(request, "limit"));
-  const cursor = page.cursor ? { cursor: page.cursor.toString("hex") } : {};
-  return ok({ elements: writeElements(codec, page), ...cursor });
+  const page = await kernel.mapDump(request.call, fd, pageOf(request));
+  const { next_cursor } = page;
+  return ok({ elements: writeElements(codec, page), next_cursor });
 };
 
 export const elems = {

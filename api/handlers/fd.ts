@@ -1,5 +1,5 @@
 import { parsePath } from "../codec/paths.ts";
-import { created, type Handler, noContent, ok, pathNumber, query } from "../handler.ts";
+import { createdFd, type Handler, noContent, ok, pageOf, pathNumber, query } from "../handler.ts";
 
 /** File descriptors: open, list, show, close, duplicate, send and receive them. */
 
@@ -9,18 +9,18 @@ type FdOpenBody =
   | { prog_id: number };
 
 const fdList: Handler = async ({ kernel }, request) =>
-  ok(await kernel.fdList(request.call, query(request, "start_fd"), query(request, "limit")));
+  ok(await kernel.fdList(request.call, { ...pageOf(request), kind: query(request, "kind") }));
 
 const fdOpen: Handler = async ({ kernel }, request) => {
   const body = request.body as FdOpenBody;
   if ("path" in body) {
     const path = parsePath(body.path, "path");
-    return created(await kernel.objGet(request.call, path, body.file_flags ?? 0));
+    return createdFd(await kernel.objGet(request.call, path, body.file_flags ?? 0));
   }
   if ("map_id" in body) {
-    return created(await kernel.mapGetFdById(request.call, body.map_id, body.open_flags ?? 0));
+    return createdFd(await kernel.mapGetFdById(request.call, body.map_id, body.open_flags ?? 0));
   }
-  return created(await kernel.progGetFdById(request.call, body.prog_id));
+  return createdFd(await kernel.progGetFdById(request.call, body.prog_id));
 };
 
 const fdGet: Handler = async ({ kernel }, request) =>
@@ -32,7 +32,7 @@ const fdClose: Handler = async ({ kernel }, request) => {
 };
 
 const fdDup: Handler = async ({ kernel }, request) =>
-  created(await kernel.dup(request.call, pathNumber(request, "fd")));
+  createdFd(await kernel.dup(request.call, pathNumber(request, "fd")));
 
 const fdSend: Handler = async ({ kernel }, request) => {
   const { session } = request.body as { session: number };
@@ -41,6 +41,6 @@ const fdSend: Handler = async ({ kernel }, request) => {
 };
 
 const fdReceive: Handler = async ({ kernel }, request) =>
-  created(await kernel.recvmsg(request.call));
+  createdFd(await kernel.recvmsg(request.call));
 
 export const fds = { fdList, fdOpen, fdGet, fdClose, fdDup, fdSend, fdReceive };

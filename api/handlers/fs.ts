@@ -1,6 +1,15 @@
+import type { NodeInfo } from "../../domain/commands/fs.ts";
 import { createOnly } from "../codec/etag.ts";
 import { parsePath } from "../codec/paths.ts";
-import { created, type Handler, type HandlerRequest, noContent, ok, query } from "../handler.ts";
+import {
+  created,
+  type Handler,
+  type HandlerRequest,
+  noContent,
+  ok,
+  pageOf,
+  query,
+} from "../handler.ts";
 
 /** The pin tree: show, create, change, remove and rename its nodes. */
 
@@ -27,27 +36,34 @@ const fsStat: Handler = async ({ kernel }, request) =>
     await kernel.stat(request.call, path(request), {
       follow: query(request, "follow"),
       entries: query(request, "entries"),
-      cursor: query<string | undefined>(request, "cursor") ?? "",
-      limit: query(request, "limit"),
+      ...pageOf(request),
+      type: query(request, "type"),
     }),
   );
 
+/** The URL of a node itself, where a path to a symlink would lead to its target. */
+function nodeUrl(at: string, { type }: NodeInfo): string {
+  const url = `/v1/fs?path=${encodeURIComponent(at).replaceAll("%2F", "/")}`;
+  return type === "symlink" ? `${url}&follow=false` : url;
+}
+
 const fsCreate: Handler = async ({ kernel }, request) => {
   const { call } = request;
-  const body = request.body as FsCreateBody;
+  const [at, body] = [path(request), request.body as FsCreateBody];
   const create = () => {
     switch (body.type) {
       case "pin":
-        return kernel.objPin(call, path(request), body.fd, body.file_flags ?? 0);
+        return kernel.objPin(call, at, body.fd, body.file_flags ?? 0);
       case "directory":
-        return kernel.mkdir(call, path(request), octal(body.mode ?? "0777"));
+        return kernel.mkdir(call, at, octal(body.mode ?? "0777"));
       case "symlink":
-        return kernel.symlink(call, path(request), parsePath(body.target, "target"));
+        return kernel.symlink(call, at, parsePath(body.target, "target"));
       case "link":
-        return kernel.link(call, path(request), parsePath(body.from, "from"));
+        return kernel.link(call, at, parsePath(body.from, "from"));
     }
   };
-  return created(await createOnly(request, create()));
+  const node = await createOnly(request, create());
+  return created(node, nodeUrl(at, node));
 };
 
 const fsUpdate: Handler = async ({ kernel }, request) => {

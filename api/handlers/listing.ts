@@ -1,5 +1,5 @@
 import { formatListing, type ListingPage, listLines } from "../../domain/asm/listing.ts";
-import { type Handler, type HandlerResponse, ok, pathNumber, query } from "../handler.ts";
+import { type Handler, type HandlerResponse, ok, pageOf, pathNumber, query } from "../handler.ts";
 
 /** The instructions of programs as JSON, as a listing, and in hex. */
 
@@ -16,16 +16,19 @@ function plain(
 }
 
 const progDump: Handler = async ({ kernel }, request) => {
-  const [id, limit] = [pathNumber(request, "id"), query<number>(request, "limit")];
-  const page = await kernel.progInsns(request.call, id, query(request, "start"), limit);
+  const id = pathNumber(request, "id");
+  const start = query<number | undefined>(request, "start");
+  const page = await kernel.progInsns(request.call, id, { ...pageOf(request), start });
   const { insn_cnt, next } = page;
-  return ok({ insn_cnt, instructions: listLines(page), ...(next === undefined ? {} : { next }) });
+  const cursor = next === undefined ? {} : { next_cursor: String(next) };
+  return ok({ insn_cnt, instructions: listLines(page), ...cursor });
 };
 
 const progDumpText: Handler = async ({ kernel }, request) => {
   const [id, limit] = [pathNumber(request, "id"), query<number>(request, "limit")];
   const format = query<"text" | "raw">(request, "format");
-  const page = await kernel.progInsns(request.call, id, query(request, "start"), limit);
+  const first = query<number | undefined>(request, "start");
+  const page = await kernel.progInsns(request.call, id, { limit, start: first });
   const url = (start: number) =>
     `/v1/progs/${id}/instructions/text?format=${format}&start=${start}&limit=${limit}`;
   const text = format === "text" ? formatListing(page) : `${page.insns.toString("hex")}\n`;

@@ -1,6 +1,14 @@
 import type { SchemaAttr } from "../../domain/schema/schema.ts";
 import { cancellableCall } from "../cancellation.ts";
-import { created, type Handler, noContent, ok, pathNumber, query } from "../handler.ts";
+import {
+  createdFd,
+  type Handler,
+  noContent,
+  ok,
+  pathNumber,
+  query,
+  startedPageOf,
+} from "../handler.ts";
 
 /** Maps: create, list, show and freeze them. */
 
@@ -18,7 +26,7 @@ interface MapCreateBody {
 
 const mapCreate: Handler = async ({ kernel }, request) => {
   const body = request.body as MapCreateBody;
-  return created(
+  return createdFd(
     await kernel.mapCreate(cancellableCall(request), {
       map_type: String(body.map_type ?? "hash"),
       key_size: body.key_size ?? 0,
@@ -34,7 +42,13 @@ const mapCreate: Handler = async ({ kernel }, request) => {
 };
 
 const mapList: Handler = async ({ kernel }, request) =>
-  ok(await kernel.mapGetNextId(request.call, query(request, "start_id"), query(request, "limit")));
+  ok(
+    await kernel.mapGetNextId(request.call, {
+      ...startedPageOf(request),
+      map_type: query(request, "map_type"),
+      map_name: query(request, "map_name"),
+    }),
+  );
 
 const mapGet: Handler = async ({ kernel }, request) =>
   ok(await kernel.mapGet(request.call, pathNumber(request, "id")));

@@ -3,7 +3,15 @@ import { einval } from "../../domain/errno.ts";
 import type { LoadedInsns } from "../../domain/isa/loaded_insns.ts";
 import { cancellableCall } from "../cancellation.ts";
 import { parseBytes } from "../codec/bytes.ts";
-import { created, type Handler, noContent, ok, pathNumber, query } from "../handler.ts";
+import {
+  createdFd,
+  type Handler,
+  noContent,
+  ok,
+  pathNumber,
+  query,
+  startedPageOf,
+} from "../handler.ts";
 
 /** Programs: load, list and show them, and bind maps to them. */
 
@@ -55,11 +63,17 @@ const progLoad: Handler = async ({ kernel }, request) => {
     log_level: body.log_level ?? 0,
     fd_array: body.fd_array,
   };
-  return created(await kernel.progLoad(cancellableCall(request), attr, await program(body)));
+  return createdFd(await kernel.progLoad(cancellableCall(request), attr, await program(body)));
 };
 
 const progList: Handler = async ({ kernel }, request) =>
-  ok(await kernel.progGetNextId(request.call, query(request, "start_id"), query(request, "limit")));
+  ok(
+    await kernel.progGetNextId(request.call, {
+      ...startedPageOf(request),
+      prog_type: query(request, "prog_type"),
+      prog_name: query(request, "prog_name"),
+    }),
+  );
 
 const progGet: Handler = async ({ kernel }, request) =>
   ok(await kernel.progGet(request.call, pathNumber(request, "id")));

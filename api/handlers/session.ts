@@ -1,5 +1,6 @@
 import { recordName } from "../../domain/bpf.ts";
 import { CAPABILITIES, capabilityName } from "../../domain/capabilities.ts";
+import type { SessionInfo } from "../../domain/commands/session.ts";
 import { didYouMean } from "../../domain/did_you_mean.ts";
 import { einval } from "../../domain/errno.ts";
 import { checkRights, recordOwner } from "../api_keys.ts";
@@ -9,6 +10,7 @@ import {
   idempotencyKey,
   noContent,
   ok,
+  pageOf,
   pathNumber,
   query,
   type ServiceContext,
@@ -58,6 +60,9 @@ function capabilitiesOf(
   return allowed === "all" ? "*" : allowed;
 }
 
+const createdSession = (body: { session: SessionInfo }) =>
+  created(body, `/v1/sessions/${body.session.id}`);
+
 const sessionCreate: Handler = async (context: ServiceContext, request) => {
   const body = (request.body ?? {}) as SessionCreateBody;
   const key = context.keys?.find(request.headers["x-api-key"] as string | undefined);
@@ -77,7 +82,7 @@ const sessionCreate: Handler = async (context: ServiceContext, request) => {
   if (key) checkRights(key, { namespace, ...credentials });
   const record = recordName(recordOwner(key), idempotencyKey(request));
   const call = { ...request.call, namespace, record };
-  return created(await context.kernel.sessionCreate(call, credentials));
+  return createdSession(await context.kernel.sessionCreate(call, credentials));
 };
 
 const sessionGet: Handler = async ({ kernel }, request) =>
@@ -99,11 +104,16 @@ const sessionRenew: Handler = async ({ kernel }, request) =>
 
 const sessionFork: Handler = async ({ kernel }, request) => {
   const { label = "", ttl_ms } = (request.body ?? {}) as { label?: string; ttl_ms?: number };
-  return created(await kernel.fork(request.call, label, ttl_ms));
+  return createdSession(await kernel.fork(request.call, label, ttl_ms));
 };
 
 const sessionList: Handler = async ({ kernel }, request) =>
-  ok(await kernel.sessionList(request.call, query(request, "start_id"), query(request, "limit")));
+  ok(
+    await kernel.sessionList(request.call, { ...pageOf(request), label: query(request, "label") }),
+  );
+
+const sessionGetById: Handler = async ({ kernel }, request) =>
+  ok(await kernel.sessionGetById(request.call, pathNumber(request, "id")));
 
 const sessionKill: Handler = async ({ kernel }, request) => {
   await kernel.kill(request.call, pathNumber(request, "id"));
@@ -113,6 +123,7 @@ const sessionKill: Handler = async ({ kernel }, request) => {
 export const sessions = {
   sessionCreate,
   sessionGet,
+  sessionGetById,
   sessionUpdate,
   sessionExit,
   sessionRenew,

@@ -23,6 +23,8 @@ export interface BatchRead {
   count: number;
   elem_flags: number;
   flags: number;
+  /** Takes the end of the map as success instead of ENOENT. */
+  end_as_success?: boolean | undefined;
 }
 
 export interface BatchWrite {
@@ -47,6 +49,8 @@ export interface Batch {
   ids: boolean;
   /** The failure that ended the batch: ENOENT at the end of the map. */
   failure?: Errno;
+  /** True at the end of the map if the request takes it as success; then there is no cursor. */
+  isEnd?: boolean;
 }
 
 type BatchStep = (call: Call, ...args: Argument[]) => Promise<RedisValue[]>;
@@ -76,8 +80,9 @@ class Steps {
       return await this.#step(stepOf(this.#first, this.#n), ...args);
     } catch (error) {
       if (!(error instanceof Errno)) throw error;
+      const { code, message, field } = error;
       const extensions = { count: this.#n === 1 ? this.#requested : this.count };
-      throw new Errno(error.code, error.message, { extensions });
+      throw new Errno(code, message, { ...(field && { field }), extensions });
     }
   }
 }
@@ -129,8 +134,10 @@ async function read(first: Call, attr: BatchRead, step: BatchStep, most = STEP):
     steps.count += number(some);
     from = (rest as Buffer | null) ?? from;
     const full = steps.count === attr.count;
-    if (last === 1 && (whole === 1 || !full))
+    if (last === 1 && (whole === 1 || !full)) {
+      if (attr.end_as_success) return { ...done(), cursor: undefined, isEnd: true };
       return done(new Errno("ENOENT", "the end of the map"));
+    }
     // A short batch is allowed: the kernel ends one early when a bucket does not fit.
     if (full || size > ANSWER_BYTES) return done();
   }

@@ -1,6 +1,9 @@
 import type { Call, RunCommand } from "../redis/command.ts";
-import { bytes, number, padWithZeros, pairs } from "../redis/reply.ts";
+import { INNER_DUMP } from "../redis/records.ts";
+import { bytes, list, nameFields, number, padWithZeros, pairs, text } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
+import { parseSchema, type Schema } from "../schema/schema.ts";
+import { nextKeyCursor, type PageRequest, readKeyCursor } from "./cursor.ts";
 
 /** Commands on single elements. Keys and values are bytes; an empty key means no key. */
 
@@ -13,8 +16,8 @@ export interface ElementReply {
 
 export interface ElementPage {
   elements: ElementReply[];
-  /** Where the next page starts; undefined after the last page. */
-  cursor: Buffer | undefined;
+  /** Absent on the last page. */
+  next_cursor?: string;
   /** The values are ids of objects. */
   ids: boolean;
   /** The map's revision, which grows with every change of its elements. */
@@ -28,14 +31,59 @@ export interface LookupReply {
   touch?: boolean;
 }
 
-function page([elements, rest, ids, revision, size]: RedisValue[]): ElementPage {
-  const padded = (value: RedisValue) => padWithZeros(bytes(value), number(size));
+/** @param size bytes of a value. */
+function elementPage(
+  elements: RedisValue | undefined,
+  rest: RedisValue | undefined,
+  size: number,
+): Pick<ElementPage, "elements" | "next_cursor"> {
+  const padded = (value: RedisValue) => padWithZeros(bytes(value), size);
   return {
     elements: pairs(elements).map(([key, value]) => ({ key: bytes(key), value: padded(value) })),
-    cursor: (rest as Buffer | null) ?? undefined,
+    ...nextKeyCursor(rest),
+  };
+}
+
+function page([elements, rest, ids, revision, size]: RedisValue[]): ElementPage {
+  return {
+    ...elementPage(elements, rest, number(size)),
     ids: ids === 1,
     revision: number(revision),
   };
+}
+
+/** A map in a map of maps, with its elements as of the moment of the page. */
+export interface InnerMap extends Pick<ElementPage, "elements" | "next_cursor"> {
+  key: Buffer;
+  id: number;
+  value_size: number;
+  /** Parts of each value of a per-CPU map. */
+  cpus?: number;
+  /** Read only when the request asks for schemas. */
+  schema?: Schema;
+}
+
+export interface NestedPage {
+  maps: InnerMap[];
+  /** Absent on the last page. */
+  next_cursor?: string;
+}
+
+function nestedPage([rows, rest, texts]: RedisValue[]): NestedPage {
+  const schemas = list(texts).map((stored) => parseSchema(text(stored)));
+  const maps = list(rows).map((row): InnerMap => {
+    const map = nameFields(INNER_DUMP, list(row));
+    const schema = schemas[number(map.schema) - 1];
+    return {
+      ...elementPage(map.elements, map.next, number(map.value_bytes)),
+      key: bytes(map.key),
+      id: number(map.id),
+      value_size: number(map.value_size),
+      ...(map.cpus ? { cpus: number(map.cpus) } : {}),
+      ...(schema ? { schema } : {}),
+    };
+  });
+  return { maps, ...nextKeyCursor(rest) };
 }
 
 export function elemCommands(run: RunCommand) {
@@ -82,8 +130,14 @@ export function elemCommands(run: RunCommand) {
       return bytes((await run(call, "map_get_next_key", fd, key ?? NONE))[0]);
     },
 
-    async mapDump(call: Call, fd: number, cursor: Buffer | undefined, limit: number) {
-      return page(await run(call, "map_dump", fd, cursor ?? NONE, limit));
+    async mapDump(call: Call, fd: number, { cursor, limit }: PageRequest) {
+      return page(await run(call, "map_dump", fd, readKeyCursor(cursor) ?? NONE, limit));
+    },
+
+    /** Reads the elements of the maps in a map of maps. @param schemas whether to read their schemas. */
+    async mapDumpNested(call: Call, fd: number, { cursor, limit }: PageRequest, schemas: boolean) {
+      const how = [readKeyCursor(cursor) ?? NONE, limit, schemas ? 1 : 0];
+      return nestedPage(await run(call, "map_dump_nested", fd, ...how));
     },
 
     /** Reads all elements atomically. @throws EFBIG for more than one script reads in time. */

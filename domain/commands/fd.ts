@@ -1,6 +1,7 @@
 import type { Call, RunCommand } from "../redis/command.ts";
-import { list, nextPage, number, text } from "../redis/reply.ts";
+import { list, number, text } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
+import { nextCursor, type PageRequest, readCursor } from "./cursor.ts";
 import { mapInfo, progInfo } from "./info.ts";
 
 /** Commands that open, show, close, duplicate and pass file descriptors. */
@@ -11,6 +12,11 @@ export interface Opened {
   id: number;
 }
 
+export interface FdPageRequest extends PageRequest {
+  /** Lists descriptors of maps or programs alone. */
+  kind?: "map" | "prog" | undefined;
+}
+
 const opened = ([fd, kind, id]: RedisValue[]): Opened => ({
   fd: number(fd),
   kind: text(kind),
@@ -19,14 +25,14 @@ const opened = ([fd, kind, id]: RedisValue[]): Opened => ({
 
 export function fdCommands(run: RunCommand) {
   return {
-    async fdList(call: Call, start: number, limit: number) {
-      const [flat, more] = await run(call, "fd_list", start, limit);
-      const rows = list(flat);
+    async fdList(call: Call, { cursor, limit, kind }: FdPageRequest) {
+      const [page, last] = await run(call, "fd_list", readCursor(cursor), limit, kind ?? "");
+      const rows = list(page);
       const fds = Array.from({ length: rows.length / 4 }, (_, i) => ({
         ...opened(rows.slice(4 * i)),
         file_flags: number(rows[4 * i + 3]),
       }));
-      return { fds, ...nextPage(more) };
+      return { fds, ...nextCursor(last) };
     },
 
     async objGetInfoByFd(call: Call, fd: number) {

@@ -1,22 +1,21 @@
-import { einval } from "../errno.ts";
 import { type Call, optional, type RunCommand } from "../redis/command.ts";
 import { bytes, number, octal, pairs, text } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
+import { directoryCursor, type PageRequest, readDirectoryCursor } from "./cursor.ts";
 
 /** Commands of the bpffs tree. Modes are numbers in arguments and octal text in replies. */
 
 export type NodeInfo = { mode: string; uid: number; gid: number; nlink: number; ino: number } & (
-  | { type: "directory"; entries?: { name: string; type: string }[]; next?: string }
+  | { type: "directory"; entries?: { name: string; type: string }[]; next_cursor?: string }
   | { type: "map" | "prog"; id: number }
   | { type: "symlink"; target: string }
 );
 
-export interface StatOptions {
+export interface StatOptions extends PageRequest {
   follow: boolean;
   entries: boolean;
-  /** The `next` of an earlier page, or empty. */
-  cursor: string;
-  limit: number;
+  /** Lists entries of this type alone. */
+  type?: NodeInfo["type"] | undefined;
 }
 
 export interface NodeAttributes {
@@ -59,19 +58,13 @@ export function fsCommands(run: RunCommand) {
     link: (call: Call, path: string, from: string) => toNode(run(call, "link", path, from)),
 
     async stat(call: Call, path: string, how: StatOptions): Promise<NodeInfo> {
-      const place = /^(\d{1,15}) (.+)$/s.exec(how.cursor);
-      if (how.cursor !== "" && !place) {
-        throw einval(
-          `must be the next of an earlier page, got ${JSON.stringify(how.cursor.slice(0, 60))}`,
-          "cursor",
-        );
-      }
-      const [, ino = "0", name = ""] = place ?? [];
       const flags = [how.follow ? 1 : 0, how.entries ? 1 : 0];
-      const [page, more, ...node] = await run(call, "stat", path, ...flags, ino, name, how.limit);
+      const place = readDirectoryCursor(how.cursor);
+      const which = [...place, how.limit, how.type ?? ""];
+      const [page, last, ...node] = await run(call, "stat", path, ...flags, ...which);
       const info = nodeInfo(node);
       if (info.type !== "directory" || page === null) return info;
-      return { ...info, entries: entriesOf(page), ...(more === null ? {} : { next: text(more) }) };
+      return { ...info, entries: entriesOf(page), ...directoryCursor(last) };
     },
 
     setattr: (call: Call, path: string, { mode, uid, gid }: NodeAttributes) =>

@@ -1,8 +1,9 @@
 import { type Call, optional, type RunCommand } from "../redis/command.ts";
 import { MAP_CREATE } from "../redis/records.ts";
-import { nextPage, number } from "../redis/reply.ts";
+import { number } from "../redis/reply.ts";
 import { readSchema } from "../schema/offload_parsing.ts";
 import type { SchemaAttr } from "../schema/schema.ts";
+import { nextCursor, readStart, type StartedPageRequest } from "./cursor.ts";
 import { holders, infos, mapInfo } from "./info.ts";
 
 /** Commands that create, list and freeze maps. Sizes are bytes. */
@@ -20,6 +21,12 @@ export interface MapAttr {
   schema?: SchemaAttr | undefined;
 }
 
+/** A page of maps; the filters select them by type, and by name or the beginning of one with a *. */
+export interface MapPageRequest extends StartedPageRequest {
+  map_type?: string | undefined;
+  map_name?: string | undefined;
+}
+
 export function mapCommands(run: RunCommand) {
   return {
     async mapCreate(call: Call, a: MapAttr) {
@@ -31,9 +38,12 @@ export function mapCommands(run: RunCommand) {
       return { fd: number(fd), id: number(id) };
     },
 
-    async mapGetNextId(call: Call, start: number, limit: number) {
-      const [page, more] = await run(call, "map_get_next_id", start, limit);
-      return { maps: infos(page, mapInfo), ...nextPage(more) };
+    async mapGetNextId(call: Call, request: MapPageRequest) {
+      const { limit, map_type = "", map_name = "" } = request;
+      const filters = [map_type, map_name];
+      const reply = await run(call, "map_get_next_id", readStart(request), limit, ...filters);
+      const [page, last] = reply;
+      return { maps: infos(page, mapInfo), ...nextCursor(last) };
     },
 
     async mapGet(call: Call, id: number) {

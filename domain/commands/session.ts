@@ -1,9 +1,11 @@
 import { CAPABILITIES } from "../capabilities.ts";
+import { Errno } from "../errno.ts";
 import { type Call, joinSet, optional, type RunCommand } from "../redis/command.ts";
 import { CRED, SESSION_INFO } from "../redis/records.ts";
-import { list, nameFields, nextPage, number, octal, text, time } from "../redis/reply.ts";
+import { list, nameFields, number, octal, text, time } from "../redis/reply.ts";
 import type { Argument, RedisValue } from "../redis/script.ts";
 import type { Tokens } from "../token.ts";
+import { nextCursor, type PageRequest, readCursor } from "./cursor.ts";
 
 /** Commands that create, fork, renew, change and end sessions. Times are ms. */
 
@@ -24,6 +26,11 @@ export interface Credentials {
 export type SessionChanges = Partial<
   Pick<Credentials, "uid" | "gid" | "groups" | "umask" | "ttl_ms">
 >;
+
+export interface SessionPageRequest extends PageRequest {
+  /** Lists sessions with this label alone. */
+  label?: string | undefined;
+}
 
 export interface SessionInfo {
   id: number;
@@ -121,10 +128,19 @@ export function sessionCommands(
       return { expires_at: time((await run(call, "session_renew"))[0]) };
     },
 
-    async sessionList(call: Call, start: number, limit: number) {
-      const [page, more] = await run(call, "session_list", start, limit);
+    /** @throws ESRCH, with the reason of its end while that is known. */
+    async sessionGetById(call: Call, id: number) {
+      const [fields, reason] = await run(call, "session_get_by_id", id);
+      if (fields) return sessionInfo(call.namespace, fields);
+      if (!reason) throw new Errno("ESRCH", `there is no session ${id}`);
+      const extensions = { reason: text(reason) };
+      throw new Errno("ESRCH", `session ${id} has ended: ${reason}`, { extensions });
+    },
+
+    async sessionList(call: Call, { cursor, limit, label = "" }: SessionPageRequest) {
+      const [page, last] = await run(call, "session_list", readCursor(cursor), limit, label);
       const sessions = list(page).map((fields) => sessionInfo(call.namespace, fields));
-      return { sessions, ...nextPage(more) };
+      return { sessions, ...nextCursor(last) };
     },
 
     exit: (call: Call) => run(call, "exit"),

@@ -19,7 +19,7 @@ export type LoaderCommands = ReturnType<typeof mapCommands> &
   ReturnType<typeof fdCommands> &
   ReturnType<typeof fsCommands>;
 
-const STAT_OPTIONS: StatOptions = { follow: false, entries: false, cursor: "", limit: 1 };
+const STAT_OPTIONS: StatOptions = { follow: false, entries: false, limit: 1 };
 
 type Undo = (call: () => Call) => Promise<unknown>;
 

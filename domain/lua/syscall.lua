@@ -2,7 +2,7 @@
 -- Input: ARGV has the command, session id and token hash ("" for a command without a session), the name
 -- of the idempotency record and the fingerprint of the request ("" without), then the command's own
 -- arguments.
--- Output: { "", values... }, or { errno, detail, log } when it failed. Instead of "" the code "+" says
+-- Output: { "", values... }, or { errno, detail, log, field } when it failed. Instead of "" the code "+" says
 -- that work is left for the sweeper, "=" that the values are the first answer to a repeated request.
 -- Invariant: nothing raised leaves this file, for a table that does ends Redis itself (redis/redis#14163).
 local kernel = use("base/kernel")
@@ -28,7 +28,7 @@ end
 local function failure(raised)
   if type(raised) == "table" and raised.errno then
     if raised.counted then map.count_failure(raised.counted) end
-    return { raised.errno, raised.detail, raised.log or false }
+    return { raised.errno, raised.detail, raised.log or false, raised.field or false }
   end
   if type(raised) == "table" then raised = raised.err end
   return { "FAULT", tostring(raised) }

@@ -4,8 +4,9 @@ import type { CommandAccess } from "./lua_bundle.ts";
 
 /** These only read, except for a rare renewal of the caller. Redis runs them even when it is full. */
 const READ = [
-  ...["fd_list", "map_dump", "map_get", "map_get_next_id", "map_get_next_key", "map_lookup_batch"],
+  ...["fd_list", "map_dump", "map_dump_nested", "map_get", "map_get_next_id", "map_get_next_key"],
   ...[
+    "map_lookup_batch",
     "map_lookup_elem",
     "map_snapshot",
     "namespace_get",
@@ -14,7 +15,7 @@ const READ = [
     "prog_get_next_id",
   ],
   ...["prog_insns", "prog_pages", "prog_run", "prog_test_run"],
-  ...["session_get", "session_list", "stat"],
+  ...["session_get", "session_get_by_id", "session_list", "stat"],
 ];
 
 /** These renew or free, so they may write to a Redis that is full. */

@@ -1,6 +1,7 @@
 import {
   BadToken,
   Errno,
+  type ErrnoOptions,
   isErrno,
   KeyReused,
   OtherLayout,
@@ -24,8 +25,8 @@ const TOO_MANY = /^Too many Cluster redirections.*: (MOVED|ASK|TRYAGAIN|CLUSTERD
 export const FULL = "Redis has reached its maxmemory: free objects or raise maxmemory";
 
 /** @param code an errno, or a code of syscall.lua. */
-export function fromReply(code: string, detail: string, log: string | undefined): Error {
-  if (isErrno(code)) return new Errno(code, detail, log === undefined ? {} : { log });
+export function fromReply(code: string, detail: string, more: ErrnoOptions): Error {
+  if (isErrno(code)) return new Errno(code, detail, more);
   if (code === "TOKEN") return new BadToken(detail);
   if (code === "ENDED") return new SessionEnded(detail);
   if (code === "IDEMPOTENCY") return new KeyReused(detail);

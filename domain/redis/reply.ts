@@ -50,8 +50,3 @@ export function nameFields<Field extends string>(
   const entries = fields.map((field, i) => [field, values[i]] as const);
   return Object.fromEntries(entries) as Record<Field, RedisValue | undefined>;
 }
-
-/** The field `next` of a page: where the next one starts, if there is one. */
-export function nextPage(value: RedisValue | undefined): { next?: number } {
-  return value === null || value === undefined ? {} : { next: number(value) };
-}

@@ -49,7 +49,9 @@ function toReply(reply: RedisValue[]): CommandReply {
   if (code === "" || code === "+" || code === "=") {
     return { values, workLeft: code === "+", remembered: code === "=" };
   }
-  throw fromReply(code, String(values[0]), values[1] ? String(values[1]) : undefined);
+  const [detail, log, field] = values;
+  const more = { ...(log && { log: String(log) }), ...(field && { field: String(field) }) };
+  throw fromReply(code, String(detail), more);
 }
 
 const SHORT_BYTES = 256;

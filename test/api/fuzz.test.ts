@@ -200,8 +200,11 @@ const FIELDS: Record<string, (s: TestSession, word: string) => Promise<unknown>>
   value: (s, word) => s.put("/v1/fds/3/elements/00000000", { value: `str:${word}` }),
   "key before the next one": (s, word) =>
     s.get(`/v1/fds/3/next-key?key=str:${encodeURIComponent(word)}`),
-  cursor: (s, word) => s.get(`/v1/fds/3/elements?cursor=str:${encodeURIComponent(word)}`),
-  "directory cursor": (s, word) => s.get(`${at("/")}&cursor=${encodeURIComponent(`1 ${word}`)}`),
+  cursor: (s, word) => s.get(`/v1/fds/3/elements?cursor=${Buffer.from(word).toString("hex")}`),
+  "directory cursor": (s, word) =>
+    s.get(`${at("/")}&cursor=1.${Buffer.from(word).toString("base64url")}`),
+  "label listed": (s, word) => s.get(`/v1/sessions?label=${encodeURIComponent(word)}`),
+  "name listed": (s, word) => s.get(`/v1/maps?map_name=${encodeURIComponent(word)}*`),
   "Idempotency-Key": (s, word) =>
     s.post("/v1/fds/999/dup", undefined, { "idempotency-key": word.replaceAll(" ", "_") }),
 };

@@ -231,17 +231,3 @@ it("no name in a body, a query or a path can change Object.prototype", async () 
   }
   expect(Object.getOwnPropertyDescriptors(Object.prototype)).toEqual(before);
 });
-
-// openapi.yaml, cursor: "Opaque; a changed one is EINVAL."
-it.each(["/v1/fds/3/elements", "/v1/fs?path=/"])(
-  "a made-up cursor of %s is EINVAL",
-  async (list) => {
-    const session = await service.session(service.namespace());
-    await session.post("/v1/maps", MAP);
-    for (const cursor of ["junk", "1", "str:abc", "0000", "1e3 x", "-1 x"]) {
-      const path = `${list}${list.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(cursor)}`;
-      const { status, body } = await session.get(path);
-      expect([status, body.errno], cursor).toEqual([400, "EINVAL"]);
-    }
-  },
-);

@@ -246,7 +246,6 @@ describe("literals beside ?format=", () => {
     ["PUT", "/v1/fds/3/elements/u32:1%2Bu8:300", { value: "00" }, "/params/key", 7],
     ["PUT", "/v1/fds/3/elements/u32:1", { value: "u32:1+be16:x" }, "/body/value", 7],
     ["GET", "/v1/fds/3/next-key?key=ip4:10.0.0", undefined, "/query/key", 1],
-    ["GET", "/v1/fds/3/elements?cursor=zz", undefined, "/query/cursor", 1],
     ["POST", "/v1/fds/3/batch", { op: "delete", keys: ["u32:1", "u32:"] }, "/body/keys/1", 1],
     ["POST", "/v1/fds/3/push", { value: "mac:1" }, "/body/value", 1],
     ["GET", "/v1/fds/3/peek?value=b64:A", undefined, "/query/value", 1],

@@ -112,7 +112,7 @@ describe("a listing", () => {
     );
     const { body } = await show(session, id);
     expect(body.insn_cnt).toBe(12);
-    expect(body.next).toBeUndefined();
+    expect(body.next_cursor).toBeUndefined();
     const { instructions } = body;
     const at = (index: number) =>
       instructions.find((insn: { index: number }) => insn.index === index);
@@ -147,11 +147,11 @@ describe("a listing", () => {
 const LONG = 2500;
 const long = (session: TestSession) => load(session, `${"r1 = 1 ll\n".repeat(LONG)}r0 = 0\nexit`);
 
-/** All pages, by following `next`. */
+/** All pages, by following `next_cursor`. */
 async function pages(session: TestSession, id: number, limit: number) {
   const found: TestReply["body"][] = [];
-  for (let start: number | undefined = 0; start !== undefined; start = found.at(-1).next) {
-    found.push((await show(session, id, `?start=${start}&limit=${limit}`)).body);
+  for (let cursor: string | undefined = "0"; cursor; cursor = found.at(-1).next_cursor) {
+    found.push((await show(session, id, `?cursor=${cursor}&limit=${limit}`)).body);
   }
   return found;
 }
@@ -190,8 +190,11 @@ describe("pages", () => {
   it("pages start at an instruction, never within one", async () => {
     const session = await newSession();
     const { id } = await long(session);
-    const inside = await show(session, id, "?start=1");
-    expect(inside.body).toMatchObject({ errno: "EINVAL", errors: [{ pointer: "/query/start" }] });
+    const wrong = { "?start=1": "start", "?cursor=1": "cursor", "?cursor=x": "cursor" };
+    for (const [query, name] of Object.entries({ ...wrong, "?start=0&cursor=0": "start" })) {
+      const { body } = await show(session, id, query);
+      expect(body).toMatchObject({ errno: "EINVAL", errors: [{ pointer: `/query/${name}` }] });
+    }
     const { body } = await show(session, id, `?start=${2 * LONG + 1}`);
     expect(body.instructions).toEqual([
       { index: 2 * LONG + 1, insn: "9500000000000000", text: "(95) exit" },

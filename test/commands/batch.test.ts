@@ -3,7 +3,7 @@ import { u32Hex } from "../support/bytes.ts";
 import { RETURN_ZERO_HEX } from "../support/insns.ts";
 import { batch, info, keysOf, make, numbers, outcomeAndCount } from "../support/map_batches.ts";
 import { outcome } from "../support/map_fixture.ts";
-import { testService } from "../support/service.ts";
+import { type TestReply, testService } from "../support/service.ts";
 
 /** The batch commands: many elements in one request, and the count when one of them fails. */
 
@@ -255,6 +255,60 @@ describe("count, when a batch fails", () => {
     }
     expect(await info(map)).toMatchObject({ entries: 0, revision: 0 });
     expect((await octets(16, "op=update&count=2")).body).toEqual({ count: 2 });
+  });
+});
+
+describe("end_as_success", () => {
+  const asked = { op: "lookup", end_as_success: true };
+
+  it.each(["hash", "array"])("a walk over an %s ends with end instead of ENOENT", async (type) => {
+    const map = await make(service, type, { max_entries: 10 });
+    const filled = { op: "update", keys: keysOf(10), values: keysOf(10) };
+    expect((await batch(map, filled)).body).toEqual({ count: 10 });
+    const seen: string[] = [];
+    let last: TestReply["body"] = {};
+    for (let n = 0; !last.end; n++) {
+      expect(n, "batches").toBeLessThan(5);
+      const { cursor } = last;
+      const { status, body } = await batch(map, { ...asked, count: 4, cursor });
+      expect(status, JSON.stringify(body)).toBe(200);
+      seen.push(...body.keys);
+      last = body;
+    }
+    expect(seen.sort()).toEqual(keysOf(10).sort());
+    expect(last).not.toHaveProperty("cursor");
+    expect((await batch(map, { op: "lookup", count: 11 })).status, "not asked").toBe(404);
+  });
+
+  it("an empty map ends at once, and a batch before the end has no end", async () => {
+    const map = await make(service, "hash", { max_entries: 10 });
+    const empty = await batch(map, asked);
+    expect(empty.body).toEqual({ count: 0, keys: [], values: [], end: true });
+    await batch(map, { op: "update", keys: keysOf(2), values: keysOf(2) });
+    const { body } = await batch(map, { ...asked, count: 1 });
+    expect(body).toMatchObject({ count: 1, cursor: body.keys[0] });
+    expect(body).not.toHaveProperty("end");
+    const taken = await batch(map, { ...asked, op: "lookup_and_delete" });
+    expect(taken.body).toMatchObject({ count: 2, end: true });
+  });
+
+  it("bytes have the end in a header", async () => {
+    const map = await make(service, "hash", { max_entries: 10 });
+    await batch(map, { op: "update", keys: keysOf(2), values: keysOf(2) });
+    const read = (body: object) => map.session.post(`${map.path}/batch/read-bytes`, body);
+    const part = await read({ ...asked, count: 1 });
+    expect([part.status, part.headers.get("bpf-end")]).toEqual([200, null]);
+    const { status, headers } = await read(asked);
+    expect(status).toBe(200);
+    const names = ["bpf-count", "bpf-end", "bpf-cursor", "bpf-errno"];
+    expect(names.map((name) => headers.get(name))).toEqual(["2", "true", null, null]);
+  });
+
+  it("other failures stay what they are", async () => {
+    const map = await make(service, "hash", { max_entries: 10 });
+    const wrong = await batch(map, { ...asked, flags: 1 });
+    expect(outcome(wrong)).toBe("EINVAL");
+    expect(outcome(await map.session.post("/v1/fds/99/batch", asked))).toBe("EBADF");
   });
 });
 

@@ -50,8 +50,8 @@ async function pages(map: MapFixture, limit: number) {
     const { status, body } = await map.dump(`limit=${limit}${cursor}`);
     expect(status, JSON.stringify(body)).toBe(200);
     elements.push(...body.elements);
-    if (body.cursor === undefined) return elements;
-    cursor = `&cursor=${body.cursor}`;
+    if (body.next_cursor === undefined) return elements;
+    cursor = `&cursor=${body.next_cursor}`;
   }
 }
 

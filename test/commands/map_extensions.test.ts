@@ -164,7 +164,7 @@ it("a snapshot has at most 4,096 elements and 256 KiB", async () => {
   expect(outcome(await session.get(`${big}/elements?snapshot=true`))).toBe("EFBIG");
   const first = (await session.get(`${big}/elements?limit=1000`)).body;
   expect(first.elements.length).toBe(3);
-  const rest = (await session.get(`${big}/elements?limit=1000&cursor=${first.cursor}`)).body;
+  const rest = (await session.get(`${big}/elements?limit=1000&cursor=${first.next_cursor}`)).body;
   expect(rest.elements.map(({ key }: { key: string }) => key)).toEqual([u32Hex(3)]);
   const filter = await make({ map_type: "bloom_filter", key_size: 0, value_size: 300_000 });
   await session.post(`${filter}/push`, { value: "00".repeat(300_000) });

@@ -36,8 +36,8 @@ async function agree(
   for (let cursor = ""; ; ) {
     const { body } = await session.get(`/v1/fds/${fd}/elements?limit=1000${cursor}`);
     for (const { key, value } of body.elements) found.push(`${key} ${value.slice(0, 8)}`);
-    if (!body.cursor) break;
-    cursor = `&cursor=${body.cursor}`;
+    if (!body.next_cursor) break;
+    cursor = `&cursor=${body.next_cursor}`;
   }
   const expected = [...model.elements].map(([key, value]) => `${target.key(key)} ${value}`);
   // Elements of a queue have an order; those with keys do not.

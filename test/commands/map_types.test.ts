@@ -167,8 +167,8 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
         const { body } = await map.dump(`limit=${limit}${cursor}`);
         expect(body.elements.length).toBeLessThanOrEqual(limit);
         pages.push(...body.elements);
-        if (body.cursor === undefined) break;
-        cursor = `&cursor=${body.cursor}`;
+        if (body.next_cursor === undefined) break;
+        cursor = `&cursor=${body.next_cursor}`;
       }
       expect(pages).toEqual(whole);
     }

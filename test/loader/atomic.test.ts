@@ -40,7 +40,7 @@ function watched(around: (n: number, name: string, command: () => Promise<unknow
   return { elf: elfCommands(commands, async () => ({ cpus: 2 })), steps: () => count };
 }
 
-const BARE = { follow: true, entries: true, cursor: "", limit: 100 };
+const BARE = { follow: true, entries: true, limit: 100 };
 
 async function tree(call: Call, path: string): Promise<unknown> {
   const node = await kernel.stat(call, path, BARE);
@@ -52,10 +52,10 @@ async function tree(call: Call, path: string): Promise<unknown> {
 
 /** Counts, contents and names: all that a load could change. The revision of a map only grows. */
 async function state(call: Call) {
-  const { maps } = await kernel.mapGetNextId(call, 0, 100);
-  const { progs } = await kernel.progGetNextId(call, 0, 100);
+  const { maps } = await kernel.mapGetNextId(call, { limit: 100 });
+  const { progs } = await kernel.progGetNextId(call, { limit: 100 });
   const stable = maps.map(({ revision: _, ...map }) => map);
-  const { fds } = await kernel.fdList(call, 0, 100);
+  const { fds } = await kernel.fdList(call, { limit: 100 });
   return { maps: stable, progs, fds, tree: await tree(call, "/") };
 }
 
@@ -165,7 +165,7 @@ it("a map that somebody else pins first is checked again and used", async () => 
   });
   const { maps } = await elf.elfLoad(call, read("pinned"), options);
   expect(maps.map(({ reused }) => reused)).toEqual([true, true]);
-  const { maps: all } = await kernel.mapGetNextId(call, 0, 100);
+  const { maps: all } = await kernel.mapGetNextId(call, { limit: 100 });
   expect(all.map(({ id }) => id)).toEqual(maps.map(({ id }) => id));
 });
 
@@ -188,6 +188,6 @@ it("a session without room for all fds gets none of them", async () => {
     const call = { ...kernel.tokens.read(token as string), record: "", fingerprint: "" };
     const load = kernel.elfLoad(call, read("sections"), OPTIONS);
     await expect(load, `${nofile}`).rejects.toMatchObject({ code: "EMFILE" });
-    expect((await kernel.fdList(call, 0, 100)).fds).toEqual([]);
+    expect((await kernel.fdList(call, { limit: 100 })).fds).toEqual([]);
   }
 });

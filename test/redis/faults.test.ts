@@ -59,13 +59,13 @@ async function insist(
 
 async function mapNames(session: TestSession): Promise<Map<string, number[]>> {
   const names = new Map<string, number[]>();
-  for (let start = 0; ; ) {
-    const { body } = await session.get(`/v1/maps?limit=1000&start_id=${start}`);
+  for (let cursor = ""; ; ) {
+    const { body } = await session.get(`/v1/maps?limit=1000${cursor}`);
     for (const { map_name, id } of body.maps) {
       names.set(map_name, [...(names.get(map_name) ?? []), id]);
     }
-    if (body.next === undefined) return names;
-    start = body.next;
+    if (body.next_cursor === undefined) return names;
+    cursor = `&cursor=${body.next_cursor}`;
   }
 }
 

@@ -133,7 +133,7 @@ describe("a Redis that loses the library", () => {
         await expect.poll(() => pushed > before || pushed >= 900).toBe(true);
       }
     });
-    const { elements } = await kernel.mapDump(call, fd, undefined, 1000);
+    const { elements } = await kernel.mapDump(call, fd, { limit: 1000 });
     const numbers = elements.map(({ value }) => value.readUInt32LE()).sort((a, b) => a - b);
     expect(numbers).toEqual(Array.from({ length: pushed }, (_, i) => i));
     await kernel.exit(call);
@@ -173,11 +173,11 @@ describe("a Redis that loses the library", () => {
     try {
       const other = createKernel(`unix://${server.url}`, Buffer.alloc(32, 1), { deadline: 10_000 });
       await other.script.ready();
-      expect((await other.fdList(call, 3, 10)).fds).toHaveLength(1);
+      expect((await other.fdList(call, { limit: 10 })).fds).toHaveLength(1);
       const failed = await other.mapCreate(call, HASH).catch((error: Error) => error);
       expect((failed as Errno).code).toBe("ENOMEM");
       await other.close(call, fd);
-      expect((await other.fdList(call, 3, 10)).fds).toHaveLength(0);
+      expect((await other.fdList(call, { limit: 10 })).fds).toHaveLength(0);
       other.disconnect();
       expect(await libraries()).not.toContain(bundle.name);
     } finally {

@@ -226,7 +226,7 @@ async function expectStillWhileMoved(url: string, nodes: number[]): Promise<void
   ]);
   expect(copy.fd).toBe(fd + 1);
   for (const other of others) await kernel.exit(other);
-  expect((await kernel.fdList(call, 3, 10)).fds).toHaveLength(2);
+  expect((await kernel.fdList(call, { limit: 10 })).fds).toHaveLength(2);
   await kernel.exit(call);
   kernel.disconnect();
 }

@@ -178,7 +178,7 @@ async function expectNothingLeft(kernel: Kernel, namespace: string): Promise<voi
   const caller = await janitor(kernel, namespace);
   await removeAll(kernel, caller);
   for (;;) {
-    const { sessions } = await kernel.sessionList(caller, 0, 100);
+    const { sessions } = await kernel.sessionList(caller, { limit: 100 });
     const others = sessions.filter(({ id }) => String(id) !== caller.sid);
     if (others.length === 0) break;
     // A session may end by itself between the list and this.
@@ -209,7 +209,7 @@ async function janitor(kernel: Kernel, namespace: string) {
 }
 
 async function removeAll(kernel: Kernel, caller: Awaited<ReturnType<typeof janitor>>) {
-  const how = { follow: true, entries: true, cursor: "", limit: 1000 };
+  const how = { follow: true, entries: true, limit: 1000 };
   await kernel.setattr(caller, "/", { mode: 0o1777, uid: 0, gid: 0 });
   for (;;) {
     const root = await kernel.stat(caller, "/", how);

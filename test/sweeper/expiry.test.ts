@@ -313,7 +313,7 @@ describe("sessions on a Redis of their own", () => {
     });
     const [key, value] = [Buffer.alloc(4), Buffer.alloc(4, 7)];
     await kernel.mapUpdateElem(call, fd, { key, value }, 0, "");
-    const how = { follow: true, entries: true, cursor: "", limit: 10 };
+    const how = { follow: true, entries: true, limit: 10 };
     await running.stop(); // its sweeper writes
     const changes = async () =>
       /rdb_changes_since_last_save:(\d+)/.exec(await redis.info("persistence"))?.[1];
@@ -321,14 +321,14 @@ describe("sessions on a Redis of their own", () => {
     for (let i = 0; i < 50; i++) {
       await kernel.mapLookupElem(call, fd, key, { flags: 0 });
       await kernel.mapGetNextKey(call, fd, undefined);
-      await kernel.mapDump(call, fd, undefined, 10);
+      await kernel.mapDump(call, fd, { limit: 10 });
       await kernel.objGetInfoByFd(call, fd);
-      await kernel.fdList(call, 0, 10);
+      await kernel.fdList(call, { limit: 10 });
       await kernel.stat(call, "/", how);
-      await kernel.mapGetNextId(call, 0, 10);
+      await kernel.mapGetNextId(call, { limit: 10 });
       await kernel.mapGet(call, 1);
       await kernel.sessionGet(call);
-      await kernel.sessionList(call, 0, 10);
+      await kernel.sessionList(call, { limit: 10 });
       await expect(kernel.close(call, 99)).rejects.toThrow();
     }
     expect(await changes()).toBe(before);

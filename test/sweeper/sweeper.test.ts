@@ -153,7 +153,7 @@ describe("a release too big for one call", () => {
     // The first step removes the process and the array, which had one fd.
     await expect(dead.kernel.sessionGet(big)).rejects.toThrow("exited");
     await expect(dead.kernel.mapGet(observer, 1)).rejects.toThrow("no map has id 1");
-    expect((await dead.kernel.sessionList(observer, 0, 10)).sessions).toHaveLength(1);
+    expect((await dead.kernel.sessionList(observer, { limit: 10 })).sessions).toHaveLength(1);
     const held = () => redis.hlen(`bpf:{${namespace}}:fds:${big.sid}`);
     let before = await held();
     for (let step = 0; step < 5; step++) {

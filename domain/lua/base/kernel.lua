@@ -20,8 +20,9 @@ function kernel.list_fields(fields, first, second)
   return row
 end
 
-function kernel.fail(errno, detail)
-  error({ errno = errno, detail = detail or "" }, 0)
+-- field: the argument that is wrong, where the detail does not begin with its name.
+function kernel.fail(errno, detail, field)
+  error({ errno = errno, detail = detail or "", field = field }, 0)
 end
 
 -- Like BUG_ON: a broken invariant is a fault of this service, never of the caller.

@@ -7,7 +7,8 @@ local call = redis.call
 
 local refcount = {}
 
--- Kind -> its operations, as the kernel's objects have them: info(id, listed) and free(id). Maps also have
+-- Kind -> its operations, as the kernel's objects have them: info(id, listed) and free(id); identify(id)
+-- answers type and name, type_of(text) the name of a type by name or number, or nil. Maps also have
 -- release_uref(id), called when usercnt falls to 0; programs also have owner(id).
 refcount.kinds = {}
 

@@ -1,5 +1,6 @@
 -- Commands on a session's own fds, and what exit and fork do with all of them.
 local kernel = use("base/kernel")
+local paging = use("base/paging")
 local fd_table = use("file/fd_table")
 local file = use("file/file")
 local call = redis.call
@@ -80,27 +81,33 @@ end
   Lists the descriptors of the session in their order (extension; on Linux /proc/PID/fd).
 
     Input:
-      start  first number to list
+      start  list numbers greater than this
       limit  descriptors of a page
+      kind   list descriptors of maps or programs alone, "" for both
     Output:
       page  fd, kind, id, flags (0, BPF_F_RDONLY or BPF_F_WRONLY) in turn
-      next  where the next page starts, or false
+      last  last number looked at when there are more, or false
     Errors: none
 ]]
-function sys.fd_list(start, limit)
+function sys.fd_list(start, limit, kind)
+  limit = tonumber(limit)
   local fds, map = fd_table.keys(current.sid)
-  local numbers, n = {}, next_fd(map, math.max(tonumber(start), 3))
-  while n and #numbers < tonumber(limit) do
+  local entries
+  local matches = kind ~= "" and function(i) return file.parse(entries[i]).kind == kind end
+  local looks = paging.looks(limit, matches)
+  local numbers, n = {}, next_fd(map, math.max(start + 1, 3))
+  while n and #numbers <= looks do
     numbers[#numbers + 1] = n
     n = next_fd(map, n + 1)
   end
+  entries = numbers[1] and call("HMGET", fds, unpack(numbers)) or {}
+  local places, last = paging.select(#numbers, limit, matches)
   local page = {}
-  local entries = numbers[1] and call("HMGET", fds, unpack(numbers)) or {}
-  for i, entry in ipairs(entries) do
-    local f = file.parse(entry)
-    page[4 * i - 3], page[4 * i - 2], page[4 * i - 1], page[4 * i] = numbers[i], f.kind, f.id, f.flags
+  for i, place in ipairs(places) do
+    local f = file.parse(entries[place])
+    page[4 * i - 3], page[4 * i - 2], page[4 * i - 1], page[4 * i] = numbers[place], f.kind, f.id, f.flags
   end
-  return page, n or false
+  return page, last and numbers[last]
 end
 
 return fd

@@ -2,6 +2,7 @@
 local kernel = use("base/kernel")
 local refcount = use("base/refcount")
 local cred = use("base/cred")
+local paging = use("base/paging")
 local idr = use("file/idr")
 local call = redis.call
 
@@ -11,18 +12,29 @@ local kinds = refcount.kinds
 local HOLDERS, PAGE = 500, 200
 local INT_MAX = 2147483647
 
-local function list(kind, start, limit)
-  if tonumber(start) >= INT_MAX then
-    kernel.fail("EINVAL", "start_id must be < " .. INT_MAX .. ", got " .. start)
+-- A filter by type and name, "" for any of them; nil for no filter.
+local function filter(kind, type, name)
+  local wanted = type ~= "" and kinds[kind].type_of(type)
+  if wanted == nil then
+    kernel.fail("EINVAL", "must be the name or number of a type, got " .. type, kind .. "_type")
   end
+  if not wanted and name == "" then return nil end
+  return function(id)
+    local own_type, own_name = kinds[kind].identify(id)
+    return (not wanted or own_type == wanted) and paging.is_like(own_name, name)
+  end
+end
+
+local function list(kind, start, limit, type, name)
+  if tonumber(start) >= INT_MAX then
+    kernel.fail("EINVAL", "must be < " .. INT_MAX .. ", got " .. start, "start_id")
+  end
+  local matches = filter(kind, type, name)
   cred.need_admin("listing " .. kind .. "s")
   limit = math.min(tonumber(limit), PAGE)
-  local ids = call("ZRANGEBYSCORE", kernel.key("ids:" .. kind), "(" .. start, "+inf",
-    "LIMIT", 0, limit + 1)
-  local more = #ids > limit and table.remove(ids)
-  local page = {}
-  for i, id in ipairs(ids) do page[i] = { id, kinds[kind].info(id, true) } end
-  return page, more and ids[#ids] or false
+  local page, last = paging.select_ids(kernel.key("ids:" .. kind), start, limit, matches)
+  for i, id in ipairs(page) do page[i] = { id, kinds[kind].info(id, true) } end
+  return page, last
 end
 
 --[[
@@ -31,14 +43,16 @@ end
     Input:
       start  list ids greater than this
       limit  maps of a page
+      type   list maps of this type alone, a name or a number; "" for all
+      name   list maps with this name alone, with * at its end those whose name begins so; "" for all
     Output:
       page  { id, info } of each, info in the order of uapi.MAP_INFO
-      next  where the next page starts, or false
+      last  last id looked at when there are more, or false
     Errors:
-      EINVAL  start is INT_MAX or more
+      EINVAL  start is INT_MAX or more, or the type is unknown
       EPERM   the caller lacks CAP_SYS_ADMIN
 ]]
-function sys.map_get_next_id(start, limit) return list("map", start, limit) end
+function sys.map_get_next_id(...) return list("map", ...) end
 
 --[[
   BPF_PROG_GET_NEXT_ID over and over (kernel: bpf_obj_get_next_id()): lists programs by id.
@@ -46,14 +60,16 @@ function sys.map_get_next_id(start, limit) return list("map", start, limit) end
     Input:
       start  list ids greater than this
       limit  programs of a page
+      type   list programs of this type alone, a name or a number; "" for all
+      name   list programs with this name alone, with * at its end those whose name begins so; "" for all
     Output:
       page  { id, info } of each, info in the order of uapi.PROG_INFO
-      next  where the next page starts, or false
+      last  last id looked at when there are more, or false
     Errors:
-      EINVAL  start is INT_MAX or more
+      EINVAL  start is INT_MAX or more, or the type is unknown
       EPERM   the caller lacks CAP_SYS_ADMIN
 ]]
-function sys.prog_get_next_id(start, limit) return list("prog", start, limit) end
+function sys.prog_get_next_id(...) return list("prog", ...) end
 
 local function holders_of(key)
   local held

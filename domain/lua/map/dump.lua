@@ -29,8 +29,7 @@ local SNAPSHOT_ENTRIES = 4096
 ]]
 function sys.map_dump(fd, cursor, limit)
   local m = map_fd.get(fd, true, false)
-  if cursor ~= "" then elem_args.check_size("cursor", cursor, m.ops.cursor_bytes or m.key_size) end
-  local page, rest = m.ops.page(m, cursor ~= "" and cursor or nil, map.page_limit(m, limit))
+  local page, rest = m.ops.page(m, elem_args.cursor(m, cursor), map.page_limit(m, limit))
   return page, rest or false, elem_args.is_id(m), map.revision(m), m.value_bytes
 end
 

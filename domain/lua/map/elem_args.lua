@@ -23,6 +23,16 @@ function elem_args.check_key(m, key)
   elem_args.check_size("key", key, m.key_size)
 end
 
+-- The cursor of a dump, nil for the first page.
+function elem_args.cursor(m, cursor)
+  if cursor == "" then return nil end
+  local size = m.ops.cursor_bytes or m.key_size
+  if #cursor ~= size then
+    kernel.fail("EINVAL", "must have " .. size .. " bytes, got " .. #cursor, "cursor")
+  end
+  return cursor
+end
+
 function elem_args.lookup_flags(flags)
   flags = tonumber(flags)
   if flags ~= 0 and flags ~= F_LOCK then

@@ -1,4 +1,5 @@
 -- The place of a prefix in a trie's order, in which types/lpm_trie.lua stores it.
+local kernel = use("base/kernel")
 local map = use("map/map")
 local char, floor = string.char, math.floor
 
@@ -56,6 +57,11 @@ function lpm_key.exact(m, key)
   local length, data = lpm_key.split(key)
   if length > lpm_key.longest(m) then return nil end
   return lpm_key.place(m, data, length), length, data
+end
+
+-- The place after which a page starts.
+function lpm_key.resume(m, cursor)
+  return lpm_key.exact(m, cursor) or kernel.fail("EINVAL", "must be the key of a prefix", "cursor")
 end
 
 -- The same, but fails with EINVAL when the prefix is longer than an address.

@@ -12,13 +12,6 @@ local band = bit.band
 local RDONLY_WRONLY, ACCESS_PROG = map_attr.RDONLY_WRONLY, map_attr.ACCESS_PROG
 local TOKEN_FD = uapi.BPF_F_TOKEN_FD
 
-local known, names = {}, {}
-for number, name in pairs(uapi.BPF_MAP_TYPES) do
-  known[name], known[tostring(number)] = name, name
-  names[#names + 1] = name
-end
-table.sort(names)
-
 -- map_check_btf(), for a value with locks.
 local function check_locks(ops, flags)
   if band(flags, ACCESS_PROG) ~= 0 then
@@ -45,7 +38,7 @@ local function decode(...)
 end
 
 local function record(attr, ops, fields)
-  local stored = { map_type = known[attr.map_type], key_size = attr.key_size,
+  local stored = { map_type = attr.map_type, key_size = attr.key_size,
     value_size = attr.value_size, max_entries = attr.max_entries, frozen = 0,
     map_flags = attr.map_flags - band(attr.map_flags, RDONLY_WRONLY),
     cpus = ops.is_percpu and attr.cpus, locks = attr.locks ~= "" and attr.locks }
@@ -78,23 +71,25 @@ end
 ]]
 function kernel.sys.map_create(...)
   local attr = decode(...)
-  local flags, type = attr.map_flags, attr.map_type
+  local flags = attr.map_flags
   attr.map_flags = flags - band(flags, TOKEN_FD)
   local mode = file.mode(band(flags, RDONLY_WRONLY))
   if not mode then map.einval("map_flags must not have both BPF_F_RDONLY and BPF_F_WRONLY") end
-  local ops = map.types[known[type]]
-  if not ops then
-    map.einval("unknown map_type " .. type .. ", known are " .. table.concat(names, ", "))
+  local type = map_attr.type_of(attr.map_type)
+  if not type then
+    map.einval("unknown map_type " .. attr.map_type .. ", known are " .. map_attr.TYPE_NAMES)
   end
+  local ops = map.types[type]
+  attr.map_type = type
   if attr.map_extra ~= "0" and not ops.has_map_extra then
-    map.einval("map_extra must be 0 for a " .. known[type] .. ", got " .. attr.map_extra)
+    map.einval("map_extra must be 0 for a " .. type .. ", got " .. attr.map_extra)
   end
   ops.alloc_check(attr)
   if band(flags, TOKEN_FD) ~= 0 then
     map.einval("map_flags must not have BPF_F_TOKEN_FD: there are no BPF tokens")
   end
   need("CAP_BPF", "a map")
-  if ops.capability then need(ops.capability, "a " .. known[type]) end
+  if ops.capability then need(ops.capability, "a " .. type) end
   local fields = ops.alloc(attr) or {}
   map_attr.check_name(attr.map_name, "map_name")
   if attr.locks ~= "" then check_locks(ops, flags) end

@@ -2,6 +2,7 @@
 local kernel = use("base/kernel")
 local refcount = use("base/refcount")
 local map = use("map/map")
+local map_attr = use("map/map_attr")
 local uapi = use("uapi")
 local call = redis.call
 
@@ -13,6 +14,11 @@ local function info(id, listed)
   if not listed then stored.schema = call("HGET", m.record, "schema") end
   stored.entries = m.ops.entries(m)
   return kernel.list_fields(uapi.MAP_INFO, stored, m)
+end
+
+local function identify(id)
+  local attr, name = unpack(call("HMGET", kernel.key("map", id), "attr", "map_name"))
+  return attr:match("^%S+"), name
 end
 
 -- bpf_map_put_uref() at 0
@@ -27,4 +33,5 @@ local function free(id)
   call("UNLINK", m.record, kernel.key("holders:map", id))
 end
 
-refcount.kinds.map = { info = info, release_uref = release_uref, free = free }
+refcount.kinds.map = { info = info, identify = identify, type_of = map_attr.type_of,
+  release_uref = release_uref, free = free }

@@ -4,6 +4,7 @@ local clock = use("base/clock")
 local session = use("base/session")
 local fd_table = use("file/fd_table")
 local uapi = use("uapi")
+local paging = use("base/paging")
 local call = redis.call
 
 local info = {}
@@ -46,24 +47,40 @@ function sys.session_renew()
 end
 
 --[[
+  Describes a session of the namespace by its id (extension).
+
+    Input:
+      sid  id of the session
+    Output:
+      info    in the order of uapi.SESSION_INFO; false when no session has this id
+      reason  of the end of a session that had it, while it is known
+    Errors: none
+]]
+function sys.session_get_by_id(sid)
+  if session.read_life(sid) then return info.of(sid) end
+  return false, call("HGET", kernel.key("ended", sid), "reason")
+end
+
+--[[
   Lists the sessions of the namespace by id (extension).
 
     Input:
       start  list ids greater than this
       limit  sessions of a page
+      label  list sessions with this label alone, "" for all
     Output:
       page  each in the order of uapi.SESSION_INFO
-      next  where the next page starts, or false
+      last  last id looked at when there are more, or false
     Errors: none
 ]]
-function sys.session_list(start, limit)
+function sys.session_list(start, limit, label)
+  local matches = label ~= "" and function(sid)
+    return call("HGET", kernel.key("session", sid), "label") == label
+  end
   limit = math.min(tonumber(limit), PAGE)
-  local sids = call("ZRANGEBYSCORE", kernel.key("ids:session"), "(" .. start, "+inf",
-    "LIMIT", 0, limit + 1)
-  local more = #sids > limit and table.remove(sids)
-  local page = {}
-  for i, sid in ipairs(sids) do page[i] = info.of(sid) end
-  return page, more and sids[#sids] or false
+  local page, last = paging.select_ids(kernel.key("ids:session"), start, limit, matches)
+  for i, sid in ipairs(page) do page[i] = info.of(sid) end
+  return page, last
 end
 
 return info

@@ -6,6 +6,7 @@ local refcount = use("base/refcount")
 local work = use("base/work")
 local fd_table = use("file/fd_table")
 local insns = use("prog/insns")
+local prog_type = use("prog/prog_type")
 local uapi = use("uapi")
 local call = redis.call
 
@@ -25,6 +26,15 @@ local function info(id)
   local fields = call("HMGET", kernel.key("prog", id), unpack(uapi.PROG_INFO))
   fields[#fields + 1] = call("LRANGE", used(id), 0, -1)
   return fields
+end
+
+local function identify(id)
+  return unpack(call("HMGET", kernel.key("prog", id), "prog_type", "prog_name"))
+end
+
+local function type_of(text)
+  local type = prog_type.of(text)
+  return type and type.name
 end
 
 function prog.use_map(id, map_id)
@@ -47,7 +57,7 @@ local function free(id)
   work.push("put_maps", id)
 end
 
-refcount.kinds.prog = { info = info, free = free, owner = owner }
+refcount.kinds.prog = { info = info, identify = identify, type_of = type_of, free = free, owner = owner }
 
 --[[
   BPF_PROG_BIND_MAP (kernel: bpf_prog_bind_map()): the program holds the map from now on. A map that it

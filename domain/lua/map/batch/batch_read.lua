@@ -25,7 +25,7 @@ local function read(name, writes, fd, cursor, limit, elem_flags, flags, begins)
   local whole = batch.of(m).whole
   if whole and flags ~= "0" then map.einval("flags must be 0, got " .. flags) end
   if cursor ~= "" and #cursor ~= m.key_size then
-    map.einval("cursor must have " .. m.key_size .. " bytes, got " .. #cursor)
+    kernel.fail("EINVAL", "must have " .. m.key_size .. " bytes, got " .. #cursor, "cursor")
   end
   if limit == "0" then return "", 0, false, 0, 0, 0, m.key_size end
   local from = cursor ~= "" and cursor or nil

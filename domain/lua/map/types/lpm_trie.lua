@@ -125,7 +125,7 @@ end
 
 -- A cursor is the last key shown.
 local function page(m, cursor, limit)
-  local places, list = after(m, cursor and exact(m, cursor), limit + 1), {}
+  local places, list = after(m, cursor and lpm_key.resume(m, cursor), limit + 1), {}
   local more = #places > limit and table.remove(places)
   if #places == 0 then return list end
   for i, stored in ipairs(call("HMGET", (nouns(m)), unpack(places))) do

@@ -41,17 +41,19 @@ function findIllFormed(value: unknown): IllFormed | undefined {
     return value.isWellFormed() ? undefined : { path: [], text: value, isName: false };
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const isArray = Array.isArray(value);
-  for (const [name, part] of Object.entries(value)) {
-    if (!isArray && !name.isWellFormed()) return { path: [], text: name, isName: true };
-    const found = findIllFormed(part);
+  const names = Array.isArray(value) ? value.keys() : Object.keys(value);
+  for (const name of names) {
+    if (typeof name === "string" && !name.isWellFormed()) {
+      return { path: [], text: name, isName: true };
+    }
+    const found = findIllFormed((value as Record<string | number, unknown>)[name]);
     if (found) return { ...found, path: [name, ...found.path] };
   }
   return undefined;
 }
 
 /** UTF-8 has no surrogates, so JSON has a lone one only where it has an escape. */
-const ESCAPE = "\\u";
+const ESCAPE = Buffer.from("\\u");
 
 /** @param octets the text of the body, which is UTF-8. @throws EINVAL with the pointer */
 export function checkSurrogates(octets: Buffer, body: unknown): void {

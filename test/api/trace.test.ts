@@ -1,5 +1,9 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { expect, it } from "vitest";
-import { traceId } from "../../api/trace.ts";
+import { sendProblem } from "../../api/errors/error_to_problem.ts";
+import { type RequestIds, traceId } from "../../api/trace.ts";
 import { expectProblem, raw } from "../support/raw.ts";
 import { testService } from "../support/service.ts";
 
@@ -56,4 +60,20 @@ it("a problem has the trace id of its request, on both paths", async () => {
     expect(without.status).toBe(404);
     expect(expectProblem(without, "with a wrong one")).not.toHaveProperty("trace_id");
   }
+});
+
+it("the log of a fault gets the request id and the trace id", async () => {
+  const logged: RequestIds[] = [];
+  const server = createServer((req, res) => {
+    res.setHeader("x-request-id", "r1");
+    sendProblem(new Error("a fault"), req, res, (_error, ids) => logged.push(ids));
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  for (const traceparent of [`00-${ID}-${PARENT}-01`, "x"]) {
+    expect((await fetch(base, { headers: { traceparent } })).status).toBe(500);
+  }
+  expect(logged).toEqual([{ request_id: "r1", trace_id: ID }, { request_id: "r1" }]);
+  server.closeAllConnections();
+  server.close();
 });

@@ -1,3 +1,4 @@
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { type Parameter, type Route, resolve, routes } from "../../api/openapi/openapi.ts";
@@ -177,6 +178,41 @@ it.each(["\u00e9", "\u{1f600}", "\\ud83d\\ude00", "\\u00e9", "\\\\ud800", "\\u00
     }
   },
 );
+
+it.each([
+  ["an escape", Buffer.from('{"label":"\\ud800"}'), "/body/label"],
+  ["a byte", Buffer.from([...Buffer.from('{"label":"'), 0xff, 0x22, 0x7d]), "/body"],
+  ["UTF-16", Buffer.from('\ufeff{"label":"a"}', "utf16le"), "/body"],
+])("ill-formed Unicode is found in a body with a Content-Encoding: %s", async (...given) => {
+  const [, body, pointer] = given;
+  const session = await general.session(general.namespace());
+  for (const [coding, sent] of [
+    ["gzip", gzipSync(body)],
+    ["br", brotliCompressSync(body)],
+  ] as const) {
+    const headers = {
+      authorization: `Bearer ${session.token}`,
+      "content-type": "application/json",
+      "content-encoding": coding,
+    };
+    const answer = await raw(general.base, "POST", "/v1/session/fork", headers, sent);
+    const problem = expectProblem(answer, coding);
+    expect([problem.status, problem.errors?.[0]?.pointer]).toEqual([400, pointer]);
+  }
+});
+
+it.each([
+  ['{"value":{"a":{"\\udc00":1}}}', "/body/value/a"],
+  ['{"value":{"b/~":["x",["\\ud800"]]}}', "/body/value/b~1~0/1/0"],
+  ['{"value":1,"__proto__":{"\\ud800":1}}', "/body/__proto__"],
+  ['{"\\ud800":1}', "/body"],
+  ['"\\ud800"', "/body"],
+])("the ill-formed text in %s is found at %s", async (body, pointer) => {
+  const path = "/v1/fds/3/elements/u32:1?format=json";
+  for (const at of await Promise.all(services.map(world))) {
+    await expectRefused(at, "PUT", { path, body, pointer });
+  }
+});
 
 async function send(service: TestService, { token }: TestSession, body: string) {
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };

@@ -25,6 +25,14 @@ function kernel.fail(errno, detail, field)
   error({ errno = errno, detail = detail or "", field = field }, 0)
 end
 
+-- The longest beginning of a text of at most so many bytes that cuts no character of UTF-8.
+function kernel.prefix(text, size)
+  local after = text:byte(size + 1)
+  local cut = text:sub(1, size)
+  if after and after >= 0x80 and after < 0xC0 then cut = cut:gsub("[\192-\255][\128-\191]*$", "") end
+  return cut
+end
+
 -- Like BUG_ON: a broken invariant is a fault of this service, never of the caller.
 function kernel.bug(what)
   error("BUG: " .. what, 0)

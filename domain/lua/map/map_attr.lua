@@ -1,4 +1,5 @@
 -- Checks of attributes that map types share.
+local kernel = use("base/kernel")
 local map = use("map/map")
 local uapi = use("uapi")
 local band = bit.band
@@ -40,7 +41,7 @@ end
 function map_attr.check_name(name, field)
   if #name > 15 or name:find("[^%w_.]") then
     map.einval(field .. " must be at most 15 letters, digits, _ or ., got " .. #name .. " bytes: "
-      .. name:sub(1, 32))
+      .. kernel.prefix(name, 32))
   end
 end
 

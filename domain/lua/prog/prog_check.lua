@@ -17,7 +17,7 @@ local GPL = { ["GPL"] = 1, ["GPL v2"] = 1, ["GPL and additional rights"] = 1, ["
 
 -- The kernel keeps 127 bytes of the license.
 function prog_check.license(attr)
-  return attr.license:sub(1, 127)
+  return kernel.prefix(attr.license, 127)
 end
 
 -- license_is_gpl_compatible()

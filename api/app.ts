@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import express, { type Express, type Request, type RequestHandler, type Response } from "express";
+import express, { type Express, type RequestHandler } from "express";
 import { idempotencyOf } from "../domain/bpf.ts";
 import { withAccess } from "./access/access.ts";
 import { type AccessRules, accessRules } from "./access/access_rules.ts";
@@ -12,7 +12,6 @@ import {
   conditionOf,
   type Handler,
   type HandlerRequest,
-  type HandlerResponse,
   idempotencyKey,
   type ServiceContext,
 } from "./handler.ts";
@@ -30,7 +29,7 @@ import { createValidator, warmUp } from "./middleware/validation.ts";
 import { document, type Operation, routerPath, routes } from "./openapi/openapi.ts";
 import { createSchemas, type Schemas } from "./openapi/schemas.ts";
 import { createValidationMessages } from "./openapi/validation_messages.ts";
-import { nextId, requestId, respond, setCommonHeaders } from "./respond.ts";
+import { nextId, requestId, respondIfNew, setCommonHeaders } from "./respond.ts";
 import { sendEvents } from "./sse.ts";
 
 /** The application without a port, as the tests use it too. */
@@ -67,17 +66,6 @@ function handlerRequest(req: Identified, res: ServerResponse): HandlerRequest {
   return { call, params, query, body: req.body, headers, res };
 }
 
-const NOT_MODIFIED = { status: 304, body: undefined, bytes: undefined };
-
-/** True if the client has this response (If-None-Match); Express reads the ETag from `res`. */
-function isFresh(req: Request, res: Response, { status, headers = {} }: HandlerResponse): boolean {
-  if (req.headers["if-none-match"] === undefined || status !== 200) return false;
-  // Without an ETag, Express takes a "*" for a match.
-  if (headers.etag === undefined) return false;
-  res.set(headers);
-  return req.fresh;
-}
-
 function createRequestHandler(
   context: ServiceContext,
   { operationId }: Operation,
@@ -91,8 +79,7 @@ function createRequestHandler(
     const response = await handler(context, request);
     if (response.events) return sendEvents(response.events, res, onFault, req.isHead);
     hooks?.onResponse?.(operationId, response);
-    const id = String(res.getHeader("x-request-id"));
-    respond(res, id, isFresh(req, res, response) ? { ...response, ...NOT_MODIFIED } : response);
+    respondIfNew(req, res, response);
   };
 }
 

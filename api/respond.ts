@@ -1,4 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Request, Response } from "express";
+import { sendText, varyWith } from "./compression.ts";
 import type { HandlerResponse } from "./handler.ts";
 import { JSON_TYPE, OCTETS } from "./media_types.ts";
 
@@ -27,18 +29,49 @@ export function setCommonHeaders(res: ServerResponse, id: string): void {
 
 const JSON_UTF8 = `${JSON_TYPE}; charset=utf-8`;
 
+const TEXT_TYPE = /^text\/|json|yaml/;
+
+/** The headers of a response, those of its own in place of the common ones. */
+function headOf(res: ServerResponse, id: string, { headers = {} }: HandlerResponse): string[] {
+  const head = ["x-request-id", id, "x-content-type-options", "nosniff"];
+  if (headers["cache-control"] === undefined) head.push("cache-control", "no-store");
+  for (const [name, value] of Object.entries(headers)) {
+    head.push(name, name === "vary" ? varyWith(res, value) : value);
+  }
+  return head;
+}
+
 /** Writes all headers at once, because Node copies them one by one if some were set before. */
 export function respond(res: ServerResponse, id: string, response: HandlerResponse): void {
   const { status, body, bytes, type = OCTETS, headers } = response;
-  const head = ["x-request-id", id, "cache-control", "no-store"];
-  head.push("x-content-type-options", "nosniff");
-  for (const name in headers) head.push(name, headers[name] as string);
+  const head = headOf(res, id, response);
   const content = body === undefined ? bytes : JSON.stringify(body);
   if (content === undefined) {
     res.writeHead(status, head).end();
     return;
   }
   head.push("content-type", body === undefined ? type : JSON_UTF8);
+  // An ETag names the bytes as they are; what is kept is compressed already.
+  if (headers?.etag === undefined && (body !== undefined || TEXT_TYPE.test(type))) {
+    sendText(res, status, head, content);
+    return;
+  }
   head.push("content-length", String(Buffer.byteLength(content)));
   res.writeHead(status, head).end(content);
+}
+
+/** True if the client has this response (If-None-Match); Express reads the ETag from `res`. */
+function isFresh(req: Request, res: Response, { status, headers }: HandlerResponse): boolean {
+  if (req.headers["if-none-match"] === undefined || status !== 200) return false;
+  // Without an ETag, Express takes a "*" for a match.
+  if (headers?.etag === undefined) return false;
+  res.set("etag", headers.etag);
+  return req.fresh;
+}
+
+/** Responds on the general path, with 304 if the client has the response already. */
+export function respondIfNew(req: Request, res: Response, response: HandlerResponse): void {
+  const id = String(res.getHeader("x-request-id"));
+  const { "content-encoding": _coding, ...headers } = response.headers ?? {};
+  respond(res, id, isFresh(req, res, response) ? { status: 304, headers } : response);
 }

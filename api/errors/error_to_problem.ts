@@ -9,6 +9,7 @@ import {
   SessionEnded,
   Unavailable,
 } from "../../domain/errno.ts";
+import { sendText } from "../compression.ts";
 import { escapeLines, escapeText } from "../text.ts";
 import { type RequestIds, requestIds } from "../trace.ts";
 import { limitHeaders } from "./limit_headers.ts";
@@ -210,13 +211,9 @@ export function sendProblem(
   if (problem.status === 500) onFault(error, ids);
   const instance = instanceOf(req.url ?? "");
   const text = JSON.stringify({ ...problem, instance, ...ids });
-  res.writeHead(problem.status, {
-    ...headersOf(problem, error),
-    ...limitHeaders(error),
-    "content-type": "application/problem+json",
-    "content-length": Buffer.byteLength(text),
-  });
-  res.end(text);
+  const headers = { ...headersOf(problem, error), ...limitHeaders(error) };
+  const head = ["content-type", "application/problem+json", ...Object.entries(headers).flat()];
+  sendText(res, problem.status, head, text);
 }
 
 /** @param onError for tests. */

@@ -1,4 +1,5 @@
 import { type Handler, ok } from "../handler.ts";
+import { KeptContent } from "../kept_content.ts";
 import { type Edition, JSON_30, JSON_31, YAML_31 } from "../openapi/editions.ts";
 
 /** The service itself: liveness, readiness and the document. */
@@ -10,9 +11,10 @@ const readinessGet: Handler = async (context) => {
   return ok({ status: "ok" });
 };
 
-const documentIn =
-  ({ type, read }: Edition): Handler =>
-  async () => ({ status: 200, bytes: read(), type });
+function documentIn({ type, read }: Edition): Handler {
+  const content = new KeptContent(type, read);
+  return async (_context, { headers }) => content.respond(headers);
+}
 
 export const service = {
   livenessGet,

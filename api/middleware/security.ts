@@ -9,8 +9,8 @@ import type { Security } from "./validation.ts";
 
 export interface AuthenticatedRequest extends Request {
   caller?: Caller;
-  /** Why a ticket was rejected. */
-  ticketError?: Error;
+  /** Why the first of the credentials was rejected. */
+  refusal?: Error;
   openapi?: { pathParams: Record<string, unknown> };
 }
 
@@ -22,22 +22,28 @@ function checkTicket(req: AuthenticatedRequest, { kernel }: ServiceContext): voi
   req.caller ??= caller;
 }
 
+type Check = (req: AuthenticatedRequest) => void;
+
+/** Keeps the reason, of which the validator passes on the text alone. */
+function recorded(check: Check): Security[string] {
+  return (req: AuthenticatedRequest) => {
+    try {
+      check(req);
+    } catch (error) {
+      req.refusal ??= error as Error;
+      throw error;
+    }
+    return true;
+  };
+}
+
 /** @throws if the document has a security scheme without a check. */
 export function createSecurity(context: ServiceContext): Security {
   const checks: Security = {
-    session: (req: AuthenticatedRequest) => {
+    session: recorded((req) => {
       req.caller = bearer(context.kernel, req.headers.authorization);
-      return true;
-    },
-    ticket: (req: AuthenticatedRequest) => {
-      try {
-        checkTicket(req, context);
-      } catch (error) {
-        req.ticketError = error as Error;
-        throw error;
-      }
-      return true;
-    },
+    }),
+    ticket: recorded((req) => checkTicket(req, context)),
     // The handler checks the key, because a service without keys needs none.
     apiKey: () => true,
   };
@@ -49,6 +55,6 @@ export function createSecurity(context: ServiceContext): Security {
   return checks;
 }
 
-/** The validator reports the first scheme, which is the session, though the client sent a ticket. */
-export const reportTicket: ErrorRequestHandler = (error, req: AuthenticatedRequest, _res, next) =>
-  next(req.headers.authorization === undefined ? (req.ticketError ?? error) : error);
+/** The validator reports its first scheme, the session, also when the client sent a ticket alone. */
+export const reportRefusal: ErrorRequestHandler = (error, req: AuthenticatedRequest, _res, next) =>
+  next(req.refusal ?? error);

@@ -69,6 +69,9 @@ SwaggerUIBundle({
   url: "/openapi.yaml",
   dom_id: "#page",
   deepLinking: true,
+  // Tags and schemas open when they are asked for: all at once make the page slow.
+  docExpansion: "none",
+  defaultModelsExpandDepth: 0,
   plugins: [plugin],
   syntaxHighlight: { theme: "tomorrow-night" },
 });

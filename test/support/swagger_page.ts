@@ -1,4 +1,5 @@
 import type { Browser, Locator, Page } from "playwright-core";
+import { type Operation, routes } from "../../api/openapi/openapi.ts";
 
 /** Uses the page of the contract as a person does: with its buttons and fields. */
 
@@ -7,8 +8,17 @@ export interface PageAnswer {
   text: string;
 }
 
+const operations = routes.map(({ operation }) => operation as Operation & { tags: string[] });
+export const TAGS = [...new Set(operations.flatMap(({ tags }) => tags))];
+
+function tagOf(operationId: string): string {
+  const operation = operations.find((one) => one.operationId === operationId);
+  return operation?.tags[0] ?? "";
+}
+
 export class SwaggerPage {
   readonly page: Page;
+  #tag: string | undefined;
   /** What the browser's console and scripts reported. */
   readonly errors: string[] = [];
 
@@ -23,14 +33,25 @@ export class SwaggerPage {
   /** Opens the page in a context of its own, which is another person's browser. */
   static async open(browser: Browser, base: string): Promise<SwaggerPage> {
     const context = await browser.newContext();
+    // The page computes for seconds on a busy machine before it takes a click.
+    context.setDefaultTimeout(120_000);
     const opened = new SwaggerPage(await context.newPage());
     await opened.page.goto(`${base}/docs`);
-    await opened.page.locator(".opblock").first().waitFor();
+    await opened.page.locator(".opblock-tag").first().waitFor();
     return opened;
   }
 
   operation(operationId: string): Locator {
     return this.page.locator(`.opblock[id$="-${operationId}"]`);
+  }
+
+  /** Opens the section with the operations of a tag, and closes the one that was open. */
+  async openTag(tag: string): Promise<void> {
+    if (this.#tag === tag) return;
+    const header = (name: string) => this.page.locator(`.opblock-tag[data-tag="${name}"]`);
+    if (this.#tag !== undefined) await header(this.#tag).click();
+    await header(tag).click();
+    this.#tag = tag;
   }
 
   async openDialog(): Promise<Locator> {
@@ -43,7 +64,7 @@ export class SwaggerPage {
   /** Gives the credentials of a security scheme, by its name in the dialog. */
   async authorize(scheme: string, secret: string): Promise<void> {
     const dialog = await this.openDialog();
-    const name = dialog.getByRole("heading", { name: new RegExp(`^${scheme}\\b`) });
+    const name = this.page.locator("code").filter({ hasText: new RegExp(`^${scheme}$`) });
     const form = dialog.locator(".auth-container").filter({ has: name });
     await form.locator("input").fill(secret);
     await form.getByRole("button", { name: "Authorize" }).click();
@@ -52,9 +73,12 @@ export class SwaggerPage {
 
   /** Opens an operation and makes its fields editable. */
   async tryOut(operationId: string): Promise<Locator> {
+    await this.openTag(tagOf(operationId));
     const operation = this.operation(operationId);
     await operation.locator(".opblock-summary-control").click();
-    await operation.locator(".try-out__btn").click();
+    // An operation that was open before still has its fields.
+    const isEditable = (await operation.locator(".try-out__btn.cancel").count()) > 0;
+    if (!isEditable) await operation.locator(".try-out__btn").click();
     return operation;
   }
 

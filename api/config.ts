@@ -92,10 +92,12 @@ function listOf(read: (text: string) => string | undefined, allowed: string) {
   return validator({ default: [] });
 }
 
-/** An origin as browsers send it, or undefined. */
+/** An origin as browsers send it, or undefined; that of pages of extensions has another scheme than http. */
 function originOf(text: string): string | undefined {
-  if (!/^https?:\/\/[^/?#@\\*]+\/?$/i.test(text) || !URL.canParse(text)) return undefined;
-  return new URL(text).origin;
+  if (!/^[a-z][a-z\d+.-]*:\/\/[^/?#@\\*]+\/?$/i.test(text) || !URL.canParse(text)) return undefined;
+  const { protocol, host } = new URL(text);
+  // Pages of files have the origin "null".
+  return protocol === "file:" ? undefined : `${protocol}//${host}`;
 }
 
 /** A name without a port, or undefined. */

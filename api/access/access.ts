@@ -18,10 +18,16 @@ function hostOf({ url = "", headers }: IncomingMessage): string | undefined {
   return authority ?? headers.host;
 }
 
-/** A proxy may end TLS, so the scheme may differ. */
+/** A proxy may end TLS, so the origin's scheme counts; a Host may name the port that the scheme implies. */
 function isOwn(origin: string, host: string | undefined): boolean {
-  return host !== undefined && /^https?:\/\/(.+)$/.exec(origin)?.[1] === host.toLowerCase();
+  const scheme = /^https?:/.exec(origin)?.[0];
+  if (scheme === undefined || host === undefined) return false;
+  const own = `${scheme}//${host}`;
+  return URL.canParse(own) && new URL(own).origin === origin;
 }
+
+/** Probes use addresses, and the answers tell a page nothing that it could not measure. */
+const PROBE = /^\/(?:livez|readyz)(?:\?|$)/;
 
 const SAFE = new Set(["GET", "HEAD", "OPTIONS"]);
 
@@ -47,7 +53,8 @@ function problemOf(
   if (host === undefined && req.httpVersion !== "1.0") {
     return new HttpError(400, "malformed", "the header Host is missing");
   }
-  if (host !== undefined && isAllowed && !isAllowed(host)) return hostProblem(host);
+  const isChecked = isAllowed && !PROBE.test(req.url ?? "");
+  if (host !== undefined && isChecked && !isAllowed(host)) return hostProblem(host);
   if (!refusesOrigins) return undefined;
   const { origin, "sec-fetch-site": site } = req.headers;
   if (origin !== undefined) {

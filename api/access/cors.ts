@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { document, resolve, routes } from "../openapi/openapi.ts";
+import { document, resolve, resolveResponse, routes } from "../openapi/openapi.ts";
 
 /**
  * CORS for the origins of a list: their pages may send what the contract has and read what it answers.
@@ -7,7 +7,10 @@ import { document, resolve, routes } from "../openapi/openapi.ts";
  */
 
 /** The contract does not declare these headers, which every operation takes or answers with. */
-const COMMON_REQUEST = ["Authorization", "Content-Type", "Content-Encoding", "If-None-Match"];
+const COMMON_REQUEST = [
+  ...["Authorization", "Content-Type", "Content-Encoding", "If-None-Match"],
+  ...["X-Request-Id", "traceparent", "tracestate"],
+];
 const COMMON_RESPONSE = ["Allow", "ETag", "Retry-After", "WWW-Authenticate", "X-Request-Id"];
 /** Chromium remembers a preflight no longer. */
 const MAX_AGE_S = 7200;
@@ -28,12 +31,12 @@ function requestHeaders(): string {
   const schemes = Object.values(document.components.securitySchemes) as HeaderScheme[];
   const named = [...parameters, ...schemes].filter((one) => one.in === "header");
   const names = named.map(({ name = "" }) => name);
-  return listed([...COMMON_REQUEST, "X-Request-Id", ...names]);
+  return listed([...COMMON_REQUEST, ...names]);
 }
 
 function responseHeaders(): string {
   const responses = routes.flatMap(({ operation }) => Object.values(operation.responses));
-  const names = responses.flatMap(({ headers = {} }) => Object.keys(headers));
+  const names = responses.map(resolveResponse).flatMap(({ headers = {} }) => Object.keys(headers));
   return listed([...COMMON_RESPONSE, ...names]);
 }
 

@@ -32,7 +32,13 @@ export interface Operation {
   "x-bpf-command": string[];
   "x-errnos": string[];
   requestBody?: { required?: boolean; content: Record<string, { schema?: JsonSchema }> };
-  responses: Record<string, { $ref?: string; headers?: object; content?: Record<string, unknown> }>;
+  responses: Record<string, Response>;
+}
+
+export interface Response {
+  $ref?: string;
+  headers?: object;
+  content?: Record<string, unknown>;
 }
 
 export interface Document {
@@ -40,6 +46,7 @@ export interface Document {
   paths: Record<string, Record<string, Operation>>;
   components: {
     parameters: Record<string, Parameter>;
+    responses: Record<string, Response>;
     schemas: Record<string, JsonSchema>;
     securitySchemes: Record<string, unknown>;
   };
@@ -71,6 +78,11 @@ export const routerPath = ({ path }: Pick<Route, "path">) => path.replaceAll(/\{
 export function resolve(parameter: Parameter): Parameter {
   const name = parameter.$ref?.split("/").at(-1);
   return name === undefined ? parameter : (document.components.parameters[name] as Parameter);
+}
+
+export function resolveResponse(response: Response): Response {
+  const name = response.$ref?.split("/").at(-1);
+  return name === undefined ? response : (document.components.responses[name] as Response);
 }
 
 /** The schema that a reference names, or the schema itself. */

@@ -34,9 +34,10 @@ const keyedListing = await testService(keys, {}, "on", withLists(true));
 
 const portOf = ({ base }: TestService) => new URL(base).port;
 
-const get = (service: TestService, headers: Record<string, string>, path = "/livez") =>
+const get = (service: TestService, headers: Record<string, string>, path = "/docs") =>
   raw(service.base, "GET", path, headers);
 
+const PROBES = ["/livez", "/readyz"];
 const HOST_PROBLEM = "/docs/errors/host-not-allowed";
 const ORIGIN_PROBLEM = "/docs/errors/origin-not-allowed";
 
@@ -69,6 +70,7 @@ describe.each([
   it(`a refused Host reaches no operation on ${name}, and a body after it no parser`, async () => {
     const headers = { host: "evil.example", "content-type": "application/json" };
     for (const route of routes) {
+      if (PROBES.includes(route.path)) continue;
       const body = route.operation.requestBody ? "x".repeat(1000) : undefined;
       const answer = await raw(
         service.base,
@@ -94,8 +96,8 @@ async function rawText(service: TestService, request: string): Promise<string> {
 
 describe("Host", () => {
   it("HTTP/1.0 needs no Host, HTTP/1.1 without one is a 400 with a problem", async () => {
-    expect(await rawText(fast, "GET /livez HTTP/1.0\r\n\r\n")).toMatch(/^HTTP\/1\.1 200 /);
-    const answer = await rawText(fast, "GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n");
+    expect(await rawText(fast, "GET /docs HTTP/1.0\r\n\r\n")).toMatch(/^HTTP\/1\.1 200 /);
+    const answer = await rawText(fast, "GET /docs HTTP/1.1\r\nConnection: close\r\n\r\n");
     expect(answer).toMatch(
       /^HTTP\/1\.1 400 [\s\S]*application\/problem\+json[\s\S]*header Host is missing/,
     );
@@ -103,10 +105,26 @@ describe("Host", () => {
 
   it("the host of an absolute URL counts instead of the header", async () => {
     const end = "Host: localhost\r\nConnection: close\r\n\r\n";
-    const foreign = await rawText(fast, `GET http://evil.example/livez HTTP/1.1\r\n${end}`);
+    const foreign = await rawText(fast, `GET http://evil.example/docs HTTP/1.1\r\n${end}`);
     expect(foreign).toContain(HOST_PROBLEM);
-    const own = await rawText(fast, `GET http://127.0.0.1/livez HTTP/1.1\r\n${end}`);
+    const own = await rawText(fast, `GET http://127.0.0.1/docs HTTP/1.1\r\n${end}`);
     expect(own).not.toContain(HOST_PROBLEM);
+  });
+
+  it("a probe is answered under every Host, and nothing beside it", async () => {
+    const host = "10.0.0.9:8080";
+    for (const service of [fast, general, keyedListing]) {
+      for (const path of [...PROBES, "/livez?x"]) {
+        const { text: answer } = await get(service, { host }, path);
+        expect(answer).not.toContain(HOST_PROBLEM);
+      }
+      expect((await get(service, { host }, "/readyz")).status).toBe(200);
+      for (const path of ["/livez/", "/livez/x", "/livezz", "/x/livez", "/x?/livez", "//livez"]) {
+        expectRefused(await get(service, { host }, path), HOST_PROBLEM, "ALLOWED_HOSTS");
+      }
+    }
+    const origin = "https://evil.example";
+    expectRefused(await get(fast, { host, origin }, "/livez"), ORIGIN_PROBLEM, "CORS_ORIGINS");
   });
 
   it("a listed name is answered, and with API keys every name unless a list exists", async () => {
@@ -147,6 +165,7 @@ describe("Origin without API keys", () => {
       ...["https://evil.example", "null", "", "file://", `http://127.0.0.1:${port}0`],
       ...["http://127.0.0.1", `http://127.0.0.1:${port}@evil.example`, LISTED, "http://localhost"],
       ...[`ftp://127.0.0.1:${port}`, `http://127.0.0.1:${port}.evil.example`],
+      ...[`http://127.0.0.1:${port}/`, `http://127.0.0.1:${port}/x`, `https:127.0.0.1:${port}`],
     ]) {
       expectRefused(await post(service, { origin }), ORIGIN_PROBLEM, "CORS_ORIGINS");
     }
@@ -164,6 +183,8 @@ describe("Origin without API keys", () => {
       { "sec-fetch-site": "same-origin" },
       { origin: `http://127.0.0.1:${own}`, "sec-fetch-site": "same-origin" },
       { origin: "https://bpf.example", host: "bpf.example" },
+      { origin: "https://bpf.example", host: "bpf.example:443" },
+      { origin: "http://bpf.example", host: "BPF.example:80" },
       { origin: "http://bpf.example:99", host: "BPF.example:99" },
       { origin: LISTED, "sec-fetch-site": "cross-site" },
     ]) {
@@ -212,6 +233,8 @@ describe("CORS", () => {
         "Idempotency-Key",
         "If-Match",
         "X-API-Key",
+        "traceparent",
+        "tracestate",
       ]) {
         expect(allowed).toContain(name);
       }
@@ -254,7 +277,12 @@ describe("CORS", () => {
       expect(answer.headers["access-control-allow-origin"]).toBe(LISTED);
       expect(answer.headers.vary).toContain("Origin");
       const exposed = answer.headers["access-control-expose-headers"]?.split(", ") ?? [];
-      for (const name of ["ETag", "X-Request-Id", "Retry-After"]) expect(exposed).toContain(name);
+      for (const name of [
+        ...["ETag", "X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "Location"],
+        ...Object.keys(answer.headers).filter((sent) => /^(?:bpf-|etag|www-auth)/.test(sent)),
+      ]) {
+        expect(exposed.map((one) => one.toLowerCase())).toContain(name.toLowerCase());
+      }
       expect(exposed.map((name) => name.toLowerCase())).toContain("bpf-map-revision");
       const other = await get(keyedListing, { ...headers, origin: "https://evil.example" }, path);
       expect(corsHeaders(other)).toEqual([]);
@@ -292,13 +320,14 @@ describe("settings", () => {
   it("ALLOWED_HOSTS and CORS_ORIGINS are lists, normalized as browsers do", () => {
     const { access } = readConfig({
       ALLOWED_HOSTS: "Bpf.Example, 10.0.0.1,,[0::1]",
-      CORS_ORIGINS: "https://Page.example/ http://localhost:3000, http://a:80",
+      CORS_ORIGINS: "https://Page.example/ http://localhost:3000, http://a:80, Tauri://localhost",
     });
     expect(access.hosts).toEqual(["bpf.example", "10.0.0.1", "[::1]", "127.0.0.1"]);
     expect(access.corsOrigins).toEqual([
       "https://page.example",
       "http://localhost:3000",
       "http://a",
+      "tauri://localhost",
     ]);
     expect(readConfig({}).access).toEqual({ hosts: [], corsOrigins: [], refusesOrigins: true });
   });

@@ -152,6 +152,22 @@ describe("a service without API keys", () => {
     expect((await client.del(`/v1/namespaces/${namespace}`)).status).toBe(204);
   });
 
+  it("a session's Idempotency-Key begins afresh with the namespace", async () => {
+    const namespace = open.namespace();
+    const key = { "idempotency-key": "create-once" };
+    const create = () => client.post("/v1/sessions", { namespace }, key);
+    const first = await create();
+    expect((await create()).body.token).toBe(first.body.token);
+    await open.kernel.script.run(namespace, "namespace_delete", ["", "", "", ""], []);
+    expect((await create()).body.errno).toBe("EBUSY");
+    expect((await client.del(`/v1/namespaces/${namespace}`)).status).toBe(204);
+    const second = await create();
+    expect([second.status, second.body.session.id]).toEqual([201, first.body.session.id + 1]);
+    const again = await create();
+    expect(again.body.token).toBe(second.body.token);
+    expect((await new TestSession(open.base, second.body).get("/v1/session")).status).toBe(200);
+  });
+
   it.each(["A", "-a", "a_b", "%7Ba%7D", "a".repeat(64)])(
     "rejects the name %s, which no namespace can have",
     async (name) => {

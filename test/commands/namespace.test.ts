@@ -170,7 +170,9 @@ describe("namespace_delete", () => {
     await service.session(namespace);
     await remove(namespace);
     const meta = `bpf:{${namespace}}:meta`;
-    expect(await redis.hgetall(meta)).toEqual({ layout: "deleted", session: "1" });
+    expect(await redis.hgetall(meta)).toEqual({
+      ...{ layout: "deleted", session: "1", generation: "1" },
+    });
     expect(await redis.pttl(meta)).toBeGreaterThan(DAY - 60_000);
     expect(await redis.pttl(meta)).toBeLessThanOrEqual(DAY);
     await service.session(namespace);

@@ -33,17 +33,23 @@ function layout.value()
   return current.deleting and DELETING or uapi.LAYOUT
 end
 
+-- How many deletions the namespace has had, those under way included.
+function layout.generation()
+  return call("HGET", current.meta, "generation") or "0"
+end
+
 function layout.begin_deletion()
   current.deleting = true
   call("HSET", current.meta, "layout", DELETING)
+  call("HINCRBY", current.meta, "generation", 1)
 end
 
--- The namespace is unused from now on. Ids of sessions go on for a day, so that neither an old token nor an
--- old record of idempotency meets a new session.
+-- The namespace is unused from now on. Ids of sessions and generations go on for a day, so that neither an
+-- old token nor an old record of idempotency meets a new session.
 function layout.end_deletion()
-  local last = call("HGET", current.meta, "session")
+  local last, generation = call("HGET", current.meta, "session"), layout.generation()
   call("DEL", current.meta)
-  call("HSET", current.meta, "layout", DELETED, "session", last or 0)
+  call("HSET", current.meta, "layout", DELETED, "session", last or 0, "generation", generation)
   call("PEXPIRE", current.meta, KEPT_MS)
   current.deleting, current.unused = nil, true
 end

@@ -223,6 +223,39 @@ describe("namespace_delete", () => {
   });
 });
 
+describe("a deletion that lost an item of its work to a fault", () => {
+  it("ends sessions and empties the tree in a second round", async () => {
+    const namespace = service.namespace();
+    await fill(await service.session(namespace), "d", 3);
+    // Neither end_sessions nor prune is left.
+    await redis.hset(`bpf:{${namespace}}:meta`, "layout", "deleting");
+    await redis.rpush(`bpf:{${namespace}}:work`, "forget 0");
+    await finish(namespace);
+    expect(await left(namespace)).toEqual([]);
+  });
+
+  it("stays while objects are left, resets no counter, and ends when it is repeated", async () => {
+    const namespace = service.namespace();
+    const session = await service.session(namespace);
+    const fd = await make(session, "/v1/maps", HASH);
+    const dup = () => session.post(`/v1/fds/${fd}/dup`);
+    await Promise.all(Array.from({ length: 150 }, dup));
+    await mark(namespace);
+    const work = `bpf:{${namespace}}:work`;
+    const lost = (await redis.lrange(work, 0, -1)).find((item) => item.startsWith("exit ")) ?? "";
+    expect(await redis.lrem(work, 1, lost)).toBe(1);
+    while ((await kernel.sweep(namespace, 60_000)).workLeft);
+    expect(await get(namespace)).toMatchObject({ deleting: true, sessions: 0, maps: 1 });
+    expect(await redis.hget(`bpf:{${namespace}}:meta`, "map")).toBe("1");
+    const create = await new Client(service.base).post("/v1/sessions", { namespace });
+    expect([create.status, create.body.errno]).toEqual([409, "EBUSY"]);
+    await redis.rpush(work, lost);
+    while ((await kernel.sweep(namespace, 60_000)).workLeft);
+    expect(await remove(namespace)).toBeUndefined();
+    expect(await left(namespace)).toEqual([]);
+  });
+});
+
 describe("a namespace that is being deleted", () => {
   it("answers 410 to its sessions, 409 to a new one, and tells its state", async () => {
     const namespace = service.namespace();

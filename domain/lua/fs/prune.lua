@@ -34,6 +34,10 @@ function prune.root()
   work.push("prune", ROOT)
 end
 
+function prune.is_root_empty()
+  return inode.is_empty(inode.load(ROOT))
+end
+
 -- Removes the root itself, once it is empty.
 function prune.remove_root()
   call("DEL", kernel.key("inode", ROOT))

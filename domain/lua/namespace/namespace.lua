@@ -1,7 +1,7 @@
 -- Namespaces as a whole: what one holds, and its deletion, which no command of a session can do.
 -- Invariants: from the first step of a deletion no session acts and none begins; each step leaves every
 -- count right, because sessions, names and slots go as their own commands let them go; the item "forget" is
--- there until nothing is left.
+-- there until nothing is left, or until a second round has found what no item reaches.
 local kernel = use("base/kernel")
 local clock = use("base/clock")
 local layout = use("base/layout")
@@ -16,6 +16,8 @@ local call = redis.call
 local sys = kernel.sys
 -- Maps whose slots one step clears.
 local MAPS = 32
+-- Rounds of a deletion. The second does again what a fault may have taken out of the first.
+local FIRST, SECOND = "first", "second"
 
 local function check_exists()
   if current.unused then
@@ -40,14 +42,33 @@ local function forget()
   clock.reset()
 end
 
--- The last item of a deletion, which waits for all others.
-work.handle("forget", function(from)
+local function push_items(round)
+  work.push("end_sessions")
+  prune.root()
+  work.push("forget", 0, round)
+end
+
+-- Whether anything is listed although no item is left, because a fault took one.
+local function is_left()
+  local sessions, maps = kernel.key("ids:session"), kernel.key("ids:map")
+  return call("EXISTS", sessions, maps, kernel.key("ids:prog")) > 0 or not prune.is_root_empty()
+end
+
+-- The last item of a deletion, which waits for all others. What the second round leaves keeps its ids, and
+-- so its counters, and the mark: a new object must not meet the keys of an old one.
+work.handle("forget", function(from, round)
   if work.has_others() then
-    work.defer("forget", from)
+    work.defer("forget", from, round)
     return 1
   end
   local last = clear_slots(from)
-  if last then work.defer("forget", last) else forget() end
+  if last then
+    work.defer("forget", last, round)
+  elseif not is_left() then
+    forget()
+  elseif round ~= SECOND then
+    push_items(SECOND)
+  end
   return MAPS
 end)
 
@@ -82,7 +103,5 @@ function sys.namespace_delete()
   check_exists()
   if current.deleting and work.is_left() then return end
   layout.begin_deletion()
-  work.push("end_sessions")
-  prune.root()
-  work.push("forget", 0)
+  push_items(FIRST)
 end

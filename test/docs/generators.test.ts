@@ -96,8 +96,11 @@ describe("the document suits generators", () => {
 
   it("every schema has a type, a reference or branches", () => {
     const says = ["type", "$ref", "oneOf", "anyOf", "allOf"];
-    // A type that contains itself only through arrays is an error in TypeScript.
-    const untyped = ["/components/schemas/JsonArray/items"];
+    // Some generators cannot make a union of values that contains itself.
+    const untyped = [
+      "/components/schemas/JsonArray/items",
+      "/components/schemas/JsonObject/additionalProperties",
+    ];
     expect(where((schema) => !says.some((key) => key in schema))).toEqual(untyped);
     expect(where(({ type, items }) => type === "array" && items === undefined)).toEqual([]);
   });

@@ -47,7 +47,7 @@ function rawClient() {
   return { client, response: () => response };
 }
 const { client, response } = rawClient();
-await bpf.mapLookupBytes(fd, "u32:1", undefined, { client });
+await bpf.mapLookupBytes(fd, "u32:1", undefined, undefined, { client });
 print("bytes", hexOf(await response().arrayBuffer()));
 await bpf.mapUpdateBytes(fd, "u32:2", new Blob([NINE]), undefined, undefined, { client });
 const stored = await bpf.mapLookup(fd, "u32:2");

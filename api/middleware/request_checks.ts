@@ -1,4 +1,4 @@
-import type { ErrorRequestHandler, Request, RequestHandler } from "express";
+import type { ErrorRequestHandler, NextFunction, Request, RequestHandler } from "express";
 import { HttpError, InvalidRequest } from "../errors/error_to_problem.ts";
 import { JSON_TYPE, OCTETS } from "../media_types.ts";
 import {
@@ -46,6 +46,22 @@ function mediaType(header: string): string {
   throw unsupported(`Content-Type ${quote(header)} is not supported`);
 }
 
+/** Without its type a body would be ignored where it is optional. */
+const untyped = () => unsupported("Content-Type is missing");
+
+/** A chunked body may have no octets; only its end or its first octet shows it. */
+function checkChunks(req: Request, next: NextFunction): void {
+  const accept = () => {
+    req.off("data", refuse);
+    next();
+  };
+  const refuse = () => {
+    req.off("end", accept);
+    next(untyped());
+  };
+  req.once("end", accept).once("data", refuse);
+}
+
 /**
  * The validator keeps a compiled copy for each Content-Type that a client sends and never drops it.
  * So only two pass, without parameters, and none passes without a body.
@@ -57,20 +73,20 @@ export const contentType: RequestHandler = (req, _res, next) => {
     delete req.headers["content-type"];
   } else if (type !== undefined) {
     req.headers["content-type"] = mediaType(type);
-  } else if (req.headers["content-length"] !== undefined) {
-    // Without its type a body would be ignored where it is optional.
-    throw unsupported("Content-Type is missing");
+  } else if (req.headers["transfer-encoding"] !== undefined) {
+    checkChunks(req, next);
+    return;
+  } else {
+    throw untyped();
   }
   next();
 };
 
 /** A request without the media type that its operation takes. */
 function mediaTypeError({ headers, openapi }: MatchedRequest): Error {
-  const { "content-type": type, "transfer-encoding": coding } = headers;
-  // A body of unknown length may be one; Content-Length has been checked.
-  if (type === undefined && coding === undefined) return new InvalidRequest("/body", "is missing");
-  const wrong =
-    type === undefined ? "Content-Type is missing" : `Content-Type ${type} is not taken here`;
+  const { "content-type": type } = headers;
+  if (type === undefined) return new InvalidRequest("/body", "is missing");
+  const wrong = `Content-Type ${type} is not taken here`;
   const types = Object.keys(openapi?.schema.requestBody?.content ?? {}).join(" or ");
   return new HttpError(415, "unsupported-media-type", `${wrong}; send ${types}`);
 }

@@ -117,6 +117,22 @@ const MEDIA: [
     "Content-Type is missing; send application/json",
   ],
   [
+    "an optional chunked body without its type",
+    "/v1/sessions",
+    { "transfer-encoding": "chunked" },
+    '{"uid":1}',
+    415,
+    "Content-Type is missing",
+  ],
+  [
+    "an empty chunked body",
+    "/v1/maps",
+    { "transfer-encoding": "chunked" },
+    "",
+    400,
+    "body: is missing",
+  ],
+  [
     "octets where JSON is taken",
     "/v1/fds/3/send",
     { "content-type": "application/octet-stream" },
@@ -132,6 +148,24 @@ it.each(MEDIA)("%s is reported as such", async (_about, path, more, body, status
   const answer = await raw(service.base, "POST", path, headers, body);
   const problem = expectProblem(answer, path);
   expect([answer.status, problem.detail]).toEqual([status, expect.stringContaining(detail)]);
+});
+
+const HALF = { duplex: "half" } as const;
+
+/** Sends a stream as fetch() does, chunked and without a type. */
+const postStream = (path: string, body: string, headers: Record<string, string> = {}) =>
+  fetch(service.base + path, { method: "POST", headers, body: new Blob([body]).stream(), ...HALF });
+
+it("a stream without its type is refused and changes nothing, an empty one is no body", async () => {
+  const session = await service.session(service.namespace());
+  const authorization = `Bearer ${session.token}`;
+  const sessions = async () => (await session.get("/v1/sessions")).body.sessions.length;
+  expect((await postStream("/v1/session/fork", '{"label":"x"}', { authorization })).status).toBe(
+    415,
+  );
+  expect(await sessions()).toBe(1);
+  expect((await postStream("/v1/session/fork", "", { authorization })).status).toBe(201);
+  expect(await sessions()).toBe(2);
 });
 
 it("401 names the header that is missing, 405 the methods of Allow", async () => {

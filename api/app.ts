@@ -23,7 +23,12 @@ import { body, type RawRequest } from "./middleware/body.ts";
 import { withMediaTypePaths } from "./middleware/media_type_paths.ts";
 import { inOrder } from "./middleware/pipelining.ts";
 import * as requestChecks from "./middleware/request_checks.ts";
-import { type AuthenticatedRequest, createSecurity, reportRefusal } from "./middleware/security.ts";
+import {
+  type AuthenticatedRequest,
+  checkApiKey,
+  createSecurity,
+  reportRefusal,
+} from "./middleware/security.ts";
 import { encodedUrl } from "./middleware/unicode.ts";
 import { createValidator, warmUp } from "./middleware/validation.ts";
 import { document, type Operation, routerPath, routes } from "./openapi/openapi.ts";
@@ -104,6 +109,7 @@ function createApp(context: ServiceContext, options: AppOptions, schemas: Schema
   app.use(
     validator.authenticate,
     reportRefusal,
+    checkApiKey(context),
     requestChecks.conditions,
     requestChecks.numbers,
     body,

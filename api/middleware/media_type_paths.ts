@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener } from "node:http";
+import { JSON_TYPE } from "../media_types.ts";
 
 /**
  * Each operation has one media type. A request that chooses another one by its headers or by `format`, as
@@ -38,18 +39,34 @@ const OCTETS_FIRST = /^\s*application\/octet-stream\s*(?:[;,]|$)/i;
 const EVENTS_FIRST = /^\s*text\/event-stream\s*(?:[;,]|$)/i;
 const NOT_JSON = /[?&]format=(?:text|raw)(?:&|$)/;
 
-function alternativesFor({ headers, url = "" }: IncomingMessage): readonly Alternative[] {
+const NONE: readonly Alternative[] = [];
+const USUAL: readonly unknown[] = [undefined, JSON_TYPE, "*/*"];
+
+/** Most requests choose nothing; they are not looked at further. */
+function isUsual({ headers, url = "" }: IncomingMessage): boolean {
   const { accept, "content-type": type } = headers;
-  if (type !== undefined && OCTETS_FIRST.test(type)) return SENT_OCTETS;
-  if (accept !== undefined && OCTETS_FIRST.test(accept)) return ACCEPTED_OCTETS;
-  if (accept !== undefined && EVENTS_FIRST.test(accept)) return ACCEPTED_EVENTS;
-  return NOT_JSON.test(url) ? TEXT_FORMAT : [];
+  return USUAL.includes(accept) && USUAL.includes(type) && !url.includes("format=");
+}
+
+/** What a request sends decides before what it accepts. */
+function alternativesFor({ headers, url = "" }: IncomingMessage): readonly Alternative[] {
+  const { accept = "", "content-type": type = "" } = headers;
+  const all = [
+    OCTETS_FIRST.test(type) ? SENT_OCTETS : NONE,
+    OCTETS_FIRST.test(accept) ? ACCEPTED_OCTETS : NONE,
+    EVENTS_FIRST.test(accept) ? ACCEPTED_EVENTS : NONE,
+    NOT_JSON.test(url) ? TEXT_FORMAT : NONE,
+  ];
+  const chosen = all.filter((some) => some.length > 0);
+  return chosen.length > 1 ? chosen.flat() : (chosen[0] ?? NONE);
 }
 
 function leadToMediaType(req: IncomingMessage): void {
+  if (isUsual(req)) return;
   const alternatives = alternativesFor(req);
   if (alternatives.length === 0) return;
-  const { method, url = "" } = req;
+  const { url = "" } = req;
+  const method = req.method === "HEAD" ? "GET" : req.method;
   const [path = "", ...query] = url.split("?");
   const found = alternatives.find((one) => one.method === method && one.path.test(path));
   if (found) req.url = [`${path}${found.suffix}`, ...query].join("?");

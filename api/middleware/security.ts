@@ -1,8 +1,8 @@
-import type { ErrorRequestHandler, Request } from "express";
+import type { ErrorRequestHandler, Request, RequestHandler } from "express";
 import { BadToken } from "../../domain/errno.ts";
 import type { Caller } from "../../domain/token.ts";
 import { bearer, type ServiceContext } from "../handler.ts";
-import { routes } from "../openapi/openapi.ts";
+import { type Operation, routes } from "../openapi/openapi.ts";
 import type { Security } from "./validation.ts";
 
 /** Checks the credentials of a request: the security schemes of the document. */
@@ -11,7 +11,7 @@ export interface AuthenticatedRequest extends Request {
   caller?: Caller;
   /** Why the first of the credentials was rejected. */
   refusal?: Error;
-  openapi?: { pathParams: Record<string, unknown> };
+  openapi?: { pathParams: Record<string, unknown>; schema?: Operation };
 }
 
 /** A ticket is for one fd, and a session's token in the same request precedes it. @throws BadToken */
@@ -44,7 +44,7 @@ export function createSecurity(context: ServiceContext): Security {
       req.caller = bearer(context.kernel, req.headers.authorization);
     }),
     ticket: recorded((req) => checkTicket(req, context)),
-    // The handler checks the key, because a service without keys needs none.
+    // A service without keys needs none, which the document cannot say: see checkApiKey().
     apiKey: () => true,
   };
   for (const { operation } of routes) {
@@ -58,3 +58,13 @@ export function createSecurity(context: ServiceContext): Security {
 /** The validator reports its first scheme, the session, also when the client sent a ticket alone. */
 export const reportRefusal: ErrorRequestHandler = (error, req: AuthenticatedRequest, _res, next) =>
   next(req.refusal ?? error);
+
+/** Rejects a request without a key before its body is read; the handler checks the key's rights. */
+export function checkApiKey({ keys }: ServiceContext): RequestHandler {
+  return (req: AuthenticatedRequest, _res, next) => {
+    const schemes = req.openapi?.schema?.security ?? [];
+    const needsKey = keys !== undefined && schemes.some((scheme) => "apiKey" in scheme);
+    if (needsKey) keys.find(req.headers["x-api-key"] as string | undefined);
+    next();
+  };
+}

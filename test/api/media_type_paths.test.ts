@@ -37,7 +37,9 @@ it.each([
   ["POST /v1/fds/3/batch", "/read-bytes", { ...JSON_BODY, accept: OCTETS }, LOOKUP],
   ["POST /v1/fds/3/batch?op=delete&count=1", "/write-bytes", { "content-type": OCTETS }, "abcd"],
   ["POST /v1/fds/4/records", "/bytes", { "content-type": OCTETS }, "abcd"],
+  ["GET /v1/fds/3/elements/u32:1", "/bytes", { "content-type": OCTETS, accept: OCTETS }, undefined],
   ["GET /v1/progs/1/instructions?format=text", "/text", {}, undefined],
+  ["GET /v1/progs/1/instructions?format=raw", "/text", { accept: OCTETS }, undefined],
   ["GET /v1/progs/1/instructions?limit=1&format=raw", "/text", {}, undefined],
 ] as const)(
   "%s answers as its path with %s, if that is chosen",
@@ -58,6 +60,16 @@ it.each([
     expect(plain(before)).toBe(plain(after));
   },
 );
+
+it("a HEAD has the header fields of the GET for the same media type", async () => {
+  const session = await world();
+  const line = "/v1/fds/3/elements/u32:1";
+  const get = await send(session, `GET ${line}`, { accept: OCTETS });
+  const head = await send(session, `HEAD ${line}`, { accept: OCTETS });
+  for (const name of ["content-type", "content-length", "etag"]) {
+    expect(head.headers[name], name).toBe(get.headers[name]);
+  }
+});
 
 it("a request that prefers JSON gets JSON", async () => {
   const session = await world();

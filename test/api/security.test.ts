@@ -268,6 +268,13 @@ it("a missing or unknown API key creates no session", async () => {
   }
 });
 
+it("a request without an API key is rejected before its body is read", async () => {
+  const answers = await Promise.all(
+    [{ namespace: 7 }, { label: "\ud800" }].map((body) => start(undefined, body)),
+  );
+  expect(answers.map(({ status }) => status)).toEqual([401, 401]);
+});
+
 const TENANT = { uid: 1000, gid: 1000, capabilities: [] };
 it.each([
   ["tenant", {}, 201, TENANT],

@@ -25,12 +25,15 @@ export class Sweeper {
   #stopped = false;
   /** Turns until every namespace has been swept once. */
   #cycle = 1;
+  /** Namespaces that are not in the index, a few in each turn, once. */
+  #unlisted: AsyncGenerator<string[]>;
   /** The last call of Library.keepUsed(), by performance.now(). */
   #kept = Number.NEGATIVE_INFINITY;
 
   /** @param onError is not called for an outage of Redis, in which every sweep fails. */
   constructor(kernel: Kernel, onError: (error: unknown) => void) {
     this.#kernel = kernel;
+    this.#unlisted = kernel.names.search();
     this.#onError = (error) => {
       if (!isOutage(error)) onError(error);
     };
@@ -82,13 +85,38 @@ export class Sweeper {
     const names = new Set(this.#urgent);
     this.#urgent.clear();
     for (const name of await this.#next()) names.add(name);
+    for (const name of await this.#search()) names.add(name);
     const inUse: string[] = [];
     const sweeps = [...names].map(async (name) => {
       if (await this.#sweep(name)) inUse.push(name);
     });
     await Promise.all(sweeps.map((sweep) => sweep.catch(this.#onError)));
-    // In case the index failed when the session was made.
-    await this.#kernel.names.addMissing(inUse);
+    await this.#list(inUse);
+  }
+
+  /** Goes on with the search for namespaces, which starts again after a failure. */
+  async #search(): Promise<string[]> {
+    try {
+      const { value, done } = await this.#unlisted.next();
+      return done ? [] : value;
+    } catch (error) {
+      this.#unlisted = this.#kernel.names.search();
+      throw error;
+    }
+  }
+
+  /** Adds names to the index that failed when the session was made. Some may be deleted meanwhile. */
+  async #list(inUse: readonly string[]): Promise<void> {
+    const { names } = this.#kernel;
+    for (const name of await names.addMissing(inUse)) {
+      const { exists } = await this.#kernel.sweep(name, this.#allowance);
+      if (!exists) await names.remove(name);
+    }
+  }
+
+  /** Until the next sweep of the same namespace. */
+  get #allowance(): number {
+    return 2 * PERIOD_MS * this.#cycle + SLACK_MS;
   }
 
   /** Scans the next few namespaces; after the last it starts again. */
@@ -100,23 +128,21 @@ export class Sweeper {
     return names;
   }
 
-  /** Returns whether the namespace has sessions. */
+  /** Returns whether the namespace is in use. */
   async #sweep(namespace: string): Promise<boolean> {
-    const allowance = 2 * PERIOD_MS * this.#cycle + SLACK_MS;
-    const { workLeft, sessions, exists } = await this.#kernel.sweep(namespace, allowance);
+    const { workLeft, sessions, exists } = await this.#kernel.sweep(namespace, this.#allowance);
     if (workLeft) this.#urgent.add(namespace);
-    else if (sessions === 0) await this.#forget(namespace, exists, allowance);
-    return sessions > 0;
+    else if (sessions === 0) return this.#forget(namespace, exists);
+    return exists;
   }
 
   /** Sweeps once more after the removal, because a session may have been made in between. */
-  async #forget(namespace: string, exists: boolean, allowance: number): Promise<void> {
+  async #forget(namespace: string, existed: boolean): Promise<boolean> {
     const { script, names } = this.#kernel;
-    if (!exists) await names.remove(namespace);
+    if (!existed) await names.remove(namespace);
     await script.redis.srem(NAMESPACES, namespace);
-    const { workLeft, sessions } = await this.#kernel.sweep(namespace, allowance);
-    if (!workLeft && sessions === 0) return;
-    await script.redis.sadd(NAMESPACES, namespace);
-    await names.add(namespace);
+    const { workLeft, sessions, exists } = await this.#kernel.sweep(namespace, this.#allowance);
+    if (workLeft || sessions > 0) await script.redis.sadd(NAMESPACES, namespace);
+    return exists;
   }
 }

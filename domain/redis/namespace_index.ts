@@ -1,3 +1,4 @@
+import { mastersOf } from "./connection.ts";
 import type { Script } from "./script.ts";
 
 /**
@@ -9,6 +10,11 @@ const INDEX = "bpf:names";
 
 /** Greater than every character of a name. */
 const LAST = "~";
+/** Keys that one step of a search looks at, and so the most namespaces that it finds. */
+const SEARCHED = 100;
+/** Matches the key that every namespace has. */
+const META = "bpf:{*}:meta";
+const nameIn = (meta: string) => meta.slice("bpf:{".length, -"}:meta".length);
 
 export class NamespaceIndex {
   readonly #script: Script;
@@ -22,12 +28,37 @@ export class NamespaceIndex {
     await this.#script.inTime(this.#script.redis.zadd(INDEX, ...members));
   }
 
-  /** Reads first, because a full Redis rejects even a write that changes nothing. */
-  async addMissing(names: readonly string[]): Promise<void> {
-    if (names.length === 0) return;
-    const scores = await this.#script.inTime(this.#script.redis.zmscore(INDEX, ...names));
-    const missing = names.filter((_, i) => scores[i] === null);
+  /**
+   * Reads first, because a full Redis rejects even a write that changes nothing.
+   *
+   * @returns the names that it has added.
+   */
+  async addMissing(names: readonly string[]): Promise<string[]> {
+    const missing = await this.#missing(names);
     if (missing.length > 0) await this.add(...missing);
+    return missing;
+  }
+
+  async #missing(names: readonly string[]): Promise<string[]> {
+    if (names.length === 0) return [];
+    const scores = await this.#script.inTime(this.#script.redis.zmscore(INDEX, ...names));
+    return names.filter((_, i) => scores[i] === null);
+  }
+
+  /**
+   * Searches all keys for namespaces that the index lacks, in bounded steps. Those that a version without the
+   * index has left with pins alone are in no other list.
+   */
+  async *search(): AsyncGenerator<string[]> {
+    for (const master of await mastersOf(this.#script.redis)) {
+      let cursor = "0";
+      do {
+        const step = master.scan(cursor, "MATCH", META, "COUNT", SEARCHED);
+        const [next, keys] = await this.#script.inTime(step);
+        cursor = next;
+        yield await this.#missing(keys.map(nameIn));
+      } while (cursor !== "0");
+    }
   }
 
   async remove(name: string): Promise<void> {

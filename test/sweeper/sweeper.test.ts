@@ -106,6 +106,72 @@ describe("an idle namespace", () => {
   });
 });
 
+describe("the index of namespaces", () => {
+  const isListed = async (namespace: string) =>
+    (await redis.zscore("bpf:names", namespace)) !== null;
+
+  /** Leaves a namespace with a directory alone, which no sweeper visits. */
+  async function settle(namespace: string): Promise<void> {
+    const call = await start(watcher, namespace);
+    await watcher.mkdir(call, "/d", 0o777);
+    await watcher.exit(call);
+  }
+
+  const remove = (namespace: string) =>
+    watcher.namespaceDelete({ namespace, sid: "", hash: "", ...NONE });
+
+  /** A sweeper of which a test changes what the sweeps of one namespace find, by their number. */
+  function disturbed(namespace: string, change: (n: number) => Promise<object>): () => number {
+    let sweeps = 0;
+    const sweep: Kernel["sweep"] = async (name, allowance) => {
+      const found = await watcher.sweep(name, allowance);
+      return name === namespace ? { ...found, ...(await change(++sweeps)) } : found;
+    };
+    const kernel = { ...watcher, hints: { ...watcher.hints }, sweep };
+    const sweeper = new Sweeper(kernel, (error) => errors.push(error));
+    sweepers.push(sweeper);
+    sweeper.start();
+    return () => sweeps;
+  }
+
+  it("gets the namespaces of an older version, those without sessions as well", async () => {
+    for (const name of ["pins-a", "pins-b", "gone"]) await settle(name);
+    await start(watcher, "alive");
+    await redis.sadd("bpf:namespaces", "alive");
+    await remove("gone");
+    await redis.del("bpf:names");
+    const { sweeper } = await replica();
+    sweeper.start();
+    for (const name of ["pins-a", "pins-b", "alive"]) {
+      await vi.waitFor(async () => expect(await isListed(name)).toBe(true), WAIT);
+    }
+    expect(await isListed("gone")).toBe(false);
+    expect(await known("pins-a")).toBe(0);
+  });
+
+  it("keeps the name of a namespace that came into use while it was forgotten", async () => {
+    await settle("raced");
+    await redis.sadd("bpf:namespaces", "raced");
+    // The first sweep saw a deleted namespace; a session has left a directory since.
+    disturbed("raced", async (n) => (n === 1 ? { exists: false } : {}));
+    await vi.waitFor(async () => expect(await known("raced")).toBe(0), WAIT);
+    await vi.waitFor(async () => expect(await isListed("raced")).toBe(true), WAIT);
+  });
+
+  it("loses a name that was added after the namespace was deleted", async () => {
+    await settle("late");
+    await redis.zrem("bpf:names", "late");
+    await redis.sadd("bpf:namespaces", "late");
+    const sweeps = disturbed("late", async (n) => {
+      // No sweep comes between this one and the write of the index.
+      if (n === 2) await remove("late");
+      return {};
+    });
+    await vi.waitFor(() => expect(sweeps()).toBeGreaterThan(2), WAIT);
+    await vi.waitFor(async () => expect(await isListed("late")).toBe(false), WAIT);
+  });
+});
+
 describe("a release too big for one call", () => {
   const FDS = 20_000;
   const SLOTS = 100_000;

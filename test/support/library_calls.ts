@@ -82,6 +82,8 @@ export const CALLS: readonly [command: string, ...args: Argument[]][] = [
   ["obj_pin", "/p", 8, 0],
   ["prog_run", "/p", RUN],
   ["run_commit", pack([[], [[1, "update", Buffer.from("key9"), Buffer.from("value009"), 0]]]), "x"],
+  ["map_create", "array_of_maps", 4, 4, 1, 0, "", "0", 3, "", ""],
+  ["map_dump_nested", 11, "", 10, "0"],
   ["fork", "seed2", "u".repeat(43), "", ""],
   ["sendmsg", 3, 1],
   ["recvmsg"],

@@ -15,8 +15,8 @@ export interface NamespaceInfo {
   sessions: number;
   maps: number;
   progs: number;
-  /** Nodes of the tree beside its root: pins, directories and symlinks. */
-  inodes: number;
+  /** Nodes of the tree beside its root: pins, directories and symlinks; absent if nobody counted them. */
+  inodes?: number;
   /** Possible CPUs. */
   cpus: number;
 }
@@ -54,7 +54,7 @@ function namespaceInfo(name: string, value: RedisValue | undefined): NamespaceIn
     sessions: number(sessions),
     maps: number(maps),
     progs: number(progs),
-    inodes: number(inodes),
+    ...(inodes !== null && { inodes: number(inodes) }),
     cpus: number(cpus),
   };
 }

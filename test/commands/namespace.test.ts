@@ -100,6 +100,29 @@ describe("namespace_get", () => {
   });
 });
 
+describe("a tree that a version without the count of inodes has left", () => {
+  it("has no count until it is empty, and the right one from then on", async () => {
+    const namespace = service.namespace();
+    const session = await service.session(namespace);
+    await fill(session, "d", 3);
+    await session.del(at("/d/1"));
+    await redis.hdel(`bpf:{${namespace}}:meta`, "inodes_freed", "inodes_counted");
+    expect(await get(namespace)).not.toHaveProperty("inodes");
+    await put(session, at("/e"), { type: "directory" });
+    await session.del(at("/d/2"));
+    expect(await get(namespace)).not.toHaveProperty("inodes");
+    const list = (await new Client(service.base).get(`/v1/namespaces/${namespace}`)).body;
+    expect(list).not.toHaveProperty("inodes");
+    for (const path of ["/e", "/d"]) await session.del(`${at(path)}&recursive=true`);
+    expect(await get(namespace)).toMatchObject({ inodes: 0 });
+    await put(session, at("/f"), { type: "directory" });
+    await put(session, at("/f/a"), { type: "symlink", target: "b" });
+    expect(await get(namespace)).toMatchObject({ inodes: 2 });
+    await session.del(at("/f/a"));
+    expect(await get(namespace)).toMatchObject({ inodes: 1 });
+  });
+});
+
 describe("namespace_list", () => {
   it("lists covered namespaces by name, page by page", async () => {
     const names = Array.from({ length: 5 }, () => service.namespace()).sort();

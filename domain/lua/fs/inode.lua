@@ -5,6 +5,7 @@ local kernel = use("base/kernel")
 local memo = use("base/memo")
 local refcount = use("base/refcount")
 local session = use("base/session")
+local inode_count = use("fs/inode_count")
 local call = redis.call
 local band = bit.band
 
@@ -44,7 +45,7 @@ end
 function inode.store(node)
   if node.nlink == 0 then
     call("DEL", key(node.ino))
-    kernel.increment("inodes_freed")
+    inode_count.note_freed()
     if node.kind == "map" or node.kind == "prog" then
       refcount.put(node.kind, node.object, "inode:" .. node.ino)
     end
@@ -57,6 +58,7 @@ end
 -- inode_init_owner(): a node in a setgid directory gets its group, a directory the bit as well.
 function inode.create(dir, kind, mode, object)
   local c = session.cred()
+  inode_count.start()
   local node = { ino = kernel.increment("inode") + 1, kind = kind, mode = mode, uid = c.uid, gid = c.gid,
     nlink = kind == "directory" and 2 or 1, object = object }
   if band(dir.mode, 1024) ~= 0 then
@@ -111,12 +113,6 @@ end
 function inode.drop_nlink(node)
   node.nlink = node.kind == "directory" and 0 or node.nlink - 1
   inode.store(node)
-end
-
--- Number of nodes beside the root.
-function inode.count()
-  local counters = call("HMGET", current.meta, "inode", "inodes_freed")
-  return (counters[1] or 0) - (counters[2] or 0)
 end
 
 -- memcmp(a, b) > 0; Lua's own comparison follows the server's locale.

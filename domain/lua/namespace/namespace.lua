@@ -7,7 +7,7 @@ local clock = use("base/clock")
 local layout = use("base/layout")
 local session = use("base/session")
 local work = use("base/work")
-local inode = use("fs/inode")
+local inode_count = use("fs/inode_count")
 local prune = use("fs/prune")
 local map = use("map/map")
 local uapi = use("uapi")
@@ -84,7 +84,7 @@ end)
 function sys.namespace_get()
   check_exists()
   return kernel.list_fields(uapi.NAMESPACE_INFO, {
-    deleting = current.deleting and 1 or 0, cpus = session.cpus(), inodes = inode.count(),
+    deleting = current.deleting and 1 or 0, cpus = session.cpus(), inodes = inode_count.read(),
     sessions = call("ZCARD", kernel.key("ids:session")),
     maps = call("ZCARD", kernel.key("ids:map")), progs = call("ZCARD", kernel.key("ids:prog")) }, {})
 end

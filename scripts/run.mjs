@@ -1,5 +1,14 @@
 import { spawn, spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { constants as osConstants } from "node:os";
 import { delimiter, join } from "node:path";
 
@@ -16,6 +25,9 @@ const tsx = process.features.typescript ? [] : ["--import", "tsx"];
 // The young generation of a service is small: threads that share its collection cost more than
 // they save.
 const oneCollector = ["--no-parallel-scavenge"];
+/** What checks the contract is heavy, so it is installed only for what uses it. */
+const tools = "node_modules/.cache/tools";
+const spectral = `${tools}/node_modules/@stoplight/spectral-cli/dist/index.js`;
 const programs = {
   start: { args: [...oneCollector, ...tsx, "api/server.ts"], redis: !process.env.REDIS_URL },
   test: { args: ["node_modules/vitest/vitest.mjs", "run"], redis: true },
@@ -26,6 +38,10 @@ const programs = {
   errors: { args: [...tsx, "scripts/errors.ts"], redis: false },
   conformance: { args: [...tsx, "test/support/conformance.ts"], redis: false },
   clients: { args: [...tsx, "test/clients/clients.ts"], redis: true },
+  "lint:spectral": {
+    args: [spectral, "lint", "openapi.yaml", "--fail-severity=hint"],
+    redis: false,
+  },
   "lint:editions": { args: [...tsx, "test/support/lint_editions.ts"], redis: false },
 };
 
@@ -59,15 +75,33 @@ function step(command, args, env = {}) {
 
 const modified = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
+function npmCi(...flags) {
+  const npm = process.env.npm_execpath;
+  const [command, before] = npm?.endsWith(".js") ? [process.execPath, [npm]] : ["npm", []];
+  // --include=dev: NODE_ENV=production or a user's omit=dev would leave the tests without vitest.
+  if (step(command, [...before, "ci", "--include=dev", ...flags])) return;
+  fail("`npm ci` failed (see above). Is the npm registry reachable? Then run this again.");
+}
+
 function installModules() {
   const installed = modified(join(root, "node_modules/.package-lock.json"));
   if (installed > 0 && installed >= modified(join(root, "package-lock.json"))) return;
   say(`${installed ? "package-lock.json has changed" : "node_modules is missing"}: npm ci`);
-  const npm = process.env.npm_execpath;
-  const [command, before] = npm?.endsWith(".js") ? [process.execPath, [npm]] : ["npm", []];
-  // --include=dev: NODE_ENV=production or a user's omit=dev would leave the tests without vitest.
-  if (step(command, [...before, "ci", "--include=dev"])) return say("node modules installed");
-  fail("`npm ci` failed (see above). Is the npm registry reachable? Then run this again.");
+  npmCi();
+  say("node modules installed");
+}
+
+function installTools() {
+  const folder = join(root, tools);
+  const lock = join(root, "test/tools/package-lock.json");
+  if (modified(join(folder, "node_modules/.package-lock.json")) >= modified(lock)) return;
+  say("the tools that check the contract are missing or have changed: npm ci");
+  mkdirSync(folder, { recursive: true });
+  for (const file of ["package.json", "package-lock.json"]) {
+    copyFileSync(join(root, "test/tools", file), join(folder, file));
+  }
+  npmCi("--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund");
+  say("tools installed");
 }
 
 function onPath(...names) {
@@ -169,4 +203,5 @@ if (!program) fail(`usage: node scripts/run.mjs ${Object.keys(programs).join("|"
 if (program.redis) installRedis(name === "test" || name === "bench");
 installModules();
 if (name === "test") installBrowser();
+if (name === "test" || name === "lint:spectral") installTools();
 become([...program.args, ...extra]);

@@ -1,6 +1,5 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -12,7 +11,8 @@ import { testService } from "../support/service.ts";
 /** Prism, which others wrote, stands between client and service and checks both against the document. */
 
 const ROOT = join(import.meta.dirname, "../..");
-const PRISM = createRequire(import.meta.url).resolve("@stoplight/prism-cli/dist/index.js");
+const TOOLS = join(ROOT, "node_modules/.cache/tools/node_modules");
+const PRISM = join(TOOLS, "@stoplight/prism-cli/dist/index.js");
 
 const service = await testService();
 

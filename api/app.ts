@@ -62,13 +62,13 @@ export interface AppOptions {
 
 /** Makes the request of a handler from what Express and the validator have read. */
 function handlerRequest(req: Identified, res: ServerResponse): HandlerRequest {
-  const { headers, query, caller = ANONYMOUS } = req;
+  const { headers, query, caller = ANONYMOUS, ticketMapId } = req;
   const { method, url, octets } = req;
   const content = { method, url, condition: conditionOf(req), body: octets };
   const key = method === "GET" ? undefined : idempotencyKey(req);
   const call = { ...caller, ...idempotencyOf(caller.sid, key, content) };
   const params = req.openapi?.pathParams ?? {};
-  return { call, params, query, body: req.body, headers, res };
+  return { call, params, query, body: req.body, headers, ticketMapId, res };
 }
 
 function createRequestHandler(

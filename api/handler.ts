@@ -26,6 +26,8 @@ export interface HandlerRequest {
   /** JSON with its defaults filled in, a Buffer for octets, undefined without a body. */
   body: unknown;
   headers: IncomingHttpHeaders;
+  /** The only map whose records a request with a ticket reads. */
+  ticketMapId?: number | undefined;
   /** Tells a request that waits whether the client is still connected. */
   res: ServerResponse;
 }

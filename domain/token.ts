@@ -6,8 +6,8 @@ import { BadToken } from "./errno.ts";
  * bits; Redis keeps only its keyed hash. The tag proves without Redis that this service issued the token,
  * which distinguishes an ended session (410) from a forged token (401).
  *
- * A ticket, `bpt_{namespace}.{session}.{hash}.{fd}.{expires}.{tag}`, lets its holder act as the session on one fd
- * until a time. It has the hash instead of the secret, so it cannot be turned into a token. Nothing of it is stored.
+ * A ticket, `bpt_{namespace}.{session}.{hash}.{fd}.{map id}.{expires}.{tag}`, lets its holder act as the session on
+ * one fd of one map until a time. It has the hash instead of the secret, so it cannot be turned into a token. Nothing of it is stored.
  */
 
 export interface Caller {
@@ -21,11 +21,18 @@ export interface Caller {
 export interface Ticket {
   caller: Caller;
   fd: number;
+  /** Id of the map that the fd must be of: the number of a closed fd is reused. */
+  mapId: number;
+}
+
+interface TicketFields extends Omit<Ticket, "caller"> {
+  /** In ms, by the clocks of the replicas. */
+  expires: number;
 }
 
 const TOKEN = /^bps_([a-z0-9][a-z0-9-]{0,62})\.(\d{1,15})\.([\w-]{43})\.([\w-]{22})$/;
 const TICKET =
-  /^bpt_((?:[a-z0-9][a-z0-9-]{0,62})\.(?:\d{1,15})\.(?:[\w-]{43})\.(?:\d{1,10})\.(?:\d{1,15}))\.([\w-]{22})$/;
+  /^bpt_((?:[a-z0-9][a-z0-9-]{0,62})\.(?:\d{1,15})\.(?:[\w-]{43})\.(?:\d{1,10})\.(?:\d{1,15})\.(?:\d{1,15}))\.([\w-]{22})$/;
 const CACHE_SIZE = 10_000;
 
 export class Tokens {
@@ -88,9 +95,8 @@ export class Tokens {
     return caller;
   }
 
-  /** @param expires in ms, by the clocks of the replicas. */
-  writeTicket({ namespace, sid, hash }: Caller, fd: number, expires: number): string {
-    const body = [namespace, sid, hash, fd, expires].join(".");
+  writeTicket({ namespace, sid, hash }: Caller, { fd, mapId, expires }: TicketFields): string {
+    const body = [namespace, sid, hash, fd, mapId, expires].join(".");
     return `bpt_${body}.${this.#tag("ticket", body)}`;
   }
 
@@ -101,12 +107,12 @@ export class Tokens {
     if (!this.#isTag(tag, "ticket", body)) {
       throw new BadToken("this service never issued that ticket");
     }
-    const [namespace = "", sid = "", hash = "", fd, expires] = body.split(".");
+    const [namespace = "", sid = "", hash = "", fd, mapId, expires] = body.split(".");
     const end = new Date(Number(expires));
     if (end.getTime() <= Date.now()) {
       throw new BadToken(`the ticket expired at ${end.toISOString()}: create a new one`);
     }
-    return { caller: { namespace, sid, hash }, fd: Number(fd) };
+    return { caller: { namespace, sid, hash }, fd: Number(fd), mapId: Number(mapId) };
   }
 
   /** Drops the oldest entry when the cache is full. */

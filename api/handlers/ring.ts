@@ -1,10 +1,10 @@
-import type { RingPage } from "../../domain/commands/ring.ts";
-import { Errno } from "../../domain/errno.ts";
+import type { Ring, RingPage } from "../../domain/commands/ring.ts";
 import type { Subscription } from "../../domain/redis/notifier.ts";
 import { parseBytes } from "../codec/bytes.ts";
 import {
   created,
   type Handler,
+  type HandlerRequest,
   type HandlerResponse,
   octetsOf,
   ok,
@@ -16,6 +16,8 @@ import { closeWith, type Events, event } from "../sse.ts";
 /** Ring buffers: write records; read them by position, by long poll, or as events. */
 
 type Encoding = "hex" | "base64";
+
+type RingRead = (ring: Ring, position: number | undefined, limit: number) => Promise<RingPage>;
 
 /** Reads a page from a position on. */
 type RingReadQuery = (position: number | undefined, limit?: number) => Promise<RingPage>;
@@ -29,11 +31,13 @@ function pageBody({ records, position, missed, dropped }: RingPage, encoding: En
   };
 }
 
-/** Reads only the ring of the first page: its fd may be closed and the number reused. */
-function follow(first: RingPage, fd: number, read: RingReadQuery): RingReadQuery {
-  return async (position, limit) => {
-    const page = await read(position, limit);
-    if (page.channel !== first.channel) throw new Errno("EBADF", `fd ${fd} was closed`);
+/** Reads only one ring, that of the ticket or of the first page: the number of a closed fd is reused. */
+function follow(request: HandlerRequest, read: RingRead): RingReadQuery {
+  const [fd, usual] = [pathNumber(request, "fd"), query<number>(request, "limit")];
+  let mapId = request.ticketMapId;
+  return async (position, limit = usual) => {
+    const page = await read({ fd, mapId }, position, limit);
+    mapId = page.mapId;
     return page;
   };
 }
@@ -109,18 +113,11 @@ const ringWriteBytes: Handler = async ({ kernel }, request) => {
 };
 
 const ringRead: Handler = async ({ kernel }, request): Promise<HandlerResponse> => {
-  const fd = pathNumber(request, "fd");
-  const [limit, ms, encoding] = [
-    query<number>(request, "limit"),
-    query<number>(request, "wait_ms"),
-    query<Encoding>(request, "format"),
-  ];
+  const [ms, encoding] = [query<number>(request, "wait_ms"), query<Encoding>(request, "format")];
   const from = query<number | undefined>(request, "position");
-  const first = await kernel.ringRead(request.call, fd, from, limit);
+  const read = follow(request, (...ring) => kernel.ringRead(request.call, ...ring));
+  const first = await read(from);
   if (ms === 0 || first.records.length > 0) return ok(pageBody(first, encoding));
-  const read = follow(first, fd, (position, some = limit) =>
-    kernel.ringRead(request.call, fd, position, some),
-  );
   const subscription = kernel.wake.open(request.call.namespace, first.channel);
   closeWith(request.res, subscription);
   const { page, stopped } = await poll(first, subscription, ms, read);
@@ -131,17 +128,14 @@ const ringRead: Handler = async ({ kernel }, request): Promise<HandlerResponse> 
 };
 
 const ringEvents: Handler = async ({ kernel }, request): Promise<HandlerResponse> => {
-  const fd = pathNumber(request, "fd");
-  const [limit, encoding] = [query<number>(request, "limit"), query<Encoding>(request, "format")];
+  const encoding = query<Encoding>(request, "format");
   const lastEventId = request.headers["last-event-id"];
   const from =
     lastEventId === undefined
       ? query<number | undefined>(request, "position")
       : Number(lastEventId);
-  const first = await kernel.ringRead(request.call, fd, from, limit);
-  const read = follow(first, fd, (position, some = limit) =>
-    kernel.ringRead(request.call, fd, position, some),
-  );
+  const read = follow(request, (...ring) => kernel.ringRead(request.call, ...ring));
+  const first = await read(from);
   const subscription = kernel.wake.open(request.call.namespace, first.channel);
   return { status: 200, events: stream(first, from, subscription, encoding, read) };
 };

@@ -9,6 +9,8 @@ import type { Security } from "./validation.ts";
 
 export interface AuthenticatedRequest extends Request {
   caller?: Caller;
+  /** The map that a ticket is for, unless the request has a session's token. */
+  ticketMapId?: number;
   /** Why the first of the credentials was rejected. */
   refusal?: Error;
   openapi?: { pathParams: Record<string, unknown>; schema?: Operation };
@@ -16,10 +18,11 @@ export interface AuthenticatedRequest extends Request {
 
 /** A ticket is for one fd, and a session's token in the same request precedes it. @throws BadToken */
 function checkTicket(req: AuthenticatedRequest, { kernel }: ServiceContext): void {
-  const { caller, fd } = kernel.tokens.readTicket(String(req.query.ticket));
+  const { caller, fd, mapId } = kernel.tokens.readTicket(String(req.query.ticket));
   const given = req.openapi?.pathParams.fd;
   if (String(given) !== String(fd)) throw new BadToken(`the ticket is for fd ${fd}, got ${given}`);
-  req.caller ??= caller;
+  if (req.caller) return;
+  Object.assign(req, { caller, ticketMapId: mapId });
 }
 
 type Check = (req: AuthenticatedRequest) => void;

@@ -20,6 +20,13 @@ export interface RingPage {
   dropped: number;
   /** The Redis channel that announces new records. */
   channel: string;
+  mapId: number;
+}
+
+/** A ring buffer by its fd. With its map's id, the fd fails once it is closed and its number reused. */
+export interface Ring {
+  fd: number;
+  mapId?: number | undefined;
 }
 
 export function ringCommands(run: RunCommand) {
@@ -39,9 +46,10 @@ export function ringCommands(run: RunCommand) {
      * @param position the consumer's when undefined.
      * @param limit 0 reads no records, only the positions.
      */
-    async ringRead(call: Call, fd: number, position: number | undefined, limit: number) {
-      const reply = await run(call, "ring_read", fd, optional(position), limit);
-      const [list, on, missed, dropped, channel] = reply;
+    async ringRead(call: Call, ring: Ring, position: number | undefined, limit: number) {
+      const { fd, mapId } = ring;
+      const reply = await run(call, "ring_read", fd, optional(position), limit, optional(mapId));
+      const [list, on, missed, dropped, channel, id] = reply;
       const page: RingPage = {
         records: pairs(list).map(([after, data]) => ({
           position: number(after),
@@ -51,6 +59,7 @@ export function ringCommands(run: RunCommand) {
         missed: number(missed),
         dropped: number(dropped),
         channel: text(channel),
+        mapId: number(id),
       };
       return page;
     },

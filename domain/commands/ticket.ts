@@ -1,6 +1,6 @@
 import type { Call } from "../redis/command.ts";
 import type { Tokens } from "../token.ts";
-import type { RingPage } from "./ring.ts";
+import type { Ring, RingPage } from "./ring.ts";
 
 /** Tickets, with which a client that cannot send headers reads the records of one ring buffer. */
 
@@ -11,7 +11,7 @@ export interface TicketInfo {
 
 type RingRead = (
   call: Call,
-  fd: number,
+  ring: Ring,
   position: number | undefined,
   limit: number,
 ) => Promise<RingPage>;
@@ -21,9 +21,9 @@ export function ticketCommands(tokens: Tokens, ringRead: RingRead) {
     /** Fails as a read of the ring buffer does. @param ttl ms. */
     async ticketCreate(call: Call, fd: number, ttl: number): Promise<TicketInfo> {
       // A read of no records shows that the session lives and may read.
-      await ringRead(call, fd, undefined, 0);
+      const { mapId } = await ringRead(call, { fd }, undefined, 0);
       const expires = Date.now() + ttl;
-      const ticket = tokens.writeTicket(call, fd, expires);
+      const ticket = tokens.writeTicket(call, { fd, mapId, expires });
       return { ticket, expires_at: new Date(expires).toISOString() };
     },
   };

@@ -104,7 +104,9 @@ describe("the stream of events", () => {
 
   it("events never switch to another map that gets the same fd number", async () => {
     const { session, channel } = await world();
+    await put(session, ["dd"]);
     const first = await events(session);
+    expect((await first.next())?.data).toBe("dd");
     await listening(channel, 1);
     await session.del("/v1/fds/3");
     expect((await session.post("/v1/maps", RINGBUF)).body.fd).toBe(3);
@@ -112,6 +114,8 @@ describe("the stream of events", () => {
     await session.post("/v1/fds", { path: "/ring" });
     expect((await session.post("/v1/fds/4/records", { records: ["aa"] })).status).toBe(201);
     expect(problem(await first.next()).errno).toBe("EBADF");
+    const { body } = await session.get(AT);
+    expect(body.records).toEqual([{ position: 16, data: "ee" }]);
   });
 
   it("events stop waiting when the client disconnects", async () => {

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, inject, it, onTestFinished, vi } from "vitest";
 import { readConfig } from "../../api/config.ts";
 import { routes } from "../../api/openapi/openapi.ts";
@@ -132,6 +134,20 @@ describe("a ticket", () => {
     expect(await dump(service.kernel, namespace)).toBe(state);
   });
 
+  it("is refused for another ring buffer with the same fd, of which it consumes nothing", async () => {
+    const { session } = await world();
+    const ticket = await ticketOf(session);
+    await session.del("/v1/fds/3");
+    expect((await session.post("/v1/maps", RINGBUF)).body.fd).toBe(3);
+    await put(session, ["01", "02"]);
+    const { status, text } = await refused(`${at(ticket)}&position=16`);
+    expect([status, JSON.parse(text).errno]).toEqual([404, "EBADF"]);
+    const { body } = await session.get("/v1/fds/3/records");
+    expect(body.records.map(({ data }: { data: string }) => data)).toEqual(["01", "02"]);
+    const { next } = await events(HOLDER, at(await ticketOf(session)));
+    expect(await next()).toEqual({ id: "16", data: "01" });
+  });
+
   it("is refused when it is expired, changed, of another kind or repeated", async () => {
     const { session } = await world();
     const ticket = await ticketOf(session);
@@ -184,9 +200,17 @@ describe("a ticket", () => {
     await running.stop();
     expect(answers.map(({ status }) => status)).toEqual([500, 401, 400, 405]);
     expect(lines.join()).toContain("request_id");
-    const [, , hash = "", , , tag = ""] = ticket.split(".");
+    const [, , hash = "", , , , tag = ""] = ticket.split(".");
     for (const text of [...lines, ...answers.map((answer) => answer.text)]) {
       for (const part of [ticket, hash, tag]) expect(text).not.toContain(part);
     }
   });
+});
+
+it("the logs of the proxy in scripts/ leave out queries, which hold tickets", () => {
+  const config = readFileSync(join(import.meta.dirname, "../../scripts/nginx.conf"), "utf8");
+  const logs = config.match(/^\s*(?:error_log|log_format)[^;]*;/gm)?.join("\n") ?? "";
+  // Messages below crit quote the request line.
+  expect(logs).toMatch(/^error_log \S+ (?:crit|alert|emerg);$/m);
+  expect(logs).not.toMatch(/\$(?:request|request_uri|args|query_string|arg_\w+|http_referer)\b/);
 });

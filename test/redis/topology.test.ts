@@ -137,13 +137,13 @@ async function expectWoken(url: string, namespace: string): Promise<void> {
   const { token } = await kernel.sessionCreate(nobody, ROOT);
   const call = { ...nobody, ...kernel.tokens.read(token) };
   const { fd } = await kernel.mapCreate(call, RINGBUF);
-  const { channel } = await kernel.ringRead(call, fd, undefined, 1);
+  const { channel } = await kernel.ringRead(call, { fd }, undefined, 1);
   const waiter = kernel.wake.open(namespace, channel);
   await waiter.sleep();
   for (let n = 1; n <= 3; n++) {
     await kernel.ringOutput(call, fd, [Buffer.alloc(n)], 0);
     await waiter.sleep();
-    expect((await kernel.ringRead(call, fd, 16 * (n - 1), 1)).records).toHaveLength(1);
+    expect((await kernel.ringRead(call, { fd }, 16 * (n - 1), 1)).records).toHaveLength(1);
   }
   waiter.close();
   await kernel.exit(call);

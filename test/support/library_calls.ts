@@ -62,7 +62,7 @@ export const CALLS: readonly [command: string, ...args: Argument[]][] = [
   ["map_freeze", 5],
   ["map_create", ...map("ringbuf", 0, 0, 4096)],
   ["ring_output", 6, 0, "data"],
-  ["ring_read", 6, "", 10],
+  ["ring_read", 6, "", 10, ""],
   ["map_create", ...map("lru_hash", 4, 8, 4)],
   ["map_update_elem", 7, "key0", "value000", 0, ""],
   ["prog_admit", ATTR, 2],

@@ -44,21 +44,26 @@ end
       fd        of the ring buffer
       position  in bytes, "" for the position of the consumer
       limit     records
+      id        of the map that the fd must be of, "" for any
     Output:
       records   position after the record, record in turn
       next      position to read on from
       missed    bytes that were overwritten before they were read
       rejected  records that did not fit, so far
       channel   on which Redis publishes new records
+      id        of the map
     Errors:
-      EBADF     fd is not open
+      EBADF     fd is not open, or is of another map than `id`
       EINVAL    fd is not a map, or position is beyond the producer
       EPERM     fd is write-only
       ENOTSUPP  the map is not a ring buffer
 ]]
-function sys.ring_read(fd, position, limit)
+function sys.ring_read(fd, position, limit, id)
   local m = open(fd, true, false)
+  if id ~= "" and id ~= tostring(m.id) then
+    kernel.fail("EBADF", "fd " .. fd .. " was closed: it is of map " .. m.id .. " now, not of map " .. id)
+  end
   local may_write = not m.frozen and fd_table.lookup(fd).mode >= 2
   local list, on, missed, failed = m.ops.read(m, tonumber(position), tonumber(limit), may_write)
-  return list, on, missed, failed, kernel.key("wake", m.id)
+  return list, on, missed, failed, kernel.key("wake", m.id), m.id
 end

@@ -6,8 +6,9 @@ import { BadToken } from "./errno.ts";
  * bits; Redis keeps only its keyed hash. The tag proves without Redis that this service issued the token,
  * which distinguishes an ended session (410) from a forged token (401).
  *
- * A ticket, `bpt_{namespace}.{session}.{hash}.{fd}.{map id}.{expires}.{tag}`, lets its holder act as the session on
- * one fd of one map until a time. It has the hash instead of the secret, so it cannot be turned into a token. Nothing of it is stored.
+ * A ticket, `bpt_{namespace}.{session}.{hash}.{fd}.{map id}.{expires}.{tag}`, lets its holder act as the
+ * session on one fd of one map until a time. It has the hash instead of the secret, so it cannot be turned
+ * into a token. Nothing of it is stored.
  */
 
 export interface Caller {
@@ -31,8 +32,9 @@ interface TicketFields extends Omit<Ticket, "caller"> {
 }
 
 const TOKEN = /^bps_([a-z0-9][a-z0-9-]{0,62})\.(\d{1,15})\.([\w-]{43})\.([\w-]{22})$/;
+/** Namespace, session, hash, fd, map id and time of expiry; then the tag. */
 const TICKET =
-  /^bpt_((?:[a-z0-9][a-z0-9-]{0,62})\.(?:\d{1,15})\.(?:[\w-]{43})\.(?:\d{1,10})\.(?:\d{1,15})\.(?:\d{1,15}))\.([\w-]{22})$/;
+  /^bpt_([a-z0-9][a-z0-9-]{0,62}\.\d{1,15}\.[\w-]{43}\.\d{1,10}\.\d{1,15}\.\d{1,15})\.([\w-]{22})$/;
 const CACHE_SIZE = 10_000;
 
 export class Tokens {

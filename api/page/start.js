@@ -24,12 +24,40 @@ function prepare(contract) {
   return contract;
 }
 
+/** All components that a part of the contract reaches by references. */
+function componentsOf(part, all) {
+  const found = { securitySchemes: all.securitySchemes };
+  const waiting = [part];
+  while (waiting.length > 0) {
+    const value = waiting.pop();
+    if (typeof value === "object" && value !== null) waiting.push(...Object.values(value));
+    const [, group, name] = /^#\/components\/(\w+)\/(\w+)$/.exec(value) ?? [];
+    if (name === undefined || found[group]?.[name]) continue;
+    found[group] = { ...found[group], [name]: all[group][name] };
+    waiting.push(all[group][name]);
+  }
+  return found;
+}
+
+/** Leaves what an operation needs, because Swagger UI reads all that it is given when one opens. */
+function narrow(contract, [section, path, method]) {
+  const operation = contract[section]?.[path]?.[method];
+  if (section !== "paths" || !operation) return contract;
+  const components = componentsOf(operation, contract.components);
+  return { ...contract, paths: { [path]: { [method]: operation } }, components };
+}
+
 /** Swagger UI puts a link into the button of an operation, where a keyboard cannot reach it. */
 const plugin = ({ React }) => ({
   components: {
     DeepLink: ({ text }) => React.createElement("span", null, text),
     // The contract has one server, the one that serves the page.
     ServersContainer: () => null,
+  },
+  afterLoad() {
+    const { resolveSubtree } = this.fn;
+    this.fn.resolveSubtree = (contract, path, options) =>
+      resolveSubtree(narrow(contract, path), path, options);
   },
   statePlugins: {
     spec: {

@@ -52,7 +52,7 @@ export function browserTest(
   run: (browser: Browser) => Promise<void>,
   options: BrowserOptions = {},
 ): void {
-  test(title, { timeout: 600_000 }, async (context) => {
+  test(title, { timeout: 900_000 }, async (context) => {
     if (!program) {
       process.stdout.write(`skipped: ${title}: ${MISSING}\n`);
       return context.skip(MISSING);

@@ -32,7 +32,7 @@ export class SwaggerPage {
 
   /** Opens the page in a context of its own, which is another person's browser. */
   static async open(browser: Browser, base: string): Promise<SwaggerPage> {
-    const context = await browser.newContext();
+    const context = await browser.newContext({ reducedMotion: "reduce" });
     // The page computes for seconds on a busy machine before it takes a click.
     context.setDefaultTimeout(120_000);
     const opened = new SwaggerPage(await context.newPage());

@@ -77,7 +77,7 @@ export function createFastPath(context: ServiceContext, paths: Paths): RequestHa
     }
   }
 
-  return read(new PlainRequests(context.kernel, paths.find), (req, res, plain) => {
+  return read(new PlainRequests(context, paths.find), (req, res, plain) => {
     hooks.onFastRequest?.(req, plain?.request);
     if (plain) run(req, res, plain);
     else general(req, res);
@@ -89,7 +89,7 @@ export function createComparison(
   context: ServiceContext,
   { find, general, hooks }: Paths,
 ): RequestHandler {
-  return read(new PlainRequests(context.kernel, find), (req, res, plain) => {
+  return read(new PlainRequests(context, find), (req, res, plain) => {
     hooks.onFastRequest?.(req, plain?.request);
     general(req, res);
   });

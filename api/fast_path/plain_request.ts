@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Kernel, UNRECORDED } from "../../domain/bpf.ts";
 import type { Caller } from "../../domain/token.ts";
-import { ANONYMOUS, bearer, type HandlerRequest } from "../handler.ts";
+import type { ApiKeys } from "../api_keys.ts";
+import { ANONYMOUS, bearer, type HandlerRequest, type ServiceContext } from "../handler.ts";
 import { JSON_TYPE, OCTETS } from "../media_types.ts";
 import type { FoundRoute, PlainRoute, Router } from "./plain_routes.ts";
 
@@ -118,10 +119,12 @@ export interface PlainRequest {
 
 export class PlainRequests {
   readonly #kernel: Kernel;
+  readonly #keys: ApiKeys | undefined;
   readonly #find: Router["find"];
 
-  constructor(kernel: Kernel, find: Router["find"]) {
+  constructor({ kernel, keys }: ServiceContext, find: Router["find"]) {
     this.#kernel = kernel;
+    this.#keys = keys;
     this.#find = find;
   }
 
@@ -134,6 +137,7 @@ export class PlainRequests {
     if (!found) return undefined;
     const { route } = found;
     if (!isPlain(req, route) || !isPlainBody(req, route)) return undefined;
+    if (route.needsKey && !this.#hasKey(req)) return undefined;
     const caller = route.needsSession ? this.#caller(req) : ANONYMOUS;
     const params = readParams(found, path);
     const query = mark < 0 ? {} : readQuery(route, url.slice(mark + 1));
@@ -143,6 +147,15 @@ export class PlainRequests {
     const { headers } = req;
     const request = { call, params, query, body: undefined, headers, res };
     return route.validators().parameters(request) ? { route, request } : undefined;
+  }
+
+  #hasKey({ headers }: IncomingMessage): boolean {
+    try {
+      this.#keys?.find(headers["x-api-key"] as string | undefined);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   #caller({ headers }: IncomingMessage): Caller | undefined {

@@ -29,6 +29,8 @@ export interface PlainRoute {
   /** Header parameters in lower case; a request with one of them is not plain. */
   headers: readonly string[];
   needsSession: boolean;
+  /** True if it needs an API key where the service has keys. */
+  needsKey: boolean;
   bodyRequired: boolean;
   takesJson: boolean;
   takesOctets: boolean;
@@ -82,6 +84,7 @@ function plainRoute(route: Route, handler: Handler, schemas: Schemas): PlainRout
     query: new Map(inQuery),
     headers: namesIn(parameters, "header").map(({ name }) => name.toLowerCase()),
     needsSession: operation.security?.some((scheme) => "session" in scheme) ?? false,
+    needsKey: operation.security?.some((scheme) => "apiKey" in scheme) ?? false,
     bodyRequired: operation.requestBody?.required ?? false,
     takesJson: JSON_TYPE in (operation.requestBody?.content ?? {}),
     takesOctets: OCTETS in (operation.requestBody?.content ?? {}),

@@ -310,7 +310,7 @@ describe("CORS", () => {
   it("without a list no answer has headers of CORS", async () => {
     for (const service of [fast, keyed]) {
       const { headers } = await get(service, {});
-      expect(headers.vary).toBeUndefined();
+      expect(headers.vary ?? "").not.toMatch(/Origin/);
       expect(corsHeaders({ headers } as RawAnswer)).toEqual([]);
     }
   });

@@ -6,7 +6,7 @@ const FOLDER = join(import.meta.dirname, "test");
 
 /** Files that start their own services, break the network, drive a browser, or compare the paths. */
 const OWN_SERVICE =
-  /(both_paths|contract|docs_page|faults|layers|server|topology|validating_proxy)\.test\.ts$/;
+  /(both_paths|contract|docs_page|faults|_in_browser|layers|server|topology|validating_proxy)\.test\.ts$/;
 
 /** Fewer random requests than in the suite, because a few suffice to compare the paths. */
 const COMPARED = {

@@ -54,7 +54,7 @@ browserTest(
     await page.goto(`${rebound}/page`);
     const before = await sessionCount();
     expect(await fetchFrom(page, `${rebound}/v1/sessions`, { method: "POST" })).toBe(403);
-    expect(await fetchFrom(page, `${rebound}/livez`, {})).toBe(403);
+    expect(await fetchFrom(page, `${rebound}/v1/sessions`, {})).toBe(403);
     expect(await sessionCount()).toBe(before);
   },
   // Newer Chromiums ask the user before a public page reaches this machine; others do not.

@@ -14,6 +14,13 @@ const escapeOne = (character: string) =>
 /** True for text without control characters; every label and path is such text. */
 export const isPrintable = (text: string): boolean => text.search(CONTROLS) < 0;
 
+/** At most so many characters of a value are quoted in an error. */
+export const MAX_QUOTED = 40;
+
+/** Quotes the beginning of a value that was sent. */
+export const quoteText = (text: string, length = MAX_QUOTED) =>
+  JSON.stringify(text.slice(0, length));
+
 /** Escapes control characters as JSON does, and replaces half of a surrogate pair. */
 export function escapeText(text: string): string {
   return text.toWellFormed().replace(CONTROLS, escapeOne);

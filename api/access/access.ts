@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { HttpError } from "../errors/error_to_problem.ts";
+import { quoteText } from "../text.ts";
 import type { AccessRules } from "./access_rules.ts";
 import { type Cors, createCors } from "./cors.ts";
 import { createHostCheck } from "./hosts.ts";
@@ -10,7 +11,7 @@ import { createHostCheck } from "./hosts.ts";
  */
 
 const MAX_QUOTED = 100;
-const quote = (text: string) => JSON.stringify(text.slice(0, MAX_QUOTED));
+const quote = (text: string) => quoteText(text, MAX_QUOTED);
 
 /** The Host, or the host of a URL that stands in its place (RFC 9112, section 3.2.2). */
 function hostOf({ url = "", headers }: IncomingMessage): string | undefined {

@@ -8,6 +8,7 @@ import {
   resolve,
   routes,
 } from "../openapi/openapi.ts";
+import { MAX_QUOTED, quoteText } from "../text.ts";
 import { hasOctets, type RawRequest } from "./body.ts";
 import { contentCoding } from "./content_coding.ts";
 import { checkSurrogates } from "./unicode.ts";
@@ -24,10 +25,6 @@ interface MatchedRequest extends Request {
 
 const TYPES = [JSON_TYPE, OCTETS];
 const MAX_DEPTH = 32;
-/** At most so much of a value is quoted in an error. */
-const MAX_QUOTED = 40;
-
-const quote = (text: string) => JSON.stringify(text.slice(0, MAX_QUOTED));
 
 function hasBody(req: Request): boolean {
   const length = req.headers["content-length"];
@@ -43,7 +40,7 @@ function mediaType(header: string): string {
   const charset = parameters.find((parameter) => parameter.startsWith("charset="));
   const isUtf8 = charset === undefined || /^charset="?utf-8"?$/.test(charset);
   if (TYPES.includes(type) && isUtf8) return type;
-  throw unsupported(`Content-Type ${quote(header)} is not supported`);
+  throw unsupported(`Content-Type ${quoteText(header)} is not supported`);
 }
 
 /** Without its type a body would be ignored where it is optional. */
@@ -152,7 +149,7 @@ export const numbers: RequestHandler = (req: MatchedRequest, _res, next) => {
   }
   for (const [part, name, value] of given) {
     if (!INTEGER_PARAMETERS.has(name) || CANONICAL.test(value)) continue;
-    const detail = `must be a decimal integer of at most 16 digits, got ${quote(value)}`;
+    const detail = `must be a decimal integer of at most 16 digits, got ${quoteText(value)}`;
     throw new InvalidRequest(`/${part}/${name}`, detail);
   }
   next();

@@ -3,16 +3,12 @@ import type { Request, RequestHandler } from "express";
 import { InvalidRequest } from "../errors/error_to_problem.ts";
 import { escapePointer } from "../openapi/json_pointer.ts";
 import { routes } from "../openapi/openapi.ts";
+import { quoteText } from "../text.ts";
 
 /**
  * Rejects ill-formed Unicode, which would otherwise be stored as U+FFFD or as another text than the client
  * sent: bytes that are not UTF-8 in a body or a URL, and lone surrogates in JSON.
  */
-
-/** At most so much of a text is quoted in an error. */
-const MAX_QUOTED = 40;
-
-const quote = (text: string) => JSON.stringify(text.slice(0, MAX_QUOTED));
 
 /** The position of the first byte that does not belong to a UTF-8 text; the octets have one. */
 function firstInvalid(octets: Buffer): number {
@@ -61,7 +57,7 @@ export function checkSurrogates(octets: Buffer, body: unknown): void {
   if (!found) return;
   const pointer = ["/body", ...found.path.map(escapePointer)].join("/");
   const what = found.isName ? "has a name that is not" : "must be";
-  throw new InvalidRequest(pointer, `${what} well-formed Unicode, got ${quote(found.text)}`);
+  throw new InvalidRequest(pointer, `${what} well-formed Unicode, got ${quoteText(found.text)}`);
 }
 
 function isEncodedUtf8(part: string): boolean {
@@ -91,7 +87,7 @@ const pairPointer = (name: string) =>
 /** @throws EINVAL */
 function checkPart(part: string, pointer: () => string): void {
   if (isEncodedUtf8(part)) return;
-  throw new InvalidRequest(pointer(), `must be percent-encoded UTF-8, got ${quote(part)}`);
+  throw new InvalidRequest(pointer(), `must be percent-encoded UTF-8, got ${quoteText(part)}`);
 }
 
 function checkUrl(url: string): void {

@@ -46,7 +46,11 @@ export interface Cors {
   respond(req: IncomingMessage, res: ServerResponse): boolean;
 }
 
+/** Most services list none, and need not read the contract for its headers. */
+const NO_ORIGINS: Cors = { isListed: () => false, respond: () => false };
+
 export function createCors(origins: readonly string[]): Cors {
+  if (origins.length === 0) return NO_ORIGINS;
   const allowed = new Set(origins);
   const exposed = responseHeaders();
   const preflight = {
@@ -57,7 +61,6 @@ export function createCors(origins: readonly string[]): Cors {
   return {
     isListed: (origin) => allowed.has(origin),
     respond({ method, headers }, res) {
-      if (allowed.size === 0) return false;
       const { origin } = headers;
       // Also for those that are not listed: a cache may keep the response for one that is.
       res.setHeader("vary", "Origin");

@@ -39,7 +39,7 @@ export interface Schemas {
 }
 
 /** Errors keep the value that is wrong (`verbose`), for the messages. */
-export function createSchemas(): Schemas {
+function createAjv(): Ajv2020 {
   const ajv = new Ajv2020({
     strict: false,
     strictTuples: true,
@@ -47,19 +47,28 @@ export function createSchemas(): Schemas {
     verbose: true,
   });
   (addFormats as unknown as (ajv: Ajv2020) => void)(ajv);
-  ajv.addSchema(trimDocument(document), NAME);
+  return ajv.addSchema(trimDocument(document), NAME);
+}
+
+/** Ajv is made at the first use, so that the start does not wait for it. */
+export function createSchemas(): Schemas {
+  let made: Ajv2020 | undefined;
+  const ajv = () => {
+    made ??= createAjv();
+    return made;
+  };
   return {
     parameters({ operation }) {
       const parameters = (operation.parameters ?? []).map(resolve);
       const [params, query] = [objectOf(parameters, "path"), objectOf(parameters, "query")];
-      return ajv.compile({ type: "object", properties: { params, query } });
+      return ajv().compile({ type: "object", properties: { params, query } });
     },
     body(route) {
       const operation = document.paths[route.path]?.[route.method];
       if (!operation?.requestBody?.content[JSON_TYPE]) return undefined;
       const content = `${pointerOf(route)}/requestBody/content`;
       // Ajv compiles it at the first call and finds it again by its name.
-      return ajv.getSchema(`${NAME}#${content}/application~1json/schema`);
+      return ajv().getSchema(`${NAME}#${content}/application~1json/schema`);
     },
   };
 }

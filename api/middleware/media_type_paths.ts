@@ -39,7 +39,6 @@ const OCTETS_FIRST = /^\s*application\/octet-stream\s*(?:[;,]|$)/i;
 const EVENTS_FIRST = /^\s*text\/event-stream\s*(?:[;,]|$)/i;
 const NOT_JSON = /[?&]format=(?:text|raw)(?:&|$)/;
 
-const NONE: readonly Alternative[] = [];
 const USUAL: readonly unknown[] = [undefined, JSON_TYPE, "*/*"];
 
 /** Most requests choose nothing; they are not looked at further. */
@@ -51,24 +50,20 @@ function isUsual({ headers, url = "" }: IncomingMessage): boolean {
 /** What a request sends decides before what it accepts. */
 function alternativesFor({ headers, url = "" }: IncomingMessage): readonly Alternative[] {
   const { accept = "", "content-type": type = "" } = headers;
-  const all = [
-    OCTETS_FIRST.test(type) ? SENT_OCTETS : NONE,
-    OCTETS_FIRST.test(accept) ? ACCEPTED_OCTETS : NONE,
-    EVENTS_FIRST.test(accept) ? ACCEPTED_EVENTS : NONE,
-    NOT_JSON.test(url) ? TEXT_FORMAT : NONE,
+  return [
+    ...(OCTETS_FIRST.test(type) ? SENT_OCTETS : []),
+    ...(OCTETS_FIRST.test(accept) ? ACCEPTED_OCTETS : []),
+    ...(EVENTS_FIRST.test(accept) ? ACCEPTED_EVENTS : []),
+    ...(NOT_JSON.test(url) ? TEXT_FORMAT : []),
   ];
-  const chosen = all.filter((some) => some.length > 0);
-  return chosen.length > 1 ? chosen.flat() : (chosen[0] ?? NONE);
 }
 
 function leadToMediaType(req: IncomingMessage): void {
   if (isUsual(req)) return;
-  const alternatives = alternativesFor(req);
-  if (alternatives.length === 0) return;
   const { url = "" } = req;
   const method = req.method === "HEAD" ? "GET" : req.method;
   const [path = "", ...query] = url.split("?");
-  const found = alternatives.find((one) => one.method === method && one.path.test(path));
+  const found = alternativesFor(req).find((one) => one.method === method && one.path.test(path));
   if (found) req.url = [`${path}${found.suffix}`, ...query].join("?");
 }
 

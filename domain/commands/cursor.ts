@@ -45,6 +45,14 @@ export function readStart({ cursor, start_id }: StartedPageRequest): number {
   throw einval("must not be sent together with cursor", "start_id");
 }
 
+const NAMESPACE = /^[a-z0-9][a-z0-9-]{0,62}$/;
+
+/** Reads the name after which a page of namespaces starts. @throws EINVAL */
+export function readNameCursor(cursor: string | undefined): string {
+  if (cursor !== undefined && !NAMESPACE.test(cursor)) throw badCursor(cursor);
+  return cursor ?? "";
+}
+
 const HEX = /^(?:[0-9a-f]{2})+$/;
 
 /** Reads the key after which a page of elements starts. @throws EINVAL */

@@ -1,10 +1,11 @@
-import { Errno, einval, OtherLayout } from "../errno.ts";
+import { Errno, OtherLayout } from "../errno.ts";
 import type { Call, RunCommand } from "../redis/command.ts";
 import { UNRECORDED } from "../redis/idempotency.ts";
 import type { NamespaceIndex } from "../redis/namespace_index.ts";
 import { NAMESPACE_INFO } from "../redis/records.ts";
 import { list, nameFields, number } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
+import { readNameCursor } from "./cursor.ts";
 
 /** Commands on whole namespaces, which have no session. */
 
@@ -43,8 +44,6 @@ const WAIT_MS = 1000;
 /** That of a new namespace, because it may be in use again before the sweep. */
 const ALLOWANCE_MS = 5000;
 
-const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
-
 function namespaceInfo(name: string, value: RedisValue | undefined): NamespaceInfo {
   const { deleting, ...fields } = nameFields(NAMESPACE_INFO, list(value));
   const { sessions, maps, progs, inodes, cpus } = fields;
@@ -67,10 +66,7 @@ export function namespaceCommands(run: RunCommand, { index, sweep, onDeletion }:
 
     /** @param patterns as NamespaceIndex.list() takes them. @param cursor the last name of a page. */
     async namespaceList(patterns: readonly string[], cursor: string | undefined, limit: number) {
-      if (cursor !== undefined && !NAME.test(cursor)) {
-        throw einval("must be the next_cursor of another page", "cursor");
-      }
-      const names = await index.list(patterns, cursor ?? "", limit + 1);
+      const names = await index.list(patterns, readNameCursor(cursor), limit + 1);
       const page = names.slice(0, limit);
       const namespaces: NamespaceInfo[] = [];
       for (let at = 0; at < page.length; at += AT_ONCE) {

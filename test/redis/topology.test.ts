@@ -1,22 +1,16 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { readConfig } from "../../api/config.ts";
 import { startService } from "../../api/service.ts";
 import { createKernel } from "../../domain/bpf.ts";
 import { Unavailable } from "../../domain/errno.ts";
+import { startCluster, type TestCluster } from "../support/cluster.ts";
 import { RETURN_ZERO_HEX } from "../support/insns.ts";
+import { type RedisProcess, startRedisServer, startSentinel } from "../support/redis_servers.ts";
 import { Client, TestSession } from "../support/service.ts";
 
 /** The service on a Redis Cluster of three masters, and behind a Sentinel. */
 
-const dir = mkdtempSync(join(tmpdir(), "bpf-topology-"));
-const servers: ChildProcess[] = [];
+const servers: Pick<RedisProcess, "stop">[] = [];
 const WAIT = { timeout: 30_000, interval: 50 };
 const TEST_MS = 180_000;
 const FOREVER_MS = 600_000;
@@ -33,36 +27,8 @@ const ROOT = {
 const NAMESPACES = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta"];
 
 afterAll(async () => {
-  for (const child of servers) {
-    child.kill("SIGKILL");
-    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-  }
-  rmSync(dir, { recursive: true, force: true });
+  for (const server of servers) await server.stop();
 });
-
-async function freePorts(count: number): Promise<number[]> {
-  const held = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(held.map((server) => once(server, "listening")));
-  const ports = held.map((server) => (server.address() as AddressInfo).port);
-  for (const server of held) server.close();
-  return ports;
-}
-
-const runFile = promisify(execFile);
-
-/**
- * Sends one command to the Redis on `port`. It must not block: this process also runs the service, whose
- * clock stands still while its sweeper is silent.
- */
-async function redisCli(port: number, ...words: string[]): Promise<string> {
-  return (await runFile("redis-cli", ["-p", String(port), ...words])).stdout;
-}
-
-async function startRedis(port: number, ...more: string[]): Promise<void> {
-  const common = ["--port", String(port), "--bind", "127.0.0.1", "--dir", dir, "--save", ""];
-  servers.push(spawn("redis-server", [...common, ...more], { stdio: "ignore" }));
-  await vi.waitFor(async () => expect(await redisCli(port, "PING")).toBe("PONG\n"), WAIT);
-}
 
 /** Opens a session that ends when no request uses its token for `ttl_ms`. */
 async function openSession(base: string, namespace: string, ttl_ms: number): Promise<TestSession> {
@@ -150,12 +116,12 @@ async function expectWoken(url: string, namespace: string): Promise<void> {
   kernel.script.redis.disconnect();
 }
 
-async function keysOn(ports: number[], pattern: string): Promise<string[]> {
-  const texts = ports.map((port) => redisCli(port, "--scan", "--pattern", pattern));
-  return (await Promise.all(texts)).join("").split("\n").filter(Boolean).sort();
+async function keysOn(nodes: readonly RedisProcess[], pattern: string): Promise<string[]> {
+  const lists = await Promise.all(nodes.map((node) => node.call("KEYS", pattern)));
+  return (lists as string[][]).flat().sort();
 }
 
-async function expectService(url: string, ports: number[]): Promise<void> {
+async function expectService(url: string, nodes: readonly RedisProcess[]): Promise<void> {
   const errors: string[] = [];
   const log = (level: string, message: string) => level === "error" && errors.push(message);
   const config = readConfig({ PORT: "0", REDIS_URL: url });
@@ -166,7 +132,7 @@ async function expectService(url: string, ports: number[]): Promise<void> {
     await Promise.all(NAMESPACES.map((namespace) => useNamespace(base, namespace)));
     await Promise.all(NAMESPACES.map((namespace) => expectWoken(url, namespace)));
     await expectListedAndDeleted(base);
-    await expectSwept(base, async () => (await keysOn(ports, "bpf:*:ids:*")).length);
+    await expectSwept(base, async () => (await keysOn(nodes, "bpf:*:ids:*")).length);
   } finally {
     await stop();
   }
@@ -177,48 +143,29 @@ async function expectService(url: string, ports: number[]): Promise<void> {
  * Moves a slot from one master to another. Redis runs nothing of the namespace while no key, some keys or
  * all keys are moved; it runs again as soon as the new owner has the slot.
  */
-async function expectStillWhileMoved(url: string, nodes: number[]): Promise<void> {
-  const kernel = createKernel(url, Buffer.alloc(32, 9));
+async function expectStillWhileMoved(cluster: TestCluster): Promise<void> {
+  const kernel = createKernel(cluster.url, Buffer.alloc(32, 9));
   await kernel.script.ready();
   const nobody = { namespace: "moving", sid: "", hash: "", record: "", fingerprint: "" };
   const { token } = await kernel.sessionCreate(nobody, ROOT);
   const call = { ...nobody, ...kernel.tokens.read(token) };
   const { fd } = await kernel.mapCreate(call, RINGBUF);
-  const [first = 0] = nodes;
-  const slot = (await redisCli(first, "CLUSTER", "KEYSLOT", "bpf:{moving}:")).trim();
-  const held = await Promise.all(nodes.map((port) => keysOn([port], "bpf:{moving}:*")));
-  const owner = nodes[held.findIndex((keys) => keys.length > 0)] ?? 0;
-  const target = nodes.find((port) => port !== owner) ?? 0;
-  const idOf = async (port: number) => (await redisCli(port, "CLUSTER", "MYID")).trim();
-  const [ownerId, targetId] = [await idOf(owner), await idOf(target)];
-  const keysInSlot = async (count: number) => {
-    const text = await redisCli(owner, "CLUSTER", "GETKEYSINSLOT", slot, String(count));
-    return text.split("\n").filter(Boolean);
-  };
-  const expectUnavailable = async () => {
-    const failed = await kernel.dup(call, fd).catch((error: Error) => error);
-    expect(failed).toBeInstanceOf(Unavailable);
-    return keysOn(nodes, "bpf:{moving}:*");
-  };
-  await redisCli(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", ownerId);
-  await redisCli(owner, "CLUSTER", "SETSLOT", slot, "MIGRATING", targetId);
-  const before = await expectUnavailable();
-  const half = await keysInSlot(3);
-  await redisCli(owner, "MIGRATE", "127.0.0.1", String(target), "", "0", "5000", "KEYS", ...half);
-  expect(await expectUnavailable()).toEqual(before);
-  const rest = await keysInSlot(100);
-  await redisCli(owner, "MIGRATE", "127.0.0.1", String(target), "", "0", "5000", "KEYS", ...rest);
-  expect(await expectUnavailable()).toEqual(before);
-  // The new owner has lost its functions, as one that has just joined never had them.
-  await redisCli(target, "FUNCTION", "FLUSH");
   const others = await Promise.all(
     ["one", "two", "three"].map(async (namespace) => {
       const made = await kernel.sessionCreate({ ...nobody, namespace }, ROOT);
       return { ...nobody, ...kernel.tokens.read(made.token) };
     }),
   );
-  for (const port of [target, owner])
-    await redisCli(port, "CLUSTER", "SETSLOT", slot, "NODE", targetId);
+  const before = await keysOn(cluster.nodes, "bpf:{moving}:*");
+  const slot = await cluster.slotOf("moving");
+  const owner = await cluster.moveSlot(slot, async (done) => {
+    if (done === "assigned") return;
+    const failed = await kernel.dup(call, fd).catch((error: Error) => error);
+    expect(failed).toBeInstanceOf(Unavailable);
+    expect(await keysOn(cluster.nodes, "bpf:{moving}:*")).toEqual(before);
+  });
+  // The new owner has lost its functions, as one that has just joined never had them.
+  await owner.call("FUNCTION", "FLUSH");
   // Sent together with calls of namespaces that stay, so that the client redirects none of them.
   const [copy] = await Promise.all([
     kernel.dup(call, fd),
@@ -235,35 +182,13 @@ describe("redis+cluster://", () => {
   it(
     "a cluster serves namespaces on all masters and answers 503 while a slot moves",
     async () => {
-      const ports = await freePorts(6);
-      const [nodes, buses] = [ports.slice(0, 3), ports.slice(3)];
-      await Promise.all(
-        nodes.map((port, i) =>
-          startRedis(
-            port,
-            ...["--cluster-enabled", "yes", "--cluster-config-file", `nodes-${i}.conf`],
-            ...["--cluster-port", String(buses[i])],
-          ),
-        ),
-      );
-      const ranges = ["0 5460", "5461 10922", "10923 16383"];
-      for (const [i, port] of nodes.entries()) {
-        await redisCli(port, "CLUSTER", "SET-CONFIG-EPOCH", String(i + 1));
-        await redisCli(port, "CLUSTER", "ADDSLOTSRANGE", ...(ranges[i] ?? "").split(" "));
-        await redisCli(port, "CLUSTER", "MEET", "127.0.0.1", String(nodes[0]), String(buses[0]));
-      }
-      const expectFormed = async (port: number) => {
-        const info = await redisCli(port, "CLUSTER", "INFO");
-        expect(info).toContain("cluster_state:ok");
-        expect(info).toContain("cluster_known_nodes:3");
-      };
-      await vi.waitFor(() => Promise.all(nodes.map(expectFormed)), WAIT);
-      const url = `redis+cluster://${nodes.map((port) => `127.0.0.1:${port}`).join(",")}`;
-      await expectService(url, nodes);
-      await expectStillWhileMoved(url, nodes);
-      for (const port of nodes) {
-        expect(await keysOn([port], "bpf:{*}:meta"), `node ${port}`).not.toEqual([]);
-        expect(await redisCli(port, "INFO", "errorstats")).not.toContain("CROSSSLOT");
+      const cluster = await startCluster();
+      servers.push(cluster);
+      await expectService(cluster.url, cluster.nodes);
+      await expectStillWhileMoved(cluster);
+      for (const node of cluster.nodes) {
+        expect(await keysOn([node], "bpf:{*}:meta"), `node ${node.port}`).not.toEqual([]);
+        expect(String(await node.call("INFO", "errorstats"))).not.toContain("CROSSSLOT");
       }
     },
     TEST_MS,
@@ -274,14 +199,11 @@ describe("redis+sentinel://", () => {
   it(
     "the service finds the master through a sentinel",
     async () => {
-      const [master = 0, sentinel = 0] = await freePorts(2);
-      await startRedis(master);
-      const conf = join(dir, "sentinel.conf");
-      writeFileSync(conf, `sentinel monitor group 127.0.0.1 ${master} 1\n`);
-      const args = [conf, "--sentinel", "--port", String(sentinel), "--dir", dir];
-      servers.push(spawn("redis-server", args, { stdio: "ignore" }));
-      await vi.waitFor(async () => expect(await redisCli(sentinel, "PING")).toBe("PONG\n"), WAIT);
-      await expectService(`redis+sentinel://127.0.0.1:${sentinel}/group`, [master]);
+      const master = await startRedisServer();
+      servers.push(master);
+      const sentinel = await startSentinel(master.port);
+      servers.push(sentinel);
+      await expectService(`redis+sentinel://127.0.0.1:${sentinel.port}/group`, [master]);
     },
     TEST_MS,
   );

@@ -34,19 +34,19 @@ export const TOUR_START = [
 ].map(step);
 
 /** What takes away: elements, the pin, rights, fds, sessions and the namespace. */
-const LAST = [
+export const TOUR_END = [
   ...["mapDelete", "mapUpdate", "mapLookupAndDelete", "mapFreeze"],
   ...["fsRename", "fsCreate pin", "fsRemove", "sessionUpdate", "fdClose"],
   ...["sessionKill", "sessionExit", "namespaceDelete"],
 ].map(step);
 
 function inBetween(): TourStep[] {
-  const placed = new Set([...TOUR_START, ...LAST].map(({ operationId }) => operationId));
+  const placed = new Set([...TOUR_START, ...TOUR_END].map(({ operationId }) => operationId));
   const ids = routes.map(({ operation }) => operation.operationId);
   return ids.filter((operationId) => !placed.has(operationId)).map((id) => step(id));
 }
 
-export const TOUR: readonly TourStep[] = [...TOUR_START, ...inBetween(), ...LAST];
+export const TOUR: readonly TourStep[] = [...TOUR_START, ...inBetween(), ...TOUR_END];
 
 /** Bodies of octets, which have no examples; a person chooses a file. */
 export const FILES: Readonly<Record<string, Buffer>> = {

@@ -360,7 +360,7 @@ it("an operation with a security scheme that nothing checks stops the start", as
       () => expect(start()).rejects.toThrow("no check for the security of nobody"),
     );
   }
-}, 120_000);
+});
 
 it("an operation without a handler stops the start", async () => {
   const { fsRename } = handlers;

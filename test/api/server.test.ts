@@ -7,13 +7,13 @@ import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { NODE_ARGS } from "../../domain/threads/worker_thread.ts";
+import { WAIT } from "../support/patience.ts";
 import { Client, TestSession } from "../support/service.ts";
 
 /** The program rejects wrong settings, greets, stops in order, and leaves nothing behind. */
 
 const ROOT = join(import.meta.dirname, "../..");
 const HASH = { map_type: "hash", key_size: 4, value_size: 4, max_entries: 8 };
-const WAIT = { timeout: 15_000, interval: 20 };
 
 let dir: string;
 const started: ChildProcess[] = [];
@@ -114,7 +114,7 @@ describe("settings", () => {
     const { status, stderr, stdout } = spawnSync(
       process.execPath,
       [...NODE_ARGS, "api/server.ts"],
-      { cwd: ROOT, env: environment(more), encoding: "utf8", timeout: 20_000 },
+      { cwd: ROOT, env: environment(more), encoding: "utf8", timeout: WAIT.timeout },
     );
     expect(stderr).toMatch(message);
     expect(stderr, "a message, not a stack").not.toMatch(/\n {4}at /);
@@ -141,7 +141,7 @@ describe("settings", () => {
       cwd: ROOT,
       env: environment({ PORT: new URL(first.base).port, DATA_DIR: other }),
       encoding: "utf8",
-      timeout: 20_000,
+      timeout: WAIT.timeout,
     });
     expect([status, stderr]).toEqual([1, expect.stringMatching(/EADDRINUSE.*set another PORT/)]);
     expect(existsSync(join(other, "redis/redis.pid"))).toBe(false);
@@ -155,7 +155,7 @@ it("a truncated token secret is rejected", () => {
     cwd: ROOT,
     env: environment({}),
     encoding: "utf8",
-    timeout: 20_000,
+    timeout: WAIT.timeout,
   });
   expect([status, stderr]).toEqual([1, expect.stringContaining("token-secret is too short")]);
 });
@@ -166,7 +166,7 @@ describe("a REDIS_URL where nothing listens", () => {
       cwd: ROOT,
       env: environment({ REDIS_URL: "redis://127.0.0.1:1" }),
       encoding: "utf8",
-      timeout: 25_000,
+      timeout: WAIT.timeout,
     });
     const lines = stderr.trimEnd().split("\n");
     expect([status, ...lines.map((line) => JSON.parse(line).message)]).toEqual([

@@ -4,6 +4,7 @@ import { describe, expect, inject, it, onTestFinished, vi } from "vitest";
 import { readConfig } from "../../api/config.ts";
 import { routes } from "../../api/openapi/openapi.ts";
 import { startService } from "../../api/service.ts";
+import { PATIENT } from "../support/patience.ts";
 import { dump, example, pathOf, type RawAnswer, raw } from "../support/raw.ts";
 import { closeEvents, events, problem, put, RINGBUF, ringWorld } from "../support/ring_fixture.ts";
 import { Client, TestSession, testService } from "../support/service.ts";
@@ -175,7 +176,7 @@ describe("a ticket", () => {
 
   it("appears neither in the log nor in a problem", async () => {
     const lines: string[] = [];
-    const config = { ...readConfig({}), port: 0 };
+    const config = { ...readConfig(PATIENT), port: 0 };
     const log = (...line: unknown[]) => lines.push(JSON.stringify(line));
     const url = inject("redisUrl");
     const running = await startService(config, url, Buffer.alloc(32, 7), log);

@@ -4,6 +4,7 @@ import { describe, expect, it, vi } from "vitest";
 import { LimitReached } from "../../domain/errno.ts";
 import { Pool } from "../../domain/runtime/pool/pool.ts";
 import { BackgroundWorker } from "../../domain/threads/background_worker.ts";
+import { WAIT } from "../support/patience.ts";
 import { LONG, put, RINGBUF } from "../support/ring_fixture.ts";
 import { asm, FRAME, run } from "../support/run_programs.ts";
 import { type TestReply, type TestSession, testService } from "../support/service.ts";
@@ -24,8 +25,6 @@ const LONG_OBJECT = { object: Buffer.concat([object, Buffer.alloc(65_536)]).toSt
 
 const load = (session: TestSession, program: string[]) =>
   session.post("/v1/progs", { prog_type: "socket_filter", license: "GPL", asm: program });
-
-const WAIT = { timeout: 20_000 };
 
 const ARRAY = { map_type: "array", key_size: 4, value_size: 4, max_entries: 1 };
 
@@ -88,7 +87,7 @@ describe("a neighbour of a namespace with 63 endless programs", () => {
       expect(end).toMatchObject({ reason: { message: "the client has disconnected" } });
     }
     expect((await load(session, LONG_PROGRAM)).status).toBe(201);
-  }, 60_000);
+  });
 });
 
 describe("what a limit refuses", () => {
@@ -108,7 +107,7 @@ describe("what a limit refuses", () => {
       expect(reply.headers.get("ratelimit")).toBe('"checks";r=0;t=1');
     }
     await gone();
-  }, 60_000);
+  });
 
   it("a refused run is not the first answer of its Idempotency-Key", async () => {
     const session = await newSession();

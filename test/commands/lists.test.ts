@@ -317,4 +317,4 @@ it("a page with a filter looks at 500 items, so it may be empty and have a next_
   await load(session);
   const fds = await pages(session, "/v1/fds?limit=1000&kind=prog");
   expect(fds.map((page) => page.fds.length)).toEqual([0, 1]);
-}, 60_000);
+});

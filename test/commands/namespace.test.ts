@@ -4,6 +4,7 @@ import { LAYOUT } from "../../domain/redis/records.ts";
 import { Sweeper } from "../../domain/sweeper.ts";
 import { differences } from "../support/invariants/invariants.ts";
 import { naming } from "../support/model/map_calls.ts";
+import { DEADLINE_MS } from "../support/patience.ts";
 import { Client, type TestSession, testService } from "../support/service.ts";
 
 /** A namespace tells what it holds, and its deletion frees all of it in bounded steps. */
@@ -304,7 +305,7 @@ describe("a namespace that is being deleted", () => {
     const session = await service.session(namespace);
     for (const name of ["a", "b"]) await fill(session, name, 130);
     const [first, second] = [0, 1].map(() =>
-      createKernel(inject("redisUrl"), Buffer.alloc(32, 7), { deadline: 5000 }),
+      createKernel(inject("redisUrl"), Buffer.alloc(32, 7), { deadline: DEADLINE_MS }),
     );
     if (!first || !second) throw new Error("no replicas");
     await Promise.all([first.script.ready(), second.script.ready()]);
@@ -316,8 +317,8 @@ describe("a namespace that is being deleted", () => {
     await sweepers[0]?.stop();
     first.disconnect();
     sweepers[1]?.start();
-    await expect.poll(() => left(namespace), { timeout: 20_000 }).toEqual([]);
-    await expect.poll(() => isListed(namespace), { timeout: 20_000 }).toBe(false);
+    await expect.poll(() => left(namespace)).toEqual([]);
+    await expect.poll(() => isListed(namespace)).toBe(false);
     await sweepers[1]?.stop();
     second.disconnect();
     expect(errors).toEqual([]);

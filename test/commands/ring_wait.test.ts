@@ -1,5 +1,6 @@
 import { describe, expect, inject, it, vi } from "vitest";
 import { createKernel } from "../../domain/bpf.ts";
+import { DEADLINE_MS, WAIT } from "../support/patience.ts";
 import { AT, closeEvents, events, LONG, problem, put, ringWorld } from "../support/ring_fixture.ts";
 import { testService } from "../support/service.ts";
 
@@ -77,7 +78,9 @@ describe("a long poll", () => {
   it("BPF_RB_NO_WAKEUP wakes no long poll, BPF_RB_FORCE_WAKEUP does", async () => {
     const { session, channel } = await world();
     const messages: string[] = [];
-    const { script } = createKernel(inject("redisUrl"), Buffer.alloc(32, 8));
+    const { script } = createKernel(inject("redisUrl"), Buffer.alloc(32, 8), {
+      deadline: DEADLINE_MS,
+    });
     const listener = script.redis;
     try {
       await script.ready();
@@ -85,7 +88,7 @@ describe("a long poll", () => {
       await listener.subscribe(channel, "end");
       for (const flags of [1, 0, 1, 2, 1, 3, 1]) await put(session, ["aa"], flags);
       await redis.publish("end", "");
-      await vi.waitFor(() => expect(messages).toContain("end"));
+      await vi.waitFor(() => expect(messages).toContain("end"), WAIT);
       expect(messages).toEqual([channel, channel, channel, "end"]);
     } finally {
       listener.disconnect();
@@ -180,7 +183,7 @@ describe("the limit of waiting requests", () => {
     const waiters = Array.from({ length: 998 }, () => wake.open(namespace, channel));
     const older = await events(session);
     const newest = session.get(LONG);
-    await vi.waitFor(() => expect(wake.countOf(namespace)).toBe(1000));
+    await vi.waitFor(() => expect(wake.countOf(namespace)).toBe(1000), WAIT);
     const waiting = neighbour.session.get(LONG);
     const { status, body, headers } = await newest;
     expect([status, body.errno, headers.get("retry-after")]).toEqual([409, "EAGAIN", "1"]);

@@ -1,18 +1,20 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { afterAll, afterEach, describe, expect, inject, it, vi } from "vitest";
 import { readConfig } from "../../api/config.ts";
 import { startService } from "../../api/service.ts";
 import { startPrivateRedis } from "../../domain/redis/private_server.ts";
+import { PATIENT, WAIT } from "../support/patience.ts";
 import { FaultProxy } from "../support/proxy.ts";
 import { Dice } from "../support/random.ts";
 import { Client, type TestReply, TestSession, testService } from "../support/service.ts";
 
 /** When Redis or its connection fails, a call is done once, not done, or answered outcome-unknown. */
 
-const DEADLINE = 400;
-const config = readConfig({ PORT: "0", REDIS_DEADLINE_MS: String(DEADLINE) });
+const config = readConfig({ ...PATIENT, PORT: "0" });
+/** For tests in which no reply ever comes. */
+const hasty = readConfig({ PORT: "0", REDIS_DEADLINE_MS: "400" });
 const SECRET = Buffer.alloc(32, "faults");
 const quiet = () => {};
 const HASH = { map_type: "hash", key_size: 4, value_size: 4, max_entries: 8 };
@@ -52,7 +54,7 @@ async function insist(
     if (answer.status !== 503) return { answer, tries };
     expect(answer.headers.get("retry-after"), `seed ${seed}`).toBe("1");
     if (problem(answer) === "unavailable")
-      await vi.waitFor(async () => expect(await ready()).toBe(200), 5000);
+      await vi.waitFor(async () => expect(await ready()).toBe(200), WAIT);
     expect(tries).toBeLessThan(50);
   }
 }
@@ -84,12 +86,6 @@ function losing(mark: string, how: "onReply" | "onRequest" = "onReply"): () => n
   };
 }
 
-// A service's first request is its slowest: on a loaded machine it may miss the short deadline of this file.
-beforeAll(async () => {
-  const body = { namespace: direct.namespace(), ttl_ms: 3_600_000 };
-  await insist(() => new Client(base).post("/v1/sessions", body));
-});
-
 describe.each(["onReply", "onRequest"] as const)("one message in 20 lost (%s)", (how) => {
   // ioredis' own default would send the script again on the next connection.
   it("600 creations happen at most once, and each lost one answers 503 outcome-unknown", async () => {
@@ -100,7 +96,7 @@ describe.each(["onReply", "onRequest"] as const)("one message in 20 lost (%s)", 
       const answer = await root.post("/v1/maps", { ...HASH, map_name: `faulty_${i}` });
       answers.set(`faulty_${i}`, answer);
       if (answer.status === 503)
-        await vi.waitFor(async () => expect(await ready()).toBe(200), 5000);
+        await vi.waitFor(async () => expect(await ready()).toBe(200), WAIT);
     }
     proxy.heal();
     const names = await mapNames(root);
@@ -206,18 +202,23 @@ describe("Idempotency-Key", () => {
 describe("the connection to Redis", () => {
   it("a black hole leaves nothing pending after the deadline, then a new connection", async () => {
     const root = await session(direct.namespace());
-    proxy.onReply = () => "swallow";
+    const hole = new FaultProxy(inject("redisUrl").replace("unix://", ""));
+    const service = await startService(hasty, await hole.listen(), SECRET, quiet);
+    const client = new Client(`http://127.0.0.1:${service.address.port}`, root.token);
+    hole.onReply = () => "swallow";
     const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, i) => root.post("/v1/maps", { ...HASH, map_name: `m${i}` })),
+      Array.from({ length: 20 }, (_, i) => client.post("/v1/maps", { ...HASH, map_name: `m${i}` })),
     );
     for (const answer of answers) {
       expect(answer.status).toBe(503);
       expect(answer.headers.get("retry-after")).toBe("1");
     }
-    expect(proxy.hits).toBeGreaterThan(0);
+    expect(hole.hits).toBeGreaterThan(0);
     // Connections that fell silent stay silent: only new ones work again.
-    proxy.heal();
-    await vi.waitFor(async () => expect(await ready()).toBe(200), { timeout: 8000, interval: 50 });
+    hole.heal();
+    await vi.waitFor(async () => expect((await client.get("/readyz")).status).toBe(200), WAIT);
+    await service.stop();
+    await hole.close();
     for (const ids of (await mapNames(root)).values()) expect(ids).toHaveLength(1);
   });
 
@@ -225,7 +226,7 @@ describe("the connection to Redis", () => {
     const root = await session(direct.namespace());
     proxy.away = true;
     proxy.cut();
-    await vi.waitFor(async () => expect(await ready()).toBe(503), 5000);
+    await vi.waitFor(async () => expect(await ready()).toBe(503), WAIT);
     const [made, read] = [await root.post("/v1/maps", HASH), await root.get("/v1/session")];
     for (const answer of [made, read]) {
       expect([answer.status, problem(answer)]).toEqual([503, "unavailable"]);
@@ -233,7 +234,7 @@ describe("the connection to Redis", () => {
     }
     expect((await new Client(base).get("/livez")).status).toBe(200);
     proxy.heal();
-    await vi.waitFor(async () => expect(await ready()).toBe(200), 5000);
+    await vi.waitFor(async () => expect(await ready()).toBe(200), WAIT);
     expect((await root.get("/v1/fds")).body.fds).toEqual([]);
   });
 
@@ -251,9 +252,9 @@ describe("the connection to Redis", () => {
       own.away = true;
       own.cut();
       // So many connections fail before Redis is back.
-      await vi.waitFor(() => expect(connections).toBeGreaterThan(6 * round), 10_000);
+      await vi.waitFor(() => expect(connections).toBeGreaterThan(6 * round), WAIT);
       own.heal();
-      await vi.waitFor(() => expect(lines.at(-1)).toBe("info Redis is back"), 5000);
+      await vi.waitFor(() => expect(lines.at(-1)).toBe("info Redis is back"), WAIT);
     }
     await service.stop();
     await own.close();
@@ -264,7 +265,7 @@ describe("the connection to Redis", () => {
 
   it("late replies within the deadline change nothing for the client", async () => {
     const root = await session(direct.namespace());
-    proxy.onReply = () => DEADLINE / 4;
+    proxy.onReply = () => 100;
     expect((await root.post("/v1/maps", HASH)).status).toBe(201);
     expect(proxy.hits).toBeGreaterThan(0);
   });
@@ -294,7 +295,7 @@ describe("the connection to Redis", () => {
     const { redis } = direct.kernel.script;
     const sessions = () => redis.zcard(`bpf:{${namespace}}:ids:session`);
     expect(await sessions()).toBe(1);
-    await vi.waitFor(async () => expect(await sessions()).toBe(0), { timeout: 8000, interval: 50 });
+    await vi.waitFor(async () => expect(await sessions()).toBe(0), WAIT);
   });
 });
 

@@ -12,6 +12,7 @@ import { startPrivateRedis } from "../../domain/redis/private_server.ts";
 import { LAYOUT } from "../../domain/redis/records.ts";
 import { commandNames, Script } from "../../domain/redis/script.ts";
 import { differences } from "../support/invariants/invariants.ts";
+import { DEADLINE_MS } from "../support/patience.ts";
 
 /** The library of Redis Functions is loaded when needed and deleted when no service uses it. */
 
@@ -43,7 +44,7 @@ const libraries = async () =>
 beforeAll(async () => {
   const onEnd = () => {};
   server = await startPrivateRedis({ dir, log: () => {}, onEnd });
-  kernel = createKernel(`unix://${server.url}`, Buffer.alloc(32, 1), { deadline: 10_000 });
+  kernel = createKernel(`unix://${server.url}`, Buffer.alloc(32, 1), { deadline: DEADLINE_MS });
   await kernel.script.ready();
 });
 afterAll(async () => {
@@ -171,7 +172,9 @@ describe("a Redis that loses the library", () => {
     await redis.function("DELETE", bundle.name);
     await redis.config("SET", "maxmemory", "1");
     try {
-      const other = createKernel(`unix://${server.url}`, Buffer.alloc(32, 1), { deadline: 10_000 });
+      const other = createKernel(`unix://${server.url}`, Buffer.alloc(32, 1), {
+        deadline: DEADLINE_MS,
+      });
       await other.script.ready();
       expect((await other.fdList(call, { limit: 10 })).fds).toHaveLength(1);
       const failed = await other.mapCreate(call, HASH).catch((error: Error) => error);
@@ -286,7 +289,7 @@ describe("two versions of the service", () => {
   });
 
   it("a version whose library was deleted loads it again", async () => {
-    const redis = connect(`unix://${server.url}`, 10_000);
+    const redis = connect(`unix://${server.url}`, DEADLINE_MS);
     await connected(redis);
     const old = new Library(redis, otherVersion());
     await old.load();
@@ -326,7 +329,7 @@ describe("the version of the layout", () => {
       expect(failed, command).toBeInstanceOf(Unavailable);
       expect((failed as Error).message).toContain("layout");
     }
-    const script = new Script(redis, 10_000);
+    const script = new Script(redis, DEADLINE_MS);
     const nobody = ["", "", "record", "print"] as const;
     await expect(script.run(call.namespace, "session_create", nobody, ["seed"])).rejects.toThrow(
       Unavailable,

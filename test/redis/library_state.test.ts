@@ -5,10 +5,11 @@ import { connect, connected } from "../../domain/redis/connection.ts";
 import { bundleLua, type LuaBundle } from "../../domain/redis/lua_bundle.ts";
 import { type Argument, commandNames, type RedisValue } from "../../domain/redis/script.ts";
 import { born, CALLS, NOBODY, SESSIONLESS, TOKEN } from "../support/library_calls.ts";
+import { DEADLINE_MS } from "../support/patience.ts";
 
 /** Modules of the library live on between calls; no state of one call may reach the next. */
 
-const redis = connect(inject("redisUrl"), 10_000);
+const redis = connect(inject("redisUrl"), DEADLINE_MS);
 const commands = redis as unknown as {
   fcallBuffer(name: string, keys: 2, ...args: Argument[]): Promise<RedisValue[]>;
 };

@@ -9,6 +9,7 @@ import { createInterface } from "node:readline";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { startPrivateRedis } from "../../domain/redis/private_server.ts";
 import { NODE_ARGS } from "../../domain/threads/worker_thread.ts";
+import { WAIT } from "../support/patience.ts";
 
 let dir: string;
 const started: ChildProcess[] = [];
@@ -62,7 +63,7 @@ function isAlive(pid: number): boolean {
 async function gone(pid: number): Promise<number> {
   const begin = performance.now();
   while (isAlive(pid)) {
-    if (performance.now() - begin > 10_000) throw new Error(`process ${pid} is still there`);
+    if (performance.now() - begin > WAIT.timeout) throw new Error(`process ${pid} is still there`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   return performance.now() - begin;

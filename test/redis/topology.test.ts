@@ -5,13 +5,13 @@ import { createKernel } from "../../domain/bpf.ts";
 import { Unavailable } from "../../domain/errno.ts";
 import { startCluster, type TestCluster } from "../support/cluster.ts";
 import { RETURN_ZERO_HEX } from "../support/insns.ts";
+import { DEADLINE_MS, PATIENT, WAIT } from "../support/patience.ts";
 import { type RedisProcess, startRedisServer, startSentinel } from "../support/redis_servers.ts";
 import { Client, TestSession } from "../support/service.ts";
 
 /** The service on a Redis Cluster of three masters, and behind a Sentinel. */
 
 const servers: Pick<RedisProcess, "stop">[] = [];
-const WAIT = { timeout: 30_000, interval: 50 };
 const TEST_MS = 180_000;
 const FOREVER_MS = 600_000;
 const ARRAY = { map_type: "prog_array", key_size: 4, value_size: 4, max_entries: 8 };
@@ -96,7 +96,7 @@ async function expectListedAndDeleted(base: string): Promise<void> {
 
 /** A message wakes the reader of a ring buffer, whichever node its namespace lives on. */
 async function expectWoken(url: string, namespace: string): Promise<void> {
-  const kernel = createKernel(url, Buffer.alloc(32, 9));
+  const kernel = createKernel(url, Buffer.alloc(32, 9), { deadline: DEADLINE_MS });
   await kernel.script.ready();
   kernel.wake.period = 3_600_000;
   const nobody = { namespace, sid: "", hash: "", record: "", fingerprint: "" };
@@ -124,7 +124,7 @@ async function keysOn(nodes: readonly RedisProcess[], pattern: string): Promise<
 async function expectService(url: string, nodes: readonly RedisProcess[]): Promise<void> {
   const errors: string[] = [];
   const log = (level: string, message: string) => level === "error" && errors.push(message);
-  const config = readConfig({ PORT: "0", REDIS_URL: url });
+  const config = readConfig({ ...PATIENT, PORT: "0", REDIS_URL: url });
   const { address, stop } = await startService(config, url, Buffer.alloc(32, 9), log);
   const base = `http://127.0.0.1:${address.port}`;
   try {
@@ -144,7 +144,7 @@ async function expectService(url: string, nodes: readonly RedisProcess[]): Promi
  * all keys are moved; it runs again as soon as the new owner has the slot.
  */
 async function expectStillWhileMoved(cluster: TestCluster): Promise<void> {
-  const kernel = createKernel(cluster.url, Buffer.alloc(32, 9));
+  const kernel = createKernel(cluster.url, Buffer.alloc(32, 9), { deadline: DEADLINE_MS });
   await kernel.script.ready();
   const nobody = { namespace: "moving", sid: "", hash: "", record: "", fingerprint: "" };
   const { token } = await kernel.sessionCreate(nobody, ROOT);

@@ -37,7 +37,7 @@ test("npm start greets, answers, warns of nothing and stops on SIGTERM with exit
   expect(await exited).toEqual([0, null]);
   expect(await stderr, "also no ExperimentalWarning").toBe("");
   rmSync(dir, { recursive: true });
-}, 60_000);
+});
 
 /** A copy of the project without modules, and a PATH with an npm that only leaves a mark. */
 function emptyProject() {

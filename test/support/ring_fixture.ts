@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, vi } from "vitest";
+import { WAIT } from "./patience.ts";
 import type { Client, TestService, TestSession } from "./service.ts";
 import { readLife, shiftClock } from "./stored.ts";
 
@@ -65,7 +66,7 @@ export function ringWorld(service: TestService, ...others: TestService[]) {
     /** Waits until `wanted` replicas listen for records of the ring buffer. */
     async listening(channel: string, wanted: number): Promise<void> {
       const count = async () => (await redis.call("PUBSUB", "NUMSUB", channel)) as [string, number];
-      await vi.waitFor(async () => expect((await count())[1]).toBe(wanted), { timeout: 10_000 });
+      await vi.waitFor(async () => expect((await count())[1]).toBe(wanted), WAIT);
     },
 
     /**
@@ -77,7 +78,7 @@ export function ringWorld(service: TestService, ...others: TestService[]) {
       for (let step = 0; step < 6; step++) {
         const before = await deadline();
         await shiftClock(redis, namespace, { tick: 500, skew: 500 });
-        await vi.waitFor(async () => expect(await deadline()).toBeGreaterThan(before));
+        await vi.waitFor(async () => expect(await deadline()).toBeGreaterThan(before), WAIT);
       }
     },
   };

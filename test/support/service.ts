@@ -11,6 +11,7 @@ import { createKernel, type Kernel } from "../../domain/bpf.ts";
 import type { Settings } from "../../domain/settings.ts";
 import { checkResponse, comparingHooks } from "./hooks.ts";
 import { differences } from "./invariants/invariants.ts";
+import { DEADLINE_MS } from "./patience.ts";
 import { unpackInode } from "./stored.ts";
 
 /**
@@ -121,7 +122,10 @@ export async function testService(
   fastPath: NonNullable<AppOptions["fastPath"]> = COMPARED ? "compared" : "on",
   access = accessRules(keys !== undefined),
 ): Promise<TestService> {
-  const kernel = createKernel(inject("redisUrl"), randomBytes(32), settings);
+  const kernel = createKernel(inject("redisUrl"), randomBytes(32), {
+    deadline: DEADLINE_MS,
+    ...settings,
+  });
   await kernel.script.ready();
   const faults: Error[] = [];
   const { hooks, fastRequests } = createHooks(fastPath === "compared", faults);

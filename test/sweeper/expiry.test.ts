@@ -8,6 +8,7 @@ import { type Call, createKernel, type Kernel } from "../../domain/bpf.ts";
 import { startPrivateRedis } from "../../domain/redis/private_server.ts";
 import { RETURN_ZERO_HEX } from "../support/insns.ts";
 import { differences } from "../support/invariants/invariants.ts";
+import { DEADLINE_MS, PATIENT, WAIT } from "../support/patience.ts";
 import { Client, TestSession, testService } from "../support/service.ts";
 import { readClock, shiftClock } from "../support/stored.ts";
 
@@ -268,7 +269,7 @@ describe("sessions on a Redis of their own", () => {
   let running: Running;
   beforeAll(async () => {
     server = await startPrivateRedis({ dir });
-    const config = readConfig({ PORT: "0" });
+    const config = readConfig({ ...PATIENT, PORT: "0" });
     running = await startService(config, `unix://${server.url}`, Buffer.alloc(32, 1), () => {});
   });
   afterAll(async () => {
@@ -282,7 +283,7 @@ describe("sessions on a Redis of their own", () => {
     const created = await client.post("/v1/sessions", { namespace: "outage", ttl_ms: 1000 });
     const session = new TestSession(client.base, created.body);
     // The first sweep of a namespace stores how long sweepers may be silent.
-    await vi.waitFor(async () => expect(await allowance(server.url, "outage")).toBe(1250), 5000);
+    await vi.waitFor(async () => expect(await allowance(server.url, "outage")).toBe(1250), WAIT);
     process.kill(server.pid, "SIGSTOP");
     try {
       await new Promise((resolve) => setTimeout(resolve, 4000));
@@ -290,18 +291,20 @@ describe("sessions on a Redis of their own", () => {
       process.kill(server.pid, "SIGCONT");
     }
     const back = () => session.get("/v1/session");
-    await vi.waitFor(async () => expect((await back()).status).not.toBe(503), 5000);
+    await vi.waitFor(async () => expect((await back()).status).not.toBe(503), WAIT);
     expect((await back()).status).toBe(200);
     const observer = await client.post("/v1/sessions", { namespace: "outage", ttl_ms: 60_000 });
     const count = async () =>
       (await new TestSession(client.base, observer.body).get("/v1/sessions")).body.sessions.length;
-    await vi.waitFor(async () => expect(await count()).toBe(1), { timeout: 5000, interval: 50 });
+    await vi.waitFor(async () => expect(await count()).toBe(1), WAIT);
     expect(await reason(session)).toEqual([410, "ESRCH", "expired"]);
   });
 
   // A lookup writes nothing but, rarely, a renewal.
   it("a read writes nothing", async () => {
-    const kernel = createKernel(`unix://${server.url}`, Buffer.alloc(32, 2));
+    const kernel = createKernel(`unix://${server.url}`, Buffer.alloc(32, 2), {
+      deadline: DEADLINE_MS,
+    });
     await kernel.script.ready();
     const call = await processOf(kernel, "reads");
     const { redis } = kernel.script;
@@ -337,7 +340,7 @@ describe("sessions on a Redis of their own", () => {
 });
 
 async function allowance(url: string, namespace: string): Promise<number> {
-  const { script } = createKernel(`unix://${url}`, Buffer.alloc(32));
+  const { script } = createKernel(`unix://${url}`, Buffer.alloc(32), { deadline: DEADLINE_MS });
   await script.ready();
   const { allowance: value } = await readClock(script.redis, namespace);
   script.redis.disconnect();

@@ -7,13 +7,13 @@ import { startPrivateRedis } from "../../domain/redis/private_server.ts";
 import { Sweeper } from "../../domain/sweeper.ts";
 import { RETURN_ZERO } from "../support/insns.ts";
 import { differences } from "../support/invariants/invariants.ts";
+import { DEADLINE_MS, WAIT } from "../support/patience.ts";
 import { readClock } from "../support/stored.ts";
 
 /** Sweepers release, exactly once, what no command releases and what is too big for one command. */
 
 const dir = mkdtempSync(join(tmpdir(), "bpf-sweeper-"));
 const server = await startPrivateRedis({ dir });
-const WAIT = { timeout: 15_000, interval: 20 };
 const NONE = { record: "", fingerprint: "" };
 const XDP = { prog_type: "xdp", license: "GPL", prog_name: "", prog_flags: 0, log_level: 0 };
 const SIZES = { key_size: 4, value_size: 4, map_flags: 0, map_name: "", map_extra: "0" };
@@ -24,7 +24,9 @@ const errors: unknown[] = [];
 
 /** A replica: a kernel with its sweeper, which runs only when a test calls it. */
 async function replica(): Promise<{ kernel: Kernel; sweeper: Sweeper }> {
-  const kernel = createKernel(`unix://${server.url}`, Buffer.alloc(32, 3), { deadline: 5000 });
+  const kernel = createKernel(`unix://${server.url}`, Buffer.alloc(32, 3), {
+    deadline: DEADLINE_MS,
+  });
   await kernel.script.ready();
   const sweeper = new Sweeper(kernel, (error) => errors.push(error));
   kernels.push(kernel);
@@ -32,7 +34,9 @@ async function replica(): Promise<{ kernel: Kernel; sweeper: Sweeper }> {
   return { kernel, sweeper };
 }
 
-const watcher = createKernel(`unix://${server.url}`, Buffer.alloc(32, 3));
+const watcher = createKernel(`unix://${server.url}`, Buffer.alloc(32, 3), {
+  deadline: DEADLINE_MS,
+});
 await watcher.script.ready();
 const { redis } = watcher.script;
 
@@ -236,10 +240,10 @@ describe("a release too big for one call", () => {
 
     // Two new sweepers find the namespace by themselves and do the rest once.
     for (const { sweeper } of [await replica(), await replica()]) sweeper.start();
-    await vi.waitFor(async () => expect(await redis.exists(`bpf:{${namespace}}:work`)).toBe(0), {
-      ...WAIT,
-      timeout: 25_000,
-    });
+    await vi.waitFor(
+      async () => expect(await redis.exists(`bpf:{${namespace}}:work`)).toBe(0),
+      WAIT,
+    );
     await expect(dead.kernel.progGet(observer, 1)).rejects.toThrow("no prog has id 1");
     expect(await differences(redis, namespace)).toEqual([]);
     const slow = (await redis.call("SLOWLOG", "GET", "100")) as [

@@ -1,23 +1,20 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import { PATIENT, WAIT } from "./test/support/patience.ts";
 
 const FOLDER = join(import.meta.dirname, "test");
 
-/**
- * Files that start their own services, break the network, drive a browser, or compare the paths; and those that
- * race thousands of calls, whose form is always the same.
- */
+/** Files that start their own services, break the network, drive a browser, or compare the paths. */
 const OWN_SERVICE =
-  /(both_paths|concurrent|contract|docs_page|faults|_in_browser|layers|server|topology|validating_proxy)\.test\.ts$/;
+  /(both_paths|contract|docs_page|faults|_in_browser|layers|server|topology|validating_proxy)\.test\.ts$/;
 
-/** Fewer random requests and traces than in the suite, because a few suffice to compare the paths. */
+/** Fewer random requests than in the suite, because a few suffice to compare the paths. */
 const COMPARED = {
   FAST_PATH: "compared",
   MODEL_RUNS: "80",
   FUZZ_RUNS: "20",
   CONTRACT_RUNS: "1000",
-  TRACE_SHARE: "3",
 };
 
 /** Tests that send requests to a test service. */
@@ -39,8 +36,11 @@ export default defineConfig({
     isolate: false,
     fileParallelism: true,
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Services that tests start as programs inherit it.
+    env: PATIENT,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: WAIT },
     projects: [
       { extends: true, test: { name: "suite", include: ["test/**/*.test.ts"] } },
       {

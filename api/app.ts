@@ -34,6 +34,7 @@ import { createValidator, warmUp } from "./middleware/validation.ts";
 import { document, type Operation, routerPath, routes } from "./openapi/openapi.ts";
 import { createSchemas, type Schemas } from "./openapi/schemas.ts";
 import { createValidationMessages } from "./openapi/validation_messages.ts";
+import { RequestsUnderWay } from "./requests_under_way.ts";
 import { nextId, requestId, respondIfNew, setCommonHeaders } from "./respond.ts";
 import { sendEvents } from "./sse.ts";
 
@@ -164,7 +165,8 @@ export async function createService(context: ServiceContext, options: AppOptions
     sendError(error, req, res);
   };
   const allowed = withMediaTypePaths(listeners[fastPath]());
-  const listener = inOrder(withAccess(access, allowed, refuse));
+  const inTurn = inOrder(withAccess(access, allowed, refuse));
+  const listener = new RequestsUnderWay(context.kernel).watch(inTurn);
   const server = createServer({ ...withAppPrototypes(app), ...LIMITS }, listener);
   server.on("clientError", (error, socket) => sendRawProblem(error, socket, nextId()));
   server.maxConnections = MAX_CONNECTIONS;

@@ -76,7 +76,7 @@ export async function startService(
     const limit = setTimeout(() => server.closeAllConnections(), STOP_MS);
     await closed;
     clearTimeout(limit);
-    await sweeper.stop();
+    await Promise.all([sweeper.stop(), kernel.renewals.settle()]);
     kernel.disconnect();
   }
   return { address, stop };

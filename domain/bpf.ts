@@ -13,11 +13,12 @@ import type { CompilationUnit } from "./compiler/abi.ts";
 import { elfCommands } from "./loader/elf_load.ts";
 import type { Call, RunCommand, RunFirstHalf } from "./redis/command.ts";
 import { connect } from "./redis/connection.ts";
-import { unrecorded } from "./redis/idempotency.ts";
+import { UNRECORDED, unrecorded } from "./redis/idempotency.ts";
 import { NamespaceIndex } from "./redis/namespace_index.ts";
 import { Notifier } from "./redis/notifier.ts";
 import { Script } from "./redis/script.ts";
 import { Pool } from "./runtime/pool/pool.ts";
+import { SessionRenewals } from "./session_renewals.ts";
 import { SETTINGS, type Settings } from "./settings.ts";
 import { Tokens } from "./token.ts";
 import { hashCode } from "./transaction/program_cache.ts";
@@ -53,6 +54,11 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
   const names = new NamespaceIndex(script);
   const pool = new Pool({ threads, timeLimit: runLimit });
   const proofs = new ProofCache();
+  const wake = new Notifier(script.redis);
+  const renewals = new SessionRenewals({
+    renew: async (caller) => (await commands.sessionRenew({ ...caller, ...UNRECORDED })).ttl_ms,
+    onEnded: (caller, reason) => wake.endSession(caller, reason),
+  });
 
   function onLoad(unit: CompilationUnit): void {
     const key = hashCode(unit);
@@ -65,6 +71,7 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
     const who = [sid, hash, record, fingerprint] as const;
     return script.run(namespace, command, who, args, call.writes).then((answer) => {
       if (answer.workLeft) hints.onWorkLeft(namespace);
+      renewals.note(hash, command === "session_set");
       return answer;
     });
   };
@@ -112,7 +119,8 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
     sweep,
     warm: () => pool.warm(),
     disconnect,
-    wake: new Notifier(script.redis),
+    wake,
+    renewals,
     ...commands,
     ...ticketCommands(tokens, commands.ringRead),
     ...elfCommands(commands, (call) => commands.sessionGet(unrecorded(call))),

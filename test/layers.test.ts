@@ -22,6 +22,7 @@ const LAYERS = [
   "threads",
   "redis",
   "isa",
+  "session_renewals",
   "fair_queue",
   "token",
   "capabilities",

@@ -118,7 +118,7 @@ const ringRead: Handler = async ({ kernel }, request): Promise<HandlerResponse> 
   const read = follow(request, (...ring) => kernel.ringRead(request.call, ...ring));
   const first = await read(from);
   if (ms === 0 || first.records.length > 0) return ok(pageBody(first, encoding));
-  const subscription = kernel.wake.open(request.call.namespace, first.channel);
+  const subscription = kernel.wake.open(request.call, first.channel);
   closeWith(request.res, subscription);
   const { page, stopped } = await poll(first, subscription, ms, read);
   return {
@@ -136,7 +136,7 @@ const ringEvents: Handler = async ({ kernel }, request): Promise<HandlerResponse
       : Number(lastEventId);
   const read = follow(request, (...ring) => kernel.ringRead(request.call, ...ring));
   const first = await read(from);
-  const subscription = kernel.wake.open(request.call.namespace, first.channel);
+  const subscription = kernel.wake.open(request.call, first.channel);
   return { status: 200, events: stream(first, from, subscription, encoding, read) };
 };
 

@@ -99,8 +99,10 @@ const sessionExit: Handler = async ({ kernel }, request) => {
   return noContent;
 };
 
-const sessionRenew: Handler = async ({ kernel }, request) =>
-  ok(await kernel.sessionRenew(request.call));
+const sessionRenew: Handler = async ({ kernel }, request) => {
+  const { expires_at } = await kernel.sessionRenew(request.call);
+  return ok({ expires_at });
+};
 
 const sessionFork: Handler = async ({ kernel }, request) => {
   const { label = "", ttl_ms } = (request.body ?? {}) as { label?: string; ttl_ms?: number };

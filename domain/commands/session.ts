@@ -125,7 +125,8 @@ export function sessionCommands(
     },
 
     async sessionRenew(call: Call) {
-      return { expires_at: time((await run(call, "session_renew"))[0]) };
+      const [expires, ttl] = await run(call, "session_renew");
+      return { expires_at: time(expires), ttl_ms: number(ttl) };
     },
 
     /** @throws ESRCH, with the reason of its end while that is known. */

@@ -1,4 +1,3 @@
-import type { LimitReached } from "../errno.ts";
 import { FairQueue } from "../fair_queue.ts";
 import { type Connection, connectSubscriber } from "./connection.ts";
 
@@ -9,20 +8,29 @@ import { type Connection, connectSubscriber } from "./connection.ts";
 
 const WAITERS = 1000;
 
+/** For whom a waiter waits: a caller. */
+export interface Waiting {
+  namespace: string;
+  hash?: string;
+}
+
 /** One waiter on a channel, until it or the service closes it. */
 export class Subscription {
   readonly namespace: string;
   readonly channel: string;
+  /** Hash of the token of its session. */
+  readonly session: string;
   closed = false;
-  /** Why the waiter was closed: it has lost its place to another namespace. */
-  refusal: LimitReached | undefined;
+  /** Why the waiter was closed: it has lost its place to another namespace, or its session has ended. */
+  refusal: Error | undefined;
   readonly #wake: Notifier;
   #woken = false;
   #resume: () => void = () => {};
 
-  constructor(wake: Notifier, namespace: string, channel: string) {
+  constructor(wake: Notifier, { namespace, hash = "" }: Waiting, channel: string) {
     this.#wake = wake;
     this.namespace = namespace;
+    this.session = hash;
     this.channel = channel;
   }
 
@@ -50,7 +58,7 @@ export class Subscription {
     this.#resume();
   }
 
-  refuse(reason: LimitReached): void {
+  refuse(reason: Error): void {
     this.refusal = reason;
     this.close();
   }
@@ -89,8 +97,9 @@ export class Notifier {
    * A waiter that is woken by messages of the channel, and as soon as they can come: so who reads, opens
    * and sleeps has missed nothing. @throws LimitReached
    */
-  open(namespace: string, name: string): Subscription {
-    const waiter = new Subscription(this, namespace, name);
+  open(caller: Waiting, name: string): Subscription {
+    const { namespace } = caller;
+    const waiter = new Subscription(this, caller, name);
     if (this.#stopped) {
       waiter.closed = true;
       return waiter;
@@ -118,6 +127,13 @@ export class Notifier {
     if (channel?.waiters.size !== 0) return;
     this.#channels.delete(waiter.channel);
     this.#subscriber?.unsubscribe(waiter.channel).catch(() => {});
+  }
+
+  /** Ends all that wait for a session. */
+  endSession({ hash }: Waiting, reason: Error): void {
+    for (const { waiters } of this.#channels.values()) {
+      for (const waiter of waiters) if (waiter.session === hash) waiter.refuse(reason);
+    }
   }
 
   /** Nobody waits any more. */

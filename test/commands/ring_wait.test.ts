@@ -31,7 +31,7 @@ describe("a long poll", () => {
     ["that another waits for, too", 1],
   ])("a long poll misses no record between read and wait, on a channel %s", async (_, n) => {
     const { namespace, session, channel } = await world();
-    const waiters = Array.from({ length: n }, () => wake.open(namespace, channel));
+    const waiters = Array.from({ length: n }, () => wake.open({ namespace }, channel));
     await listening(channel, n);
     const { ringRead } = service.kernel;
     const reading = vi.spyOn(service.kernel, "ringRead").mockImplementationOnce(async (...args) => {
@@ -154,7 +154,7 @@ describe("a long poll", () => {
 describe("the limit of waiting requests", () => {
   it("the 1001st waiting poll is rejected until another one ends", async () => {
     const { namespace, session, channel } = await world();
-    const waiters = Array.from({ length: 1000 }, () => wake.open(namespace, channel));
+    const waiters = Array.from({ length: 1000 }, () => wake.open({ namespace }, channel));
     for (const path of [LONG, `${AT}/events`]) {
       const { status, body, headers } = await session.get(path);
       expect([status, body.errno]).toEqual([409, "EAGAIN"]);
@@ -180,7 +180,7 @@ describe("the limit of waiting requests", () => {
   it("a neighbour waits although one namespace has all places, whose newest poll ends", async () => {
     const [crowded, neighbour] = [await world(), await world()];
     const { namespace, session, channel } = crowded;
-    const waiters = Array.from({ length: 998 }, () => wake.open(namespace, channel));
+    const waiters = Array.from({ length: 998 }, () => wake.open({ namespace }, channel));
     const older = await events(session);
     const newest = session.get(LONG);
     await vi.waitFor(() => expect(wake.countOf(namespace)).toBe(1000), WAIT);
@@ -197,7 +197,9 @@ describe("the limit of waiting requests", () => {
 
   it("when 1000 namespaces wait, the refusal names the limit of the service", async () => {
     const { session } = await world();
-    const waiters = Array.from({ length: 1000 }, (_, i) => wake.open(`n${i}`, `channel-${i}`));
+    const waiters = Array.from({ length: 1000 }, (_, i) =>
+      wake.open({ namespace: `n${i}` }, `channel-${i}`),
+    );
     const { status, body, headers } = await session.get(LONG);
     expect([status, body.detail]).toEqual([
       409,

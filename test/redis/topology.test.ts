@@ -104,7 +104,7 @@ async function expectWoken(url: string, namespace: string): Promise<void> {
   const call = { ...nobody, ...kernel.tokens.read(token) };
   const { fd } = await kernel.mapCreate(call, RINGBUF);
   const { channel } = await kernel.ringRead(call, { fd }, undefined, 1);
-  const waiter = kernel.wake.open(namespace, channel);
+  const waiter = kernel.wake.open({ namespace }, channel);
   await waiter.sleep();
   for (let n = 1; n <= 3; n++) {
     await kernel.ringOutput(call, fd, [Buffer.alloc(n)], 0);

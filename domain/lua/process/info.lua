@@ -39,11 +39,12 @@ end
     Input: none
     Output:
       expires  wall time in ms
+      ttl      ms
     Errors: none
 ]]
 function sys.session_renew()
   local _, ttl = session.read_life(current.sid)
-  return clock.to_wall(session.renew(current.sid, ttl, current.token))
+  return clock.to_wall(session.renew(current.sid, ttl, current.token)), ttl
 end
 
 --[[

@@ -1,0 +1,137 @@
+import { BadToken, SessionEnded } from "./errno.ts";
+import type { Caller } from "./token.ts";
+
+/**
+ * Renews the sessions whose requests take long: at once, each third of the ttl, and after each end. One
+ * renewal is for all requests of a session.
+ * Invariant: a session lives for its whole ttl after the end of its last request, however long that took.
+ */
+
+/** Between a call of Redis and the end of the answer so much may pass, which a deadline allows for. */
+const FRESH_MS = 100;
+/** A renewal that failed is tried again after so long, or a third of the ttl if that is shorter. */
+const RETRY_MS = 1000;
+/** The time of the last renewal is remembered for so long after the last request. */
+const KEPT_MS = 5000;
+/** The shortest that a session can have, until its own is known. */
+const TTL_MIN_MS = 1000;
+
+/** Times are by performance.now(). */
+export interface HeldSession {
+  readonly caller: Caller;
+  /** How many requests are under way. */
+  requests: number;
+  ttl: number;
+  /** The last call that renewed the session was sent after this. */
+  renewedAt: number;
+  /** The last end of a request that no call came close before. */
+  endedAt: number;
+  /** No renewal is tried before this. */
+  retryAt: number;
+  isRenewing: boolean;
+}
+
+export interface RenewalOptions {
+  /** Renews a session; resolves to its ttl in ms. */
+  renew(caller: Caller): Promise<number>;
+  /** A session that has requests under way has ended. */
+  onEnded(caller: Caller, reason: Error): void;
+}
+
+const NEVER = Number.NEGATIVE_INFINITY;
+const periodOf = ({ ttl }: HeldSession): number => ttl / 3;
+const isOwed = ({ endedAt, renewedAt }: HeldSession): boolean => endedAt > renewedAt;
+
+export class SessionRenewals {
+  readonly #options: RenewalOptions;
+  /** By the hash of the token. */
+  readonly #sessions = new Map<string, HeldSession>();
+  readonly #underWay = new Set<Promise<void>>();
+
+  constructor(options: RenewalOptions) {
+    this.#options = options;
+  }
+
+  /** A request of the session takes long. It is released when the request has ended. */
+  hold(caller: Caller): HeldSession {
+    const session = this.#sessions.get(caller.hash) ?? this.#add(caller);
+    session.requests += 1;
+    return session;
+  }
+
+  #add(caller: Caller): HeldSession {
+    const { namespace, sid, hash } = caller;
+    const session = {
+      ...{ caller: { namespace, sid, hash }, requests: 0, ttl: TTL_MIN_MS },
+      ...{ renewedAt: NEVER, endedAt: NEVER, retryAt: NEVER, isRenewing: false },
+    };
+    this.#sessions.set(hash, session);
+    return session;
+  }
+
+  release(session: HeldSession): void {
+    session.requests -= 1;
+    const now = performance.now();
+    if (now - session.renewedAt <= FRESH_MS || !this.#sessions.has(session.caller.hash)) return;
+    session.endedAt = now;
+    if (!session.isRenewing) this.#renew(session);
+  }
+
+  /** A call of the session was answered, which has renewed it. @param isNewTtl when its ttl may be another. */
+  note(hash: string, isNewTtl: boolean): void {
+    const session = this.#sessions.get(hash);
+    if (session) session.renewedAt = isNewTtl ? NEVER : performance.now();
+  }
+
+  /** Renews what is due. Returns whether there are sessions to look after. */
+  renewDue(): boolean {
+    const now = performance.now();
+    for (const [hash, session] of this.#sessions) {
+      if (session.isRenewing || now < session.retryAt) continue;
+      const age = now - session.renewedAt;
+      const isDue = session.requests > 0 && age >= periodOf(session);
+      if (isDue || isOwed(session)) this.#renew(session);
+      else if (session.requests === 0 && age > KEPT_MS) this.#sessions.delete(hash);
+    }
+    return this.#sessions.size > 0;
+  }
+
+  /** Resolves when the renewals under way have ended. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#underWay);
+  }
+
+  #renew(session: HeldSession): void {
+    session.isRenewing = true;
+    const renewal = this.#tryRenew(session).finally(() => {
+      session.isRenewing = false;
+      this.#underWay.delete(renewal);
+    });
+    this.#underWay.add(renewal);
+  }
+
+  async #tryRenew(session: HeldSession): Promise<void> {
+    const sentAt = performance.now();
+    const { caller } = session;
+    try {
+      session.ttl = await this.#options.renew(caller);
+      session.renewedAt = Math.max(sentAt, session.renewedAt);
+    } catch (error) {
+      if (error instanceof SessionEnded || error instanceof BadToken) {
+        this.#sessions.delete(caller.hash);
+        this.#options.onEnded(caller, error);
+        return;
+      }
+      this.#retryLater(session);
+    }
+  }
+
+  /** Gives a session up that has no requests and must have ended meanwhile. */
+  #retryLater(session: HeldSession): void {
+    const now = performance.now();
+    session.retryAt = now + Math.min(RETRY_MS, periodOf(session));
+    if (session.requests === 0 && now - session.endedAt > session.ttl) {
+      this.#sessions.delete(session.caller.hash);
+    }
+  }
+}

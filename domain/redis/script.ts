@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { Errno, OutcomeUnknown, Unavailable } from "../errno.ts";
 import { ACCESS } from "./command_access.ts";
 import { type Connection, connected, READY_MS, refreshSlots } from "./connection.ts";
-import { FULL, fromRejection, fromReply, isMissing, isMoved } from "./failures.ts";
+import { FULL, fromRejection, fromReply, isForgotten, isMissing, isMoved } from "./failures.ts";
 import { Library } from "./library.ts";
 import { bundle, type CommandAccess } from "./lua_bundle.ts";
 
@@ -118,7 +118,8 @@ export class Script {
     );
   }
 
-  #fcall(access: CommandAccess, words: Argument[]): Promise<RedisValue[]> {
+  /** ioredis throws at once for a slot that no master has. */
+  async #fcall(access: CommandAccess, words: Argument[]): Promise<RedisValue[]> {
     return this.#commands.fcallBuffer(bundle.functions[access], 2, ...words);
   }
 
@@ -175,7 +176,7 @@ export class Script {
     try {
       return await this.inTime(this.#commands.evalshaBuffer(sha, 2, ...words));
     } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
+      if (!isForgotten(error)) throw error;
     }
     return this.inTime(this.#commands.evalBuffer(bundle.script, 2, ...words));
   }

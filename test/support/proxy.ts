@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { encodeCommand, splitCommands } from "./resp.ts";
 
 /**
  * Sits between the service and Redis and loses, delays or cuts what a test selects. A reply cannot
@@ -13,7 +14,22 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
  */
 export type ProxyFault = "pass" | "cut" | "swallow" | number;
 
+/** An error reply, or what a function of the service returns when a call of Redis has raised the error in it. */
+export interface Refusal {
+  error: string;
+  isRaised: boolean;
+}
+
+/** Redis itself sends the reply that was chosen, so that all replies stay in their order. */
+const REPLY =
+  'if ARGV[2] == "raised" then return { "FAULT", ARGV[1] } end return redis.error_reply(ARGV[1])';
+
+const refuse = ({ error, isRaised }: Refusal) =>
+  encodeCommand(["EVAL", REPLY, "0", error, isRaised ? "raised" : "replied"]);
+
 export class FaultProxy {
+  /** Called for each command; one that is refused never reaches Redis. */
+  onCommand: ((words: readonly string[]) => Refusal | undefined) | undefined;
   /** Decides what happens to bytes sent to Redis. */
   onRequest: (bytes: string) => ProxyFault = () => "pass";
   /** Decides what happens to bytes sent by Redis; `request` is the last request. */
@@ -50,6 +66,7 @@ export class FaultProxy {
   /** Lets all traffic pass again. */
   heal(): void {
     this.away = false;
+    this.onCommand = undefined;
     this.onRequest = () => "pass";
     this.onReply = () => "pass";
   }
@@ -62,6 +79,7 @@ export class FaultProxy {
 
   #join(client: Socket, redis: Socket): void {
     const state = { silent: false, request: "" };
+    const refused = this.#refuser();
     for (const [from, to] of [
       [client, redis],
       [redis, client],
@@ -73,11 +91,27 @@ export class FaultProxy {
     }
     client.on("data", (bytes) => {
       state.request = bytes.toString("latin1");
-      this.#pass(state, this.onRequest(state.request), bytes, client, redis);
+      this.#pass(state, this.onRequest(state.request), refused(bytes), client, redis);
     });
     redis.on("data", (bytes) => {
       this.#pass(state, this.onReply(state.request), bytes, client, client);
     });
+  }
+
+  /** Puts refusals in place of the commands that onCommand() refuses. */
+  #refuser(): (bytes: Buffer) => Buffer {
+    let rest = Buffer.alloc(0);
+    return (bytes) => {
+      if (!this.onCommand && rest.length === 0) return bytes;
+      const split = splitCommands(Buffer.concat([rest, bytes]));
+      rest = Buffer.from(split.rest);
+      const parts = split.commands.map((command) => {
+        const refusal = this.onCommand?.(command.words);
+        if (refusal) this.hits += 1;
+        return refusal ? refuse(refusal) : command.bytes;
+      });
+      return Buffer.concat(parts);
+    };
   }
 
   #pass(

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vi
 import { readConfig } from "../../api/config.ts";
 import { startService } from "../../api/service.ts";
 import { RETURN_ZERO_HEX } from "../support/insns.ts";
-import { FaultProxy, type Refusal } from "../support/proxy.ts";
+import { type FakeRefusal, FaultProxy } from "../support/proxy.ts";
 import { Client, type TestReply, TestSession, testService } from "../support/service.ts";
 import { withShortTitle } from "../support/titles.ts";
 
@@ -96,7 +96,7 @@ async function newSession(): Promise<TestSession> {
 }
 
 /** Refuses the first `times` commands that match. */
-function refuseWith(refusal: Refusal, mark: RegExp, times: number): () => number {
+function refuseWith(refusal: FakeRefusal, mark: RegExp, times: number): () => number {
   let left = times;
   proxy.hits = 0;
   proxy.onCommand = (words) => {

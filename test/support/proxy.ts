@@ -15,7 +15,7 @@ import { encodeCommand, splitCommands } from "./resp.ts";
 export type ProxyFault = "pass" | "cut" | "swallow" | number;
 
 /** An error reply, or what a function of the service returns when a call of Redis has raised the error in it. */
-export interface Refusal {
+export interface FakeRefusal {
   error: string;
   isRaised: boolean;
 }
@@ -24,12 +24,12 @@ export interface Refusal {
 const REPLY =
   'if ARGV[2] == "raised" then return { "FAULT", ARGV[1] } end return redis.error_reply(ARGV[1])';
 
-const refuse = ({ error, isRaised }: Refusal) =>
+const refuse = ({ error, isRaised }: FakeRefusal) =>
   encodeCommand(["EVAL", REPLY, "0", error, isRaised ? "raised" : "replied"]);
 
 export class FaultProxy {
   /** Called for each command; one that is refused never reaches Redis. */
-  onCommand: ((words: readonly string[]) => Refusal | undefined) | undefined;
+  onCommand: ((words: readonly string[]) => FakeRefusal | undefined) | undefined;
   /** Decides what happens to bytes sent to Redis. */
   onRequest: (bytes: string) => ProxyFault = () => "pass";
   /** Decides what happens to bytes sent by Redis; `request` is the last request. */

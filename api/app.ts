@@ -20,8 +20,11 @@ import { handlers } from "./handlers/index.ts";
 import { assets } from "./handlers/page.ts";
 import { withAppPrototypes } from "./middleware/app_prototypes.ts";
 import { body, type RawRequest } from "./middleware/body.ts";
+import { contentType, mediaTypeErrors } from "./middleware/content_type.ts";
 import { withMediaTypePaths } from "./middleware/media_type_paths.ts";
+import { withOriginForm } from "./middleware/origin_form.ts";
 import { inOrder } from "./middleware/pipelining.ts";
+import { withContinue, withUnreadBodies } from "./middleware/receive_body.ts";
 import * as requestChecks from "./middleware/request_checks.ts";
 import {
   type AuthenticatedRequest,
@@ -106,7 +109,7 @@ function createApp(context: ServiceContext, options: AppOptions, schemas: Schema
   app.set("case sensitive routing", true);
   const validator = createValidator(document, createSecurity(context));
   app.use(requestChecks.headAsGet, encodedUrl, requestChecks.trailingSlash);
-  app.use(assets, errorPages, requestChecks.contentType);
+  app.use(assets, errorPages, contentType);
   app.use(
     validator.authenticate,
     reportRefusal,
@@ -117,7 +120,7 @@ function createApp(context: ServiceContext, options: AppOptions, schemas: Schema
     requestChecks.depth,
     requestChecks.surrogates,
   );
-  app.use(validator.validate, requestChecks.mediaTypeErrors, createValidationMessages(schemas));
+  app.use(validator.validate, mediaTypeErrors, createValidationMessages(schemas));
   for (const route of routes) {
     const { method, operation } = route;
     const handler = handlers[operation.operationId];
@@ -165,9 +168,11 @@ export async function createService(context: ServiceContext, options: AppOptions
     sendError(error, req, res);
   };
   const allowed = withMediaTypePaths(listeners[fastPath]());
-  const inTurn = inOrder(withAccess(access, allowed, refuse));
+  const accessible = withOriginForm(withAccess(access, allowed, refuse), refuse);
+  const inTurn = withUnreadBodies(inOrder(accessible));
   const listener = new RequestsUnderWay(context.kernel).watch(inTurn);
   const server = createServer({ ...withAppPrototypes(app), ...LIMITS }, listener);
+  server.on("checkContinue", withContinue(listener));
   server.on("clientError", (error, socket) => sendRawProblem(error, socket, nextId()));
   server.maxConnections = MAX_CONNECTIONS;
   // Compiling takes longer than the rest of the start, which therefore does not wait for it.

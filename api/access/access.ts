@@ -13,12 +13,6 @@ import { createHostCheck } from "./hosts.ts";
 const MAX_QUOTED = 100;
 const quote = (text: string) => quoteText(text, MAX_QUOTED);
 
-/** The Host, or the host of a URL that stands in its place (RFC 9112, section 3.2.2). */
-function hostOf({ url = "", headers }: IncomingMessage): string | undefined {
-  const [, authority] = /^https?:\/\/([^/?#]*)/i.exec(url) ?? [];
-  return authority ?? headers.host;
-}
-
 /** A proxy may end TLS, so the origin's scheme counts; a Host may name the port that the scheme implies. */
 function isOwn(origin: string, host: string | undefined): boolean {
   const scheme = /^https?:/.exec(origin)?.[0];
@@ -49,7 +43,7 @@ function problemOf(
   req: IncomingMessage,
   { isAllowed, cors, refusesOrigins }: Checks,
 ): HttpError | undefined {
-  const host = hostOf(req);
+  const { host } = req.headers;
   // A program may speak HTTP/1.0 without Host; no browser does.
   if (host === undefined && req.httpVersion !== "1.0") {
     return new HttpError(400, "malformed", "the header Host is missing");

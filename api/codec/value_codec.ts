@@ -14,7 +14,11 @@ import { fdBytes, parseBytes } from "./bytes.ts";
 /** A value in a body: bytes as text, {fd} for a slot, or JSON by the map's schema. */
 export type ValueBody = unknown;
 
+/** What a codec is made of; it can be sent to a thread. */
+export type CodecSource = { format: "hex" | "base64" } | { format: "json"; layout: ElementLayout };
+
 export interface ValueCodec {
+  source: CodecSource;
   /** Encoding of bytes in responses; undefined if they are JSON by the map's schema. */
   encoding?: "hex" | "base64";
   /** Reads a key of a path or query. */
@@ -53,10 +57,11 @@ function plain(encoding: "hex" | "base64"): ValueCodec {
   const write = (bytes: Buffer) => bytes.toString(encoding);
   const readers = { parseKey: parseBytes, readKey: bytesOnly, parseValue: parseBytes };
   const writers = { writeKey: write, writeValue: write, elementLength: 0 };
-  return { encoding, ...readers, readValue: valueBytes, ...writers };
+  return { source: { format: encoding }, encoding, ...readers, readValue: valueBytes, ...writers };
 }
 
 const CODECS = { hex: plain("hex"), base64: plain("base64") };
+export const HEX_CODEC = CODECS.hex;
 
 /** Characters that the elements of one JSON response can have. */
 const JSON_MAX = 32 * 1024 * 1024;
@@ -71,7 +76,7 @@ export function checkLength(...parts: [codec: ValueCodec, elements: number][]): 
 }
 
 /** What the JSON of a map's elements depends on. */
-type ElementLayout = Pick<MapInfo, "value_size" | "cpus" | "schema">;
+export type ElementLayout = Pick<MapInfo, "value_size" | "cpus" | "schema">;
 
 /** Bytes of one CPU's part of a value. */
 const strideOf = (info: ElementLayout) => Math.ceil(info.value_size / 8) * 8;
@@ -107,10 +112,12 @@ function tryJson(text: string): Json | undefined {
 }
 
 /** A key or value without a type in the schema is written in hex. */
-function jsonCodec(info: ElementLayout): ValueCodec {
-  const { key, value } = info.schema ?? {};
+function jsonCodec({ value_size, cpus, schema }: ElementLayout): ValueCodec {
+  const info = { value_size, cpus, schema } as ElementLayout;
+  const { key, value } = schema ?? {};
   const { hex } = CODECS;
   return {
+    source: { format: "json", layout: info },
     parseKey(text, field) {
       const json = key && tryJson(text);
       if (json !== undefined) return encode(key as Type, json, field);
@@ -159,6 +166,10 @@ export type ElementFormat = keyof typeof CODECS | "json";
 export function formatOf({ query }: HandlerRequest): ElementFormat {
   const { format = "hex" } = query as { format?: ElementFormat };
   return format;
+}
+
+export function codecFrom(source: CodecSource): ValueCodec {
+  return source.format === "json" ? jsonCodec(source.layout) : CODECS[source.format];
 }
 
 /** The codec of a map in a map of maps, which is in hex where it has no schema. */

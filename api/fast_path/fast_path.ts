@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { checkSurrogates, isTooDeep, parseJson } from "../codec/json.ts";
 import type { HandlerRequest, HandlerResponse, ServiceContext } from "../handler.ts";
-import { hasOctets, parseJson, readBody } from "../middleware/body.ts";
-import { isTooDeep } from "../middleware/request_checks.ts";
-import { checkSurrogates } from "../middleware/unicode.ts";
+import { hasOctets, type RawRequest } from "../middleware/body.ts";
+import { receiveBody } from "../middleware/receive_body.ts";
 import { requestId, respond, setCommonHeaders } from "../respond.ts";
-import { hasBody, type PlainRequest, PlainRequests } from "./plain_request.ts";
+import { BODY_MAX, hasBody, type PlainRequest, PlainRequests } from "./plain_request.ts";
 import type { Router } from "./plain_routes.ts";
 
 /**
@@ -44,10 +44,12 @@ type FastReply = (
 ) => void;
 
 function read(requests: PlainRequests, done: FastReply): RequestHandler {
-  return (req, res) => {
+  return (req: RawRequest, res) => {
     const plain = requests.read(req, res);
     if (plain === undefined || !hasBody(req)) return done(req, res, plain);
-    readBody(req, (octets) => {
+    receiveBody(req, res, BODY_MAX, (_error, chunks) => {
+      const octets = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+      req.octets = octets;
       if (!hasOctets(req)) return done(req, res, withJson(plain, octets));
       plain.request.body = octets;
       done(req, res, plain);

@@ -11,7 +11,7 @@ import type { FoundRoute, PlainRoute, Router } from "./plain_routes.ts";
  * in any other form, valid or not, is not plain and takes the general path.
  */
 
-const BODY_MAX = 65_536;
+export const BODY_MAX = 65_536;
 /** No absolute form, no fragment, and nothing that a URL parser rewrites. */
 const PATH = /^\/[\w.~:+,=@%/-]*$/;
 const UNRESERVED = /^[\w.~%-]+$/;

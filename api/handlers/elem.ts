@@ -1,12 +1,6 @@
 import type { ElementPage } from "../../domain/commands/elem.ts";
 import { conditions, etag } from "../codec/etag.ts";
-import {
-  checkLength,
-  codecOf,
-  type ValueBody,
-  type ValueCodec,
-  writeValue,
-} from "../codec/value_codec.ts";
+import { checkLength, codecOf, type ValueCodec, writeValue } from "../codec/value_codec.ts";
 import {
   type Handler,
   type HandlerRequest,
@@ -19,6 +13,7 @@ import {
   query,
   revisionHeader,
 } from "../handler.ts";
+import { readBody } from "../long_body/read_body.ts";
 import { OCTETS } from "../media_types.ts";
 import { nestedFormat, nestedPage } from "./nested_dump.ts";
 
@@ -56,8 +51,8 @@ const mapLookupBytes: Handler = async (context, request): Promise<HandlerRespons
 const mapUpdate: Handler = async (context, request) => {
   const { kernel } = context;
   const codec = await codecOf(context, request);
-  const { value, flags = 0 } = request.body as { value: ValueBody; flags?: number };
-  const element = { value: codec.readValue(value, "value"), key: keyOf(codec, request) };
+  const { value, flags } = await readBody(request, "mapUpdate", codec);
+  const element = { value, key: keyOf(codec, request) };
   const { revision } = await kernel.mapUpdateElem(
     request.call,
     pathNumber(request, "fd"),

@@ -1,5 +1,6 @@
-import { codecOf, type ValueBody } from "../codec/value_codec.ts";
+import { codecOf } from "../codec/value_codec.ts";
 import { type Handler, noContent, ok, pathNumber, query, revisionHeader } from "../handler.ts";
+import { readBody } from "../long_body/read_body.ts";
 
 /** Maps without keys: the element commands with a null pointer for the key. */
 
@@ -7,9 +8,9 @@ const NO_KEY = Buffer.alloc(0);
 
 const mapPush: Handler = async (context, request) => {
   const { kernel } = context;
-  const { value, flags = 0 } = request.body as { value: ValueBody; flags?: number };
   const codec = await codecOf(context, request);
-  const element = { key: NO_KEY, value: codec.readValue(value, "value") };
+  const { value, flags } = await readBody(request, "mapPush", codec);
+  const element = { key: NO_KEY, value };
   const fd = pathNumber(request, "fd");
   const { revision } = await kernel.mapUpdateElem(request.call, fd, element, flags, "");
   return { ...noContent, headers: revisionHeader(revision) };

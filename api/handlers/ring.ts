@@ -1,6 +1,5 @@
 import type { Ring, RingPage } from "../../domain/commands/ring.ts";
 import type { Subscription } from "../../domain/redis/notifier.ts";
-import { parseBytes } from "../codec/bytes.ts";
 import {
   created,
   type Handler,
@@ -11,6 +10,7 @@ import {
   pathNumber,
   query,
 } from "../handler.ts";
+import { readBody } from "../long_body/read_body.ts";
 import { closeWith, type Events, event } from "../sse.ts";
 
 /** Ring buffers: write records; read them by position, by long poll, or as events. */
@@ -102,8 +102,7 @@ function stream(
 }
 
 const ringWrite: Handler = async ({ kernel }, request) => {
-  const { records: texts, flags = 0 } = request.body as { records: string[]; flags?: number };
-  const records = texts.map((text, i) => parseBytes(text, ["records", i]));
+  const { records, flags } = await readBody(request, "ringWrite");
   return created(await kernel.ringOutput(request.call, pathNumber(request, "fd"), records, flags));
 };
 

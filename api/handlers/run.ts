@@ -4,15 +4,15 @@ import type { ContextFields } from "../../domain/transaction/context_fields.ts";
 import type { RunResult } from "../../domain/transaction/run_result.ts";
 import type { RunAttr } from "../../domain/transaction/runner.ts";
 import { cancellableCall } from "../cancellation.ts";
-import { parseBytes } from "../codec/bytes.ts";
 import { parsePath } from "../codec/paths.ts";
 import { type Handler, ok, pathNumber, query } from "../handler.ts";
+import { readBody } from "../long_body/read_body.ts";
 
 /** Test runs of programs on a packet, by fd or by path. */
 
 interface RunBody {
-  data_in?: string;
-  ctx_in?: string | ContextFields;
+  data: Buffer | undefined;
+  ctx: Buffer | ContextFields | undefined;
   repeat?: number;
   data_size_out?: number;
   flags?: number;
@@ -23,9 +23,7 @@ interface PathBody extends RunBody {
   path: string;
 }
 
-function runAttr({ data_in, ctx_in, repeat = 1, flags = 0, seed = {} }: RunBody): RunAttr {
-  const data = data_in === undefined ? undefined : parseBytes(data_in, "data_in");
-  const ctx = typeof ctx_in === "string" ? parseBytes(ctx_in, "ctx_in") : ctx_in;
+function runAttr({ data, ctx, repeat = 1, flags = 0, seed = {} }: RunBody): RunAttr {
   return { data, ctx, repeat: Math.max(1, repeat), flags, seed };
 }
 
@@ -52,7 +50,7 @@ function runResponse(
 }
 
 const progTestRun: Handler = async ({ kernel }, request) => {
-  const body = request.body as RunBody;
+  const body = (await readBody(request, "progTestRun")) as RunBody;
   const result = await kernel.progTestRun(
     cancellableCall(request),
     pathNumber(request, "fd"),
@@ -62,8 +60,8 @@ const progTestRun: Handler = async ({ kernel }, request) => {
 };
 
 const progRun: Handler = async ({ kernel }, request) => {
-  const body = request.body as PathBody;
-  const path = parsePath(body.path, "path");
+  const { path: given, ...body } = (await readBody(request, "progRun")) as PathBody;
+  const path = parsePath(given, "path");
   const result = await kernel.progRun(cancellableCall(request), path, runAttr(body));
   return ok(runResponse(body, result, query(request, "format")));
 };

@@ -1,9 +1,13 @@
-import type { IncomingMessage } from "node:http";
-import express, { type Request, type RequestHandler } from "express";
-import { InvalidRequest } from "../errors/error_to_problem.ts";
-import { JSON_TYPE, OCTETS } from "../media_types.ts";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Request, RequestHandler } from "express";
+import { parseJson } from "../codec/json.ts";
+import { isLong, LongBody } from "../long_body/long_body.ts";
+import { OCTETS } from "../media_types.ts";
+import type { Route } from "../openapi/openapi.ts";
 import { contentCoding, unpack } from "./content_coding.ts";
-import { checkUtf8 } from "./unicode.ts";
+import { takesBody, untyped } from "./content_type.ts";
+import { hasBody, receiveBody } from "./receive_body.ts";
+import type { AuthenticatedRequest } from "./security.ts";
 
 /** Reads bodies: JSON or octets, unpacked, as large as the operation needs. */
 
@@ -30,67 +34,66 @@ const LIMITS = new Map([
 export interface RawRequest extends IncomingMessage {
   /** The body as it was sent; for an Idempotency-Key its fingerprint. */
   octets?: Buffer;
+  /** A thread has checked the body. */
+  isChecked?: boolean;
 }
 
-function parser(limit: number) {
-  return { limit, readOctets: express.raw({ limit, inflate: false, type: [JSON_TYPE, OCTETS] }) };
-}
-
-const usual = parser(LIMIT);
-const special = new Map([...LIMITS].map(([route, limit]) => [route, parser(limit)]));
-
-interface MatchedRequest extends Request, Pick<RawRequest, "octets"> {
+interface MatchedRequest
+  extends Omit<AuthenticatedRequest, "openapi">,
+    Pick<RawRequest, "octets" | "isChecked"> {
   openapi?: { openApiRoute: string };
 }
 
 export const hasOctets = ({ headers }: IncomingMessage) => headers["content-type"] === OCTETS;
 
-/** Calls back with the whole body; never for a client that disconnects before its end. */
-export function readBody(req: RawRequest, done: (octets: Buffer) => void): void {
-  let octets: Buffer | undefined;
-  req.on("data", (chunk: Buffer) => {
-    octets = octets === undefined ? chunk : Buffer.concat([octets, chunk]);
-  });
-  req.on("end", () => {
-    req.octets = octets ?? Buffer.alloc(0);
-    done(req.octets);
-  });
-}
-
-/** Of two properties with one name, the last counts. @throws EINVAL */
-export function parseJson(octets: Buffer): unknown {
-  checkUtf8(octets);
-  const text = octets.toString();
-  try {
-    return JSON.parse(text.startsWith("\ufeff") ? text.slice(1) : text);
-  } catch (error) {
-    throw new InvalidRequest("/body", `is not valid JSON: ${(error as Error).message}`);
-  }
-}
+const limitOf = ({ openapi }: MatchedRequest) => LIMITS.get(openapi?.openApiRoute ?? "") ?? LIMIT;
 
 /** The limit holds for the body as it was sent and for what it unpacks to. */
 const read: RequestHandler = (req: MatchedRequest, res, next) => {
-  if (req.octets !== undefined) return next();
-  const { limit, readOctets } = special.get(req.openapi?.openApiRoute ?? "") ?? usual;
+  if (req.octets !== undefined || !hasBody(req) || !takesBody(req as Request)) return next();
+  if (req.headers["content-type"] === undefined) {
+    // Only a chunked body has come so far without its type, because it may be empty.
+    return receiveBody(req, res, 0, (error) => next(error && untyped()));
+  }
+  const limit = limitOf(req);
   const coding = contentCoding(req);
-  if (coding === undefined) return readOctets(req, res, next);
   delete req.headers["content-encoding"];
-  readOctets(req, res, (error?: unknown) => {
-    if (error || !Buffer.isBuffer(req.body)) return next(error);
-    unpack(req.body, coding, limit).then((octets) => {
-      req.body = octets;
+  receiveBody(req, res, limit, (error, chunks) => {
+    if (error) return next(error);
+    const received = Buffer.concat(chunks);
+    const unpacked = coding === undefined ? received : unpack(received, coding, limit);
+    Promise.resolve(unpacked).then((octets) => {
+      req.octets = octets;
       next();
     }, next);
   });
 };
 
+/** The owner of the work that a body makes: a caller without a session shares with all others. */
+const ownerOf = ({ caller }: MatchedRequest) => ({ namespace: caller?.namespace ?? "" });
+
+/** A thread reads a long body. */
+function longBody(req: MatchedRequest, octets: Buffer): LongBody {
+  const method = req.method.toLowerCase() as Route["method"];
+  return new LongBody(ownerOf(req), { octets, method, path: req.openapi?.openApiRoute ?? "" });
+}
+
 /** An empty text is an empty object. */
-const parse: RequestHandler = (req: MatchedRequest, _res, next) => {
-  if (Buffer.isBuffer(req.body)) req.octets = req.body;
+const parse: RequestHandler = (req: MatchedRequest, _res: ServerResponse, next) => {
   const { octets } = req;
   if (octets === undefined) return next();
   if (hasOctets(req)) req.body = octets;
-  else req.body = octets.length === 0 ? {} : parseJson(octets);
+  else if (!isLong(octets)) req.body = octets.length === 0 ? {} : parseJson(octets);
+  else {
+    req.isChecked = true;
+    longBody(req, octets)
+      .check()
+      .then((body) => {
+        req.body = body;
+        next();
+      }, next);
+    return;
+  }
   next();
 };
 

@@ -1,4 +1,3 @@
-import { isUtf8 } from "node:buffer";
 import type { Request, RequestHandler } from "express";
 import { InvalidRequest } from "../errors/error_to_problem.ts";
 import { escapePointer } from "../openapi/json_pointer.ts";
@@ -6,59 +5,9 @@ import { routes } from "../openapi/openapi.ts";
 import { quoteText } from "../text.ts";
 
 /**
- * Rejects ill-formed Unicode, which would otherwise be stored as U+FFFD or as another text than the client
- * sent: bytes that are not UTF-8 in a body or a URL, and lone surrogates in JSON.
+ * Rejects URLs with bytes that are not UTF-8, which would otherwise be stored as U+FFFD or as another text
+ * than the client sent; codec/json.ts rejects such bodies.
  */
-
-/** The position of the first byte that does not belong to a UTF-8 text; the octets have one. */
-function firstInvalid(octets: Buffer): number {
-  const replaced = Buffer.from(octets.toString());
-  let at = 0;
-  while (octets[at] === replaced[at]) at += 1;
-  return at;
-}
-
-/** @throws EINVAL */
-export function checkUtf8(octets: Buffer): void {
-  if (isUtf8(octets)) return;
-  throw new InvalidRequest("/body", `is not valid UTF-8 at byte ${firstInvalid(octets)}`);
-}
-
-interface IllFormed {
-  /** The path to the string, or to the object that has the name. */
-  path: (string | number)[];
-  text: string;
-  isName: boolean;
-}
-
-/** Invariant: the value is nested no deeper than the check of the depth allows. */
-function findIllFormed(value: unknown): IllFormed | undefined {
-  if (typeof value === "string") {
-    return value.isWellFormed() ? undefined : { path: [], text: value, isName: false };
-  }
-  if (typeof value !== "object" || value === null) return undefined;
-  const names = Array.isArray(value) ? value.keys() : Object.keys(value);
-  for (const name of names) {
-    if (typeof name === "string" && !name.isWellFormed()) {
-      return { path: [], text: name, isName: true };
-    }
-    const found = findIllFormed((value as Record<string | number, unknown>)[name]);
-    if (found) return { ...found, path: [name, ...found.path] };
-  }
-  return undefined;
-}
-
-/** UTF-8 has no surrogates, so JSON has a lone one only where it has an escape. */
-const ESCAPE = Buffer.from("\\u");
-
-/** @param octets the text of the body, which is UTF-8. @throws EINVAL with the pointer */
-export function checkSurrogates(octets: Buffer, body: unknown): void {
-  const found = octets.includes(ESCAPE) ? findIllFormed(body) : undefined;
-  if (!found) return;
-  const pointer = ["/body", ...found.path.map(escapePointer)].join("/");
-  const what = found.isName ? "has a name that is not" : "must be";
-  throw new InvalidRequest(pointer, `${what} well-formed Unicode, got ${quoteText(found.text)}`);
-}
 
 function isEncodedUtf8(part: string): boolean {
   try {

@@ -1,9 +1,9 @@
 import { createRequire } from "node:module";
 import { Socket } from "node:net";
 import type express from "express";
-import type { Request, RequestHandler, Response } from "express";
+import type { NextFunction, Request, RequestHandler, Response } from "express";
 import type { OpenAPIV3 } from "express-openapi-validator/dist/framework/types.js";
-import { type Document, routes } from "../openapi/openapi.ts";
+import { type Document, type Operation, routes } from "../openapi/openapi.ts";
 import { trimDocument } from "../openapi/trim_document.ts";
 
 /**
@@ -56,6 +56,37 @@ export type Security = Record<string, (req: Request) => boolean>;
 
 const UNTIL_BODY = 3;
 
+/** The validator keeps what it compiles by type, and no client can send this one. */
+const CHECKED_TYPE = "application/x-checked";
+
+interface CheckedRequest extends Request {
+  isChecked?: boolean;
+  openapi?: { schema: Operation };
+}
+
+/** Leaves the body out of the validation that a thread has done; the parameters are validated. */
+function withoutCheckedBody(validate: RequestHandler): RequestHandler {
+  return (req: CheckedRequest, res, next) => {
+    const { openapi, headers } = req;
+    if (!req.isChecked || !openapi) return validate(req, res, next);
+    const { schema } = openapi;
+    const { requestBody: _, ...parameters } = schema;
+    const { "content-type": type } = headers;
+    const restored: NextFunction = (error) => {
+      Object.assign(openapi, { schema });
+      headers["content-type"] = type;
+      next(error);
+    };
+    Object.assign(openapi, { schema: parameters });
+    headers["content-type"] = CHECKED_TYPE;
+    try {
+      validate(req, res, restored);
+    } catch (error) {
+      restored(error);
+    }
+  };
+}
+
 export function createValidator(document: Document, security: Security): Validator {
   const handlers = middleware({
     apiSpec: trimDocument(document) as unknown as OpenAPIV3.DocumentV3_1,
@@ -68,7 +99,7 @@ export function createValidator(document: Document, security: Security): Validat
   }) as unknown as RequestHandler[];
   return {
     authenticate: handlers.slice(0, UNTIL_BODY),
-    validate: handlers.slice(UNTIL_BODY),
+    validate: handlers.slice(UNTIL_BODY).map(withoutCheckedBody),
   };
 }
 

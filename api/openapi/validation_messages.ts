@@ -160,16 +160,21 @@ function explain(errors: readonly ErrorObject[], at: number): Mismatch {
   return explain(errors, ends[meant] as number);
 }
 
-function bodyMismatch(
+/** What is wrong with the body of an operation, which is validated once more; undefined if it is valid. */
+export function bodyMismatch(
   schemas: Schemas,
-  { method, body, openapi }: MatchedRequest,
+  route: Pick<Route, "method" | "path">,
+  body: unknown,
 ): Mismatch | undefined {
-  const path = openapi?.openApiRoute ?? "";
-  const valid = schemas.body({ method: method.toLowerCase() as Route["method"], path });
+  const valid = schemas.body(route);
   valid?.(body);
   if (!valid?.errors) return undefined;
   const mismatch = explain(valid.errors, valid.errors.length - 1);
   return { path: `/body${mismatch.path}`, message: mismatch.message };
+}
+
+function routeOf({ method, openapi }: MatchedRequest): Pick<Route, "method" | "path"> {
+  return { method: method.toLowerCase() as Route["method"], path: openapi?.openApiRoute ?? "" };
 }
 
 function parameterMismatch({ path, message }: Mismatch, { openapi }: MatchedRequest): Mismatch {
@@ -190,7 +195,8 @@ export function createValidationMessages(schemas: Schemas): ErrorRequestHandler 
     const { status, errors } = error;
     if (status === 400 && errors) {
       const rest = errors.filter((mismatch) => !isOfBody(mismatch));
-      const body = rest.length < errors.length ? bodyMismatch(schemas, req) : undefined;
+      const body =
+        rest.length < errors.length ? bodyMismatch(schemas, routeOf(req), req.body) : undefined;
       error.errors = [
         ...rest.map((mismatch) => parameterMismatch(mismatch, req)),
         ...(body ? [body] : errors.filter(isOfBody)),

@@ -63,6 +63,8 @@ class BackgroundThread implements PoolThread<BackgroundTask> {
 
 export interface BackgroundOptions {
   threads: number;
+  /** Name of the limit of waiting requests. */
+  limit: string;
   /** The most requests that wait for a thread. */
   waiting: number;
 }
@@ -71,9 +73,9 @@ export interface BackgroundOptions {
 export class BackgroundPool {
   readonly #threads: ThreadPool<BackgroundTask, BackgroundThread>;
 
-  constructor({ threads, waiting }: BackgroundOptions) {
+  constructor({ threads, limit, waiting }: BackgroundOptions) {
     this.#threads = new ThreadPool({
-      ...{ threads, limit: "checks", places: waiting, hasThreadShares: true },
+      ...{ threads, limit, places: waiting, hasThreadShares: true },
       createThread: (events) => new BackgroundThread(events),
     });
   }
@@ -89,22 +91,28 @@ export class BackgroundPool {
   }
 }
 
-const pool = new BackgroundPool({
+const checks = new BackgroundPool({
+  limit: "checks",
   threads: backgroundThreadCount(availableParallelism()),
   waiting: WAITING_MAX,
 });
 
-/** One module's requests to the threads of the process. */
+/** One module's requests to threads. */
 export class BackgroundWorker<Request> {
   readonly #url: string;
+  readonly #pool: BackgroundPool;
 
-  /** @param url of a module that exports handleRequest(). */
-  constructor(url: string) {
+  /**
+   * @param url of a module that exports handleRequest().
+   * @param pool the default is that of the checks of programs, object files and schemas.
+   */
+  constructor(url: string, pool = checks) {
     this.#url = url;
+    this.#pool = pool;
   }
 
   /** Resolves to undefined when the work takes too long. @throws LimitReached, Unavailable */
   request<T>(owner: TaskOwner, message: Request): Promise<T | undefined> {
-    return pool.request(owner, { url: this.#url, message });
+    return this.#pool.request(owner, { url: this.#url, message });
   }
 }

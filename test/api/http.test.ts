@@ -96,7 +96,7 @@ const MEDIA: [
     {},
     "{}",
     415,
-    "Content-Type is missing; send application/json",
+    "Content-Type is missing; send Content-Type: application/json",
   ],
   [
     "an optional body without its type",
@@ -114,7 +114,7 @@ const MEDIA: [
     { "transfer-encoding": "chunked" },
     "{}",
     415,
-    "Content-Type is missing; send application/json",
+    "Content-Type is missing; send Content-Type: application/json",
   ],
   [
     "an optional chunked body without its type",

@@ -12,7 +12,7 @@ afterEach(() => {
 
 /** A pool with a thread that is ready, and a log of the answers in the order in which they came. */
 async function start(threads: number, waiting = 64) {
-  const pool = new BackgroundPool({ threads, waiting });
+  const pool = new BackgroundPool({ limit: "checks", threads, waiting });
   pools.push(pool);
   const answers: string[] = [];
   const gate = new SharedArrayBuffer(4);

@@ -1,0 +1,92 @@
+import { toBuffer } from "../../domain/bytes.ts";
+import { Unavailable } from "../../domain/errno.ts";
+import { BackgroundPool, BackgroundWorker } from "../../domain/threads/background_worker.ts";
+import type { TaskOwner } from "../../domain/threads/thread_pool.ts";
+import type { CodecSource } from "../codec/value_codec.ts";
+import { InvalidRequest } from "../errors/error_to_problem.ts";
+import type { Route } from "../openapi/openapi.ts";
+import type { LongBodyReply, LongBodyRequest } from "./long_body_thread.ts";
+import type { ReaderName, ReaderResult } from "./readers.ts";
+
+/** JSON bodies that would hold the event loop: threads parse, check and read them. */
+
+const MODULE = new URL("./long_body_thread.ts", import.meta.url).href;
+const THREADS = 2;
+const WAITING_MAX = 64;
+
+const worker = new BackgroundWorker<LongBodyRequest>(
+  MODULE,
+  new BackgroundPool({ threads: THREADS, limit: "bodies", waiting: WAITING_MAX }),
+);
+
+const MAX_BYTES = 256 * 1024;
+/** Members and elements, each of which takes its time. */
+const MAX_PARTS = 4096;
+/** Commas, and what begins an object or an array; those in strings count as well. */
+const PART_BEGINS = new Set(Buffer.from(",{["));
+
+/** Whether a JSON text takes more than a few ms, for those who parse and check it. */
+export function isLong(octets: Buffer): boolean {
+  if (octets.length <= MAX_PARTS) return false;
+  if (octets.length > MAX_BYTES) return true;
+  let parts = 0;
+  for (const byte of octets) if (PART_BEGINS.has(byte)) parts += 1;
+  return parts > MAX_PARTS;
+}
+
+/** Copies the octets once to memory that threads share, so that no message copies them. */
+function shared(octets: Buffer): Buffer {
+  const copy = Buffer.from(new SharedArrayBuffer(octets.length));
+  octets.copy(copy);
+  return copy;
+}
+
+/** A message has plain byte arrays instead of buffers. */
+function withBuffers(value: unknown): unknown {
+  if (value instanceof Uint8Array) return toBuffer(value);
+  if (Array.isArray(value)) return value.map(withBuffers);
+  if (typeof value !== "object" || value === null || value instanceof Set) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, withBuffers(one)]));
+}
+
+export interface BodyOf {
+  octets: Buffer;
+  method: Route["method"];
+  path: string;
+}
+
+export class LongBody {
+  readonly #owner: TaskOwner;
+  readonly #body: BodyOf;
+
+  constructor(owner: TaskOwner, { octets, ...operation }: BodyOf) {
+    this.#owner = owner;
+    this.#body = { octets: shared(octets), ...operation };
+  }
+
+  /**
+   * Checks the body against the document. @returns the body with its defaults, or this where the
+   * operation has a reader.
+   * @throws InvalidRequest, LimitReached, Unavailable
+   */
+  async check(): Promise<unknown> {
+    const reply = await this.#request({ ...this.#body, step: "check" });
+    return "body" in reply ? reply.body : this;
+  }
+
+  /** @throws EINVAL, LimitReached, Unavailable */
+  async read<Name extends ReaderName>(
+    reader: Name,
+    codec: CodecSource,
+  ): Promise<ReaderResult<Name>> {
+    const reply = await this.#request({ ...this.#body, step: "read", reader, codec });
+    return withBuffers("body" in reply ? reply.body : undefined) as ReaderResult<Name>;
+  }
+
+  async #request(request: LongBodyRequest): Promise<LongBodyReply> {
+    const reply = await worker.request<LongBodyReply>(this.#owner, request);
+    if (reply === undefined) throw new Unavailable("the body took too long to read");
+    if ("invalid" in reply) throw new InvalidRequest(reply.invalid.pointer, reply.invalid.detail);
+    return reply;
+  }
+}

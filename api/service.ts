@@ -50,6 +50,7 @@ export async function startService(
   };
   logOutages(redis, log);
   await kernel.script.ready();
+  for (const warning of kernel.script.checks.warnings) log("info", warning);
   let draining = false;
   const ready = async () => {
     if (draining) throw new Unavailable("the service is stopping");

@@ -118,6 +118,7 @@ export function isOutage(error: unknown): boolean {
 /** Turns what ioredis rejects a call with. */
 export function fromRejection(error: Error): Error {
   const { name, message } = error;
+  if (error instanceof Unavailable) return error;
   if (name === "ReplyError") return refused(message);
   if (REGROUPED.test(message)) return new RedisRefusal("MOVED", message);
   if (NOT_SENT.test(message)) return new Unavailable("no connection to Redis");

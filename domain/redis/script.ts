@@ -6,6 +6,7 @@ import { type Connection, connected, READY_MS, refreshSlots } from "./connection
 import { FULL, fromRejection, fromReply, isForgotten, isMissing, isMoved } from "./failures.ts";
 import { Library } from "./library.ts";
 import { bundle, type CommandAccess } from "./lua_bundle.ts";
+import { ServerChecks } from "./server_checks.ts";
 
 /**
  * Runs the commands of domain/lua, which are functions of a Redis library, in one round trip each.
@@ -64,6 +65,7 @@ function encodeShort(arg: Buffer): Argument {
 export class Script {
   readonly redis: Connection;
   readonly library: Library;
+  readonly checks: ServerChecks;
   readonly #commands: CommandMethods;
   readonly #deadline: number;
 
@@ -71,20 +73,32 @@ export class Script {
   constructor(redis: Connection, deadline: number) {
     this.redis = redis;
     this.library = new Library(redis, bundle);
+    this.checks = new ServerChecks(redis);
     this.#commands = redis as unknown as CommandMethods;
     this.#deadline = deadline;
   }
 
-  /** Resolves when Redis has the library. @throws Unavailable after ten seconds without Redis. */
+  /**
+   * Resolves when Redis has the library.
+   *
+   * @throws Unavailable after ten seconds without Redis, or for one whose settings lose data.
+   */
   async ready(): Promise<void> {
     await connected(this.redis);
-    await this.inTime(this.library.load(), READY_MS);
+    try {
+      await this.inTime(this.checks.check(), READY_MS);
+      await this.inTime(this.library.load(), READY_MS);
+    } catch (error) {
+      this.redis.disconnect();
+      throw error;
+    }
   }
 
-  /** @throws Unavailable unless Redis answers and accepts commands; a full Redis is ready. */
+  /** @throws Unavailable unless Redis answers, accepts commands and loses no data; a full one is ready. */
   async ping(): Promise<void> {
     try {
       await this.inTime(this.redis.set("bpf:ready", 1, "PX", READY_MS));
+      await this.inTime(this.checks.check());
     } catch (error) {
       // A full Redis still reads and frees.
       if (error instanceof Errno) return;

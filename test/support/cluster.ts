@@ -9,9 +9,13 @@ import { freePorts, type RedisProcess, startRedisOn, until } from "./redis_serve
 const SLOTS = 16_384;
 /** ms without an answer after which the others call a node failed; a replica takes over after about two. */
 const NODE_TIMEOUT_MS = 1000;
-/** Keys of one MIGRATE. */
-const STEP_KEYS = 3;
+/** Keys of the first two steps of a move, and of each later one. */
+const FEW_KEYS = 3;
+const MANY_KEYS = 1000;
 const MIGRATE_MS = 5000;
+/** Redis gives a failover five seconds. */
+const FAILOVER_MS = 6000;
+const FAILOVER_TRIES = 5;
 
 export interface ClusterOptions {
   masters?: number;
@@ -88,8 +92,9 @@ export class TestCluster {
     await target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", await this.idOf(owner));
     await owner.call("CLUSTER", "SETSLOT", slot, "MIGRATING", targetId);
     await onStep("opened");
-    for (;;) {
-      const keys = (await owner.call("CLUSTER", "GETKEYSINSLOT", slot, STEP_KEYS)) as string[];
+    for (let step = 1; ; step++) {
+      const count = step <= 2 ? FEW_KEYS : MANY_KEYS;
+      const keys = (await owner.call("CLUSTER", "GETKEYSINSLOT", slot, count)) as string[];
       if (keys.length === 0) break;
       const to = ["127.0.0.1", target.port, "", 0, MIGRATE_MS, "KEYS"];
       await owner.call("MIGRATE", ...to, ...keys);
@@ -105,9 +110,16 @@ export class TestCluster {
   /** Resolves once a replica of the node, without losing a write, has taken its place. */
   async failOver(master: RedisProcess): Promise<RedisProcess> {
     const replica = await this.replicaOf(master);
-    await replica.call("CLUSTER", "FAILOVER");
-    await this.untilMaster(replica);
-    return replica;
+    // A failover that misses its time is given up by Redis itself.
+    for (let tries = 1; ; tries++) {
+      await replica.call("CLUSTER", "FAILOVER");
+      try {
+        await this.untilMaster(replica, FAILOVER_MS);
+        return replica;
+      } catch (error) {
+        if (tries === FAILOVER_TRIES) throw error;
+      }
+    }
   }
 
   /** A replica of the node whose link to it is up. */
@@ -131,11 +143,12 @@ export class TestCluster {
     return replica;
   }
 
-  async untilMaster(node: RedisProcess): Promise<void> {
-    await until(`${node.port} is a master`, async () => {
+  async untilMaster(node: RedisProcess, limit?: number): Promise<void> {
+    const isMaster = async () => {
       const [role] = (await node.call("ROLE")) as string[];
       return role === "master" && (await isFormed(node));
-    });
+    };
+    await until(`${node.port} is a master`, isMaster, limit);
   }
 
   /** Resolves when every living node knows all slots. */

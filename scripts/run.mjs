@@ -32,6 +32,7 @@ const programs = {
   start: { args: [...oneCollector, ...tsx, "api/server.ts"], redis: !process.env.REDIS_URL },
   test: { args: ["node_modules/vitest/vitest.mjs", "run"], redis: true },
   "test:kernel": { args: [...tsx, "test/linux/fuzz/fuzz.ts"], redis: false },
+  "test:faults": { args: [...tsx, "test/faults/faults.ts"], redis: true },
   demo: { args: [...tsx, "examples/demo.ts"], redis: !process.env.REDIS_URL },
   picture: { args: [...tsx, "examples/picture/picture.ts"], redis: true },
   bench: { args: [...tsx, "bench/bench.ts"], redis: true },
@@ -200,7 +201,7 @@ const [name, ...extra] = process.argv.slice(2);
 const program = Object.hasOwn(programs, name ?? "") ? programs[name] : undefined;
 if (!program) fail(`usage: node scripts/run.mjs ${Object.keys(programs).join("|")} [arguments]`);
 // First: who must install Redis by hand should not wait for the modules to learn it.
-if (program.redis) installRedis(name === "test" || name === "bench");
+if (program.redis) installRedis(name === "test" || name === "test:faults" || name === "bench");
 installModules();
 if (name === "test") installBrowser();
 if (name === "test" || name === "lint:spectral") installTools();

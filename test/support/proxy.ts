@@ -43,12 +43,13 @@ export class FaultProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  /** @param target the path of the socket of Redis */
-  constructor(target: string) {
+  /** @param target the path of the socket of Redis, or its port on loopback */
+  constructor(target: string | number) {
+    const address = typeof target === "number" ? { port: target } : { path: target };
     this.#server = createServer((client) => {
       this.onConnection();
       if (this.away) return client.destroy();
-      this.#join(client, connect(target));
+      this.#join(client, connect(address));
     });
   }
 

@@ -11,8 +11,8 @@ import { createKernel, type Kernel } from "../../domain/bpf.ts";
 import type { Settings } from "../../domain/settings.ts";
 import { checkResponse, comparingHooks } from "./hooks.ts";
 import { differences } from "./invariants/invariants.ts";
+import { leftKeys } from "./left_keys.ts";
 import { DEADLINE_MS } from "./patience.ts";
-import { unpackInode } from "./stored.ts";
 
 /**
  * Starts the service as it ships, on the Redis of the test run. After every test it recomputes
@@ -174,10 +174,6 @@ export async function testService(
   };
 }
 
-/** These keys may remain: counters, and records that expire by themselves. */
-const COUNTERS = /:meta$/;
-const EXPIRING = /:(ended|idem|draft):[^:]+/;
-
 async function expectNothingLeft(kernel: Kernel, namespace: string): Promise<void> {
   const caller = await janitor(kernel, namespace);
   await removeAll(kernel, caller);
@@ -190,7 +186,7 @@ async function expectNothingLeft(kernel: Kernel, namespace: string): Promise<voi
   }
   await kernel.exit(caller);
   while ((await kernel.sweep(namespace, 60_000)).workLeft);
-  expect(await leftKeys(kernel, namespace)).toEqual([]);
+  expect(await leftKeys(kernel.script.redis, namespace)).toEqual([]);
 }
 
 function ignoreEsrch(error: { code?: string }): void {
@@ -220,18 +216,4 @@ async function removeAll(kernel: Kernel, caller: Awaited<ReturnType<typeof janit
     if (root.type !== "directory" || !root.entries?.length) return;
     for (const { name } of root.entries) await kernel.unlinkTree(caller, `/${name}`);
   }
-}
-
-async function leftKeys(kernel: Kernel, namespace: string): Promise<string[]> {
-  const { redis } = kernel.script;
-  const root = `bpf:{${namespace}}:`;
-  const left: string[] = [];
-  for (const key of await redis.keys(`${root}*`)) {
-    if (COUNTERS.test(key)) continue;
-    if (EXPIRING.test(key) && (await redis.pttl(key)) > 0) continue;
-    if (key === `${root}inode:1` && unpackInode((await redis.get(key)) ?? "").nlink === "2")
-      continue;
-    left.push(key);
-  }
-  return left;
 }

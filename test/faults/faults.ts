@@ -1,0 +1,45 @@
+import { type FaultForm, type FaultResult, MAX_PROBLEMS, runScenario } from "./scenario.ts";
+import { CLUSTERS } from "./scenarios/clusters.ts";
+import { CRASHES } from "./scenarios/crashes.ts";
+import { LONG_REQUESTS } from "./scenarios/long_requests.ts";
+import { STALLS } from "./scenarios/stalls.ts";
+import { stopWorlds } from "./world.ts";
+
+/**
+ * `npm run test:faults` hits every fault and writes docs/faults.md. `npm run test:faults -- short` is the form
+ * of the CI; names of scenarios run only these. Both write nothing.
+ */
+
+const SCENARIOS = [...CRASHES, ...STALLS, ...LONG_REQUESTS, ...CLUSTERS];
+
+const say = (line: string) => process.stdout.write(`${line}\n`);
+
+function chosen(names: readonly string[]) {
+  if (names.length === 0) return SCENARIOS;
+  const unknown = names.filter((name) => !SCENARIOS.some((one) => one.name === name));
+  if (unknown.length === 0) return SCENARIOS.filter(({ name }) => names.includes(name));
+  const all = SCENARIOS.map(({ name }) => name).join(", ");
+  throw new Error(`there is no scenario ${unknown.join(", ")}; there are ${all}`);
+}
+
+function show({ scenario, verdict, hits, operations, figures, problems, seconds }: FaultResult) {
+  const counts = `${hits} hits, ${operations} operations, ${seconds.toFixed(1)} s`;
+  say(`${verdict}: ${scenario.name} (${counts}) ${figures}`);
+  const distinct = [...new Set(problems)];
+  for (const problem of distinct.slice(0, MAX_PROBLEMS)) say(`    ${problem}`);
+  if (distinct.length > MAX_PROBLEMS) say(`    and ${distinct.length - MAX_PROBLEMS} more`);
+}
+
+const words = process.argv.slice(2);
+const form: FaultForm = words.includes("short") ? "short" : "full";
+const results: FaultResult[] = [];
+for (const scenario of chosen(words.filter((word) => word !== "short"))) {
+  const result = await runScenario(scenario, form);
+  show(result);
+  results.push(result);
+  if (result.verdict !== "passed") await stopWorlds();
+}
+await stopWorlds();
+const bad = results.filter(({ verdict }) => verdict !== "passed");
+say(`${results.length - bad.length} passed, ${bad.length} failed or void`);
+process.exit(bad.length > 0 ? 1 : 0);

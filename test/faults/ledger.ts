@@ -22,13 +22,13 @@ const COUNT = [
 const PACKET = "00".repeat(64);
 const DRAINED = 1000;
 
-type Counter = { done: number; unknown: number };
+type RunCount = { done: number; unknown: number };
 
 export class Ledger {
   readonly client: FaultClient;
   readonly #pushed = new Map<number, FaultAnswer["fate"]>();
   readonly #created = new Map<number, FaultAnswer["fate"]>();
-  readonly #runs: Counter = { done: 0, unknown: 0 };
+  readonly #runs: RunCount = { done: 0, unknown: 0 };
   #next = 0;
 
   constructor(client: FaultClient) {

@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 /** Requests by hand, which send and read as slowly as a scenario wants. */
 
-export interface RawRequest {
+export interface SlowRequest {
   base: string;
   token?: string;
   method: string;
@@ -15,7 +15,7 @@ export interface RawRequest {
 const ANSWER_MS = 30_000;
 
 /** The head of a request, complete. */
-export function rawHead({ base, token, method, target, headers = {} }: RawRequest): string {
+export function rawHead({ base, token, method, target, headers = {} }: SlowRequest): string {
   const all: Record<string, string | number> = { host: new URL(base).host, ...headers };
   if (token !== undefined) all.authorization = `Bearer ${token}`;
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -51,7 +51,7 @@ export function rawStatus(socket: Socket, limit = ANSWER_MS): Promise<number> {
 
 /** Sends a body in pieces with a pause before each. Returns the status of the answer. */
 export async function uploadSlowly(
-  request: RawRequest,
+  request: SlowRequest,
   body: Buffer,
   pieces: number,
   pause: number,
@@ -72,7 +72,7 @@ export async function uploadSlowly(
 
 /** Reads an answer in portions with a pause after each. Returns the number of bytes. */
 export async function downloadSlowly(
-  request: RawRequest,
+  request: SlowRequest,
   portion: number,
   pause: number,
 ): Promise<number> {

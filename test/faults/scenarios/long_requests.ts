@@ -2,7 +2,7 @@ import { checkWorld } from "../checks.ts";
 import { describeAnswer, type FaultAnswer, insist, openSession } from "../http.ts";
 import { newNamespaces } from "../load.ts";
 import type { FaultScenario } from "../scenario.ts";
-import { downloadSlowly, type RawRequest, uploadSlowly } from "../slow.ts";
+import { downloadSlowly, type SlowRequest, uploadSlowly } from "../slow.ts";
 import { ownWorld } from "../world.ts";
 
 /** Requests that are under way for longer than the ttl of their session, which they keep alive. */
@@ -53,7 +53,7 @@ async function queueRuns({ client }: Session): Promise<string> {
   }
 }
 
-function rawOf({ client }: Session, method: string, target: string): RawRequest {
+function rawOf({ client }: Session, method: string, target: string): SlowRequest {
   return { base: client.base, token: client.token ?? "", method, target };
 }
 

@@ -141,7 +141,8 @@ const LIMITS = {
   // Node's own answer to a missing Host has no problem.
   requireHostHeader: false,
 };
-const MAX_CONNECTIONS = 10_000;
+/** Room for all that wait for records, and for others beside them. */
+const MAX_CONNECTIONS = 20_000;
 
 /** @throws if the document and the handlers do not match. */
 export async function createService(context: ServiceContext, options: AppOptions): Promise<Server> {

@@ -8,9 +8,8 @@ import { requestIds } from "./trace.ts";
 /** A client that reads nothing for so long is disconnected; a comment keeps an idle connection alive. */
 const STALL_MS = 30_000;
 const KEEP_ALIVE_MS = 15_000;
-
-/** Called now and then while the client is slow: renews its session. */
-export type EventPoll = () => Promise<unknown>;
+/** The period of one timer for the comments of all streams. */
+const COMMENTS_MS = 1000;
 
 export interface Events {
   subscription: Subscription;
@@ -19,39 +18,53 @@ export interface Events {
 }
 
 export class EventStream {
+  /** The streams whose clients have taken everything, the one that has been silent for longest first. */
+  static readonly #idle = new Set<EventStream>();
+  static #timer: NodeJS.Timeout | undefined;
   readonly #res: ServerResponse;
   readonly #subscription: Subscription;
-  #sent = Date.now();
+  #sentAt = Date.now();
 
   constructor(res: ServerResponse, subscription: Subscription) {
     this.#res = res;
     this.#subscription = subscription;
+    this.#becomeIdle();
+    res.once("close", () => EventStream.#idle.delete(this));
   }
 
   /** Resolves when the socket has taken the text or the subscription is closed. */
-  async send(text: string, renew: EventPoll): Promise<void> {
+  async send(text: string): Promise<void> {
     const subscription = this.#subscription;
     if (subscription.closed) return;
+    EventStream.#idle.delete(this);
     let isTaken = false;
-    this.#sent = Date.now();
     this.#res.write(text, () => {
       isTaken = true;
       subscription.wake();
     });
-    for (let renewed = this.#sent; !isTaken && !subscription.closed; ) {
-      await subscription.sleep();
-      if (isTaken || subscription.closed || Date.now() - renewed < subscription.period) continue;
-      renewed = Date.now();
-      await renew();
-    }
+    while (!isTaken && !subscription.closed) await subscription.sleep();
+    if (!this.#res.destroyed) this.#becomeIdle();
   }
 
-  /** Sends a comment if nothing was sent for a while; returns whether it did. */
-  async keepAlive(renew: EventPoll): Promise<boolean> {
-    if (Date.now() - this.#sent < KEEP_ALIVE_MS) return false;
-    await this.send(":\n\n", renew);
-    return true;
+  #becomeIdle(): void {
+    this.#sentAt = Date.now();
+    EventStream.#idle.add(this);
+    EventStream.#timer ??= setInterval(EventStream.#sendComments, COMMENTS_MS).unref();
   }
+
+  static readonly #sendComments = (): void => {
+    const before = Date.now() - KEEP_ALIVE_MS;
+    for (const stream of EventStream.#idle) {
+      if (stream.#sentAt > before) break;
+      EventStream.#idle.delete(stream);
+      // A client that has not taken the last comment gets no other, so that its stall is noticed.
+      if (stream.#res.writableLength === 0) stream.#res.write(":\n\n");
+      stream.#becomeIdle();
+    }
+    if (EventStream.#idle.size > 0) return;
+    clearInterval(EventStream.#timer);
+    EventStream.#timer = undefined;
+  };
 }
 
 /** Closes the subscription when the client disconnects. */

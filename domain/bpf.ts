@@ -5,7 +5,7 @@ import { fsCommands } from "./commands/fs.ts";
 import { mapCommands } from "./commands/map.ts";
 import { namespaceCommands, type SweepResult } from "./commands/namespace.ts";
 import { progCommands } from "./commands/prog.ts";
-import { ringCommands } from "./commands/ring.ts";
+import { ringCommands, ringLook } from "./commands/ring.ts";
 import { runCommands } from "./commands/run.ts";
 import { sessionCommands } from "./commands/session.ts";
 import { ticketCommands } from "./commands/ticket.ts";
@@ -16,7 +16,7 @@ import { connect } from "./redis/connection.ts";
 import { UNRECORDED, unrecorded } from "./redis/idempotency.ts";
 import { NamespaceIndex } from "./redis/namespace_index.ts";
 import { Notifier } from "./redis/notifier.ts";
-import { Script } from "./redis/script.ts";
+import { type Argument, Script } from "./redis/script.ts";
 import { Pool } from "./runtime/pool/pool.ts";
 import { SessionRenewals } from "./session_renewals.ts";
 import { SETTINGS, type Settings } from "./settings.ts";
@@ -41,7 +41,7 @@ export interface KernelEvents {
   onUse(namespace: string): void;
 }
 
-/** The sweeper calls without a session. */
+/** The sweeper and the lookout call without a session. */
 const NOBODY = ["", "", "", ""] as const;
 
 /** @param secret the key of all tokens, at least 32 bytes, the same in every replica. */
@@ -54,11 +54,16 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
   const names = new NamespaceIndex(script);
   const pool = new Pool({ threads, timeLimit: runLimit });
   const proofs = new ProofCache();
-  const wake = new Notifier(script.redis);
+  const look = ringLook(lookAt);
+  const wake = new Notifier(script.redis, look);
   const renewals = new SessionRenewals({
     renew: async (caller) => (await commands.sessionRenew({ ...caller, ...UNRECORDED })).ttl_ms,
     onEnded: (caller, reason) => wake.endSession(caller, reason),
   });
+
+  async function lookAt(namespace: string, args: Argument[]) {
+    return (await script.run(namespace, "ring_look", NOBODY, args)).values;
+  }
 
   function onLoad(unit: CompilationUnit): void {
     const key = hashCode(unit);
@@ -117,6 +122,7 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
     hints,
     names,
     sweep,
+    ringLook: look,
     warm: () => pool.warm(),
     disconnect,
     wake,

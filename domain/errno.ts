@@ -70,20 +70,31 @@ export class Errno extends Error {
   }
 }
 
-/** A limit of this process refused the command, and nothing was done. */
-export class LimitReached extends Errno {
+/** A limit of places in this process, and whose it is. */
+export interface PlaceLimit {
   readonly limit: string;
   readonly places: number;
   /** The namespace has its share; otherwise the others have all places. */
   readonly isOfNamespace: boolean;
+}
 
-  /** @param held places that the namespace has. */
+/** @param held places that the namespace has. */
+function describeLimit(limit: string, places: number, held: number): string {
+  const whose =
+    held > 0
+      ? `the namespace has ${held} of the ${places} places for ${limit} here, which is its share`
+      : `other namespaces have all ${places} places for ${limit} here`;
+  return `${whose}: try again`;
+}
+
+/** A limit of this process refused the command, and nothing was done. */
+export class LimitReached extends Errno implements PlaceLimit {
+  readonly limit: string;
+  readonly places: number;
+  readonly isOfNamespace: boolean;
+
   constructor(limit: string, places: number, held: number) {
-    const detail =
-      held > 0
-        ? `the namespace has ${held} of the ${places} places for ${limit} here, which is its share`
-        : `other namespaces have all ${places} places for ${limit} here`;
-    super("EAGAIN", `${detail}: try again`);
+    super("EAGAIN", describeLimit(limit, places, held));
     this.limit = limit;
     this.places = places;
     this.isOfNamespace = held > 0;
@@ -111,6 +122,20 @@ export class Stale extends Error {}
 
 /** Redis cannot be reached or rejected the call, so nothing was done. */
 export class Unavailable extends Error {}
+
+/** A limit of this process left no place to wait, or no longer. */
+export class NoPlace extends Unavailable implements PlaceLimit {
+  readonly limit: string;
+  readonly places: number;
+  readonly isOfNamespace: boolean;
+
+  constructor(limit: string, places: number, held: number) {
+    super(describeLimit(limit, places, held));
+    this.limit = limit;
+    this.places = places;
+    this.isOfNamespace = held > 0;
+  }
+}
 
 /** Another version of the service stores the namespace. */
 export class OtherLayout extends Unavailable {}

@@ -30,8 +30,11 @@ const start = () => createService(context, { onFault: () => {} });
 
 // One name, five places
 
-/** Commands without an operation: the sweeper's, and the stand-in for a command that a full Redis rejects. */
-const INTERNAL = ["sweep", "refused"];
+/**
+ * Commands without an operation: the sweeper's, the lookout's, and the stand-in for a command that a full Redis
+ * rejects.
+ */
+const INTERNAL = ["sweep", "ring_look", "refused"];
 
 /** Lua commands that are steps of another command. */
 const PARTS: Record<string, string[]> = {
@@ -113,6 +116,7 @@ it("a kernel method runs the one Lua command that has its name", () => {
     .join("\n");
   const commandsByMethod = new Map([
     ["sweep", ["sweep"]],
+    ["ring_look", ["ring_look"]],
     ["prog_load", ["prog_load"]],
   ]);
   for (const [method, code] of parts(text, /^ {4}(?:async )?(\w+)(?:: |\()/gm)) {

@@ -1,4 +1,4 @@
-import { LimitReached } from "../../domain/errno.ts";
+import { LimitReached, NoPlace } from "../../domain/errno.ts";
 
 /** The header fields of a request that a limit refused (draft-ietf-httpapi-ratelimit-headers-10). */
 
@@ -7,7 +7,7 @@ const RETRY_S = 1;
 
 /** The policy is the most that a namespace can have; only a limit of the namespace has a policy. */
 export function limitHeaders(error: Error): Record<string, string> {
-  if (!(error instanceof LimitReached)) return {};
+  if (!(error instanceof LimitReached || error instanceof NoPlace)) return {};
   const { limit, places, isOfNamespace } = error;
   const retry = { "retry-after": String(RETRY_S) };
   if (!isOfNamespace) return retry;

@@ -9,6 +9,7 @@ import {
   ok,
   pathNumber,
   query,
+  type ServiceContext,
 } from "../handler.ts";
 import { readBody } from "../long_body/read_body.ts";
 import { closeWith, type Events, event } from "../sse.ts";
@@ -42,12 +43,20 @@ function follow(request: HandlerRequest, read: RingRead): RingReadQuery {
   };
 }
 
+/** Waits where the first page ends. */
+function subscribe({ kernel }: ServiceContext, request: HandlerRequest, first: RingPage) {
+  const { namespace, sid, hash } = request.call;
+  const { mapId, channel } = first;
+  return kernel.wake.open({ namespace, sid, hash, fd: pathNumber(request, "fd"), mapId, channel });
+}
+
 /** Waits until there is a record, the time is up, or the client disconnects. */
 async function poll(first: RingPage, subscription: Subscription, ms: number, read: RingReadQuery) {
   let page = first;
   const end = Date.now() + ms;
   try {
     for (let left = ms; left > 0 && page.records.length === 0; left = end - Date.now()) {
+      subscription.known = page;
       await subscription.sleep(left);
       if (subscription.closed) break;
       const { missed } = page;
@@ -88,10 +97,10 @@ function stream(
     async run(out) {
       let [page, position, dropped] = [first, from, 0];
       for (;;) {
-        const renew = () => read(position, 0);
+        subscription.known = page;
         const events = eventsOf(page, dropped, encoding);
-        if (events !== "") await out.send(events, renew);
-        else if (!(await out.keepAlive(renew))) await subscription.sleep();
+        if (events !== "") await out.send(events);
+        else await subscription.sleep();
         if (subscription.closed) return;
         dropped = page.dropped;
         position = page.position;
@@ -111,13 +120,14 @@ const ringWriteBytes: Handler = async ({ kernel }, request) => {
   return created(await kernel.ringOutput(request.call, fd, [octetsOf(request)], flags));
 };
 
-const ringRead: Handler = async ({ kernel }, request): Promise<HandlerResponse> => {
+const ringRead: Handler = async (context, request): Promise<HandlerResponse> => {
+  const { kernel } = context;
   const [ms, encoding] = [query<number>(request, "wait_ms"), query<Encoding>(request, "format")];
   const from = query<number | undefined>(request, "position");
   const read = follow(request, (...ring) => kernel.ringRead(request.call, ...ring));
   const first = await read(from);
   if (ms === 0 || first.records.length > 0) return ok(pageBody(first, encoding));
-  const subscription = kernel.wake.open(request.call, first.channel);
+  const subscription = subscribe(context, request, first);
   closeWith(request.res, subscription);
   const { page, stopped } = await poll(first, subscription, ms, read);
   return {
@@ -126,7 +136,8 @@ const ringRead: Handler = async ({ kernel }, request): Promise<HandlerResponse> 
   };
 };
 
-const ringEvents: Handler = async ({ kernel }, request): Promise<HandlerResponse> => {
+const ringEvents: Handler = async (context, request): Promise<HandlerResponse> => {
+  const { kernel } = context;
   const encoding = query<Encoding>(request, "format");
   const lastEventId = request.headers["last-event-id"];
   const from =
@@ -135,7 +146,7 @@ const ringEvents: Handler = async ({ kernel }, request): Promise<HandlerResponse
       : Number(lastEventId);
   const read = follow(request, (...ring) => kernel.ringRead(request.call, ...ring));
   const first = await read(from);
-  const subscription = kernel.wake.open(request.call, first.channel);
+  const subscription = subscribe(context, request, first);
   return { status: 200, events: stream(first, from, subscription, encoding, read) };
 };
 

@@ -1,6 +1,8 @@
 import { Errno, isErrno } from "../errno.ts";
 import { type Call, optional, type RunCommand } from "../redis/command.ts";
-import { bytes, number, pairs, text } from "../redis/reply.ts";
+import type { RingLook } from "../redis/lookout.ts";
+import { bytes, list, number, pairs, text } from "../redis/reply.ts";
+import type { Argument, RedisValue } from "../redis/script.ts";
 
 /** Commands of ring buffers. A position counts all bytes ever written before it. */
 
@@ -29,6 +31,20 @@ export interface Ring {
   mapId?: number | undefined;
 }
 
+/** @param run calls ring_look, which needs no session. */
+export function ringLook(
+  run: (namespace: string, args: Argument[]) => Promise<RedisValue[]>,
+): RingLook {
+  return async (namespace, waiters) => {
+    const args: Argument[] = [];
+    for (const { reader, known } of waiters) {
+      args.push(reader.sid, reader.fd, reader.mapId, known.position, known.dropped);
+    }
+    const [places] = await run(namespace, args);
+    return list(places).map(number);
+  };
+}
+
 export function ringCommands(run: RunCommand) {
   return {
     /** @throws EAGAIN at the first record that does not fit, with the count of those before it. */
@@ -49,9 +65,9 @@ export function ringCommands(run: RunCommand) {
     async ringRead(call: Call, ring: Ring, position: number | undefined, limit: number) {
       const { fd, mapId } = ring;
       const reply = await run(call, "ring_read", fd, optional(position), limit, optional(mapId));
-      const [list, on, missed, dropped, channel, id] = reply;
+      const [records, on, missed, dropped, channel, id] = reply;
       const page: RingPage = {
-        records: pairs(list).map(([after, data]) => ({
+        records: pairs(records).map(([after, data]) => ({
           position: number(after),
           data: bytes(data),
         })),

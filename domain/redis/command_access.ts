@@ -7,7 +7,7 @@ const READ = [
   ...["fd_list", "map_dump", "map_dump_nested", "map_get", "map_get_next_id", "map_get_next_key"],
   ...["map_lookup_batch", "map_lookup_elem", "map_snapshot", "namespace_get"],
   ...["obj_get_info_by_fd", "prog_get", "prog_get_next_id"],
-  ...["prog_insns", "prog_pages", "prog_run", "prog_test_run"],
+  ...["prog_insns", "prog_pages", "prog_run", "prog_test_run", "ring_look"],
   ...["session_get", "session_get_by_id", "session_list", "stat"],
 ];
 

@@ -1,75 +1,21 @@
+import { NoPlace } from "../errno.ts";
 import { FairQueue } from "../fair_queue.ts";
 import { type Connection, connectSubscriber } from "./connection.ts";
+import { Lookout, type RingLook } from "./lookout.ts";
+import { type RingReader, Subscription } from "./subscription.ts";
 
 /**
- * Wakes requests that wait, as epoll_wait(2) does, by messages of Redis on one connection, which the first
- * waiter opens. Messages may be lost, so waiters also poll. Namespaces share the places of waiters.
+ * Wakes requests that wait for records, as epoll_wait(2) does, by messages of Redis on one connection, which
+ * the first of them opens. Messages are lost with the connection and sent neither for drops nor for ends, so the
+ * lookout looks for all of them together. Namespaces share the places.
  */
 
-const WAITERS = 1000;
+export type { Subscription } from "./subscription.ts";
 
-/** For whom a waiter waits: a caller. */
-export interface Waiting {
-  namespace: string;
-  hash?: string;
-}
+export const WAITERS = 16_000;
 
-/** One waiter on a channel, until it or the service closes it. */
-export class Subscription {
-  readonly namespace: string;
-  readonly channel: string;
-  /** Hash of the token of its session. */
-  readonly session: string;
-  closed = false;
-  /** Why the waiter was closed: it has lost its place to another namespace, or its session has ended. */
-  refusal: Error | undefined;
-  readonly #wake: Notifier;
-  #woken = false;
-  #resume: () => void = () => {};
-
-  constructor(wake: Notifier, { namespace, hash = "" }: Waiting, channel: string) {
-    this.#wake = wake;
-    this.namespace = namespace;
-    this.session = hash;
-    this.channel = channel;
-  }
-
-  /** ms after which the waiter polls. */
-  get period(): number {
-    return this.#wake.period;
-  }
-
-  /** Resolves when woken since the last sleep, when closed, or when it is time to poll. */
-  async sleep(ms = this.period): Promise<void> {
-    if (!this.#woken && !this.closed) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, Math.min(ms, this.period));
-        this.#resume = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
-    this.#woken = false;
-  }
-
-  wake(): void {
-    this.#woken = true;
-    this.#resume();
-  }
-
-  refuse(reason: Error): void {
-    this.refusal = reason;
-    this.close();
-  }
-
-  close(): void {
-    if (this.closed) return;
-    this.closed = true;
-    this.#wake.leave(this);
-    this.#resume();
-  }
-}
+/** Channels of one SUBSCRIBE. */
+const SUBSCRIBED_AT_ONCE = 1000;
 
 interface Channel {
   waiters: Set<Subscription>;
@@ -78,39 +24,41 @@ interface Channel {
 }
 
 export class Notifier {
-  /** Shorter than the shortest life of a session, because polling renews it. */
-  period = 1000;
   readonly #redis: Connection;
+  readonly #lookout: Lookout;
   readonly #channels = new Map<string, Channel>();
-  readonly #places = new FairQueue<Subscription>({
-    ...{ limit: "waiters", places: WAITERS },
+  readonly #places = new FairQueue<Subscription, NoPlace>({
+    ...{ limit: "waiters", places: WAITERS, Refusal: NoPlace },
     onRefused: (waiter, reason) => waiter.refuse(reason),
   });
   #subscriber: Connection | undefined;
   #stopped = false;
 
-  constructor(redis: Connection) {
+  constructor(redis: Connection, look: RingLook) {
     this.#redis = redis;
+    this.#lookout = new Lookout(look);
+  }
+
+  /** ms between two looks. */
+  set period(ms: number) {
+    this.#lookout.period = ms;
   }
 
   /**
-   * A waiter that is woken by messages of the channel, and as soon as they can come: so who reads, opens
-   * and sleeps has missed nothing. @throws LimitReached
+   * A waiter that is woken by messages of its channel, and as soon as they can come: so who reads, opens
+   * and sleeps has missed nothing. @throws NoPlace
    */
-  open(caller: Waiting, name: string): Subscription {
-    const { namespace } = caller;
-    const waiter = new Subscription(this, caller, name);
+  open(reader: RingReader): Subscription {
+    const waiter = new Subscription(reader, this.#leave);
     if (this.#stopped) {
       waiter.closed = true;
       return waiter;
     }
+    const { namespace, channel: name } = reader;
     this.#places.push(namespace, waiter);
-    const channel = this.#channels.get(name) ?? { waiters: new Set(), heard: false };
+    this.#lookout.add(waiter);
+    const channel = this.#channels.get(name) ?? this.#addChannel(name);
     channel.waiters.add(waiter);
-    if (!this.#channels.has(name)) {
-      this.#channels.set(name, channel);
-      this.#subscribe(name, channel);
-    }
     if (channel.heard) waiter.wake();
     return waiter;
   }
@@ -120,20 +68,9 @@ export class Notifier {
     return this.#places.countOf(namespace);
   }
 
-  leave(waiter: Subscription): void {
-    this.#places.remove(waiter.namespace, waiter);
-    const channel = this.#channels.get(waiter.channel);
-    channel?.waiters.delete(waiter);
-    if (channel?.waiters.size !== 0) return;
-    this.#channels.delete(waiter.channel);
-    this.#subscriber?.unsubscribe(waiter.channel).catch(() => {});
-  }
-
-  /** Ends all that wait for a session. */
-  endSession({ hash }: Waiting, reason: Error): void {
-    for (const { waiters } of this.#channels.values()) {
-      for (const waiter of waiters) if (waiter.session === hash) waiter.refuse(reason);
-    }
+  /** Ends all that wait for a session which has ended. */
+  endSession(session: Pick<RingReader, "namespace" | "hash">, reason: Error): void {
+    for (const waiter of this.#lookout.waitersOf(session)) waiter.refuse(reason);
   }
 
   /** Nobody waits any more. */
@@ -144,28 +81,59 @@ export class Notifier {
     }
   }
 
+  readonly #leave = (waiter: Subscription): void => {
+    const { namespace, channel: name } = waiter.reader;
+    this.#places.remove(namespace, waiter);
+    this.#lookout.remove(waiter);
+    const channel = this.#channels.get(name);
+    channel?.waiters.delete(waiter);
+    if (channel?.waiters.size !== 0) return;
+    this.#channels.delete(name);
+    this.#subscriber?.unsubscribe(name).catch(() => {});
+  };
+
+  #addChannel(name: string): Channel {
+    const channel = { waiters: new Set<Subscription>(), heard: false };
+    this.#channels.set(name, channel);
+    this.#subscriber ??= this.#connect();
+    if (this.#subscriber.status === "ready") {
+      void this.#subscribe([name]).then((isHeard) => {
+        if (isHeard) this.#wake(channel);
+      });
+    }
+    return channel;
+  }
+
   #connect(): Connection {
     const subscriber = connectSubscriber(this.#redis);
     subscriber.on("message", (name: string) => this.#wake(this.#channels.get(name)));
-    subscriber.on("ready", () => {
-      for (const [name, channel] of this.#channels) this.#subscribe(name, channel);
-    });
+    subscriber.on("ready", () => void this.#subscribeAll());
     // The connection of the commands tells of the same, and this one comes back.
     subscriber.on("error", () => {});
     return subscriber;
   }
 
-  /** Where it fails, the next connection does it again. */
-  #subscribe(name: string, channel: Channel): void {
-    this.#subscriber ??= this.#connect();
-    if (this.#subscriber.status !== "ready") return;
-    this.#subscriber.subscribe(name).then(
-      () => {
-        channel.heard = true;
-        this.#wake(channel);
-      },
-      () => {},
-    );
+  /** Looks once messages come again, for those that came meanwhile. */
+  async #subscribeAll(): Promise<void> {
+    const names = [...this.#channels.keys()];
+    for (let at = 0; at < names.length; at += SUBSCRIBED_AT_ONCE) {
+      await this.#subscribe(names.slice(at, at + SUBSCRIBED_AT_ONCE));
+    }
+    await this.#lookout.lookAtAll();
+  }
+
+  /** Returns false when it fails: then the next connection does it again. */
+  async #subscribe(names: string[]): Promise<boolean> {
+    try {
+      await this.#subscriber?.subscribe(...names);
+    } catch {
+      return false;
+    }
+    for (const name of names) {
+      const channel = this.#channels.get(name);
+      if (channel) channel.heard = true;
+    }
+    return true;
   }
 
   #wake(channel: Channel | undefined): void {

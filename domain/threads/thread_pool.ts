@@ -1,4 +1,4 @@
-import { Unavailable } from "../errno.ts";
+import { type LimitReached, Unavailable } from "../errno.ts";
 import { FairQueue } from "../fair_queue.ts";
 
 /**
@@ -65,7 +65,8 @@ export class ThreadPool<Task extends PoolTask, Thread extends PoolThread<Task>> 
   constructor(options: ThreadPoolOptions<Task, Thread>) {
     this.#options = options;
     const { limit, places } = options;
-    const onRefused = (waiting: WaitingTask<Task>, reason: Error) => this.#fail(waiting, reason);
+    const onRefused = (waiting: WaitingTask<Task>, reason: LimitReached) =>
+      this.#fail(waiting, reason);
     this.#queue = new FairQueue({ limit, places, onRefused });
   }
 

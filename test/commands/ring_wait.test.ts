@@ -1,7 +1,17 @@
 import { describe, expect, inject, it, vi } from "vitest";
 import { createKernel } from "../../domain/bpf.ts";
+import { WAITERS } from "../../domain/redis/notifier.ts";
 import { DEADLINE_MS, WAIT } from "../support/patience.ts";
-import { AT, closeEvents, events, LONG, problem, put, ringWorld } from "../support/ring_fixture.ts";
+import {
+  AT,
+  closeEvents,
+  events,
+  LONG,
+  problem,
+  put,
+  readerOf,
+  ringWorld,
+} from "../support/ring_fixture.ts";
 import { testService } from "../support/service.ts";
 
 /** Long polls for records: messages of other replicas, lost messages, and what ends a poll. */
@@ -31,7 +41,7 @@ describe("a long poll", () => {
     ["that another waits for, too", 1],
   ])("a long poll misses no record between read and wait, on a channel %s", async (_, n) => {
     const { namespace, session, channel } = await world();
-    const waiters = Array.from({ length: n }, () => wake.open({ namespace }, channel));
+    const waiters = Array.from({ length: n }, () => wake.open(readerOf(namespace, channel)));
     await listening(channel, n);
     const { ringRead } = service.kernel;
     const reading = vi.spyOn(service.kernel, "ringRead").mockImplementationOnce(async (...args) => {
@@ -139,6 +149,35 @@ describe("a long poll", () => {
     await listening(channel, 0);
   });
 
+  it("idle waits cost one call a look, however many wait in the namespace", async () => {
+    const { namespace, session, channel } = await world();
+    const more = await Promise.all([another(namespace), another(namespace)]);
+    lookOften();
+    const run = vi.spyOn(service.kernel.script, "run");
+    const waiting = [session, ...more].flatMap((each) => [each.get(LONG), each.get(LONG)]);
+    await listening(channel, 1);
+    run.mockClear();
+    const commands = () => run.mock.calls.map(([, command]) => command);
+    const looks = () => commands().filter((command) => command === "ring_look");
+    await vi.waitFor(() => expect(looks().length).toBeGreaterThan(5));
+    const others = commands().filter((command) => command !== "ring_look");
+    // Those that wait are read once more when messages come, and their sessions renewed once.
+    expect(others.length).toBeLessThan(10);
+    run.mockRestore();
+    await put(session, ["aa"]);
+    await Promise.all(waiting);
+  });
+
+  it("a long poll ends with its session although it does not read", async () => {
+    lookOften();
+    const { namespace, session, channel } = await world();
+    const short = await another(namespace, service, { ttl_ms: 1000 });
+    const waiting = short.get(LONG);
+    await listening(channel, 1);
+    await session.del(`/v1/sessions/${short.id}`);
+    expect((await waiting).body).toMatchObject({ status: 410, reason: "killed" });
+  });
+
   it("a long poll stops waiting when the client disconnects", async () => {
     const { session, channel } = await world();
     const controller = new AbortController();
@@ -152,20 +191,22 @@ describe("a long poll", () => {
 });
 
 describe("the limit of waiting requests", () => {
-  it("the 1001st waiting poll is rejected until another one ends", async () => {
+  it("the waiting poll after the last place is rejected until another one ends", async () => {
     const { namespace, session, channel } = await world();
-    const waiters = Array.from({ length: 1000 }, () => wake.open({ namespace }, channel));
+    const waiters = Array.from({ length: WAITERS }, () => wake.open(readerOf(namespace, channel)));
     for (const path of [LONG, `${AT}/events`]) {
       const { status, body, headers } = await session.get(path);
-      expect([status, body.errno]).toEqual([409, "EAGAIN"]);
+      expect([status, body.type]).toEqual([503, "/docs/errors/unavailable"]);
       expect(body.detail).toBe(
-        "the namespace has 1000 of the 1000 places for waiters here, which is its share: try again",
+        `the namespace has ${WAITERS} of the ${WAITERS} places for waiters here, which is its share: try again`,
       );
       expect([headers.get("retry-after"), headers.get("ratelimit")]).toEqual([
         "1",
         '"waiters";r=0;t=1',
       ]);
-      expect(headers.get("ratelimit-policy")).toBe('"waiters";q=1000;qu="concurrent-requests"');
+      expect(headers.get("ratelimit-policy")).toBe(
+        `"waiters";q=${WAITERS};qu="concurrent-requests"`,
+      );
     }
     expect((await session.get(AT)).status, "not to wait is no wait").toBe(200);
     waiters.pop()?.close();
@@ -180,30 +221,36 @@ describe("the limit of waiting requests", () => {
   it("a neighbour waits although one namespace has all places, whose newest poll ends", async () => {
     const [crowded, neighbour] = [await world(), await world()];
     const { namespace, session, channel } = crowded;
-    const waiters = Array.from({ length: 998 }, () => wake.open({ namespace }, channel));
+    const waiters = Array.from({ length: WAITERS - 2 }, () =>
+      wake.open(readerOf(namespace, channel)),
+    );
     const older = await events(session);
     const newest = session.get(LONG);
-    await vi.waitFor(() => expect(wake.countOf(namespace)).toBe(1000), WAIT);
+    await vi.waitFor(() => expect(wake.countOf(namespace)).toBe(WAITERS), WAIT);
     const waiting = neighbour.session.get(LONG);
     const { status, body, headers } = await newest;
-    expect([status, body.errno, headers.get("retry-after")]).toEqual([409, "EAGAIN", "1"]);
+    expect([status, body.type, headers.get("retry-after")]).toEqual([
+      503,
+      "/docs/errors/unavailable",
+      "1",
+    ]);
     const also = neighbour.session.get(LONG);
-    expect(problem(await older.next())).toMatchObject({ errno: "EAGAIN", status: 409 });
+    expect(problem(await older.next())).toMatchObject({ status: 503 });
     expect(await older.next()).toBeUndefined();
     await put(neighbour.session, ["aa"]);
     for (const reply of [await waiting, await also]) expect(reply.body.records).toHaveLength(1);
     for (const waiter of waiters) waiter.close();
   });
 
-  it("when 1000 namespaces wait, the refusal names the limit of the service", async () => {
+  it("when other namespaces have all places, the refusal names the limit of the service", async () => {
     const { session } = await world();
-    const waiters = Array.from({ length: 1000 }, (_, i) =>
-      wake.open({ namespace: `n${i}` }, `channel-${i}`),
+    const waiters = Array.from({ length: WAITERS }, (_, i) =>
+      wake.open(readerOf(`n${i}`, "channel")),
     );
     const { status, body, headers } = await session.get(LONG);
     expect([status, body.detail]).toEqual([
-      409,
-      "other namespaces have all 1000 places for waiters here: try again",
+      503,
+      `other namespaces have all ${WAITERS} places for waiters here: try again`,
     ]);
     expect([headers.get("retry-after"), headers.get("ratelimit")]).toEqual(["1", null]);
     for (const waiter of waiters) waiter.close();

@@ -7,6 +7,7 @@ import { startCluster, type TestCluster } from "../support/cluster.ts";
 import { RETURN_ZERO_HEX } from "../support/insns.ts";
 import { DEADLINE_MS, PATIENT, WAIT } from "../support/patience.ts";
 import { type RedisProcess, startRedisServer, startSentinel } from "../support/redis_servers.ts";
+import { readerOf } from "../support/ring_fixture.ts";
 import { Client, TestSession } from "../support/service.ts";
 
 /** The service on a Redis Cluster of three masters, and behind a Sentinel. */
@@ -104,7 +105,7 @@ async function expectWoken(url: string, namespace: string): Promise<void> {
   const call = { ...nobody, ...kernel.tokens.read(token) };
   const { fd } = await kernel.mapCreate(call, RINGBUF);
   const { channel } = await kernel.ringRead(call, { fd }, undefined, 1);
-  const waiter = kernel.wake.open({ namespace }, channel);
+  const waiter = kernel.wake.open(readerOf(namespace, channel));
   await waiter.sleep();
   for (let n = 1; n <= 3; n++) {
     await kernel.ringOutput(call, fd, [Buffer.alloc(n)], 0);

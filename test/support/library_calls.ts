@@ -18,7 +18,7 @@ const map = (type: string, key: number, value: number, max: number) => [
 ];
 
 /** Commands that no session calls. */
-export const SESSIONLESS = ["sweep", "namespace_get", "namespace_delete"];
+export const SESSIONLESS = ["sweep", "ring_look", "namespace_get", "namespace_delete"];
 
 /** Returns the arguments of a session_create that creates session 1, made by no session. */
 export function born(token: string, cpus: number): Argument[] {
@@ -63,6 +63,7 @@ export const CALLS: readonly [command: string, ...args: Argument[]][] = [
   ["map_create", ...map("ringbuf", 0, 0, 4096)],
   ["ring_output", 6, 0, "data"],
   ["ring_read", 6, "", 10, ""],
+  ["ring_look", 1, 6, 3, 16, 0],
   ["map_create", ...map("lru_hash", 4, 8, 4)],
   ["map_update_elem", 7, "key0", "value000", 0, ""],
   ["prog_admit", ATTR, 2],

@@ -34,7 +34,12 @@ export async function opened(session: TestSession, file_flags: number): Promise<
   return child;
 }
 
-/** By default waiters do not poll, so that only a message wakes them. */
+/** A waiter that no request has, of a session that does not exist. */
+export const readerOf = (namespace: string, channel: string) => ({
+  ...{ namespace, channel, sid: "0", hash: "", fd: 3, mapId: 1 },
+});
+
+/** By default nobody looks for those that wait, so that only a message wakes them. */
 export function ringWorld(service: TestService, ...others: TestService[]) {
   const { redis } = service.kernel.script;
   const look = (period: number) => {

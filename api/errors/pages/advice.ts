@@ -44,7 +44,8 @@ export const PROBLEM_ADVICE: Readonly<Record<ProblemName, ProblemAdvice>> = {
   },
   unavailable: {
     status: 503,
-    meaning: "Redis is unavailable, or the service is stopping. Nothing was done.",
+    meaning:
+      "Redis is unavailable, too many requests wait for records, or the service is stopping. Nothing was done.",
     remedy: "Repeat the request after the time of Retry-After.",
   },
   "outcome-unknown": {

@@ -17,9 +17,9 @@ function fd_table.create(sid)
   call("SET", map, "\224") -- bits 0, 1 and 2
 end
 
--- The open file behind fd, or nil.
-function fd_table.lookup(fd)
-  local text = call("HGET", kernel.key("fds", current.sid), fd)
+-- The open file behind fd of a session, by default the caller, or nil.
+function fd_table.lookup(fd, sid)
+  local text = call("HGET", kernel.key("fds", sid or current.sid), fd)
   return text and file.parse(text)
 end
 

@@ -3,6 +3,8 @@
 local kernel = use("base/kernel")
 local map_fd = use("map/map_fd")
 local fd_table = use("file/fd_table")
+local session = use("base/session")
+local ring_records = use("map/ring/ring_records")
 
 local sys = kernel.sys
 
@@ -66,4 +68,46 @@ function sys.ring_read(fd, position, limit, id)
   local may_write = not m.frozen and fd_table.lookup(fd).mode >= 2
   local list, on, missed, failed = m.ops.read(m, tonumber(position), tonumber(limit), may_write)
   return list, on, missed, failed, kernel.key("wake", m.id), m.id
+end
+
+-- Arguments that tell of one reader.
+local READER = 5
+
+-- Whether a session is there, has not expired and is not being deleted.
+local function is_alive(sid)
+  local deadline = session.read_life(sid)
+  return deadline and deadline > current.now and not current.deleting
+end
+
+local function is_open(sid, fd, id)
+  local f = fd_table.lookup(fd, sid)
+  return f and f.kind == "map" and f.id == id
+end
+
+--[[
+  Compares what waiting readers know with what is there (internal).
+
+    Input: of each reader
+      sid       id of its session
+      fd        of the ring buffer
+      id        of the map that the fd must be of
+      position  up to which it has read
+      rejected  records that did not fit, as far as it knows
+    Output:
+      places  from 0 on, of the readers that have something to read or to learn
+    Errors: none
+]]
+function sys.ring_look(...)
+  local words, places, rings, alive = { ... }, {}, {}, {}
+  for at = 1, #words, READER do
+    local sid, fd, id, position, rejected = unpack(words, at, at + READER - 1)
+    local ring = rings[id] or ring_records.state({ record = kernel.key("map", id) })
+    rings[id] = ring
+    if alive[sid] == nil then alive[sid] = is_alive(sid) or false end
+    local is_known = ring.producer == tonumber(position) and ring.failed == tonumber(rejected)
+    if not (is_known and alive[sid] and is_open(sid, fd, id)) then
+      places[#places + 1] = (at - 1) / READER
+    end
+  end
+  return places
 end

@@ -60,7 +60,7 @@ function compileTemplate(text: string): (values: RedisValue[]) => string {
 
 function prepareStep(step: BareStep) {
   const name = functions[ACCESS.get(step.command) ?? "grow"];
-  const head = [name, 2, ROOT, `${ROOT}meta`, step.command, given.sid, given.hash, "", ""];
+  const head = [name, 2, ROOT, `${ROOT}meta`, step.command, given.sid, given.hash, "", "", ""];
   const { method, prefix, args, status } = step;
   const answer = compileTemplate(step.answer);
   const parts = step.headers.map(compileTemplate);

@@ -39,11 +39,13 @@ const who = (command: string) =>
 
 export async function library(name: string): Promise<Contender> {
   const redis = await startRedis(name);
-  const { library: text, functions } = bundleLua();
+  const { library: text, functions, masterFunction } = bundleLua();
   await redis.client.function("LOAD", text);
+  const keys = ["heartbeat", "due", "names"];
+  const [beat = ""] = (await redis.client.fcall(masterFunction, 3, ...keys, "beat", 0)) as string[];
   const send: Send = (command, args) => {
     const called = functions[ACCESS.get(command) ?? "grow"];
-    const words = [command, ...who(command), ...args];
+    const words = [command, ...who(command), beat, ...args];
     return raw(redis).fcallBuffer(called, 2, ROOT, `${ROOT}meta`, ...words);
   };
   return { redis, stat: "fcall", send };

@@ -38,6 +38,7 @@ export function head({ token, namespace }: Omit<Direct, "redis">, command: strin
     hash,
     "",
     "",
+    "",
   ];
 }
 

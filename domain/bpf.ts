@@ -13,9 +13,12 @@ import type { CompilationUnit } from "./compiler/abi.ts";
 import { elfCommands } from "./loader/elf_load.ts";
 import type { Call, RunCommand, RunFirstHalf } from "./redis/command.ts";
 import { connect } from "./redis/connection.ts";
+import type { DueClaim } from "./redis/heartbeats.ts";
 import { UNRECORDED, unrecorded } from "./redis/idempotency.ts";
-import { NamespaceIndex } from "./redis/namespace_index.ts";
+import type { InTime } from "./redis/master_calls.ts";
 import { Notifier } from "./redis/notifier.ts";
+import { OlderRegistry } from "./redis/older_registry.ts";
+import { Registry } from "./redis/registry.ts";
 import { type Argument, Script } from "./redis/script.ts";
 import { Pool } from "./runtime/pool/pool.ts";
 import { SessionRenewals } from "./session_renewals.ts";
@@ -37,8 +40,8 @@ export { idempotencyOf, recordName, UNRECORDED } from "./redis/idempotency.ts";
 export interface KernelEvents {
   /** A command left freeing that should continue at once. */
   onWorkLeft(namespace: string): void;
-  /** A session is made, or the namespace is deleted: it has to be swept from now on. */
-  onUse(namespace: string): void;
+  /** A session has ended, so the namespace may be empty. */
+  onEnd(namespace: string): void;
 }
 
 /** The sweeper and the lookout call without a session. */
@@ -50,8 +53,11 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
   const { deadline, cpus, threads, runLimit, budget, insns, complexity } = settings;
   const script = new Script(connect(url, deadline), deadline);
   const tokens = new Tokens(secret);
-  const hints: KernelEvents = { onWorkLeft: () => {}, onUse: () => {} };
-  const names = new NamespaceIndex(script);
+  const hints: KernelEvents = { onWorkLeft: () => {}, onEnd: () => {} };
+  const { redis, anchors, masters } = script;
+  const inTime: InTime = (call) => script.inTime(call);
+  const registry = new Registry({ redis, anchors, masters, inTime });
+  const older = new OlderRegistry(redis, inTime);
   const pool = new Pool({ threads, timeLimit: runLimit });
   const proofs = new ProofCache();
   const look = ringLook(lookAt);
@@ -82,21 +88,33 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
   };
   const run: RunCommand = (...command) => begin(...command).then(({ values }) => values);
 
-  /** @param allowance ms within which some sweeper sweeps this namespace again. */
-  async function sweep(namespace: string, allowance: number): Promise<SweepResult> {
-    const { values, workLeft } = await script.run(namespace, "sweep", NOBODY, [allowance]);
-    const [more, sessions, exists] = values;
+  async function sweep(namespace: string): Promise<SweepResult> {
+    const { values, workLeft } = await script.run(namespace, "sweep", NOBODY, []);
+    const [more, sessions, exists, delay] = values;
     return {
       workLeft: workLeft || more === 1,
       sessions: Number(sessions),
       exists: exists === 1,
+      delay: typeof delay === "number" ? delay : undefined,
     };
   }
 
-  /** An index that fails now gets the name from a sweeper. */
-  function onSession(namespace: string): void {
-    names.add(namespace).catch(() => {});
-    hints.onUse(namespace);
+  /** Sweeps a claimed namespace. While work is left, the claim stays until it lapses. */
+  async function visit(claim: DueClaim): Promise<SweepResult> {
+    const found = await sweep(claim.namespace);
+    if (found.workLeft) return found;
+    if (found.exists) {
+      await registry.settle(claim, found.delay);
+    } else {
+      await registry.forget(claim);
+      older.remove(claim.namespace);
+    }
+    return found;
+  }
+
+  async function register(namespace: string, delay: number): Promise<void> {
+    await registry.register(namespace, delay);
+    older.add(namespace);
   }
 
   function disconnect(): void {
@@ -105,8 +123,8 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
   }
 
   const commands = {
-    ...namespaceCommands(run, { index: names, sweep, onDeletion: (name) => hints.onUse(name) }),
-    ...sessionCommands(run, tokens, onSession, cpus),
+    ...namespaceCommands(run, { registry, register, sweep, visit }),
+    ...sessionCommands(run, { tokens, cpus, register, onEnd: (name) => hints.onEnd(name) }),
     ...fdCommands(run),
     ...mapCommands(run),
     ...elemCommands(run),
@@ -120,8 +138,10 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
     script,
     tokens,
     hints,
-    names,
+    registry,
+    older,
     sweep,
+    visit,
     ringLook: look,
     warm: () => pool.warm(),
     disconnect,

@@ -1,148 +1,152 @@
 import type { Kernel } from "./bpf.ts";
+import { OtherLayout } from "./errno.ts";
 import { isOutage } from "./redis/failures.ts";
+import type { DueClaim } from "./redis/heartbeats.ts";
 
 /**
- * Ends expired sessions of idle namespaces and continues freeing that was too big for one call. Every
- * replica has a sweeper; a sweep is atomic, so any of them may do it.
+ * Ends expired sessions of idle namespaces and continues freeing that was too big for one call. Every replica
+ * has a sweeper, and takes the namespaces that are due from its heartbeats; a sweep is atomic.
  */
 
-/** Set of the namespaces that may have sessions or work. */
-const NAMESPACES = "bpf:namespaces";
-const PERIOD_MS = 250;
-const PER_TURN = 64;
+/** Namespaces that a sweeper visits at a time. */
+const PLACES = 64;
 /** Period of Library.keepUsed(). */
 const KEEP_MS = 60_000;
-/** When all sweepers are silent for twice their cycle plus this, it is an outage: no session expires. */
-const SLACK_MS = 750;
+/** Work that this replica does at once is left to others after so long, if it dies. */
+const VISIT_MS = 1000;
+/** Until the next visit of a namespace that cannot be swept. */
+const FAILED_MS = 60_000;
 
 export class Sweeper {
   readonly #kernel: Kernel;
   readonly #onError: (error: unknown) => void;
+  /** Namespaces with work that this replica left, or that may be empty. */
   readonly #urgent = new Set<string>();
-  #cursor = "0";
+  readonly #visits = new Set<Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> | undefined;
-  #stopped = false;
-  /** Turns until every namespace has been swept once. */
-  #cycle = 1;
-  /** Namespaces that are not in the index, a few in each turn, once. */
+  #turn: Promise<void> | undefined;
+  #chores: Promise<void> | undefined;
+  #isStopped = false;
+  /** Namespaces that no registry has, a few in each step, once. */
   #unlisted: AsyncGenerator<string[]>;
   /** The last call of Library.keepUsed(), by performance.now(). */
   #kept = Number.NEGATIVE_INFINITY;
+  /** Rounds of heartbeats so far. */
+  #rounds = 0;
 
   /** @param onError is not called for an outage of Redis, in which every sweep fails. */
   constructor(kernel: Kernel, onError: (error: unknown) => void) {
     this.#kernel = kernel;
-    this.#unlisted = kernel.names.search();
+    this.#unlisted = this.#search();
     this.#onError = (error) => {
       if (!isOutage(error)) onError(error);
     };
     kernel.hints.onWorkLeft = (namespace) => {
-      this.#urgent.add(namespace);
-      this.#schedule(0);
+      kernel.registry.register(namespace, VISIT_MS).catch(this.#onError);
+      this.#hurry(namespace);
     };
-    // Sent before the session is made, in case the reply is lost, and again after it, in case a sweeper
-    // has just forgotten the empty namespace.
-    kernel.hints.onUse = (namespace) => {
-      kernel.script.redis.sadd(NAMESPACES, namespace).then((added) => {
-        // The first sweep stores how long a silence may be before it counts as an outage.
-        if (added) kernel.hints.onWorkLeft(namespace);
-      }, this.#onError);
-    };
+    kernel.hints.onEnd = (namespace) => this.#hurry(namespace);
   }
 
   start(): void {
+    this.#kernel.script.heartbeats.listener = {
+      room: () => PLACES - this.#visits.size,
+      onDue: (claims) => {
+        for (const claim of claims) this.#begin(claim);
+      },
+      onRound: () => {
+        this.#chores ??= this.#doChores()
+          .catch(this.#onError)
+          .finally(() => {
+            this.#chores = undefined;
+          });
+      },
+    };
     this.#schedule(0);
   }
 
-  /** Resolves when the turn under way has ended. */
+  /** Resolves when what is under way has ended. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#isStopped = true;
+    this.#kernel.script.heartbeats.listener = undefined;
     clearTimeout(this.#timer);
-    await this.#running;
+    await Promise.all([this.#turn, this.#chores, ...this.#visits]);
+  }
+
+  #begin(claim: DueClaim): void {
+    const visit = this.#visit(claim).finally(() => this.#visits.delete(visit));
+    this.#visits.add(visit);
+  }
+
+  async #visit(claim: DueClaim): Promise<void> {
+    try {
+      const { workLeft } = await this.#kernel.visit(claim);
+      if (workLeft) this.#hurry(claim.namespace);
+    } catch (error) {
+      this.#onError(error);
+      // In an outage the claim lapses by itself.
+      const isLasting = error instanceof OtherLayout || !isOutage(error);
+      if (isLasting) await this.#kernel.registry.settle(claim, FAILED_MS).catch(this.#onError);
+    }
+  }
+
+  #hurry(namespace: string): void {
+    this.#urgent.add(namespace);
+    this.#schedule(0);
   }
 
   #schedule(ms: number): void {
-    if (this.#stopped || (this.#running && ms === 0)) return;
+    if (this.#isStopped || this.#turn) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      this.#running = this.#turn()
-        .catch(this.#onError)
-        .finally(() => {
-          this.#running = undefined;
-          this.#schedule(this.#urgent.size > 0 ? 1 : PERIOD_MS);
-        });
+      this.#turn = this.#sweepUrgent().finally(() => {
+        this.#turn = undefined;
+        if (this.#urgent.size > 0) this.#schedule(1);
+      });
     }, ms);
   }
 
-  async #turn(): Promise<void> {
+  async #sweepUrgent(): Promise<void> {
+    const names = [...this.#urgent];
+    this.#urgent.clear();
+    await Promise.all(names.map((name) => this.#sweep(name).catch(this.#onError)));
+  }
+
+  async #sweep(namespace: string): Promise<void> {
+    const { workLeft, sessions } = await this.#kernel.sweep(namespace);
+    if (workLeft) this.#urgent.add(namespace);
+    else if (sessions === 0) await this.#visit(await this.#kernel.registry.claim(namespace));
+  }
+
+  /** What is done now and then, a little in each round. */
+  async #doChores(): Promise<void> {
+    const { script, registry } = this.#kernel;
     const now = performance.now();
     if (now - this.#kept >= KEEP_MS) {
       this.#kept = now;
       // Not awaited: it calls every master, and one may be slow.
-      this.#kernel.script.library.keepUsed().catch(this.#onError);
+      script.library.keepUsed().catch(this.#onError);
     }
-    const names = new Set(this.#urgent);
-    this.#urgent.clear();
-    for (const name of await this.#next()) names.add(name);
-    for (const name of await this.#search()) names.add(name);
-    const inUse: string[] = [];
-    const sweeps = [...names].map(async (name) => {
-      if (await this.#sweep(name)) inUse.push(name);
-    });
-    await Promise.all(sweeps.map((sweep) => sweep.catch(this.#onError)));
-    await this.#list(inUse);
+    const unvisited = script.anchors.unvisited();
+    const anchor = unvisited[this.#rounds++ % unvisited.length];
+    if (anchor) await registry.moveFrom(anchor).catch(this.#onError);
+    await this.#registerUnlisted();
   }
 
   /** Goes on with the search for namespaces, which starts again after a failure. */
-  async #search(): Promise<string[]> {
+  async #registerUnlisted(): Promise<void> {
     try {
       const { value, done } = await this.#unlisted.next();
-      return done ? [] : value;
+      if (!done) await Promise.all(value.map((name) => this.#kernel.registry.register(name, 0)));
     } catch (error) {
-      this.#unlisted = this.#kernel.names.search();
+      this.#unlisted = this.#search();
       throw error;
     }
   }
 
-  /** Adds names to the index that failed when the session was made. Some may be deleted meanwhile. */
-  async #list(inUse: readonly string[]): Promise<void> {
-    const { names } = this.#kernel;
-    for (const name of await names.addMissing(inUse)) {
-      const { exists } = await this.#kernel.sweep(name, this.#allowance);
-      if (!exists) await names.remove(name);
-    }
-  }
-
-  /** Until the next sweep of the same namespace. */
-  get #allowance(): number {
-    return 2 * PERIOD_MS * this.#cycle + SLACK_MS;
-  }
-
-  /** Scans the next few namespaces; after the last it starts again. */
-  async #next(): Promise<string[]> {
-    const { redis } = this.#kernel.script;
-    this.#cycle = Math.max(1, Math.ceil((await redis.scard(NAMESPACES)) / PER_TURN));
-    const [cursor, names] = await redis.sscan(NAMESPACES, this.#cursor, "COUNT", PER_TURN);
-    this.#cursor = cursor;
-    return names;
-  }
-
-  /** Returns whether the namespace is in use. */
-  async #sweep(namespace: string): Promise<boolean> {
-    const { workLeft, sessions, exists } = await this.#kernel.sweep(namespace, this.#allowance);
-    if (workLeft) this.#urgent.add(namespace);
-    else if (sessions === 0) return this.#forget(namespace, exists);
-    return exists;
-  }
-
-  /** Sweeps once more after the removal, because a session may have been made in between. */
-  async #forget(namespace: string, existed: boolean): Promise<boolean> {
-    const { script, names } = this.#kernel;
-    if (!existed) await names.remove(namespace);
-    await script.redis.srem(NAMESPACES, namespace);
-    const { workLeft, sessions, exists } = await this.#kernel.sweep(namespace, this.#allowance);
-    if (workLeft || sessions > 0) await script.redis.sadd(NAMESPACES, namespace);
-    return exists;
+  async *#search(): AsyncGenerator<string[]> {
+    const { registry, older } = this.#kernel;
+    for await (const names of older.names()) yield await registry.missing(names);
+    yield* registry.search();
   }
 }

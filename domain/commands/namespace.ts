@@ -1,8 +1,9 @@
 import { Errno, OtherLayout } from "../errno.ts";
 import type { Call, RunCommand } from "../redis/command.ts";
+import type { DueClaim } from "../redis/heartbeats.ts";
 import { UNRECORDED } from "../redis/idempotency.ts";
-import type { NamespaceIndex } from "../redis/namespace_index.ts";
 import { NAMESPACE_INFO } from "../redis/records.ts";
+import type { Registry } from "../redis/registry.ts";
 import { list, nameFields, number } from "../redis/reply.ts";
 import type { RedisValue } from "../redis/script.ts";
 import { readNameCursor } from "./cursor.ts";
@@ -26,23 +27,27 @@ export interface NamespaceInfo {
 export interface SweepResult {
   workLeft: boolean;
   sessions: number;
-  /** False for a namespace that was never used or is deleted. */
+  /** False for a namespace that was never used, is deleted or has nothing in it. */
   exists: boolean;
+  /** ms until the first session is due; undefined without sessions. */
+  delay: number | undefined;
 }
 
 export interface NamespaceOptions {
-  index: NamespaceIndex;
-  sweep(namespace: string, allowance: number): Promise<SweepResult>;
-  /** Tells the sweepers that the namespace has work. */
-  onDeletion(namespace: string): void;
+  registry: Registry;
+  /** Registers the namespace with the sweepers, which visit it in `delay` ms at the latest. */
+  register(namespace: string, delay: number): Promise<void>;
+  sweep(namespace: string): Promise<SweepResult>;
+  /** Sweeps a namespace that is claimed, and settles the claim. */
+  visit(claim: DueClaim): Promise<SweepResult>;
 }
 
 /** Calls that one page sends in one write, so that no other client waits for all of them. */
 const AT_ONCE = 50;
 /** A deletion is waited for so long; the sweepers end what takes longer. */
 const WAIT_MS = 1000;
-/** That of a new namespace, because it may be in use again before the sweep. */
-const ALLOWANCE_MS = 5000;
+/** A deletion whose request ends early is taken up by a sweeper after so long. */
+const VISIT_MS = 1000;
 
 function namespaceInfo(name: string, value: RedisValue | undefined): NamespaceInfo {
   const { deleting, ...fields } = nameFields(NAMESPACE_INFO, list(value));
@@ -58,15 +63,18 @@ function namespaceInfo(name: string, value: RedisValue | undefined): NamespaceIn
   };
 }
 
-export function namespaceCommands(run: RunCommand, { index, sweep, onDeletion }: NamespaceOptions) {
+export function namespaceCommands(
+  run: RunCommand,
+  { registry, register, sweep, visit }: NamespaceOptions,
+) {
   const commands = {
     async namespaceGet(call: Call) {
       return namespaceInfo(call.namespace, (await run(call, "namespace_get"))[0]);
     },
 
-    /** @param patterns as NamespaceIndex.list() takes them. @param cursor the last name of a page. */
+    /** @param patterns as Registry.list() takes them. @param cursor the last name of a page. */
     async namespaceList(patterns: readonly string[], cursor: string | undefined, limit: number) {
-      const names = await index.list(patterns, readNameCursor(cursor), limit + 1);
+      const names = await registry.list(patterns, readNameCursor(cursor), limit + 1);
       const page = names.slice(0, limit);
       const namespaces: NamespaceInfo[] = [];
       for (let at = 0; at < page.length; at += AT_ONCE) {
@@ -79,14 +87,11 @@ export function namespaceCommands(run: RunCommand, { index, sweep, onDeletion }:
     /** Deletes the namespace; returns it if that takes longer than a request should. */
     async namespaceDelete(call: Call) {
       const { namespace } = call;
-      // As for a session: before the mark, in case the reply is lost, and again after it, in case a sweeper has
-      // just forgotten the namespace.
-      onDeletion(namespace);
+      await register(namespace, VISIT_MS);
       await run(call, "namespace_delete");
-      onDeletion(namespace);
       for (const end = performance.now() + WAIT_MS; performance.now() < end; ) {
-        const { workLeft, exists } = await sweep(namespace, ALLOWANCE_MS);
-        if (!exists) await forget(namespace);
+        const { workLeft, exists } = await sweep(namespace);
+        if (!exists) await visit(await registry.claim(namespace));
         if (!workLeft) break;
       }
       const info = await find(namespace);
@@ -108,12 +113,6 @@ export function namespaceCommands(run: RunCommand, { index, sweep, onDeletion }:
       if (error instanceof OtherLayout) return undefined;
       throw error;
     });
-  }
-
-  /** A session may have been made before the name was removed. */
-  async function forget(namespace: string): Promise<void> {
-    await index.remove(namespace);
-    if (await find(namespace)) await index.add(namespace);
   }
 
   return commands;

@@ -75,24 +75,44 @@ function sessionInfo(namespace: string, value: RedisValue | undefined): SessionI
   };
 }
 
-/**
- * @param onSession is called before a session is made, in case the reply is lost, and again after it,
- *   in case a sweeper has just forgotten the empty namespace.
- * @param cpus default for a new namespace.
- */
+/** ms after which a sweeper visits a namespace that has got a session, at the latest. */
+const VISIT_MS = 5000;
+
+/** A session with this ttl is due after so long; see base/session.lua. */
+const visitDelay = (ttl: number) => Math.min(VISIT_MS, Math.floor(ttl * 1.1) + 500);
+
+export interface SessionOptions {
+  tokens: Tokens;
+  /** Default for a new namespace. */
+  cpus: number;
+  /** Registers the namespace with the sweepers, which visit it in `delay` ms at the latest. */
+  register(namespace: string, delay: number): Promise<void>;
+  /** Is called when a session has ended, so that the namespace may be empty. */
+  onEnd(namespace: string): void;
+}
+
 export function sessionCommands(
   run: RunCommand,
-  tokens: Tokens,
-  onSession: (namespace: string) => void,
-  cpus: number,
+  { tokens, cpus, register, onEnd }: SessionOptions,
 ) {
   async function born(call: Call, command: string, ...args: Argument[]) {
     const { namespace } = call;
-    onSession(namespace);
     const [fields, seed] = await run(call, command, ...args);
-    onSession(namespace);
     const session = sessionInfo(namespace, fields);
     return { session, token: tokens.write(namespace, session.id, text(seed)) };
+  }
+
+  /**
+   * Registers the namespace, then makes a session with this ttl. A process that stood still in between registers
+   * again, because a sweeper may have found the namespace empty and forgotten it.
+   */
+  async function registered<T>(namespace: string, ttl: number, make: () => Promise<T>) {
+    const delay = visitDelay(ttl);
+    const begin = performance.now();
+    await register(namespace, delay);
+    const made = await make();
+    if (performance.now() - begin > delay / 2) await register(namespace, delay).catch(() => {});
+    return made;
   }
 
   return {
@@ -103,13 +123,15 @@ export function sessionCommands(
       const cred = { ...c, groups: joinSet(c.groups), caps };
       const args = [seed, optional(c.cpus), cpus, hash, c.label, c.ttl_ms];
       args.push(...CRED.map((field) => cred[field]));
-      return born(call, "session_create", ...args);
+      return registered(call.namespace, c.ttl_ms, () => born(call, "session_create", ...args));
     },
 
     async fork(call: Call, label: string, ttl: number | undefined) {
       const seed = tokens.newSeed();
       const hash = tokens.hash(call.namespace, seed);
-      return born(call, "fork", seed, hash, label, optional(ttl));
+      const make = () => born(call, "fork", seed, hash, label, optional(ttl));
+      // A child with the ttl of its parent is not due before it.
+      return ttl === undefined ? make() : registered(call.namespace, ttl, make);
     },
 
     async sessionGet(call: Call) {
@@ -120,8 +142,11 @@ export function sessionCommands(
       const groups = c.groups ? joinSet(c.groups) : "";
       const changes = [c.uid, c.gid].map(optional);
       const more = [c.umask, c.ttl_ms].map(optional);
-      const [fields] = await run(call, "session_set", ...changes, groups, ...more);
-      return sessionInfo(call.namespace, fields);
+      const set = async () => {
+        const [fields] = await run(call, "session_set", ...changes, groups, ...more);
+        return sessionInfo(call.namespace, fields);
+      };
+      return c.ttl_ms === undefined ? set() : registered(call.namespace, c.ttl_ms, set);
     },
 
     async sessionRenew(call: Call) {
@@ -144,7 +169,14 @@ export function sessionCommands(
       return { sessions, ...nextCursor(last) };
     },
 
-    exit: (call: Call) => run(call, "exit"),
-    kill: (call: Call, sid: number) => run(call, "kill", sid),
+    async exit(call: Call) {
+      await run(call, "exit");
+      onEnd(call.namespace);
+    },
+
+    async kill(call: Call, sid: number) {
+      await run(call, "kill", sid);
+      onEnd(call.namespace);
+    },
   };
 }

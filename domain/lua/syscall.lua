@@ -1,7 +1,7 @@
 -- The entry: every call is one command of one namespace, which runs to its end or not at all.
 -- Input: ARGV has the command, session id and token hash ("" for a command without a session), the name
--- of the idempotency record and the fingerprint of the request ("" without), then the command's own
--- arguments.
+-- of the idempotency record and the fingerprint of the request ("" without), the last beat of the master
+-- ("" without), then the command's own arguments.
 -- Output: { "", values... }, or { errno, detail, log, field } when it failed. Instead of "" the code "+" says
 -- that work is left for the sweeper, "=" that the values are the first answer to a repeated request.
 -- Invariant: nothing raised leaves this file, for a table that does ends Redis itself (redis/redis#14163).
@@ -18,7 +18,7 @@ local function run(args)
   clock.read()
   if clock.is_due() then exit.exit_due_sessions() end
   if current.sid ~= "" then session.enter() end
-  local reply = { "", sys[args[1]](unpack(args, 6)) }
+  local reply = { "", sys[args[1]](unpack(args, 7)) }
   if current.queue then work.drain() end
   return reply
 end
@@ -60,7 +60,7 @@ kernel.first_half.refused = "all"
 return function(keys, args, writes)
   -- Every field that a call sets, so that Lua makes the table in its final size.
   current = { root = keys[1], meta = keys[2], writes = writes, sid = args[2], token = args[3],
-    wall = false, now = false, skew = false, clock = false, queue = false }
+    beat = args[6], wall = false, master = false, now = false, clock = false, queue = false }
   local record, fingerprint = args[4], args[5]
   if record == "" then return attempt(args) end
   local ok, reply = pcall(idempotency.once, record, fingerprint, args[1], function() return attempt(args) end)

@@ -115,6 +115,11 @@ export async function mastersOf(redis: Connection): Promise<Master[]> {
   return reached;
 }
 
+/** The nodes of each slot of a cluster, its master first; undefined for a Redis without slots. */
+export function slotTable(redis: Connection): readonly string[][] | undefined {
+  return redis instanceof Cluster ? redis.slots : undefined;
+}
+
 /** Reads again from a cluster which master has which slots. */
 export function refreshSlots(redis: Connection): Promise<void> {
   if (!(redis instanceof Cluster)) return Promise.resolve();

@@ -18,6 +18,8 @@ export interface LuaBundle {
   /** bpf_<hash of the text>, so that two versions of the service use separate libraries. */
   name: string;
   functions: Record<CommandAccess, string>;
+  /** The function that belongs to a master and not to a namespace. */
+  masterFunction: string;
   /** The argument of FUNCTION LOAD. */
   library: string;
   /** The same text as a script, for a Redis that is too full to load a library. */
@@ -86,7 +88,7 @@ const BEFORE = [
 ];
 
 /** KEYS and ARGV are globals of a script and the arguments of a function. */
-const after = (functions: Record<CommandAccess, string>) => [
+const after = (functions: Record<CommandAccess, string>, master: string) => [
   "end",
   "local complete = false",
   "local function enter(keys, args, writes)",
@@ -95,9 +97,18 @@ const after = (functions: Record<CommandAccess, string>) => [
   "end",
   "local function write(keys, args) return enter(keys, args, true) end",
   "local function read(keys, args) return enter(keys, args, false) end",
-  "if not redis.register_function then return write(KEYS, ARGV) end",
+  "local function master(keys, args)",
+  "if not complete then make() complete = true end",
+  'return made["master/master"](keys, args)',
+  "end",
+  "if not redis.register_function then",
+  "if #KEYS == 3 then return master(KEYS, ARGV) end",
+  "return write(KEYS, ARGV)",
+  "end",
   `redis.register_function("${functions.grow}", write)`,
   `redis.register_function{ function_name = "${functions.free}", callback = write,`,
+  'flags = { "allow-oom" } }',
+  `redis.register_function{ function_name = "${master}", callback = master,`,
   'flags = { "allow-oom" } }',
   `redis.register_function{ function_name = "${functions.read}", callback = read,`,
   'flags = { "no-writes" } }',
@@ -127,10 +138,12 @@ export function bundleLua(): LuaBundle {
   const hash = createHash("sha256").update(lines.join("\n")).digest("hex").slice(0, 16);
   const name = `bpf_${hash}`;
   const functions = { grow: `${name}_grow`, free: `${name}_free`, read: `${name}_read` };
-  const body = [...lines, ...after(functions)].join("\n");
+  const masterFunction = `${name}_master`;
+  const body = [...lines, ...after(functions, masterFunction)].join("\n");
   return {
     name,
     functions,
+    masterFunction,
     library: `#!lua name=${name}${body}`,
     script: `#!lua flags=allow-oom${body}`,
     commands,

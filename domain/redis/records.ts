@@ -10,6 +10,12 @@
  */
 export const LAYOUT = "2";
 
+/**
+ * ms of an outage that count as time at most. It has to be more than a few periods of the heartbeat, and less than
+ * what the Lua adds to a deadline for the time between a call and its answer.
+ */
+export const BEAT_ALLOWANCE = 250;
+
 /** Credentials of a session, as its field `cred` has them and session_create takes them. */
 export const CRED = ["uid", "gid", "groups", "caps", "umask", "nofile"] as const;
 

@@ -1,11 +1,14 @@
 import { isAscii } from "node:buffer";
 import { createHash } from "node:crypto";
 import { Errno, OutcomeUnknown, Unavailable } from "../errno.ts";
+import { Anchors } from "./anchors.ts";
 import { ACCESS } from "./command_access.ts";
 import { type Connection, connected, READY_MS, refreshSlots } from "./connection.ts";
 import { FULL, fromRejection, fromReply, isForgotten, isMissing, isMoved } from "./failures.ts";
+import { Heartbeats } from "./heartbeats.ts";
 import { Library } from "./library.ts";
 import { bundle, type CommandAccess } from "./lua_bundle.ts";
+import { MasterCalls } from "./master_calls.ts";
 import { ServerChecks } from "./server_checks.ts";
 
 /**
@@ -66,6 +69,9 @@ export class Script {
   readonly redis: Connection;
   readonly library: Library;
   readonly checks: ServerChecks;
+  readonly anchors: Anchors;
+  readonly masters: MasterCalls;
+  readonly heartbeats: Heartbeats;
   readonly #commands: CommandMethods;
   readonly #deadline: number;
 
@@ -74,12 +80,16 @@ export class Script {
     this.redis = redis;
     this.library = new Library(redis, bundle);
     this.checks = new ServerChecks(redis);
+    this.anchors = new Anchors(redis);
+    this.masters = new MasterCalls(redis, this.library, (call) => this.inTime(call));
+    this.heartbeats = new Heartbeats(this.anchors, this.masters);
+    redis.once("end", () => this.heartbeats.stop());
     this.#commands = redis as unknown as CommandMethods;
     this.#deadline = deadline;
   }
 
   /**
-   * Resolves when Redis has the library.
+   * Resolves when Redis has the library and a heartbeat.
    *
    * @throws Unavailable after ten seconds without Redis, or for one whose settings lose data.
    */
@@ -88,6 +98,7 @@ export class Script {
     try {
       await this.inTime(this.checks.check(), READY_MS);
       await this.inTime(this.library.load(), READY_MS);
+      await this.heartbeats.start();
     } catch (error) {
       this.redis.disconnect();
       throw error;
@@ -110,15 +121,19 @@ export class Script {
    * @param writes whether a command that mostly reads writes this time. A request with a record does.
    * @throws an Errno or another failure of errno.ts.
    */
-  run(
+  async run(
     namespace: string,
     command: string,
     who: Who,
     args: Argument[],
     writes = who[2] !== "",
   ): Promise<CommandReply> {
+    const { heartbeats } = this;
+    const fresh = heartbeats.refresh(namespace);
+    if (fresh) await fresh;
     const root = `bpf:{${namespace}}:`;
-    const words: Argument[] = [root, `${root}meta`, command, ...who];
+    const beat = heartbeats.beatFor(namespace);
+    const words: Argument[] = [root, `${root}meta`, command, ...who, beat];
     for (const arg of args) words.push(typeof arg === "object" ? encodeShort(arg) : arg);
     const access = ACCESS.get(command) ?? "grow";
     return this.#send(access === "read" && writes ? "free" : access, words);

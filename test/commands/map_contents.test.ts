@@ -115,7 +115,7 @@ describe("memory of large arrays", () => {
       }
       expect((await pages()).length).toBe(3);
       await session.del(`/v1/fds/${fd}`);
-      while ((await kernel.sweep(namespace, 60_000)).workLeft);
+      while ((await kernel.sweep(namespace)).workLeft);
       expect(await pages()).toEqual([]);
     },
   );
@@ -214,7 +214,7 @@ describe("references of inner maps", () => {
       expect(await refcnt()).toBe(2001);
       await session.del(`/v1/fds/${fd}`);
       expect(await refcnt(), "the rest is for the sweeper").toBeGreaterThan(1);
-      while ((await kernel.sweep(namespace, 60_000)).workLeft);
+      while ((await kernel.sweep(namespace)).workLeft);
       expect(await refcnt()).toBe(1);
     },
   );

@@ -277,7 +277,7 @@ describe.each(KINDS.map((kind) => [kind.map_type, kind] as const))("%s", (_type,
     if (kind.evicts) await map.update(kind.max_entries, kind.keyed ? 0 : 2);
     expect((await keys()).length).toBeGreaterThan(before.length);
     await session.del(map.path);
-    while ((await service.kernel.sweep(namespace, 60_000)).workLeft);
+    while ((await service.kernel.sweep(namespace)).workLeft);
     expect(await keys()).toEqual(before);
     for (const { id } of objects) {
       const { refcnt } = (await session.get(`/v1/${kind.holds}s/${id}`)).body;

@@ -42,7 +42,8 @@ async function left(namespace: string): Promise<string[]> {
   return keys.filter((_, i) => (lives[i] ?? 0) < 0);
 }
 
-const isListed = async (namespace: string) => (await redis.zscore("bpf:names", namespace)) !== null;
+const isListed = async (namespace: string) =>
+  (await kernel.registry.list([namespace], "", 1)).length > 0;
 
 /** Only marks the namespace, as a service does that ends right after it. */
 async function mark(namespace: string): Promise<void> {
@@ -53,7 +54,7 @@ async function mark(namespace: string): Promise<void> {
 async function finish(namespace: string): Promise<number> {
   for (let steps = 0; ; steps++) {
     expect(await differences(redis, namespace)).toEqual([]);
-    if (!(await kernel.sweep(namespace, 60_000)).workLeft) return steps;
+    if (!(await kernel.sweep(namespace)).workLeft) return steps;
   }
 }
 
@@ -154,14 +155,14 @@ describe("namespace_list", () => {
 
   it("leaves out names of what does not exist or another version stores", async () => {
     const [gone, other, own] = [service.namespace(), service.namespace(), service.namespace()];
-    await kernel.names.add(gone);
+    await kernel.registry.register(gone, 60_000);
     await Promise.all([other, own].map((name) => service.session(name)));
     const meta = `bpf:{${other}}:meta`;
     await redis.hset(meta, "layout", "99");
     const { namespaces } = await kernel.namespaceList([gone, other, own], undefined, 10);
     expect(namespaces.map(({ name }) => name)).toEqual([own]);
     await redis.hset(meta, "layout", LAYOUT);
-    await kernel.names.remove(gone);
+    await kernel.registry.forget(await kernel.registry.claim(gone));
   });
 });
 
@@ -217,7 +218,7 @@ describe("namespace_delete", () => {
     value.writeInt32LE(prog, 4);
     await put(session, `/v1/fds/${devmap}/elements/u32:0`, { value: value.toString("hex") });
     await session.del("/v1/session");
-    await kernel.sweep(namespace, 60_000);
+    await kernel.sweep(namespace);
     expect(await get(namespace)).toMatchObject({ sessions: 0, maps: 1, progs: 1 });
     expect(await remove(namespace)).toBeUndefined();
     expect(await left(namespace)).toEqual([]);
@@ -268,13 +269,13 @@ describe("a deletion that lost an item of its work to a fault", () => {
     const work = `bpf:{${namespace}}:work`;
     const lost = (await redis.lrange(work, 0, -1)).find((item) => item.startsWith("exit ")) ?? "";
     expect(await redis.lrem(work, 1, lost)).toBe(1);
-    while ((await kernel.sweep(namespace, 60_000)).workLeft);
+    while ((await kernel.sweep(namespace)).workLeft);
     expect(await get(namespace)).toMatchObject({ deleting: true, sessions: 0, maps: 1 });
     expect(await redis.hget(`bpf:{${namespace}}:meta`, "map")).toBe("1");
     const create = await new Client(service.base).post("/v1/sessions", { namespace });
     expect([create.status, create.body.errno]).toEqual([409, "EBUSY"]);
     await redis.rpush(work, lost);
-    while ((await kernel.sweep(namespace, 60_000)).workLeft);
+    while ((await kernel.sweep(namespace)).workLeft);
     expect(await remove(namespace)).toBeUndefined();
     expect(await left(namespace)).toEqual([]);
   });
@@ -312,7 +313,7 @@ describe("a namespace that is being deleted", () => {
     const errors: unknown[] = [];
     const sweepers = [first, second].map((one) => new Sweeper(one, (error) => errors.push(error)));
     // The first registers the namespace and marks it, and ends before its next step.
-    first.hints.onUse(namespace);
+    await first.registry.register(namespace, 1000);
     await first.script.run(namespace, "namespace_delete", ["", "", "", ""], []);
     await sweepers[0]?.stop();
     first.disconnect();

@@ -288,7 +288,9 @@ describe("the connection to Redis", () => {
 
   it("a session whose creation reply was lost is swept like any other", async () => {
     const namespace = direct.namespace();
-    proxy.onReply = (request) => (request.includes(namespace) ? "cut" : "pass");
+    const isCreation = (request: string) =>
+      request.includes(namespace) && request.includes("session_create");
+    proxy.onReply = (request) => (isCreation(request) ? "cut" : "pass");
     const lost = await new Client(base).post("/v1/sessions", { namespace, ttl_ms: 1000 });
     expect(problem(lost)).toBe("outcome-unknown");
     proxy.heal();

@@ -76,7 +76,7 @@ async function call(
 ): Promise<RedisValue[]> {
   const root = `bpf:{${namespace}}:`;
   const name = bundle.functions[ACCESS.get(command) ?? "grow"];
-  return commands.fcallBuffer(name, 2, root, `${root}meta`, command, ...who, ...args);
+  return commands.fcallBuffer(name, 2, root, `${root}meta`, command, ...who, "", ...args);
 }
 
 const SELF = ["1", TOKEN, "", ""];
@@ -85,7 +85,7 @@ const whoOf = (command: string) => (SESSIONLESS.includes(command) ? NOBODY : SEL
 /** As text, without times and the namespace's name, which alone may differ. */
 function replyText(reply: RedisValue | undefined): string {
   if (Array.isArray(reply)) return `[${reply.map(replyText).join()}]`;
-  return String(reply).replaceAll(/\b1\d{12}\b|\{state-[-\d]+\}/g, "*");
+  return String(reply).replaceAll(/\b1\d{12}\b|\b39\d{5}\b|\{state-[-\d]+\}/g, "*");
 }
 
 let spaces = 0;

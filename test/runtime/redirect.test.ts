@@ -51,7 +51,7 @@ async function runXdp(session: TestSession, text: string, more: object = {}): Pr
 
 async function freed(session: TestSession): Promise<void> {
   const { namespace } = (await session.get("/v1/session")).body;
-  while ((await service.kernel.sweep(namespace, 60_000)).workLeft);
+  while ((await service.kernel.sweep(namespace)).workLeft);
 }
 
 describe("bpf_redirect_map()", () => {

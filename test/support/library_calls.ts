@@ -93,7 +93,7 @@ export const CALLS: readonly [command: string, ...args: Argument[]][] = [
   ["mkdir", "/e", 511],
   ["rmdir", "/e"],
   ["unlink_tree", "/d"],
-  ["sweep", 60_000],
+  ["sweep"],
   ["namespace_get"],
   ["exit"],
   ["namespace_delete"],

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, vi } from "vitest";
 import { WAIT } from "./patience.ts";
 import type { Client, TestService, TestSession } from "./service.ts";
-import { readLife, shiftClock } from "./stored.ts";
+import { passTime, readLife } from "./stored.ts";
 
 /** Sets up ring buffers with waiting consumers, and the client's side of their events. */
 
@@ -82,7 +82,7 @@ export function ringWorld(service: TestService, ...others: TestService[]) {
       const deadline = async () => Number((await readLife(redis, namespace, id)).deadline);
       for (let step = 0; step < 6; step++) {
         const before = await deadline();
-        await shiftClock(redis, namespace, { tick: 500, skew: 500 });
+        await passTime(redis, namespace, 500);
         await vi.waitFor(async () => expect(await deadline()).toBeGreaterThan(before), WAIT);
       }
     },

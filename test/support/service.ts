@@ -185,7 +185,7 @@ async function expectNothingLeft(kernel: Kernel, namespace: string): Promise<voi
     for (const { id } of others) await kernel.kill(caller, id).catch(ignoreEsrch);
   }
   await kernel.exit(caller);
-  while ((await kernel.sweep(namespace, 60_000)).workLeft);
+  while ((await kernel.sweep(namespace)).workLeft);
   expect(await leftKeys(kernel.script.redis, namespace)).toEqual([]);
 }
 

@@ -29,28 +29,21 @@ export function unpackInode(text: string): RecordFields {
 }
 
 const meta = (namespace: string) => `bpf:{${namespace}}:meta`;
-const CLOCK = ["skew", "tick", "allowance", "next"] as const;
-type Clock = Record<(typeof CLOCK)[number], number>;
+const CLOCK = ["offset", "tick", "next", "base", "skew"] as const;
+type Clock = Record<(typeof CLOCK)[number], string>;
 
+/** The state of the namespace's clock. */
 export async function readClock(redis: RedisClient, namespace: string): Promise<Clock> {
-  const words = ((await redis.hget(meta(namespace), "clock")) ?? "").split(" ").map(Number);
-  return Object.fromEntries(CLOCK.map((field, i) => [field, words[i] ?? Number.NaN])) as Clock;
+  const words = ((await redis.hget(meta(namespace), "time")) ?? "").split(" ");
+  return named(CLOCK, words) as Clock;
 }
 
-/** Advances parts of the namespace's clock in one step. */
-export async function shiftClock(
-  redis: RedisClient,
-  namespace: string,
-  by: Partial<Clock>,
-): Promise<void> {
+/** Lets time pass for the namespace, in one step. */
+export async function passTime(redis: RedisClient, namespace: string, ms: number): Promise<void> {
   const script = `
-    local words, i = {}, 0
-    for word in redis.call("HGET", KEYS[1], "clock"):gmatch("%S+") do
-      i = i + 1
-      words[i] = ("%.0f"):format(tonumber(word) + tonumber(ARGV[i]))
-    end
-    redis.call("HSET", KEYS[1], "clock", table.concat(words, " "))`;
-  await redis.eval(script, 1, meta(namespace), ...CLOCK.map((field) => by[field] ?? 0));
+    local offset, rest = redis.call("HGET", KEYS[1], "time"):match("^(%S+)( .*)$")
+    redis.call("HSET", KEYS[1], "time", ("%.0f"):format(offset + ARGV[1]) .. rest)`;
+  await redis.eval(script, 1, meta(namespace), ms);
 }
 
 export async function readLife(redis: RedisClient, namespace: string, sid: number | string) {

@@ -3,12 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import { type Call, createKernel, type Kernel } from "../../domain/bpf.ts";
+import { Unavailable } from "../../domain/errno.ts";
+import { keysOf } from "../../domain/redis/anchors.ts";
 import { startPrivateRedis } from "../../domain/redis/private_server.ts";
 import { Sweeper } from "../../domain/sweeper.ts";
 import { RETURN_ZERO } from "../support/insns.ts";
 import { differences } from "../support/invariants/invariants.ts";
 import { DEADLINE_MS, WAIT } from "../support/patience.ts";
-import { readClock } from "../support/stored.ts";
 
 /** Sweepers release, exactly once, what no command releases and what is too big for one command. */
 
@@ -65,7 +66,10 @@ async function left(namespace: string): Promise<string[]> {
   return keys.filter((key) => !/:meta$|:ended:\d+$/.test(key)).sort();
 }
 
-const known = (namespace: string) => redis.sismember("bpf:namespaces", namespace);
+const [anchor] = watcher.script.anchors.all();
+const [, DUE, NAMES] = anchor ? keysOf(anchor) : [];
+const isDue = async (namespace: string) => (await redis.zscore(DUE ?? "", namespace)) !== null;
+const isListed = async (namespace: string) => (await redis.zscore(NAMES ?? "", namespace)) !== null;
 
 describe("an idle namespace", () => {
   it("two sweepers release the due sessions of an idle namespace and forget it", async () => {
@@ -81,7 +85,8 @@ describe("an idle namespace", () => {
     }
     for (const name of names) {
       await vi.waitFor(async () => expect(await left(name)).toEqual([]), WAIT);
-      await vi.waitFor(async () => expect(await known(name)).toBe(0), WAIT);
+      await vi.waitFor(async () => expect(await isDue(name)).toBe(false), WAIT);
+      expect(await isListed(name)).toBe(false);
     }
   });
 
@@ -91,88 +96,190 @@ describe("an idle namespace", () => {
     for (let round = 0; round < 2; round++) {
       const call = await start(kernel, "again", { ttl_ms: 1000 });
       await kernel.mapCreate(call, { ...SIZES, map_type: "hash", max_entries: 8 });
-      await vi.waitFor(async () => expect(await known("again")).toBe(1), WAIT);
+      expect([await isDue("again"), await isListed("again")]).toEqual([true, true]);
       await vi.waitFor(async () => expect(await left("again")).toEqual([]), WAIT);
-      await vi.waitFor(async () => expect(await known("again")).toBe(0), WAIT);
+      await vi.waitFor(async () => expect(await isDue("again")).toBe(false), WAIT);
     }
   });
 
-  it("a namespace with pins and a session is not forgotten", async () => {
+  it("a namespace with pins alone leaves the visits and stays in the list", async () => {
     const { kernel, sweeper } = await replica();
     sweeper.start();
     const call = await start(kernel, "busy");
-    const tick = async () => (await readClock(redis, "busy")).tick;
-    const first = await tick();
-    await vi.waitFor(async () => expect(await tick()).not.toBe(first), WAIT);
-    expect(await known("busy")).toBe(1);
+    await kernel.mkdir(call, "/d", 0o777);
+    expect(await isDue("busy")).toBe(true);
     await kernel.exit(call);
-    await vi.waitFor(async () => expect(await known("busy")).toBe(0), WAIT);
+    await vi.waitFor(async () => expect(await isDue("busy")).toBe(false), WAIT);
+    expect(await isListed("busy")).toBe(true);
+  });
+
+  it("1,000 idle namespaces cost some ten beats a second and no sweep", async () => {
+    const { kernel, sweeper } = await replica();
+    const names = Array.from({ length: 1000 }, (_, i) => `rest-${i}`);
+    await Promise.all(names.map((name) => start(kernel, name)));
+    // The first visit of each has been.
+    await Promise.all(names.map(async (name) => kernel.visit(await kernel.registry.claim(name))));
+    sweeper.start();
+    // The search for what no registry has is over.
+    const sweep = vi.spyOn(kernel, "visit");
+    const register = vi.spyOn(kernel.registry, "missing");
+    await vi.waitFor(async () => {
+      const before = register.mock.calls.length;
+      await beats(5);
+      expect(register.mock.calls.length).toBe(before);
+    }, WAIT);
+    await redis.config("RESETSTAT");
+    await beats(10);
+    const calls = /cmdstat_fcall:calls=(\d+)/.exec(await redis.info("commandstats"))?.[1];
+    expect(Number(calls)).toBeLessThanOrEqual(2 * 11);
+    expect(sweep.mock.calls.filter(([{ namespace }]) => names.includes(namespace))).toEqual([]);
+    await redis.flushall();
   });
 });
 
-describe("the index of namespaces", () => {
-  const isListed = async (namespace: string) =>
-    (await redis.zscore("bpf:names", namespace)) !== null;
+/** Waits for so many beats, by the count of what alone reads with GET. */
+async function beats(count: number): Promise<void> {
+  const read = async () =>
+    Number(/cmdstat_get:calls=(\d+)/.exec(await redis.info("commandstats"))?.[1] ?? 0);
+  const before = await read();
+  await vi.waitFor(async () => expect(await read()).toBeGreaterThanOrEqual(before + count), WAIT);
+}
 
+describe("the registry of namespaces", () => {
   /** Leaves a namespace with a directory alone, which no sweeper visits. */
   async function settle(namespace: string): Promise<void> {
     const call = await start(watcher, namespace);
     await watcher.mkdir(call, "/d", 0o777);
     await watcher.exit(call);
+    await watcher.visit(await watcher.registry.claim(namespace));
   }
 
-  const remove = (namespace: string) =>
-    watcher.namespaceDelete({ namespace, sid: "", hash: "", ...NONE });
-
-  /** A sweeper of which a test changes what the sweeps of one namespace find, by their number. */
-  function disturbed(namespace: string, change: (n: number) => Promise<object>): () => number {
-    let sweeps = 0;
-    const sweep: Kernel["sweep"] = async (name, allowance) => {
-      const found = await watcher.sweep(name, allowance);
-      return name === namespace ? { ...found, ...(await change(++sweeps)) } : found;
-    };
-    const kernel = { ...watcher, hints: { ...watcher.hints }, sweep };
-    const sweeper = new Sweeper(kernel, (error) => errors.push(error));
-    sweepers.push(sweeper);
-    sweeper.start();
-    return () => sweeps;
-  }
+  const nobody = (namespace: string) => ({ namespace, sid: "", hash: "", ...NONE });
 
   it("gets the namespaces of an older version, those without sessions as well", async () => {
     for (const name of ["pins-a", "pins-b", "gone"]) await settle(name);
-    await start(watcher, "alive");
+    const call = await start(watcher, "alive", { ttl_ms: 1000 });
+    await watcher.mapCreate(call, { ...SIZES, map_type: "hash", max_entries: 8 });
+    await watcher.namespaceDelete(nobody("gone"));
+    await redis.del(DUE ?? "", NAMES ?? "", "bpf:namespaces");
     await redis.sadd("bpf:namespaces", "alive");
-    await remove("gone");
-    await redis.del("bpf:names");
+    await redis.zadd("bpf:names", 0, "pins-a", 0, "gone");
     const { sweeper } = await replica();
     sweeper.start();
-    for (const name of ["pins-a", "pins-b", "alive"]) {
+    for (const name of ["pins-a", "pins-b"]) {
       await vi.waitFor(async () => expect(await isListed(name)).toBe(true), WAIT);
+      await vi.waitFor(async () => expect(await isDue(name)).toBe(false), WAIT);
     }
-    expect(await isListed("gone")).toBe(false);
-    expect(await known("pins-a")).toBe(0);
+    await vi.waitFor(async () => expect(await left("alive")).toEqual([]), WAIT);
+    await vi.waitFor(async () => expect(await isListed("gone")).toBe(false), WAIT);
   });
 
-  it("keeps the name of a namespace that came into use while it was forgotten", async () => {
-    await settle("raced");
-    await redis.sadd("bpf:namespaces", "raced");
-    // The first sweep saw a deleted namespace; a session has left a directory since.
-    disturbed("raced", async (n) => (n === 1 ? { exists: false } : {}));
-    await vi.waitFor(async () => expect(await known("raced")).toBe(0), WAIT);
-    await vi.waitFor(async () => expect(await isListed("raced")).toBe(true), WAIT);
+  it("keeps a namespace that was registered while a sweeper found it empty", async () => {
+    const { registry } = watcher;
+    const claim = await registry.claim("raced");
+    const { exists } = await watcher.sweep("raced");
+    await registry.register("raced", 60_000);
+    const call = await start(watcher, "raced");
+    await registry.forget(claim);
+    expect([exists, await isDue("raced"), await isListed("raced")]).toEqual([false, true, true]);
+    await watcher.exit(call);
+    await watcher.visit(await registry.claim("raced"));
+    expect([await isDue("raced"), await isListed("raced")]).toEqual([false, false]);
   });
 
-  it("loses a name that was added after the namespace was deleted", async () => {
-    await settle("late");
-    await redis.zrem("bpf:names", "late");
-    await redis.sadd("bpf:namespaces", "late");
-    const sweeps = disturbed("late", async (n) => {
-      // No sweep comes between this one and the write of the index.
-      if (n === 2) await remove("late");
-      return {};
-    });
-    await vi.waitFor(() => expect(sweeps()).toBeGreaterThan(2), WAIT);
-    await vi.waitFor(async () => expect(await isListed("late")).toBe(false), WAIT);
+  it("a registration makes the next visit sooner, and a settled claim makes it later", async () => {
+    const { registry } = watcher;
+    const dueAt = async () => Number(await redis.zscore(DUE ?? "", "sooner"));
+    await registry.register("sooner", 60_000);
+    const first = await dueAt();
+    await registry.register("sooner", 90_000);
+    expect(await dueAt()).toBe(first);
+    await registry.register("sooner", 1000);
+    expect(first - (await dueAt())).toBeGreaterThan(50_000);
+    await registry.settle(await registry.claim("sooner"), 90_000);
+    expect(await dueAt()).toBeGreaterThan(first + 20_000);
+    await registry.forget(await registry.claim("sooner"));
+    expect([await isDue("sooner"), await isListed("sooner")]).toEqual([false, false]);
+  });
+
+  it("two replicas share the namespaces that are due and visit none twice", async () => {
+    const names = Array.from({ length: 200 }, (_, i) => `shared-${i}`);
+    for (const name of names) await watcher.registry.register(name, 0);
+    const visited: string[] = [];
+    for (const { kernel, sweeper } of [await replica(), await replica()]) {
+      vi.spyOn(kernel, "visit").mockImplementation(async (claim) => {
+        visited.push(claim.namespace);
+        await kernel.registry.forget(claim);
+        return { workLeft: false, sessions: 0, exists: false, delay: undefined };
+      });
+      sweeper.start();
+    }
+    const shared = () => visited.filter((name) => name.startsWith("shared-"));
+    await vi.waitFor(() => expect(shared().length).toBeGreaterThanOrEqual(200), WAIT);
+    expect(shared().sort()).toEqual(names.sort());
+  });
+
+  it("a namespace of another layout is visited once and then left alone for a minute", async () => {
+    await settle("strange");
+    await redis.hset("bpf:{strange}:meta", "layout", "99");
+    await watcher.registry.register("strange", 0);
+    const { kernel, sweeper } = await replica();
+    const visit = vi.spyOn(kernel, "visit");
+    sweeper.start();
+    const now = async () => {
+      const [seconds] = await redis.time();
+      return Number(seconds) * 1000;
+    };
+    await vi.waitFor(async () => {
+      const wait = Number(await redis.zscore(DUE ?? "", "strange")) - (await now());
+      expect(wait).toBeGreaterThan(50_000);
+    }, WAIT);
+    expect(visit.mock.calls.filter(([{ namespace }]) => namespace === "strange")).toHaveLength(1);
+    await redis.hset("bpf:{strange}:meta", "layout", "2");
+  });
+
+  it("nothing is done when the namespace cannot be registered", async () => {
+    const { kernel } = await replica();
+    vi.spyOn(kernel.script.masters, "call").mockRejectedValue(new Error("no master"));
+    const failed = await start(kernel, "unregistered").catch((error: Error) => error);
+    expect(failed).toBeInstanceOf(Unavailable);
+    expect(await redis.keys("bpf:{unregistered}:*")).toEqual([]);
+    vi.restoreAllMocks();
+  });
+});
+
+describe("the counters of an empty namespace", () => {
+  it("they go after a day, and no id comes back before", async () => {
+    const ids = async () => {
+      const call = await start(watcher, "counted");
+      const { id } = await watcher.mapCreate(call, {
+        ...{ ...SIZES, map_type: "hash", max_entries: 8 },
+      });
+      await watcher.exit(call);
+      return [Number(call.sid), id];
+    };
+    expect(await ids()).toEqual([1, 1]);
+    const meta = "bpf:{counted}:meta";
+    expect(await redis.pttl(meta)).toBe(-1);
+    await watcher.visit(await watcher.registry.claim("counted"));
+    expect(await redis.pttl(meta)).toBeGreaterThan(86_000_000);
+    const call = await start(watcher, "counted");
+    expect(await redis.pttl(meta)).toBe(-1);
+    await watcher.exit(call);
+    await watcher.visit(await watcher.registry.claim("counted"));
+    expect(await redis.pttl(meta)).toBeGreaterThan(86_000_000);
+    expect(await ids()).toEqual([3, 2]);
+    expect(await differences(redis, "counted")).toEqual([]);
+  });
+
+  it("they stay with a pin, and with a root directory that was changed", async () => {
+    const call = await start(watcher, "rooted");
+    await watcher.setattr(call, "/", { mode: 0o700 });
+    await watcher.exit(call);
+    await watcher.visit(await watcher.registry.claim("rooted"));
+    expect(await redis.pttl("bpf:{rooted}:meta")).toBe(-1);
+    expect(await isListed("rooted")).toBe(true);
+    expect(await isDue("rooted")).toBe(false);
   });
 });
 
@@ -227,7 +334,7 @@ describe("a release too big for one call", () => {
     const held = () => redis.hlen(`bpf:{${namespace}}:fds:${big.sid}`);
     let before = await held();
     for (let step = 0; step < 5; step++) {
-      expect((await dead.kernel.sweep(namespace, 60_000)).workLeft).toBe(true);
+      expect((await dead.kernel.sweep(namespace)).workLeft).toBe(true);
       expect(before - (await held()), "fds closed by one step").toBeLessThanOrEqual(1000);
       before = await held();
     }

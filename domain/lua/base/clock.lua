@@ -1,80 +1,126 @@
--- The namespace's clock in ms: Redis TIME plus a skew that keeps it going forward without leaps. Its state
--- is one field of `meta`, "skew tick allowance next": `tick` is the last sign of life of a sweeper or a
--- session, `next` a moment that is not after the first deadline.
--- Invariant: it never goes back behind a renewal or a sweep, and it stands still while there was
--- neither (Redis or every replica away), so that an outage shifts all deadlines at once without
--- touching one of them.
+-- The namespace's clock in ms: the time of its master, in which outages do not count (master/heartbeat.lua),
+-- plus an offset. Each call is given the master's last beat. The clock's state is one field of `meta`,
+-- "offset tick next base skew": `tick` is the highest moment that was written, `next` a moment that is not after the
+-- first deadline, `base` the heartbeat that the offset belongs to, `skew` what older_clock.lua was given.
+-- Invariant: it never goes back behind a moment that was written, and never counts more of an outage than
+-- uapi.BEAT_ALLOWANCE, in whatever order Redis runs what was sent before the outage.
 local kernel = use("base/kernel")
 local memo = use("base/memo")
 local layout = use("base/layout")
-local call, floor = redis.call, math.floor
+local older_clock = use("base/older_clock")
+local uapi = use("uapi")
+local call, floor, max, min = redis.call, math.floor, math.max, math.min
 
--- Used until the first sweep stores how long the sweepers may be silent.
-local FIRST_ALLOWANCE = 5000
 -- The first deadline of a namespace without sessions.
 local NEVER = 2 ^ 53
+-- The base of a namespace whose calls were given no beat yet.
+local NO_BASE = "-"
+-- A call may run so long after it was sent; see clock.latest().
+local LATE_MS = 1000
 
 local clock = {}
 
 local parse = memo(function(text)
-  local skew, tick, allowance, next = text:match("^(%S+) (%S+) (%S+) (%S+)$")
-  return { skew = tonumber(skew), tick = tonumber(tick), allowance = tonumber(allowance),
-    next = tonumber(next) }
+  local offset, tick, next, base, skew = text:match("^(%S+) (%S+) (%S+) (%S+) (%S+)$")
+  return { offset = tonumber(offset), tick = tonumber(tick), next = tonumber(next), base = base,
+    skew = tonumber(skew) }
 end)
 
-local START = { skew = 0, allowance = FIRST_ALLOWANCE, next = NEVER }
+local parse_beat = memo(function(text)
+  local id, lost, tick = text:match("^(%S+) (%S+) (%S+)$")
+  local first = tonumber(tick)
+  return { id = id, lost = tonumber(lost), first = first, last = first + uapi.BEAT_ALLOWANCE }
+end)
+
+-- Begins a clock, or goes on from `moment` by another heartbeat, with the time that it shows.
+local function adopt(moment, next)
+  kernel.need_writes()
+  current.now = moment
+  clock.store({ tick = moment, next = next, offset = moment - current.master, base = current.beat.id })
+end
+
+-- The time without a stored state: that of Redis in a new namespace, or that of an older version.
+local function begin()
+  current.clock = { offset = current.beat.lost, next = NEVER, base = current.beat.id }
+  current.now = current.master + current.beat.lost
+  local older = not current.unused and older_clock.read(current.wall)
+  if older then adopt(older.now, older.next) end
+end
 
 -- Reads the time once per call, and fails when this library does not know the namespace's layout.
 function clock.read()
   if current.now then return end
   local time = call("TIME")
-  current.wall = time[1] * 1000 + floor(time[2] / 1000)
+  local wall = time[1] * 1000 + floor(time[2] / 1000)
+  current.wall = wall
   layout.check()
-  local stored = call("HGET", current.meta, "clock")
-  local state = stored and parse(stored) or START
-  current.clock, current.skew = state, state.skew
-  local now, tick = current.wall + state.skew, state.tick
-  current.now = now
-  if tick and now < tick then
-    current.now = tick
-  elseif tick and now > tick + state.allowance then
-    kernel.need_writes()
-    current.skew = state.skew - (now - tick)
-    current.now = tick
-    clock.store({})
+  local stored = call("HGET", current.meta, "time")
+  local beat = current.beat ~= "" and parse_beat(current.beat)
+    or { id = NO_BASE, lost = 0, first = wall, last = wall }
+  local master = (wall < beat.first and beat.first or wall > beat.last and beat.last or wall) - beat.lost
+  current.beat, current.master = beat, master
+  if not stored then return begin() end
+  local state = parse(stored)
+  current.clock = state
+  if state.base == beat.id then
+    local now = master + state.offset
+    current.now = now < state.tick and state.tick or now
+  elseif beat.id == NO_BASE then
+    current.now = state.tick
+  else
+    adopt(state.tick)
   end
 end
 
--- changes: of tick, allowance and next.
+-- A moment that is not before the time of the newest beat, if the call was not longer on its way than that. A
+-- replica that stood still does not know how far others have gone on, so renewals count from here.
+function clock.latest()
+  local latest = current.wall - current.beat.lost + current.clock.offset
+  return min(max(latest, current.now), current.now + LATE_MS)
+end
+
+-- changes: of offset, tick, next and base.
 function clock.store(changes)
   local was = current.clock
-  local state = { skew = current.skew, tick = changes.tick or was.tick or current.now,
-    allowance = changes.allowance or was.allowance, next = changes.next or was.next }
+  local state = { offset = changes.offset or was.offset, tick = changes.tick or was.tick or current.now,
+    next = changes.next or was.next, base = changes.base or was.base, skew = was.skew }
+  local skew = state.offset - current.beat.lost
+  if skew ~= state.skew then
+    state.skew = skew
+    older_clock.write(skew, state.tick, state.next)
+  end
   current.clock = state
-  call("HSET", current.meta, "layout", layout.value(), "clock", ("%.0f %.0f %.0f %.0f"):format(
-    state.skew, state.tick, state.allowance, state.next))
+  call("HSET", current.meta, "layout", layout.value(), "time", ("%.0f %.0f %.0f %s %.0f"):format(
+    state.offset, state.tick, state.next, state.base, state.skew))
+end
+
+-- Goes back to the time of an older version that has written since this one, because it renews by its own.
+function clock.heed_older()
+  if not current.clock.tick then return end
+  local older = older_clock.read(current.wall)
+  if not older then return end
+  current.now = min(current.now, older.now)
+  current.clock = { tick = current.now, next = min(older.next, current.clock.next),
+    offset = current.now - current.master, base = current.beat.id }
+  clock.store({})
 end
 
 -- Answers whether a session has expired. The first deadline is read only once `next` has passed.
 function clock.is_due()
   if current.now < current.clock.next then return false end
   kernel.need_writes()
-  local first = call("ZRANGE", kernel.key("deadlines"), 0, 0, "WITHSCORES")
-  local deadline = tonumber(first[2] or NEVER)
-  if deadline <= current.now then return true end
-  clock.store({ next = deadline })
+  clock.heed_older()
+  local deadline = clock.first_deadline()
+  if deadline and deadline <= current.now then return true end
+  clock.store({ next = deadline or NEVER })
   return false
 end
 
--- Records a sweep: deadlines count again, for at most `ms` until the next one. A namespace that nobody
--- has used yet stays untouched.
-function clock.note_sweep(ms)
-  if not current.clock.tick then return end
-  current.skew = current.now - current.wall
-  clock.store({ tick = current.now, allowance = ms })
+function clock.first_deadline()
+  return tonumber(call("ZRANGE", kernel.key("deadlines"), 0, 0, "WITHSCORES")[2])
 end
 
--- Records a renewal until `deadline`, which proves as well as a sweep that the service works.
+-- Records a renewal until `deadline`.
 function clock.note_renewal(deadline)
   local state = current.clock
   local earlier = deadline < state.next
@@ -85,17 +131,17 @@ end
 
 -- Forgets the stored state, which was removed in this call.
 function clock.reset()
-  current.clock = START
+  current.clock = { offset = current.beat.lost, next = NEVER, base = current.beat.id }
 end
 
--- Keeps an expired session expired, because an outage takes the clock back to its last tick.
+-- Keeps an expired session expired for a call that was given an older beat.
 function clock.note_expiry()
   if current.now > (current.clock.tick or 0) then clock.store({ tick = current.now }) end
 end
 
 -- Wall time of a moment on this clock, if no outage comes before it.
 function clock.to_wall(moment)
-  return moment - current.skew
+  return moment - current.clock.offset + current.beat.lost
 end
 
 return clock

@@ -1,5 +1,5 @@
 -- The field `layout` of a namespace's `meta`: absent while the namespace is unused, uapi.LAYOUT while it is
--- in use, DELETING from the call that deletes it, DELETED when only the counter of sessions is left.
+-- in use, DELETING from the call that deletes it, DELETED when only counters are left.
 -- Invariant: no version of the service touches a namespace whose layout it does not know, so a version from
 -- before deletions existed leaves these namespaces alone.
 local uapi = use("uapi")
@@ -54,7 +54,16 @@ function layout.end_deletion()
   current.deleting, current.unused = nil, true
 end
 
--- The first session uses a namespace again that was deleted.
+-- Nothing is left in the namespace. All counters go on for a day, and the next session uses it again. To a
+-- version that does not know this it is deleted.
+function layout.rest()
+  call("HSET", current.meta, "layout", DELETED)
+  call("HDEL", current.meta, "cpus", "time", "clock")
+  call("PEXPIRE", current.meta, KEPT_MS)
+  current.cpus, current.unused = nil, true
+end
+
+-- The first session uses a namespace again that was deleted or empty.
 function layout.keep()
   call("PERSIST", current.meta)
 end

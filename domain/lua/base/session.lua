@@ -24,7 +24,7 @@ local LIFE = "<dds"
 
 -- The deadline, which runs ahead of the ttl so that a renewal is written once in ttl/10.
 function session.renew(sid, ttl, token)
-  local deadline = current.now + math.floor(ttl * 1.1) + ANSWER_MS
+  local deadline = clock.latest() + math.floor(ttl * 1.1) + ANSWER_MS
   call("HSET", kernel.key("session", sid), "life", struct.pack(LIFE, deadline, ttl, token))
   call("ZADD", kernel.key("deadlines"), deadline, sid)
   clock.note_renewal(deadline)
@@ -52,7 +52,7 @@ function session.enter()
   if own ~= token then kernel.fail("TOKEN", "no such session token") end
   if deadline <= current.now then kernel.fail("ENDED", "expired") end
   if current.deleting then kernel.fail("ENDED", session.DELETED) end
-  if deadline < current.now + ttl + ANSWER_MS then
+  if deadline < clock.latest() + ttl + ANSWER_MS then
     kernel.need_writes()
     session.renew(sid, ttl, token)
   end

@@ -29,6 +29,11 @@ local parse = memo(function(text)
     nlink = tonumber(nlink), object = object } }
 end)
 
+-- Whether the root's mode and owner are those that it began with.
+function inode.is_root_untouched()
+  return (call("GET", key(1)) or ROOT) == ROOT
+end
+
 -- A node is read once a call, so that every change of the call is made to the same table.
 function inode.load(ino)
   ino = tonumber(ino)

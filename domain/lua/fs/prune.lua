@@ -38,6 +38,11 @@ function prune.is_root_empty()
   return inode.is_empty(inode.load(ROOT))
 end
 
+-- Whether the root is as in a new namespace.
+function prune.is_root_untouched()
+  return prune.is_root_empty() and inode.is_root_untouched()
+end
+
 -- Removes the root itself, once it is empty.
 function prune.remove_root()
   call("DEL", kernel.key("inode", ROOT))

@@ -46,24 +46,6 @@ work.handle("exit", function(sid, from)
 end)
 
 --[[
-  Ends sessions that are due and goes on with freeing: one turn of a sweeper (internal).
-
-    Input:
-      allowance  ms that may pass until the next turn of any sweeper
-    Output:
-      more      1 when work is left, else 0
-      sessions  number of sessions of the namespace
-      exists    1 when the namespace is in use or being deleted, else 0
-    Errors: none
-]]
-function sys.sweep(allowance)
-  clock.note_sweep(tonumber(allowance))
-  exit.exit_due_sessions()
-  local more = work.resume() or clock.is_due()
-  return more and 1 or 0, call("ZCARD", kernel.key("deadlines")), current.unused and 0 or 1
-end
-
---[[
   exit(2) (kernel: do_exit()): ends the session of the caller.
 
     Input: none

@@ -1,7 +1,8 @@
 -- The namespace's clock in ms: the time of its master, in which outages do not count (master/heartbeat.lua),
 -- plus an offset. Each call is given the master's last beat. The clock's state is one field of `meta`,
--- "offset tick next base skew": `tick` is the highest moment that was written, `next` a moment that is not after the
--- first deadline, `base` the heartbeat that the offset belongs to, `skew` what older_clock.lua was given.
+-- "offset tick next base skew": `tick` is the highest moment that was written, `next` a moment that is not
+-- after the first deadline, `base` the heartbeat that the offset belongs to, `skew` what older_clock.lua was
+-- given.
 -- Invariant: it never goes back behind a moment that was written, and never counts more of an outage than
 -- uapi.BEAT_ALLOWANCE, in whatever order Redis runs what was sent before the outage.
 local kernel = use("base/kernel")

@@ -65,12 +65,12 @@ export interface AppOptions {
 }
 
 /** Makes the request of a handler from what Express and the validator have read. */
-function handlerRequest(req: Identified, res: ServerResponse): HandlerRequest {
+async function handlerRequest(req: Identified, res: ServerResponse): Promise<HandlerRequest> {
   const { headers, query, caller = ANONYMOUS, ticketMapId } = req;
   const { method, url, octets } = req;
   const content = { method, url, condition: conditionOf(req), body: octets };
   const key = method === "GET" ? undefined : idempotencyKey(req);
-  const call = { ...caller, ...idempotencyOf(caller.sid, key, content) };
+  const call = { ...caller, ...(await idempotencyOf(caller.sid, key, content)) };
   const params = req.openapi?.pathParams ?? {};
   return { call, params, query, body: req.body, headers, ticketMapId, res };
 }
@@ -83,7 +83,7 @@ function createRequestHandler(
 ): RequestHandler {
   return async (req: Identified, res) => {
     req.operationId = operationId;
-    const request = handlerRequest(req, res);
+    const request = await handlerRequest(req, res);
     hooks?.onGeneralRequest?.(req, request);
     const response = await handler(context, request);
     if (response.events) return sendEvents(response.events, res, onFault, req.isHead);

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Request, Response } from "express";
 import { sendText, varyWith } from "./compression.ts";
 import type { HandlerResponse } from "./handler.ts";
+import { stringify } from "./json_text.ts";
 import { JSON_TYPE, OCTETS } from "./media_types.ts";
 
 /** Writes the responses of both paths; problems and events are written elsewhere. */
@@ -45,7 +46,7 @@ function headOf(res: ServerResponse, id: string, { headers = {} }: HandlerRespon
 export function respond(res: ServerResponse, id: string, response: HandlerResponse): void {
   const { status, body, bytes, type = OCTETS, headers } = response;
   const head = headOf(res, id, response);
-  const content = body === undefined ? bytes : JSON.stringify(body);
+  const content = body === undefined ? bytes : stringify(body);
   if (content === undefined) {
     res.writeHead(status, head).end();
     return;

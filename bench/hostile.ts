@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, fork, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -105,8 +105,14 @@ async function measure({ child, redis, send }: World, request: HostileRequest): 
 const nameOf = ({ method, path, body = "" }: HostileRequest) =>
   `${method} ${path.slice(0, 60)} (${(body.length / 1e6).toFixed(1)} MB)`;
 
+/** Where it is allowed, Redis goes before all other processes, which its clock would count as well. */
+function prefer(pid: number): void {
+  spawnSync("chrt", ["--fifo", "--all-tasks", "--pid", "1", String(pid)]);
+}
+
 async function main(word = ""): Promise<void> {
   const redis = await startRedis("hostile");
+  prefer(redis.pid);
   await redis.client.config("SET", "slowlog-log-slower-than", 1000, "slowlog-max-len", 10_000);
   const { base, child } = await startService(redis.url);
   const say = (line: string) => process.stdout.write(`${line}\n`);

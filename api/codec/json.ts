@@ -88,28 +88,39 @@ export function isTooDeep(body: unknown): boolean {
 export const tooDeep = () =>
   new InvalidRequest("/body", `must be nested at most ${MAX_DEPTH} levels deep`);
 
-const [QUOTE, BACKSLASH] = [0x22, 0x5c];
+const [QUOTE, BACKSLASH, COLON] = [0x22, 0x5c, 0x3a];
 const OPENING: ReadonlySet<number> = new Set(Buffer.from("[{"));
 const CLOSING: ReadonlySet<number> = new Set(Buffer.from("]}"));
 
-/** Reads a text that may be as deep as it is long, before the parser builds all its levels. */
-function isTextTooDeep(octets: Buffer): boolean {
-  let [levels, inString] = [0, false];
+/** The members of an object that is a body, and of those in it; a type may have 4,096 members. */
+const MAX_MEMBERS = 8192;
+/** Members that are deeper are parts of values in a batch. */
+const COUNTED_LEVELS = 2;
+
+/**
+ * Checks the levels of a text and its outer members before a parser makes objects of them, which takes
+ * longer than all other work on a body. @throws EINVAL
+ */
+function checkShape(octets: Buffer): void {
+  let [levels, members, inString] = [0, 0, false];
   for (let at = 0; at < octets.length; at++) {
     const byte = octets[at] as number;
     if (byte === QUOTE) inString = !inString;
     else if (inString) at += byte === BACKSLASH ? 1 : 0;
+    else if (byte === COLON) members += levels <= COUNTED_LEVELS ? 1 : 0;
     else if (OPENING.has(byte)) levels += 1;
     else if (CLOSING.has(byte)) levels -= 1;
-    if (levels > MAX_DEPTH) return true;
+    if (levels > MAX_DEPTH) throw tooDeep();
+    if (members > MAX_MEMBERS) {
+      throw new InvalidRequest("/body", `must have at most ${MAX_MEMBERS} members`);
+    }
   }
-  return false;
 }
 
 /** Reads a body of any length with all checks that need no schema. @throws EINVAL */
 export function readJson(octets: Buffer): unknown {
   if (octets.length === 0) return {};
-  if (isTextTooDeep(octets)) throw tooDeep();
+  checkShape(octets);
   const body = parseJson(octets);
   checkSurrogates(octets, body);
   return body;

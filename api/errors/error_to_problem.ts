@@ -10,6 +10,7 @@ import {
   Unavailable,
 } from "../../domain/errno.ts";
 import { sendText } from "../compression.ts";
+import { stringify } from "../json_text.ts";
 import { escapeLines, escapeText } from "../text.ts";
 import { type RequestIds, requestIds } from "../trace.ts";
 import { limitHeaders } from "./limit_headers.ts";
@@ -210,7 +211,7 @@ export function sendProblem(
   const ids = requestIds(req, res);
   if (problem.status === 500) onFault(error, ids);
   const instance = instanceOf(req.url ?? "");
-  const text = JSON.stringify({ ...problem, instance, ...ids });
+  const text = stringify({ ...problem, instance, ...ids });
   const headers = { ...headersOf(problem, error), ...limitHeaders(error) };
   const head = ["content-type", "application/problem+json", ...Object.entries(headers).flat()];
   sendText(res, problem.status, head, text);

@@ -47,8 +47,7 @@ function read(requests: PlainRequests, done: FastReply): RequestHandler {
   return (req: RawRequest, res) => {
     const plain = requests.read(req, res);
     if (plain === undefined || !hasBody(req)) return done(req, res, plain);
-    receiveBody(req, res, BODY_MAX, (_error, chunks) => {
-      const octets = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+    receiveBody(req, res, BODY_MAX, (_error, octets) => {
       req.octets = octets;
       if (!hasOctets(req)) return done(req, res, withJson(plain, octets));
       plain.request.body = octets;

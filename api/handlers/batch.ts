@@ -2,10 +2,19 @@ import type { Batch, BatchRead } from "../../domain/commands/batch.ts";
 import { Errno } from "../../domain/errno.ts";
 import type { BatchBody } from "../codec/batch_elements.ts";
 import { parseBytes } from "../codec/bytes.ts";
-import { checkLength, codecOf, type ValueCodec, writeValue } from "../codec/value_codec.ts";
+import { checkLength, codecOf, type ValueCodec } from "../codec/value_codec.ts";
 import { STATUS } from "../errors/problem.ts";
-import { type Handler, type HandlerResponse, octetsOf, ok, pathNumber, query } from "../handler.ts";
+import {
+  type Handler,
+  type HandlerRequest,
+  type HandlerResponse,
+  octetsOf,
+  ok,
+  pathNumber,
+  query,
+} from "../handler.ts";
 import { readBody } from "../long_body/read_body.ts";
+import { writeBatch } from "../long_body/write_elements.ts";
 import { OCTETS } from "../media_types.ts";
 
 /** Batches of elements: in JSON, or as octets with each key followed by its value. */
@@ -32,32 +41,13 @@ function octetResponse({ elements, count, cursor, failure, isEnd }: Batch): Hand
   return { status, bytes: elements, type: OCTETS, headers };
 }
 
-function writeHex({ elements, key_size }: Batch, size: number) {
-  const text = elements.toString("hex");
-  const keys: string[] = [];
-  const values: string[] = [];
-  for (let at = 0; at < text.length; at += 2 * size) {
-    keys.push(text.slice(at, at + 2 * key_size));
-    values.push(text.slice(at + 2 * key_size, at + 2 * size));
-  }
-  return { keys, values };
-}
-
-function writeEach(codec: ValueCodec, { elements, key_size, ids }: Batch, size: number) {
-  const keys: unknown[] = [];
-  const values: unknown[] = [];
-  for (let at = 0; at < elements.length; at += size) {
-    keys.push(codec.writeKey(elements.subarray(at, at + key_size)));
-    values.push(writeValue(codec, elements.subarray(at + key_size, at + size), ids));
-  }
-  return { keys, values };
-}
-
-function jsonResponse(codec: ValueCodec, batch: Batch): HandlerResponse {
-  const { elements, count, cursor, ids, failure, isEnd } = batch;
-  const size = count > 0 ? elements.length / count : 0;
-  const isPlain = codec.encoding === "hex" && !ids;
-  const read = isPlain ? writeHex(batch, size) : writeEach(codec, batch, size);
+async function jsonResponse(
+  request: HandlerRequest,
+  codec: ValueCodec,
+  batch: Batch,
+): Promise<HandlerResponse> {
+  const { count, cursor, failure, isEnd } = batch;
+  const read = await writeBatch(request, codec, batch);
   const extensions = { count, ...read, ...(cursor ? { cursor: cursor.toString("hex") } : {}) };
   if (failure) throw new Errno(failure.code, failure.message, { extensions });
   return ok({ ...extensions, ...(isEnd ? { end: true } : {}) });
@@ -78,7 +68,7 @@ const mapBatch: Handler = async (context, request) => {
     body.op === "lookup"
       ? await kernel.mapLookupBatch(request.call, fd, range)
       : await kernel.mapLookupAndDeleteBatch(request.call, fd, range);
-  return jsonResponse(codec, batch);
+  return jsonResponse(request, codec, batch);
 };
 
 const mapBatchReadBytes: Handler = async ({ kernel }, request) => {

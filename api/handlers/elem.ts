@@ -1,6 +1,6 @@
 import type { ElementPage } from "../../domain/commands/elem.ts";
 import { conditions, etag } from "../codec/etag.ts";
-import { checkLength, codecOf, type ValueCodec, writeValue } from "../codec/value_codec.ts";
+import { checkLength, codecOf, type ValueCodec } from "../codec/value_codec.ts";
 import {
   type Handler,
   type HandlerRequest,
@@ -14,6 +14,7 @@ import {
   revisionHeader,
 } from "../handler.ts";
 import { readBody } from "../long_body/read_body.ts";
+import { writeOne, writePage } from "../long_body/write_elements.ts";
 import { OCTETS } from "../media_types.ts";
 import { nestedFormat, nestedPage } from "./nested_dump.ts";
 
@@ -34,7 +35,7 @@ const mapLookup: Handler = async (context, request): Promise<HandlerResponse> =>
   const fd = pathNumber(request, "fd");
   const found = await kernel.mapLookupElem(request.call, fd, key, lookupOptions(request));
   const { value, id, revision } = found;
-  const body = { key: codec.writeKey(key), value: writeValue(codec, value, id) };
+  const body = { key: codec.writeKey(key), value: await writeOne(request, codec, value, id) };
   return { status: 200, body, headers: { etag: etag(value), ...revisionHeader(revision) } };
 };
 
@@ -98,7 +99,7 @@ const mapLookupAndDelete: Handler = async (context, request) => {
     flags,
     conditions(request),
   );
-  return ok({ key: codec.writeKey(key), value: codec.writeValue(value) });
+  return ok({ key: codec.writeKey(key), value: await writeOne(request, codec, value) });
 };
 
 const mapNextKey: Handler = async (context, request) => {
@@ -110,12 +111,9 @@ const mapNextKey: Handler = async (context, request) => {
   return ok({ key: codec.writeKey(next) });
 };
 
-function writeElements(codec: ValueCodec, page: ElementPage) {
+function writeElements(request: HandlerRequest, codec: ValueCodec, page: ElementPage) {
   checkLength([codec, page.elements.length]);
-  return page.elements.map(({ key, value }) => ({
-    key: codec.writeKey(key),
-    value: writeValue(codec, value, page.ids),
-  }));
+  return writePage(request, codec, page);
 }
 
 const mapDump: Handler = async (context, request) => {
@@ -132,11 +130,11 @@ const mapDump: Handler = async (context, request) => {
   const codec = await codecOf(context, request);
   if (query<boolean>(request, "snapshot")) {
     const page = await kernel.mapSnapshot(request.call, fd);
-    return ok({ elements: writeElements(codec, page), revision: page.revision });
+    return ok({ elements: await writeElements(request, codec, page), revision: page.revision });
   }
   const page = await kernel.mapDump(request.call, fd, pageOf(request));
   const { next_cursor } = page;
-  return ok({ elements: writeElements(codec, page), next_cursor });
+  return ok({ elements: await writeElements(request, codec, page), next_cursor });
 };
 
 export const elems = {

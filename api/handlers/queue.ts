@@ -1,6 +1,7 @@
 import { codecOf } from "../codec/value_codec.ts";
 import { type Handler, noContent, ok, pathNumber, query, revisionHeader } from "../handler.ts";
 import { readBody } from "../long_body/read_body.ts";
+import { writeOne } from "../long_body/write_elements.ts";
 
 /** Maps without keys: the element commands with a null pointer for the key. */
 
@@ -27,7 +28,7 @@ const mapPop: Handler = async (context, request) => {
     flags,
     "",
   );
-  return ok({ value: codec.writeValue(value) });
+  return ok({ value: await writeOne(request, codec, value) });
 };
 
 const mapPeek: Handler = async (context, request) => {
@@ -42,7 +43,7 @@ const mapPeek: Handler = async (context, request) => {
     NO_KEY,
     options,
   );
-  return ok({ value: codec.writeValue(found.value) });
+  return ok({ value: await writeOne(request, codec, found.value) });
 };
 
 export const queues = { mapPush, mapPop, mapPeek };

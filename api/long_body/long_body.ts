@@ -2,13 +2,14 @@ import { toBuffer } from "../../domain/bytes.ts";
 import { Unavailable } from "../../domain/errno.ts";
 import { BackgroundPool, BackgroundWorker } from "../../domain/threads/background_worker.ts";
 import type { TaskOwner } from "../../domain/threads/thread_pool.ts";
+import type { Columns, PackedElements } from "../codec/element_text.ts";
 import type { CodecSource } from "../codec/value_codec.ts";
 import { InvalidRequest } from "../errors/error_to_problem.ts";
 import type { Route } from "../openapi/openapi.ts";
 import type { LongBodyReply, LongBodyRequest } from "./long_body_thread.ts";
 import type { ReaderName, ReaderResult } from "./readers.ts";
 
-/** JSON bodies that would hold the event loop: threads parse, check and read them. */
+/** JSON that would hold the event loop: threads parse, check and read it in requests, and write it in answers. */
 
 const MODULE = new URL("./long_body_thread.ts", import.meta.url).href;
 const THREADS = 2;
@@ -34,8 +35,9 @@ export function isLong(octets: Buffer): boolean {
   return parts > MAX_PARTS;
 }
 
-/** Copies the octets once to memory that threads share, so that no message copies them. */
+/** Octets in memory that threads share, so that no message copies them. */
 function shared(octets: Buffer): Buffer {
+  if (octets.buffer instanceof SharedArrayBuffer) return octets;
   const copy = Buffer.from(new SharedArrayBuffer(octets.length));
   octets.copy(copy);
   return copy;
@@ -47,6 +49,25 @@ function withBuffers(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withBuffers);
   if (typeof value !== "object" || value === null || value instanceof Set) return value;
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, withBuffers(one)]));
+}
+
+/** Sends a request to a thread. @throws InvalidRequest, EINVAL, LimitReached, Unavailable */
+async function ask(owner: TaskOwner, request: LongBodyRequest): Promise<LongBodyReply> {
+  const reply = await worker.request<LongBodyReply>(owner, request);
+  if (reply === undefined) throw new Unavailable("a long body took too long");
+  if ("invalid" in reply) throw new InvalidRequest(reply.invalid.pointer, reply.invalid.detail);
+  return reply;
+}
+
+/** Writes elements as the JSON of two arrays. @throws LimitReached, Unavailable */
+export async function writeInThread(
+  owner: TaskOwner,
+  codec: CodecSource,
+  { elements, key_size, count, ids }: PackedElements,
+): Promise<Columns<Buffer>> {
+  const packed = { elements, key_size, count, ids };
+  const reply = await ask(owner, { step: "write", codec, packed });
+  return withBuffers(reply) as Columns<Buffer>;
 }
 
 export interface BodyOf {
@@ -70,7 +91,7 @@ export class LongBody {
    * @throws InvalidRequest, LimitReached, Unavailable
    */
   async check(): Promise<unknown> {
-    const reply = await this.#request({ ...this.#body, step: "check" });
+    const reply = await ask(this.#owner, { ...this.#body, step: "check" });
     return "body" in reply ? reply.body : this;
   }
 
@@ -79,14 +100,7 @@ export class LongBody {
     reader: Name,
     codec: CodecSource,
   ): Promise<ReaderResult<Name>> {
-    const reply = await this.#request({ ...this.#body, step: "read", reader, codec });
+    const reply = await ask(this.#owner, { ...this.#body, step: "read", reader, codec });
     return withBuffers("body" in reply ? reply.body : undefined) as ReaderResult<Name>;
-  }
-
-  async #request(request: LongBodyRequest): Promise<LongBodyReply> {
-    const reply = await worker.request<LongBodyReply>(this.#owner, request);
-    if (reply === undefined) throw new Unavailable("the body took too long to read");
-    if ("invalid" in reply) throw new InvalidRequest(reply.invalid.pointer, reply.invalid.detail);
-    return reply;
   }
 }

@@ -1,4 +1,6 @@
 import { toBuffer } from "../../domain/bytes.ts";
+import { HandedOver } from "../../domain/threads/serve_requests.ts";
+import { type Columns, type PackedElements, writeColumns } from "../codec/element_text.ts";
 import { readJson } from "../codec/json.ts";
 import { type CodecSource, codecFrom } from "../codec/value_codec.ts";
 import { InvalidRequest } from "../errors/error_to_problem.ts";
@@ -15,15 +17,19 @@ interface Operation {
   path: string;
 }
 
-export type LongBodyRequest = Operation &
-  ({ step: "check" } | { step: "read"; reader: ReaderName; codec: CodecSource });
+export type LongBodyRequest =
+  | (Operation & { step: "check" })
+  | (Operation & { step: "read"; reader: ReaderName; codec: CodecSource })
+  | { step: "write"; packed: PackedElements; codec: CodecSource };
 
 export type LongBodyReply =
   | { invalid: { pointer: string; detail: string } }
   /** The body, or what the reader has made of it. */
   | { body: unknown }
   /** The body is valid, and a reader will read it. */
-  | { isValid: true };
+  | { isValid: true }
+  /** The JSON of both arrays. */
+  | Columns<Uint8Array>;
 
 const schemas = createSchemas();
 
@@ -56,8 +62,20 @@ function take(request: Operation): unknown {
   return known && isSame(known.octets, request.octets) ? known.body : parse(request);
 }
 
-export async function handleRequest(request: LongBodyRequest): Promise<LongBodyReply> {
+const textOf = (column: unknown[]) => Buffer.from(JSON.stringify(column));
+
+/** The thread keeps nothing of the texts, so that they are not copied. */
+function write(packed: PackedElements, codec: CodecSource): HandedOver<Columns<Uint8Array>> {
+  const elements = toBuffer(packed.elements);
+  const columns = writeColumns(codecFrom(codec), { ...packed, elements });
+  return new HandedOver({ keys: textOf(columns.keys), values: textOf(columns.values) });
+}
+
+export async function handleRequest(
+  request: LongBodyRequest,
+): Promise<LongBodyReply | HandedOver<LongBodyReply>> {
   try {
+    if (request.step === "write") return write(request.packed, request.codec);
     if (request.step === "check") return check(request);
     const body = take(request);
     return { body: await READERS[request.reader](body as never, codecFrom(request.codec)) };

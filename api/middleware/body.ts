@@ -58,9 +58,8 @@ const read: RequestHandler = (req: MatchedRequest, res, next) => {
   const limit = limitOf(req);
   const coding = contentCoding(req);
   delete req.headers["content-encoding"];
-  receiveBody(req, res, limit, (error, chunks) => {
+  receiveBody(req, res, limit, (error, received) => {
     if (error) return next(error);
-    const received = Buffer.concat(chunks);
     const unpacked = coding === undefined ? received : unpack(received, coding, limit);
     Promise.resolve(unpacked).then((octets) => {
       req.octets = octets;

@@ -34,28 +34,53 @@ export function startBody(req: IncomingMessage, res: ServerResponse): void {
 const tooLarge = (limit: number) =>
   new HttpError(413, "too-large", `the body must have at most ${limit} bytes`);
 
-/** Calls back with the chunks of the whole body; never for a client that disconnects before its end. */
+/** A longer body is put into memory that threads share, so that it is copied once, as it arrives. */
+const SHARED_BYTES = 256 * 1024;
+
+/** Puts the chunks of a body together; one without a Content-Length at its end. */
+class BodyBuffer {
+  readonly #whole: Buffer | undefined;
+  readonly #chunks: Buffer[] = [];
+  size = 0;
+
+  constructor(length: number | undefined) {
+    if ((length ?? 0) > SHARED_BYTES) this.#whole = Buffer.from(new SharedArrayBuffer(length ?? 0));
+  }
+
+  add(chunk: Buffer): void {
+    if (this.#whole) chunk.copy(this.#whole, this.size);
+    else this.#chunks.push(chunk);
+    this.size += chunk.length;
+  }
+
+  take(): Buffer {
+    if (this.#whole) return this.#whole;
+    return this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks);
+  }
+}
+
+/** Calls back with the whole body; never for a client that disconnects before its end. */
 export function receiveBody(
   req: IncomingMessage,
   res: ServerResponse,
   limit: number,
-  done: (error: HttpError | undefined, chunks: Buffer[]) => void,
+  done: (error: HttpError | undefined, octets: Buffer) => void,
 ): void {
   if ((lengthOf(req) ?? 0) > limit) {
-    done(tooLarge(limit), []);
+    done(tooLarge(limit), Buffer.alloc(0));
     return;
   }
   startBody(req, res);
-  const chunks: Buffer[] = [];
-  let size = 0;
+  const buffer = new BodyBuffer(lengthOf(req));
   const onData = (chunk: Buffer): void => {
-    size += chunk.length;
-    chunks.push(chunk);
-    if (size <= limit) return;
+    if (buffer.size + chunk.length <= limit) {
+      buffer.add(chunk);
+      return;
+    }
     req.off("data", onData).off("end", onEnd).pause();
-    done(tooLarge(limit), []);
+    done(tooLarge(limit), Buffer.alloc(0));
   };
-  const onEnd = (): void => done(undefined, chunks);
+  const onEnd = (): void => done(undefined, buffer.take());
   req.on("data", onData).on("end", onEnd);
 }
 

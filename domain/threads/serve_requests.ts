@@ -14,6 +14,26 @@ function errnoReply({ code, message: detail, log, field }: Errno): ThreadReply {
   return { errno: code, detail, options };
 }
 
+/** A shorter array may be a part of memory that others use. */
+const MIN_HANDED_OVER = 64 * 1024;
+
+/** An answer whose long byte arrays are handed over instead of copied; the thread must not keep them. */
+export class HandedOver<T extends object> {
+  readonly answer: T;
+
+  constructor(answer: T) {
+    this.answer = answer;
+  }
+
+  get memory(): ArrayBuffer[] {
+    const parts: unknown[] = Object.values(this.answer);
+    return parts.flatMap((part) => {
+      const isLong = part instanceof Uint8Array && part.length >= MIN_HANDED_OVER;
+      return isLong && part.buffer instanceof ArrayBuffer ? [part.buffer] : [];
+    });
+  }
+}
+
 type Handle<Request> = (request: Request) => unknown;
 
 async function replyTo<Request>(handle: Handle<Request>, request: Request): Promise<ThreadReply> {
@@ -33,6 +53,11 @@ export function serveRequests<Request>(url: string, createHandler: () => Handle<
   if (isMainThread || parentPort === null || workerData !== url) return;
   const port = parentPort;
   const handle = createHandler();
-  port.on("message", async (request: Request) => port.postMessage(await replyTo(handle, request)));
+  port.on("message", async (request: Request) => {
+    const reply = await replyTo(handle, request);
+    const value = "value" in reply ? reply.value : undefined;
+    if (value instanceof HandedOver) port.postMessage({ value: value.answer }, value.memory);
+    else port.postMessage(reply);
+  });
   port.postMessage({ ready: true } satisfies ThreadReply);
 }

@@ -19,7 +19,7 @@ import type { InTime } from "./redis/master_calls.ts";
 import { Notifier } from "./redis/notifier.ts";
 import { OlderRegistry } from "./redis/older_registry.ts";
 import { Registry } from "./redis/registry.ts";
-import { type Argument, Script } from "./redis/script.ts";
+import { type Argument, NOBODY, Script } from "./redis/script.ts";
 import { Pool } from "./runtime/pool/pool.ts";
 import { SessionRenewals } from "./session_renewals.ts";
 import { SETTINGS, type Settings } from "./settings.ts";
@@ -43,9 +43,6 @@ export interface KernelEvents {
   /** A session has ended, so the namespace may be empty. */
   onEnd(namespace: string): void;
 }
-
-/** The sweeper and the lookout call without a session. */
-const NOBODY = ["", "", "", ""] as const;
 
 /** @param secret the key of all tokens, at least 32 bytes, the same in every replica. */
 export function createKernel(url: string, secret: Buffer, changed: Partial<Settings> = {}) {

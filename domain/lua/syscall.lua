@@ -8,18 +8,28 @@
 local kernel = use("base/kernel")
 local clock = use("base/clock")
 local work = use("base/work")
+local work_list = use("base/work_list")
 local session = use("base/session")
 local idempotency = use("base/idempotency")
 local exit = use("process/exit")
 local map = use("map/map")
 local sys = kernel.sys
 
+-- A share of what due sessions leave. What is left hides from this command by need_released().
+local function release_due()
+  work.allow(work.SHARE)
+  current.is_due = exit.exit_due_sessions()
+  current.is_left = work_list.save() or current.is_due
+end
+
+-- The caller's session is entered before others are released, so that their release takes no time from it.
 local function run(args)
   clock.read()
-  if clock.is_due() then exit.exit_due_sessions() end
   if current.sid ~= "" then session.enter() end
+  if clock.is_due() then release_due() end
+  work.allow(work.OWN)
   local reply = { "", sys[args[1]](unpack(args, 7)) }
-  if current.queue then work.drain() end
+  work.drain()
   return reply
 end
 
@@ -38,7 +48,8 @@ end
 local function attempt(args)
   local ok, reply = pcall(run, args)
   if not ok then reply = failure(reply) end
-  if current.queue and work.save() and reply[1] == "" then reply[1] = "+" end
+  local is_left = work_list.save() or current.is_left
+  if is_left and reply[1] == "" then reply[1] = "+" end
   return reply
 end
 
@@ -60,7 +71,8 @@ kernel.first_half.refused = "all"
 return function(keys, args, writes)
   -- Every field that a call sets, so that Lua makes the table in its final size.
   current = { root = keys[1], meta = keys[2], writes = writes, sid = args[2], token = args[3],
-    beat = args[6], wall = false, master = false, now = false, clock = false, queue = false }
+    beat = args[6], wall = false, master = false, now = false, clock = false, queue = false, late = false,
+    budget = 0, is_due = false, is_left = false }
   local record, fingerprint = args[4], args[5]
   if record == "" then return attempt(args) end
   local ok, reply = pcall(idempotency.once, record, fingerprint, args[1], function() return attempt(args) end)

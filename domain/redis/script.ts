@@ -9,6 +9,7 @@ import { Heartbeats } from "./heartbeats.ts";
 import { Library } from "./library.ts";
 import { bundle, type CommandAccess } from "./lua_bundle.ts";
 import { MasterCalls } from "./master_calls.ts";
+import { Releases } from "./releases.ts";
 import { ServerChecks } from "./server_checks.ts";
 
 /**
@@ -42,6 +43,9 @@ export interface CommandReply {
 /** The caller: session id, token hash, name of the idempotency record, fingerprint of the request. */
 export type Who = readonly [sid: string, hash: string, record: string, fingerprint: string];
 
+/** The caller of what no session calls. */
+export const NOBODY: Who = ["", "", "", ""];
+
 /** The first value of a reply is its code, which is empty for most. */
 const codeOf = ([status]: RedisValue[]) =>
   (status as Buffer | undefined)?.length === 0 ? "" : String(status);
@@ -57,6 +61,9 @@ function toReply(reply: RedisValue[]): CommandReply {
   const more = { ...(log && { log: String(log) }), ...(field && { field: String(field) }) };
   throw fromReply(code, String(detail), more);
 }
+
+/** The first word of a call is the root of the namespace's keys. */
+const namespaceOf = ([root]: Argument[]) => /\{(.*)\}/.exec(String(root))?.[1] ?? "";
 
 const SHORT_BYTES = 256;
 
@@ -74,6 +81,7 @@ export class Script {
   readonly heartbeats: Heartbeats;
   readonly #commands: CommandMethods;
   readonly #deadline: number;
+  readonly #releases = new Releases((namespace) => this.#release(namespace));
 
   /** @param deadline ms after which a call is rejected, even if ioredis still waits. */
   constructor(redis: Connection, deadline: number) {
@@ -142,7 +150,7 @@ export class Script {
   /** A reply after the deadline is dropped: the caller has its error, so nothing may be sent again. */
   #send(access: CommandAccess, words: Argument[]): Promise<CommandReply> {
     return this.inTime(this.#fcall(access, words)).then(
-      (reply) => this.#answer(reply, words),
+      (reply) => this.#answer(reply, access, words),
       (error: Error) => this.#recover(error, access, words),
     );
   }
@@ -153,14 +161,46 @@ export class Script {
   }
 
   /** @throws the error that the command raised. */
-  #answer(reply: RedisValue[], words: Argument[]): CommandReply | Promise<CommandReply> {
-    return codeOf(reply) === "WRITES" ? this.#send("free", words) : toReply(reply);
+  #answer(
+    reply: RedisValue[],
+    access: CommandAccess,
+    words: Argument[],
+  ): CommandReply | Promise<CommandReply> {
+    const code = codeOf(reply);
+    if (code === "WRITES") return this.#send("free", words);
+    return code === "DUE" ? this.#afterRelease(access, words) : toReply(reply);
+  }
+
+  /** Sends a call again that would have shown references of ended sessions. */
+  async #afterRelease(
+    access: CommandAccess,
+    words: Argument[],
+    until = performance.now() + this.#deadline,
+  ): Promise<CommandReply> {
+    await this.#releases.finish(namespaceOf(words), until);
+    return this.inTime(this.#fcall(access, words)).then(
+      (reply) =>
+        codeOf(reply) === "DUE"
+          ? this.#afterRelease(access, words, until)
+          : this.#answer(reply, access, words),
+      (error: Error) => this.#recover(error, access, words),
+    );
+  }
+
+  /** One step of a release. @returns whether references are left. */
+  async #release(namespace: string): Promise<boolean> {
+    const { values } = await this.run(namespace, "release", NOBODY, []);
+    return values[0] === 1;
   }
 
   /** Sends a call again that was rejected before it did anything. @throws any other error. */
   async #recover(error: Error, access: CommandAccess, words: Argument[]): Promise<CommandReply> {
-    if (isMissing(error)) return this.#answer(await this.#afterLoading(access, words), words);
-    if (isMoved(error)) return this.#answer(await this.#afterRefresh(access, words), words);
+    if (isMissing(error)) {
+      return this.#answer(await this.#afterLoading(access, words), access, words);
+    }
+    if (isMoved(error)) {
+      return this.#answer(await this.#afterRefresh(access, words), access, words);
+    }
     const isFull = error instanceof Errno && error.message === FULL;
     const [, , , , , record] = words;
     // A full Redis did not begin the call, but the record may hold the answer of an earlier try.

@@ -18,7 +18,7 @@ const map = (type: string, key: number, value: number, max: number) => [
 ];
 
 /** Commands that no session calls. */
-export const SESSIONLESS = ["sweep", "ring_look", "namespace_get", "namespace_delete"];
+export const SESSIONLESS = ["sweep", "release", "ring_look", "namespace_get", "namespace_delete"];
 
 /** Returns the arguments of a session_create that creates session 1, made by no session. */
 export function born(token: string, cpus: number): Argument[] {
@@ -94,6 +94,7 @@ export const CALLS: readonly [command: string, ...args: Argument[]][] = [
   ["rmdir", "/e"],
   ["unlink_tree", "/d"],
   ["sweep"],
+  ["release"],
   ["namespace_get"],
   ["exit"],
   ["namespace_delete"],

@@ -137,7 +137,9 @@ end
 
 -- Keeps an expired session expired for a call that was given an older beat.
 function clock.note_expiry()
-  if current.now > (current.clock.tick or 0) then clock.store({ tick = current.now }) end
+  if current.now <= (current.clock.tick or 0) then return end
+  kernel.need_writes()
+  clock.store({ tick = current.now })
 end
 
 -- Wall time of a moment on this clock, if no outage comes before it.

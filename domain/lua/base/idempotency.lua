@@ -13,7 +13,7 @@ local idempotency = {}
 local KEEP_MS = 86400000
 
 -- Replies that say that nothing was done and nothing was decided.
-local UNKEPT = { FAULT = true, TOKEN = true, ENDED = true, STALE = true, WRITES = true }
+local UNKEPT = { FAULT = true, TOKEN = true, ENDED = true, STALE = true, WRITES = true, DUE = true }
 
 -- A command that is the first half of a request leaves the record to the second half: all of it, or its
 -- successes while its failures end the request.

@@ -5,11 +5,15 @@ local kernel = use("base/kernel")
 local work = use("base/work")
 local call = redis.call
 
+-- Units of the work list.
+local FREE = 4
+
 local refcount = {}
 
--- Kind -> its operations, as the kernel's objects have them: info(id, listed) and free(id); identify(id)
--- answers type and name, type_of(text) the name of a type by name or number, or nil. Maps also have
--- release_uref(id), called when usercnt falls to 0; programs also have owner(id).
+-- Kind -> its operations, as the kernel's objects have them: info(id, listed), and free(id), which may
+-- answer units of the work list; identify(id) answers type and name, type_of(text) the name of a type by
+-- name or number, or nil. Maps also have release_uref(id), called when usercnt falls to 0; programs also
+-- have owner(id).
 refcount.kinds = {}
 
 -- An open file and an inode hold one reference each, and on a map they are its users. holder: "file:N",
@@ -30,31 +34,55 @@ function refcount.get(kind, id, holder)
   call("HSET", holders, holder, 1)
 end
 
-local function drop_holder(holders, holder)
+local function drop_holder(holders, holder, count)
   if is_file(holder) then return call("HDEL", holders, holder) == 1 end
-  local held = call("HINCRBY", holders, holder, -1)
+  local held = call("HINCRBY", holders, holder, -count)
   if held == 0 then call("HDEL", holders, holder) end
   return held >= 0
 end
 
-function refcount.put(kind, id, holder)
+-- Takes references off an object, of users or not; true when none is left.
+local function drop(kind, id, count, are_users)
   local object = kernel.key(kind, id)
-  if not drop_holder(kernel.key("holders:" .. kind, id), holder) then
-    kernel.bug(holder .. " put " .. kind .. " " .. id .. " without holding it")
-  end
-  if kind == "map" and is_file(holder) and call("HINCRBY", object, "usercnt", -1) == 0 then
+  if are_users and kind == "map" and call("HINCRBY", object, "usercnt", -count) == 0 then
     refcount.kinds.map.release_uref(id)
   end
-  if call("HINCRBY", object, "refcnt", -1) == 0 then
-    call("ZREM", kernel.key("ids:" .. kind), id)
-    work.push("free", kind, id)
-  end
+  return call("HINCRBY", object, "refcnt", -count) == 0
 end
 
--- bpf_map_free, bpf_prog_free: what the dead object held goes to the work list, never by recursion.
+-- The objects are gone at once; what they held goes to the work list, never by recursion.
+local function bury(kind, ids)
+  if not ids[1] then return end
+  call("ZREM", kernel.key("ids:" .. kind), unpack(ids))
+  for _, id in ipairs(ids) do work.push("free", kind, id) end
+end
+
+local function check_held(is_held, kind, id, holder)
+  if not is_held then kernel.bug(holder .. " put " .. kind .. " " .. id .. " without holding it") end
+end
+
+-- count: of the references that a program or a slot puts, 1 by default.
+function refcount.put(kind, id, holder, count)
+  count = count or 1
+  check_held(drop_holder(kernel.key("holders:" .. kind, id), holder, count), kind, id, holder)
+  if drop(kind, id, count, is_file(holder)) then bury(kind, { id }) end
+end
+
+-- The same for many open files at once, each object once. puts: { kind, id, holders }.
+function refcount.put_files(puts)
+  local dead = { map = {}, prog = {} }
+  for _, put in ipairs(puts) do
+    local kind, id, holders = put.kind, put.id, put.holders
+    local held = call("HDEL", kernel.key("holders:" .. kind, id), unpack(holders))
+    check_held(held == #holders, kind, id, holders[1])
+    if drop(kind, id, #holders, true) then table.insert(dead[kind], id) end
+  end
+  for kind, ids in pairs(dead) do bury(kind, ids) end
+end
+
+-- bpf_map_free, bpf_prog_free
 work.handle("free", function(kind, id)
-  refcount.kinds[kind].free(id)
-  return 1
+  return FREE + (refcount.kinds[kind].free(id) or 0)
 end)
 
 return refcount

@@ -16,8 +16,8 @@ local ANSWER_MS = 500
 -- The reason of an end is kept so long.
 local REASON_MS = 900000
 
--- The reason of an end together with the namespace.
-session.DELETED = "deleted"
+-- The reasons of an end by the clock, and together with the namespace.
+session.EXPIRED, session.DELETED = "expired", "deleted"
 
 -- deadline and ttl in ms, then the hash of the token.
 local LIFE = "<dds"
@@ -37,10 +37,25 @@ function session.read_life(sid)
   if life then return unpack_struct(LIFE, life) end
 end
 
+-- Whether there is such a session that is not due.
+function session.is_living(sid)
+  local deadline = session.read_life(sid)
+  return deadline ~= nil and deadline > current.now
+end
+
 local function ended(sid, token)
   local tomb = call("HMGET", kernel.key("ended", sid), "token", "reason")
   if tomb[1] and tomb[1] ~= token then kernel.fail("TOKEN", "no such session token") end
   kernel.fail("ENDED", tomb[2] or "")
+end
+
+-- An older version may have gone by another time, which counts then.
+local function check_expiry(deadline)
+  kernel.need_writes()
+  clock.heed_older()
+  if deadline > current.now then return end
+  clock.note_expiry()
+  kernel.fail("ENDED", session.EXPIRED)
 end
 
 -- Every command of a session starts here: the token must be its own, and must not have
@@ -50,7 +65,7 @@ function session.enter()
   local deadline, ttl, own = session.read_life(sid)
   if not deadline then ended(sid, token) end
   if own ~= token then kernel.fail("TOKEN", "no such session token") end
-  if deadline <= current.now then kernel.fail("ENDED", "expired") end
+  if deadline <= current.now then check_expiry(deadline) end
   if current.deleting then kernel.fail("ENDED", session.DELETED) end
   if deadline < clock.latest() + ttl + ANSWER_MS then
     kernel.need_writes()
@@ -91,16 +106,20 @@ function session.cred()
   return cred
 end
 
--- do_exit(): removes what other sessions can see now, and leaves its references to the work list.
-function session.do_exit(sid, reason)
-  local key, tomb = kernel.key("session", sid), kernel.key("ended", sid)
-  local _, _, token = session.read_life(sid)
-  call("HSET", tomb, "token", token or "", "reason", reason)
-  call("PEXPIRE", tomb, REASON_MS)
-  call("DEL", key)
-  call("ZREM", kernel.key("deadlines"), sid)
-  call("ZREM", kernel.key("ids:session"), sid)
-  work.push("exit", sid, 0)
+-- do_exit(): removes what other sessions can see now, and leaves the references to the work list.
+function session.do_exit(sids, reason)
+  local keys = {}
+  for i, sid in ipairs(sids) do
+    local tomb = kernel.key("ended", sid)
+    local _, _, token = session.read_life(sid)
+    call("HSET", tomb, "token", token or "", "reason", reason)
+    call("PEXPIRE", tomb, REASON_MS)
+    keys[i] = kernel.key("session", sid)
+    work.push("exit", sid, 0)
+  end
+  call("DEL", unpack(keys))
+  call("ZREM", kernel.key("deadlines"), unpack(sids))
+  call("ZREM", kernel.key("ids:session"), unpack(sids))
 end
 
 return session

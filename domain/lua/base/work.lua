@@ -1,93 +1,131 @@
--- Deferred freeing: a call does some of it at its end, within a budget, and keeps the rest in Redis.
--- Invariant: an item is either in the persistent list or being done in this call, so whatever a
--- crash interrupts is found again, and no item is done twice.
-local kernel = use("base/kernel")
-local call = redis.call
+-- Deferred freeing: a call does some of it, within a budget, and keeps the rest in Redis (work_list.lua).
+-- Items that hold no reference on an object are late: they wait for all others.
 
--- References that one call may put; keeps a script under about 5 ms.
-local BUDGET = 128
+local call = redis.call
 
 -- Names of items are stored, so they outlive the functions that do them: a name is never given to another
 -- function, and one that is no longer pushed is still known for as long as it can be in a list.
-local handlers = {}
-local work = {}
+local handlers, is_late, is_batch = {}, {}, {}
 
--- The function is given the item's words. It answers how many references it put; what it could not finish
+-- Units of work, each about 5 us of Redis: SHARE is what a command does for others at its beginning, OWN
+-- what it does for itself at its end, and TURN what one sweep does.
+local work = { SHARE = 120, OWN = 400, TURN = 600 }
+
+-- The function is given the item's words. It answers how many units it used; what it could not finish
 -- it pushes again.
 function work.handle(name, handler)
   handlers[name] = handler
 end
 
+-- The same for items that hold no reference on an object.
+function work.handle_late(name, handler)
+  handlers[name], is_late[name] = handler, true
+end
+
+-- The same for items that are done together: the function is given a list of them.
+function work.handle_batch(name, handler)
+  handlers[name], is_batch[name] = handler, true
+end
+
+function work.is_known(name)
+  return handlers[name] ~= nil
+end
+
+-- Whether an item of this name puts references. One that this version does not know cannot be waited for.
+function work.has_references(name)
+  return handlers[name] ~= nil and not is_late[name]
+end
+
+-- Begins a part of the call that may use so many units.
+function work.allow(units)
+  current.budget = units
+end
+
+-- How many units the part of the call may still use.
+function work.room()
+  return current.budget
+end
+
+function work.spend(units)
+  current.budget = current.budget - units
+end
+
 -- An item is the name of its handler, and words for it.
 function work.push(...)
-  local queue = current.queue
-  if not queue then
-    queue = { head = 1, tail = 0 }
-    current.queue = queue
-  end
+  local item = { ... }
+  local field = is_late[item[1]] and "late" or "queue"
+  local queue = current[field] or { head = 1, tail = 0 }
+  current[field] = queue
   queue.tail = queue.tail + 1
-  queue[queue.tail] = { ... }
+  queue[queue.tail] = item
 end
 
--- How many references the item being done may still put.
-function work.room()
-  return current.budget or BUDGET
+local function has_items(queue)
+  return queue and queue.head <= queue.tail
 end
 
+-- Removes a key that nothing names any more: many of them in one command, when the work of the call ends.
+function work.unlink(key)
+  local keys = current.dead_keys or {}
+  current.dead_keys = keys
+  keys[#keys + 1] = key
+end
+
+local function unlink_all()
+  if not current.dead_keys then return end
+  call("UNLINK", unpack(current.dead_keys))
+  current.dead_keys = false
+end
+
+-- Whether the call has items that put references, and whether it has any.
+function work.is_pending()
+  local first = has_items(current.queue)
+  return first, first or has_items(current.late)
+end
+
+local function take(queue)
+  local item = queue[queue.head]
+  queue[queue.head] = nil
+  queue.head = queue.head + 1
+  return item
+end
+
+-- Items from the head on that have the same name.
+local function take_batch(queue)
+  local items = { take(queue) }
+  while has_items(queue) and queue[queue.head][1] == items[1][1] do items[#items + 1] = take(queue) end
+  return items
+end
+
+local function do_next(queue)
+  local name = queue[queue.head][1]
+  if is_batch[name] then return handlers[name](take_batch(queue)) end
+  return handlers[name](unpack(take(queue), 2))
+end
+
+local function next_queue()
+  local queue = has_items(current.queue) and current.queue or current.late
+  return has_items(queue) and queue
+end
+
+-- Does the items of the call as far as the budget allows.
 function work.drain()
-  local queue = current.queue
-  if not queue then return end
-  while queue.head <= queue.tail and work.room() > 0 do
-    local item = queue[queue.head]
-    queue[queue.head] = nil
-    queue.head = queue.head + 1
-    local put = handlers[item[1]](unpack(item, 2))
-    current.budget = work.room() - math.max(1, put)
+  local queue = next_queue()
+  while queue and current.budget > 0 do
+    work.spend(math.max(1, do_next(queue)))
+    queue = next_queue()
   end
+  unlink_all()
 end
 
--- Keeps what the budget did not reach; true when something is left for the sweeper.
-function work.save()
-  local queue = current.queue
-  if not queue or queue.head > queue.tail then return false end
-  local list = kernel.key("work")
-  for i = queue.head, queue.tail do call("RPUSH", list, table.concat(queue[i], " ")) end
-  return true
-end
-
--- Whether the list has an item.
-function work.is_left()
-  return call("EXISTS", kernel.key("work")) == 1
-end
-
--- Whether the call or the list has an item beside the one being done.
-function work.has_others()
-  local queue = current.queue
-  return queue.head <= queue.tail or work.is_left()
-end
-
--- Puts an item behind all others.
-function work.defer(...)
-  call("RPUSH", kernel.key("work"), table.concat({ ... }, " "))
-end
-
--- The sweeper's part: goes on where commands stopped. An item that this version does not know is left to one
--- that does.
-function work.resume()
-  local list = kernel.key("work")
-  while work.room() > 0 do
-    local stored = call("LPOP", list)
-    if not stored then return false end
-    local words = {}
-    for word in stored:gmatch("%S+") do words[#words + 1] = word end
-    if not handlers[words[1]] then
-      call("LPUSH", list, stored)
-      return false
-    end
-    work.push(unpack(words))
-    work.drain()
-  end
-  return work.is_left()
+-- Takes what is left of "queue" or "late": the texts of the items, from the last one on; nil for none.
+function work.take_texts(field)
+  local queue = current[field]
+  if not has_items(queue) then return nil end
+  local texts = {}
+  for i = queue.tail, queue.head, -1 do texts[#texts + 1] = table.concat(queue[i], " ") end
+  current[field] = false
+  return texts
 end
 
 return work

@@ -7,6 +7,8 @@ local call = redis.call
 
 local fd = {}
 local sys = kernel.sys
+-- The first fd behind the standard streams.
+local FIRST = 3
 
 -- Lowest taken fd from `from` on, or nil.
 local function next_fd(map, from)
@@ -14,20 +16,37 @@ local function next_fd(map, from)
   return n >= 0 and n or nil
 end
 
--- close_files at exit, in fd order, within the budget of the work list.
-function fd.close_all(sid, from, room)
-  local fds, map = fd_table.keys(sid)
-  local n, closed = next_fd(map, from), 0
-  while n and closed < room do
-    local text = call("HGET", fds, n)
-    if text then
-      file.put(file.parse(text))
-      closed = closed + 1
-    end
+-- Numbers of at most `limit` fds from `from` on, and the one that follows them.
+local function next_fds(map, from, limit)
+  local numbers, n = {}, next_fd(map, from)
+  while n and #numbers < limit do
+    numbers[#numbers + 1] = n
     n = next_fd(map, n + 1)
   end
-  if not n then call("UNLINK", fds, map) end
-  return closed, n
+  return numbers, n
+end
+
+-- Entries of at most `limit` fds from `from` on, and the fd that follows them. A standard stream has none.
+local function read_entries(sid, from, limit)
+  local fds, map = fd_table.keys(sid)
+  if from == 0 and fd_table.count(sid) <= limit then return call("HVALS", fds) end
+  local numbers, n = next_fds(map, math.max(from, FIRST), limit)
+  return numbers[1] and call("HMGET", fds, unpack(numbers)) or {}, n
+end
+
+-- close_files at the exit of sessions, of at most `limit` fds. exits: { sid, from }, the first fd that is
+-- open. Answers how many were closed, the ids of the sessions that have none left, and the other exits.
+function fd.close_all(exits, limit)
+  local entries, done, rest = {}, {}, {}
+  for _, exit in ipairs(exits) do
+    local some, n = {}, exit.from
+    if #entries < limit then some, n = read_entries(exit.sid, exit.from, limit - #entries) end
+    for _, entry in ipairs(some) do entries[#entries + 1] = entry end
+    if n then rest[#rest + 1] = { sid = exit.sid, from = n } else done[#done + 1] = exit.sid end
+  end
+  file.put_all(entries)
+  fd_table.remove(done)
+  return #entries, done, rest
 end
 
 -- dup_fd: the child's table names the same open files.
@@ -95,11 +114,7 @@ function sys.fd_list(start, limit, kind)
   local entries
   local matches = kind ~= "" and function(i) return file.parse(entries[i]).kind == kind end
   local looks = paging.looks(limit, matches)
-  local numbers, n = {}, next_fd(map, math.max(start + 1, 3))
-  while n and #numbers <= looks do
-    numbers[#numbers + 1] = n
-    n = next_fd(map, n + 1)
-  end
+  local numbers = next_fds(map, math.max(start + 1, FIRST), looks + 1)
   entries = numbers[1] and call("HMGET", fds, unpack(numbers)) or {}
   local places, last = paging.select(#numbers, limit, matches)
   local page = {}

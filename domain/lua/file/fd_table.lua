@@ -17,6 +17,12 @@ function fd_table.create(sid)
   call("SET", map, "\224") -- bits 0, 1 and 2
 end
 
+function fd_table.remove(sids)
+  local keys = {}
+  for _, sid in ipairs(sids) do keys[#keys + 1], keys[#keys + 2] = fd_table.keys(sid) end
+  if keys[1] then call("UNLINK", unpack(keys)) end
+end
+
 -- The open file behind fd of a session, by default the caller, or nil.
 function fd_table.lookup(fd, sid)
   local text = call("HGET", kernel.key("fds", sid or current.sid), fd)

@@ -45,4 +45,45 @@ function file.put(f)
   end
 end
 
+-- Counts the entries of each open file, in the order in which they come.
+local function count_sharers(entries)
+  local shared, order = {}, {}
+  for _, entry in ipairs(entries) do
+    if not shared[entry] then order[#order + 1] = entry end
+    shared[entry] = (shared[entry] or 0) + 1
+  end
+  return shared, order
+end
+
+local function add_put(puts, kind, id, n)
+  local name = kind .. id
+  local put = puts[name]
+  if not put then
+    put = { kind = kind, id = id, holders = {} }
+    puts[name], puts[#puts + 1] = put, put
+  end
+  put.holders[#put.holders + 1] = "file:" .. n
+end
+
+-- Puts many entries at once. The files of ended sessions are read once each, so they are not memoised.
+function file.put_all(entries)
+  local shared, order = count_sharers(entries)
+  local dead, puts = {}, {}
+  for _, entry in ipairs(order) do
+    local n, kind, id = entry:match("^(%d+):(%a+):(%d+)")
+    local key, count = kernel.key("file", n), shared[entry]
+    local left = (tonumber(call("HGET", key, "refs")) or 0) - count
+    if left < 0 then kernel.bug("file " .. n .. " put once too often") end
+    if left > 0 then
+      call("HINCRBY", key, "refs", -count)
+    else
+      dead[#dead + 1] = key
+      add_put(puts, kind, id, n)
+    end
+  end
+  if not dead[1] then return end
+  call("DEL", unpack(dead))
+  refcount.put_files(puts)
+end
+
 return file

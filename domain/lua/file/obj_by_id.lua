@@ -1,5 +1,6 @@
 -- Commands that open or describe one object: by its id, and by its fd.
 local kernel = use("base/kernel")
+local work_list = use("base/work_list")
 local refcount = use("base/refcount")
 local cred = use("base/cred")
 local file = use("file/file")
@@ -72,5 +73,6 @@ end
 ]]
 function sys.obj_get_info_by_fd(fd)
   local f = fd_table.fget(fd, "EBADFD")
+  work_list.need_released()
   return f.kind, f.id, refcount.kinds[f.kind].info(f.id), f.flags
 end

@@ -1,5 +1,6 @@
 -- Commands that list objects by id and describe who holds one.
 local kernel = use("base/kernel")
+local work_list = use("base/work_list")
 local refcount = use("base/refcount")
 local cred = use("base/cred")
 local paging = use("base/paging")
@@ -31,6 +32,7 @@ local function list(kind, start, limit, type, name)
   end
   local matches = filter(kind, type, name)
   cred.need_admin("listing " .. kind .. "s")
+  work_list.need_released()
   limit = math.min(tonumber(limit), PAGE)
   local page, last = paging.select_ids(kernel.key("ids:" .. kind), start, limit, matches)
   for i, id in ipairs(page) do page[i] = { id, kinds[kind].info(id, true) } end

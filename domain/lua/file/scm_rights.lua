@@ -2,12 +2,15 @@
 -- Invariant: a file in flight is a sharer of the open file, so it still holds its object.
 local kernel = use("base/kernel")
 local work = use("base/work")
+local session = use("base/session")
 local file = use("file/file")
 local fd_table = use("file/fd_table")
 local call = redis.call
 
 -- As many files as one message may carry (SCM_MAX_FD).
 local LIMIT = 253
+-- Units of the work list for a file.
+local PUT = 2
 
 local scm_rights = {}
 local sys = kernel.sys
@@ -16,21 +19,23 @@ local function key(sid)
   return kernel.key("inbox", sid)
 end
 
--- A session that ends drops the files that it never received.
-function scm_rights.discard_later(sid)
-  work.push("discard", sid)
+-- Sessions that end drop the files that they never received.
+function scm_rights.discard_later(sids)
+  local keys = {}
+  for i, sid in ipairs(sids) do keys[i] = key(sid) end
+  if not keys[1] or call("EXISTS", unpack(keys)) == 0 then return end
+  for i, sid in ipairs(sids) do
+    if call("EXISTS", keys[i]) == 1 then work.push("discard", sid) end
+  end
 end
 
 work.handle("discard", function(sid)
-  local room, dropped = work.room(), 0
-  while dropped < room do
-    local message = call("LPOP", key(sid))
-    if not message then return dropped end
-    file.put(file.parse(message:match("^%d+ (.*)$")))
-    dropped = dropped + 1
-  end
-  scm_rights.discard_later(sid)
-  return dropped
+  local limit = math.ceil(work.room() / PUT)
+  local entries = call("LPOP", key(sid), limit) or {}
+  for i, message in ipairs(entries) do entries[i] = message:match("^%d+ (.*)$") end
+  file.put_all(entries)
+  if #entries == limit then work.push("discard", sid) end
+  return PUT * #entries
 end)
 
 --[[
@@ -48,7 +53,7 @@ end)
 ]]
 function sys.sendmsg(fd, to)
   local f = fd_table.fget(fd)
-  if call("EXISTS", kernel.key("session", to)) == 0 then
+  if not session.is_living(to) then
     kernel.fail("ESRCH", "there is no session " .. to)
   end
   if call("LLEN", key(to)) >= LIMIT then

@@ -8,6 +8,8 @@ local call = redis.call
 
 local prune = {}
 local ROOT = 1
+-- Units of the work list for a name and its inode.
+local NAME = 4
 
 local function remove(dir, name, node)
   inode.remove_name(dir, name, node)
@@ -19,15 +21,15 @@ local function remove(dir, name, node)
 end
 
 work.handle("prune", function(ino)
-  local dir, room = inode.load(ino), work.room()
-  local page = inode.readdir(dir, 0, "", room - 1)
+  local dir, limit = inode.load(ino), math.ceil(work.room() / NAME)
+  local page = inode.readdir(dir, 0, "", limit - 1)
   for i = 1, #page, 2 do remove(dir, page[i], inode.load(page[i + 1])) end
-  if #page == 2 * room then
+  if #page == 2 * limit then
     work.push("prune", ino)
   elseif dir.ino ~= ROOT then
     inode.drop_nlink(dir)
   end
-  return #page / 2
+  return NAME * #page / 2
 end)
 
 function prune.root()

@@ -5,7 +5,7 @@
 --   alloc(attr) -> fields or nil    checks after it; further fields of the map's record
 --   lookup(m, key, value) -> value or nil, update(m, key, value, flags), delete(m, key)
 --   next_key(m, key or nil) -> key or nil, page(m, cursor, limit) -> elements, cursor or nil
---   entries(m) -> count, free(id, m)
+--   entries(m) -> count, free(id, m) -> units of the work list, or nil
 --   [lookup_and_delete(m, key)]     ENOTSUPP where absent
 --   [remove(m, key)]                the same without an errno, for delete and batches
 --   [lookup_exact(m, key)]          value of just this key, where lookup may find another one

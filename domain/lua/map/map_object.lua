@@ -1,6 +1,7 @@
 -- Maps as counted objects: their info, and what happens when the last user and the last holder go.
 local kernel = use("base/kernel")
 local refcount = use("base/refcount")
+local work = use("base/work")
 local map = use("map/map")
 local map_attr = use("map/map_attr")
 local uapi = use("uapi")
@@ -21,16 +22,19 @@ local function identify(id)
   return attr:match("^%S+"), name
 end
 
--- bpf_map_put_uref() at 0
+-- bpf_map_put_uref() at 0. The map is often freed by the same call, which need not read it again.
 local function release_uref(id)
   local m = map.load(id)
+  current.dying = current.dying or {}
+  current.dying[id] = m
   if m.ops.release_uref then m.ops.release_uref(m) end
 end
 
 local function free(id)
-  local m = map.load(id)
-  m.ops.free(id, m)
-  call("UNLINK", m.record, kernel.key("holders:map", id))
+  local m = current.dying and current.dying[id] or map.load(id)
+  work.unlink(m.record)
+  work.unlink(kernel.key("holders:map", id))
+  return m.ops.free(id, m)
 end
 
 refcount.kinds.map = { info = info, identify = identify, type_of = map_attr.type_of,

@@ -7,6 +7,7 @@ local clock = use("base/clock")
 local layout = use("base/layout")
 local session = use("base/session")
 local work = use("base/work")
+local work_list = use("base/work_list")
 local inode_count = use("fs/inode_count")
 local prune = use("fs/prune")
 local map = use("map/map")
@@ -57,13 +58,13 @@ end
 -- The last item of a deletion, which waits for all others. What the second round leaves keeps its ids, and
 -- so its counters, and the mark: a new object must not meet the keys of an old one.
 work.handle("forget", function(from, round)
-  if work.has_others() then
-    work.defer("forget", from, round)
+  if work_list.has_others() then
+    work_list.defer("forget", from, round)
     return 1
   end
   local last = clear_slots(from)
   if last then
-    work.defer("forget", last, round)
+    work_list.defer("forget", last, round)
   elseif not is_left() then
     forget()
   elseif round ~= SECOND then
@@ -83,6 +84,7 @@ end)
 ]]
 function sys.namespace_get()
   check_exists()
+  work_list.need_released()
   return kernel.list_fields(uapi.NAMESPACE_INFO, {
     deleting = current.deleting and 1 or 0, cpus = session.cpus(), inodes = inode_count.read(),
     sessions = call("ZCARD", kernel.key("ids:session")),
@@ -101,7 +103,7 @@ end
 ]]
 function sys.namespace_delete()
   check_exists()
-  if current.deleting and work.is_left() then return end
+  if current.deleting and work_list.is_left() then return end
   layout.begin_deletion()
   push_items(FIRST)
 end

@@ -2,7 +2,6 @@
 local kernel = use("base/kernel")
 local clock = use("base/clock")
 local layout = use("base/layout")
-local work = use("base/work")
 local exit = use("process/exit")
 local prune = use("fs/prune")
 local call = redis.call
@@ -32,8 +31,8 @@ end
 ]]
 function kernel.sys.sweep()
   clock.heed_older()
-  exit.exit_due_sessions()
-  local more = work.resume() or clock.is_due()
+  local is_due, is_left = exit.release()
+  local more = is_due or is_left
   if not (more or current.unused or current.deleting) and is_empty() then rest() end
   local deadline = clock.first_deadline()
   return more and 1 or 0, call("ZCARD", kernel.key("deadlines")), current.unused and 0 or 1,

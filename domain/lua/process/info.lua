@@ -1,6 +1,7 @@
 -- Commands that describe and renew sessions.
 local kernel = use("base/kernel")
 local clock = use("base/clock")
+local work_list = use("base/work_list")
 local session = use("base/session")
 local fd_table = use("file/fd_table")
 local uapi = use("uapi")
@@ -58,7 +59,8 @@ end
     Errors: none
 ]]
 function sys.session_get_by_id(sid)
-  if session.read_life(sid) then return info.of(sid) end
+  if session.is_living(sid) then return info.of(sid) end
+  if session.read_life(sid) then return false, session.EXPIRED end
   return false, call("HGET", kernel.key("ended", sid), "reason")
 end
 
@@ -78,6 +80,7 @@ function sys.session_list(start, limit, label)
   local matches = label ~= "" and function(sid)
     return call("HGET", kernel.key("session", sid), "label") == label
   end
+  work_list.need_released()
   limit = math.min(tonumber(limit), PAGE)
   local page, last = paging.select_ids(kernel.key("ids:session"), start, limit, matches)
   for i, sid in ipairs(page) do page[i] = info.of(sid) end

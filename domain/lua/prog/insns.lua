@@ -2,6 +2,7 @@
 -- written and read in short steps. What is sent ahead of its program waits as a draft of the session.
 -- Invariant: every page but the last is full, and no page of a loaded program ever changes.
 local kernel = use("base/kernel")
+local work = use("base/work")
 local uapi = use("uapi")
 local call = redis.call
 
@@ -42,7 +43,7 @@ function insns.save(id, text, draft)
 end
 
 function insns.free(id)
-  call("UNLINK", stored(id))
+  work.unlink(stored(id))
 end
 
 -- Pages from `first` on, as many as one script answers, and whether there are more.

@@ -10,6 +10,9 @@ local prog_type = use("prog/prog_type")
 local uapi = use("uapi")
 local call = redis.call
 
+-- Units of the work list for a reference on a map.
+local PUT = 3
+
 local prog = {}
 
 local function used(id)
@@ -44,16 +47,17 @@ end
 
 -- A dead program puts its maps.
 work.handle("put_maps", function(id)
-  local room = work.room()
-  local maps = call("LPOP", used(id), room) or {}
+  local limit = math.ceil(work.room() / PUT)
+  local maps = call("LPOP", used(id), limit) or {}
   for _, map_id in ipairs(maps) do refcount.put("map", map_id, "prog:" .. id) end
-  if #maps == room then work.push("put_maps", id) end
-  return #maps
+  if #maps == limit then work.push("put_maps", id) end
+  return PUT * #maps
 end)
 
 local function free(id)
   insns.free(id)
-  call("UNLINK", kernel.key("prog", id), kernel.key("holders:prog", id))
+  work.unlink(kernel.key("prog", id))
+  work.unlink(kernel.key("holders:prog", id))
   work.push("put_maps", id)
 end
 

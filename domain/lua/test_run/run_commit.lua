@@ -1,6 +1,7 @@
 -- Compares what a run read with what the maps hold now, and applies what it wrote.
 -- Invariant: nothing fails after the first write, because run_limits.lua has checked that all of it fits.
 local kernel = use("base/kernel")
+local work_list = use("base/work_list")
 local map = use("map/map")
 local run_snapshot = use("test_run/run_snapshot")
 local run_values = use("test_run/run_values")
@@ -63,6 +64,7 @@ end
 local function can_commit(part)
   if call("EXISTS", kernel.key("map", part.id)) == 0 then return false end
   local m = map.load(part.id)
+  if m.ops.release_uref then work_list.need_released() end
   run_limits.spend(m, part.reads, part.writes)
   run_values.fetch(m, part.reads, part.writes)
   for _, read in ipairs(part.reads) do

@@ -1,5 +1,6 @@
 -- Reads the snapshot of a map that a run works on, in the modes of test_run.lua.
 local kernel = use("base/kernel")
+local work_list = use("base/work_list")
 local map = use("map/map")
 local paged = use("map/array/paged")
 local run_limits = use("test_run/run_limits")
@@ -103,6 +104,7 @@ end
 function run_snapshot.read(request)
   if call("EXISTS", kernel.key("map", request[1])) == 0 then return false end
   local m = map.load(request[1])
+  if m.ops.release_uref then work_list.need_released() end
   local snapshot = { attributes = run_snapshot.attributes(m), revision = map.revision(m) }
   snapshot.entries = m.ops.entries(m)
   snapshot.positions = m.ops.positions and m.ops.positions(m) or false

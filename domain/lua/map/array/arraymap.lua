@@ -112,7 +112,7 @@ function arraymap.entries(m)
 end
 
 function arraymap.free(id, m)
-  paged.free(id, m.value_bytes, m.max_entries)
+  return paged.free(id, m.value_bytes, m.max_entries)
 end
 
 return arraymap

@@ -10,6 +10,8 @@ local work = use("base/work")
 local map_attr = use("map/map_attr")
 local call = redis.call
 
+-- Units of the work list that the puts of an object cost, and slots that one unit takes off their list.
+local PUT, SLOTS = 3, 8
 local ACCESS_PROG = map_attr.ACCESS_PROG
 
 local fd_array = {}
@@ -92,16 +94,27 @@ function fd_array.entries(m)
   return call("ZCARD", (fd_array.slots(m)))
 end
 
+-- How often each object is in slots, whose scores have the ids.
+local function count_objects(slots, unit)
+  local counts, ids = {}, {}
+  for i = 2, #slots, 2 do
+    local id = math.floor(slots[i] / unit)
+    if not counts[id] then ids[#ids + 1] = id end
+    counts[id] = (counts[id] or 0) + 1
+  end
+  return counts, ids
+end
+
 -- Puts the objects of slots whose map is gone or emptied.
 work.handle("put_slots", function(kind, id, list, unit)
-  local key, room = kernel.key("slots", list), work.room()
-  local some = call("ZPOPMIN", key, room)
-  for i = 2, #some, 2 do
-    local object = math.floor(some[i] / (unit or 1))
-    if object > 0 then refcount.put(kind, object, "slot:" .. id) end
+  local key, limit = kernel.key("slots", list), math.ceil(work.room() / PUT)
+  local some = call("ZPOPMIN", key, limit)
+  local counts, ids = count_objects(some, unit or 1)
+  for _, object in ipairs(ids) do
+    if object > 0 then refcount.put(kind, object, "slot:" .. id, counts[object]) end
   end
-  if #some == 2 * room then work.push("put_slots", kind, id, list, unit or 1) end
-  return #some / 2
+  if #some == 2 * limit then work.push("put_slots", kind, id, list, unit or 1) end
+  return PUT * #ids + math.ceil(#some / SLOTS)
 end)
 
 -- The map is empty at once, the objects go through the work list. A score is an id times `unit`, and

@@ -6,8 +6,9 @@ local work = use("base/work")
 local call = redis.call
 
 local PAGE_BYTES = 65536
--- Pages that one step of the work list frees.
-local UNLINKS = 1000
+-- Pages that one command removes at most, the units of the work list for 64 KiB of a page that was written,
+-- and how many pages that were never written one unit removes.
+local UNLINKS, WRITTEN, ABSENT = 64, 4, 5
 
 local paged = {}
 
@@ -99,23 +100,31 @@ function paged.write(id, size, i, value)
   call("SETRANGE", key, offset, value)
 end
 
-work.handle("unlink_pages", function(id, from, last)
-  from, last = tonumber(from), tonumber(last)
-  local stop = math.min(last, from + UNLINKS - 1)
+-- Units of the work list for the memory of a page that was written.
+local function cost_of(size, elements)
+  return WRITTEN * math.ceil(size * elements / PAGE_BYTES)
+end
+
+-- cost: of a written page; items of older versions have none.
+work.handle_late("unlink_pages", function(id, from, last, cost)
+  from, last, cost = tonumber(from), tonumber(last), tonumber(cost or WRITTEN)
+  local stop = math.min(last, from + UNLINKS - 1, from + math.ceil(work.room() / cost) - 1)
   local names = {}
   for n = from, stop do names[#names + 1] = kernel.key("elem", id .. ":" .. n) end
-  call("UNLINK", unpack(names))
-  if stop < last then work.push("unlink_pages", id, stop + 1, last) end
-  return UNLINKS / 10
+  local written = call("UNLINK", unpack(names))
+  if stop < last then work.push("unlink_pages", id, stop + 1, last, cost) end
+  return written * cost + math.ceil(#names / ABSENT)
 end)
 
+-- Answers how many units of the work list it used.
 function paged.free(id, size, count)
-  local pages = math.ceil(count / per_page(size))
-  if pages == 1 then
-    call("UNLINK", kernel.key("elem", id .. ":0"))
-  else
-    work.push("unlink_pages", id, 0, pages - 1)
+  local each = per_page(size)
+  if count <= each then
+    work.unlink(kernel.key("elem", id .. ":0"))
+    return cost_of(size, count)
   end
+  work.push("unlink_pages", id, 0, math.ceil(count / each) - 1, cost_of(size, each))
+  return 0
 end
 
 return paged

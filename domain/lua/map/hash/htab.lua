@@ -2,6 +2,7 @@
 -- that iteration resumes in O(log n) wherever it stopped.
 -- Invariant: both hold the same keys, at most max_entries.
 local kernel = use("base/kernel")
+local work = use("base/work")
 local map = use("map/map")
 local cred = use("base/cred")
 local map_attr = use("map/map_attr")
@@ -122,7 +123,9 @@ function htab.entries(m)
 end
 
 function htab.free(_, m)
-  call("UNLINK", htab.keys(m))
+  local elements, order = htab.keys(m)
+  work.unlink(elements)
+  work.unlink(order)
 end
 
 return htab

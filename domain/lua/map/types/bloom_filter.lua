@@ -91,7 +91,7 @@ local function change_cost(m)
 end
 
 local function free(id)
-  paged.free(id, 1, tonumber(call("HGET", kernel.key("map", id), "bits")) / 8)
+  return paged.free(id, 1, tonumber(call("HGET", kernel.key("map", id), "bits")) / 8)
 end
 
 map.register("bloom_filter", {

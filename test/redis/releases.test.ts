@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+import { OutcomeUnknown, Unavailable } from "../../domain/errno.ts";
+import { Releases } from "../../domain/redis/releases.ts";
+
+/** Calls wait for the release of ended sessions, which one of them drives for all. */
+
+const HOUR = 3_600_000;
+const later = (ms: number) => performance.now() + ms;
+
+describe("a release that calls wait for", () => {
+  it("takes one step at a time for all calls of a namespace", async () => {
+    const steps: string[] = [];
+    let inFlight = 0;
+    const releases = new Releases(async (namespace) => {
+      expect(++inFlight).toBe(1);
+      await new Promise(setImmediate);
+      inFlight -= 1;
+      steps.push(namespace);
+      return steps.length < 5;
+    });
+    await Promise.all(Array.from({ length: 100 }, () => releases.finish("a", later(HOUR))));
+    expect(steps).toEqual(Array(5).fill("a"));
+    await releases.finish("a", later(HOUR));
+    expect(steps).toHaveLength(6);
+  });
+
+  it("ends with unavailable when it does not end in time, and stops its steps", async () => {
+    let steps = 0;
+    const releases = new Releases(async () => {
+      steps += 1;
+      await new Promise(setImmediate);
+      return true;
+    });
+    await expect(releases.finish("a", later(30))).rejects.toThrow(Unavailable);
+    await new Promise(setImmediate);
+    const [before] = [steps];
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
+    expect(steps).toBe(before);
+  });
+
+  it("a step of unknown outcome is unavailable to the call, which did nothing", async () => {
+    const releases = new Releases(() => Promise.reject(new OutcomeUnknown("no reply")));
+    await expect(releases.finish("a", later(HOUR))).rejects.toThrow(Unavailable);
+  });
+});

@@ -1,6 +1,5 @@
 import { OutcomeUnknown, Unavailable } from "../errno.ts";
 import type { Anchor, Anchors } from "./anchors.ts";
-import { isOutage } from "./failures.ts";
 import type { MasterCalls } from "./master_calls.ts";
 
 /**
@@ -92,9 +91,8 @@ export class Heartbeats {
     const { sentAt, underWay } = this.#pulseOf(anchor);
     if (performance.now() - sentAt <= STALE_MS) return undefined;
     return (underWay ?? this.#beat(anchor)).catch((error: Error) => {
+      // A Redis that rejects the beat may still take the call, or says itself why not.
       if (error instanceof OutcomeUnknown) throw new Unavailable(`no heartbeat: ${error.message}`);
-      // A Redis that rejects the beat may still read.
-      if (isOutage(error)) throw error;
     });
   }
 

@@ -41,7 +41,7 @@ export async function library(name: string): Promise<Contender> {
   const redis = await startRedis(name);
   const { library: text, functions, masterFunction } = bundleLua();
   await redis.client.function("LOAD", text);
-  const keys = ["heartbeat", "due", "names"];
+  const keys = ["heartbeat", "due", "names"].map((noun) => `bpf:${noun}:{0}`);
   const [beat = ""] = (await redis.client.fcall(masterFunction, 3, ...keys, "beat", 0)) as string[];
   const send: Send = (command, args) => {
     const called = functions[ACCESS.get(command) ?? "grow"];

@@ -3,6 +3,7 @@ import type { Kernel } from "../domain/bpf.ts";
 import type { HeldSession } from "../domain/session_renewals.ts";
 import type { Caller } from "../domain/token.ts";
 import { bearer } from "./handler.ts";
+import { SlowReaders } from "./slow_readers.ts";
 
 /**
  * Looks after requests that take long, from their headers to the end of their answer: renews their sessions,
@@ -11,6 +12,8 @@ import { bearer } from "./handler.ts";
 
 /** Every request is seen before it is twice as old, well within the slack that deadlines have. */
 const TURN_MS = 100;
+/** Turns from one look for slow readers to the next. */
+const READERS_TURNS = 10;
 
 type RequestListener = (req: IncomingMessage, res: ServerResponse) => void;
 
@@ -28,7 +31,9 @@ export class RequestsUnderWay {
   readonly #kernel: Kernel;
   /** Requests that are not looked after yet, oldest first, with the turn in which each began. */
   readonly #young = new Map<ServerResponse, number>();
-  readonly #held = new Map<ServerResponse, HeldSession>();
+  /** All others, oldest first, with their sessions. */
+  readonly #held = new Map<ServerResponse, HeldSession | undefined>();
+  readonly #readers = new SlowReaders();
   #turn = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -57,6 +62,7 @@ export class RequestsUnderWay {
       this.#hold(res);
     }
     this.#turn += 1;
+    if (this.#turn % READERS_TURNS === 0) this.#readers.check(this.#held.keys());
     const isIdle = !this.#kernel.renewals.renewDue() && this.#young.size + this.#held.size === 0;
     if (!isIdle) return;
     clearInterval(this.#timer);
@@ -65,9 +71,9 @@ export class RequestsUnderWay {
 
   #hold(res: ServerResponse): void {
     const { req } = res;
+    if (req.socket.destroyed) return;
     const caller = callerOf(this.#kernel, req);
-    if (caller === undefined || req.socket.destroyed) return;
-    this.#held.set(res, this.#kernel.renewals.hold(caller));
+    this.#held.set(res, caller && this.#kernel.renewals.hold(caller));
     // A response that still waits for those before it is not told that the connection closes.
     if (res.socket === null) req.socket.once("close", () => this.#end(res));
   }
@@ -75,8 +81,8 @@ export class RequestsUnderWay {
   #end(res: ServerResponse): void {
     if (this.#young.delete(res)) return;
     const session = this.#held.get(res);
-    if (session === undefined) return;
-    this.#held.delete(res);
-    this.#kernel.renewals.release(session);
+    if (!this.#held.delete(res)) return;
+    this.#readers.release(res);
+    if (session) this.#kernel.renewals.release(session);
   }
 }

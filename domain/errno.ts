@@ -117,11 +117,17 @@ export class SessionEnded extends Error {
 /** The Idempotency-Key was used with another request. */
 export class KeyReused extends Error {}
 
+/** The request was carried out before with the same Idempotency-Key, and its answer was too large to keep. */
+export class AnswerNotKept extends Error {}
+
 /** The state that a command was prepared for has changed. Nothing was done; the caller prepares again. */
 export class Stale extends Error {}
 
 /** Redis cannot be reached or rejected the call, so nothing was done. */
 export class Unavailable extends Error {}
+
+/** The namespace has no room for another answer to a request with an Idempotency-Key. */
+export class RecordsFull extends Unavailable {}
 
 /** A limit of this process left no place to wait, or no longer. */
 export class NoPlace extends Unavailable implements PlaceLimit {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ErrorRequestHandler } from "express";
 import {
+  AnswerNotKept,
   BadToken,
   ERRNO,
   Errno,
@@ -97,6 +98,7 @@ function domainProblem(error: Error, request: LocatedRequest): Problem | undefin
     return withFields(errnoProblem("EINVAL", detail), [{ pointer, detail }]);
   }
   if (error instanceof BadToken) return problem(401, "unauthorized", error.message);
+  if (error instanceof AnswerNotKept) return problem(422, "answer-not-kept", error.message);
   if (error instanceof KeyReused) return problem(422, "idempotency-key-reused", error.message);
   if (error instanceof Unavailable) return problem(503, "unavailable", error.message);
   if (error instanceof HttpError) return problem(error.status, error.problem, error.message);

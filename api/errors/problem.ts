@@ -59,6 +59,7 @@ export const PROBLEM_TITLES = {
   "host-not-allowed": "The service has another name",
   "origin-not-allowed": "Not allowed for pages of other origins",
   "session-ended": "The session has ended",
+  "answer-not-kept": "Carried out before; the answer was too large to keep",
   "idempotency-key-reused": "The Idempotency-Key was used with another request",
   unavailable: "Service unavailable; nothing was done",
   "outcome-unknown": "Unknown whether the command ran",

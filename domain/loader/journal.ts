@@ -3,7 +3,7 @@ import type { fdCommands } from "../commands/fd.ts";
 import type { fsCommands, StatOptions } from "../commands/fs.ts";
 import type { mapCommands } from "../commands/map.ts";
 import type { progCommands } from "../commands/prog.ts";
-import { Errno, LimitReached, OutcomeUnknown, Unavailable } from "../errno.ts";
+import { AnswerNotKept, Errno, LimitReached, OutcomeUnknown, Unavailable } from "../errno.ts";
 import type { Call } from "../redis/command.ts";
 import { isRecorded, stepOf } from "../redis/idempotency.ts";
 
@@ -84,9 +84,8 @@ export class Journal {
 
   /** Skips what others have changed since. A load that a repeat can complete is left as it is. */
   async undo(error: unknown): Promise<void> {
-    const isPassing = [OutcomeUnknown, Unavailable, LimitReached].some(
-      (kind) => error instanceof kind,
-    );
+    const passing = [OutcomeUnknown, Unavailable, LimitReached, AnswerNotKept];
+    const isPassing = passing.some((kind) => error instanceof kind);
     if (isPassing && isRecorded(this.#request)) return;
     for (const undo of this.#undo.splice(0).reverse()) {
       try {

@@ -1,4 +1,5 @@
 import {
+  AnswerNotKept,
   BadToken,
   Errno,
   type ErrnoOptions,
@@ -6,6 +7,7 @@ import {
   KeyReused,
   OtherLayout,
   OutcomeUnknown,
+  RecordsFull,
   SessionEnded,
   Stale,
   Unavailable,
@@ -77,6 +79,8 @@ export function fromReply(code: string, detail: string, more: ErrnoOptions): Err
   if (code === "TOKEN") return new BadToken(detail);
   if (code === "ENDED") return new SessionEnded(detail);
   if (code === "IDEMPOTENCY") return new KeyReused(detail);
+  if (code === "LARGE") return new AnswerNotKept(detail);
+  if (code === "RECORDS") return new RecordsFull(detail);
   if (code === "STALE") return new Stale(detail);
   if (code === "LAYOUT") {
     const found = `the namespace is stored in layout ${detail.slice(0, 40)}`;

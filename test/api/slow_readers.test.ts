@@ -37,9 +37,12 @@ it("a client that takes no byte of its answer for 30 s is cut, one that reads in
   await vi.waitFor(() => expect(socket.timeout).toBe(30_000), { timeout: 20_000 });
   expect(socket.writableLength).toBeGreaterThan(0);
   client.resume();
-  await vi.waitFor(() => expect(socket.timeout, "that of idle connections").toBeGreaterThan(60_000), {
-    timeout: 20_000,
-  });
+  await vi.waitFor(
+    () => expect(socket.timeout, "that of idle connections").toBeGreaterThan(60_000),
+    {
+      timeout: 20_000,
+    },
+  );
   client.pause();
   client.write(
     "POST /v1/fds/3/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n" +

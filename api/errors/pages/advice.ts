@@ -37,6 +37,12 @@ export const PROBLEM_ADVICE: Readonly<Record<ProblemName, ProblemAdvice>> = {
     meaning: "The session has ended; `reason` tells how while it is known. `errno` is ESRCH.",
     remedy: "Create a new session. Renew the next one in time, or give it a longer `ttl_ms`.",
   },
+  "answer-not-kept": {
+    status: 422,
+    meaning:
+      "A request with this Idempotency-Key was carried out, once. Its answer had more than 64 KiB, so it was not kept.",
+    remedy: "Read the state: this repeat has changed nothing.",
+  },
   "idempotency-key-reused": {
     status: 422,
     meaning: "The Idempotency-Key was used with another request.",
@@ -45,7 +51,7 @@ export const PROBLEM_ADVICE: Readonly<Record<ProblemName, ProblemAdvice>> = {
   unavailable: {
     status: 503,
     meaning:
-      "Redis is unavailable, too many requests wait for records, or the service is stopping. Nothing was done.",
+      "Redis is unavailable or too busy, a limit is reached, or the service is stopping. Nothing was done.",
     remedy: "Repeat the request after the time of Retry-After.",
   },
   "outcome-unknown": {

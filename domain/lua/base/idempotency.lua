@@ -1,16 +1,18 @@
 -- Idempotency of requests: the first answer to a request with a record is kept for a day and given to
 -- every repeat of it. The names of records and the fingerprints come from redis/idempotency.ts.
--- Invariant: an answer and the changes it reports are written by the same call, or neither is.
+-- Invariant: an answer and the changes it reports are written by the same call, or neither is. An answer that
+-- is too large to keep leaves a record that says so, so that a repeat changes nothing either.
 local kernel = use("base/kernel")
 local clock = use("base/clock")
 local layout = use("base/layout")
 local session = use("base/session")
+local record_bytes = use("base/record_bytes")
 local call = redis.call
 
 local idempotency = {}
 
--- How long the first answer is kept.
-local KEEP_MS = 86400000
+-- Bytes of the largest answer that is kept.
+local ANSWER_MAX = 65536
 
 -- Replies that say that nothing was done and nothing was decided.
 local UNKEPT = { FAULT = true, TOKEN = true, ENDED = true, STALE = true, WRITES = true, DUE = true }
@@ -30,16 +32,31 @@ local function generation_of(command)
   return command == "session_create" and layout.generation() or ""
 end
 
--- The fingerprint and the reply of the record, if it counts.
+-- The fingerprint and the reply of the record, if it counts, and whether the reply stands for a larger one.
 local function read(key)
-  local kept = call("HMGET", key, "fingerprint", "reply", "generation")
+  local kept = call("HMGET", key, "fingerprint", "reply", "generation", "large")
   local generation = kept[3] or ""
-  if generation == "" or generation == layout.generation() then return kept[1], kept[2] end
+  if generation == "" or generation == layout.generation() then return kept[1], kept[2], kept[4] end
+end
+
+-- Writes the record. Versions that do not know the field `large` answer EOVERFLOW.
+local function write(key, command, fingerprint, reply)
+  local packed, large = cmsgpack.pack(reply), nil
+  if #packed > ANSWER_MAX then
+    large = #packed
+    packed = cmsgpack.pack({ "EOVERFLOW", "the request was carried out, once; its answer of " .. large
+      .. " bytes was too large to keep (at most " .. ANSWER_MAX .. "): read the state" })
+  end
+  call("HSET", key, "fingerprint", fingerprint, "reply", packed, "generation", generation_of(command))
+  if large then call("HSET", key, "large", large) end
+  call("PEXPIRE", key, record_bytes.KEEP_MS)
+  record_bytes.add(packed)
 end
 
 -- The first answer, its code "" replaced by "=", so that the service can tell a repeat.
-local function remembered(packed)
+local function remembered(packed, large)
   local reply = cmsgpack.unpack(packed)
+  if large then return { "LARGE", reply[2] } end
   if reply[1] == "" or reply[1] == "+" then reply[1] = "=" end
   return reply
 end
@@ -48,20 +65,23 @@ end
 function idempotency.once(record, fingerprint, command, attempt)
   clock.read()
   local key = kernel.key("idem", record)
-  local first, kept = read(key)
+  local first, kept, large = read(key)
   if first then
     if first ~= fingerprint then
       return { "IDEMPOTENCY", "the Idempotency-Key was used with another request: choose a new key" }
     end
     -- A repeat renews its session, too.
     if current.sid ~= "" then pcall(session.enter) end
-    return remembered(kept)
+    return remembered(kept, large)
+  end
+  local bytes, most = record_bytes.excess()
+  if bytes then
+    return { "RECORDS", "the answers kept for Idempotency-Keys of the namespace have " .. bytes
+      .. " bytes, at most " .. most .. " are kept: send the request without a key, or later" }
   end
   local reply = attempt()
   if is_kept(command, reply) then
-    call("HSET", key, "fingerprint", fingerprint, "reply", cmsgpack.pack(reply),
-      "generation", generation_of(command))
-    call("PEXPIRE", key, KEEP_MS)
+    write(key, command, fingerprint, reply)
   end
   return reply
 end

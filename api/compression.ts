@@ -61,18 +61,32 @@ export function varyWith(res: ServerResponse, name: string): string {
   return before === undefined ? name : `${before}, ${name}`;
 }
 
+/** A text as it is, or long pieces of one, which are not joined unless they are compressed. */
+export type Text = string | Buffer | readonly Buffer[];
+
+const isPieces = (text: Text): text is readonly Buffer[] => Array.isArray(text);
+
+function lengthOf(text: Text): number {
+  if (!isPieces(text)) return Buffer.byteLength(text);
+  return text.reduce((sum, { length }) => sum + length, 0);
+}
+
+/** Sends a text without a coding. The head is names and values. */
+export function sendAsIs(res: ServerResponse, status: number, head: string[], text: Text): void {
+  head.push("content-length", String(lengthOf(text)));
+  res.writeHead(status, head);
+  if (!isPieces(text)) {
+    res.end(text);
+    return;
+  }
+  for (const piece of text) res.write(piece);
+  res.end();
+}
+
 /** Sends a text, compressed if it is long and the client accepts that. The head is names and values. */
-export function sendText(
-  res: ServerResponse,
-  status: number,
-  head: string[],
-  text: string | Buffer,
-): void {
-  const send = (content: string | Buffer) => {
-    head.push("content-length", String(Buffer.byteLength(content)));
-    res.writeHead(status, head).end(content);
-  };
-  if (text.length < MIN_LENGTH) {
+export function sendText(res: ServerResponse, status: number, head: string[], text: Text): void {
+  const send = (content: Text) => sendAsIs(res, status, head, content);
+  if (!isPieces(text) && text.length < MIN_LENGTH) {
     send(text);
     return;
   }
@@ -82,7 +96,7 @@ export function sendText(
     send(text);
     return;
   }
-  compress(text, coding, false)
+  compress(isPieces(text) ? Buffer.concat(text) : text, coding, false)
     .then((content) => {
       head.push("content-encoding", coding);
       send(content);

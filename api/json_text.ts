@@ -23,8 +23,8 @@ export class JsonText {
   }
 }
 
-/** JSON.stringify() of a value in which there may be texts; only a value with texts gives bytes. */
-export function stringify(value: object): string | Buffer {
+/** JSON.stringify() of a value in which there may be texts; only a value with texts gives pieces. */
+export function stringify(value: object): string | readonly Buffer[] {
   const texts: JsonText[] = [];
   met = texts;
   let outer: string;
@@ -35,6 +35,5 @@ export function stringify(value: object): string | Buffer {
   }
   if (texts.length === 0) return outer;
   const between = outer.split(`"${MARK}"`).map((part) => Buffer.from(part));
-  const pieces = between.flatMap((part, i) => [part, ...(texts[i]?.pieces ?? [])]);
-  return Buffer.concat(pieces);
+  return between.flatMap((part, i) => [part, ...(texts[i]?.pieces ?? [])]);
 }

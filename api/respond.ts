@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Request, Response } from "express";
-import { sendText, varyWith } from "./compression.ts";
+import { sendAsIs, sendText, varyWith } from "./compression.ts";
 import type { HandlerResponse } from "./handler.ts";
 import { stringify } from "./json_text.ts";
 import { JSON_TYPE, OCTETS } from "./media_types.ts";
@@ -57,8 +57,7 @@ export function respond(res: ServerResponse, id: string, response: HandlerRespon
     sendText(res, status, head, content);
     return;
   }
-  head.push("content-length", String(Buffer.byteLength(content)));
-  res.writeHead(status, head).end(content);
+  sendAsIs(res, status, head, content);
 }
 
 /** True if the client has this response (If-None-Match); Express reads the ETag from `res`. */

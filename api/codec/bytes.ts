@@ -6,24 +6,43 @@ import { einval, type FieldPath } from "../../domain/errno.ts";
  * map checks the length.
  */
 
+/** Bytes, or a single one: a million buffers take longer than all the rest. */
+type Bytes = Buffer | number;
+
+function join(parts: readonly Bytes[]): Buffer {
+  const size = parts.reduce<number>(
+    (sum, part) => sum + (typeof part === "number" ? 1 : part.length),
+    0,
+  );
+  const joined = Buffer.allocUnsafe(size);
+  let at = 0;
+  for (const part of parts) {
+    if (typeof part === "number") joined[at++] = part;
+    else at += part.copy(joined, at);
+  }
+  return joined;
+}
+
+/** Integers that every type has. */
+const SMALL = /^(?:\d|[1-9]\d)$/;
+const INTEGER = /^(-?(0|[1-9]\d*)|0x[0-9a-fA-F]+)$/;
+
 function integer(bits: number, signed: boolean, bigEndian: boolean) {
   const size = bits / 8;
   const low = signed ? -(1n << BigInt(bits - 1)) : 0n;
   const high = (1n << BigInt(signed ? bits - 1 : bits)) - 1n;
   // BigInt() takes the square of the time for twice the digits.
   const digits = new RegExp(`^(?:-?\\d{1,${String(high).length}}|0x0*[\\da-fA-F]{1,${2 * size}})$`);
-  return (text: string): Buffer => {
-    if (!/^(-?(0|[1-9]\d*)|0x[0-9a-fA-F]+)$/.test(text))
-      throw new Error("must be an integer in decimal or with 0x");
+  return (text: string): Bytes => {
+    if (bits === 8 && SMALL.test(text)) return Number(text);
+    if (!INTEGER.test(text)) throw new Error("must be an integer in decimal or with 0x");
     const value = digits.test(text) ? BigInt(text) : undefined;
     if (value === undefined || value < low || value > high)
       throw new Error(`must be from ${low} to ${high}`);
-    const bytes = Buffer.alloc(size);
-    for (let i = 0; i < size; i++) {
-      const shift = BigInt(8 * (bigEndian ? size - 1 - i : i));
-      bytes[i] = Number((BigInt.asUintN(bits, value) >> shift) & 0xffn);
-    }
-    return bytes;
+    const bytes = Buffer.allocUnsafe(8);
+    if (bigEndian) bytes.writeBigUInt64BE(BigInt.asUintN(bits, value));
+    else bytes.writeBigUInt64LE(BigInt.asUintN(bits, value));
+    return bigEndian ? bytes.subarray(8 - size) : bytes.subarray(0, size);
   };
 }
 
@@ -77,33 +96,41 @@ function base64(text: string): Buffer {
   return bytes;
 }
 
-const LITERALS: Record<string, (text: string) => Buffer> = {
-  str: (text) => Buffer.from(text, "utf8"),
-  hex,
-  b64: base64,
-  ip4,
-  ip6,
-  mac,
-};
+const LITERALS = new Map<string, (text: string) => Bytes>([
+  ["str", (text) => Buffer.from(text, "utf8")],
+  ["hex", hex],
+  ["b64", base64],
+  ["ip4", ip4],
+  ["ip6", ip6],
+  ["mac", mac],
+]);
 for (const bits of [8, 16, 32, 64]) {
-  LITERALS[`u${bits}`] = integer(bits, false, false);
-  LITERALS[`i${bits}`] = integer(bits, true, false);
-  if (bits > 8) LITERALS[`be${bits}`] = integer(bits, false, true);
+  LITERALS.set(`u${bits}`, integer(bits, false, false));
+  LITERALS.set(`i${bits}`, integer(bits, true, false));
+  if (bits > 8) LITERALS.set(`be${bits}`, integer(bits, false, true));
 }
+/** Characters of the longest kind. */
+const KIND_MAX = 4;
 const KIND = /^(u8|u16|u32|u64|i8|i16|i32|i64|be16|be32|be64|ip4|ip6|mac|str|hex|b64):/;
 
 /** A "+" joins two literals only if a literal follows, because base64 can contain one. */
 const JOINT = new RegExp(`\\+(?=${KIND.source.slice(1).replace("(", "(?:")})`);
 const PLAIN_HEX = /^(?:[0-9a-fA-F]{2})*$/;
 
+/** A text without a kind is hex. */
+function parsePart(part: string): Bytes {
+  const colon = part.slice(0, KIND_MAX + 1).indexOf(":");
+  const parse = colon < 0 ? undefined : LITERALS.get(part.slice(0, colon));
+  return parse ? parse(part.slice(colon + 1)) : hex(part);
+}
+
 /** @throws EINVAL that quotes the wrong part and names its position. */
 export function parseBytes(text: string, field: FieldPath): Buffer {
   if (PLAIN_HEX.test(text)) return Buffer.from(text, "hex");
   let at = 0;
   const parts = text.split(JOINT).map((part) => {
-    const [prefix = "", kind = "hex"] = KIND.exec(part) ?? [];
     try {
-      return LITERALS[kind]?.(part.slice(prefix.length)) ?? Buffer.alloc(0);
+      return parsePart(part);
     } catch (error) {
       const hint = part.includes(" ") ? "; in a URL write + as %2B" : "";
       const why = `${(error as Error).message}${hint}`;
@@ -112,7 +139,7 @@ export function parseBytes(text: string, field: FieldPath): Buffer {
       at += part.length + 1;
     }
   });
-  return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+  return join(parts);
 }
 
 /** The value of a slot in the kernel's form: the fd in four bytes, little-endian. */

@@ -1,3 +1,4 @@
+import { joinShared } from "../bytes.ts";
 import { Errno, isErrno } from "../errno.ts";
 import type { Call, RunCommand } from "../redis/command.ts";
 import { stepOf, unrecorded } from "../redis/idempotency.ts";
@@ -16,6 +17,8 @@ const TAKE_STEP = 500;
 const STEP_BYTES = 262_144;
 /** A batch that has read more ends early. */
 const ANSWER_BYTES = 16 * 1024 * 1024;
+/** A thread writes the answers that are longer. */
+const SHARED_BYTES = 64 * 1024;
 const NONE = Buffer.alloc(0);
 
 export interface BatchRead {
@@ -117,13 +120,14 @@ async function read(first: Call, attr: BatchRead, step: BatchStep, most = STEP):
   const steps = new Steps(first, attr.count, step);
   const batch: Batch = { count: 0, elements: NONE, key_size: 0, cursor: undefined, ids: false };
   const parts: Buffer[] = [];
-  let from = attr.cursor ?? NONE;
+  let [from, size] = [attr.cursor ?? NONE, 0];
   const done = (failure?: Errno): Batch => {
     const cursor = steps.count > 0 ? from : undefined;
-    const all = { ...batch, count: steps.count, elements: Buffer.concat(parts), cursor };
+    const elements = size > SHARED_BYTES ? joinShared(parts) : Buffer.concat(parts);
+    const all = { ...batch, count: steps.count, elements, cursor };
     return failure ? { ...all, failure } : all;
   };
-  for (let size = 0; ; ) {
+  for (;;) {
     const reply = await attempt(steps, attr, from, most);
     if (reply instanceof Errno) return done(reply);
     const [elements, some, rest, last, ids, whole, key_size] = reply;

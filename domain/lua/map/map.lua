@@ -24,7 +24,8 @@
 --   [lookup_cost(m), change_cost(m, kind)]  cost in Redis, in units of a hash's
 -- Properties: batch_kind (name in generic_batch.lua), has_locks (values may have a bpf_spin_lock), is_percpu,
 -- has_map_extra, lookup_by_value (a Bloom filter), longest_match (a trie), object_kind (values are ids of
--- such objects), cursor_bytes (where a cursor is not a key), is_never_inner, capability (beside CAP_BPF).
+-- such objects), cursor_bytes (where a cursor is not a key), is_never_inner, capability (beside CAP_BPF),
+-- page_max (elements that one script reads at most).
 local kernel = use("base/kernel")
 local memo = use("base/memo")
 local uapi = use("uapi")
@@ -119,7 +120,8 @@ end
 -- How many elements one script reads at most: of large ones only a few.
 map.PAGE_BYTES = 262144
 function map.page_limit(m, limit)
-  return math.min(limit, math.max(1, math.floor(map.PAGE_BYTES / (m.key_size + m.value_bytes))))
+  local most = m.ops.page_max or limit
+  return math.min(limit, most, math.max(1, math.floor(map.PAGE_BYTES / (m.key_size + m.value_bytes))))
 end
 
 -- An update that finds the map full is counted, which is the only trace of a failed command.

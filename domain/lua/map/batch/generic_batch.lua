@@ -3,8 +3,9 @@ local htab_batch = use("map/hash/htab_batch")
 
 local generic_batch = {}
 
--- Elements of one step at most: what a script does in a few ms.
-local LIGHT, HEAVY = 200, 50
+-- Elements of one step at most: what a script does in a few ms. A prefix may have 256 bytes, and an LRU
+-- map of few elements evicts one for each update.
+local LIGHT, PREFIXES, HEAVY, LRU = 200, 100, 50, 25
 
 -- Runs an operation on each key, or key and value, until one fails or the step is full; answers how
 -- many were done and what was raised.
@@ -50,10 +51,14 @@ end
 generic_batch.delete = deleting(LIGHT)
 generic_batch.array = { lookup = generic_batch.lookup, update = updating(LIGHT) }
 generic_batch.slots = { lookup = generic_batch.lookup, update = updating(HEAVY) }
-generic_batch.trie = { lookup = generic_batch.lookup, update = updating(LIGHT), delete = deleting(LIGHT) }
+generic_batch.trie = { lookup = generic_batch.lookup, update = updating(PREFIXES),
+  delete = deleting(PREFIXES) }
 -- whole: a hash table answers ENOENT with its last bucket, the others when more is requested.
 generic_batch.hash = { lookup = generic_batch.lookup, lookup_and_delete = taking(HEAVY),
   update = updating(HEAVY), delete = deleting(HEAVY), whole = true }
+
+generic_batch.lru = { lookup = generic_batch.lookup, lookup_and_delete = taking(HEAVY),
+  update = updating(LRU), delete = deleting(HEAVY), whole = true }
 
 generic_batch.table = { lookup = generic_batch.lookup, lookup_and_delete = htab_batch.lookup_and_delete,
   update = htab_batch.update, delete = generic_batch.delete, whole = true }

@@ -29,5 +29,5 @@ map.register("lru_percpu_hash", {
   lookup_many = htab.lookup_many, update = update, lookup_and_delete = htab_lru.lookup_and_delete,
   remove = htab_lru.lookup_and_delete, delete = htab.delete, next_key = htab.next_key,
   page = htab.page, entries = htab.entries, free = htab_lru.free, touch = lru_list.set_ref,
-  change_cost = htab_lru.change_cost, apply = lru_apply.apply, batch_kind = "hash", is_percpu = true
+  change_cost = htab_lru.change_cost, apply = lru_apply.apply, batch_kind = "lru", is_percpu = true
 })

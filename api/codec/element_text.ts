@@ -3,7 +3,7 @@ import { type ValueCodec, writeValue } from "./value_codec.ts";
 
 /** Writes the elements of answers, keys and values apart. */
 
-/** Elements of one size, each a key and its value. */
+/** Elements of one size, each a key and its value, or values alone with key_size 0. */
 export interface PackedElements extends Pick<Batch, "elements" | "key_size" | "ids"> {
   count: number;
 }
@@ -32,7 +32,7 @@ export function writeColumns(codec: ValueCodec, packed: PackedElements): Columns
   const keys: unknown[] = [];
   const values: unknown[] = [];
   for (let at = 0; at < elements.length; at += size) {
-    keys.push(codec.writeKey(elements.subarray(at, at + key_size)));
+    if (key_size > 0) keys.push(codec.writeKey(elements.subarray(at, at + key_size)));
     values.push(writeValue(codec, elements.subarray(at + key_size, at + size), ids));
   }
   return { keys, values };

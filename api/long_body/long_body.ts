@@ -1,5 +1,5 @@
 import { toBuffer } from "../../domain/bytes.ts";
-import { Unavailable } from "../../domain/errno.ts";
+import { LimitReached, Unavailable } from "../../domain/errno.ts";
 import { BackgroundPool, BackgroundWorker } from "../../domain/threads/background_worker.ts";
 import type { TaskOwner } from "../../domain/threads/thread_pool.ts";
 import type { Columns, PackedElements } from "../codec/element_text.ts";
@@ -51,15 +51,20 @@ function withBuffers(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, withBuffers(one)]));
 }
 
-/** Sends a request to a thread. @throws InvalidRequest, EINVAL, LimitReached, Unavailable */
+/** Any operation can be too busy for a long body, so that this is no errno of a command. */
+function tooBusy(error: Error): never {
+  throw error instanceof LimitReached ? new Unavailable(error.message) : error;
+}
+
+/** Sends a request to a thread. @throws InvalidRequest, EINVAL, Unavailable */
 async function ask(owner: TaskOwner, request: LongBodyRequest): Promise<LongBodyReply> {
-  const reply = await worker.request<LongBodyReply>(owner, request);
+  const reply = await worker.request<LongBodyReply>(owner, request).catch(tooBusy);
   if (reply === undefined) throw new Unavailable("a long body took too long");
   if ("invalid" in reply) throw new InvalidRequest(reply.invalid.pointer, reply.invalid.detail);
   return reply;
 }
 
-/** Writes elements as the JSON of two arrays. @throws LimitReached, Unavailable */
+/** Writes elements as the JSON of two arrays. @throws Unavailable */
 export async function writeInThread(
   owner: TaskOwner,
   codec: CodecSource,
@@ -88,14 +93,14 @@ export class LongBody {
   /**
    * Checks the body against the document. @returns the body with its defaults, or this where the
    * operation has a reader.
-   * @throws InvalidRequest, LimitReached, Unavailable
+   * @throws InvalidRequest, Unavailable
    */
   async check(): Promise<unknown> {
     const reply = await ask(this.#owner, { ...this.#body, step: "check" });
     return "body" in reply ? reply.body : this;
   }
 
-  /** @throws EINVAL, LimitReached, Unavailable */
+  /** @throws EINVAL, Unavailable */
   async read<Name extends ReaderName>(
     reader: Name,
     codec: CodecSource,

@@ -3,7 +3,7 @@ import type { HandlerRequest } from "../handler.ts";
 import { LongBody } from "./long_body.ts";
 import { READERS, type ReaderName, type ReaderResult } from "./readers.ts";
 
-/** Reads the body of a request with the reader of its operation. @throws EINVAL, LimitReached, Unavailable */
+/** Reads the body of a request with the reader of its operation. @throws EINVAL, Unavailable */
 export async function readBody<Name extends ReaderName>(
   { body }: HandlerRequest,
   reader: Name,

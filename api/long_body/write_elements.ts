@@ -1,6 +1,6 @@
 import type { Batch } from "../../domain/commands/batch.ts";
 import type { ElementPage } from "../../domain/commands/elem.ts";
-import { LimitReached, Unavailable } from "../../domain/errno.ts";
+import { Unavailable } from "../../domain/errno.ts";
 import { type Columns, type PackedElements, writeColumns } from "../codec/element_text.ts";
 import { type ValueCodec, writeValue } from "../codec/value_codec.ts";
 import type { HandlerRequest } from "../handler.ts";
@@ -26,10 +26,8 @@ async function columnsOf(
     const { keys, values } = await writeInThread(owner, codec.source, packed);
     return { keys: new JsonText([keys]), values: new JsonText([values]) };
   } catch (error) {
-    if (error instanceof LimitReached || error instanceof Unavailable) {
-      return writeColumns(codec, packed);
-    }
-    throw error;
+    if (!(error instanceof Unavailable)) throw error;
+    return writeColumns(codec, packed);
   }
 }
 

@@ -2,6 +2,8 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { isLong } from "../../api/long_body/long_body.ts";
 import { READERS } from "../../api/long_body/readers.ts";
 import { type Route, routes } from "../../api/openapi/openapi.ts";
+import { LimitReached } from "../../domain/errno.ts";
+import { BackgroundWorker } from "../../domain/threads/background_worker.ts";
 import { RETURN_ZERO_HEX } from "../support/insns.ts";
 import { raw } from "../support/raw.ts";
 import { partsOf } from "../support/request_variants.ts";
@@ -152,5 +154,72 @@ describe("the event loop", () => {
     expect(isLong(Buffer.alloc(4096, ","))).toBe(false);
     expect(isLong(Buffer.alloc(4097, ","))).toBe(true);
     expect(isLong(Buffer.alloc(4097, "["))).toBe(true);
+  });
+});
+
+describe("a long answer", () => {
+  const COUNT = 3000;
+  const attr = { map_type: "array", key_size: 4, value_size: 64, max_entries: COUNT };
+  const schema = { key: "u32", value: "struct { u64 a[8]; }" };
+
+  it.each(["hex", "base64", "json"])(
+    "a batch of many elements in %s is that of its parts, joined",
+    async (format) => {
+      const session = await service.session(service.namespace());
+      await session.post("/v1/maps", { ...attr, schema });
+      const read = async (count: number, cursor?: string) =>
+        (
+          await session.post(`/v1/fds/3/batch?format=${format}`, {
+            ...{ op: "lookup", count },
+            ...(cursor === undefined ? {} : { cursor }),
+          })
+        ).body;
+      await session.put("/v1/fds/3/elements/u32:2999", { value: "ff".repeat(64) });
+      const whole = await read(COUNT);
+      expect(whole.count).toBe(COUNT);
+      let [keys, values, cursor]: [unknown[], unknown[], string | undefined] = [[], [], undefined];
+      while (keys.length < COUNT) {
+        const part = await read(500, cursor);
+        keys = keys.concat(part.keys);
+        values = values.concat(part.values);
+        cursor = part.cursor;
+      }
+      expect([whole.keys, whole.values]).toEqual([keys, values]);
+      // More than there are: the same elements in a problem.
+      const beyond = await read(COUNT + 1);
+      expect([beyond.errno, beyond.count, beyond.keys]).toEqual(["ENOENT", COUNT, keys]);
+    },
+  );
+
+  it("a large value is the same in every answer that has it", async () => {
+    const session = await service.session(service.namespace());
+    const size = 200_000;
+    await session.post("/v1/maps", {
+      ...{ map_type: "hash", key_size: 4, value_size: size, max_entries: 1 },
+      schema: { key: "u32", value: `u8[${size}]` },
+    });
+    const value = Buffer.alloc(size, 7);
+    await session.put("/v1/fds/3/elements/u32:1/bytes", value);
+    const path = "/v1/fds/3/elements";
+    const numbers = Array(size).fill(7);
+    expect((await session.get(`${path}/u32:1`)).body.value).toBe(value.toString("hex"));
+    expect((await session.get(`${path}/u32:1?format=json`)).body.value).toEqual(numbers);
+    const page = (await session.get(`${path}?format=json`)).body;
+    expect(page.elements).toEqual([{ key: 1, value: numbers }]);
+    const taken = await session.post(`${path}/u32:1/take?format=base64`);
+    expect(taken.body.value).toBe(value.toString("base64"));
+  });
+
+  it("an answer is written by the event loop when no thread is free", async () => {
+    const session = await service.session(service.namespace());
+    const value = Buffer.alloc(100_000, 7);
+    await session.post("/v1/maps", { map_type: "queue", value_size: value.length, max_entries: 1 });
+    await session.post("/v1/fds/3/push", { value: value.toString("hex") });
+    vi.spyOn(BackgroundWorker.prototype, "request").mockRejectedValue(
+      new LimitReached("bodies", 64, 64),
+    );
+    expect((await session.post("/v1/fds/3/pop")).body.value).toBe(value.toString("hex"));
+    const refused = await session.post("/v1/maps", { map_name: "x".repeat(LONG) });
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
   });
 });

@@ -149,3 +149,38 @@ describe("changes of others between two steps", () => {
     expect(body.keys).toEqual(expect.arrayContaining(numbers(1000).map((n) => u32Hex(2 * n))));
   });
 });
+
+describe("the longest step of a batch", () => {
+  /** How many scripts a command takes. */
+  function countSteps(command: string): () => number {
+    let steps = 0;
+    vi.spyOn(script, "run").mockImplementation((...args) => {
+      if (args[1] === command) steps += 1;
+      return run(...args);
+    });
+    return () => steps;
+  }
+
+  it("an LRU map that evicts for each update takes at most 25 a step", async () => {
+    const map = await make(service, "lru_hash", { max_entries: 3 });
+    const steps = countSteps("map_update_batch");
+    const body = { op: "update", keys: keysOf(500), values: keysOf(500) };
+    expect(outcomeAndCount(await batch(map, body))).toEqual([200, 500]);
+    expect(steps()).toBe(20);
+  });
+
+  it("a trie changes at most 100 prefixes and lists at most 400 a step", async () => {
+    const map = await make(service, "lpm_trie", { key_size: 8, map_flags: 1, max_entries: 900 });
+    const keys = numbers(900).map((n) => u32Hex(32) + u32Hex(n));
+    const updates = countSteps("map_update_batch");
+    await batch(map, { op: "update", keys, values: keysOf(900) });
+    expect(updates()).toBe(9);
+    vi.restoreAllMocks();
+    const lookups = countSteps("map_lookup_batch");
+    expect((await batch(map, { op: "lookup", count: 900 })).body.count).toBe(900);
+    expect(lookups()).toBe(3);
+    expect((await map.session.get(`${map.path}/elements?limit=1000`)).body.elements.length).toBe(
+      400,
+    );
+  });
+});

@@ -6,16 +6,14 @@
 -- Invariant: it never goes back behind a moment that was written, and never counts more of an outage than
 -- uapi.BEAT_ALLOWANCE, in whatever order Redis runs what was sent before the outage.
 local kernel = use("base/kernel")
+local beat = use("base/beat")
 local memo = use("base/memo")
 local layout = use("base/layout")
 local older_clock = use("base/older_clock")
-local uapi = use("uapi")
 local call, floor, max, min = redis.call, math.floor, math.max, math.min
 
 -- The first deadline of a namespace without sessions.
 local NEVER = 2 ^ 53
--- The base of a namespace whose calls were given no beat yet.
-local NO_BASE = "-"
 -- A call may run so long after it was sent; see clock.latest().
 local LATE_MS = 1000
 
@@ -25,12 +23,6 @@ local parse = memo(function(text)
   local offset, tick, next, base, skew = text:match("^(%S+) (%S+) (%S+) (%S+) (%S+)$")
   return { offset = tonumber(offset), tick = tonumber(tick), next = tonumber(next), base = base,
     skew = tonumber(skew) }
-end)
-
-local parse_beat = memo(function(text)
-  local id, lost, tick = text:match("^(%S+) (%S+) (%S+)$")
-  local first = tonumber(tick)
-  return { id = id, lost = tonumber(lost), first = first, last = first + uapi.BEAT_ALLOWANCE }
 end)
 
 -- Begins a clock, or goes on from `moment` by another heartbeat, with the time that it shows.
@@ -56,17 +48,16 @@ function clock.read()
   current.wall = wall
   layout.check()
   local stored = call("HGET", current.meta, "time")
-  local beat = current.beat ~= "" and parse_beat(current.beat)
-    or { id = NO_BASE, lost = 0, first = wall, last = wall }
-  local master = (wall < beat.first and beat.first or wall > beat.last and beat.last or wall) - beat.lost
-  current.beat, current.master = beat, master
+  local given = beat.read(current.beat, wall)
+  local master = beat.master_time(given, wall)
+  current.beat, current.master = given, master
   if not stored then return begin() end
   local state = parse(stored)
   current.clock = state
-  if state.base == beat.id then
+  if state.base == given.id then
     local now = master + state.offset
     current.now = now < state.tick and state.tick or now
-  elseif beat.id == NO_BASE then
+  elseif given.id == beat.NONE then
     current.now = state.tick
   else
     adopt(state.tick)
@@ -76,8 +67,9 @@ end
 -- A moment that is not before the time of the newest beat, if the call was not longer on its way than that. A
 -- replica that stood still does not know how far others have gone on, so renewals count from here.
 function clock.latest()
-  local latest = current.wall - current.beat.lost + current.clock.offset
-  return min(max(latest, current.now), current.now + LATE_MS)
+  local given, now = current.beat, current.now
+  if current.wall <= given.last then return now end
+  return min(max(current.wall - given.lost + current.clock.offset, now), now + LATE_MS)
 end
 
 -- changes: of offset, tick, next and base.

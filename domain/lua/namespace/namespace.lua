@@ -80,7 +80,7 @@ end)
     Output:
       info  in the order of uapi.NAMESPACE_INFO
     Errors:
-      ENOENT  no session was ever created in it, or it was deleted
+      ENOENT  no session was ever created in it, it was deleted, or nothing is left in it
 ]]
 function sys.namespace_get()
   check_exists()
@@ -99,7 +99,7 @@ end
     Input: none
     Output: nothing
     Errors:
-      ENOENT  no session was ever created in it, or it was deleted
+      ENOENT  no session was ever created in it, it was deleted, or nothing is left in it
 ]]
 function sys.namespace_delete()
   check_exists()

@@ -7,8 +7,9 @@ import { exec } from "./exec.ts";
 import { growth } from "./growth.ts";
 import { overHttp, overHttpQuickly } from "./http.ts";
 import { longest } from "./longest.ts";
+import { releases } from "./release.ts";
 import { report, reportOf } from "./report.ts";
-import { callsChapter, longestChapter } from "./report_calls.ts";
+import { callsChapter, longestChapter, releaseChapter } from "./report_calls.ts";
 import { clusterChapter, coreChapter, startupChapter } from "./report_deployment.ts";
 import { execChapter } from "./report_exec.ts";
 import { growthChapter } from "./report_growth.ts";
@@ -40,6 +41,7 @@ const PARTS: Record<string, () => Promise<Chapter[]>> = {
     callsChapter(await calls(say, CALL_ROUNDS)),
     longestChapter(await longest(say)),
   ],
+  release: async () => [releaseChapter(await releases(say))],
   http: async () => [httpChapter(await overHttp(say))],
   growth: async () => [growthChapter(await growth(say))],
   batches: async () => [batchChapter(await batches(say))],
@@ -52,6 +54,7 @@ const PARTS: Record<string, () => Promise<Chapter[]>> = {
 async function everything(): Promise<string> {
   const started = performance.now();
   const called = [callsChapter(await calls(say, CALL_ROUNDS)), longestChapter(await longest(say))];
+  called.push(releaseChapter(await releases(say)));
   const http = await overHttp(say);
   const growing = growthChapter(await growth(say));
   const maps = [batchChapter(await batches(say)), typeChapter(await types(say))];

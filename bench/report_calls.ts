@@ -2,7 +2,8 @@ import { type CallTimes, callRatio, HAND, HAND_PACKED, LIBRARY, SCRIPT } from ".
 import { EVALSHA_COMMIT } from "./history.ts";
 import { median } from "./load.ts";
 import { type Longest, type LongestCalls, longestCall } from "./longest.ts";
-import { atMost, type Chapter, digits, head, row } from "./table.ts";
+import { type ReleaseCosts, SESSIONS, SHARED } from "./release.ts";
+import { atLeast, atMost, type Chapter, digits, head, row } from "./table.ts";
 
 /** Writes the part of bench/RESULTS.md on the cost of calls by the count of Redis. */
 
@@ -12,6 +13,8 @@ const LOOKUP_BEFORE_TARGET = 0.4;
 const BEFORE_TARGET = 0.55;
 const HELD = ["obj_get", "close", "close that frees", "pin", "unlink", "map_create", "renew"];
 const LONGEST_TARGET = 5000;
+const RELEASE_TARGET = 20_000;
+const SHARE_TARGET = 1;
 
 const least = (values: number[]) => Math.min(...values);
 
@@ -81,6 +84,33 @@ export function longestChapter(longest: LongestCalls): Chapter {
       "in steps, each of which is a call.",
       "",
       ...longestTable(longest),
+    ],
+  };
+}
+
+export function releaseChapter(costs: ReleaseCosts): Chapter {
+  const lines = Object.entries(costs).map(([what, { perSecond, commands, share, sweep }]) =>
+    row(what, ...[perSecond, commands, share, sweep].map(digits)),
+  );
+  const { perSecond = Number.NaN } = costs[SHARED] ?? {};
+  const shares = Object.values(costs).map(({ share }) => share);
+  const columns = ["sessions a CPU second", "Redis commands a session", "ms a share", "ms a sweep"];
+  return {
+    targets: [
+      atLeast(`sessions with ${SHARED} released a second of Redis' CPU`, RELEASE_TARGET, perSecond),
+      atMost(
+        "ms of Redis, an update that releases a share for others",
+        SHARE_TARGET,
+        Math.max(...shares),
+      ),
+    ],
+    sections: [
+      "### The release of due sessions",
+      "",
+      `${SESSIONS} sessions that are due together. A share is what one update of another session does for them, the`,
+      "update included; a sweep is one step of a sweeper. Both are means by the count of Redis.",
+      "",
+      ...[...head("each session has", ...columns), ...lines, ""],
     ],
   };
 }

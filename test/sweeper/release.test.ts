@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Call, type Kernel, UNRECORDED } from "../../domain/bpf.ts";
 import { differences } from "../support/invariants/invariants.ts";
+import { asm, FRAME, map, returns, tailCall } from "../support/run_programs.ts";
 import { type Client, testService } from "../support/service.ts";
 import { passTime } from "../support/stored.ts";
 
@@ -94,6 +95,22 @@ describe("thousands of sessions due together", () => {
     const released = before - (await living(namespace));
     expect(released).toBeGreaterThan(0);
     expect(released).toBeLessThan(50);
+  });
+
+  it("a run finds the program array empty that the last of them held", async () => {
+    const namespace = service.namespace();
+    const [observer, owner] = [await service.session(namespace), await service.session(namespace)];
+    await owner.patch("/v1/session", { ttl_ms: TTL_MS + 5000 });
+    const { fd } = await map(owner, "prog_array", 1, { value_size: 4 });
+    const called = await asm(owner, returns(42));
+    await owner.put(`/v1/fds/${fd}/elements/u32:0`, { value: { fd: called.fd } });
+    const first = await asm(owner, tailCall(fd, 0));
+    await owner.put("/v1/fs?path=/first", { type: "pin", fd: first.fd });
+    const run = async () =>
+      (await observer.post("/v1/run", { path: "/first", data_in: FRAME })).body.retval;
+    expect(await run()).toBe(42);
+    await makeDue(namespace, BATCH);
+    expect(await run()).toBe(99);
   });
 
   it("a request without a token of the namespace releases nothing", async () => {

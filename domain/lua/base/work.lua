@@ -9,7 +9,7 @@ local handlers, is_late, is_batch = {}, {}, {}
 
 -- Units of work, each about 5 us of Redis: SHARE is what a command does for others at its beginning, OWN
 -- what it does for itself at its end, and TURN what one sweep does.
-local work = { SHARE = 120, OWN = 400, TURN = 600 }
+local work = { SHARE = 100, OWN = 300, TURN = 500 }
 
 -- The function is given the item's words. It answers how many units it used; what it could not finish
 -- it pushes again.

@@ -20,6 +20,13 @@ interface CachedProgram {
 }
 
 const BYTES_MAX = 64 << 20;
+/** What an entry takes beside its bytes, and for each of its maps, as measured. */
+const ENTRY_BYTES = 1024;
+const MAP_BYTES = 256;
+
+function weigh({ insns, maps, provenAccesses }: CompilationUnit): number {
+  return insns.length + (provenAccesses?.length ?? 0) + ENTRY_BYTES + MAP_BYTES * maps.length;
+}
 
 /** Programs with the same code have the same key, so that a thread compiles it once. */
 export function hashCode({ insns, maps, prog_type, func_info }: CompilationUnit): string {
@@ -55,8 +62,10 @@ export class ProgramCache {
     const { load_time, prog_type, func_info, maps: rows } = nameFields(RUN_PROG, values);
     const attributes = list(rows).map(decodeMapAttributes);
     const maps: MapShape[] = attributes;
+    // A part of the reply would keep all of it in memory.
+    const insns = new Uint8Array(bytes(values[RUN_PROG.length]));
     const code = {
-      ...{ insns: bytes(values[RUN_PROG.length]), maps, prog_type: text(prog_type) },
+      ...{ insns, maps, prog_type: text(prog_type) },
       func_info: number(func_info) === 1,
     };
     const key = hashCode(code);
@@ -68,8 +77,7 @@ export class ProgramCache {
       view: { id, key, unit, maps: attributes.map((map) => map.id) },
       maps: attributes.map((map) => ({ id: map.id, type: map.map_type })),
     };
-    const size = unit.insns.length + (provenAccesses?.length ?? 0);
-    this.#programs.set(`${namespace} ${id}`, program, size + 1024);
+    this.#programs.set(`${namespace} ${id}`, program, weigh(unit));
     return program;
   }
 }

@@ -10,9 +10,18 @@ const WORKER = new URL("./worker.ts", import.meta.url).href;
 
 /** Compiling may take this many times as long as a job. */
 const COMPILING = 10;
-/** Bytes of instructions of the programs that a thread keeps, and how many of them. */
-const BYTES_MAX = 16 << 20;
+/** Bytes that the programs which a thread keeps may take, and how many of them. */
+const BYTES_MAX = 64 << 20;
 const PROGRAMS_MAX = 512;
+/**
+ * What a compiled program takes, and for each byte of its instructions, once it has run: module, machine
+ * code, source map and the instructions themselves, as measured for 100 to 10,000 instructions.
+ */
+const COMPILED_BYTES = 34_000;
+const BYTES_AN_INSN_BYTE = 17;
+
+const weigh = ({ insns }: CompilationUnit): number =>
+  COMPILED_BYTES + BYTES_AN_INSN_BYTE * insns.length;
 
 /** V8 frees forgotten modules late: a thread that has compiled this many is replaced. */
 const COMPILED_MAX = 4096;
@@ -41,7 +50,7 @@ const failureOf = (error: unknown): Error =>
 export class Thread {
   readonly #client: WorkerClient<WorkerRequest>;
   readonly #onIdle: (thread: Thread) => void;
-  /** Keys of compiled programs, least recently used first, with the bytes of their instructions. */
+  /** Keys of compiled programs, least recently used first, with the bytes that they take. */
   readonly #programs = new Map<string, number>();
   #bytes = 0;
   #compiled = 0;
@@ -107,7 +116,7 @@ export class Thread {
   }
 
   #keep(key: string, unit: CompilationUnit | undefined): void {
-    const size = this.#programs.get(key) ?? unit?.insns.length;
+    const size = this.#programs.get(key) ?? (unit && weigh(unit));
     if (size === undefined) return;
     if (!this.#programs.delete(key)) {
       this.#bytes += size;

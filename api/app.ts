@@ -37,6 +37,7 @@ import { createValidator, warmUp } from "./middleware/validation.ts";
 import { document, type Operation, routerPath, routes } from "./openapi/openapi.ts";
 import { createSchemas, type Schemas } from "./openapi/schemas.ts";
 import { createValidationMessages } from "./openapi/validation_messages.ts";
+import { withOverloadCheck } from "./overload.ts";
 import { RequestsUnderWay } from "./requests_under_way.ts";
 import { nextId, requestId, respondIfNew, setCommonHeaders } from "./respond.ts";
 import { sendEvents } from "./sse.ts";
@@ -169,7 +170,8 @@ export async function createService(context: ServiceContext, options: AppOptions
     sendError(error, req, res);
   };
   const allowed = withMediaTypePaths(listeners[fastPath]());
-  const accessible = withOriginForm(withAccess(access, allowed, refuse), refuse);
+  const unloaded = withOverloadCheck(context.kernel, allowed, refuse);
+  const accessible = withOriginForm(withAccess(access, unloaded, refuse), refuse);
   const inTurn = withUnreadBodies(inOrder(accessible));
   const listener = new RequestsUnderWay(context.kernel).watch(inTurn);
   const server = createServer({ ...withAppPrototypes(app), ...LIMITS }, listener);

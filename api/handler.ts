@@ -68,10 +68,10 @@ export const ANONYMOUS: Caller = { namespace: "", sid: "", hash: "" };
 const BEARER = /^Bearer +([\w.-]+)$/i;
 
 /** @throws BadToken */
-export function bearer(kernel: Kernel, header: string | undefined): Caller {
+export function bearer({ tokens }: Pick<Kernel, "tokens">, header: string | undefined): Caller {
   const token = BEARER.exec(header ?? "")?.[1];
   if (token === undefined) throw new BadToken("Authorization: Bearer <session token> is missing");
-  return kernel.tokens.read(token);
+  return tokens.read(token);
 }
 
 /** Tells a repeat of a request from a new one; Node joins a header that is sent twice. */

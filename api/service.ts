@@ -16,6 +16,8 @@ export interface Running {
 }
 
 const STOP_MS = 15_000;
+/** Connections that wait to be accepted; a client that finds no place tries again after a second or more. */
+const BACKLOG = 4096;
 
 /** Logs the begin and the end of an outage of Redis, however many connections fail in between. */
 function logOutages(redis: Kernel["script"]["redis"], log: Logger): void {
@@ -61,7 +63,7 @@ export async function startService(
     { onFault, access: config.access, compile: "listening", onInvalidDocument },
   );
   const sweeper = new Sweeper(kernel, (error) => log("info", `sweep: ${(error as Error).message}`));
-  server.listen(config.port, config.host);
+  server.listen({ port: config.port, host: config.host, backlog: BACKLOG });
   await once(server, "listening");
   sweeper.start();
   kernel.warm();

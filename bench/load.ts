@@ -47,7 +47,7 @@ function stat(pid: number | string): string[] {
 }
 
 /** Returns utime and stime of a process and of its workers in microseconds. */
-function cpuTime(pid: number): number {
+export function cpuTime(pid: number): number {
   const [own, ...children] = [String(pid), ...childrenOf(pid)].map((id) => {
     const fields = stat(id);
     return (Number(fields[11]) + Number(fields[12])) * TICK_US;

@@ -77,7 +77,7 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
   const begin: RunFirstHalf = (call: Call, command, ...args) => {
     const { namespace, sid, hash, record, fingerprint } = call;
     const who = [sid, hash, record, fingerprint] as const;
-    return script.run(namespace, command, who, args, call.writes).then((answer) => {
+    return script.run(namespace, command, who, args, call).then((answer) => {
       if (answer.workLeft) hints.onWorkLeft(namespace);
       renewals.note(hash, command === "session_set");
       return answer;

@@ -124,7 +124,15 @@ export class AnswerNotKept extends Error {}
 export class Stale extends Error {}
 
 /** Redis cannot be reached or rejected the call, so nothing was done. */
-export class Unavailable extends Error {}
+export class Unavailable extends Error {
+  /** Seconds after which the caller may try again. */
+  readonly retryAfter: number;
+
+  constructor(detail: string, retryAfter = 1) {
+    super(detail);
+    this.retryAfter = retryAfter;
+  }
+}
 
 /** The namespace has no room for another answer to a request with an Idempotency-Key. */
 export class RecordsFull extends Unavailable {}

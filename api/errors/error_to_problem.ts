@@ -185,7 +185,9 @@ function headersOf(
 ): Readonly<Record<string, string>> {
   if (error instanceof HttpError && problem.status !== 401) return error.headers;
   if (problem.status === 401) return { "www-authenticate": 'Bearer error="invalid_token"' };
-  if (problem.status === 503) return { "retry-after": "1" };
+  if (problem.status === 503) {
+    return { "retry-after": String(error instanceof Unavailable ? error.retryAfter : 1) };
+  }
   if (problem.status !== 405) return {};
   return { allow: allowedMethods((error as LibraryError).headers) };
 }

@@ -1,5 +1,5 @@
 import { joinShared } from "../bytes.ts";
-import { Errno, isErrno } from "../errno.ts";
+import { Errno, isErrno, OutcomeUnknown, Unavailable } from "../errno.ts";
 import type { Call, RunCommand } from "../redis/command.ts";
 import { stepOf, unrecorded } from "../redis/idempotency.ts";
 import { bytes, number, padWithZeros, text } from "../redis/reply.ts";
@@ -58,30 +58,46 @@ export interface Batch {
 
 type BatchStep = (call: Call, ...args: Argument[]) => Promise<RedisValue[]>;
 
+interface BatchCommand {
+  run: BatchStep;
+  /** It changes the map. */
+  changes: boolean;
+}
+
 /** Runs a batch step by step and counts its elements. */
 class Steps {
   readonly #first: Call;
   readonly #requested: number;
   readonly #step: BatchStep;
+  readonly #changes: boolean;
   #n = 0;
   count = 0;
 
-  constructor(first: Call, requested: number, step: BatchStep) {
+  constructor(first: Call, requested: number, { run, changes }: BatchCommand) {
     this.#first = first;
+    this.#changes = changes;
     this.#requested = requested;
-    this.#step = step;
+    this.#step = run;
   }
 
   get begun(): boolean {
     return this.#n > 0;
   }
 
+  /** The steps before are done, so a batch of changes is not "unavailable" as a whole. */
+  #broken(error: Unavailable): Error {
+    if (!this.#changes) return error;
+    return new OutcomeUnknown(`the first ${this.count} elements are done: ${error.message}`);
+  }
+
   /** @throws Errno with the count; when the first step fails, Linux leaves the count unchanged. */
   async take(...args: Argument[]): Promise<RedisValue[]> {
     this.#n += 1;
     try {
-      return await this.#step(stepOf(this.#first, this.#n), ...args);
+      const isBegun = this.#n > 1;
+      return await this.#step({ ...stepOf(this.#first, this.#n), isBegun }, ...args);
     } catch (error) {
+      if (error instanceof Unavailable && this.count > 0) throw this.#broken(error);
       if (!(error instanceof Errno)) throw error;
       const { code, message, field } = error;
       const extensions = { count: this.#n === 1 ? this.#requested : this.count };
@@ -116,8 +132,13 @@ function elementsOf(reply: RedisValue | undefined): Buffer {
   );
 }
 
-async function read(first: Call, attr: BatchRead, step: BatchStep, most = STEP): Promise<Batch> {
-  const steps = new Steps(first, attr.count, step);
+async function read(
+  first: Call,
+  attr: BatchRead,
+  command: BatchCommand,
+  most = STEP,
+): Promise<Batch> {
+  const steps = new Steps(first, attr.count, command);
   const batch: Batch = { count: 0, elements: NONE, key_size: 0, cursor: undefined, ids: false };
   const parts: Buffer[] = [];
   let [from, size] = [attr.cursor ?? NONE, 0];
@@ -147,9 +168,9 @@ async function read(first: Call, attr: BatchRead, step: BatchStep, most = STEP):
   }
 }
 
-async function write(first: Call, attr: BatchWrite, step: BatchStep): Promise<{ count: number }> {
+async function write(first: Call, attr: BatchWrite, run: BatchStep): Promise<{ count: number }> {
   const { elements, count, there, key_size, elem_flags } = attr;
-  const steps = new Steps(first, count, step);
+  const steps = new Steps(first, count, { run, changes: true });
   // Elements of unequal size are sent as none, because the kernel's other checks come first.
   const size = there > 0 && elements.length % there === 0 ? elements.length / there : 0;
   let most = Math.max(1, Math.min(STEP, Math.floor(STEP_BYTES / Math.max(1, size))));
@@ -173,13 +194,19 @@ export function batchCommands(run: RunCommand) {
   return {
     /** A lookup changes nothing, so it needs no record. */
     mapLookupBatch: (first: Call, fd: number, attr: BatchRead) =>
-      read(unrecorded(first), attr, (call, ...args) => run(call, "map_lookup_batch", fd, ...args)),
+      read(unrecorded(first), attr, {
+        run: (call, ...args) => run(call, "map_lookup_batch", fd, ...args),
+        changes: false,
+      }),
 
     mapLookupAndDeleteBatch: (first: Call, fd: number, attr: BatchRead) =>
       read(
         first,
         attr,
-        (call, ...args) => run(call, "map_lookup_and_delete_batch", fd, ...args),
+        {
+          run: (call, ...args) => run(call, "map_lookup_and_delete_batch", fd, ...args),
+          changes: true,
+        },
         TAKE_STEP,
       ),
 

@@ -7,6 +7,8 @@ import type { Argument, RedisValue } from "./script.ts";
 export interface Call extends Caller, Idempotency {
   /** True when a command that mostly reads writes this time. */
   writes?: boolean;
+  /** Its request has changed something before, so it is not refused before it is sent. */
+  isBegun?: boolean;
   /** Its signal aborts when the client disconnects; the call then leaves the queue that it waits in. */
   getSignal?(): AbortSignal;
 }

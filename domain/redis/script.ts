@@ -5,6 +5,8 @@ import { Anchors } from "./anchors.ts";
 import { ACCESS } from "./command_access.ts";
 import { type Connection, connected, READY_MS, refreshSlots } from "./connection.ts";
 import { FULL, fromRejection, fromReply, isForgotten, isMissing, isMoved } from "./failures.ts";
+import type { Pass } from "./gate.ts";
+import { Gates } from "./gates.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { Library } from "./library.ts";
 import { bundle, type CommandAccess } from "./lua_bundle.ts";
@@ -39,6 +41,16 @@ export interface CommandReply {
   /** The request was a repeat: these are the values of its first answer. */
   remembered: boolean;
 }
+
+export interface CallOptions {
+  /** A command that mostly reads writes this time; by default one of a request with a record does. */
+  writes?: boolean | undefined;
+  /** Its request has done something, so it is not refused before it is sent. */
+  isBegun?: boolean | undefined;
+}
+
+/** These keep sessions alive and free what has ended, so they never wait behind other calls. */
+const URGENT: ReadonlySet<string> = new Set(["release", "session_renew", "sweep"]);
 
 /** The caller: session id, token hash, name of the idempotency record, fingerprint of the request. */
 export type Who = readonly [sid: string, hash: string, record: string, fingerprint: string];
@@ -79,6 +91,7 @@ export class Script {
   readonly anchors: Anchors;
   readonly masters: MasterCalls;
   readonly heartbeats: Heartbeats;
+  readonly gates: Gates;
   readonly #commands: CommandMethods;
   readonly #deadline: number;
   readonly #releases = new Releases((namespace) => this.#release(namespace));
@@ -88,6 +101,7 @@ export class Script {
     this.redis = redis;
     this.library = new Library(redis, bundle);
     this.checks = new ServerChecks(redis);
+    this.gates = new Gates(redis, deadline);
     this.anchors = new Anchors(redis);
     this.masters = new MasterCalls(redis, this.library, (call) => this.inTime(call));
     this.heartbeats = new Heartbeats(this.anchors, this.masters);
@@ -126,7 +140,8 @@ export class Script {
   }
 
   /**
-   * @param writes whether a command that mostly reads writes this time. A request with a record does.
+   * Each wait for others comes before the words, because a call takes the newest beat.
+   *
    * @throws an Errno or another failure of errno.ts.
    */
   async run(
@@ -134,22 +149,35 @@ export class Script {
     command: string,
     who: Who,
     args: Argument[],
-    writes = who[2] !== "",
+    { writes = who[2] !== "", isBegun = false }: CallOptions = {},
   ): Promise<CommandReply> {
-    const { heartbeats } = this;
-    const fresh = heartbeats.refresh(namespace);
-    if (fresh) await fresh;
+    const gate = this.gates.of(namespace);
+    const entered = gate.enter(namespace, isBegun || URGENT.has(command));
+    const pass = entered instanceof Promise ? await entered : entered;
+    try {
+      const fresh = this.heartbeats.refresh(namespace);
+      if (fresh) await fresh;
+      const words = this.#wordsOf(namespace, command, who, args);
+      const access = ACCESS.get(command) ?? "grow";
+      return await this.#send(access === "read" && writes ? "free" : access, words, pass);
+    } finally {
+      pass.leave();
+    }
+  }
+
+  #wordsOf(namespace: string, command: string, who: Who, args: readonly Argument[]): Argument[] {
     const root = `bpf:{${namespace}}:`;
-    const beat = heartbeats.beatFor(namespace);
+    const beat = this.heartbeats.beatFor(namespace);
     const words: Argument[] = [root, `${root}meta`, command, ...who, beat];
     for (const arg of args) words.push(typeof arg === "object" ? encodeShort(arg) : arg);
-    const access = ACCESS.get(command) ?? "grow";
-    return this.#send(access === "read" && writes ? "free" : access, words);
+    return words;
   }
 
   /** A reply after the deadline is dropped: the caller has its error, so nothing may be sent again. */
-  #send(access: CommandAccess, words: Argument[]): Promise<CommandReply> {
-    return this.inTime(this.#fcall(access, words)).then(
+  #send(access: CommandAccess, words: Argument[], pass?: Pass): Promise<CommandReply> {
+    const call = this.#fcall(access, words);
+    const limit = pass ? pass.send(call) : this.#deadline;
+    return this.inTime(call, limit).then(
       (reply) => this.#answer(reply, access, words),
       (error: Error) => this.#recover(error, access, words),
     );
@@ -253,9 +281,9 @@ export class Script {
   /** Waits for a call of Redis until its deadline. @throws a failure of errno.ts. */
   inTime<T>(call: Promise<T>, limit = this.#deadline): Promise<T> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        reject(new OutcomeUnknown(`Redis did not answer within ${limit} ms`));
-      }, limit);
+      const onLate = () => reject(new OutcomeUnknown(`Redis did not answer within ${limit} ms`));
+      // Where this process was busy for too long, the reply may be here and not yet read.
+      const timer = setTimeout(() => setImmediate(onLate), limit);
       call.then(
         (reply) => {
           clearTimeout(timer);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readConfig } from "../../api/config.ts";
 import { type Running, startService } from "../../api/service.ts";
+import { slotOf } from "../../domain/redis/anchors.ts";
 import { startCluster, type TestCluster } from "../support/cluster.ts";
 import { differences } from "../support/invariants/invariants.ts";
 import { until } from "../support/redis_servers.ts";
@@ -143,6 +144,7 @@ describe("a cluster under load", () => {
       const session = await openQueue("moved");
       const load = new Load(session, true);
       const slot = await cluster.slotOf("moved");
+      expect(slotOf("moved")).toBe(slot);
       for (let move = 0; move < MOVES; move++) {
         await load.untilServed();
         await cluster.moveSlot(slot, async (done) => {

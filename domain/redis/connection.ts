@@ -52,7 +52,9 @@ export function connect(url: string, deadline: number): Connection {
   });
   const login = password ? { ...(username ? { username } : {}), password } : {};
   if (kind === "sentinel") {
-    return new Redis({ ...options, ...login, sentinels: nodes, name: group });
+    // A master that a partition hides from the sentinels still answers; their message ends its connection.
+    const sentinel = { sentinels: nodes, name: group, failoverDetector: true };
+    return new Redis({ ...options, ...login, ...sentinel });
   }
   return new Cluster(nodes, {
     enableAutoPipelining: true,

@@ -97,6 +97,7 @@ describe("a Redis that has stopped answering", async () => {
   const kernel = createKernel(await proxy.listen(), Buffer.alloc(32, "gate"), {
     deadline: DEADLINE,
   });
+  kernel.script.redis.on("error", () => {});
   await kernel.script.ready();
   const context = { kernel, keys: undefined, ready: () => kernel.script.ping() };
   const server = await createService(context, { onFault: () => {} });

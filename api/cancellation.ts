@@ -11,12 +11,16 @@ function signalOf(res: ServerResponse): AbortSignal {
   return controller.signal;
 }
 
-/** The call of a request that may wait for a thread. The signal is made only when the request waits. */
-export function cancellableCall({ call, res }: HandlerRequest): Call {
+/** Returns the signal of a response, which is made only when its request waits. */
+export function signalFor(res: ServerResponse): () => AbortSignal {
   let signal: AbortSignal | undefined;
-  const getSignal = (): AbortSignal => {
+  return () => {
     signal ??= signalOf(res);
     return signal;
   };
-  return { ...call, getSignal };
+}
+
+/** The call of a request that may wait for a thread. */
+export function cancellableCall({ call, res }: HandlerRequest): Call {
+  return { ...call, getSignal: signalFor(res) };
 }

@@ -62,17 +62,22 @@ export function varyWith(res: ServerResponse, name: string): string {
 }
 
 /** A text as it is, or long pieces of one, which are not joined unless they are compressed. */
-export type Text = string | Buffer | readonly Buffer[];
+export type AnswerText = string | Buffer | readonly Buffer[];
 
-const isPieces = (text: Text): text is readonly Buffer[] => Array.isArray(text);
+const isPieces = (text: AnswerText): text is readonly Buffer[] => Array.isArray(text);
 
-function lengthOf(text: Text): number {
+function lengthOf(text: AnswerText): number {
   if (!isPieces(text)) return Buffer.byteLength(text);
   return text.reduce((sum, { length }) => sum + length, 0);
 }
 
 /** Sends a text without a coding. The head is names and values. */
-export function sendAsIs(res: ServerResponse, status: number, head: string[], text: Text): void {
+export function sendAsIs(
+  res: ServerResponse,
+  status: number,
+  head: string[],
+  text: AnswerText,
+): void {
   head.push("content-length", String(lengthOf(text)));
   res.writeHead(status, head);
   if (!isPieces(text)) {
@@ -84,8 +89,13 @@ export function sendAsIs(res: ServerResponse, status: number, head: string[], te
 }
 
 /** Sends a text, compressed if it is long and the client accepts that. The head is names and values. */
-export function sendText(res: ServerResponse, status: number, head: string[], text: Text): void {
-  const send = (content: Text) => sendAsIs(res, status, head, content);
+export function sendText(
+  res: ServerResponse,
+  status: number,
+  head: string[],
+  text: AnswerText,
+): void {
+  const send = (content: AnswerText) => sendAsIs(res, status, head, content);
   if (!isPieces(text) && text.length < MIN_LENGTH) {
     send(text);
     return;

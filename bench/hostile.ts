@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { NODE_ARGS } from "../domain/threads/worker_thread.ts";
-import { HOSTILE_CASES, type HostileRequest, type Send } from "./hostile_cases.ts";
+import { HOSTILE_CASES, type HostileRequest, type SendHostile } from "./hostile_cases.ts";
 import { freePorts, ROOT, START_MS } from "./processes.ts";
 import { startRedis } from "./redis_servers.ts";
 import { head, row } from "./table.ts";
@@ -65,7 +65,7 @@ async function longestScript(redis: Redis): Promise<number> {
   return Math.max(0, ...log.map(([, , usec]) => usec)) / 1000;
 }
 
-function sender(base: string, token: string): Send {
+function sender(base: string, token: string): SendHostile {
   return async ({ method, path, body }: HostileRequest) => {
     const type = Buffer.isBuffer(body) ? "application/octet-stream" : "application/json";
     const response = await fetch(base + path, {
@@ -84,7 +84,7 @@ function sender(base: string, token: string): Send {
 interface World {
   child: ChildProcess;
   redis: Redis;
-  send: Send;
+  send: SendHostile;
 }
 
 async function measure({ child, redis, send }: World, request: HostileRequest): Promise<Figures> {

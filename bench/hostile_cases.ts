@@ -18,12 +18,12 @@ export interface HostileAnswer {
   body: any;
 }
 
-export type Send = (request: HostileRequest) => Promise<HostileAnswer>;
+export type SendHostile = (request: HostileRequest) => Promise<HostileAnswer>;
 
 export interface HostileCase {
   name: string;
   /** Makes what the requests need, with a session of root, and returns them. */
-  prepare(send: Send): Promise<HostileRequest[]>;
+  prepare(send: SendHostile): Promise<HostileRequest[]>;
   /** The statuses that answers can have. */
   statuses: readonly number[];
 }
@@ -41,13 +41,13 @@ const u32Hex = (n: number) =>
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
 const json = JSON.stringify;
 
-async function makeMap(send: Send, attr: object): Promise<number> {
+async function makeMap(send: SendHostile, attr: object): Promise<number> {
   const { status, body } = await send({ method: "POST", path: "/v1/maps", body: json(attr) });
   if (status !== 201) throw new Error(`the map is not made: ${json(body)}`);
   return body.fd;
 }
 
-const hash = (send: Send, more: object = {}) =>
+const hash = (send: SendHostile, more: object = {}) =>
   makeMap(send, { map_type: "hash", key_size: 4, value_size: 10, max_entries: MANY, ...more });
 
 const batchOf = (fd: number, body: object | string, query = ""): HostileRequest => ({
@@ -76,7 +76,7 @@ function keysToEverything(): HostileRequest[] {
   return [...toEach, load(longest), batchOf(3, longest)];
 }
 
-const putValue = (value: string) => async (send: Send) => {
+const putValue = (value: string) => async (send: SendHostile) => {
   const fd = await hash(send);
   return [{ method: "PUT", path: `/v1/fds/${fd}/elements/u32:1`, body: json({ value }) }];
 };
@@ -90,14 +90,14 @@ const TEN_SCHEMA = {
   value: `struct { ${TEN_MEMBERS.map((m) => `u8 ${m};`).join(" ")} }`,
 };
 
-async function literalBatch(send: Send): Promise<HostileRequest[]> {
+async function literalBatch(send: SendHostile): Promise<HostileRequest[]> {
   const fd = await hash(send);
   const keys = numbers(MANY).map((i) => `u32:${i}`);
   const values = keys.map(() => LITERALS);
   return [batchOf(fd, { op: "update", keys, values })];
 }
 
-async function schemaBatch(send: Send): Promise<HostileRequest[]> {
+async function schemaBatch(send: SendHostile): Promise<HostileRequest[]> {
   const fd = await hash(send, { schema: TEN_SCHEMA });
   const value = Object.fromEntries(TEN_MEMBERS.map((name, i) => [name, i]));
   const keys = numbers(MANY);
@@ -105,7 +105,7 @@ async function schemaBatch(send: Send): Promise<HostileRequest[]> {
   return [batchOf(fd, { op: "update", keys, values }, "?format=json")];
 }
 
-async function hexBatch(send: Send): Promise<HostileRequest[]> {
+async function hexBatch(send: SendHostile): Promise<HostileRequest[]> {
   const fd = await hash(send, {
     value_size: 64,
     schema: { key: "u32", value: "struct { u64 a[8]; }" },
@@ -141,7 +141,7 @@ function millionInsns(encoding: "hex" | "base64"): HostileRequest {
   return load({ prog_type: "xdp", insns: insns.toString(encoding) });
 }
 
-async function largeLookups(send: Send): Promise<HostileRequest[]> {
+async function largeLookups(send: SendHostile): Promise<HostileRequest[]> {
   const attr = { map_type: "array", key_size: 4, value_size: VALUE_BYTES, max_entries: 64 };
   const fd = await makeMap(send, attr);
   const value = Buffer.alloc(VALUE_BYTES, 7);
@@ -162,14 +162,14 @@ async function largeLookups(send: Send): Promise<HostileRequest[]> {
   ];
 }
 
-async function smallLru(send: Send): Promise<HostileRequest[]> {
+async function smallLru(send: SendHostile): Promise<HostileRequest[]> {
   const attr = { map_type: "lru_hash", key_size: 4, value_size: 4, max_entries: 3 };
   const fd = await makeMap(send, attr);
   const keys = numbers(2000).map(u32Hex);
   return [batchOf(fd, { op: "update", keys, values: keys })];
 }
 
-async function deepTrie(send: Send): Promise<HostileRequest[]> {
+async function deepTrie(send: SendHostile): Promise<HostileRequest[]> {
   const bytes = LPM_BITS / 8;
   const attr = { map_type: "lpm_trie", key_size: 4 + bytes, value_size: 4, max_entries: 4096 };
   const fd = await makeMap(send, { ...attr, map_flags: 1 });

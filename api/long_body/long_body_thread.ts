@@ -11,15 +11,15 @@ import { READERS, type ReaderName } from "./readers.ts";
 
 /** The thread's side of LongBody. */
 
-interface Operation {
+interface SentBody {
   octets: Uint8Array;
   method: Route["method"];
   path: string;
 }
 
 export type LongBodyRequest =
-  | (Operation & { step: "check" })
-  | (Operation & { step: "read"; reader: ReaderName; codec: CodecSource })
+  | (SentBody & { step: "check" })
+  | (SentBody & { step: "read"; reader: ReaderName; codec: CodecSource })
   | { step: "write"; packed: PackedElements; codec: CodecSource };
 
 export type LongBodyReply =
@@ -34,7 +34,7 @@ export type LongBodyReply =
 const schemas = createSchemas();
 
 /** @throws InvalidRequest */
-function parse({ octets, method, path }: Operation): unknown {
+function parse({ octets, method, path }: SentBody): unknown {
   const body = readJson(toBuffer(octets));
   const mismatch = bodyMismatch(schemas, { method, path }, body);
   if (mismatch) throw new InvalidRequest(mismatch.path, mismatch.message);
@@ -48,7 +48,7 @@ function isSame(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && Buffer.compare(a, b) === 0;
 }
 
-function check(request: Operation): LongBodyReply {
+function check(request: SentBody): LongBodyReply {
   const body = parse(request);
   const { operationId = "" } = document.paths[request.path]?.[request.method] ?? {};
   if (!Object.hasOwn(READERS, operationId)) return { body };
@@ -56,7 +56,7 @@ function check(request: Operation): LongBodyReply {
   return { isValid: true };
 }
 
-function take(request: Operation): unknown {
+function take(request: SentBody): unknown {
   const known = checked;
   checked = undefined;
   return known && isSame(known.octets, request.octets) ? known.body : parse(request);

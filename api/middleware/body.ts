@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Request, RequestHandler } from "express";
+import { signalFor } from "../cancellation.ts";
 import { parseJson } from "../codec/json.ts";
 import { isLong, LongBody } from "../long_body/long_body.ts";
 import { OCTETS } from "../media_types.ts";
@@ -68,24 +69,22 @@ const read: RequestHandler = (req: MatchedRequest, res, next) => {
   });
 };
 
-/** The owner of the work that a body makes: a caller without a session shares with all others. */
-const ownerOf = ({ caller }: MatchedRequest) => ({ namespace: caller?.namespace ?? "" });
-
-/** A thread reads a long body. */
-function longBody(req: MatchedRequest, octets: Buffer): LongBody {
+/** A thread reads a long body; callers without a session share the threads as one namespace. */
+function longBody(req: MatchedRequest, res: ServerResponse, octets: Buffer): LongBody {
   const method = req.method.toLowerCase() as Route["method"];
-  return new LongBody(ownerOf(req), { octets, method, path: req.openapi?.openApiRoute ?? "" });
+  const owner = { namespace: req.caller?.namespace ?? "", getSignal: signalFor(res) };
+  return new LongBody(owner, { octets, method, path: req.openapi?.openApiRoute ?? "" });
 }
 
 /** An empty text is an empty object. */
-const parse: RequestHandler = (req: MatchedRequest, _res: ServerResponse, next) => {
+const parse: RequestHandler = (req: MatchedRequest, res: ServerResponse, next) => {
   const { octets } = req;
   if (octets === undefined) return next();
   if (hasOctets(req)) req.body = octets;
   else if (!isLong(octets)) req.body = octets.length === 0 ? {} : parseJson(octets);
   else {
     req.isChecked = true;
-    longBody(req, octets)
+    longBody(req, res, octets)
       .check()
       .then((body) => {
         req.body = body;

@@ -104,6 +104,10 @@ describe("a long body", () => {
       const short = JSON.parse((await at(body)).text);
       expect([long.status, long.errors]).toEqual([short.status, short.errors]);
     }
+    const members = `{${Array.from({ length: 9000 }, (_, i) => `"${i}":0`).join()}}`;
+    expect(JSON.parse((await at(members)).text).detail).toBe(
+      "body: must have at most 8192 members",
+    );
     const octets = Buffer.concat([Buffer.from('{"map_name":"'), Buffer.alloc(LONG, 0xff)]);
     expect(JSON.parse((await at(octets)).text).detail).toBe("body: is not valid UTF-8 at byte 13");
   });

@@ -13,7 +13,7 @@ import { startRedis } from "./redis_servers.ts";
 const [streams = 10_000, sessions = 100, namespaces = 1, seconds = 20] = process.argv
   .slice(2)
   .map(Number);
-const AT_ONCE = 100;
+const AT_ONCE = 25;
 const TICKS_A_SECOND = 100;
 
 /** Seconds of CPU that a process has used. */
@@ -125,7 +125,7 @@ async function measure(base: string, pids: Record<string, number>): Promise<void
 }
 
 const redis = await startRedis("streams");
-const env = { REDIS_URL: redis.url, PORT: "0", LOG_LEVEL: "error" };
+const env = { REDIS_URL: redis.url, PORT: "0", LOG_LEVEL: "error", REDIS_DEADLINE_MS: "10000" };
 const server = ["--no-parallel-scavenge", "--import", "tsx", "api/server.ts"];
 const service = await greeted(start(process.execPath, server, { env, cwd: ROOT }));
 try {

@@ -1,8 +1,14 @@
 import { type FaultForm, type FaultResult, MAX_PROBLEMS, runScenario } from "./scenario.ts";
 import { CLUSTERS } from "./scenarios/clusters.ts";
 import { CRASHES } from "./scenarios/crashes.ts";
+import { HOSTILE } from "./scenarios/hostile.ts";
 import { LONG_REQUESTS } from "./scenarios/long_requests.ts";
+import { OVERLOAD } from "./scenarios/overload.ts";
+import { REDIS_SETTINGS } from "./scenarios/redis_settings.ts";
+import { REGISTRY } from "./scenarios/registry.ts";
+import { RELEASES } from "./scenarios/releases.ts";
 import { STALLS } from "./scenarios/stalls.ts";
+import { STREAM_FAULTS } from "./scenarios/streams.ts";
 import { stopWorlds } from "./world.ts";
 
 /**
@@ -10,7 +16,10 @@ import { stopWorlds } from "./world.ts";
  * of the CI; names of scenarios run only these. Both write nothing.
  */
 
-const SCENARIOS = [...CRASHES, ...STALLS, ...LONG_REQUESTS, ...CLUSTERS];
+const SCENARIOS = [
+  ...[...LONG_REQUESTS, ...CRASHES, ...STALLS, ...RELEASES, ...HOSTILE, ...REDIS_SETTINGS],
+  ...[...OVERLOAD, ...STREAM_FAULTS, ...CLUSTERS, ...REGISTRY],
+];
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 

@@ -12,6 +12,7 @@ export interface SlowRequest {
   headers?: Record<string, string | number>;
 }
 
+const MIB = 2 ** 20;
 const ANSWER_MS = 30_000;
 
 /** The head of a request, complete. */
@@ -70,20 +71,22 @@ export async function uploadSlowly(
   return answered;
 }
 
-/** Reads an answer in portions with a pause after each. Returns the number of bytes. */
+/** Reads an answer with so many pauses, one after each MiB, and then the rest. Returns the number of bytes. */
 export async function downloadSlowly(
   request: SlowRequest,
-  portion: number,
+  body: string,
+  pauses: number,
   pause: number,
 ): Promise<number> {
+  const headers = { ...request.headers, connection: "close", "content-length": body.length };
   const socket = rawConnection(request.base);
-  socket.write(rawHead({ ...request, headers: { ...request.headers, connection: "close" } }));
+  socket.write(rawHead({ ...request, headers }) + body);
   let bytes = 0;
-  let next = portion;
+  let paused = 0;
   for await (const chunk of socket) {
     bytes += (chunk as Buffer).length;
-    if (bytes < next) continue;
-    next += portion;
+    if (paused >= pauses || bytes < paused * MIB) continue;
+    paused += 1;
     await delay(pause);
   }
   return bytes;

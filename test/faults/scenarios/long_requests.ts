@@ -13,7 +13,7 @@ const LONG_MS = TTL * 1.1 + 1000;
 const PIECES = 12;
 const PAUSE_MS = 250;
 const VALUE_BYTES = 65_536;
-const LARGE = { map_type: "array", key_size: 4, value_size: 262_144, max_entries: 64 };
+const LARGE = { map_type: "array", key_size: 4, value_size: 262_144, max_entries: 60 };
 const SMALL = { map_type: "array", key_size: 4, value_size: VALUE_BYTES, max_entries: 1 };
 const RING = { map_type: "ringbuf", key_size: 0, value_size: 0, max_entries: 4096 };
 const PACKET = "00".repeat(64);
@@ -74,8 +74,11 @@ const STEPS: readonly Step[] = [
     "a slow download",
     async (session) => {
       await insist(() => session.client.post("/v1/maps", LARGE));
-      const request = rawOf(session, "GET", "/v1/fds/3/elements?limit=64");
-      const bytes = await downloadSlowly(request, 2 ** 21, PAUSE_MS);
+      const headers = { "content-type": "application/json" };
+      const target = "/v1/fds/3/batch/read-bytes";
+      const request = { ...rawOf(session, "POST", target), headers };
+      const body = JSON.stringify({ op: "lookup", count: LARGE.max_entries });
+      const bytes = await downloadSlowly(request, body, PIECES / 2, 2 * PAUSE_MS);
       return bytes > LARGE.value_size * LARGE.max_entries ? "" : `cut after ${bytes} bytes`;
     },
   ],

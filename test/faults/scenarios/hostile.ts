@@ -1,0 +1,117 @@
+import { HOSTILE_CASES, type HostileRequest } from "../../../bench/hostile_cases.ts";
+import { describeAnswer, type FaultClient, openSession } from "../http.ts";
+import { newNamespaces } from "../load.ts";
+import type { FaultForm, FaultScenario } from "../scenario.ts";
+import { Sleepers } from "../sleepers.ts";
+import { rawConnection, rawHead, rawStatus } from "../slow.ts";
+import { ownWorld } from "../world.ts";
+
+/** Requests made to hold the service or Redis, beside sessions of others that must live on. */
+
+const SHORT_CASES = /digits|literal parts|nested|LRU|lengths/;
+const SLEEPERS = 20;
+/** us; the slow log has every longer script. */
+const LONG_SCRIPT_US = 5000;
+const OVERSIZED = 300_000_000;
+/** What the service may take of a body that it refuses. */
+const MOST_TAKEN = 2 * 2 ** 20;
+
+const answerOf = (client: FaultClient, { method, path, body }: HostileRequest) => {
+  const isBytes = Buffer.isBuffer(body);
+  const headers = { "content-type": isBytes ? "application/octet-stream" : "application/json" };
+  const bytes = body === undefined ? undefined : Buffer.from(body as string);
+  return client.send({ method, path, body: bytes, headers, patience: 60_000 });
+};
+
+const hostileRequests: FaultScenario = {
+  name: "hostile-requests",
+  fault: "bodies of many keys, digits, parts and levels, programs and batches made to be slow",
+  least: { short: { hits: 10, operations: 20 }, full: { hits: 60, operations: 20 } },
+  run: (form: FaultForm) =>
+    ownWorld({}, async ({ bases, redis }) => {
+      await redis.call("CONFIG", "SET", "slowlog-log-slower-than", LONG_SCRIPT_US);
+      const sleepers = new Sleepers({
+        ...{ bases, namespaces: newNamespaces(4), count: SLEEPERS, ttl: 2000 },
+      });
+      await sleepers.start();
+      const problems: string[] = [];
+      let hits = 0;
+      const cases = HOSTILE_CASES.filter(({ name }) => form === "full" || SHORT_CASES.test(name));
+      for (const { name, prepare, statuses } of cases) {
+        const { client } = await openSession(bases, newNamespaces(1)[0] ?? "", { ttl_ms: 600_000 });
+        for (const request of await prepare((one) => answerOf(client, one))) {
+          const answer = await answerOf(client, request);
+          hits += 1;
+          if (statuses.includes(answer.status) || answer.fate === "refused") continue;
+          problems.push(`${name}: ${describeAnswer(answer).slice(0, 200)}`);
+        }
+        await client.del("/v1/session");
+      }
+      await sleepers.stop();
+      const slow = (await redis.call("SLOWLOG", "GET", 1000)) as [number, number, number][];
+      const longest = Math.max(0, ...slow.map(([, , us]) => us)) / 1000;
+      const figures =
+        `${slow.length} scripts over 5 ms, the longest ${longest.toFixed(1)} ms; ` +
+        `${sleepers.lost} of ${SLEEPERS} sessions of others lost`;
+      return {
+        hits,
+        operations: sleepers.renewals,
+        figures,
+        problems: [...problems, ...sleepers.problems],
+      };
+    }),
+};
+
+/** Sends a body that is too large until the answer comes. Returns the status and the bytes sent. */
+async function sendOversized(base: string, token: string, more: Record<string, string>) {
+  const socket = rawConnection(base);
+  const status = rawStatus(socket);
+  const headers = {
+    ...{ "content-type": "application/json", "content-length": OVERSIZED },
+    ...more,
+  };
+  socket.write(rawHead({ base, token, method: "POST", target: "/v1/maps", headers }));
+  let isAnswered = false;
+  status.then(() => {
+    isAnswered = true;
+  });
+  const piece = Buffer.alloc(65_536, " ");
+  // A client that expects 100 waits for it before it sends.
+  while (more.expect === undefined && !isAnswered && socket.bytesWritten < OVERSIZED) {
+    await new Promise((resolve) => {
+      if (socket.write(piece)) setImmediate(resolve);
+      else {
+        socket.once("drain", resolve);
+        socket.once("close", resolve);
+      }
+    });
+  }
+  const answered = await status;
+  socket.destroy();
+  return { answered, sent: socket.bytesWritten };
+}
+
+const oversizedBodies: FaultScenario = {
+  name: "oversized-bodies",
+  fault: "bodies of 300 MB, sent at once and after Expect: 100-continue",
+  least: { short: { hits: 2, operations: 2 }, full: { hits: 20, operations: 20 } },
+  run: (form: FaultForm) =>
+    ownWorld({}, async ({ bases }) => {
+      const { client } = await openSession(bases, newNamespaces(1)[0] ?? "");
+      const problems: string[] = [];
+      let [hits, operations, most] = [0, 0, 0];
+      for (let i = 0; i < (form === "short" ? 2 : 20); i++) {
+        const more: Record<string, string> = i % 2 === 0 ? { expect: "100-continue" } : {};
+        const { answered, sent } = await sendOversized(client.base, client.token ?? "", more);
+        hits += 1;
+        most = Math.max(most, sent);
+        if (answered !== 413) problems.push(`status ${answered} with ${JSON.stringify(more)}`);
+        if ((await client.get("/v1/session")).fate === "done") operations += 1;
+      }
+      // The kernel's buffers take some MB before the client learns of the answer.
+      if (most > 4 * MOST_TAKEN) problems.push(`${most} bytes were sent before the answer`);
+      return { hits, operations, figures: `413 after at most ${most} bytes`, problems };
+    }),
+};
+
+export const HOSTILE = [hostileRequests, oversizedBodies];

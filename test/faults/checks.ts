@@ -88,12 +88,28 @@ function ignoreAbsence(error: Error): void {
   if (!/ESRCH|ENOENT|EPERM/.test(error.message)) throw error;
 }
 
-async function untilNothingIsLeft(redis: RedisClient, namespace: string): Promise<string[]> {
+/** Repeats a check while releases go on. Returns what it finds in the end. */
+async function settled(check: () => Promise<string[]>): Promise<string[]> {
   for (const end = performance.now() + RELEASE_MS; ; await delay(POLL_MS)) {
-    const left = await leftKeys(redis, namespace);
-    if (left.length === 0) return [];
-    if (performance.now() > end) return [`${left.length} keys are left, such as ${left[0]}`];
+    const found = await check();
+    if (found.length === 0 || performance.now() > end) return found;
   }
+}
+
+function checkCounts(redis: RedisClient, namespace: string): Promise<string[]> {
+  return settled(async () => {
+    const wrong = await differences(redis, namespace);
+    return wrong.map((text) => `${namespace}: ${text}`);
+  });
+}
+
+function checkLeft(redis: RedisClient, namespace: string): Promise<string[]> {
+  return settled(async () => {
+    const left = await leftKeys(redis, namespace);
+    return left.length > 0
+      ? [`${namespace}: ${left.length} keys are left, such as ${left[0]}`]
+      : [];
+  });
 }
 
 export interface CheckedWorld {
@@ -109,16 +125,13 @@ export async function checkWorld({ bases, namespaces, redisOf }: CheckedWorld): 
   for (const base of bases) {
     const namespace = `live-${bases.indexOf(base)}-${Date.now()}`;
     found.push(...(await checkLiveness(base, namespace)));
-    found.push(...(await untilNothingIsLeft(await redisOf(namespace), namespace)));
+    found.push(...(await checkLeft(await redisOf(namespace), namespace)));
   }
   for (const namespace of namespaces) {
     const redis = await redisOf(namespace);
-    const wrong = await differences(redis, namespace);
-    found.push(...wrong.map((text) => `${namespace}: ${text}`));
+    found.push(...(await checkCounts(redis, namespace)));
     await clear(bases, namespace);
-    found.push(...(await untilNothingIsLeft(redis, namespace)));
-    const after = await differences(redis, namespace);
-    found.push(...after.map((text) => `${namespace}, after all: ${text}`));
+    found.push(...(await checkLeft(redis, namespace)), ...(await checkCounts(redis, namespace)));
   }
   return found;
 }

@@ -1,8 +1,8 @@
 import { HOSTILE_CASES, type HostileRequest } from "../../../bench/hostile_cases.ts";
+import { startSleepers } from "../asleep.ts";
 import { describeAnswer, type FaultClient, openSession } from "../http.ts";
 import { newNamespaces } from "../load.ts";
 import type { FaultForm, FaultScenario } from "../scenario.ts";
-import { Sleepers } from "../sleepers.ts";
 import { rawConnection, rawHead, rawStatus } from "../slow.ts";
 import { ownWorld } from "../world.ts";
 
@@ -30,10 +30,9 @@ const hostileRequests: FaultScenario = {
   run: (form: FaultForm) =>
     ownWorld({}, async ({ bases, redis }) => {
       await redis.call("CONFIG", "SET", "slowlog-log-slower-than", LONG_SCRIPT_US);
-      const sleepers = new Sleepers({
+      const stopSleepers = await startSleepers({
         ...{ bases, namespaces: newNamespaces(4), count: SLEEPERS, ttl: 2000 },
       });
-      await sleepers.start();
       const problems: string[] = [];
       let hits = 0;
       const cases = HOSTILE_CASES.filter(({ name }) => form === "full" || SHORT_CASES.test(name));
@@ -47,7 +46,7 @@ const hostileRequests: FaultScenario = {
         }
         await client.del("/v1/session");
       }
-      await sleepers.stop();
+      const sleepers = await stopSleepers();
       const slow = (await redis.call("SLOWLOG", "GET", 1000)) as [number, number, number][];
       const longest = Math.max(0, ...slow.map(([, , us]) => us)) / 1000;
       const figures =

@@ -1,8 +1,8 @@
 import { Agent, request } from "node:http";
+import { startSleepers } from "../asleep.ts";
 import { openSession } from "../http.ts";
 import { newNamespaces } from "../load.ts";
 import type { FaultForm, FaultScenario } from "../scenario.ts";
-import { Sleepers } from "../sleepers.ts";
 import { ownWorld } from "../world.ts";
 
 /** More clients than Redis can serve in time: the rest is refused at once, and renewals get through. */
@@ -76,13 +76,12 @@ const overload: FaultScenario = {
         await client.post("/v1/maps", HASH);
         targets.push({ base: client.base, token: client.token ?? "" });
       }
-      const sleepers = new Sleepers({
+      const stopSleepers = await startSleepers({
         ...{ bases, namespaces: newNamespaces(4), count: SLEEPERS, ttl: 3000, renewAt: 0.5 },
       });
-      await sleepers.start();
       const few = await loadWith(targets, FEW, POINT_MS[form]);
       const many = await loadWith(targets, MANY[form], POINT_MS[form]);
-      await sleepers.stop();
+      const sleepers = await stopSleepers();
       const share = many.done / few.done;
       const problems = [...few.problems, ...many.problems, ...sleepers.problems];
       if (form === "full" && share < LEAST_SHARE) {

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { startSleepers } from "../asleep.ts";
 import { checkWorld } from "../checks.ts";
 import { insist, type OpenedSession, openSession } from "../http.ts";
 import { newNamespaces } from "../load.ts";
 import type { FaultForm, FaultOutcome, FaultScenario } from "../scenario.ts";
-import { forEachAtOnce, Sleepers } from "../sleepers.ts";
+import { forEachAtOnce } from "../sleepers.ts";
 import { redisWorld } from "../world.ts";
 
 /** Redis or all replicas stand still while many namespaces are idle and sessions renew late. */
@@ -25,8 +26,7 @@ async function stallAll(paused: readonly Paused[], form: FaultForm): Promise<Fau
     idleSessions.push(await openSession(bases, namespace, { ttl_ms: HOUR }, i));
   });
   const namespaces = newNamespaces(4);
-  const sleepers = new Sleepers({ bases, namespaces, count, ttl: TTL });
-  await sleepers.start();
+  const stopSleepers = await startSleepers({ bases, namespaces, count, ttl: TTL });
   for (const ms of stalls) {
     await delay(TTL);
     for (const one of paused) one.signal("SIGSTOP");
@@ -34,17 +34,16 @@ async function stallAll(paused: readonly Paused[], form: FaultForm): Promise<Fau
     for (const one of paused) one.signal("SIGCONT");
   }
   await delay(TTL);
-  await sleepers.stop();
+  const { lost, renewals, problems } = await stopSleepers();
   await forEachAtOnce(idleSessions, async ({ client }) => {
     await insist(() => client.del("/v1/session"));
   });
   const wrong = await checkWorld({ bases, namespaces, redisOf: storage.redisOf });
-  const { lost, renewals } = sleepers;
   return {
     hits: stalls.length,
     operations: renewals,
     figures: `${lost} of ${count} sessions lost, ${idle} idle namespaces`,
-    problems: [...sleepers.problems, ...wrong],
+    problems: [...problems, ...wrong],
   };
 }
 

@@ -2,6 +2,7 @@ import { startCluster, type TestCluster } from "../support/cluster.ts";
 import { type RedisProcess, startRedisServer } from "../support/redis_servers.ts";
 import type { RedisClient } from "../support/stored.ts";
 import { type Replica, startReplicas } from "./replicas.ts";
+import type { FaultForm } from "./scenario.ts";
 
 /** The servers and replicas that scenarios use one after another; a scenario that fails gets no successor. */
 
@@ -56,6 +57,8 @@ export class ClusterWorld extends FaultWorld {
   }
 }
 
+/** Programs may be checked and may run for longer than sessions of the scenarios live. */
+const LONG_WORK = { PROG_COMPLEXITY: "1000000000", RUN_LIMIT_MS: "60000" };
 /** Every acknowledged write is on the disk. */
 const DURABLE = ["--appendonly", "yes", "--appendfsync", "always"];
 const started = new Map<string, Promise<FaultWorld>>();
@@ -70,7 +73,7 @@ function shared<World extends FaultWorld>(name: string, start: () => Promise<Wor
 export const redisWorld = () =>
   shared("redis", async () => {
     const redis = await startRedisServer(...DURABLE);
-    return new RedisWorld(redis, await startReplicas(redis.url, 2));
+    return new RedisWorld(redis, await startReplicas(redis.url, 2, LONG_WORK));
   });
 
 /** Three durable masters, a replica of each, and two replicas of the service. */
@@ -80,14 +83,17 @@ export const clusterWorld = () =>
     return new ClusterWorld(cluster, await startReplicas(cluster.url, 2));
   });
 
-/** A Redis and replicas with settings of their own, for one scenario. */
-export async function ownWorld<T>(
-  options: { settings?: readonly string[]; replicas?: number; env?: Record<string, string> },
+/**
+ * For what is measured: in the full form a Redis without a disk and one replica that has served nothing else,
+ * in the short form the shared ones.
+ */
+export async function quietWorld<T>(
+  form: FaultForm,
   use: (world: RedisWorld) => Promise<T>,
 ): Promise<T> {
-  const redis = await startRedisServer(...(options.settings ?? []));
-  const replicas = await startReplicas(redis.url, options.replicas ?? 1, options.env);
-  const world = new RedisWorld(redis, replicas);
+  if (form === "short") return use(await redisWorld());
+  const redis = await startRedisServer();
+  const world = new RedisWorld(redis, await startReplicas(redis.url, 1));
   try {
     return await use(world);
   } finally {

@@ -4,7 +4,7 @@ import { describeAnswer, type FaultClient, openSession } from "../http.ts";
 import { newNamespaces } from "../load.ts";
 import type { FaultForm, FaultScenario } from "../scenario.ts";
 import { rawConnection, rawHead, rawStatus } from "../slow.ts";
-import { ownWorld } from "../world.ts";
+import { quietWorld } from "../world.ts";
 
 /** Requests made to hold the service or Redis, beside sessions of others that must live on. */
 
@@ -28,7 +28,7 @@ const hostileRequests: FaultScenario = {
   fault: "bodies of many keys, digits, parts and levels, programs and batches made to be slow",
   least: { short: { hits: 10, operations: 20 }, full: { hits: 60, operations: 20 } },
   run: (form: FaultForm) =>
-    ownWorld({}, async ({ bases, redis }) => {
+    quietWorld(form, async ({ bases, redis }) => {
       await redis.call("CONFIG", "SET", "slowlog-log-slower-than", LONG_SCRIPT_US);
       const stopSleepers = await startSleepers({
         ...{ bases, namespaces: newNamespaces(4), count: SLEEPERS, ttl: 2000 },
@@ -95,7 +95,7 @@ const oversizedBodies: FaultScenario = {
   fault: "bodies of 300 MB, sent at once and after Expect: 100-continue",
   least: { short: { hits: 2, operations: 2 }, full: { hits: 20, operations: 20 } },
   run: (form: FaultForm) =>
-    ownWorld({}, async ({ bases }) => {
+    quietWorld(form, async ({ bases }) => {
       const { client } = await openSession(bases, newNamespaces(1)[0] ?? "");
       const problems: string[] = [];
       let [hits, operations, most] = [0, 0, 0];

@@ -3,7 +3,7 @@ import { startSleepers } from "../asleep.ts";
 import { openSession } from "../http.ts";
 import { newNamespaces } from "../load.ts";
 import type { FaultForm, FaultScenario } from "../scenario.ts";
-import { ownWorld } from "../world.ts";
+import { quietWorld } from "../world.ts";
 
 /** More clients than Redis can serve in time: the rest is refused at once, and renewals get through. */
 
@@ -18,18 +18,21 @@ const keys = Array.from({ length: BATCH_SIZE }, (_, i) => `u32:${i}`);
 const BATCH = JSON.stringify({ op: "update", keys, values: keys });
 const SLEEPERS = 40;
 
-interface Point {
+interface LoadPoint {
   done: number;
   refused: number;
   problems: string[];
 }
 
-interface Target {
+interface LoadTarget {
   base: string;
   token: string;
 }
 
-function sendBatch(agent: Agent, { base, token }: Target): Promise<[number, string | undefined]> {
+function sendBatch(
+  agent: Agent,
+  { base, token }: LoadTarget,
+): Promise<[number, string | undefined]> {
   return new Promise((resolve) => {
     const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
     const options = { method: "POST", agent, headers };
@@ -44,13 +47,13 @@ function sendBatch(agent: Agent, { base, token }: Target): Promise<[number, stri
 }
 
 /** Each connection sends batches one after another. */
-async function loadWith(targets: readonly Target[], connections: number, ms: number) {
+async function loadWith(targets: readonly LoadTarget[], connections: number, ms: number) {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
-  const point: Point = { done: 0, refused: 0, problems: [] };
+  const point: LoadPoint = { done: 0, refused: 0, problems: [] };
   const end = performance.now() + ms;
   const work = async (i: number) => {
     while (performance.now() < end) {
-      const target = targets[i % targets.length] as Target;
+      const target = targets[i % targets.length] as LoadTarget;
       const [status, retryAfter] = await sendBatch(agent, target);
       if (status === 200) point.done += 1;
       else if (status === 503) point.refused += 1;
@@ -68,9 +71,9 @@ const overload: FaultScenario = {
   fault: "batches from 2,000 connections (short: 500) beside late renewals of other sessions",
   least: { short: { hits: 20, operations: 50 }, full: { hits: 500, operations: 500 } },
   run: (form: FaultForm) =>
-    ownWorld({}, async ({ bases }) => {
+    quietWorld(form, async ({ bases }) => {
       const namespaces = newNamespaces(4);
-      const targets: Target[] = [];
+      const targets: LoadTarget[] = [];
       for (const namespace of namespaces) {
         const { client } = await openSession(bases, namespace);
         await client.post("/v1/maps", HASH);

@@ -7,13 +7,15 @@ import { checkWorld } from "../checks.ts";
 import { describeAnswer, FaultClient, insist, openSession } from "../http.ts";
 import { newNamespaces } from "../load.ts";
 import type { FaultForm, FaultScenario } from "../scenario.ts";
-import { ownWorld, type RedisWorld } from "../world.ts";
+import { type RedisWorld, redisWorld } from "../world.ts";
 
 /** Redis is set or filled so that it cannot keep what it is given. */
 
 const ROOT = join(import.meta.dirname, "../../..");
 const HASH = { map_type: "hash", key_size: 4, value_size: 4, max_entries: 8 };
 const LARGE = { map_type: "array", key_size: 4, value_size: 65_536, max_entries: 256 };
+/** So many bytes more, and Redis is full. */
+const ROOM = 4 * 2 ** 20;
 /** A service that starts is ended after this time. */
 const START_MS = 15_000;
 
@@ -69,15 +71,14 @@ const evicting: FaultScenario = {
   name: "eviction",
   fault: "a Redis that evicts keys (allkeys-lru), at the start and at run time",
   least: { short: { hits: 2, operations: 1 }, full: { hits: 2, operations: 1 } },
-  run: () =>
-    ownWorld({}, async (world) => {
-      const setting = ["maxmemory-policy", "allkeys-lru", "noeviction"] as const;
-      const problems = await expectNotReady(world, setting, /^503.*allkeys-lru/);
-      const evictor = await startRedisServer("--maxmemory-policy", "allkeys-lru");
-      problems.push(...(await expectRefused(evictor, /maxmemory-policy.*allkeys-lru/s)));
-      await evictor.stop();
-      return { hits: 2, operations: 1, figures: "refused at the start; readyz 503", problems };
-    }),
+  async run() {
+    const setting = ["maxmemory-policy", "allkeys-lru", "noeviction"] as const;
+    const problems = await expectNotReady(await redisWorld(), setting, /^503.*allkeys-lru/);
+    const evictor = await startRedisServer("--maxmemory-policy", "allkeys-lru");
+    problems.push(...(await expectRefused(evictor, /maxmemory-policy.*allkeys-lru/s)));
+    await evictor.stop();
+    return { hits: 2, operations: 1, figures: "refused at the start; readyz 503", problems };
+  },
 };
 
 const readOnly: FaultScenario = {
@@ -97,35 +98,36 @@ const full: FaultScenario = {
   name: "full-memory",
   fault: "a full Redis (maxmemory): writes are refused, reads, renewals and releases go on",
   least: { short: { hits: 5, operations: 20 }, full: { hits: 20, operations: 60 } },
-  run: (form: FaultForm) =>
-    ownWorld({ settings: ["--maxmemory", "24mb"] }, async ({ bases, storage }) => {
-      const rounds = form === "short" ? 5 : 20;
-      const namespaces = newNamespaces(1);
-      const { client } = await openSession(bases, namespaces[0] ?? "");
-      await insist(() => client.post("/v1/maps", HASH));
-      await insist(() => client.post("/v1/maps", LARGE));
-      const value = "07".repeat(LARGE.value_size);
-      const problems: string[] = [];
-      let [hits, operations] = [0, 0];
-      for (let i = 0; hits < rounds && i < 2000; i++) {
-        const path = `/v1/fds/4/elements/u32:${i % LARGE.max_entries}`;
-        const answer = await client.put(path, { value });
-        if (answer.fate === "done") {
-          operations += 1;
-          if (i >= LARGE.max_entries) await client.post("/v1/maps", LARGE);
-          continue;
-        }
-        hits += 1;
-        if (!/ENOMEM/.test(describeAnswer(answer))) problems.push(describeAnswer(answer));
-        for (const path of ["/v1/fds/3", "/v1/session"]) {
-          operations += (await insist(() => client.get(path))) ? 1 : 0;
-        }
-        operations += (await insist(() => client.post("/v1/session/renew"))) ? 1 : 0;
+  async run(form: FaultForm) {
+    const { redis, bases, storage } = await redisWorld();
+    const rounds = form === "short" ? 5 : 20;
+    const namespaces = newNamespaces(1);
+    const { client } = await openSession(bases, namespaces[0] ?? "");
+    await insist(() => client.post("/v1/maps", HASH));
+    await insist(() => client.post("/v1/maps", LARGE));
+    const value = "07".repeat(LARGE.value_size);
+    const used = /used_memory:(\d+)/.exec(String(await redis.call("INFO", "memory")))?.[1];
+    await redis.call("CONFIG", "SET", "maxmemory", Number(used) + ROOM);
+    const problems: string[] = [];
+    let [hits, operations] = [0, 0];
+    for (let i = 0; hits < rounds && i < LARGE.max_entries; i++) {
+      const answer = await client.put(`/v1/fds/4/elements/u32:${i}`, { value });
+      if (answer.fate === "done") {
+        operations += 1;
+        continue;
       }
-      await insist(() => client.del("/v1/session"));
-      problems.push(...(await checkWorld({ bases, namespaces, redisOf: storage.redisOf })));
-      return { hits, operations, figures: "507 ENOMEM, everything freed at the end", problems };
-    }),
+      hits += 1;
+      if (!/ENOMEM/.test(describeAnswer(answer))) problems.push(describeAnswer(answer));
+      for (const path of ["/v1/fds/3", "/v1/session"]) {
+        operations += (await insist(() => client.get(path))) ? 1 : 0;
+      }
+      operations += (await insist(() => client.post("/v1/session/renew"))) ? 1 : 0;
+    }
+    await insist(() => client.del("/v1/session"));
+    await redis.call("CONFIG", "SET", "maxmemory", 0);
+    problems.push(...(await checkWorld({ bases, namespaces, redisOf: storage.redisOf })));
+    return { hits, operations, figures: "507 ENOMEM, everything freed at the end", problems };
+  },
 };
 
 export const REDIS_SETTINGS = [evicting, readOnly, full];

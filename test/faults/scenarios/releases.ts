@@ -10,12 +10,12 @@ import { type RedisWorld, redisWorld } from "../world.ts";
 
 const HASH = { map_type: "hash", key_size: 4, value_size: 4, max_entries: 8 };
 /** Time to give each session the rest of its life, so that all end together. */
-const COUNTDOWN_MS = { short: 6000, full: 30_000 };
-const SESSIONS = { short: 150, full: 4000 };
+const COUNTDOWN_MS = { short: 3000, full: 30_000 };
+const SESSIONS = { short: 60, full: 4000 };
 /** A session ends by ttl + 10 % + 1 s; the ttl here is at most the countdown. */
 const lateness = (countdown: number) => countdown * 0.1 + 1000;
 const POLL_MS = 5;
-const GRACE_MS = 3000;
+const GRACE_MS = 1000;
 
 async function cpuSeconds({ redis }: RedisWorld): Promise<number> {
   const info = String(await redis.call("INFO", "cpu"));
@@ -26,7 +26,7 @@ async function cpuSeconds({ redis }: RedisWorld): Promise<number> {
 const dueTogether: FaultScenario = {
   name: "due-together",
   fault: "sessions with a map and three descriptors each, all due at one moment",
-  least: { short: { hits: 150, operations: 300 }, full: { hits: 4000, operations: 1000 } },
+  least: { short: { hits: 60, operations: 20 }, full: { hits: 4000, operations: 1000 } },
   async run(form) {
     const world = await redisWorld();
     const { bases, storage } = world;

@@ -12,7 +12,7 @@ import { redisWorld } from "../world.ts";
 const HOUR = 3_600_000;
 const TTL = 3000;
 const SIZES: Record<FaultForm, { idle: number; sleepers: number; stalls: number[] }> = {
-  short: { idle: 100, sleepers: 40, stalls: [1200, 5000] },
+  short: { idle: 100, sleepers: 40, stalls: [1200] },
   full: { idle: 1000, sleepers: 300, stalls: [1200, 1200, 1200, 5000, 5000] },
 };
 
@@ -47,7 +47,7 @@ async function stallAll(paused: readonly Paused[], form: FaultForm): Promise<Fau
   };
 }
 
-const least = { short: { hits: 2, operations: 100 }, full: { hits: 5, operations: 2000 } };
+const least = { short: { hits: 1, operations: 60 }, full: { hits: 5, operations: 2000 } };
 
 const redisStalls: FaultScenario = {
   name: "idle-redis-stall",

@@ -6,7 +6,7 @@ import { insist, type OpenedSession, openSession } from "../http.ts";
 import { newNamespaces } from "../load.ts";
 import type { FaultForm, FaultScenario } from "../scenario.ts";
 import { rawConnection, rawHead } from "../slow.ts";
-import { ownWorld } from "../world.ts";
+import { quietWorld } from "../world.ts";
 
 /** Thousands of streams wait for records, and clients do not read what they asked for. */
 
@@ -60,7 +60,7 @@ const idleStreams: FaultScenario = {
   fault: "10,000 idle streams of records (short: 300); then a record for some",
   least: { short: { hits: 300, operations: 300 }, full: { hits: 10_000, operations: 10_000 } },
   run: (form: FaultForm) =>
-    ownWorld({}, async ({ bases, replicas }) => {
+    quietWorld(form, async ({ bases, replicas }) => {
       const count = STREAMS[form];
       const sessions: OpenedSession[] = [];
       for (const namespace of newNamespaces(Math.ceil(count / OF_EACH))) {
@@ -96,7 +96,7 @@ const slowReaders: FaultScenario = {
   fault: "300 clients (short: 20) ask for 15 MiB each and read nothing",
   least: { short: { hits: 20, operations: 20 }, full: { hits: 300, operations: 300 } },
   run: (form: FaultForm) =>
-    ownWorld({}, async ({ bases, replicas }) => {
+    quietWorld(form, async ({ bases, replicas }) => {
       const { client } = await openSession(bases, newNamespaces(1)[0] ?? "");
       await insist(() => client.post("/v1/maps", LARGE));
       const body = JSON.stringify({ op: "lookup", count: LARGE.max_entries });

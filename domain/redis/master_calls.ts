@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
-import { Unavailable } from "../errno.ts";
 import { type Anchor, keysOf } from "./anchors.ts";
 import type { Connection } from "./connection.ts";
-import { isMissing } from "./failures.ts";
+import { isForgotten, isMissing } from "./failures.ts";
 import type { Library } from "./library.ts";
 import { bundle } from "./lua_bundle.ts";
 
@@ -46,7 +45,7 @@ export class MasterCalls {
     try {
       return (await this.#inTime(this.#redis.evalsha(sha, 3, ...words))) as string[];
     } catch (error) {
-      if (error instanceof Unavailable || !/NOSCRIPT/.test((error as Error).message)) throw error;
+      if (!isForgotten(error)) throw error;
     }
     return (await this.#inTime(this.#redis.eval(bundle.script, 3, ...words))) as string[];
   }

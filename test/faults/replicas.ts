@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { type ServiceProgram, startProgram } from "../support/program.ts";
 
 /** Replicas of the service as programs, which can be paused, killed and started again. */
@@ -52,6 +52,11 @@ export class Replica {
     const stat = readFileSync(`/proc/${this.pid}/stat`, "utf8");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+  }
+
+  /** Files and connections that the process has open. */
+  openFiles(): number {
+    return readdirSync(`/proc/${this.pid}/fd`).length;
   }
 
   /** Bytes of memory that the process holds. */

@@ -5,16 +5,20 @@ import { PATIENT, WAIT } from "./test/support/patience.ts";
 
 const FOLDER = join(import.meta.dirname, "test");
 
-/** Files that start their own services, break the network, drive a browser, or compare the paths. */
+/**
+ * Files that start their own services, break the network, drive a browser, or compare the paths; and those that
+ * race thousands of calls or wait, whose requests always have the same form.
+ */
 const OWN_SERVICE =
-  /(both_paths|contract|docs_page|faults|_in_browser|layers|server|topology|validating_proxy)\.test\.ts$/;
+  /(both_paths|concurrent|contract|docs_page|faults|gate|_in_browser|layers|refusals|release|server|slow_readers|topology|validating_proxy)\.test\.ts$/;
 
-/** Fewer random requests than in the suite, because a few suffice to compare the paths. */
+/** Fewer random requests and traces than in the suite, because a few suffice to compare the paths. */
 const COMPARED = {
   FAST_PATH: "compared",
   MODEL_RUNS: "80",
   FUZZ_RUNS: "20",
   CONTRACT_RUNS: "1000",
+  TRACE_SHARE: "3",
 };
 
 /** Tests that send requests to a test service. */

@@ -3,7 +3,8 @@ import type { AddressInfo } from "node:net";
 import { ACCESS } from "../domain/redis/command_access.ts";
 import { connect } from "../domain/redis/connection.ts";
 import { bundleLua } from "../domain/redis/lua_bundle.ts";
-import { type RedisValue, Script } from "../domain/redis/script.ts";
+import type { RedisValue } from "../domain/redis/redis_value.ts";
+import { Script } from "../domain/redis/script.ts";
 
 /**
  * The bare handler, the baseline of the service: a node:http handler that runs the same command with the

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ACCESS } from "../domain/redis/command_access.ts";
 import { bundleLua } from "../domain/redis/lua_bundle.ts";
-import type { RedisValue } from "../domain/redis/script.ts";
+import type { RedisValue } from "../domain/redis/redis_value.ts";
 import { type DirectArgs, rootOf } from "./direct.ts";
 import { checkOut } from "./history.ts";
 import { type RedisServer, startRedis } from "./redis_servers.ts";

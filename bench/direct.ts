@@ -1,6 +1,6 @@
 import { ACCESS } from "../domain/redis/command_access.ts";
 import { bundleLua } from "../domain/redis/lua_bundle.ts";
-import type { RedisValue } from "../domain/redis/script.ts";
+import type { RedisValue } from "../domain/redis/redis_value.ts";
 import type { RedisServer } from "./redis_servers.ts";
 import { callerOf } from "./world.ts";
 

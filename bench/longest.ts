@@ -1,5 +1,5 @@
 import { PAGE_INSNS, STEP_PAGES } from "../domain/redis/records.ts";
-import type { RedisValue } from "../domain/redis/script.ts";
+import type { RedisValue } from "../domain/redis/redis_value.ts";
 import { begin, type Contender, good, library, ROOT } from "./contenders.ts";
 import type { DirectArgs } from "./direct.ts";
 

@@ -2,8 +2,8 @@ import { joinShared } from "../bytes.ts";
 import { Errno, isErrno, OutcomeUnknown, Unavailable } from "../errno.ts";
 import type { Call, RunCommand } from "../redis/command.ts";
 import { stepOf, unrecorded } from "../redis/idempotency.ts";
+import type { Argument, RedisValue } from "../redis/redis_value.ts";
 import { bytes, number, padWithZeros, text } from "../redis/reply.ts";
-import type { Argument, RedisValue } from "../redis/script.ts";
 
 /**
  * The four batch commands process many elements per call, in steps of one script each. As in the kernel

@@ -1,6 +1,6 @@
 import { einval } from "../errno.ts";
+import type { RedisValue } from "../redis/redis_value.ts";
 import { number, text } from "../redis/reply.ts";
-import type { RedisValue } from "../redis/script.ts";
 
 /**
  * Cursors of lists: the last item that a page looked at, as text that a client passes back unread.

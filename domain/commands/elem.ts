@@ -1,7 +1,7 @@
 import type { Call, RunCommand } from "../redis/command.ts";
 import { INNER_DUMP } from "../redis/records.ts";
+import type { RedisValue } from "../redis/redis_value.ts";
 import { bytes, list, nameFields, number, padWithZeros, pairs, text } from "../redis/reply.ts";
-import type { RedisValue } from "../redis/script.ts";
 import { parseSchema, type Schema } from "../schema/schema.ts";
 import { nextKeyCursor, type PageRequest, readKeyCursor } from "./cursor.ts";
 

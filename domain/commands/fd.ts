@@ -1,6 +1,6 @@
 import type { Call, RunCommand } from "../redis/command.ts";
+import type { RedisValue } from "../redis/redis_value.ts";
 import { list, number, text } from "../redis/reply.ts";
-import type { RedisValue } from "../redis/script.ts";
 import { nextCursor, type PageRequest, readCursor } from "./cursor.ts";
 import { mapInfo, progInfo } from "./info.ts";
 

@@ -1,6 +1,6 @@
 import { type Call, optional, type RunCommand } from "../redis/command.ts";
+import type { RedisValue } from "../redis/redis_value.ts";
 import { bytes, number, octal, pairs, text } from "../redis/reply.ts";
-import type { RedisValue } from "../redis/script.ts";
 import { directoryCursor, type PageRequest, readDirectoryCursor } from "./cursor.ts";
 
 /** Commands of the bpffs tree. Modes are numbers in arguments and octal text in replies. */

@@ -1,6 +1,6 @@
 import { MAP_INFO, PROG_INFO } from "../redis/records.ts";
+import type { RedisValue } from "../redis/redis_value.ts";
 import { list, nameFields, number, text, time } from "../redis/reply.ts";
-import type { RedisValue } from "../redis/script.ts";
 import { parseSchema, type Schema } from "../schema/schema.ts";
 
 /** Decodes the info of maps and programs, with the kernel's field names. Sizes are bytes. */

@@ -1,6 +1,6 @@
 import { INNER_MAP, PROG_MAP } from "../redis/records.ts";
+import type { RedisValue } from "../redis/redis_value.ts";
 import { list, nameFields, number, text } from "../redis/reply.ts";
-import type { RedisValue } from "../redis/script.ts";
 import { parseLocks } from "../transaction/map_snapshot.ts";
 import type { MapFacts } from "../verifier/verifier.ts";
 

@@ -3,9 +3,9 @@ import type { Call, RunCommand } from "../redis/command.ts";
 import type { DueClaim } from "../redis/heartbeats.ts";
 import { UNRECORDED } from "../redis/idempotency.ts";
 import { NAMESPACE_INFO } from "../redis/records.ts";
+import type { RedisValue } from "../redis/redis_value.ts";
 import type { Registry } from "../redis/registry.ts";
 import { list, nameFields, number } from "../redis/reply.ts";
-import type { RedisValue } from "../redis/script.ts";
 import { readNameCursor } from "./cursor.ts";
 
 /** Commands on whole namespaces, which have no session. */

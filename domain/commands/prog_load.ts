@@ -5,8 +5,8 @@ import { Errno, Stale } from "../errno.ts";
 import { INSN_SIZE } from "../isa/insn.ts";
 import type { LoadedInsns } from "../isa/loaded_insns.ts";
 import type { Call, RunCommand, RunFirstHalf } from "../redis/command.ts";
+import type { RedisValue } from "../redis/redis_value.ts";
 import { list, number, text } from "../redis/reply.ts";
-import type { RedisValue } from "../redis/script.ts";
 import type { Precheck } from "../verifier/precheck.ts";
 import type { Limits, MapFacts, Refusal, VerifierOptions } from "../verifier/verifier.ts";
 import {

@@ -1,8 +1,8 @@
 import { Errno, isErrno } from "../errno.ts";
 import { type Call, optional, type RunCommand } from "../redis/command.ts";
 import type { RingLook } from "../redis/lookout.ts";
+import type { Argument, RedisValue } from "../redis/redis_value.ts";
 import { bytes, list, number, pairs, text } from "../redis/reply.ts";
-import type { Argument, RedisValue } from "../redis/script.ts";
 
 /** Commands of ring buffers. A position counts all bytes ever written before it. */
 

@@ -1,8 +1,8 @@
 import type { Call, RunCommand, RunFirstHalf } from "../redis/command.ts";
 import { unrecorded } from "../redis/idempotency.ts";
 import { RUN_PROG, STEP_PAGES } from "../redis/records.ts";
+import type { RedisValue } from "../redis/redis_value.ts";
 import { bytes, list } from "../redis/reply.ts";
-import type { RedisValue } from "../redis/script.ts";
 import type { RunAttr, Runner } from "../transaction/runner.ts";
 
 /** Commands that run programs: `begin` reads the program and its maps, the runner does the rest. */

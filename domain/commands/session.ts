@@ -2,8 +2,8 @@ import { CAPABILITIES } from "../capabilities.ts";
 import { Errno } from "../errno.ts";
 import { type Call, joinSet, optional, type RunCommand } from "../redis/command.ts";
 import { CRED, SESSION_INFO } from "../redis/records.ts";
+import type { Argument, RedisValue } from "../redis/redis_value.ts";
 import { list, nameFields, number, octal, text, time } from "../redis/reply.ts";
-import type { Argument, RedisValue } from "../redis/script.ts";
 import type { Tokens } from "../token.ts";
 import { nextCursor, type PageRequest, readCursor } from "./cursor.ts";
 

@@ -1,6 +1,6 @@
 import type { Caller } from "../token.ts";
 import type { Idempotency } from "./idempotency.ts";
-import type { Argument, RedisValue } from "./script.ts";
+import type { Argument, RedisValue } from "./redis_value.ts";
 
 /** The types of a call, which every file of domain/commands shares. */
 

@@ -1,4 +1,4 @@
-import type { RedisValue } from "./script.ts";
+import type { RedisValue } from "./redis_value.ts";
 
 /** Decoders of what a command answers: a reply is a list of values by position. */
 

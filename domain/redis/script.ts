@@ -1,16 +1,19 @@
 import { isAscii } from "node:buffer";
-import { createHash } from "node:crypto";
-import { Errno, OutcomeUnknown, Unavailable } from "../errno.ts";
+import { Errno, Unavailable } from "../errno.ts";
 import { Anchors } from "./anchors.ts";
 import { ACCESS } from "./command_access.ts";
+import { type CommandReply, codeOf, toReply } from "./command_reply.ts";
 import { type Connection, connected, READY_MS, refreshSlots } from "./connection.ts";
-import { FULL, fromRejection, fromReply, isForgotten, isMissing, isMoved } from "./failures.ts";
+import { FULL, isMissing, isMoved } from "./failures.ts";
 import type { Pass } from "./gate.ts";
 import { Gates } from "./gates.ts";
 import { Heartbeats } from "./heartbeats.ts";
+import { inTime } from "./in_time.ts";
 import { Library } from "./library.ts";
+import { LibraryCall } from "./library_call.ts";
 import { bundle, type CommandAccess } from "./lua_bundle.ts";
-import { MasterCalls } from "./master_calls.ts";
+import { type InTime, MasterCalls } from "./master_calls.ts";
+import type { Argument, RedisValue } from "./redis_value.ts";
 import { Releases } from "./releases.ts";
 import { ServerChecks } from "./server_checks.ts";
 
@@ -18,29 +21,6 @@ import { ServerChecks } from "./server_checks.ts";
  * Runs the commands of domain/lua, which are functions of a Redis library, in one round trip each.
  * Invariant: a call is sent again only after Redis, or the function itself, has said that it did nothing.
  */
-
-export type RedisValue = Buffer | number | null | RedisValue[];
-export type Argument = string | number | Buffer;
-
-/** ioredis adds these methods at run time, with replies as buffers; its types lack them. */
-interface CommandMethods {
-  fcallBuffer(name: string, keys: 2, ...args: Argument[]): Promise<RedisValue[]>;
-  evalshaBuffer(sha: string, keys: 2, ...args: Argument[]): Promise<RedisValue[]>;
-  evalBuffer(text: string, keys: 2, ...args: Argument[]): Promise<RedisValue[]>;
-}
-
-const sha = createHash("sha1").update(bundle.script).digest("hex");
-
-/** A call loads a missing library at most so many times before it gives up. */
-const LOADS = 3;
-
-export interface CommandReply {
-  values: RedisValue[];
-  /** The namespace has freeing left, which a sweeper has to go on with. */
-  workLeft: boolean;
-  /** The request was a repeat: these are the values of its first answer. */
-  remembered: boolean;
-}
 
 export interface CallOptions {
   /** A command that mostly reads writes this time; by default one of a request with a record does. */
@@ -57,22 +37,6 @@ export type Who = readonly [sid: string, hash: string, record: string, fingerpri
 
 /** The caller of what no session calls. */
 export const NOBODY: Who = ["", "", "", ""];
-
-/** The first value of a reply is its code, which is empty for most. */
-const codeOf = ([status]: RedisValue[]) =>
-  (status as Buffer | undefined)?.length === 0 ? "" : String(status);
-
-/** @throws the error that the command raised. */
-function toReply(reply: RedisValue[]): CommandReply {
-  const code = codeOf(reply);
-  const values = reply.slice(1);
-  if (code === "" || code === "+" || code === "=") {
-    return { values, workLeft: code === "+", remembered: code === "=" };
-  }
-  const [detail, log, field] = values;
-  const more = { ...(log && { log: String(log) }), ...(field && { field: String(field) }) };
-  throw fromReply(code, String(detail), more);
-}
 
 /** The first word of a call is the root of the namespace's keys. */
 const namespaceOf = ([root]: Argument[]) => /\{(.*)\}/.exec(String(root))?.[1] ?? "";
@@ -92,7 +56,7 @@ export class Script {
   readonly masters: MasterCalls;
   readonly heartbeats: Heartbeats;
   readonly gates: Gates;
-  readonly #commands: CommandMethods;
+  readonly #call: LibraryCall;
   readonly #deadline: number;
   readonly #releases = new Releases((namespace) => this.#release(namespace));
 
@@ -103,10 +67,11 @@ export class Script {
     this.checks = new ServerChecks(redis);
     this.gates = new Gates(redis, deadline);
     this.anchors = new Anchors(redis);
-    this.masters = new MasterCalls(redis, this.library, (call) => this.inTime(call));
+    const inTime: InTime = (call) => this.inTime(call);
+    this.#call = new LibraryCall(redis, this.library, inTime);
+    this.masters = new MasterCalls(redis, this.library, inTime);
     this.heartbeats = new Heartbeats(this.anchors, this.masters);
     redis.once("end", () => this.heartbeats.stop());
-    this.#commands = redis as unknown as CommandMethods;
     this.#deadline = deadline;
   }
 
@@ -175,17 +140,12 @@ export class Script {
 
   /** A reply after the deadline is dropped: the caller has its error, so nothing may be sent again. */
   #send(access: CommandAccess, words: Argument[], pass?: Pass): Promise<CommandReply> {
-    const call = this.#fcall(access, words);
+    const call = this.#call.once(access, words);
     const limit = pass ? pass.send(call) : this.#deadline;
     return this.inTime(call, limit).then(
       (reply) => this.#answer(reply, access, words),
       (error: Error) => this.#recover(error, access, words),
     );
-  }
-
-  /** ioredis throws at once for a slot that no master has. */
-  async #fcall(access: CommandAccess, words: Argument[]): Promise<RedisValue[]> {
-    return this.#commands.fcallBuffer(bundle.functions[access], 2, ...words);
   }
 
   /** @throws the error that the command raised. */
@@ -206,7 +166,7 @@ export class Script {
     until = performance.now() + this.#deadline,
   ): Promise<CommandReply> {
     await this.#releases.finish(namespaceOf(words), until);
-    return this.inTime(this.#fcall(access, words)).then(
+    return this.inTime(this.#call.once(access, words)).then(
       (reply) =>
         codeOf(reply) === "DUE"
           ? this.#afterRelease(access, words, until)
@@ -224,7 +184,7 @@ export class Script {
   /** Sends a call again that was rejected before it did anything. @throws any other error. */
   async #recover(error: Error, access: CommandAccess, words: Argument[]): Promise<CommandReply> {
     if (isMissing(error)) {
-      return this.#answer(await this.#afterLoading(access, words), access, words);
+      return this.#answer(await this.#call.afterLoading(access, words), access, words);
     }
     if (isMoved(error)) {
       return this.#answer(await this.#afterRefresh(access, words), access, words);
@@ -241,60 +201,12 @@ export class Script {
   /** Sends a call again that met a master which no longer has the namespace's slot. */
   async #afterRefresh(access: CommandAccess, words: Argument[]): Promise<RedisValue[]> {
     await this.inTime(refreshSlots(this.redis)).catch(() => {});
-    return this.inTime(this.#fcall(access, words));
-  }
-
-  /** Sends a call again that found no library. */
-  async #afterLoading(access: CommandAccess, words: Argument[]): Promise<RedisValue[]> {
-    for (let tries = 0; tries < LOADS; tries++) {
-      if (!this.library.isFull) await this.#load();
-      if (this.library.isFull) return this.#asScript(access, words);
-      try {
-        return await this.inTime(this.#fcall(access, words));
-      } catch (error) {
-        if (!isMissing(error)) throw error;
-      }
-    }
-    throw new Unavailable(`Redis lost the library again after ${LOADS} loads`);
-  }
-
-  /** @throws Unavailable for every failure, because the call itself has not run. */
-  async #load(): Promise<void> {
-    try {
-      await this.inTime(this.library.load());
-    } catch (error) {
-      throw new Unavailable(`Redis rejected the library: ${(error as Error).message}`);
-    }
-  }
-
-  /** Runs on a Redis that is too full for the library: only commands that free make room again. */
-  async #asScript(access: CommandAccess, words: Argument[]): Promise<RedisValue[]> {
-    if (access === "grow") throw new Errno("ENOMEM", FULL);
-    try {
-      return await this.inTime(this.#commands.evalshaBuffer(sha, 2, ...words));
-    } catch (error) {
-      if (!isForgotten(error)) throw error;
-    }
-    return this.inTime(this.#commands.evalBuffer(bundle.script, 2, ...words));
+    return this.inTime(this.#call.once(access, words));
   }
 
   /** Waits for a call of Redis until its deadline. @throws a failure of errno.ts. */
   inTime<T>(call: Promise<T>, limit = this.#deadline): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const onLate = () => reject(new OutcomeUnknown(`Redis did not answer within ${limit} ms`));
-      // Where this process was busy for too long, the reply may be here and not yet read.
-      const timer = setTimeout(() => setImmediate(onLate), limit);
-      call.then(
-        (reply) => {
-          clearTimeout(timer);
-          resolve(reply);
-        },
-        (error: Error) => {
-          clearTimeout(timer);
-          reject(fromRejection(error));
-        },
-      );
-    });
+    return inTime(call, limit);
   }
 }
 

@@ -1,6 +1,6 @@
 import { MAP_SNAPSHOT, RUN_MAP } from "../redis/records.ts";
+import type { RedisValue } from "../redis/redis_value.ts";
 import { bytes, list, nameFields, number, text } from "../redis/reply.ts";
-import type { RedisValue } from "../redis/script.ts";
 import type { MapView } from "../runtime/job.ts";
 
 /** Decodes the snapshot of a map from domain/lua/test_run/run_snapshot.lua. */

@@ -1,7 +1,7 @@
 import { Errno } from "../errno.ts";
 import type { RunFirstHalf } from "../redis/command.ts";
+import type { RedisValue } from "../redis/redis_value.ts";
 import { list, number } from "../redis/reply.ts";
-import type { RedisValue } from "../redis/script.ts";
 import type { ProgramView, RunDone } from "../runtime/job.ts";
 import { FetchSet } from "./fetch_set.ts";
 import { LruCache } from "./lru_cache.ts";

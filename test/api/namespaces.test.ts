@@ -126,10 +126,12 @@ describe("a service without API keys", () => {
     const namespace = open.namespace();
     const session = await open.session(namespace);
     for (let fd = 3; fd < 303; fd++) await session.post("/v1/maps", MAP);
-    // No step takes so long, so the clock has to leap for the request.
+    // No step takes so long, so the clock has to leap, but for nobody else who reads it.
     const { now } = performance;
     let leap = 0;
     performance.now = () => {
+      const [, , reader] = new Error().stack?.split("\n") ?? [];
+      if (!reader?.includes("commands/namespace.ts")) return now.call(performance);
       leap += 10_000;
       return now.call(performance) + leap;
     };

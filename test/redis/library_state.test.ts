@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { ACCESS } from "../../domain/redis/command_access.ts";
 import { connect, connected } from "../../domain/redis/connection.ts";
 import { bundleLua, type LuaBundle } from "../../domain/redis/lua_bundle.ts";
-import { type Argument, commandNames, type RedisValue } from "../../domain/redis/script.ts";
+import type { Argument, RedisValue } from "../../domain/redis/redis_value.ts";
+import { commandNames } from "../../domain/redis/script.ts";
 import { born, CALLS, NOBODY, SESSIONLESS, TOKEN } from "../support/library_calls.ts";
 import { DEADLINE_MS } from "../support/patience.ts";
 

@@ -1,5 +1,5 @@
 import { pack } from "../../domain/redis/msgpack.ts";
-import type { Argument } from "../../domain/redis/script.ts";
+import type { Argument } from "../../domain/redis/redis_value.ts";
 import { RETURN_ZERO } from "./insns.ts";
 
 /** Calls every command at least once in a new namespace, in an order in which each succeeds. */

@@ -3,7 +3,7 @@ import { ACCESS } from "../../domain/redis/command_access.ts";
 import { connect, connected } from "../../domain/redis/connection.ts";
 import { bundle } from "../../domain/redis/lua_bundle.ts";
 import { LAYOUT } from "../../domain/redis/records.ts";
-import type { Argument, RedisValue } from "../../domain/redis/script.ts";
+import type { Argument, RedisValue } from "../../domain/redis/redis_value.ts";
 import { TOKEN } from "../support/library_calls.ts";
 import { passTime, readClock, readLife } from "../support/stored.ts";
 

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { RUN_MAP, RUN_PROG } from "../../domain/redis/records.ts";
-import type { RedisValue } from "../../domain/redis/script.ts";
+import type { RedisValue } from "../../domain/redis/redis_value.ts";
 import { ProgramCache } from "../../domain/transaction/program_cache.ts";
 import { ProofCache } from "../../domain/transaction/proof_cache.ts";
 import { RETURN_ZERO } from "../support/insns.ts";

@@ -1,0 +1,27 @@
+import { OutcomeUnknown } from "../errno.ts";
+import { fromRejection } from "./failures.ts";
+
+/** Waits for calls of Redis, which ioredis may never settle. */
+
+/**
+ * Settles as the call does, or rejects once `limit` ms have passed.
+ *
+ * @throws a failure of errno.ts.
+ */
+export function inTime<T>(call: Promise<T>, limit: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onLate = () => reject(new OutcomeUnknown(`Redis did not answer within ${limit} ms`));
+    // Where this process was busy for too long, the reply may be here and not yet read.
+    const timer = setTimeout(() => setImmediate(onLate), limit);
+    call.then(
+      (reply) => {
+        clearTimeout(timer);
+        resolve(reply);
+      },
+      (error: Error) => {
+        clearTimeout(timer);
+        reject(fromRejection(error));
+      },
+    );
+  });
+}

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { BackgroundWorker, backgroundThreadCount } from "../../domain/threads/background_worker.ts";
 import { GATED, openGate } from "../support/gated_thread.ts";
 import { EXIT, mov } from "../support/insns.ts";
+import { narrowEntrance } from "../support/narrow_entrance.ts";
 import { closeEvents, events, LONG, ringWorld } from "../support/ring_fixture.ts";
 import { asm, refused } from "../support/run_programs.ts";
 import { type TestSession, testService } from "../support/service.ts";
@@ -11,6 +12,7 @@ import { type TestSession, testService } from "../support/service.ts";
 /** A request under way is life: no request ends its own session by taking longer than the ttl. */
 
 const service = await testService(undefined, { threads: 1, runLimit: 1800, budget: 1e12 });
+const entrance = await narrowEntrance(service.server);
 const { world, another, listening, outlive } = ringWorld(service);
 closeEvents();
 
@@ -28,6 +30,7 @@ afterEach(() => {
 /** Sends the head of a request, of which more follows. */
 function begin({ base, token }: TestSession, method: string, path: string, headers: object = {}) {
   const sent = request(base + path, {
+    socketPath: entrance,
     method,
     headers: { authorization: `Bearer ${token}`, ...headers },
   });
@@ -69,12 +72,13 @@ describe("a session lives while its request is under way", () => {
 
   it("a download that the client reads slowly may take longer than the ttl", async () => {
     const { namespace, session } = await short();
-    const value_size = 4 * 1024 * 1024;
+    const value_size = 512 * 1024;
     await session.post("/v1/maps", { ...JSON.parse(MAP), value_size, max_entries: 4 });
     const type = { "content-type": "application/json" };
     const { sent, answer } = begin(session, "POST", "/v1/fds/3/batch", type);
     sent.end(JSON.stringify({ op: "lookup", count: 4 }));
     const reading = await answer;
+    expect(reading.statusCode).toBe(200);
     await outlive(namespace, session);
     expect(await lengthOf(reading)).toBeGreaterThan(8 * value_size);
     await isAlive(session);

@@ -1,7 +1,27 @@
 import { describe, expect, it } from "vitest";
+import { FAULTS_DOCUMENT, faultRows } from "../faults/report.ts";
 import { judge } from "../faults/scenario.ts";
+import { SCENARIOS } from "../faults/scenarios.ts";
+import { readText } from "../support/documents.ts";
 
-/** A run of the fault tests that proves nothing fails. */
+/** docs/faults.md is a report of a full run, and a run that proves nothing fails. */
+
+describe("docs/faults.md", () => {
+  const text = readText(FAULTS_DOCUMENT);
+  const rows = faultRows(text);
+
+  it("the table has a row for each scenario, in their order", () => {
+    expect(rows.map(([fault]) => fault)).toEqual(SCENARIOS.map(({ fault }) => fault));
+  });
+
+  it.each(SCENARIOS)("the row of $name has passed with enough hits and operations", (scenario) => {
+    const [, hits, operations, result] = rows.find(([fault]) => fault === scenario.fault) ?? [];
+    const { full } = scenario.least;
+    expect(result).toBe("passed");
+    expect(Number(hits)).toBeGreaterThanOrEqual(full.hits);
+    expect(Number(operations)).toBeGreaterThanOrEqual(full.operations);
+  });
+});
 
 describe("the verdict of a run", () => {
   const least = { hits: 2, operations: 10 };

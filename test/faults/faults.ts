@@ -1,7 +1,13 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FAULTS_DOCUMENT, faultReport } from "./report.ts";
-import { type FaultForm, type FaultResult, MAX_PROBLEMS, runScenario } from "./scenario.ts";
+import {
+  type FaultForm,
+  type FaultResult,
+  type FaultScenario,
+  MAX_PROBLEMS,
+  runScenario,
+} from "./scenario.ts";
 import { SCENARIOS } from "./scenarios.ts";
 import { stopWorlds } from "./world.ts";
 
@@ -31,13 +37,21 @@ function show({ scenario, verdict, hits, operations, figures, problems, seconds 
 const words = process.argv.slice(2);
 const form: FaultForm = words.includes("short") ? "short" : "full";
 const results: FaultResult[] = [];
-for (const scenario of chosen(words.filter((word) => word !== "short"))) {
-  const result = await runScenario(scenario, form);
-  show(result);
-  results.push(result);
-  if (result.verdict !== "passed") await stopWorlds();
+
+async function runAll(scenarios: readonly FaultScenario[]): Promise<void> {
+  for (const scenario of scenarios) {
+    const result = await runScenario(scenario, form);
+    show(result);
+    results.push(result);
+    if (result.verdict !== "passed" && form === "full") await stopWorlds();
+  }
 }
+
+const all = chosen(words.filter((word) => word !== "short"));
+const apart = form === "short" ? all.filter(({ isApart }) => isApart) : [];
+await Promise.all([runAll(all.filter((one) => !apart.includes(one))), runAll(apart)]);
 await stopWorlds();
+
 if (form === "full") {
   const file = join(import.meta.dirname, "../..", FAULTS_DOCUMENT);
   const before = existsSync(file) ? readFileSync(file, "utf8") : "";

@@ -19,6 +19,8 @@ export interface FaultScenario {
   name: string;
   /** In the report. */
   fault: string;
+  /** Whether it uses no shared servers: in the short form it runs beside those that do. */
+  isApart?: true;
   /** A run with fewer hits or operations is void. */
   least: Record<FaultForm, { hits: number; operations: number }>;
   run(form: FaultForm): Promise<FaultOutcome>;

@@ -10,6 +10,7 @@ const pick = (form: FaultForm, short: number, full: number) => (form === "short"
 const movedSlots: FaultScenario = {
   name: "slot-move",
   fault: "the slot of a living namespace moved to another master under load",
+  isApart: true,
   least: { short: { hits: 3, operations: 150 }, full: { hits: 10, operations: 700 } },
   async run(form) {
     const world = await clusterWorld();
@@ -31,6 +32,7 @@ async function masterOf(cluster: TestCluster, namespace = "") {
 const failover: FaultScenario = {
   name: "failover",
   fault: "CLUSTER FAILOVER of the master of a living namespace under load",
+  isApart: true,
   least: { short: { hits: 1, operations: 100 }, full: { hits: 6, operations: 400 } },
   async run(form) {
     const world = await clusterWorld();
@@ -46,6 +48,7 @@ const failover: FaultScenario = {
 const killedMaster: FaultScenario = {
   name: "master-kill",
   fault: "kill -9 of the master of a living namespace under load; its replica takes over",
+  isApart: true,
   least: { short: { hits: 1, operations: 100 }, full: { hits: 2, operations: 150 } },
   async run(form) {
     const world = await clusterWorld();

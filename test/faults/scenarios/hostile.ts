@@ -1,15 +1,16 @@
 import { HOSTILE_CASES, type HostileRequest } from "../../../bench/hostile_cases.ts";
 import { startSleepers } from "../asleep.ts";
-import { describeAnswer, type FaultClient, openSession } from "../http.ts";
+import { describeAnswer, type FaultAnswer, type FaultClient, openSession } from "../http.ts";
 import { newNamespaces } from "../load.ts";
 import type { FaultForm, FaultScenario } from "../scenario.ts";
 import { rawConnection, rawHead, rawStatus } from "../slow.ts";
-import { quietWorld } from "../world.ts";
+import { quietWorld, type RedisWorld } from "../world.ts";
 
 /** Requests made to hold the service or Redis, beside sessions of others that must live on. */
 
 const SHORT_CASES = /digits|literal parts|nested|LRU|lengths/;
 const SLEEPERS = 20;
+const HOUR = 3_600_000;
 /** us; the slow log has every longer script. */
 const LONG_SCRIPT_US = 5000;
 const OVERSIZED = 300_000_000;
@@ -23,41 +24,56 @@ const answerOf = (client: FaultClient, { method, path, body }: HostileRequest) =
   return client.send({ method, path, body: bytes, headers, patience: 60_000 });
 };
 
+/** ms of the longest script since the last call, or 0 if none took 5. */
+async function longestScript({ redis }: RedisWorld): Promise<number> {
+  const log = (await redis.call("SLOWLOG", "GET", 1000)) as [number, number, number][];
+  await redis.call("SLOWLOG", "RESET");
+  return Math.max(0, ...log.map(([, , us]) => us)) / 1000;
+}
+
+/** Sends a request a few times. Returns its last answer and the least of its longest scripts. */
+async function repeat(world: RedisWorld, times: number, send: () => Promise<FaultAnswer>) {
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 1; ; i++) {
+    await longestScript(world);
+    const answer = await send();
+    least = Math.min(least, await longestScript(world));
+    if (i === times) return { answer, least };
+  }
+}
+
 const hostileRequests: FaultScenario = {
   name: "hostile-requests",
   fault: "bodies of many keys, digits, parts and levels, programs and batches made to be slow",
-  least: { short: { hits: 10, operations: 20 }, full: { hits: 60, operations: 20 } },
+  least: { short: { hits: 10, operations: 20 }, full: { hits: 150, operations: 100 } },
   run: (form: FaultForm) =>
-    quietWorld(form, async ({ bases, redis }) => {
+    quietWorld(form, async (world) => {
+      const { bases, redis } = world;
+      const times = form === "short" ? 1 : 3;
       await redis.call("CONFIG", "SET", "slowlog-log-slower-than", LONG_SCRIPT_US);
       const stopSleepers = await startSleepers({
         ...{ bases, namespaces: newNamespaces(4), count: SLEEPERS, ttl: 2000 },
       });
       const problems: string[] = [];
-      let hits = 0;
+      let [hits, longest, slowest] = [0, 0, "none"];
       const cases = HOSTILE_CASES.filter(({ name }) => form === "full" || SHORT_CASES.test(name));
       for (const { name, prepare, statuses } of cases) {
-        const { client } = await openSession(bases, newNamespaces(1)[0] ?? "", { ttl_ms: 600_000 });
+        const { client } = await openSession(bases, newNamespaces(1)[0] ?? "", { ttl_ms: HOUR });
         for (const request of await prepare((one) => answerOf(client, one))) {
-          const answer = await answerOf(client, request);
-          hits += 1;
+          const send = () => answerOf(client, request);
+          const { answer, least } = await repeat(world, times, send);
+          hits += times;
+          if (least > longest) [longest, slowest] = [least, name];
           if (statuses.includes(answer.status) || answer.fate === "refused") continue;
           problems.push(`${name}: ${describeAnswer(answer).slice(0, 200)}`);
         }
         await client.del("/v1/session");
       }
-      const sleepers = await stopSleepers();
-      const slow = (await redis.call("SLOWLOG", "GET", 1000)) as [number, number, number][];
-      const longest = Math.max(0, ...slow.map(([, , us]) => us)) / 1000;
+      const { lost, renewals, problems: others } = await stopSleepers();
       const figures =
-        `${slow.length} scripts over 5 ms, the longest ${longest.toFixed(1)} ms; ` +
-        `${sleepers.lost} of ${SLEEPERS} sessions of others lost`;
-      return {
-        hits,
-        operations: sleepers.renewals,
-        figures,
-        problems: [...problems, ...sleepers.problems],
-      };
+        `the longest script took ${longest.toFixed(1)} ms of wall time (${slowest}); ` +
+        `${lost} of ${SLEEPERS} sessions of others lost`;
+      return { hits, operations: renewals, figures, problems: [...problems, ...others] };
     }),
 };
 

@@ -84,6 +84,7 @@ const evicting: FaultScenario = {
 const readOnly: FaultScenario = {
   name: "read-only",
   fault: "a Redis that is a read-only replica",
+  isApart: true,
   least: { short: { hits: 1, operations: 0 }, full: { hits: 1, operations: 0 } },
   async run() {
     const master = await startRedisServer();

@@ -30,7 +30,8 @@ it("a caller without privilege gets EPERM before a long program is checked", asy
   const whole = script.run.bind(script);
   const commands: string[] = [];
   script.run = (namespace, command, ...args) => {
-    commands.push(command);
+    // A request that takes long on a busy machine renews its session.
+    if (command !== "session_renew") commands.push(command);
     return whole(namespace, command, ...args);
   };
   const { body } = await progLoad(session, fd(BAD_FD).repeat(10_000));

@@ -5,14 +5,14 @@ import { PATIENT, WAIT } from "./test/support/patience.ts";
 
 const FOLDER = join(import.meta.dirname, "test");
 
-/**
- * Files that start their own services, break the network, drive a browser, or compare the paths; and those that
- * race thousands of calls or wait, whose requests always have the same form.
- */
+/** Files that start their own services, drive a browser, wait, or compare the paths themselves. */
 const OWN_NAMES =
-  "both_paths concurrent contract docs_page faults gate _in_browser layers refusals release server " +
-  "slow_readers topology validating_proxy";
+  "both_paths docs_page _in_browser receive_body server slow_readers long_requests validating_proxy";
 const OWN_SERVICE = new RegExp(`(${OWN_NAMES.replaceAll(" ", "|")})\\.test\\.ts$`);
+
+/** Their requests have every form that an operation takes; those of other tests are of the same forms. */
+const ALL_FORMS =
+  /^(api\/|linux\/|loader\/|commands\/(batch|lists|model|ring)\.|transaction\/run\.)/;
 
 /** Fewer random requests and traces than in the suite, because a few suffice to compare the paths. */
 const COMPARED = {
@@ -23,15 +23,15 @@ const COMPARED = {
   TRACE_SHARE: "3",
 };
 
-/** Tests that send requests to a test service. */
+/** Those of them that send requests to a test service. */
 const httpTests = readdirSync(FOLDER, { recursive: true, encoding: "utf8" })
-  .filter((file) => file.endsWith(".test.ts") && !OWN_SERVICE.test(file))
+  .filter((file) => ALL_FORMS.test(file) && file.endsWith(".test.ts") && !OWN_SERVICE.test(file))
   .filter((file) => readFileSync(join(FOLDER, file), "utf8").includes("testService("))
   .map((file) => `test/${file}`);
 
 /**
- * The project "suite" has all tests. The project "both paths" repeats those that send requests and lets the
- * fast path and the general path read each request: a test fails when they differ.
+ * The project "suite" has all tests. The project "both paths" repeats those with requests of all forms and lets
+ * the fast path and the general path read each request: a test fails when they differ.
  */
 export default defineConfig({
   test: {

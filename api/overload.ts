@@ -1,7 +1,8 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Kernel } from "../domain/bpf.ts";
 import { Unavailable } from "../domain/errno.ts";
+import type { SendError } from "./errors/error_to_problem.ts";
 import { bearer } from "./handler.ts";
 
 /**
@@ -10,9 +11,6 @@ import { bearer } from "./handler.ts";
  * Retry-After waits here, unread, until there is room or the time is over: the refusals of clients that
  * send at once again would else take most of the processor.
  */
-
-type RequestListener = (req: IncomingMessage, res: ServerResponse) => void;
-type SendError = (error: Error, req: IncomingMessage, res: ServerResponse) => void;
 
 /** Requests of sessions, but not those that keep them alive or end them. */
 const REFUSED = /^\/v1\/(?!sessions?(?:[/?]|$))/;

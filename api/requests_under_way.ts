@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { Kernel } from "../domain/bpf.ts";
 import type { HeldSession } from "../domain/session_renewals.ts";
 import type { Caller } from "../domain/token.ts";
@@ -14,8 +14,6 @@ import { SlowReaders } from "./slow_readers.ts";
 const TURN_MS = 100;
 /** Turns from one look for slow readers to the next. */
 const READERS_TURNS = 10;
-
-type RequestListener = (req: IncomingMessage, res: ServerResponse) => void;
 
 /** A ticket counts once the request is authenticated. */
 function callerOf(kernel: Kernel, req: IncomingMessage & { caller?: Caller }): Caller | undefined {

@@ -1,5 +1,5 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { HttpError } from "../errors/error_to_problem.ts";
+import type { IncomingMessage, RequestListener } from "node:http";
+import { HttpError, type SendError } from "../errors/error_to_problem.ts";
 import { quoteText } from "../text.ts";
 import type { AccessRules } from "./access_rules.ts";
 import { type Cors, createCors } from "./cors.ts";
@@ -64,9 +64,6 @@ interface Checks {
   cors: Cors;
   refusesOrigins: boolean;
 }
-
-type RequestListener = (req: IncomingMessage, res: ServerResponse) => void;
-type SendError = (error: Error, req: IncomingMessage, res: ServerResponse) => void;
 
 /** Calls `listener` for the requests that the rules allow, and answers the others. */
 export function withAccess(

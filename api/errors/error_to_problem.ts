@@ -201,6 +201,9 @@ function instanceOf(url: string): string {
     .replace(/%(?![0-9A-Fa-f]{2})|[^!-~]|["<>\\^`{|}#]/g, encodeURIComponent);
 }
 
+/** Answers a request with the problem of an error, where sendProblem() knows who hears of faults. */
+export type SendError = (error: Error, req: IncomingMessage, res: ServerResponse) => void;
+
 export function sendProblem(
   error: Error,
   req: IncomingMessage & LocatedRequest,

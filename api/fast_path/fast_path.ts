@@ -1,19 +1,17 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { checkSurrogates, isTooDeep, parseJson } from "../codec/json.ts";
+import type { SendError } from "../errors/error_to_problem.ts";
 import type { HandlerRequest, HandlerResponse, ServiceContext } from "../handler.ts";
 import { hasOctets, type RawRequest } from "../middleware/body.ts";
-import { receiveBody } from "../middleware/receive_body.ts";
+import { hasBody, receiveBody } from "../middleware/receive_body.ts";
 import { requestId, respond, setCommonHeaders } from "../respond.ts";
-import { BODY_MAX, hasBody, type PlainRequest, PlainRequests } from "./plain_request.ts";
+import { BODY_MAX, type PlainRequest, PlainRequests } from "./plain_request.ts";
 import type { Router } from "./plain_routes.ts";
 
 /**
  * Plain requests go straight to their handlers, validated against the same document. All others take the
  * general path through Express and express-openapi-validator, which decides what is wrong.
  */
-
-type RequestHandler = (req: IncomingMessage, res: ServerResponse) => void;
-type SendError = (error: Error, req: IncomingMessage, res: ServerResponse) => void;
 
 /** For tests: called with what each path makes of a request. */
 export interface Hooks {
@@ -43,7 +41,7 @@ type FastReply = (
   plain: PlainRequest | undefined,
 ) => void;
 
-function read(requests: PlainRequests, done: FastReply): RequestHandler {
+function read(requests: PlainRequests, done: FastReply): RequestListener {
   return (req: RawRequest, res) => {
     const plain = requests.read(req, res);
     if (plain === undefined || !hasBody(req)) return done(req, res, plain);
@@ -58,12 +56,12 @@ function read(requests: PlainRequests, done: FastReply): RequestHandler {
 
 export interface Paths {
   find: Router["find"];
-  general: RequestHandler;
+  general: RequestListener;
   sendError: SendError;
   hooks: Hooks;
 }
 
-export function createFastPath(context: ServiceContext, paths: Paths): RequestHandler {
+export function createFastPath(context: ServiceContext, paths: Paths): RequestListener {
   const { general, sendError, hooks } = paths;
 
   async function run(req: IncomingMessage, res: ServerResponse, { route, request }: PlainRequest) {
@@ -89,7 +87,7 @@ export function createFastPath(context: ServiceContext, paths: Paths): RequestHa
 export function createComparison(
   context: ServiceContext,
   { find, general, hooks }: Paths,
-): RequestHandler {
+): RequestListener {
   return read(new PlainRequests(context, find), (req, res, plain) => {
     hooks.onFastRequest?.(req, plain?.request);
     general(req, res);

@@ -4,6 +4,7 @@ import type { Caller } from "../../domain/token.ts";
 import type { ApiKeys } from "../api_keys.ts";
 import { ANONYMOUS, bearer, type HandlerRequest, type ServiceContext } from "../handler.ts";
 import { JSON_TYPE, OCTETS } from "../media_types.ts";
+import { hasBody } from "../middleware/receive_body.ts";
 import type { FoundRoute, PlainRoute, Router } from "./plain_routes.ts";
 
 /**
@@ -34,11 +35,6 @@ function isPlain({ headers }: IncomingMessage, route: PlainRoute): boolean {
   for (const name of OTHER_HEADERS) if (headers[name] !== undefined) return false;
   for (const name of route.headers) if (headers[name] !== undefined) return false;
   return true;
-}
-
-export function hasBody({ headers }: IncomingMessage): boolean {
-  const length = headers["content-length"];
-  return length !== undefined && length !== "0";
 }
 
 function isPlainBody(req: IncomingMessage, route: PlainRoute): boolean {

@@ -1,4 +1,4 @@
-import { toBuffer } from "../../domain/bytes.ts";
+import { joinShared, toBuffer } from "../../domain/bytes.ts";
 import { LimitReached, Unavailable } from "../../domain/errno.ts";
 import { BackgroundPool, BackgroundWorker } from "../../domain/threads/background_worker.ts";
 import type { TaskOwner } from "../../domain/threads/thread_pool.ts";
@@ -31,17 +31,13 @@ export function isLong(octets: Buffer): boolean {
   if (octets.length <= MAX_PARTS) return false;
   if (octets.length > MAX_BYTES) return true;
   let parts = 0;
-  for (const byte of octets) if (PART_BEGINS.has(byte)) parts += 1;
-  return parts > MAX_PARTS;
+  for (const byte of octets) if (PART_BEGINS.has(byte) && ++parts > MAX_PARTS) return true;
+  return false;
 }
 
 /** Octets in memory that threads share, so that no message copies them. */
-function shared(octets: Buffer): Buffer {
-  if (octets.buffer instanceof SharedArrayBuffer) return octets;
-  const copy = Buffer.from(new SharedArrayBuffer(octets.length));
-  octets.copy(copy);
-  return copy;
-}
+const shared = (octets: Buffer): Buffer =>
+  octets.buffer instanceof SharedArrayBuffer ? octets : joinShared([octets]);
 
 /** A message has plain byte arrays instead of buffers. */
 function withBuffers(value: unknown): unknown {

@@ -1,5 +1,5 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import { HttpError } from "../errors/error_to_problem.ts";
+import type { IncomingMessage, RequestListener } from "node:http";
+import { HttpError, type SendError } from "../errors/error_to_problem.ts";
 import { quoteText } from "../text.ts";
 
 /**
@@ -23,8 +23,6 @@ function takeAbsolute(req: IncomingMessage): void {
   req.headers.host = authority;
   req.url = rest.startsWith("/") ? rest : `/${rest}`;
 }
-
-type SendError = (error: Error, req: IncomingMessage, res: ServerResponse) => void;
 
 /** Wraps a listener, so that no other code sees an absolute target. */
 export function withOriginForm(listener: RequestListener, sendError: SendError): RequestListener {

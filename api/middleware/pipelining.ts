@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 /**
@@ -27,8 +27,6 @@ interface PipelinedConnection {
 }
 
 const isSafe = ({ method }: IncomingMessage) => method === "GET" || method === "HEAD";
-
-type RequestListener = (req: IncomingMessage, res: ServerResponse) => void;
 
 /**
  * Calls `listener` when no earlier request of the connection conflicts. A safe request conflicts only

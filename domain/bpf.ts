@@ -15,7 +15,7 @@ import type { Call, RunCommand, RunFirstHalf } from "./redis/command.ts";
 import { connect } from "./redis/connection.ts";
 import type { DueClaim } from "./redis/heartbeats.ts";
 import { UNRECORDED, unrecorded } from "./redis/idempotency.ts";
-import type { InTime } from "./redis/master_calls.ts";
+import type { InTime } from "./redis/in_time.ts";
 import { Notifier } from "./redis/notifier.ts";
 import { OlderRegistry } from "./redis/older_registry.ts";
 import type { Argument } from "./redis/redis_value.ts";

@@ -3,6 +3,9 @@ import { fromRejection } from "./failures.ts";
 
 /** Waits for calls of Redis, which ioredis may never settle. */
 
+/** Waits for a call of Redis until its deadline. */
+export type InTime = <T>(call: Promise<T>) => Promise<T>;
+
 /**
  * Settles as the call does, or rejects once `limit` ms have passed.
  *

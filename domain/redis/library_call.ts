@@ -1,22 +1,18 @@
-import { createHash } from "node:crypto";
 import { Errno, Unavailable } from "../errno.ts";
+import { runAsScript } from "./bundle_script.ts";
 import type { Connection } from "./connection.ts";
-import { FULL, isForgotten, isMissing } from "./failures.ts";
+import { FULL, isMissing } from "./failures.ts";
+import type { InTime } from "./in_time.ts";
 import type { Library } from "./library.ts";
 import { bundle, type CommandAccess } from "./lua_bundle.ts";
-import type { InTime } from "./master_calls.ts";
 import type { Argument, RedisValue } from "./redis_value.ts";
 
 /** Sends a call to a function of the library, and loads the library where Redis has lost it. */
 
-/** ioredis adds these methods at run time, with replies as buffers; its types lack them. */
-interface CommandMethods {
+/** ioredis adds this method at run time, with replies as buffers; its types lack it. */
+interface FunctionMethods {
   fcallBuffer(name: string, keys: 2, ...args: Argument[]): Promise<RedisValue[]>;
-  evalshaBuffer(sha: string, keys: 2, ...args: Argument[]): Promise<RedisValue[]>;
-  evalBuffer(text: string, keys: 2, ...args: Argument[]): Promise<RedisValue[]>;
 }
-
-const sha = createHash("sha1").update(bundle.script).digest("hex");
 
 /** A call loads a missing library at most so many times before it gives up. */
 const LOADS = 3;
@@ -25,20 +21,24 @@ const LOADS = 3;
 type Words = Argument[];
 
 export class LibraryCall {
-  readonly #commands: CommandMethods;
+  readonly #redis: Connection;
   readonly #library: Library;
   readonly #inTime: InTime;
 
   /** @param inTime waits for a call of Redis until its deadline. */
   constructor(redis: Connection, library: Library, inTime: InTime) {
-    this.#commands = redis as unknown as CommandMethods;
+    this.#redis = redis;
     this.#library = library;
     this.#inTime = inTime;
   }
 
   /** Sends it once. ioredis throws at once for a slot that no master has. */
   async once(access: CommandAccess, words: Words): Promise<RedisValue[]> {
-    return this.#commands.fcallBuffer(bundle.functions[access], 2, ...words);
+    return (this.#redis as Connection & FunctionMethods).fcallBuffer(
+      bundle.functions[access],
+      2,
+      ...words,
+    );
   }
 
   /** Sends a call again that found no library. */
@@ -67,11 +67,6 @@ export class LibraryCall {
   /** Runs on a Redis that is too full for the library: only commands that free make room again. */
   async #asScript(access: CommandAccess, words: Words): Promise<RedisValue[]> {
     if (access === "grow") throw new Errno("ENOMEM", FULL);
-    try {
-      return await this.#inTime(this.#commands.evalshaBuffer(sha, 2, ...words));
-    } catch (error) {
-      if (!isForgotten(error)) throw error;
-    }
-    return this.#inTime(this.#commands.evalBuffer(bundle.script, 2, ...words));
+    return runAsScript(this.#redis, this.#inTime, 2, words);
   }
 }

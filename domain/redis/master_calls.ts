@@ -1,16 +1,15 @@
-import { createHash } from "node:crypto";
 import { type Anchor, keysOf } from "./anchors.ts";
+import { runAsScript } from "./bundle_script.ts";
 import type { Connection } from "./connection.ts";
-import { isForgotten, isMissing } from "./failures.ts";
+import { isMissing } from "./failures.ts";
+import type { InTime } from "./in_time.ts";
 import type { Library } from "./library.ts";
 import { bundle } from "./lua_bundle.ts";
 
 /** Calls the operations of master/master.lua, which belong to a master and not to a namespace. */
 
-const sha = createHash("sha1").update(bundle.script).digest("hex");
-
-/** Waits for a call of Redis until its deadline. */
-export type InTime = <T>(call: Promise<T>) => Promise<T>;
+/** Keys of an anchor. */
+const KEYS = 3;
 
 export class MasterCalls {
   readonly #redis: Connection;
@@ -33,20 +32,13 @@ export class MasterCalls {
       if (!isMissing(error)) throw error;
     }
     await this.#inTime(this.#library.load());
-    return this.#library.isFull ? this.#eval(words) : this.#fcall(words);
+    if (!this.#library.isFull) return this.#fcall(words);
+    return (await runAsScript(this.#redis, this.#inTime, KEYS, words)).map(String);
   }
 
   async #fcall(words: readonly (string | number)[]): Promise<string[]> {
-    return (await this.#inTime(this.#redis.fcall(bundle.masterFunction, 3, ...words))) as string[];
-  }
-
-  /** A Redis that is too full for the library still runs the same text as a script. */
-  async #eval(words: readonly (string | number)[]): Promise<string[]> {
-    try {
-      return (await this.#inTime(this.#redis.evalsha(sha, 3, ...words))) as string[];
-    } catch (error) {
-      if (!isForgotten(error)) throw error;
-    }
-    return (await this.#inTime(this.#redis.eval(bundle.script, 3, ...words))) as string[];
+    return (await this.#inTime(
+      this.#redis.fcall(bundle.masterFunction, KEYS, ...words),
+    )) as string[];
   }
 }

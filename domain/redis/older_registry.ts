@@ -1,5 +1,5 @@
 import type { Connection } from "./connection.ts";
-import type { InTime } from "./master_calls.ts";
+import type { InTime } from "./in_time.ts";
 
 /**
  * The registry of versions from before there was one on each master: two keys for all namespaces. Their sweepers

@@ -4,7 +4,8 @@ import { keysOf } from "./anchors.ts";
 import type { Connection } from "./connection.ts";
 import { mastersOf } from "./connection.ts";
 import { type DueClaim, readClaims } from "./heartbeats.ts";
-import type { InTime, MasterCalls } from "./master_calls.ts";
+import type { InTime } from "./in_time.ts";
+import type { MasterCalls } from "./master_calls.ts";
 
 /**
  * The registry of namespaces, one on each master of those that it has: which are in use, and when a sweeper has

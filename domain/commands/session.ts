@@ -1,7 +1,7 @@
 import { CAPABILITIES } from "../capabilities.ts";
 import { Errno } from "../errno.ts";
 import { type Call, joinSet, optional, type RunCommand } from "../redis/command.ts";
-import { CRED, SESSION_INFO } from "../redis/records.ts";
+import { ANSWER_MS, CRED, SESSION_INFO, TTL_FACTOR } from "../redis/records.ts";
 import type { Argument, RedisValue } from "../redis/redis_value.ts";
 import { list, nameFields, number, octal, text, time } from "../redis/reply.ts";
 import type { Tokens } from "../token.ts";
@@ -79,7 +79,7 @@ function sessionInfo(namespace: string, value: RedisValue | undefined): SessionI
 const VISIT_MS = 5000;
 
 /** A session with this ttl is due after so long; see base/session.lua. */
-const visitDelay = (ttl: number) => Math.min(VISIT_MS, Math.floor(ttl * 1.1) + 500);
+const visitDelay = (ttl: number) => Math.min(VISIT_MS, Math.floor(ttl * TTL_FACTOR) + ANSWER_MS);
 
 export interface SessionOptions {
   tokens: Tokens;

@@ -12,9 +12,15 @@ export const LAYOUT = "2";
 
 /**
  * ms of an outage that count as time at most. It has to be more than a few periods of the heartbeat, and less than
- * what the Lua adds to a deadline for the time between a call and its answer.
+ * ANSWER_MS.
  */
 export const BEAT_ALLOWANCE = 250;
+
+/** A deadline is later than the ttl by this factor, so that not every request has to write it, and by ANSWER_MS. */
+export const TTL_FACTOR = 1.1;
+
+/** ms that may pass between a call and the end of its answer: not taken off the ttl. */
+export const ANSWER_MS = 500;
 
 /** Credentials of a session, as its field `cred` has them and session_create takes them. */
 export const CRED = ["uid", "gid", "groups", "caps", "umask", "nofile"] as const;

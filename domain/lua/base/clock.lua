@@ -10,7 +10,8 @@ local beat = use("base/beat")
 local memo = use("base/memo")
 local layout = use("base/layout")
 local older_clock = use("base/older_clock")
-local call, floor, max, min = redis.call, math.floor, math.max, math.min
+local wall_time = use("base/wall_time")
+local call, max, min = redis.call, math.max, math.min
 
 -- The first deadline of a namespace without sessions.
 local NEVER = 2 ^ 53
@@ -25,6 +26,11 @@ local parse = memo(function(text)
     skew = tonumber(skew) }
 end)
 
+-- The state of a clock that is not stored.
+local function unstored()
+  return { offset = current.beat.lost, next = NEVER, base = current.beat.id }
+end
+
 -- Begins a clock, or goes on from `moment` by another heartbeat, with the time that it shows.
 local function adopt(moment, next)
   kernel.need_writes()
@@ -34,7 +40,7 @@ end
 
 -- The time without a stored state: that of Redis in a new namespace, or that of an older version.
 local function begin()
-  current.clock = { offset = current.beat.lost, next = NEVER, base = current.beat.id }
+  current.clock = unstored()
   current.now = current.master + current.beat.lost
   local older = not current.unused and older_clock.read(current.wall)
   if older then adopt(older.now, older.next) end
@@ -43,8 +49,7 @@ end
 -- Reads the time once per call, and fails when this library does not know the namespace's layout.
 function clock.read()
   if current.now then return end
-  local time = call("TIME")
-  local wall = time[1] * 1000 + floor(time[2] / 1000)
+  local wall = wall_time()
   current.wall = wall
   layout.check()
   local stored = call("HGET", current.meta, "time")
@@ -124,7 +129,7 @@ end
 
 -- Forgets the stored state, which was removed in this call.
 function clock.reset()
-  current.clock = { offset = current.beat.lost, next = NEVER, base = current.beat.id }
+  current.clock = unstored()
 end
 
 -- Keeps an expired session expired for a call that was given an older beat.

@@ -10,8 +10,7 @@ local call, unpack_struct = redis.call, struct.unpack
 
 local session = {}
 
--- ms that may pass between the script and the end of the HTTP answer: not taken off the ttl.
-local ANSWER_MS = 500
+local ANSWER_MS = uapi.ANSWER_MS
 
 -- The reason of an end is kept so long.
 local REASON_MS = 900000
@@ -24,7 +23,7 @@ local LIFE = "<dds"
 
 -- The deadline, which runs ahead of the ttl so that a renewal is written once in ttl/10.
 function session.renew(sid, ttl, token)
-  local deadline = clock.latest() + math.floor(ttl * 1.1) + ANSWER_MS
+  local deadline = clock.latest() + math.floor(ttl * uapi.TTL_FACTOR) + ANSWER_MS
   call("HSET", kernel.key("session", sid), "life", struct.pack(LIFE, deadline, ttl, token))
   call("ZADD", kernel.key("deadlines"), deadline, sid)
   clock.note_renewal(deadline)

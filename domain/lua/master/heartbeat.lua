@@ -2,18 +2,14 @@
 -- the ms that do not count. Every replica beats, so a long gap is an outage of Redis or of all replicas.
 -- Invariant: the master's time, that of Redis less `lost`, never goes back, and from one beat to the next it
 -- goes on by at most uapi.BEAT_ALLOWANCE, also when the clock of Redis is set or a failover changes it.
+local wall_time = use("base/wall_time")
 local uapi = use("uapi")
-local call, floor = redis.call, math.floor
+local call = redis.call
 
 local heartbeat = {}
 
 -- A beat sooner after another changes nothing, so that many replicas write no more than a few.
 local SOON_MS = 50
-
-local function read_wall()
-  local time = call("TIME")
-  return time[1] * 1000 + floor(time[2] / 1000)
-end
 
 -- lost, tick, id; nothing before the first beat.
 local function read(key)
@@ -36,7 +32,7 @@ end
 
 -- Answers "id lost tick", which calls are given, and the master's time.
 function heartbeat.beat(key)
-  local wall = read_wall()
+  local wall = wall_time()
   local lost, tick, id = read(key)
   if not id then
     lost, tick, id = begin(key, wall)
@@ -52,7 +48,7 @@ end
 
 -- The master's time.
 function heartbeat.now(key)
-  local wall = read_wall()
+  local wall = wall_time()
   local lost, tick = read(key)
   if not tick then return wall end
   return math.min(math.max(wall, tick), tick + uapi.BEAT_ALLOWANCE) - lost

@@ -73,12 +73,6 @@ end
 -- Arguments that tell of one reader.
 local READER = 5
 
--- Whether a session is there, has not expired and is not being deleted.
-local function is_alive(sid)
-  local deadline = session.read_life(sid)
-  return deadline and deadline > current.now and not current.deleting
-end
-
 local function is_open(sid, fd, id)
   local f = fd_table.lookup(fd, sid)
   return f and f.kind == "map" and f.id == id
@@ -103,7 +97,7 @@ function sys.ring_look(...)
     local sid, fd, id, position, rejected = unpack(words, at, at + READER - 1)
     local ring = rings[id] or ring_records.state({ record = kernel.key("map", id) })
     rings[id] = ring
-    if alive[sid] == nil then alive[sid] = is_alive(sid) or false end
+    if alive[sid] == nil then alive[sid] = not current.deleting and session.is_living(sid) end
     local is_known = ring.producer == tonumber(position) and ring.failed == tonumber(rejected)
     if not (is_known and alive[sid] and is_open(sid, fd, id)) then
       places[#places + 1] = (at - 1) / READER

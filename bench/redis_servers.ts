@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { connect, connected } from "../domain/redis/connection.ts";
-import { folder, freePorts, START_MS, start, stop } from "./processes.ts";
+import { freePorts } from "./free_ports.ts";
+import { folder, START_MS, start, stop } from "./processes.ts";
 
 /** Starts Redis servers for the bench, and a cluster of them. */
 

@@ -5,7 +5,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { NODE_ARGS } from "../domain/threads/worker_thread.ts";
 import { type Caller, Tokens } from "../domain/token.ts";
 import type { Bare } from "./bare.ts";
-import { type BenchProcess, folder, freePorts, greeted, START_MS, start } from "./processes.ts";
+import { freePorts } from "./free_ports.ts";
+import { type BenchProcess, folder, greeted, START_MS, start } from "./processes.ts";
 import type { RedisServer } from "./redis_servers.ts";
 
 /** Starts services, bare handlers and webdis, and sends single requests. */

@@ -40,7 +40,7 @@ afterAll(async () => {
 async function namespaceOn(port: number, name: string): Promise<string> {
   for (let n = 0; ; n++) {
     const namespace = `${name}-${n}`;
-    const owner = await cluster.ownerOf(await cluster.slotOf(namespace));
+    const owner = await cluster.masterOf(namespace);
     if (owner.port === port) return namespace;
   }
 }

@@ -192,7 +192,7 @@ describe("a cluster under load", () => {
       const session = await openQueue("dying");
       const load = new Load(session, false);
       await load.untilServed();
-      await cluster.killMaster(await cluster.ownerOf(await cluster.slotOf("dying")));
+      await cluster.killMaster(await cluster.masterOf("dying"));
       await load.untilServed();
       await load.stop();
       expect(load.count(UNAVAILABLE) + load.count(UNKNOWN)).toBeGreaterThan(0);

@@ -1,5 +1,6 @@
+import { freePorts } from "../../bench/free_ports.ts";
 import type { Master } from "../../domain/redis/connection.ts";
-import { freePorts, type RedisProcess, startRedisOn, until } from "./redis_servers.ts";
+import { type RedisProcess, startRedisOn, until } from "./redis_servers.ts";
 
 /**
  * A Redis Cluster of real servers on loopback, whose slots can be moved step by step and whose masters can
@@ -57,6 +58,11 @@ export class TestCluster {
     return Number(await node?.call("CLUSTER", "KEYSLOT", `bpf:{${namespace}}:`));
   }
 
+  /** The master of a namespace, by the word of the masters themselves. */
+  async masterOf(namespace: string): Promise<RedisProcess> {
+    return this.ownerOf(await this.slotOf(namespace));
+  }
+
   /** The master that has the slot, by the word of the masters themselves. */
   async ownerOf(slot: number): Promise<RedisProcess> {
     for (const node of await this.masters()) {
@@ -77,7 +83,7 @@ export class TestCluster {
 
   /** A connection to the master of a namespace alone, as the checks of its keys need it. */
   async clientOf(namespace: string): Promise<Master> {
-    return (await this.ownerOf(await this.slotOf(namespace))).client();
+    return (await this.masterOf(namespace)).client();
   }
 
   /**

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { freePorts } from "../../bench/free_ports.ts";
 import { connect, type Master } from "../../domain/redis/connection.ts";
 
 /** Starts redis-servers on loopback for tests of failures. This file needs no test runner. */
@@ -39,14 +39,6 @@ export async function until(
     }
   }
   throw last ?? new Error(`${what}: not within ${limit} ms`);
-}
-
-export async function freePorts(count: number): Promise<number[]> {
-  const held = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(held.map((server) => once(server, "listening")));
-  const ports = held.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(held.map((server) => new Promise((closed) => server.close(closed))));
-  return ports;
 }
 
 /** A redis-server with a TCP port on loopback, which can be killed, paused and started again. */

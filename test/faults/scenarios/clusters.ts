@@ -1,4 +1,3 @@
-import type { TestCluster } from "../../support/cluster.ts";
 import { hitUnderLoad, newNamespaces } from "../load.ts";
 import type { FaultForm, FaultScenario } from "../scenario.ts";
 import { clusterWorld } from "../world.ts";
@@ -25,10 +24,6 @@ const movedSlots: FaultScenario = {
   },
 };
 
-async function masterOf(cluster: TestCluster, namespace = "") {
-  return cluster.ownerOf(await cluster.slotOf(namespace));
-}
-
 const failover: FaultScenario = {
   name: "failover",
   fault: "CLUSTER FAILOVER of the master of a living namespace under load",
@@ -40,7 +35,7 @@ const failover: FaultScenario = {
     return hitUnderLoad({
       ...{ world, namespaces, hits: pick(form, 1, 6) },
       hit: async (_, round) =>
-        world.cluster.failOver(await masterOf(world.cluster, namespaces[round % 2])),
+        world.cluster.failOver(await world.cluster.masterOf(namespaces[round % 2] ?? "")),
     });
   },
 };
@@ -57,7 +52,7 @@ const killedMaster: FaultScenario = {
       ...{ world, namespaces, hits: pick(form, 1, 2) },
       traffic: { mayLose: true, ttl: 10_000 },
       async hit(_, round) {
-        const master = await masterOf(world.cluster, namespaces[round % 2]);
+        const master = await world.cluster.masterOf(namespaces[round % 2] ?? "");
         await world.cluster.killMaster(master);
         await master.start();
       },

@@ -19,7 +19,7 @@ async function namesElsewhere(cluster: TestCluster, away: unknown, count: number
   const found: string[] = [];
   while (found.length < count) {
     const [name = ""] = newNamespaces(1);
-    if ((await cluster.ownerOf(await cluster.slotOf(name))) !== away) found.push(name);
+    if ((await cluster.masterOf(name)) !== away) found.push(name);
   }
   return found;
 }

@@ -35,14 +35,21 @@ function file.get(f)
   call("HINCRBY", kernel.key("file", f.n), "refs", 1)
 end
 
+-- Takes sharers off an open file; answers its key, to be deleted, when none is left. Most files have one, so
+-- that reading first is faster than a change before the deletion.
+local function drop_sharers(n, count)
+  local key = kernel.key("file", n)
+  local left = (tonumber(call("HGET", key, "refs")) or 0) - count
+  if left < 0 then kernel.bug("file " .. n .. " put once too often") end
+  if left == 0 then return key end
+  call("HINCRBY", key, "refs", -count)
+end
+
 function file.put(f)
-  local key = kernel.key("file", f.n)
-  local refs = call("HINCRBY", key, "refs", -1)
-  if refs < 0 then kernel.bug("file " .. f.n .. " put once too often") end
-  if refs == 0 then
-    call("DEL", key)
-    refcount.put(f.kind, f.id, "file:" .. f.n)
-  end
+  local key = drop_sharers(f.n, 1)
+  if not key then return end
+  call("DEL", key)
+  refcount.put(f.kind, f.id, "file:" .. f.n)
 end
 
 -- Counts the entries of each open file, in the order in which they come.
@@ -71,12 +78,8 @@ function file.put_all(entries)
   local dead, puts = {}, {}
   for _, entry in ipairs(order) do
     local n, kind, id = entry:match("^(%d+):(%a+):(%d+)")
-    local key, count = kernel.key("file", n), shared[entry]
-    local left = (tonumber(call("HGET", key, "refs")) or 0) - count
-    if left < 0 then kernel.bug("file " .. n .. " put once too often") end
-    if left > 0 then
-      call("HINCRBY", key, "refs", -count)
-    else
+    local key = drop_sharers(n, shared[entry])
+    if key then
       dead[#dead + 1] = key
       add_put(puts, kind, id, n)
     end

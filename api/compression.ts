@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { promisify } from "node:util";
-import { brotliCompress, constants, gzip } from "node:zlib";
+import { brotliCompress, constants, createBrotliCompress, createGzip, gzip } from "node:zlib";
 
 /** Compresses texts in zlib's own threads, with a coding that the client accepts. */
 
@@ -41,6 +41,7 @@ const compressors = { br: promisify(brotliCompress), gzip: promisify(gzip) };
 
 /** At quality 1 br is faster and smaller than gzip; what is kept deserves more. */
 const FAST = { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } };
+const CHUNK_BYTES = 64 * 1024;
 const SMALL = { level: 9, params: { [constants.BROTLI_PARAM_QUALITY]: 9 } };
 
 /** @param isKept true for a content that is compressed once and sent often. */
@@ -50,6 +51,20 @@ export function compress(
   isKept: boolean,
 ): Promise<Buffer> {
   return compressors[coding](content, isKept ? SMALL : FAST);
+}
+
+/** Compresses without joining the pieces before, or the result after. */
+async function compressPieces(
+  pieces: readonly Buffer[],
+  coding: ResponseCoding,
+): Promise<readonly Buffer[]> {
+  const options = { ...FAST, chunkSize: CHUNK_BYTES };
+  const stream = coding === "br" ? createBrotliCompress(options) : createGzip(options);
+  for (const piece of pieces) stream.write(piece);
+  stream.end();
+  const compressed: Buffer[] = [];
+  for await (const chunk of stream) compressed.push(chunk);
+  return compressed;
 }
 
 /** A shorter text gains nothing. */
@@ -106,7 +121,10 @@ export function sendText(
     send(text);
     return;
   }
-  compress(isPieces(text) ? Buffer.concat(text) : text, coding, false)
+  const compressed: Promise<AnswerText> = isPieces(text)
+    ? compressPieces(text, coding)
+    : compress(text, coding, false);
+  compressed
     .then((content) => {
       head.push("content-encoding", coding);
       send(content);

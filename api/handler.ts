@@ -34,9 +34,9 @@ export interface HandlerRequest {
 
 export interface HandlerResponse {
   status: number;
-  /** JSON, or bytes with their type. */
+  /** JSON, or bytes with their type, long ones in pieces. */
   body?: object | undefined;
-  bytes?: Buffer | undefined;
+  bytes?: Buffer | readonly Buffer[] | undefined;
   type?: string;
   headers?: Readonly<Record<string, string>>;
   /** Events, sent as they arrive instead of a body. */

@@ -17,6 +17,9 @@ export interface Events {
   run(out: EventStream): Promise<void>;
 }
 
+/** A piece of the text of events; bytes where a thread has written them. */
+export type EventText = string | Buffer;
+
 export class EventStream {
   /** The streams whose clients have taken everything, the one that has been silent for longest first. */
   static readonly #idle = new Set<EventStream>();
@@ -32,16 +35,19 @@ export class EventStream {
     res.once("close", () => EventStream.#idle.delete(this));
   }
 
-  /** Resolves when the socket has taken the text or the subscription is closed. */
-  async send(text: string): Promise<void> {
+  /** Resolves when the socket has taken the texts or the subscription is closed. */
+  async send(texts: readonly EventText[]): Promise<void> {
     const subscription = this.#subscription;
     if (subscription.closed) return;
     EventStream.#idle.delete(this);
     let isTaken = false;
-    this.#res.write(text, () => {
+    const onTaken = (): void => {
       isTaken = true;
       subscription.wake();
-    });
+    };
+    for (const [i, text] of texts.entries()) {
+      this.#res.write(text, i === texts.length - 1 ? onTaken : undefined);
+    }
     while (!isTaken && !subscription.closed) await subscription.sleep();
     if (!this.#res.destroyed) this.#becomeIdle();
   }

@@ -124,11 +124,22 @@ function parsePart(part: string): Bytes {
   return parse ? parse(part.slice(colon + 1)) : hex(part);
 }
 
-/** @throws EINVAL that quotes the wrong part and names its position. */
-export function parseBytes(text: string, field: FieldPath): Buffer {
+/** @throws EINVAL for more literals than bytes, before they are parsed. */
+function splitLiterals(text: string, field: FieldPath, size: number | undefined): string[] {
+  if (size === undefined) return text.split(JOINT);
+  const parts = text.split(JOINT, size + 1);
+  if (parts.length <= size) return parts;
+  throw einval(`must have at most ${size} literals, one for each byte, got more`, field);
+}
+
+/**
+ * @param size bytes that there must be, if it is known.
+ * @throws EINVAL that quotes the wrong part and names its position.
+ */
+export function parseBytes(text: string, field: FieldPath, size?: number): Buffer {
   if (PLAIN_HEX.test(text)) return Buffer.from(text, "hex");
   let at = 0;
-  const parts = text.split(JOINT).map((part) => {
+  const parts = splitLiterals(text, field, size).map((part) => {
     try {
       return parsePart(part);
     } catch (error) {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
+import { hashInSlices } from "../../domain/bytes.ts";
 import { Errno } from "../../domain/errno.ts";
 import { HttpError } from "../errors/error_to_problem.ts";
 
@@ -8,11 +9,14 @@ import { HttpError } from "../errors/error_to_problem.ts";
 const MAX_HEX_BYTES = 32;
 const TAG = /^(?:\*|"\w{1,64}")$/;
 
-export function etag(value: Buffer): string {
-  const tag =
-    value.length > MAX_HEX_BYTES
-      ? createHash("sha1").update(value).digest("hex")
-      : value.toString("hex");
+async function sha1Of(value: Buffer): Promise<string> {
+  const hash = createHash("sha1");
+  await hashInSlices(hash, value);
+  return hash.digest("hex");
+}
+
+export async function etag(value: Buffer): Promise<string> {
+  const tag = value.length > MAX_HEX_BYTES ? await sha1Of(value) : value.toString("hex");
   return `"${tag}"`;
 }
 

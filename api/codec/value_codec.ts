@@ -1,4 +1,4 @@
-import type { Call, Kernel } from "../../domain/bpf.ts";
+import { UNRECORDED } from "../../domain/bpf.ts";
 import type { MapInfo } from "../../domain/commands/info.ts";
 import { Errno, einval, type FieldPath, fieldPath } from "../../domain/errno.ts";
 import { decode } from "../../domain/schema/decode.ts";
@@ -14,8 +14,16 @@ import { fdBytes, parseBytes } from "./bytes.ts";
 /** A value in a body: bytes as text, {fd} for a slot, or JSON by the map's schema. */
 export type ValueBody = unknown;
 
+/** Bytes of a key and of a value on all CPUs. */
+export interface ElementSizes {
+  key: number;
+  value: number;
+}
+
 /** What a codec is made of; it can be sent to a thread. */
-export type CodecSource = { format: "hex" | "base64" } | { format: "json"; layout: ElementLayout };
+export type CodecSource =
+  | { format: "hex" | "base64"; sizes?: ElementSizes | undefined }
+  | { format: "json"; layout: ElementLayout };
 
 export interface ValueCodec {
   source: CodecSource;
@@ -41,23 +49,32 @@ function isSlot(body: unknown): body is { fd: number } {
 }
 
 /** Literals or plain hex; {fd} for a slot. @throws EINVAL */
-export function valueBytes(body: ValueBody, field: FieldPath): Buffer {
-  if (typeof body === "string") return parseBytes(body, field);
+function valueBytes(body: ValueBody, field: FieldPath, size?: number): Buffer {
+  if (typeof body === "string") return parseBytes(body, field, size);
   if (!isSlot(body))
     throw einval("must be a string of bytes or {fd}; to send JSON use format=json", field);
   return fdBytes(body.fd);
 }
 
-function bytesOnly(body: unknown, field: FieldPath): Buffer {
+function bytesOnly(body: unknown, field: FieldPath, size?: number): Buffer {
   if (typeof body !== "string") throw einval("must be a string of bytes", field);
-  return parseBytes(body, field);
+  return parseBytes(body, field, size);
 }
 
-function plain(encoding: "hex" | "base64"): ValueCodec {
+/** @param sizes with them, a text has at most as many literals as there must be bytes. */
+function plain(encoding: "hex" | "base64", sizes?: ElementSizes): ValueCodec {
   const write = (bytes: Buffer) => bytes.toString(encoding);
-  const readers = { parseKey: parseBytes, readKey: bytesOnly, parseValue: parseBytes };
-  const writers = { writeKey: write, writeValue: write, elementLength: 0 };
-  return { source: { format: encoding }, encoding, ...readers, readValue: valueBytes, ...writers };
+  return {
+    source: { format: encoding, sizes },
+    encoding,
+    parseKey: (text, field) => parseBytes(text, field, sizes?.key),
+    readKey: (body, field) => bytesOnly(body, field, sizes?.key),
+    parseValue: (text, field) => parseBytes(text, field, sizes?.value),
+    readValue: (body, field) => valueBytes(body, field, sizes?.value),
+    writeKey: write,
+    writeValue: write,
+    elementLength: 0,
+  };
 }
 
 const CODECS = { hex: plain("hex"), base64: plain("base64") };
@@ -143,17 +160,34 @@ function jsonCodec({ value_size, cpus, schema }: ElementLayout): ValueCodec {
 }
 
 /** Gets the map's info first, as bpftool does. @throws EBADF, EINVAL */
-async function codecOfMap(
-  kernel: Kernel,
-  call: Call,
-  fd: number,
-  needsSchema: boolean,
-): Promise<ValueCodec> {
+export async function infoOfMap({ kernel }: ServiceContext, request: HandlerRequest) {
+  const fd = pathNumber(request, "fd");
+  const call = { ...request.call, ...UNRECORDED };
   const info = await kernel.objGetInfoByFd(call, fd).catch((error: Error) => {
     const isClosed = error instanceof Errno && error.code === "EBADFD";
     throw isClosed ? new Errno("EBADF", error.message) : error;
   });
   if (info.kind !== "map") throw new Errno("EINVAL", `fd ${fd} is a ${info.kind}, not a map`);
+  return info;
+}
+
+/** The codec of bytes that knows their sizes. @throws EBADF, EINVAL */
+export async function sizedCodecOf(
+  context: ServiceContext,
+  request: HandlerRequest,
+  format: keyof typeof CODECS,
+): Promise<ValueCodec> {
+  const info = await infoOfMap(context, request);
+  const value = info.cpus === undefined ? info.value_size : strideOf(info) * info.cpus;
+  return plain(format, { key: info.key_size, value });
+}
+
+async function codecOfMap(
+  context: ServiceContext,
+  request: HandlerRequest,
+  needsSchema: boolean,
+): Promise<ValueCodec> {
+  const info = await infoOfMap(context, request);
   if (needsSchema && !info.schema) {
     throw einval(`map ${info.id} has no schema; use hex or base64`, "format");
   }
@@ -169,7 +203,8 @@ export function formatOf({ query }: HandlerRequest): ElementFormat {
 }
 
 export function codecFrom(source: CodecSource): ValueCodec {
-  return source.format === "json" ? jsonCodec(source.layout) : CODECS[source.format];
+  if (source.format === "json") return jsonCodec(source.layout);
+  return source.sizes ? plain(source.format, source.sizes) : CODECS[source.format];
 }
 
 /** The codec of a map in a map of maps, which is in hex where it has no schema. */
@@ -183,13 +218,13 @@ export function codecOfInner(format: ElementFormat, inner: ElementLayout): Value
  * @param needsSchema false for a map of maps whose inner maps have the schemas.
  */
 export function codecOf(
-  { kernel }: ServiceContext,
+  context: ServiceContext,
   request: HandlerRequest,
   needsSchema = true,
 ): ValueCodec | Promise<ValueCodec> {
   const format = formatOf(request);
   if (format !== "json") return CODECS[format];
-  return codecOfMap(kernel, request.call, pathNumber(request, "fd"), needsSchema);
+  return codecOfMap(context, request, needsSchema);
 }
 
 /** Writes {id} for the object in a slot, else the value. */

@@ -1,8 +1,8 @@
-import type { Batch, BatchRead } from "../../domain/commands/batch.ts";
+import { type Batch, type BatchRead, LONG_BYTES } from "../../domain/commands/batch.ts";
 import { Errno } from "../../domain/errno.ts";
 import type { BatchBody } from "../codec/batch_elements.ts";
 import { parseBytes } from "../codec/bytes.ts";
-import { checkLength, codecOf, type ValueCodec } from "../codec/value_codec.ts";
+import { checkLength, infoOfMap, type ValueCodec } from "../codec/value_codec.ts";
 import { STATUS } from "../errors/problem.ts";
 import {
   type Handler,
@@ -12,8 +12,9 @@ import {
   ok,
   pathNumber,
   query,
+  type ServiceContext,
 } from "../handler.ts";
-import { readBody } from "../long_body/read_body.ts";
+import { codecOfBody, readBody } from "../long_body/read_body.ts";
 import { writeBatch } from "../long_body/write_elements.ts";
 import { OCTETS } from "../media_types.ts";
 
@@ -32,13 +33,13 @@ function toRead({
   return { cursor: from, count, elem_flags, flags, end_as_success };
 }
 
-function octetResponse({ elements, count, cursor, failure, isEnd }: Batch): HandlerResponse {
+function octetResponse({ parts, count, cursor, failure, isEnd }: Batch): HandlerResponse {
   const headers: Record<string, string> = { "bpf-count": String(count) };
   if (cursor) headers["bpf-cursor"] = cursor.toString("hex");
   if (isEnd) headers["bpf-end"] = "true";
   if (failure) headers["bpf-errno"] = failure.code;
   const status = failure ? STATUS[failure.code] : 200;
-  return { status, bytes: elements, type: OCTETS, headers };
+  return { status, bytes: parts, type: OCTETS, headers };
 }
 
 async function jsonResponse(
@@ -56,7 +57,7 @@ async function jsonResponse(
 const mapBatch: Handler = async (context, request) => {
   const { kernel } = context;
   const fd = pathNumber(request, "fd");
-  const codec = await codecOf(context, request);
+  const codec = await codecOfBody(context, request);
   const { write, ...body } = await readBody(request, "mapBatch", codec);
   if (write && body.op === "update") {
     return ok(await kernel.mapUpdateBatch(request.call, fd, write));
@@ -82,12 +83,19 @@ const mapBatchReadBytes: Handler = async ({ kernel }, request) => {
   return octetResponse(batch);
 };
 
-const mapBatchWriteBytes: Handler = async ({ kernel }, request) => {
+/** Elements in octets have the key size of the map, which only a batch of long ones needs to know. */
+async function keySizeOf(context: ServiceContext, request: HandlerRequest, elementSize: number) {
+  return elementSize > LONG_BYTES ? (await infoOfMap(context, request)).key_size : undefined;
+}
+
+const mapBatchWriteBytes: Handler = async (context, request) => {
+  const { kernel } = context;
   const fd = pathNumber(request, "fd");
   const count = query<number>(request, "count");
   const elem_flags = query<number>(request, "elem_flags");
   const elements = octetsOf(request);
-  const batch = { elements, count, there: count, key_size: undefined, elem_flags };
+  const key_size = await keySizeOf(context, request, elements.length / Math.max(1, count));
+  const batch = { elements, count, there: count, key_size, elem_flags };
   if (query(request, "op") === "update") {
     return ok(await kernel.mapUpdateBatch(request.call, fd, batch));
   }

@@ -13,7 +13,7 @@ import {
   query,
   revisionHeader,
 } from "../handler.ts";
-import { readBody } from "../long_body/read_body.ts";
+import { codecOfBody, readBody } from "../long_body/read_body.ts";
 import { writeOne, writePage } from "../long_body/write_elements.ts";
 import { OCTETS } from "../media_types.ts";
 import { nestedFormat, nestedPage } from "./nested_dump.ts";
@@ -36,7 +36,7 @@ const mapLookup: Handler = async (context, request): Promise<HandlerResponse> =>
   const found = await kernel.mapLookupElem(request.call, fd, key, lookupOptions(request));
   const { value, id, revision } = found;
   const body = { key: codec.writeKey(key), value: await writeOne(request, codec, value, id) };
-  return { status: 200, body, headers: { etag: etag(value), ...revisionHeader(revision) } };
+  return { status: 200, body, headers: { etag: await etag(value), ...revisionHeader(revision) } };
 };
 
 const mapLookupBytes: Handler = async (context, request): Promise<HandlerResponse> => {
@@ -45,13 +45,13 @@ const mapLookupBytes: Handler = async (context, request): Promise<HandlerRespons
   const fd = pathNumber(request, "fd");
   const found = await kernel.mapLookupElem(request.call, fd, key, lookupOptions(request));
   const { value, revision } = found;
-  const headers = { etag: etag(value), ...revisionHeader(revision) };
+  const headers = { etag: await etag(value), ...revisionHeader(revision) };
   return { status: 200, bytes: value, type: OCTETS, headers };
 };
 
 const mapUpdate: Handler = async (context, request) => {
   const { kernel } = context;
-  const codec = await codecOf(context, request);
+  const codec = await codecOfBody(context, request);
   const { value, flags } = await readBody(request, "mapUpdate", codec);
   const element = { value, key: keyOf(codec, request) };
   const { revision } = await kernel.mapUpdateElem(
@@ -123,6 +123,7 @@ const mapDump: Handler = async (context, request) => {
     const how = await nestedFormat(context, request);
     const hasSchemas = how.format === "json";
     return nestedPage(
+      request,
       how,
       await kernel.mapDumpNested(request.call, fd, pageOf(request), hasSchemas),
     );

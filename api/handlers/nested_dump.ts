@@ -1,4 +1,4 @@
-import type { InnerMap, NestedPage } from "../../domain/commands/elem.ts";
+import type { NestedPage } from "../../domain/commands/elem.ts";
 import { einval } from "../../domain/errno.ts";
 import {
   checkLength,
@@ -15,16 +15,9 @@ import {
   query,
   type ServiceContext,
 } from "../handler.ts";
+import { MAX_TEXT, pageLength, writePage } from "../long_body/write_elements.ts";
 
 /** The dump of a map of maps in which each value has the elements of its map. */
-
-function writeInner(codec: ValueCodec, { id, elements, next_cursor }: InnerMap) {
-  const written = elements.map(({ key, value }) => ({
-    key: codec.writeKey(key),
-    value: codec.writeValue(value),
-  }));
-  return { id, elements: written, next_cursor };
-}
 
 export interface NestedFormat {
   format: ElementFormat;
@@ -47,14 +40,23 @@ export async function nestedFormat(
 }
 
 /** @throws EFBIG for more JSON than a response may have. */
-export function nestedPage({ format, outer }: NestedFormat, page: NestedPage): HandlerResponse {
+export async function nestedPage(
+  request: HandlerRequest,
+  { format, outer }: NestedFormat,
+  page: NestedPage,
+): Promise<HandlerResponse> {
   const inners = page.maps.map((map) => ({ map, codec: codecOfInner(format, map) }));
   checkLength(
     ...inners.map(({ map, codec }): [ValueCodec, number] => [codec, map.elements.length]),
   );
-  const elements = inners.map(({ map, codec }) => ({
-    key: outer.writeKey(map.key),
-    value: writeInner(codec, map),
-  }));
+  const elements: { key: unknown; value: object }[] = [];
+  // All maps together take the event loop no longer than one page.
+  let room = MAX_TEXT;
+  for (const { map, codec } of inners) {
+    const { key, id, next_cursor } = map;
+    room -= pageLength(codec, map.elements);
+    const written = await writePage(request, codec, { ...map, ids: false }, room < 0);
+    elements.push({ key: outer.writeKey(key), value: { id, elements: written, next_cursor } });
+  }
   return ok({ elements, next_cursor: page.next_cursor });
 }

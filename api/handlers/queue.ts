@@ -1,6 +1,6 @@
 import { codecOf } from "../codec/value_codec.ts";
 import { type Handler, noContent, ok, pathNumber, query, revisionHeader } from "../handler.ts";
-import { readBody } from "../long_body/read_body.ts";
+import { codecOfBody, readBody } from "../long_body/read_body.ts";
 import { writeOne } from "../long_body/write_elements.ts";
 
 /** Maps without keys: the element commands with a null pointer for the key. */
@@ -9,7 +9,7 @@ const NO_KEY = Buffer.alloc(0);
 
 const mapPush: Handler = async (context, request) => {
   const { kernel } = context;
-  const codec = await codecOf(context, request);
+  const codec = await codecOfBody(context, request);
   const { value, flags } = await readBody(request, "mapPush", codec);
   const element = { key: NO_KEY, value };
   const fd = pathNumber(request, "fd");

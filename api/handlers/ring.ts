@@ -12,25 +12,15 @@ import {
   type ServiceContext,
 } from "../handler.ts";
 import { readBody } from "../long_body/read_body.ts";
-import { closeWith, type Events, event } from "../sse.ts";
+import { type RingEncoding, writeRing, writeRingEvents } from "../long_body/write_ring.ts";
+import { closeWith, type Events, type EventText } from "../sse.ts";
 
 /** Ring buffers: write records; read them by position, by long poll, or as events. */
-
-type Encoding = "hex" | "base64";
 
 type RingRead = (ring: Ring, position: number | undefined, limit: number) => Promise<RingPage>;
 
 /** Reads a page from a position on. */
 type RingReadQuery = (position: number | undefined, limit?: number) => Promise<RingPage>;
-
-function pageBody({ records, position, missed, dropped }: RingPage, encoding: Encoding): object {
-  return {
-    records: records.map((record) => ({ ...record, data: record.data.toString(encoding) })),
-    position,
-    ...(missed > 0 ? { missed } : {}),
-    dropped,
-  };
-}
 
 /** Reads only one ring, that of the ticket or of the first page: the number of a closed fd is reused. */
 function follow(request: HandlerRequest, read: RingRead): RingReadQuery {
@@ -70,36 +60,26 @@ async function poll(first: RingPage, subscription: Subscription, ms: number, rea
   }
 }
 
-function eventsOf(page: RingPage, dropped: number, encoding: Encoding): string {
-  const { missed } = page;
-  const events = [
-    ...(missed > 0 ? [event({ event: "missed", data: JSON.stringify({ missed }) })] : []),
-    ...page.records.map(({ position, data }) =>
-      event({ id: position, data: data.toString(encoding) }),
-    ),
-  ];
-  if (page.dropped > dropped) {
-    events.push(event({ event: "drops", data: JSON.stringify({ dropped: page.dropped }) }));
-  }
-  return events.join("");
+interface RingStream {
+  first: RingPage;
+  from: number | undefined;
+  subscription: Subscription;
+  read: RingReadQuery;
+  /** The events of a page, for a reader that knows of so many dropped records. */
+  write(page: RingPage, dropped: number): Promise<EventText[]>;
 }
 
 /** Reading after a position consumes what the client has read before it. */
-function stream(
-  first: RingPage,
-  from: number | undefined,
-  subscription: Subscription,
-  encoding: Encoding,
-  read: RingReadQuery,
-): Events {
+function stream({ first, from, subscription, read, write }: RingStream): Events {
   return {
     subscription,
     async run(out) {
       let [page, position, dropped] = [first, from, 0];
       for (;;) {
         subscription.known = page;
-        const events = eventsOf(page, dropped, encoding);
-        if (events !== "") await out.send(events);
+        const events = (await subscription.waitFor(write(page, dropped))) ?? [];
+        if (subscription.closed) return;
+        if (events.length > 0) await out.send(events);
         else await subscription.sleep();
         if (subscription.closed) return;
         dropped = page.dropped;
@@ -122,23 +102,26 @@ const ringWriteBytes: Handler = async ({ kernel }, request) => {
 
 const ringRead: Handler = async (context, request): Promise<HandlerResponse> => {
   const { kernel } = context;
-  const [ms, encoding] = [query<number>(request, "wait_ms"), query<Encoding>(request, "format")];
+  const [ms, encoding] = [
+    query<number>(request, "wait_ms"),
+    query<RingEncoding>(request, "format"),
+  ];
   const from = query<number | undefined>(request, "position");
   const read = follow(request, (...ring) => kernel.ringRead(request.call, ...ring));
   const first = await read(from);
-  if (ms === 0 || first.records.length > 0) return ok(pageBody(first, encoding));
+  if (ms === 0 || first.records.length > 0) return ok(await writeRing(request, first, encoding));
   const subscription = subscribe(context, request, first);
   closeWith(request.res, subscription);
   const { page, stopped } = await poll(first, subscription, ms, read);
   return {
-    ...ok(pageBody(page, encoding)),
+    ...ok(await writeRing(request, page, encoding)),
     ...(stopped ? { headers: { connection: "close" } } : {}),
   };
 };
 
 const ringEvents: Handler = async (context, request): Promise<HandlerResponse> => {
   const { kernel } = context;
-  const encoding = query<Encoding>(request, "format");
+  const encoding = query<RingEncoding>(request, "format");
   const lastEventId = request.headers["last-event-id"];
   const from =
     lastEventId === undefined
@@ -147,7 +130,9 @@ const ringEvents: Handler = async (context, request): Promise<HandlerResponse> =
   const read = follow(request, (...ring) => kernel.ringRead(request.call, ...ring));
   const first = await read(from);
   const subscription = subscribe(context, request, first);
-  return { status: 200, events: stream(first, from, subscription, encoding, read) };
+  const write = (page: RingPage, dropped: number) =>
+    writeRingEvents(request, page, dropped, encoding);
+  return { status: 200, events: stream({ first, from, subscription, read, write }) };
 };
 
 export const rings = { ringWrite, ringWriteBytes, ringRead, ringEvents };

@@ -1,12 +1,11 @@
-import { joinShared, toBuffer } from "../../domain/bytes.ts";
+import { SHARED_BYTES, share, toBuffer } from "../../domain/bytes.ts";
 import { LimitReached, Unavailable } from "../../domain/errno.ts";
 import { BackgroundPool, BackgroundWorker } from "../../domain/threads/background_worker.ts";
 import type { TaskOwner } from "../../domain/threads/thread_pool.ts";
-import type { Columns, PackedElements } from "../codec/element_text.ts";
 import type { CodecSource } from "../codec/value_codec.ts";
 import { InvalidRequest } from "../errors/error_to_problem.ts";
 import type { Route } from "../openapi/openapi.ts";
-import type { LongBodyReply, LongBodyRequest } from "./long_body_thread.ts";
+import type { LongBodyReply, LongBodyRequest, WriteRequest } from "./long_body_thread.ts";
 import type { ReaderName, ReaderResult } from "./readers.ts";
 
 /** JSON that would hold the event loop: threads parse, check and read it in requests, and write it in answers. */
@@ -23,8 +22,8 @@ const worker = new BackgroundWorker<LongBodyRequest>(
 const MAX_BYTES = 256 * 1024;
 /** Members and elements, each of which takes its time. */
 const MAX_PARTS = 4096;
-/** Commas, and what begins an object or an array; those in strings count as well. */
-const PART_BEGINS = new Set(Buffer.from(",{["));
+/** Commas, what begins an object or an array, and what joins literals; those in strings count as well. */
+const PART_BEGINS = new Set(Buffer.from(",{[+"));
 
 /** Whether a JSON text takes more than a few ms, for those who parse and check it. */
 export function isLong(octets: Buffer): boolean {
@@ -34,10 +33,6 @@ export function isLong(octets: Buffer): boolean {
   for (const byte of octets) if (PART_BEGINS.has(byte) && ++parts > MAX_PARTS) return true;
   return false;
 }
-
-/** Octets in memory that threads share, so that no message copies them. */
-const shared = (octets: Buffer): Buffer =>
-  octets.buffer instanceof SharedArrayBuffer ? octets : joinShared([octets]);
 
 /** A message has plain byte arrays instead of buffers. */
 function withBuffers(value: unknown): unknown {
@@ -60,15 +55,15 @@ async function ask(owner: TaskOwner, request: LongBodyRequest): Promise<LongBody
   return reply;
 }
 
-/** Writes elements as the JSON of two arrays. @throws Unavailable */
+/** Writes elements as JSON texts, each in pieces. @throws Unavailable */
 export async function writeInThread(
   owner: TaskOwner,
-  codec: CodecSource,
-  { elements, key_size, count, ids }: PackedElements,
-): Promise<Columns<Buffer>> {
-  const packed = { elements, key_size, count, ids };
-  const reply = await ask(owner, { step: "write", codec, packed });
-  return withBuffers(reply) as Columns<Buffer>;
+  { packed, ...request }: WriteRequest,
+): Promise<Buffer[][]> {
+  const parts = packed.parts.map((part) => (part.length > SHARED_BYTES ? share(part) : part));
+  const reply = await ask(owner, { ...request, step: "write", packed: { ...packed, parts } });
+  if (!("texts" in reply)) throw new Error("the thread wrote nothing");
+  return reply.texts.map((pieces) => pieces.map(toBuffer));
 }
 
 export interface BodyOf {
@@ -83,7 +78,7 @@ export class LongBody {
 
   constructor(owner: TaskOwner, { octets, ...operation }: BodyOf) {
     this.#owner = owner;
-    this.#body = { octets: shared(octets), ...operation };
+    this.#body = { octets: share(octets), ...operation };
   }
 
   /**

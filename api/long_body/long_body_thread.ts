@@ -1,8 +1,8 @@
 import { toBuffer } from "../../domain/bytes.ts";
 import { HandedOver } from "../../domain/threads/serve_requests.ts";
-import { type Columns, type PackedElements, writeColumns } from "../codec/element_text.ts";
+import { type PackedElements, toRows, writePart } from "../codec/element_text.ts";
 import { readJson } from "../codec/json.ts";
-import { type CodecSource, codecFrom } from "../codec/value_codec.ts";
+import { type CodecSource, codecFrom, writeValue } from "../codec/value_codec.ts";
 import { InvalidRequest } from "../errors/error_to_problem.ts";
 import { document, type Route } from "../openapi/openapi.ts";
 import { createSchemas } from "../openapi/schemas.ts";
@@ -17,10 +17,17 @@ interface SentBody {
   path: string;
 }
 
+/** Elements to write: as two arrays, as one of objects with key and value, or the value of the only one. */
+export interface WriteRequest {
+  form: "columns" | "rows" | "value";
+  packed: PackedElements;
+  codec: CodecSource;
+}
+
 export type LongBodyRequest =
   | (SentBody & { step: "check" })
   | (SentBody & { step: "read"; reader: ReaderName; codec: CodecSource })
-  | { step: "write"; packed: PackedElements; codec: CodecSource };
+  | (WriteRequest & { step: "write" });
 
 export type LongBodyReply =
   | { invalid: { pointer: string; detail: string } }
@@ -28,8 +35,8 @@ export type LongBodyReply =
   | { body: unknown }
   /** The body is valid, and a reader will read it. */
   | { isValid: true }
-  /** The JSON of both arrays. */
-  | Columns<Uint8Array>;
+  /** JSON in pieces, because together they may be tens of MB. */
+  | { texts: Uint8Array[][] };
 
 const schemas = createSchemas();
 
@@ -62,23 +69,38 @@ function take(request: SentBody): unknown {
   return known && isSame(known.octets, request.octets) ? known.body : parse(request);
 }
 
-const textOf = (column: unknown[]) => Buffer.from(JSON.stringify(column));
+/** The text of an array, in pieces for the lists whose items it has. */
+function arrayText(lists: readonly unknown[][]): Uint8Array[] {
+  const pieces = lists
+    .filter(({ length }) => length > 0)
+    .map((list, i) => Buffer.from((i === 0 ? "[" : ",") + JSON.stringify(list).slice(1, -1)));
+  return pieces.length === 0 ? [Buffer.from("[]")] : [...pieces, Buffer.from("]")];
+}
 
-/** The thread keeps nothing of the texts, so that they are not copied. */
-function write(packed: PackedElements, codec: CodecSource): HandedOver<Columns<Uint8Array>> {
-  const elements = toBuffer(packed.elements);
-  const columns = writeColumns(codecFrom(codec), { ...packed, elements });
-  return new HandedOver({ keys: textOf(columns.keys), values: textOf(columns.values) });
+function textsOf({ form, packed, codec: source }: WriteRequest): Uint8Array[][] {
+  const codec = codecFrom(source);
+  const parts = packed.parts.map(toBuffer);
+  if (form === "value") {
+    const value = writeValue(codec, parts[0] ?? Buffer.alloc(0), packed.ids);
+    return [[Buffer.from(JSON.stringify(value))]];
+  }
+  const columns = parts.map((part) => writePart(codec, part, packed));
+  if (form === "rows") return [arrayText(columns.map(toRows))];
+  return [
+    arrayText(columns.map(({ keys }) => keys)),
+    arrayText(columns.map(({ values }) => values)),
+  ];
 }
 
 export async function handleRequest(
   request: LongBodyRequest,
 ): Promise<LongBodyReply | HandedOver<LongBodyReply>> {
   try {
-    if (request.step === "write") return write(request.packed, request.codec);
+    if (request.step === "write") return new HandedOver({ texts: textsOf(request) });
     if (request.step === "check") return check(request);
     const body = take(request);
-    return { body: await READERS[request.reader](body as never, codecFrom(request.codec)) };
+    const read = await READERS[request.reader](body as never, codecFrom(request.codec));
+    return new HandedOver({ body: read });
   } catch (error) {
     if (!(error instanceof InvalidRequest)) throw error;
     return { invalid: { pointer: error.pointer, detail: error.message } };

@@ -1,5 +1,11 @@
-import { HEX_CODEC, type ValueCodec } from "../codec/value_codec.ts";
-import type { HandlerRequest } from "../handler.ts";
+import {
+  codecOf,
+  formatOf,
+  HEX_CODEC,
+  sizedCodecOf,
+  type ValueCodec,
+} from "../codec/value_codec.ts";
+import type { HandlerRequest, ServiceContext } from "../handler.ts";
 import { LongBody } from "./long_body.ts";
 import { READERS, type ReaderName, type ReaderResult } from "./readers.ts";
 
@@ -11,4 +17,14 @@ export async function readBody<Name extends ReaderName>(
 ): Promise<ReaderResult<Name>> {
   if (body instanceof LongBody) return body.read(reader, codec.source);
   return (await READERS[reader](body as never, codec)) as ReaderResult<Name>;
+}
+
+/** The codec of a request with elements in its body; only where that is long it needs their sizes. */
+export function codecOfBody(
+  context: ServiceContext,
+  request: HandlerRequest,
+): ValueCodec | Promise<ValueCodec> {
+  const format = formatOf(request);
+  const needsSizes = request.body instanceof LongBody && format !== "json";
+  return needsSizes ? sizedCodecOf(context, request, format) : codecOf(context, request);
 }

@@ -1,7 +1,13 @@
+import { joinShared } from "../../domain/bytes.ts";
 import type { Batch } from "../../domain/commands/batch.ts";
 import type { ElementPage } from "../../domain/commands/elem.ts";
 import { Unavailable } from "../../domain/errno.ts";
-import { type Columns, type PackedElements, writeColumns } from "../codec/element_text.ts";
+import {
+  type Columns,
+  type ElementRow,
+  type PackedElements,
+  writeColumns,
+} from "../codec/element_text.ts";
 import { type ValueCodec, writeValue } from "../codec/value_codec.ts";
 import type { HandlerRequest } from "../handler.ts";
 import { JsonText } from "../json_text.ts";
@@ -9,25 +15,30 @@ import { writeInThread } from "./long_body.ts";
 
 /** Writes keys and values into answers; a thread writes those that would hold the event loop. */
 
-/** Bytes of elements that are written in a few ms, also by a schema. */
-const MAX_BYTES = 64 * 1024;
+/** Characters that the event loop writes in a few ms, also by a schema. */
+export const MAX_TEXT = 128 * 1024;
 
-/**
- * A text, or the values themselves where no thread is free: what a command has removed must not be
- * lost for that.
- */
-async function columnsOf(
+const NO_KEY = Buffer.alloc(0);
+
+/** The most characters that so many bytes and elements take. */
+function textLength(codec: ValueCodec, bytes: number, elements: number): number {
+  return 2 * bytes + codec.elementLength * elements;
+}
+
+/** Texts of a thread; undefined where none is free: what a command has removed must not be lost for that. */
+async function textsOf(
   request: HandlerRequest,
   codec: ValueCodec,
+  form: "columns" | "rows" | "value",
   packed: PackedElements,
-): Promise<Columns<JsonText | unknown[]>> {
+): Promise<JsonText[] | undefined> {
   try {
     const owner = { namespace: request.call.namespace };
-    const { keys, values } = await writeInThread(owner, codec.source, packed);
-    return { keys: new JsonText([keys]), values: new JsonText([values]) };
+    const texts = await writeInThread(owner, { codec: codec.source, form, packed });
+    return texts.map((pieces) => new JsonText(pieces));
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
-    return writeColumns(codec, packed);
+    return undefined;
   }
 }
 
@@ -36,9 +47,12 @@ export async function writeBatch(
   request: HandlerRequest,
   codec: ValueCodec,
   batch: Batch,
-): Promise<Columns<JsonText | unknown[]>> {
-  if (batch.elements.length <= MAX_BYTES) return writeColumns(codec, batch);
-  return columnsOf(request, codec, batch);
+): Promise<Columns<unknown>> {
+  const { parts, size, count, key_size, ids } = batch;
+  const packed = { parts, key_size, ids, element_size: count > 0 ? size / count : 0 };
+  const isLong = textLength(codec, size, count) > MAX_TEXT;
+  const [keys, values] = (isLong && (await textsOf(request, codec, "columns", packed))) || [];
+  return keys && values ? { keys, values } : writeColumns(codec, packed);
 }
 
 /** One value, or {id} for the object in a slot. */
@@ -48,28 +62,39 @@ export async function writeOne(
   value: Buffer,
   ids = false,
 ): Promise<unknown> {
-  if (value.length <= MAX_BYTES) return writeValue(codec, value, ids);
-  const packed = { elements: value, key_size: 0, count: 1, ids };
-  const { values } = await columnsOf(request, codec, packed);
-  if (Array.isArray(values)) return values[0];
-  return new JsonText(values.pieces.map((text) => text.subarray(1, -1)));
+  const isLong = textLength(codec, value.length, 1) > MAX_TEXT;
+  const packed = { parts: [value], element_size: value.length, key_size: 0, ids };
+  const [text] = (isLong && (await textsOf(request, codec, "value", packed))) || [];
+  return text ?? writeValue(codec, value, ids);
 }
 
-/** The elements of a page, each with its key; their values have one size. */
+type PageElements = ElementPage["elements"];
+
+function elementSizes([first]: PageElements): { key_size: number; element_size: number } {
+  const { key, value } = first ?? { key: NO_KEY, value: NO_KEY };
+  return { key_size: key.length, element_size: key.length + value.length };
+}
+
+/** The most characters that the elements of a page take. */
+export function pageLength(codec: ValueCodec, elements: PageElements): number {
+  return textLength(codec, elementSizes(elements).element_size * elements.length, elements.length);
+}
+
+/** Elements each with its key; their keys have one size, and their values. */
 export async function writePage(
   request: HandlerRequest,
   codec: ValueCodec,
   { elements, ids }: Pick<ElementPage, "elements" | "ids">,
-): Promise<{ key: unknown; value: unknown }[]> {
-  if ((elements[0]?.value.length ?? 0) <= MAX_BYTES) {
-    return elements.map(({ key, value }) => ({
-      key: codec.writeKey(key),
-      value: writeValue(codec, value, ids),
-    }));
+  isLong = pageLength(codec, elements) > MAX_TEXT,
+): Promise<ElementRow[] | JsonText> {
+  if (isLong) {
+    const parts = [joinShared(elements.flatMap(({ key, value }) => [key, value]))];
+    const packed = { parts, ...elementSizes(elements), ids };
+    const [rows] = (await textsOf(request, codec, "rows", packed)) ?? [];
+    if (rows) return rows;
   }
-  const written: { key: unknown; value: unknown }[] = [];
-  for (const { key, value } of elements) {
-    written.push({ key: codec.writeKey(key), value: await writeOne(request, codec, value, ids) });
-  }
-  return written;
+  return elements.map(({ key, value }) => ({
+    key: codec.writeKey(key),
+    value: writeValue(codec, value, ids),
+  }));
 }

@@ -1,9 +1,9 @@
-import { joinShared } from "../bytes.ts";
+import { SHARED_BYTES, share } from "../bytes.ts";
 import { Errno, isErrno, OutcomeUnknown, Unavailable } from "../errno.ts";
 import type { Call, RunCommand } from "../redis/command.ts";
 import { stepOf, unrecorded } from "../redis/idempotency.ts";
 import type { Argument, RedisValue } from "../redis/redis_value.ts";
-import { bytes, number, padWithZeros, text } from "../redis/reply.ts";
+import { bytes, number, text } from "../redis/reply.ts";
 
 /**
  * The four batch commands process many elements per call, in steps of one script each. As in the kernel
@@ -17,8 +17,6 @@ const TAKE_STEP = 500;
 const STEP_BYTES = 262_144;
 /** A batch that has read more ends early. */
 const ANSWER_BYTES = 16 * 1024 * 1024;
-/** A thread writes the answers that are longer. */
-const SHARED_BYTES = 64 * 1024;
 const NONE = Buffer.alloc(0);
 
 export interface BatchRead {
@@ -43,8 +41,10 @@ export interface BatchWrite {
 
 export interface Batch {
   count: number;
-  /** Alternating keys and values. */
-  elements: Buffer;
+  /** Alternating keys and values, whole elements in each part. The parts are never joined, for they are long. */
+  parts: readonly Buffer[];
+  /** Bytes of all parts. */
+  size: number;
   key_size: number;
   /** Where the next batch continues; undefined when nothing was read. */
   cursor: Buffer | undefined;
@@ -123,13 +123,21 @@ async function attempt(
   }
 }
 
-/** Joins elements; Redis answers large values with unwritten ends in parts. */
+/** Puts keys and values together; what was never written of a value is zero. */
+function joinTrimmed(size: number, list: readonly Buffer[]): Buffer {
+  const element = (list[0]?.length ?? 0) + size;
+  const joined = Buffer.from(new SharedArrayBuffer((list.length / 2) * element));
+  for (const [i, part] of list.entries()) {
+    joined.set(part, Math.floor(i / 2) * element + (i % 2 === 1 ? element - size : 0));
+  }
+  return joined;
+}
+
+/** The elements of a step, long ones in memory that threads share. Redis answers long values as a list. */
 function elementsOf(reply: RedisValue | undefined): Buffer {
-  if (!Array.isArray(reply)) return bytes(reply);
-  const [size, ...parts] = reply;
-  return Buffer.concat(
-    parts.map((part, i) => (i % 2 ? padWithZeros(bytes(part), number(size)) : bytes(part))),
-  );
+  if (Array.isArray(reply)) return joinTrimmed(number(reply[0]), reply.slice(1).map(bytes));
+  const elements = bytes(reply);
+  return elements.length > SHARED_BYTES ? share(elements) : elements;
 }
 
 async function read(
@@ -139,20 +147,18 @@ async function read(
   most = STEP,
 ): Promise<Batch> {
   const steps = new Steps(first, attr.count, command);
-  const batch: Batch = { count: 0, elements: NONE, key_size: 0, cursor: undefined, ids: false };
   const parts: Buffer[] = [];
-  let [from, size] = [attr.cursor ?? NONE, 0];
+  let [from, size, key_size, ids] = [attr.cursor ?? NONE, 0, 0, false];
   const done = (failure?: Errno): Batch => {
     const cursor = steps.count > 0 ? from : undefined;
-    const elements = size > SHARED_BYTES ? joinShared(parts) : Buffer.concat(parts);
-    const all = { ...batch, count: steps.count, elements, cursor };
+    const all = { count: steps.count, parts, size, key_size, cursor, ids };
     return failure ? { ...all, failure } : all;
   };
   for (;;) {
     const reply = await attempt(steps, attr, from, most);
     if (reply instanceof Errno) return done(reply);
-    const [elements, some, rest, last, ids, whole, key_size] = reply;
-    Object.assign(batch, { key_size: number(key_size), ids: ids === 1 });
+    const [elements, some, rest, last, isId, whole, keySize] = reply;
+    [key_size, ids] = [number(keySize), isId === 1];
     const part = elementsOf(elements);
     parts.push(part);
     size += part.length;
@@ -168,8 +174,25 @@ async function read(
   }
 }
 
+/** A longer value is an argument of its own, so that the script need not copy it out of the elements. */
+export const LONG_BYTES = 64 * 1024;
+
+/** The arguments of a step: elements, and the value of a long one. */
+function stepArgs(part: Buffer, count: number, { key_size, elem_flags }: BatchWrite): Argument[] {
+  const how = [count, key_size ?? "", elem_flags];
+  if (
+    count > 1 ||
+    part.length <= LONG_BYTES ||
+    key_size === undefined ||
+    part.length === key_size
+  ) {
+    return [part, ...how];
+  }
+  return [part.subarray(0, key_size), ...how, part.subarray(key_size)];
+}
+
 async function write(first: Call, attr: BatchWrite, run: BatchStep): Promise<{ count: number }> {
-  const { elements, count, there, key_size, elem_flags } = attr;
+  const { elements, count, there } = attr;
   const steps = new Steps(first, count, { run, changes: true });
   // Elements of unequal size are sent as none, because the kernel's other checks come first.
   const size = there > 0 && elements.length % there === 0 ? elements.length / there : 0;
@@ -177,7 +200,7 @@ async function write(first: Call, attr: BatchWrite, run: BatchStep): Promise<{ c
   do {
     const some = Math.min(most, there - steps.count);
     const part = elements.subarray(steps.count * size, (steps.count + some) * size);
-    const [did, errno, detail] = await steps.take(part, some, key_size ?? "", elem_flags);
+    const [did, errno, detail] = await steps.take(...stepArgs(part, some, attr));
     steps.count += number(did);
     const code = text(errno);
     if (isErrno(code)) throw new Errno(code, text(detail), { extensions: { count: steps.count } });

@@ -1,5 +1,6 @@
-import { Cluster, Redis, type RedisOptions } from "ioredis";
+import { Cluster, Command, Redis, type RedisOptions } from "ioredis";
 import { Unavailable } from "../errno.ts";
+import type { Argument, RedisValue } from "./redis_value.ts";
 
 /** Connects to Redis: one server, sentinels or a cluster. */
 
@@ -64,6 +65,17 @@ export function connect(url: string, deadline: number): Connection {
     clusterRetryStrategy: retryStrategy,
     redisOptions: { ...once, ...login },
   });
+}
+
+/** Calls a function without the pipeline, which would copy long calls that are under way into one piece. */
+export async function fcallByItself(
+  redis: Connection,
+  name: string,
+  keys: number,
+  words: readonly Argument[],
+): Promise<RedisValue[]> {
+  const command = new Command("fcall", [name, keys, ...words], { replyEncoding: null });
+  return redis.sendCommand(command) as Promise<RedisValue[]>;
 }
 
 export const READY_MS = 10_000;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { setImmediate } from "node:timers/promises";
+import { hashInSlices } from "../bytes.ts";
 import { Errno, type ErrnoName, type ErrnoOptions } from "../errno.ts";
 
 /**
@@ -43,9 +43,6 @@ export interface RequestContent {
   body: Buffer | undefined;
 }
 
-/** Bytes that are hashed at once, in less than a ms. */
-const HASH_SLICE = 128 * 1024;
-
 /** @param key the Idempotency-Key of the request, if it has one. */
 export async function idempotencyOf(
   owner: string,
@@ -56,10 +53,7 @@ export async function idempotencyOf(
   // A URL has neither a space nor a newline, so no condition can pass for another part.
   const head = condition === "" ? `${method} ${url}` : `${method} ${url} ${condition}`;
   const hash = createHash("sha256").update(`${head}\n`);
-  for (let at = 0; at < body.length; at += HASH_SLICE) {
-    if (at > 0) await setImmediate();
-    hash.update(body.subarray(at, at + HASH_SLICE));
-  }
+  await hashInSlices(hash, body);
   return { record: recordName(owner, key), fingerprint: hash.digest("base64url") };
 }
 

@@ -1,6 +1,6 @@
 import { Errno, Unavailable } from "../errno.ts";
 import { runAsScript } from "./bundle_script.ts";
-import type { Connection } from "./connection.ts";
+import { type Connection, fcallByItself } from "./connection.ts";
 import { FULL, isMissing } from "./failures.ts";
 import type { InTime } from "./in_time.ts";
 import type { Library } from "./library.ts";
@@ -16,6 +16,10 @@ interface FunctionMethods {
 
 /** A call loads a missing library at most so many times before it gives up. */
 const LOADS = 3;
+
+/** Bytes of an argument whose call is not sent together with others. */
+const LONG_BYTES = 64 * 1024;
+const isLong = (word: Argument) => typeof word === "object" && word.length > LONG_BYTES;
 
 /** The namespace's root and `meta`, the command, its caller, the beat, and the command's own arguments. */
 type Words = Argument[];
@@ -34,11 +38,9 @@ export class LibraryCall {
 
   /** Sends it once. ioredis throws at once for a slot that no master has. */
   async once(access: CommandAccess, words: Words): Promise<RedisValue[]> {
-    return (this.#redis as Connection & FunctionMethods).fcallBuffer(
-      bundle.functions[access],
-      2,
-      ...words,
-    );
+    const name = bundle.functions[access];
+    if (words.some(isLong)) return fcallByItself(this.#redis, name, 2, words);
+    return (this.#redis as Connection & FunctionMethods).fcallBuffer(name, 2, ...words);
   }
 
   /** Sends a call again that found no library. */

@@ -1,3 +1,4 @@
+import { SHARED_BYTES, share } from "../bytes.ts";
 import type { RedisValue } from "./redis_value.ts";
 
 /** Decoders of what a command answers: a reply is a list of values by position. */
@@ -20,7 +21,8 @@ export function bytes(value: RedisValue | undefined): Buffer {
 
 /** Adds the zeros behind a value that were never written, which Redis leaves out. @param size bytes. */
 export function padWithZeros(value: Buffer, size: number): Buffer {
-  return value.length >= size ? value : Buffer.concat([value], size);
+  if (value.length >= size) return value;
+  return size > SHARED_BYTES ? share(value, size) : Buffer.concat([value], size);
 }
 
 /** Splits a flat list in which two kinds of values alternate. */

@@ -28,6 +28,7 @@ export class Subscription {
   readonly #leave: (subscription: Subscription) => void;
   #woken = false;
   #resume: () => void = () => {};
+  #onClose: () => void = () => {};
 
   constructor(reader: RingReader, leave: (subscription: Subscription) => void) {
     this.reader = reader;
@@ -48,6 +49,15 @@ export class Subscription {
     this.#woken = false;
   }
 
+  /** Resolves as the work does, or to undefined when closed before. */
+  waitFor<T>(work: Promise<T>): Promise<T | undefined> {
+    return new Promise((resolve, reject) => {
+      if (this.closed) resolve(undefined);
+      this.#onClose = () => resolve(undefined);
+      work.then(resolve, reject);
+    });
+  }
+
   wake(): void {
     this.#woken = true;
     this.#resume();
@@ -62,6 +72,7 @@ export class Subscription {
     if (this.closed) return;
     this.closed = true;
     this.#leave(this);
+    this.#onClose();
     this.#resume();
   }
 }

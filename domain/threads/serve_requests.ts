@@ -14,8 +14,19 @@ function errnoReply({ code, message: detail, log, field }: Errno): ThreadReply {
   return { errno: code, detail, options };
 }
 
-/** A shorter array may be a part of memory that others use. */
+/** A message copies a shorter array in less time. */
 const MIN_HANDED_OVER = 64 * 1024;
+
+/** The memory of the long byte arrays in a value, each of which has it for itself. */
+function memoryOf(value: unknown): ArrayBuffer[] {
+  if (value instanceof Uint8Array) {
+    const { buffer, length } = value;
+    const isOwn = buffer instanceof ArrayBuffer && buffer.byteLength === length;
+    return isOwn && length >= MIN_HANDED_OVER ? [buffer] : [];
+  }
+  if (typeof value !== "object" || value === null) return [];
+  return Object.values(value).flatMap(memoryOf);
+}
 
 /** An answer whose long byte arrays are handed over instead of copied; the thread must not keep them. */
 export class HandedOver<T extends object> {
@@ -26,11 +37,7 @@ export class HandedOver<T extends object> {
   }
 
   get memory(): ArrayBuffer[] {
-    const parts: unknown[] = Object.values(this.answer);
-    return parts.flatMap((part) => {
-      const isLong = part instanceof Uint8Array && part.length >= MIN_HANDED_OVER;
-      return isLong && part.buffer instanceof ArrayBuffer ? [part.buffer] : [];
-    });
+    return [...new Set(memoryOf(this.answer))];
   }
 }
 

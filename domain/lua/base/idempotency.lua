@@ -39,14 +39,31 @@ local function read(key)
   if generation == "" or generation == layout.generation() then return kept[1], kept[2], kept[4] end
 end
 
--- Writes the record. Versions that do not know the field `large` answer EOVERFLOW.
-local function write(key, command, fingerprint, reply)
-  local packed, large = cmsgpack.pack(reply), nil
-  if #packed > ANSWER_MAX then
-    large = #packed
-    packed = cmsgpack.pack({ "EOVERFLOW", "the request was carried out, once; its answer of " .. large
-      .. " bytes was too large to keep (at most " .. ANSWER_MAX .. "): read the state" })
+-- Bytes of the texts in an answer, which are packed only when they are few: a long value takes time to pack.
+local function text_bytes(value)
+  if type(value) == "string" then return #value end
+  local bytes = 0
+  if type(value) == "table" then
+    for _, item in ipairs(value) do bytes = bytes + text_bytes(item) end
   end
+  return bytes
+end
+
+-- The answer as its record keeps it, and its bytes if they are too many. Versions that do not know the field
+-- `large` answer EOVERFLOW.
+local function pack(reply)
+  local bytes, packed = text_bytes(reply), nil
+  if bytes <= ANSWER_MAX then
+    packed = cmsgpack.pack(reply)
+    bytes = #packed
+  end
+  if bytes <= ANSWER_MAX then return packed end
+  return cmsgpack.pack({ "EOVERFLOW", "the request was carried out, once; its answer of " .. bytes
+    .. " bytes was too large to keep (at most " .. ANSWER_MAX .. "): read the state" }), bytes
+end
+
+local function write(key, command, fingerprint, reply)
+  local packed, large = pack(reply)
   call("HSET", key, "fingerprint", fingerprint, "reply", packed, "generation", generation_of(command))
   if large then call("HSET", key, "large", large) end
   call("PEXPIRE", key, record_bytes.KEEP_MS)

@@ -95,9 +95,10 @@ function paged.read_range(id, size, first, last)
   return list
 end
 
+-- SET takes the value over that SETRANGE would copy once more, and a large element is all of its page.
 function paged.write(id, size, i, value)
   local key, offset = paged.place(id, size, i)
-  call("SETRANGE", key, offset, value)
+  if paged.is_trimmed(size) then call("SET", key, value) else call("SETRANGE", key, offset, value) end
 end
 
 -- Units of the work list for the memory of a page that was written.

@@ -1,10 +1,11 @@
 -- Batches that read: one step of a batch a call.
 local kernel = use("base/kernel")
 local map = use("map/map")
-local paged = use("map/array/paged")
 local batch = use("map/batch/batch")
 
 local sys = kernel.sys
+-- Bytes of a value that is not put together with others: Lua takes more than a ms for each MiB of a new text.
+local LONG = 65536
 
 -- The cursor of the first step is a key to resume after, as for BPF_MAP_GET_NEXT_KEY: an unknown one starts
 -- over. Hash tables resume by a token of their own, here wherever the key is or was.
@@ -13,9 +14,9 @@ local function resume(m, cursor)
   return nil
 end
 
--- One string; or a list that begins with the size of a value, when values are trimmed.
+-- One string; or a list that begins with the size of a value, when values are long.
 local function packed(m, list)
-  if not m.ops.lookup_trimmed or not paged.is_trimmed(m.value_bytes) then return table.concat(list) end
+  if m.value_bytes <= LONG then return table.concat(list) end
   table.insert(list, 1, m.value_bytes)
   return list
 end
@@ -48,7 +49,7 @@ end
       flags       0
       begins      1 for the first step of a call
     Output:
-      elements  keys and values, packed; or a list, the bytes of a value first, when values are trimmed
+      elements  keys and values, packed; or a list, the bytes of a value first, when values are long
       count     of elements
       next      cursor for the next step, false before the first element
       is_end    1 when the map has no more

@@ -5,26 +5,32 @@ local batch = use("map/batch/batch")
 
 local sys = kernel.sys
 
--- Splits packed elements by one unpack(), whose last answer is the position where it stopped.
-local function split(m, elements, count, value_size)
+-- Splits packed elements by one unpack(), whose last answer is the position where it stopped. Long values
+-- come apart, so that they need not be copied.
+local function split(m, elements, count, value_size, value)
+  if value then return { elements, value } end
   local element = "c" .. m.key_size .. (value_size and "c" .. value_size or "")
   local list = { struct.unpack(element:rep(count), elements) }
   list[#list] = nil
-  if value_size and m.locks then
-    for i = 2, #list, 2 do list[i] = map.clear_locks(m, list[i]) end
-  end
   return list
 end
 
-local function write(name, fd, elements, count, key_size, elem_flags)
+local function clear_locks(m, list)
+  for i = 2, #list, 2 do list[i] = map.clear_locks(m, list[i]) end
+end
+
+local function write(name, fd, elements, count, key_size, elem_flags, value)
   local m, run = batch.open(fd, false, true, name, elem_flags)
   local value_size = name == "update" and m.value_bytes or nil
   local size = m.key_size + (value_size or 0)
   if count == "0" then return 0 end
-  if #elements ~= size * count or (key_size ~= "" and tonumber(key_size) ~= m.key_size) then
+  local given = #elements + (value and #value or 0)
+  if given ~= size * count or (key_size ~= "" and tonumber(key_size) ~= m.key_size) then
     map.einval("an element must have " .. size .. " bytes, its key " .. m.key_size)
   end
-  local done, raised = run(m, split(m, elements, count, value_size))
+  local list = split(m, elements, count, value_size, value)
+  if value_size and m.locks then clear_locks(m, list) end
+  local done, raised = run(m, list)
   if done > 0 then map.bump_revision(m) end
   if not raised then return done end
   if type(raised) ~= "table" or not raised.errno then error(raised, 0) end
@@ -41,6 +47,7 @@ end
       count       of elements
       key_size    bytes, "" for the size of the map
       elem_flags  0 or BPF_F_LOCK
+      value       of the only element, whose key is then `elements`; else absent
     Output:
       count          of elements done; fewer than asked without an errno is a full step
       errno, detail  of the element after them, where it failed

@@ -17,10 +17,10 @@ const ALL_FORMS =
 /** Fewer random requests and traces than in the suite, because a few suffice to compare the paths. */
 const COMPARED = {
   FAST_PATH: "compared",
-  MODEL_RUNS: "80",
-  FUZZ_RUNS: "20",
+  MODEL_RUNS: "40",
+  FUZZ_RUNS: "10",
   CONTRACT_RUNS: "1000",
-  TRACE_SHARE: "3",
+  TRACE_SHARE: "6",
 };
 
 /** Those of them that send requests to a test service. */

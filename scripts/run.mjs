@@ -28,9 +28,27 @@ const oneCollector = ["--no-parallel-scavenge"];
 /** What checks the contract is heavy, so it is installed only for what uses it. */
 const tools = "node_modules/.cache/tools";
 const spectral = `${tools}/node_modules/@stoplight/spectral-cli/dist/index.js`;
+const vitest = "node_modules/vitest/vitest.mjs";
+/** More random requests, calls and programs than `npm test` has, in the tests that are made of them. */
+const long = {
+  MODEL_RUNS: "320",
+  FUZZ_RUNS: "80",
+  CONTRACT_RUNS: "20000",
+  FUZZ_COUNT: "2000",
+  SWAP_RUNS: "10000",
+};
+const longTests = [
+  ...["test/api/fuzz.test.ts", "test/api/contract_fuzz.test.ts", "test/commands/model.test.ts"],
+  ...["test/compiler/fuzz.test.ts", "test/transaction/concurrent.test.ts"],
+];
 const programs = {
   start: { args: [...oneCollector, ...tsx, "api/server.ts"], redis: !process.env.REDIS_URL },
-  test: { args: ["node_modules/vitest/vitest.mjs", "run"], redis: true },
+  test: { args: [vitest, "run"], redis: true },
+  "test:long": {
+    args: [vitest, "run", "--project", "suite", ...longTests],
+    redis: true,
+    env: long,
+  },
   "test:kernel": { args: [...tsx, "test/linux/fuzz/fuzz.ts"], redis: false },
   "test:faults": { args: [...tsx, "test/faults/faults.ts"], redis: true },
   demo: { args: [...tsx, "examples/demo.ts"], redis: !process.env.REDIS_URL },
@@ -184,8 +202,8 @@ function installBrowser() {
 const compileCache = join(root, "node_modules/.cache/node-compile");
 
 /** Runs the program in this one's place: same terminal, signals passed on, same exit code. */
-function become(args) {
-  const env = { NODE_COMPILE_CACHE: compileCache, ...process.env };
+function become(args, more = {}) {
+  const env = { NODE_COMPILE_CACHE: compileCache, ...more, ...process.env };
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: "inherit" });
   for (const signal of signals) {
     process.on(signal, () => {
@@ -201,8 +219,8 @@ const [name, ...extra] = process.argv.slice(2);
 const program = Object.hasOwn(programs, name ?? "") ? programs[name] : undefined;
 if (!program) fail(`usage: node scripts/run.mjs ${Object.keys(programs).join("|")} [arguments]`);
 // First: who must install Redis by hand should not wait for the modules to learn it.
-if (program.redis) installRedis(name === "test" || name === "test:faults" || name === "bench");
+if (program.redis) installRedis(name.startsWith("test") || name === "bench");
 installModules();
 if (name === "test") installBrowser();
 if (name === "test" || name === "lint:spectral") installTools();
-become([...program.args, ...extra]);
+become([...program.args, ...extra], program.env);

@@ -15,7 +15,7 @@ import { testService } from "../support/service.ts";
  */
 
 const SEED = Number(process.env.CONTRACT_SEED ?? 1);
-const REQUESTS = Number(process.env.CONTRACT_RUNS ?? 20_000);
+const REQUESTS = Number(process.env.CONTRACT_RUNS ?? 8000);
 const LANES = 4;
 const ROUND = 250;
 
@@ -98,7 +98,7 @@ async function lane(dice: Dice): Promise<void> {
   for (let sent = 0; sent < REQUESTS / LANES; ) sent += await round(namespace, dice);
 }
 
-it("20,000 requests made from the document get answers that it describes", async () => {
+it(`${REQUESTS} requests made from the document get answers that it describes`, async () => {
   const began = performance.now();
   await Promise.all(Array.from({ length: LANES }, (_, i) => lane(new Dice(SEED + i))));
   const rows = [...counts].map(([id, row]) => {

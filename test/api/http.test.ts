@@ -11,6 +11,16 @@ const service = await testService();
 const withBody = routes.filter(({ operation }) => operation.requestBody);
 const MAP = { key_size: 4, value_size: 4, max_entries: 8 };
 
+/** The answers to HEAD and GET. Other tests make namespaces, so the list of them may change in between. */
+async function headAndGet(path: string, headers: Record<string, string>) {
+  for (;;) {
+    const before = await raw(service.base, "GET", path, headers);
+    const head = await raw(service.base, "HEAD", path, headers);
+    const get = await raw(service.base, "GET", path, headers);
+    if (before.text.length === get.text.length) return { head, get };
+  }
+}
+
 it("HEAD answers as GET without the body, on every path that has GET", async () => {
   const session = await service.session(service.namespace());
   await session.post("/v1/maps", MAP);
@@ -18,8 +28,7 @@ it("HEAD answers as GET without the body, on every path that has GET", async () 
   await session.put("/v1/fs?path=/x", { type: "directory" });
   const headers = { authorization: `Bearer ${session.token}` };
   for (const route of routes.filter(({ method }) => method === "get")) {
-    const get = await raw(service.base, "GET", pathOf(route), headers);
-    const head = await raw(service.base, "HEAD", pathOf(route), headers);
+    const { head, get } = await headAndGet(pathOf(route), headers);
     expect(head.status, route.path).toBe(get.status);
     expect(head.text).toBe("");
     for (const name of ["content-type", "content-length", "www-authenticate"]) {
@@ -182,7 +191,7 @@ const collect = () => {
 };
 
 it("made-up content types do not accumulate in memory", async () => {
-  const COUNT = 3000;
+  const COUNT = 1000;
   const session = await service.session(service.namespace());
   const authorization = `Bearer ${session.token}`;
   const round = async (name: string, from: number, to: number) => {

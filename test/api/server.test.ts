@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { setImmediate } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { readConfig } from "../../api/config.ts";
 import { NODE_ARGS } from "../../domain/threads/worker_thread.ts";
 import { WAIT } from "../support/patience.ts";
 import { Client, TestSession } from "../support/service.ts";
@@ -16,6 +18,25 @@ const ROOT = join(import.meta.dirname, "../..");
 const HASH = { map_type: "hash", key_size: 4, value_size: 4, max_entries: 8 };
 
 let dir: string;
+
+/** Runs a program that ends by itself. */
+async function run(more: object) {
+  const child = spawn(process.execPath, [...NODE_ARGS, "api/server.ts"], {
+    cwd: ROOT,
+    env: environment(more),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ended = once(child, "exit");
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  const [status] = await ended;
+  return { status, stdout, stderr };
+}
+
+/** It waits for ten seconds, so it is started before the other tests. */
+const ownDir = mkdtempSync(join(tmpdir(), "bpf-server-"));
+const withDeadPort = run({ REDIS_URL: "redis://127.0.0.1:1", DATA_DIR: ownDir });
+afterAll(() => rmSync(ownDir, { recursive: true, force: true }));
+
 const started: ChildProcess[] = [];
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "bpf-server-"));
@@ -40,10 +61,10 @@ interface ServerProgram {
   exited: Promise<number | null>;
 }
 
-const environment = (more: object) => {
+function environment(more: object) {
   const { REDIS_URL: _, API_KEYS_FILE: __, ...rest } = process.env;
   return { ...rest, PORT: "0", DATA_DIR: dir, LOG_LEVEL: "error", ...more };
-};
+}
 
 async function start(more: object = {}): Promise<ServerProgram> {
   const child = spawn(process.execPath, [...NODE_ARGS, "api/server.ts"], {
@@ -82,8 +103,18 @@ const refused = (base: string, path: string) =>
     () => "refused",
   );
 
+/** What the program says of a setting before it ends. */
+function complaintOf(more: Record<string, string>): string {
+  try {
+    readConfig({ PORT: "0", DATA_DIR: dir, ...more });
+    return "";
+  } catch (error) {
+    return `${(error as Error).message}\n`;
+  }
+}
+
 describe("settings", () => {
-  it.each<[string, object, RegExp]>([
+  it.each<[string, Record<string, string>, RegExp]>([
     ["a port", { PORT: "http" }, /^PORT=http: must be an integer from 0 to 65535\n$/],
     ["a port out of range", { PORT: "65536" }, /PORT=65536: must be an integer from 0 to 65535/],
     ["the number of workers", { WORKERS: "0" }, /WORKERS=0: must be an integer from 1 to 64/],
@@ -105,18 +136,16 @@ describe("settings", () => {
       /^REDIS_URL=\*{3}@host: must be redis:.*\n$/,
     ],
     ["a value of two lines", { CPUS: "1\n2" }, /^CPUS="1\\n2": must be an integer from 1 to 64\n$/],
-    [
-      "several at once",
-      { WORKERS: "x", HOST: "::", TOKEN_SECRET: "short", LOG_LEVEL: "loud" },
+  ])("a wrong setting (%s) is refused with a message", (_, more, message) => {
+    expect(complaintOf(more)).toMatch(message);
+  });
+
+  it("wrong settings end the program with one line for each and exit code 1", async () => {
+    const wrong = { WORKERS: "x", HOST: "::", TOKEN_SECRET: "short", LOG_LEVEL: "loud" };
+    const { status, stderr, stdout } = await run(wrong);
+    expect(stderr).toMatch(
       /^(WORKERS=x|HOST=::|TOKEN_SECRET|LOG_LEVEL=loud): .*\n((?!\1)[A-Z_]+(=\S+)?: .*\n){3}$/,
-    ],
-  ])("a wrong setting (%s) ends the program with a message and exit code 1", (_, more, message) => {
-    const { status, stderr, stdout } = spawnSync(
-      process.execPath,
-      [...NODE_ARGS, "api/server.ts"],
-      { cwd: ROOT, env: environment(more), encoding: "utf8", timeout: WAIT.timeout },
     );
-    expect(stderr).toMatch(message);
     expect(stderr, "a message, not a stack").not.toMatch(/\n {4}at /);
     expect([status, stdout]).toEqual([1, ""]);
     expect(redisPid()).toBeUndefined();
@@ -125,49 +154,31 @@ describe("settings", () => {
   it("a keys file of the wrong shape is rejected with the reason", () => {
     const file = join(dir, "keys.json");
     writeFileSync(file, JSON.stringify({ keys: [{ id: "a" }] }));
-    const { status, stderr } = spawnSync(process.execPath, [...NODE_ARGS, "api/server.ts"], {
-      cwd: ROOT,
-      env: environment({ API_KEYS_FILE: file }),
-      encoding: "utf8",
-    });
-    expect(stderr).toMatch(/keys\.json: .*sha256/);
-    expect(status).toBe(1);
+    expect(complaintOf({ API_KEYS_FILE: file })).toMatch(/keys\.json: .*sha256/);
   });
 
   it("a port in use ends the program and its Redis", async () => {
-    const first = await start();
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
     const other = mkdtempSync(join(tmpdir(), "bpf-server-"));
-    const { status, stderr } = spawnSync(process.execPath, [...NODE_ARGS, "api/server.ts"], {
-      cwd: ROOT,
-      env: environment({ PORT: new URL(first.base).port, DATA_DIR: other }),
-      encoding: "utf8",
-      timeout: WAIT.timeout,
-    });
+    const PORT = String((taken.address() as AddressInfo).port);
+    const { status, stderr } = await run({ PORT, DATA_DIR: other });
+    taken.close();
     expect([status, stderr]).toEqual([1, expect.stringMatching(/EADDRINUSE.*set another PORT/)]);
     expect(existsSync(join(other, "redis/redis.pid"))).toBe(false);
     rmSync(other, { recursive: true });
   });
 });
 
-it("a truncated token secret is rejected", () => {
+it("a truncated token secret is rejected", async () => {
   writeFileSync(join(dir, "token-secret"), "");
-  const { status, stderr } = spawnSync(process.execPath, [...NODE_ARGS, "api/server.ts"], {
-    cwd: ROOT,
-    env: environment({}),
-    encoding: "utf8",
-    timeout: WAIT.timeout,
-  });
+  const { status, stderr } = await run({});
   expect([status, stderr]).toEqual([1, expect.stringContaining("token-secret is too short")]);
 });
 
 describe("a REDIS_URL where nothing listens", () => {
-  it("a dead port is logged once, with the reason, before the start gives up", () => {
-    const { status, stderr } = spawnSync(process.execPath, [...NODE_ARGS, "api/server.ts"], {
-      cwd: ROOT,
-      env: environment({ REDIS_URL: "redis://127.0.0.1:1" }),
-      encoding: "utf8",
-      timeout: WAIT.timeout,
-    });
+  it("a dead port is logged once, with the reason, before the start gives up", async () => {
+    const { status, stderr } = await withDeadPort;
     const lines = stderr.trimEnd().split("\n");
     expect([status, ...lines.map((line) => JSON.parse(line).message)]).toEqual([
       1,
@@ -178,8 +189,8 @@ describe("a REDIS_URL where nothing listens", () => {
 });
 
 describe("the greeting", () => {
-  it("the greeting names the address and three curl lines that work in sh", async () => {
-    const { greeting } = await start();
+  it("the greeting has three curl lines that work in sh, and a second SIGTERM changes nothing", async () => {
+    const { child, exited, greeting } = await start({ DRAIN_MS: "200" });
     const lines = greeting.split("\n").filter((line) => line.includes("curl"));
     expect(lines).toHaveLength(3);
     const { stdout, stderr } = spawnSync("sh", { input: lines.join("\necho\n"), encoding: "utf8" });
@@ -187,6 +198,10 @@ describe("the greeting", () => {
     const [, created = "", info = ""] = stdout.split("\n");
     expect(JSON.parse(created)).toEqual({ fd: 3, id: 1 });
     expect(JSON.parse(info)).toMatchObject({ kind: "map", id: 1, map_type: "hash", fd: 3 });
+    // A second SIGTERM changes nothing.
+    child.kill("SIGTERM");
+    child.kill("SIGTERM");
+    expect(await exited).toBe(0);
   });
 });
 
@@ -211,30 +226,25 @@ describe("SIGTERM", () => {
     expect(await exited).toBe(0);
     expect([isAlive(pid), redisPid()]).toEqual([false, undefined]);
   });
-
-  it("a second SIGTERM changes nothing", async () => {
-    const { child, exited } = await start({ DRAIN_MS: "200" });
-    child.kill("SIGTERM");
-    child.kill("SIGTERM");
-    expect(await exited).toBe(0);
-  });
 });
 
 /** A request whose body comes in two halves. */
 function begin(base: string, { token }: TestSession) {
   const body = JSON.stringify(HASH);
   const socket = connect(Number(new URL(base).port), "127.0.0.1");
-  let text = "";
+  let received = "";
   socket.on("data", (chunk) => {
-    text += String(chunk);
+    received += String(chunk);
   });
   socket.write(
     `POST /v1/maps HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n` +
       `Content-Type: application/json\r\nContent-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n`,
   );
   // The server's 100 Continue says that it has taken the request.
-  const connected = vi.waitFor(() => expect(text).toContain("100 Continue"), WAIT);
-  const answer = once(socket, "close").then(() => text.replace(/^HTTP\/1\.1 100 .*\r\n\r\n/, ""));
+  const connected = vi.waitFor(() => expect(received).toContain("100 Continue"), WAIT);
+  const answer = once(socket, "close").then(() =>
+    received.replace(/^HTTP\/1\.1 100 .*\r\n\r\n/, ""),
+  );
   return { connected, answer, finish: () => socket.write(body) };
 }
 
@@ -281,8 +291,8 @@ describe("WORKERS=2", () => {
     const { child, base, exited } = await start({ WORKERS: "2" });
     const root = await session(base);
     await root.post("/v1/maps", HASH);
-    const text = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8");
-    const workers = text.trim().split(" ").map(Number).filter(isWorker);
+    const pids = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8");
+    const workers = pids.trim().split(" ").map(Number).filter(isWorker);
     expect(workers).toHaveLength(2);
     process.kill(workers[0] as number, "SIGKILL");
     // Connections that the dead worker had accepted are reset at once, and none hangs.

@@ -12,7 +12,7 @@ import { testService } from "../support/service.ts";
  */
 
 const { MODEL_SEED, MODEL_PATH, MODEL_REPLAY, MODEL_RUNS } = process.env;
-const RUNS = Number(MODEL_RUNS ?? 320);
+const RUNS = Number(MODEL_RUNS ?? 160);
 const BATCH = 20;
 const COMMANDS = 75;
 const seed = Number(MODEL_SEED ?? Math.floor(Math.random() * 2 ** 31));

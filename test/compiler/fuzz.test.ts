@@ -27,7 +27,7 @@ import { MAPS, randomProgram } from "../support/random_program/random_program.ts
  */
 
 const SEED = Number(process.env.FUZZ_SEED ?? 1);
-const COUNT = Number(process.env.FUZZ_COUNT ?? 2000);
+const COUNT = Number(process.env.FUZZ_COUNT ?? 1000);
 const WINDOW = WINDOW_END - WINDOW_AT;
 const BATCH = 100;
 

@@ -36,6 +36,7 @@ describe("the verdict of a run", () => {
     ["void", "with too few hits", { ...outcome, hits: 1 }],
     ["void", "with too few operations", { ...outcome, operations: 9 }],
     ["failed", "with a problem, however few hits", { ...outcome, hits: 0, problems: ["lost"] }],
+    ["skipped", "where the machine cannot hit it", { ...outcome, hits: 0, skipped: "no root" }],
   ] as const)("a run is %s %s", (verdict, _, given) => {
     expect(judge(scenario, "short", given)).toBe(verdict);
   });

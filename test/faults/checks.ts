@@ -3,6 +3,7 @@ import { differences } from "../support/invariants/invariants.ts";
 import { leftKeys } from "../support/left_keys.ts";
 import type { RedisClient } from "../support/stored.ts";
 import { FaultClient, insist, openSession } from "./http.ts";
+import type { Storage } from "./world.ts";
 
 /** What holds after every fault: every kind of request works soon, every count is right, nothing is left. */
 
@@ -18,8 +19,8 @@ const RING = { map_type: "ringbuf", key_size: 0, value_size: 0, max_entries: 409
 const PROGRAM = { prog_type: "xdp", asm: ["r0 = 2", "exit"] };
 const BATCH = { op: "update", keys: ["u32:2", "u32:3"], values: ["u32:2", "u32:3"] };
 
-/** In this order: descriptors count from 3 on. */
-const REQUESTS: readonly (readonly [method: string, path: string, body?: unknown])[] = [
+/** Every kind of request, in this order: descriptors count from 3 on. The last one ends the session. */
+export const REQUESTS: readonly (readonly [method: string, path: string, body?: unknown])[] = [
   ["GET", "/readyz"],
   ["POST", "/v1/maps", HASH],
   ["POST", "/v1/maps", QUEUE],
@@ -96,9 +97,10 @@ async function settled(check: () => Promise<string[]>): Promise<string[]> {
   }
 }
 
-function checkCounts(redis: RedisClient, namespace: string): Promise<string[]> {
+/** The connections are new each time, because a slot or a master may still change. */
+function checkCounts({ redisOf, masters }: Storage, namespace: string): Promise<string[]> {
   return settled(async () => {
-    const wrong = await differences(redis, namespace);
+    const wrong = await differences(await redisOf(namespace), namespace, await masters());
     return wrong.map((text) => `${namespace}: ${text}`);
   });
 }
@@ -115,23 +117,22 @@ function checkLeft(redis: RedisClient, namespace: string): Promise<string[]> {
 export interface CheckedWorld {
   bases: readonly string[];
   namespaces: readonly string[];
-  /** A connection to the Redis that has the namespace. */
-  redisOf(namespace: string): Promise<RedisClient>;
+  storage: Storage;
 }
 
 /** Checks everything that holds after a fault. The load has been stopped and its sessions have ended. */
-export async function checkWorld({ bases, namespaces, redisOf }: CheckedWorld): Promise<string[]> {
+export async function checkWorld({ bases, namespaces, storage }: CheckedWorld): Promise<string[]> {
   const found: string[] = [];
   for (const base of bases) {
     const namespace = `live-${bases.indexOf(base)}-${Date.now()}`;
     found.push(...(await checkLiveness(base, namespace)));
-    found.push(...(await checkLeft(await redisOf(namespace), namespace)));
+    found.push(...(await checkLeft(await storage.redisOf(namespace), namespace)));
   }
   for (const namespace of namespaces) {
-    const redis = await redisOf(namespace);
-    found.push(...(await checkCounts(redis, namespace)));
+    found.push(...(await checkCounts(storage, namespace)));
     await clear(bases, namespace);
-    found.push(...(await checkLeft(redis, namespace)), ...(await checkCounts(redis, namespace)));
+    found.push(...(await checkLeft(await storage.redisOf(namespace), namespace)));
+    found.push(...(await checkCounts(storage, namespace)));
   }
   return found;
 }

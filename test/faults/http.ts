@@ -21,6 +21,8 @@ export interface FaultAnswer {
 export interface FaultRequest {
   method: string;
   path: string;
+  /** In the request line, in place of the path. */
+  target?: string;
   body?: unknown;
   headers?: Record<string, string>;
   /** ms without an answer after which the client gives up. */
@@ -67,7 +69,8 @@ export class FaultClient {
     return answer;
   }
 
-  #sendTo(base: string, { method, path, body, headers, patience = PATIENCE_MS }: FaultRequest) {
+  #sendTo(base: string, wanted: FaultRequest): Promise<FaultAnswer> {
+    const { method, path, target = path, body, headers, patience = PATIENCE_MS } = wanted;
     const isBytes = Buffer.isBuffer(body);
     const payload = body === undefined || isBytes ? body : JSON.stringify(body);
     const all = {
@@ -80,7 +83,8 @@ export class FaultClient {
     return new Promise<FaultAnswer>((resolve) => {
       const broken = (error: Error) =>
         resolve({ fate: "unknown", status: 0, body: { detail: error.message }, headers: {} });
-      const sent = request(base + path, { method, agent, headers: all }, (response) => {
+      const options = { method, agent, headers: all, path: target };
+      const sent = request(base, options, (response) => {
         const chunks: Buffer[] = [];
         response.on("data", (chunk: Buffer) => chunks.push(chunk));
         response.on("error", broken);

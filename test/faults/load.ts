@@ -34,7 +34,7 @@ export async function hitUnderLoad(options: LoadOptions): Promise<FaultOutcome> 
     }
     await traffic.untilDone(between);
     await traffic.finish();
-    const wrong = await checkWorld({ bases, namespaces, redisOf: storage.redisOf });
+    const wrong = await checkWorld({ bases, namespaces, storage });
     const problems = [...traffic.problems, ...wrong];
     return { hits, operations: traffic.answers.done, figures: traffic.figures, problems };
   } finally {

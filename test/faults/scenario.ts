@@ -12,15 +12,20 @@ export interface FaultOutcome {
   figures: string;
   /** What must not happen and did. */
   problems: readonly string[];
+  /** Why this machine cannot hit the fault. */
+  skipped?: string;
 }
+
+/** By default the shared Redis. */
+export type FaultLane = "cluster" | "own";
 
 export interface FaultScenario {
   /** On the command line. */
   name: string;
   /** In the report. */
   fault: string;
-  /** Whether it uses no shared servers: in the short form it runs beside those that do. */
-  isApart?: true;
+  /** The servers that it uses; in the short form scenarios of different servers run side by side. */
+  lane?: FaultLane;
   /** A run with fewer hits or operations is void. */
   least: Record<FaultForm, { hits: number; operations: number }>;
   run(form: FaultForm): Promise<FaultOutcome>;
@@ -28,7 +33,7 @@ export interface FaultScenario {
 
 export interface FaultResult extends FaultOutcome {
   scenario: FaultScenario;
-  verdict: "passed" | "failed" | "void";
+  verdict: "passed" | "failed" | "void" | "skipped";
   seconds: number;
 }
 
@@ -38,6 +43,7 @@ export const MAX_PROBLEMS = 10;
 export function judge(scenario: FaultScenario, form: FaultForm, outcome: FaultOutcome) {
   const least = scenario.least[form];
   if (outcome.problems.length > 0) return "failed";
+  if (outcome.skipped !== undefined) return "skipped";
   if (outcome.hits < least.hits || outcome.operations < least.operations) return "void";
   return "passed";
 }

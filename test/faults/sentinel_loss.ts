@@ -1,12 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { readConfig } from "../../api/config.ts";
 import { startService } from "../../api/service.ts";
-import {
-  type RedisProcess,
-  startRedisServer,
-  startSentinel,
-  until,
-} from "../support/redis_servers.ts";
+import { until } from "../support/redis_servers.ts";
+import { startSentinelGroup } from "../support/sentinels.ts";
 import { Client, TestSession } from "../support/service.ts";
 
 /**
@@ -15,45 +11,11 @@ import { Client, TestSession } from "../support/service.ts";
  */
 
 const CLIENTS = 8;
-const DOWN_AFTER_MS = 1000;
 const LOAD_MS = 1000;
 const SERVED = 50;
 const QUEUE = { map_type: "queue", key_size: 0, value_size: 8, max_entries: 1_000_000 };
 
 type Fault = "kill -9" | "failover";
-
-interface Group {
-  url: string;
-  master: RedisProcess;
-  sentinels: RedisProcess[];
-  stop(): Promise<void>;
-}
-
-async function startGroup(minReplicas: number): Promise<Group> {
-  const settings = ["--appendonly", "yes", "--min-replicas-to-write", String(minReplicas)];
-  const master = await startRedisServer(...settings);
-  const replicaOf = ["--replicaof", `127.0.0.1 ${master.port}`];
-  const replicas = [
-    await startRedisServer(...settings, ...replicaOf),
-    await startRedisServer(...settings, ...replicaOf),
-  ];
-  await until("both replicas are in sync", async () => {
-    const info = String(await master.call("INFO", "replication"));
-    const isGood = minReplicas === 0 || info.includes("min_slaves_good_slaves:2");
-    return isGood && info.includes("connected_slaves:2");
-  });
-  const options = { quorum: 2, downAfter: DOWN_AFTER_MS };
-  const sentinels = await Promise.all([1, 2, 3].map(() => startSentinel(master.port, options)));
-  await until("the sentinels know each other and the replicas", async () => {
-    const texts = await Promise.all(sentinels.map((one) => one.call("INFO", "sentinel")));
-    return texts.every((text) => /slaves=2,sentinels=3/.test(String(text)));
-  });
-  const hosts = sentinels.map(({ port }) => `127.0.0.1:${port}`).join(",");
-  const stop = async () => {
-    for (const server of [...sentinels, master, ...replicas]) await server.stop();
-  };
-  return { url: `redis+sentinel://${hosts}/group`, master, sentinels, stop };
-}
 
 /** Pushes numbered values from several clients; keeps those that were acknowledged. */
 class Writers {
@@ -94,7 +56,7 @@ async function drain(session: TestSession): Promise<Set<number>> {
 }
 
 async function measure(fault: Fault, minReplicas: number): Promise<void> {
-  const group = await startGroup(minReplicas);
+  const group = await startSentinelGroup({ minReplicas });
   const config = readConfig({ PORT: "0", REDIS_URL: group.url });
   const service = await startService(config, group.url, Buffer.alloc(32, 9), () => {});
   const client = new Client(`http://127.0.0.1:${service.address.port}`);
@@ -104,8 +66,8 @@ async function measure(fault: Fault, minReplicas: number): Promise<void> {
   const writers = new Writers(session);
   await delay(LOAD_MS);
   const begin = performance.now();
-  if (fault === "kill -9") await group.master.kill();
-  else await group.sentinels[0]?.call("SENTINEL", "FAILOVER", "group");
+  if (fault === "kill -9") await (await group.master()).kill();
+  else await group.beginFailover();
   const before = writers.acknowledged.size;
   const isServed = () => writers.acknowledged.size > before + SERVED;
   await until("the service writes again", isServed, 60_000);

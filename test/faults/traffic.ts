@@ -90,8 +90,9 @@ class Worker {
     const forked = await client.post("/v1/session/fork");
     if (forked.fate !== "done") return [forked];
     const child = new FaultClient(client.bases, forked.body.token);
-    const run = await child.get(`/v1/fds/${PROG}`);
-    return [forked, run, await child.del("/v1/session")];
+    const answers = [await child.get(`/v1/fds/${PROG}`), await child.del("/v1/session")];
+    const isLost = ({ status }: FaultAnswer) => this.#traffic.options.mayLose && status === 410;
+    return [forked, ...answers.filter((answer) => !isLost(answer))];
   }
 }
 

@@ -10,6 +10,8 @@ export interface Storage {
   url: string;
   /** A connection to the Redis that has the namespace. */
   redisOf(namespace: string): Promise<RedisClient>;
+  /** A connection to each master that answers. */
+  masters(): Promise<RedisClient[]>;
   stop(): Promise<void>;
 }
 
@@ -36,7 +38,15 @@ export class RedisWorld extends FaultWorld {
   readonly redis: RedisProcess;
 
   constructor(redis: RedisProcess, replicas: readonly Replica[]) {
-    super({ url: redis.url, redisOf: () => redis.client(), stop: () => redis.stop() }, replicas);
+    super(
+      {
+        url: redis.url,
+        redisOf: () => redis.client(),
+        masters: async () => [await redis.client()],
+        stop: () => redis.stop(),
+      },
+      replicas,
+    );
     this.redis = redis;
   }
 }
@@ -49,6 +59,7 @@ export class ClusterWorld extends FaultWorld {
       {
         url: cluster.url,
         redisOf: (namespace) => cluster.clientOf(namespace),
+        masters: () => cluster.clients(),
         stop: () => cluster.stop(),
       },
       replicas,

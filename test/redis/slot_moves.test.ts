@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { readConfig } from "../../api/config.ts";
 import { type Running, startService } from "../../api/service.ts";
 import { slotOf } from "../../domain/redis/anchors.ts";
 import { startCluster, type TestCluster } from "../support/cluster.ts";
 import { differences } from "../support/invariants/invariants.ts";
+import { WAIT } from "../support/patience.ts";
 import { until } from "../support/redis_servers.ts";
 import { Client, type TestReply, TestSession } from "../support/service.ts";
 
@@ -131,7 +132,10 @@ async function drain(session: TestSession): Promise<number[]> {
 }
 
 async function expectSound(namespace: string): Promise<void> {
-  expect(await differences(await cluster.clientOf(namespace), namespace)).toEqual([]);
+  await vi.waitFor(async () => {
+    const [redis, masters] = [await cluster.clientOf(namespace), await cluster.clients()];
+    expect(await differences(redis, namespace, masters)).toEqual([]);
+  }, WAIT);
   expect(faults).toEqual([]);
 }
 

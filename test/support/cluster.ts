@@ -86,6 +86,11 @@ export class TestCluster {
     return (await this.masterOf(namespace)).client();
   }
 
+  /** A connection to each master. */
+  async clients(): Promise<Master[]> {
+    return Promise.all((await this.masters()).map((node) => node.client()));
+  }
+
   /**
    * Moves a slot to another master as redis-cli does: MIGRATING and IMPORTING, its keys in steps, then
    * SETSLOT NODE. Returns the new owner.

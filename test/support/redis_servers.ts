@@ -116,12 +116,17 @@ export async function startRedisServer(...settings: string[]): Promise<RedisProc
 }
 
 export async function startRedisOn(port: number, ...settings: string[]): Promise<RedisProcess> {
+  const server = redisOn(port, ...settings);
+  await server.start();
+  return server;
+}
+
+/** A server that has not been started. */
+export function redisOn(port: number, ...settings: string[]): RedisProcess {
   // A replica is in sync at once.
   const replication = ["--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0"];
   const args = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", ...replication];
-  const server = new RedisProcess(port, [...args, ...settings]);
-  await server.start();
-  return server;
+  return new RedisProcess(port, [...args, ...settings]);
 }
 
 export interface SentinelOptions {
@@ -129,13 +134,16 @@ export interface SentinelOptions {
   quorum?: number;
   /** ms without an answer after which a sentinel takes the master for away. */
   downAfter?: number;
+  /** ms that a failover may take; a sentinel begins no other one within twice this time. */
+  failoverTimeout?: number;
 }
 
 /** A sentinel of the group "group". */
 export async function startSentinel(
   master: number,
-  { quorum = 1, downAfter = 30_000 }: SentinelOptions = {},
+  options: SentinelOptions = {},
 ): Promise<RedisProcess> {
+  const { quorum = 1, downAfter = 30_000, failoverTimeout = 10_000 } = options;
   const [port = 0] = await freePorts(1);
   const file = join(folder, `sentinel-${port}.conf`);
   const lines = [
@@ -143,7 +151,7 @@ export async function startSentinel(
     "bind 127.0.0.1",
     `sentinel monitor group 127.0.0.1 ${master} ${quorum}`,
     `sentinel down-after-milliseconds group ${downAfter}`,
-    "sentinel failover-timeout group 10000",
+    `sentinel failover-timeout group ${failoverTimeout}`,
   ];
   writeFileSync(file, `${lines.join("\n")}\n`);
   const server = new RedisProcess(port, [file, "--sentinel"]);

@@ -9,7 +9,7 @@ const pick = (form: FaultForm, short: number, full: number) => (form === "short"
 const movedSlots: FaultScenario = {
   name: "slot-move",
   fault: "the slot of a living namespace moved to another master under load",
-  isApart: true,
+  lane: "cluster",
   least: { short: { hits: 3, operations: 150 }, full: { hits: 10, operations: 700 } },
   async run(form) {
     const world = await clusterWorld();
@@ -27,7 +27,7 @@ const movedSlots: FaultScenario = {
 const failover: FaultScenario = {
   name: "failover",
   fault: "CLUSTER FAILOVER of the master of a living namespace under load",
-  isApart: true,
+  lane: "cluster",
   least: { short: { hits: 1, operations: 100 }, full: { hits: 6, operations: 400 } },
   async run(form) {
     const world = await clusterWorld();
@@ -43,7 +43,7 @@ const failover: FaultScenario = {
 const killedMaster: FaultScenario = {
   name: "master-kill",
   fault: "kill -9 of the master of a living namespace under load; its replica takes over",
-  isApart: true,
+  lane: "cluster",
   least: { short: { hits: 1, operations: 100 }, full: { hits: 2, operations: 150 } },
   async run(form) {
     const world = await clusterWorld();

@@ -12,6 +12,9 @@ import { FaultWorld, redisWorld } from "../world.ts";
 const STALL_MS = 1500;
 /** Longer than the ttl of the sessions of the load. */
 const LONG_STALL_MS = 6000;
+/** In the short form the sessions of the load live for less, and the stall is shorter. */
+const SHORT_TTL_MS = 2500;
+const SHORT_LONG_STALL_MS = 4000;
 const pick = (form: FaultForm, short: number, full: number) => (form === "short" ? short : full);
 
 const killedRedis: FaultScenario = {
@@ -72,9 +75,10 @@ const stoppedReplicas: FaultScenario = {
     const world = await redisWorld();
     return hitUnderLoad({
       ...{ world, hits: pick(form, 1, 3) },
+      ...(form === "short" ? { traffic: { ttl: SHORT_TTL_MS } } : {}),
       async hit() {
         for (const replica of world.replicas) replica.signal("SIGSTOP");
-        await delay(LONG_STALL_MS);
+        await delay(pick(form, SHORT_LONG_STALL_MS, LONG_STALL_MS));
         for (const replica of world.replicas) replica.signal("SIGCONT");
       },
     });

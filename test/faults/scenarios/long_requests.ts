@@ -37,7 +37,7 @@ const succeeded = (answer: FaultAnswer) => (answer.fate === "done" ? "" : descri
 
 /** Loads programs that are twice as long each time, until one takes long enough. */
 async function loadLong({ client }: Session): Promise<string> {
-  for (let turns = 1_000_000; ; turns *= 2) {
+  for (let turns = 4_000_000; ; turns *= 2) {
     const began = performance.now();
     const answer = await client.post("/v1/progs", program(turns));
     if (answer.fate !== "done") return describeAnswer(answer);
@@ -77,7 +77,7 @@ async function download(session: Session): Promise<string> {
 }
 
 const poll = async ({ client }: Session) =>
-  succeeded(await client.get(`/v1/fds/3/records?wait_ms=${2 * LONG_MS}`));
+  succeeded(await client.get(`/v1/fds/3/records?wait_ms=${LONG_MS + 500}`));
 
 const STEPS: readonly LongStep[] = [
   { title: "PROG_LOAD", send: loadLong },
@@ -113,7 +113,7 @@ const longRequests: FaultScenario = {
     for (let round = 0; round < (form === "short" ? 1 : 3); round++) {
       await Promise.all(STEPS.map(take));
     }
-    problems.push(...(await checkWorld({ bases, namespaces, redisOf: storage.redisOf })));
+    problems.push(...(await checkWorld({ bases, namespaces, storage })));
     return { hits, operations, figures: `ttl ${TTL} ms`, problems };
   },
 };

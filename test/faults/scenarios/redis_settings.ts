@@ -6,8 +6,9 @@ import { type RedisProcess, startRedisServer, until } from "../../support/redis_
 import { checkWorld } from "../checks.ts";
 import { describeAnswer, FaultClient, insist, openSession } from "../http.ts";
 import { newNamespaces } from "../load.ts";
+import { startReplicas } from "../replicas.ts";
 import type { FaultForm, FaultScenario } from "../scenario.ts";
-import { type RedisWorld, redisWorld } from "../world.ts";
+import { RedisWorld, redisWorld } from "../world.ts";
 
 /** Redis is set or filled so that it cannot keep what it is given. */
 
@@ -70,13 +71,16 @@ async function expectNotReady(
 const evicting: FaultScenario = {
   name: "eviction",
   fault: "a Redis that evicts keys (allkeys-lru), at the start and at run time",
+  lane: "own",
   least: { short: { hits: 2, operations: 1 }, full: { hits: 2, operations: 1 } },
   async run() {
-    const setting = ["maxmemory-policy", "allkeys-lru", "noeviction"] as const;
-    const problems = await expectNotReady(await redisWorld(), setting, /^503.*allkeys-lru/);
     const evictor = await startRedisServer("--maxmemory-policy", "allkeys-lru");
-    problems.push(...(await expectRefused(evictor, /maxmemory-policy.*allkeys-lru/s)));
-    await evictor.stop();
+    const problems = await expectRefused(evictor, /maxmemory-policy.*allkeys-lru/s);
+    await evictor.call("CONFIG", "SET", "maxmemory-policy", "noeviction");
+    const world = new RedisWorld(evictor, await startReplicas(evictor.url, 1));
+    const setting = ["maxmemory-policy", "allkeys-lru", "noeviction"] as const;
+    problems.push(...(await expectNotReady(world, setting, /^503.*allkeys-lru/)));
+    await world.stop();
     return { hits: 2, operations: 1, figures: "refused at the start; readyz 503", problems };
   },
 };
@@ -84,7 +88,7 @@ const evicting: FaultScenario = {
 const readOnly: FaultScenario = {
   name: "read-only",
   fault: "a Redis that is a read-only replica",
-  isApart: true,
+  lane: "own",
   least: { short: { hits: 1, operations: 0 }, full: { hits: 1, operations: 0 } },
   async run() {
     const master = await startRedisServer();
@@ -126,7 +130,7 @@ const full: FaultScenario = {
     }
     await insist(() => client.del("/v1/session"));
     await redis.call("CONFIG", "SET", "maxmemory", 0);
-    problems.push(...(await checkWorld({ bases, namespaces, redisOf: storage.redisOf })));
+    problems.push(...(await checkWorld({ bases, namespaces, storage })));
     return { hits, operations, figures: "507 ENOMEM, everything freed at the end", problems };
   },
 };

@@ -38,7 +38,7 @@ async function untilSwept(cluster: TestCluster, namespace: string): Promise<stri
 const awayMaster: FaultScenario = {
   name: "registry",
   fault: "each master of a cluster away in turn while idle namespaces of the others are due",
-  isApart: true,
+  lane: "own",
   least: { short: { hits: 1, operations: 4 }, full: { hits: 3, operations: 30 } },
   async run(form) {
     const cluster = await startCluster({

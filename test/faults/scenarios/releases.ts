@@ -68,7 +68,7 @@ const dueTogether: FaultScenario = {
       problems.push(`a map of a session was seen ${seenFor} ms after its end`);
     }
     await insist(() => observer.client.del("/v1/session"));
-    problems.push(...(await checkWorld({ bases, namespaces, redisOf: storage.redisOf })));
+    problems.push(...(await checkWorld({ bases, namespaces, storage })));
     const rate = Math.round(ids.length / used);
     const figures = `last seen ${seenFor} ms after the end; ${rate} sessions a CPU second of Redis`;
     return { hits: ids.length, operations, figures, problems };

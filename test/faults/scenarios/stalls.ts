@@ -38,7 +38,7 @@ async function stallAll(paused: readonly Paused[], form: FaultForm): Promise<Fau
   await forEachAtOnce(idleSessions, async ({ client }) => {
     await insist(() => client.del("/v1/session"));
   });
-  const wrong = await checkWorld({ bases, namespaces, redisOf: storage.redisOf });
+  const wrong = await checkWorld({ bases, namespaces, storage });
   return {
     hits: stalls.length,
     operations: renewals,

@@ -2,6 +2,7 @@ import type { RedisClient } from "../stored.ts";
 import { type Claim, fields, HeldReferences, ids, members, pending } from "./held.ts";
 import { checkMaps } from "./map.ts";
 import { at, type Dump, entry, readNamespace } from "./read.ts";
+import { checkRegistries } from "./registry.ts";
 import { checkTree } from "./tree.ts";
 
 /**
@@ -151,8 +152,14 @@ function checkObjects(dump: Dump, claim: Claim, holders: HeldReferences): void {
 
 /**
  * Describes what is wrong in the namespace; the list is empty if every count equals its holders.
+ *
+ * @param masters all masters of a cluster; `redis` is that of the namespace.
  */
-export async function differences(redis: RedisClient, namespace: string): Promise<string[]> {
+export async function differences(
+  redis: RedisClient,
+  namespace: string,
+  masters: readonly RedisClient[] = [redis],
+): Promise<string[]> {
   const dump = await readNamespace(redis, namespace);
   const found: string[] = [];
   const claim: Claim = (holds, otherwise) => {
@@ -166,5 +173,6 @@ export async function differences(redis: RedisClient, namespace: string): Promis
   checkTree(dump, claim, holders);
   checkMaps(dump, claim, holders);
   checkObjects(dump, claim, holders);
+  await checkRegistries(dump, claim, namespace, masters);
   return found;
 }

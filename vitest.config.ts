@@ -41,7 +41,8 @@ export default defineConfig({
     // A worker loads the modules of the service once and not again for each file.
     isolate: false,
     fileParallelism: true,
-    maxWorkers: 2,
+    // One more than the cores of the CI, because many tests wait.
+    maxWorkers: 3,
     // Services that tests start as programs inherit it.
     env: PATIENT,
     testTimeout: 120_000,

@@ -56,9 +56,10 @@ export interface AppOptions {
   /** For tests: "off" sends every request down the general path, "compared" after the fast one has read it. */
   fastPath?: "on" | "off" | "compared";
   /**
-   * When validators are compiled: before the service is returned, or one by one once it listens.
+   * When validators are compiled: before the service is returned, one by one once it listens, or, for tests, each
+   * by the first request that needs it.
    */
-  compile?: "ahead" | "listening";
+  compile?: "ahead" | "listening" | "on use";
   /** Called once the service listens if a schema of the document cannot be compiled. */
   onInvalidDocument?: (error: Error) => void;
   /** For tests. */
@@ -183,7 +184,9 @@ export async function createService(context: ServiceContext, options: AppOptions
     await router.compile();
     if (compile === "listening") await warmUp(pause);
   };
-  server.once("listening", () => void compileRest().catch(onInvalidDocument));
+  if (compile !== "on use") {
+    server.once("listening", () => void compileRest().catch(onInvalidDocument));
+  }
   if (compile === "ahead") await warmUp(async () => {});
   return server;
 }

@@ -15,6 +15,8 @@ import { Client, TestSession } from "../support/service.ts";
 /** The program rejects wrong settings, greets, stops in order, and leaves nothing behind. */
 
 const ROOT = join(import.meta.dirname, "../..");
+/** A program needs seconds of CPU to start. */
+const STARTED = { ...WAIT, timeout: 110_000 };
 const HASH = { map_type: "hash", key_size: 4, value_size: 4, max_entries: 8 };
 
 let dir: string;
@@ -78,7 +80,7 @@ async function start(more: object = {}): Promise<ServerProgram> {
   child.stdout.on("data", (chunk) => {
     greeting += String(chunk);
   });
-  await vi.waitFor(() => expect(greeting).toContain("/v1/fds/3\n"), WAIT);
+  await vi.waitFor(() => expect(greeting).toContain("/v1/fds/3\n"), STARTED);
   const base = /^bpf objects at (\S+)/.exec(greeting)?.[1] ?? "";
   return { child, base, greeting, exited };
 }
@@ -207,7 +209,7 @@ describe("the greeting", () => {
 
 describe("SIGTERM", () => {
   it("SIGTERM fails readyz, finishes running requests, stops Redis and exits with 0", async () => {
-    const { child, base, exited } = await start({ DRAIN_MS: "700" });
+    const { child, base, exited } = await start({ DRAIN_MS: "2500" });
     const root = await session(base);
     const pid = redisPid();
     expect(isAlive(pid)).toBe(true);

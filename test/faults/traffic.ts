@@ -150,14 +150,15 @@ export class Traffic {
   async finish(): Promise<void> {
     this.isStopping = true;
     await Promise.all(this.#running);
-    for (const { ledger, session } of this.#workers) {
-      const wrong = await ledger.differences();
-      const lost = this.options.mayLose
-        ? wrong.filter((text) => !/lost|counted/.test(text))
-        : wrong;
-      this.problems.push(...lost);
-      await insist(() => session.client.del("/v1/session"));
-    }
+    // All at once, because a session that waits for others would end.
+    await Promise.all(this.#workers.map((worker) => this.#compare(worker)));
+  }
+
+  async #compare({ ledger, session }: Worker): Promise<void> {
+    const wrong = await ledger.differences();
+    const isLoss = (text: string) => this.options.mayLose && /lost|counted/.test(text);
+    this.problems.push(...wrong.filter((text) => !isLoss(text)));
+    await insist(() => session.client.del("/v1/session"));
   }
 
   /** For the report. */

@@ -48,10 +48,13 @@ async function namespaceOn(port: number, name: string): Promise<string> {
 const create = (namespace: string, ttl_ms: number): Promise<TestReply> =>
   client.post("/v1/sessions", { namespace, ttl_ms });
 
-/** Makes a session that nobody uses again, with a map. */
+/** Makes a session that nobody uses again, with a map. While the cluster changes, nothing may be done at first. */
 async function leave(namespace: string, ttl_ms: number): Promise<void> {
-  const { status, body } = await create(namespace, ttl_ms);
-  expect(status, JSON.stringify(body)).toBe(201);
+  const body = await vi.waitFor(async () => {
+    const created = await create(namespace, ttl_ms);
+    expect(created.status, JSON.stringify(created.body)).toBe(201);
+    return created.body;
+  }, WAIT);
   expect((await new TestSession(client.base, body).post("/v1/maps", HASH)).status).toBe(201);
 }
 

@@ -131,7 +131,7 @@ export async function testService(
   const { hooks, fastRequests } = createHooks(fastPath === "compared", faults);
   const server = await createService(
     { kernel, keys, ready: () => kernel.script.ping() },
-    { fastPath, access, hooks, onFault: (error) => faults.push(error) },
+    { fastPath, access, hooks, compile: "on use", onFault: (error) => faults.push(error) },
   );
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -10,6 +10,9 @@ import { redisWorld } from "../world.ts";
 const TTL = 1500;
 /** The latest end of a session of this ttl. */
 const LONG_MS = TTL * 1.1 + 1000;
+const [LEAST_GROWTH, MOST_GROWTH] = [1.3, 8];
+/** On a loaded machine a check of a long program takes minutes. */
+const PATIENCE_MS = 240_000;
 const PIECES = 16;
 const PAUSE_MS = 250;
 const VALUE_BYTES = 65_536;
@@ -35,26 +38,34 @@ interface LongStep {
 
 const succeeded = (answer: FaultAnswer) => (answer.fate === "done" ? "" : describeAnswer(answer));
 
-/** Loads programs that are twice as long each time, until one takes long enough. */
-async function loadLong({ client }: Session): Promise<string> {
-  for (let turns = 4_000_000; ; turns *= 2) {
+/**
+ * Sends more work each time until it takes long enough, by the time that the last one took. Returns what went wrong.
+ */
+async function untilLong(first: number, send: (size: number) => Promise<string>): Promise<string> {
+  for (let size = first; ; ) {
     const began = performance.now();
-    const answer = await client.post("/v1/progs", program(turns));
-    if (answer.fate !== "done") return describeAnswer(answer);
-    if (performance.now() - began > LONG_MS) return "";
+    const wrong = await send(size);
+    const took = performance.now() - began;
+    if (wrong !== "" || took > LONG_MS) return wrong;
+    size = Math.ceil(size * Math.min(MOST_GROWTH, Math.max(LEAST_GROWTH, (1.5 * LONG_MS) / took)));
   }
 }
 
+function loadLong({ client }: Session): Promise<string> {
+  const load = (turns: number) => {
+    const request = { method: "POST", path: "/v1/progs", body: program(turns) };
+    return client.send({ ...request, patience: PATIENCE_MS });
+  };
+  return untilLong(1_000_000, async (turns) => succeeded(await load(turns)));
+}
+
 /** Sends more runs at once than threads can do within the ttl. */
-async function queueRuns({ client }: Session): Promise<string> {
-  for (let repeat = 500; ; repeat *= 2) {
-    const began = performance.now();
+function queueRuns({ client }: Session): Promise<string> {
+  return untilLong(500, async (repeat) => {
     const run = { data_in: PACKET, repeat };
     const sent = Array.from({ length: RUNS }, () => client.post("/v1/fds/3/test-run", run));
-    const wrong = (await Promise.all(sent)).map(succeeded).find((text) => text !== "");
-    if (wrong !== undefined) return wrong;
-    if (performance.now() - began > LONG_MS) return "";
-  }
+    return (await Promise.all(sent)).map(succeeded).find((text) => text !== "") ?? "";
+  });
 }
 
 function rawOf({ client }: Session, method: string, target: string): SlowRequest {

@@ -18,7 +18,7 @@ const LARGE = { map_type: "array", key_size: 4, value_size: 65_536, max_entries:
 /** So many bytes more, and Redis is full. */
 const ROOM = 4 * 2 ** 20;
 /** A service that starts is ended after this time. */
-const START_MS = 15_000;
+const START_MS = 60_000;
 
 /** Starts the program on a Redis that it has to refuse. Returns what it prints, or undefined if it starts. */
 async function refusalOf(redis: RedisProcess): Promise<string | undefined> {

@@ -7,7 +7,7 @@ import { namespaceCommands, type SweepResult } from "./commands/namespace.ts";
 import { progCommands } from "./commands/prog.ts";
 import { ringCommands, ringLook } from "./commands/ring.ts";
 import { runCommands } from "./commands/run.ts";
-import { sessionCommands } from "./commands/session.ts";
+import { sessionCommands, sessionsRenew } from "./commands/session.ts";
 import { ticketCommands } from "./commands/ticket.ts";
 import type { CompilationUnit } from "./compiler/abi.ts";
 import { elfCommands } from "./loader/elf_load.ts";
@@ -16,11 +16,12 @@ import { connect } from "./redis/connection.ts";
 import type { DueClaim } from "./redis/heartbeats.ts";
 import { UNRECORDED, unrecorded } from "./redis/idempotency.ts";
 import type { InTime } from "./redis/in_time.ts";
+import { NOBODY } from "./redis/lua_call.ts";
 import { Notifier } from "./redis/notifier.ts";
 import { OlderRegistry } from "./redis/older_registry.ts";
 import type { Argument } from "./redis/redis_value.ts";
 import { Registry } from "./redis/registry.ts";
-import { NOBODY, Script } from "./redis/script.ts";
+import { Script } from "./redis/script.ts";
 import { Pool } from "./runtime/pool/pool.ts";
 import { SessionRenewals } from "./session_renewals.ts";
 import { SETTINGS, type Settings } from "./settings.ts";
@@ -58,15 +59,22 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
   const older = new OlderRegistry(redis, inTime);
   const pool = new Pool({ threads, timeLimit: runLimit });
   const proofs = new ProofCache();
-  const look = ringLook(lookAt);
+  const look = ringLook(runFor("ring_look"));
+  const renewAll = sessionsRenew(runFor("sessions_renew"));
   const wake = new Notifier(script.redis, look);
   const renewals = new SessionRenewals({
+    renewAll,
     renew: async (caller) => (await commands.sessionRenew({ ...caller, ...UNRECORDED })).ttl_ms,
     onEnded: (caller, reason) => wake.endSession(caller, reason),
   });
 
-  async function lookAt(namespace: string, args: Argument[]) {
-    return (await script.run(namespace, "ring_look", NOBODY, args)).values;
+  /** Runs a command that is for many sessions of a namespace. */
+  function runFor(command: string) {
+    return async (namespace: string, args: Argument[]) => {
+      const { values, workLeft } = await script.run(namespace, command, NOBODY, args);
+      if (workLeft) hints.onWorkLeft(namespace);
+      return values;
+    };
   }
 
   function onLoad(unit: CompilationUnit): void {
@@ -141,6 +149,7 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
     sweep,
     visit,
     ringLook: look,
+    sessionsRenew: renewAll,
     warm: () => pool.warm(),
     disconnect,
     wake,

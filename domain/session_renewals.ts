@@ -1,9 +1,10 @@
+import { setImmediate as endOfTurn } from "node:timers/promises";
 import { BadToken, SessionEnded } from "./errno.ts";
 import type { Caller } from "./token.ts";
 
 /**
  * Renews the sessions whose requests take long: at once, each third of the ttl, and after each end. One
- * renewal is for all requests of a session.
+ * renewal is for all requests of a session, and one call for many sessions of a namespace.
  * Invariant: a session lives for its whole ttl after the end of its last request, however long that took.
  */
 
@@ -15,6 +16,8 @@ const RETRY_MS = 1000;
 const KEPT_MS = 5000;
 /** The shortest that a session can have, until its own is known. */
 const TTL_MIN_MS = 1000;
+/** Sessions of one call, which takes Redis less than a ms. */
+const PER_CALL = 128;
 
 /** Times are by performance.now(). */
 export interface HeldSession {
@@ -32,7 +35,9 @@ export interface HeldSession {
 }
 
 export interface RenewalOptions {
-  /** Renews a session; resolves to its ttl in ms. */
+  /** Renews sessions of a namespace; resolves to the ttl of each in ms, undefined if it cannot. */
+  renewAll(namespace: string, callers: readonly Caller[]): Promise<(number | undefined)[]>;
+  /** Renews a session; resolves to its ttl in ms. @throws what keeps it from being renewed. */
   renew(caller: Caller): Promise<number>;
   /** A session that has requests under way has ended. */
   onEnded(caller: Caller, reason: Error): void;
@@ -46,6 +51,8 @@ export class SessionRenewals {
   readonly #options: RenewalOptions;
   /** By the hash of the token. */
   readonly #sessions = new Map<string, HeldSession>();
+  /** Namespace -> the sessions of its next call. */
+  readonly #batches = new Map<string, HeldSession[]>();
   readonly #underWay = new Set<Promise<void>>();
 
   constructor(options: RenewalOptions) {
@@ -102,27 +109,56 @@ export class SessionRenewals {
   }
 
   #renew(session: HeldSession): void {
+    const { namespace } = session.caller;
     session.isRenewing = true;
-    const renewal = this.#tryRenew(session).finally(() => {
-      session.isRenewing = false;
+    const open = this.#batches.get(namespace);
+    if (open !== undefined && open.length < PER_CALL) {
+      open.push(session);
+      return;
+    }
+    const batch = [session];
+    this.#batches.set(namespace, batch);
+    const renewal = this.#renewBatch(namespace, batch).finally(() => {
+      for (const one of batch) one.isRenewing = false;
       this.#underWay.delete(renewal);
     });
     this.#underWay.add(renewal);
   }
 
-  async #tryRenew(session: HeldSession): Promise<void> {
+  /** Renews the sessions that join the batch in this turn of the event loop. */
+  async #renewBatch(namespace: string, batch: readonly HeldSession[]): Promise<void> {
+    await endOfTurn();
+    if (this.#batches.get(namespace) === batch) this.#batches.delete(namespace);
+    const sentAt = performance.now();
+    try {
+      const callers = batch.map(({ caller }) => caller);
+      const ttls = await this.#options.renewAll(namespace, callers);
+      const renewOne = (session: HeldSession, i: number) => this.#noteTtl(session, sentAt, ttls[i]);
+      await Promise.all(batch.map(renewOne));
+    } catch {
+      for (const session of batch) this.#retryLater(session);
+    }
+  }
+
+  async #noteTtl(session: HeldSession, sentAt: number, ttl: number | undefined): Promise<void> {
+    if (ttl === undefined) return this.#renewAlone(session);
+    session.ttl = ttl;
+    session.renewedAt = Math.max(sentAt, session.renewedAt);
+  }
+
+  /** Learns why a session could not be renewed with others, which it may have been since. */
+  async #renewAlone(session: HeldSession): Promise<void> {
     const sentAt = performance.now();
     const { caller } = session;
     try {
-      session.ttl = await this.#options.renew(caller);
-      session.renewedAt = Math.max(sentAt, session.renewedAt);
+      await this.#noteTtl(session, sentAt, await this.#options.renew(caller));
     } catch (error) {
-      if (error instanceof SessionEnded || error instanceof BadToken) {
-        this.#sessions.delete(caller.hash);
-        this.#options.onEnded(caller, error);
+      if (!(error instanceof SessionEnded || error instanceof BadToken)) {
+        this.#retryLater(session);
         return;
       }
-      this.#retryLater(session);
+      this.#sessions.delete(caller.hash);
+      this.#options.onEnded(caller, error);
     }
   }
 

@@ -34,7 +34,7 @@ const start = () => createService(context, { onFault: () => {} });
  * Commands without an operation: those that release, the lookout's, and the stand-in for a command that a full Redis
  * rejects.
  */
-const INTERNAL = ["sweep", "release", "ring_look", "refused"];
+const INTERNAL = ["sweep", "release", "ring_look", "sessions_renew", "refused"];
 
 /** Lua commands that are steps of another command. */
 const PARTS: Record<string, string[]> = {
@@ -117,6 +117,7 @@ it("a kernel method runs the one Lua command that has its name", () => {
   const commandsByMethod = new Map([
     ["sweep", ["sweep"]],
     ["ring_look", ["ring_look"]],
+    ["sessions_renew", ["sessions_renew"]],
     ["prog_load", ["prog_load"]],
   ]);
   for (const [method, code] of parts(text, /^ {4}(?:async )?(\w+)(?:: |\()/gm)) {

@@ -4,6 +4,7 @@ import { type Call, joinSet, optional, type RunCommand } from "../redis/command.
 import { ANSWER_MS, CRED, SESSION_INFO, TTL_FACTOR } from "../redis/records.ts";
 import type { Argument, RedisValue } from "../redis/redis_value.ts";
 import { list, nameFields, number, octal, text, time } from "../redis/reply.ts";
+import type { RenewalOptions } from "../session_renewals.ts";
 import type { Tokens } from "../token.ts";
 import { nextCursor, type PageRequest, readCursor } from "./cursor.ts";
 
@@ -89,6 +90,19 @@ export interface SessionOptions {
   register(namespace: string, delay: number): Promise<void>;
   /** Is called when a session has ended, so that the namespace may be empty. */
   onEnd(namespace: string): void;
+}
+
+/** @param run calls sessions_renew, which belongs to no session. */
+export function sessionsRenew(
+  run: (namespace: string, args: Argument[]) => Promise<RedisValue[]>,
+): RenewalOptions["renewAll"] {
+  return async (namespace, callers) => {
+    const [ttls] = await run(
+      namespace,
+      callers.flatMap(({ sid, hash }) => [sid, hash]),
+    );
+    return list(ttls).map((ttl) => (ttl ? number(ttl) : undefined));
+  };
 }
 
 export function sessionCommands(

@@ -16,16 +16,8 @@ const FREE = [
   ...["close", "exit", "kill", "map_delete_batch", "map_delete_elem"],
   ...["map_lookup_and_delete_batch", "map_lookup_and_delete_elem", "namespace_delete"],
   ...["prog_admit", "prog_resolve"],
-  ...[
-    "refused",
-    "release",
-    "ring_read",
-    "rmdir",
-    "session_renew",
-    "sweep",
-    "unlink",
-    "unlink_tree",
-  ],
+  ...["refused", "release", "ring_read", "rmdir", "session_renew", "sessions_renew"],
+  ...["sweep", "unlink", "unlink_tree"],
 ];
 
 export const ACCESS: ReadonlyMap<string, CommandAccess> = new Map([

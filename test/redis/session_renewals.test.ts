@@ -14,19 +14,35 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Renewals by a Redis that answers at once, and the times at which it was called. */
-function renewalsOf(answers: (Error | undefined)[] = []) {
+type Answer = Error | "refused" | undefined;
+
+/**
+ * Renewals by a Redis that answers at once, and the times at which it was called.
+ *
+ * @param answers of one call after another; "refused" leaves the sessions of a call to their own renewals.
+ */
+function renewalsOf(answers: Answer[] = []) {
   const start = performance.now();
   const times: number[] = [];
+  const calls: string[] = [];
   const ended: string[] = [];
+  const answer = () => {
+    times.push(performance.now() - start);
+    const next = answers.shift();
+    if (next instanceof Error) throw next;
+    return next === undefined ? TTL : undefined;
+  };
   const renewals = new SessionRenewals({
-    async renew() {
-      times.push(performance.now() - start);
-      const failure = answers.shift();
-      if (failure) throw failure;
-      return TTL;
+    async renewAll(namespace, callers) {
+      calls.push(`${namespace} ${callers.length}`);
+      const ttl = answer();
+      return callers.map(() => ttl);
     },
-    onEnded: (_, reason) => ended.push(reason.message),
+    async renew({ sid }) {
+      calls.push(`session ${sid}`);
+      return answer() ?? TTL;
+    },
+    onEnded: ({ sid }, reason) => ended.push(`${sid}: ${reason.message}`),
   });
   /** Lets time pass in turns of 100 ms; answers whether there is still something to look after. */
   async function pass(ms: number): Promise<boolean> {
@@ -38,7 +54,7 @@ function renewalsOf(answers: (Error | undefined)[] = []) {
     }
     return isBusy;
   }
-  return { renewals, times, ended, pass };
+  return { renewals, times, calls, ended, pass };
 }
 
 it("a session with requests under way is renewed at once, each third of its ttl and at the end", async () => {
@@ -93,10 +109,47 @@ it("a renewal that fails is tried again, also after the end of the request", asy
 });
 
 it("a session that has ended is told once, and is not renewed any more", async () => {
-  const { renewals, times, ended, pass } = renewalsOf([undefined, new SessionEnded("killed")]);
+  const killed = new SessionEnded("killed");
+  const { renewals, calls, ended, pass } = renewalsOf([undefined, "refused", killed]);
   const held = renewals.hold(CALLER);
   await pass(3000);
   renewals.release(held);
   expect(await pass(3000)).toBe(false);
-  expect([times.length, ended]).toEqual([2, ["the session has ended: killed"]]);
+  expect(ended).toEqual(["1: the session has ended: killed"]);
+  expect(calls).toEqual(["n 1", "n 1", "session 1"]);
+});
+
+/** Another session of the namespace. */
+const callerOf = (i: number, namespace = "n") => ({ namespace, sid: String(i), hash: `h${i}` });
+
+it("sessions that are due together are renewed in one call for 128 of a namespace", async () => {
+  const { renewals, calls, pass } = renewalsOf();
+  for (let i = 0; i < 300; i++) renewals.hold(callerOf(i));
+  renewals.hold(callerOf(300, "other"));
+  await pass(200);
+  expect(calls).toEqual(["n 128", "n 128", "n 44", "other 1"]);
+});
+
+it("requests that end together owe their sessions one call", async () => {
+  const { renewals, calls, pass } = renewalsOf();
+  const held = Array.from({ length: 100 }, (_, i) => renewals.hold(callerOf(i)));
+  await pass(500);
+  for (const session of held) renewals.release(session);
+  await renewals.settle();
+  expect(calls).toEqual(["n 100", "n 100"]);
+});
+
+it("a session that another call refuses for a moment is renewed by itself", async () => {
+  const { renewals, times, ended, pass } = renewalsOf(["refused", undefined]);
+  renewals.hold(CALLER);
+  await pass(1100);
+  expect(times).toEqual([0, 0, 1000]);
+  expect(ended).toEqual([]);
+});
+
+it("a call that fails is tried again for each of its sessions", async () => {
+  const { renewals, calls, pass } = renewalsOf([new Unavailable("Redis is away")]);
+  for (let i = 0; i < 3; i++) renewals.hold(callerOf(i));
+  await pass(500);
+  expect(calls).toEqual(["n 3", "n 3"]);
 });

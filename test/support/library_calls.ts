@@ -18,7 +18,9 @@ const map = (type: string, key: number, value: number, max: number) => [
 ];
 
 /** Commands that no session calls. */
-export const SESSIONLESS = ["sweep", "release", "ring_look", "namespace_get", "namespace_delete"];
+export const SESSIONLESS = [
+  ...["sweep", "release", "ring_look", "sessions_renew", "namespace_get", "namespace_delete"],
+];
 
 /** Returns the arguments of a session_create that creates session 1, made by no session. */
 export function born(token: string, cpus: number): Argument[] {
@@ -29,6 +31,7 @@ export const CALLS: readonly [command: string, ...args: Argument[]][] = [
   ["session_get"],
   ["session_set", "", "", "", 18, ""],
   ["session_renew"],
+  ["sessions_renew", 1, TOKEN, 9, TOKEN],
   ["session_list", 0, 10, ""],
   ["session_get_by_id", 1],
   ["map_create", ...map("hash", 4, 8, 100)],

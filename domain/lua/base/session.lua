@@ -21,10 +21,16 @@ session.EXPIRED, session.DELETED = "expired", "deleted"
 -- deadline and ttl in ms, then the hash of the token.
 local LIFE = "<dds"
 
--- The deadline, which runs ahead of the ttl so that a renewal is written once in ttl/10.
-function session.renew(sid, ttl, token)
+-- The deadline runs ahead of the ttl, so that a renewal is written once in ttl/10.
+local function write_life(sid, ttl, token)
   local deadline = clock.latest() + math.floor(ttl * uapi.TTL_FACTOR) + ANSWER_MS
   call("HSET", kernel.key("session", sid), "life", struct.pack(LIFE, deadline, ttl, token))
+  return deadline
+end
+
+-- Answers the new deadline.
+function session.renew(sid, ttl, token)
+  local deadline = write_life(sid, ttl, token)
   call("ZADD", kernel.key("deadlines"), deadline, sid)
   clock.note_renewal(deadline)
   return deadline
@@ -70,6 +76,26 @@ function session.enter()
     kernel.need_writes()
     session.renew(sid, ttl, token)
   end
+end
+
+-- Renews sessions by id and token hash in turn, which must be their own. Answers the ttl of each; false for
+-- one that session.enter() may reject.
+function session.renew_all(words)
+  local ttls, scores, first = {}, {}, math.huge
+  for at = 1, #words, 2 do
+    local sid, token = words[at], words[at + 1]
+    local deadline, ttl, own = session.read_life(sid)
+    ttls[#ttls + 1] = false
+    if deadline and own == token and deadline > current.now and not current.deleting then
+      deadline = write_life(sid, ttl, token)
+      scores[#scores + 1], scores[#scores + 2] = deadline, sid
+      ttls[#ttls], first = ttl, math.min(first, deadline)
+    end
+  end
+  if not scores[1] then return ttls end
+  call("ZADD", kernel.key("deadlines"), unpack(scores))
+  clock.note_renewal(first)
+  return ttls
 end
 
 -- The namespace's possible CPUs, on which the layout of per-CPU values depends.

@@ -49,6 +49,20 @@ function sys.session_renew()
 end
 
 --[[
+  Gives many sessions their whole ttl again, whose requests are under way (internal).
+
+    Input: of each session
+      sid    id of the session
+      token  hash of its token
+    Output:
+      ttls  ms, of each session; false for one whose own renewal may fail
+    Errors: none
+]]
+function sys.sessions_renew(...)
+  return session.renew_all({ ... })
+end
+
+--[[
   Describes a session of the namespace by its id (extension).
 
     Input:

@@ -8,7 +8,7 @@ type ReleaseStep = (namespace: string) => Promise<boolean>;
 export class Releases {
   readonly #step: ReleaseStep;
   /** Namespace -> its release under way, which all calls that wait share. */
-  readonly #running = new Map<string, Promise<void>>();
+  readonly #running = new Map<string, Promise<boolean>>();
 
   constructor(step: ReleaseStep) {
     this.#step = step;
@@ -26,7 +26,10 @@ export class Releases {
       timer = setTimeout(() => reject(late), until - performance.now());
     });
     try {
-      await Promise.race([this.#release(namespace, until), timeout]);
+      // A release that an earlier call began may give up before this one.
+      while (!(await Promise.race([this.#release(namespace, until), timeout]))) {
+        if (performance.now() >= until) throw late;
+      }
     } catch (error) {
       throw error instanceof OutcomeUnknown ? new Unavailable(error.message) : error;
     } finally {
@@ -34,7 +37,7 @@ export class Releases {
     }
   }
 
-  #release(namespace: string, until: number): Promise<void> {
+  #release(namespace: string, until: number): Promise<boolean> {
     const running = this.#running.get(namespace);
     if (running) return running;
     const started = this.#repeat(namespace, until).finally(() => this.#running.delete(namespace));
@@ -42,8 +45,9 @@ export class Releases {
     return started;
   }
 
-  /** Steps until nothing is left, or until nobody can be waiting any more. */
-  async #repeat(namespace: string, until: number): Promise<void> {
-    while (performance.now() < until && (await this.#step(namespace)));
+  /** Steps until nothing is left; resolves to false when its caller waits no more before that. */
+  async #repeat(namespace: string, until: number): Promise<boolean> {
+    while (performance.now() < until) if (!(await this.#step(namespace))) return true;
+    return false;
   }
 }

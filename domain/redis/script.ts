@@ -1,4 +1,3 @@
-import { isAscii } from "node:buffer";
 import { Errno, Unavailable } from "../errno.ts";
 import { Anchors } from "./anchors.ts";
 import { ACCESS } from "./command_access.ts";
@@ -12,6 +11,7 @@ import { type InTime, inTime } from "./in_time.ts";
 import { Library } from "./library.ts";
 import { LibraryCall } from "./library_call.ts";
 import { bundle, type CommandAccess } from "./lua_bundle.ts";
+import { type LuaCall, NOBODY, type Who, wordsOf } from "./lua_call.ts";
 import { MasterCalls } from "./master_calls.ts";
 import type { Argument, RedisValue } from "./redis_value.ts";
 import { Releases } from "./releases.ts";
@@ -30,23 +30,15 @@ export interface CallOptions {
 }
 
 /** These keep sessions alive and free what has ended, so they never wait behind other calls. */
-const URGENT: ReadonlySet<string> = new Set(["release", "session_renew", "sweep"]);
+const URGENT: ReadonlySet<string> = new Set([
+  ...["release", "session_renew", "sessions_renew", "sweep"],
+]);
 
-/** The caller: session id, token hash, name of the idempotency record, fingerprint of the request. */
-export type Who = readonly [sid: string, hash: string, record: string, fingerprint: string];
-
-/** The caller of what no session calls. */
-export const NOBODY: Who = ["", "", "", ""];
-
-/** The first word of a call is the root of the namespace's keys. */
-const namespaceOf = ([root]: Argument[]) => /\{(.*)\}/.exec(String(root))?.[1] ?? "";
-
-const SHORT_BYTES = 256;
-
-/** ioredis encodes a call without buffers in one piece, which is faster. */
-function encodeShort(arg: Buffer): Argument {
-  return arg.length <= SHORT_BYTES && isAscii(arg) ? arg.toString("latin1") : arg;
-}
+/**
+ * A call waits for the release of ended sessions for so many deadlines. Redis answers each step of it within
+ * one, and thousands of sessions that are due together take more.
+ */
+const RELEASE_DEADLINES = 5;
 
 export class Script {
   readonly redis: Connection;
@@ -105,7 +97,8 @@ export class Script {
   }
 
   /**
-   * Each wait for others comes before the words, because a call takes the newest beat.
+   * A call that would show references of ended sessions leaves the gate until these are released, so that it
+   * does not count as one for which Redis is too slow.
    *
    * @throws an Errno or another failure of errno.ts.
    */
@@ -116,34 +109,40 @@ export class Script {
     args: Argument[],
     { writes = who[2] !== "", isBegun = false }: CallOptions = {},
   ): Promise<CommandReply> {
-    const gate = this.gates.of(namespace);
-    const entered = gate.enter(namespace, isBegun || URGENT.has(command));
+    const access = ACCESS.get(command) ?? "grow";
+    const call = { namespace, command, who, args, isBegun };
+    const begun = performance.now();
+    for (;;) {
+      const reply = await this.#pass(call, access === "read" && writes ? "free" : access);
+      if (reply !== undefined) return reply;
+      await this.#releases.finish(namespace, begun + RELEASE_DEADLINES * this.#deadline);
+    }
+  }
+
+  /**
+   * Passes the gate. Each wait for others comes before the words, because a call takes the newest beat.
+   *
+   * @returns undefined when references of ended sessions have to be released first.
+   */
+  async #pass(call: LuaCall, access: CommandAccess): Promise<CommandReply | undefined> {
+    const { namespace, command, isBegun } = call;
+    const entered = this.gates.of(namespace).enter(namespace, isBegun || URGENT.has(command));
     const pass = entered instanceof Promise ? await entered : entered;
     try {
       const fresh = this.heartbeats.refresh(namespace);
       if (fresh) await fresh;
-      const words = this.#wordsOf(namespace, command, who, args);
-      const access = ACCESS.get(command) ?? "grow";
-      return await this.#send(access === "read" && writes ? "free" : access, words, pass);
+      return await this.#send(access, wordsOf(call, this.heartbeats.beatFor(namespace)), pass);
     } finally {
       pass.leave();
     }
   }
 
-  #wordsOf(namespace: string, command: string, who: Who, args: readonly Argument[]): Argument[] {
-    const root = `bpf:{${namespace}}:`;
-    const beat = this.heartbeats.beatFor(namespace);
-    const words: Argument[] = [root, `${root}meta`, command, ...who, beat];
-    for (const arg of args) words.push(typeof arg === "object" ? encodeShort(arg) : arg);
-    return words;
-  }
-
   /** A reply after the deadline is dropped: the caller has its error, so nothing may be sent again. */
-  #send(access: CommandAccess, words: Argument[], pass?: Pass): Promise<CommandReply> {
+  #send(access: CommandAccess, words: Argument[], pass?: Pass): Promise<CommandReply | undefined> {
     const call = this.#call.once(access, words);
     const limit = pass ? pass.send(call) : this.#deadline;
     return this.inTime(call, limit).then(
-      (reply) => this.#answer(reply, access, words),
+      (reply) => this.#answer(reply, words),
       (error: Error) => this.#recover(error, access, words),
     );
   }
@@ -151,28 +150,11 @@ export class Script {
   /** @throws the error that the command raised. */
   #answer(
     reply: RedisValue[],
-    access: CommandAccess,
     words: Argument[],
-  ): CommandReply | Promise<CommandReply> {
+  ): CommandReply | undefined | Promise<CommandReply | undefined> {
     const code = codeOf(reply);
     if (code === "WRITES") return this.#send("free", words);
-    return code === "DUE" ? this.#afterRelease(access, words) : toReply(reply);
-  }
-
-  /** Sends a call again that would have shown references of ended sessions. */
-  async #afterRelease(
-    access: CommandAccess,
-    words: Argument[],
-    until = performance.now() + this.#deadline,
-  ): Promise<CommandReply> {
-    await this.#releases.finish(namespaceOf(words), until);
-    return this.inTime(this.#call.once(access, words)).then(
-      (reply) =>
-        codeOf(reply) === "DUE"
-          ? this.#afterRelease(access, words, until)
-          : this.#answer(reply, access, words),
-      (error: Error) => this.#recover(error, access, words),
-    );
+    return code === "DUE" ? undefined : toReply(reply);
   }
 
   /** One step of a release. @returns whether references are left. */
@@ -182,12 +164,16 @@ export class Script {
   }
 
   /** Sends a call again that was rejected before it did anything. @throws any other error. */
-  async #recover(error: Error, access: CommandAccess, words: Argument[]): Promise<CommandReply> {
+  async #recover(
+    error: Error,
+    access: CommandAccess,
+    words: Argument[],
+  ): Promise<CommandReply | undefined> {
     if (isMissing(error)) {
-      return this.#answer(await this.#call.afterLoading(access, words), access, words);
+      return this.#answer(await this.#call.afterLoading(access, words), words);
     }
     if (isMoved(error)) {
-      return this.#answer(await this.#afterRefresh(access, words), access, words);
+      return this.#answer(await this.#afterRefresh(access, words), words);
     }
     const isFull = error instanceof Errno && error.message === FULL;
     const [, , , , , record] = words;

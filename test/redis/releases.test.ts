@@ -41,6 +41,19 @@ describe("a release that calls wait for", () => {
     }, WAIT);
   });
 
+  it("a call that waits longer goes on with the release that an earlier one gave up", async () => {
+    let steps = 0;
+    const releases = new Releases(async () => {
+      steps += 1;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return steps < 20;
+    });
+    const [earlier, patient] = [releases.finish("a", later(30)), releases.finish("a", later(HOUR))];
+    await expect(earlier).rejects.toThrow(Unavailable);
+    await patient;
+    expect(steps).toBe(20);
+  });
+
   it("a step of unknown outcome is unavailable to the call, which did nothing", async () => {
     const releases = new Releases(() => Promise.reject(new OutcomeUnknown("no reply")));
     await expect(releases.finish("a", later(HOUR))).rejects.toThrow(Unavailable);

@@ -5,7 +5,7 @@ import type { ServerResponse } from "node:http";
 /** A client that takes no byte of its answer for so long is disconnected. */
 const STALL_MS = 30_000;
 /** Bytes of complete answers that clients may leave unread, all together. */
-const UNREAD_MAX = 256 << 20;
+const UNREAD_MAX = 192 << 20;
 
 const unreadOf = ({ socket }: ServerResponse): number => socket?.writableLength ?? 0;
 

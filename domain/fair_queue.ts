@@ -111,10 +111,10 @@ export class FairQueue<T, Refusal extends Error = LimitReached> {
   }
 
   /** Returns the first item of the next owner that can take its turn, which is then the last one. */
-  shift(canTakeTurn: (owner: string) => boolean = () => true): T | undefined {
+  shift(canTakeTurn: (owner: string, item: T) => boolean = () => true): T | undefined {
     for (const [owner, list] of this.#lists) {
-      if (!canTakeTurn(owner)) continue;
       const item = list.oldest.item as T;
+      if (!canTakeTurn(owner, item)) continue;
       this.remove(owner, item);
       if (this.#lists.delete(owner)) this.#lists.set(owner, list);
       return item;

@@ -1,5 +1,11 @@
-import { type Batch, type BatchRead, LONG_BYTES } from "../../domain/commands/batch.ts";
+import {
+  type Batch,
+  type BatchRead,
+  type BatchSize,
+  LONG_BYTES,
+} from "../../domain/commands/batch.ts";
 import { Errno } from "../../domain/errno.ts";
+import { enterAnswerRoom } from "../answer_room.ts";
 import type { BatchBody } from "../codec/batch_elements.ts";
 import { parseBytes } from "../codec/bytes.ts";
 import { checkLength, infoOfMap, type ValueCodec } from "../codec/value_codec.ts";
@@ -22,15 +28,12 @@ import { OCTETS } from "../media_types.ts";
 
 const DEFAULT_COUNT = 100;
 
-function toRead({
-  count = DEFAULT_COUNT,
-  cursor,
-  elem_flags = 0,
-  flags = 0,
-  end_as_success,
-}: BatchBody): BatchRead {
+/** @param codec which writes the elements; undefined for octets. */
+function toRead(request: HandlerRequest, body: BatchBody, codec?: ValueCodec): BatchRead {
+  const { count = DEFAULT_COUNT, cursor, elem_flags = 0, flags = 0, end_as_success } = body;
   const from = cursor === undefined ? undefined : parseBytes(cursor, "cursor");
-  return { cursor: from, count, elem_flags, flags, end_as_success };
+  const enterRoom = async (size: BatchSize) => enterAnswerRoom(request, codec, size);
+  return { cursor: from, count, elem_flags, flags, end_as_success, enterRoom };
 }
 
 function octetResponse({ parts, count, cursor, failure, isEnd }: Batch): HandlerResponse {
@@ -63,7 +66,7 @@ const mapBatch: Handler = async (context, request) => {
     return ok(await kernel.mapUpdateBatch(request.call, fd, write));
   }
   if (write) return ok(await kernel.mapDeleteBatch(request.call, fd, write));
-  const range = toRead(body);
+  const range = toRead(request, body, codec);
   checkLength([codec, range.count]);
   const batch =
     body.op === "lookup"
@@ -75,7 +78,7 @@ const mapBatch: Handler = async (context, request) => {
 const mapBatchReadBytes: Handler = async ({ kernel }, request) => {
   const fd = pathNumber(request, "fd");
   const body = request.body as BatchBody;
-  const range = toRead(body);
+  const range = toRead(request, body);
   const batch =
     body.op === "lookup"
       ? await kernel.mapLookupBatch(request.call, fd, range)

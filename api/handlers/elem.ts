@@ -1,4 +1,5 @@
 import type { ElementPage } from "../../domain/commands/elem.ts";
+import { enterAnswerRoom } from "../answer_room.ts";
 import { conditions, etag } from "../codec/etag.ts";
 import { checkLength, codecOf, type ValueCodec } from "../codec/value_codec.ts";
 import {
@@ -35,6 +36,7 @@ const mapLookup: Handler = async (context, request): Promise<HandlerResponse> =>
   const fd = pathNumber(request, "fd");
   const found = await kernel.mapLookupElem(request.call, fd, key, lookupOptions(request));
   const { value, id, revision } = found;
+  await enterAnswerRoom(request, codec, { bytes: value.length, count: 1 });
   const body = { key: codec.writeKey(key), value: await writeOne(request, codec, value, id) };
   return { status: 200, body, headers: { etag: await etag(value), ...revisionHeader(revision) } };
 };
@@ -45,6 +47,7 @@ const mapLookupBytes: Handler = async (context, request): Promise<HandlerRespons
   const fd = pathNumber(request, "fd");
   const found = await kernel.mapLookupElem(request.call, fd, key, lookupOptions(request));
   const { value, revision } = found;
+  await enterAnswerRoom(request, undefined, { bytes: value.length, count: 1 });
   const headers = { etag: await etag(value), ...revisionHeader(revision) };
   return { status: 200, bytes: value, type: OCTETS, headers };
 };
@@ -111,8 +114,12 @@ const mapNextKey: Handler = async (context, request) => {
   return ok({ key: codec.writeKey(next) });
 };
 
-function writeElements(request: HandlerRequest, codec: ValueCodec, page: ElementPage) {
-  checkLength([codec, page.elements.length]);
+async function writeElements(request: HandlerRequest, codec: ValueCodec, page: ElementPage) {
+  const { length: count } = page.elements;
+  checkLength([codec, count]);
+  const [first] = page.elements;
+  const bytes = count * ((first?.key.length ?? 0) + (first?.value.length ?? 0));
+  await enterAnswerRoom(request, codec, { bytes, count });
   return writePage(request, codec, page);
 }
 

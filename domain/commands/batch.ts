@@ -17,6 +17,8 @@ const TAKE_STEP = 500;
 const STEP_BYTES = 262_144;
 /** A batch that has read more ends early. */
 const ANSWER_BYTES = 16 * 1024 * 1024;
+/** A batch that is to read more asks for room. */
+const ROOM_BYTES = 64 * 1024;
 const NONE = Buffer.alloc(0);
 
 export interface BatchRead {
@@ -26,6 +28,13 @@ export interface BatchRead {
   flags: number;
   /** Takes the end of the map as success instead of ENOENT. */
   end_as_success?: boolean | undefined;
+  /** Resolves when there is room for so many elements, of so many bytes in all. @throws Unavailable */
+  enterRoom?(size: BatchSize): Promise<void>;
+}
+
+export interface BatchSize {
+  bytes: number;
+  count: number;
 }
 
 export interface BatchWrite {
@@ -140,6 +149,65 @@ function elementsOf(reply: RedisValue | undefined): Buffer {
   return elements.length > SHARED_BYTES ? share(elements) : elements;
 }
 
+/** The size of a batch of so many elements at most, by the elements of its first step. */
+function expectedSize({ bytes, count }: BatchSize, requested: number): BatchSize {
+  const growth = Math.min(requested / count, 1 + ANSWER_BYTES / bytes);
+  return { bytes: Math.ceil(bytes * growth), count: Math.ceil(count * growth) };
+}
+
+/**
+ * Waits for room for what the batch will read, when it has read some.
+ *
+ * @returns false if it has to end, because what it has taken out of the map must not be lost.
+ */
+async function enterRoom(
+  attr: BatchRead,
+  { changes }: BatchCommand,
+  read: BatchSize,
+  isLast: boolean,
+): Promise<boolean> {
+  const { bytes, count } = isLast ? read : expectedSize(read, attr.count);
+  if (bytes <= ROOM_BYTES) return true;
+  try {
+    await attr.enterRoom?.({ bytes, count });
+    return true;
+  } catch (error) {
+    if (changes && error instanceof Unavailable) return false;
+    throw error;
+  }
+}
+
+/** What a batch has read so far. */
+class ElementsRead {
+  readonly #parts: Buffer[] = [];
+  readonly #batch = { key_size: 0, ids: false };
+  #from: Buffer;
+  bytes = 0;
+
+  constructor(from: Buffer) {
+    this.#from = from;
+  }
+
+  /** Where the next step continues. */
+  get from(): Buffer {
+    return this.#from;
+  }
+
+  add([elements, , rest, , ids, , key_size]: RedisValue[]): void {
+    const part = elementsOf(elements);
+    this.#parts.push(part);
+    this.bytes += part.length;
+    this.#from = (rest as Buffer | null) ?? this.#from;
+    Object.assign(this.#batch, { key_size: number(key_size), ids: ids === 1 });
+  }
+
+  toBatch(count: number, failure?: Errno): Batch {
+    const cursor = count > 0 ? this.#from : undefined;
+    const all = { ...this.#batch, count, parts: this.#parts, size: this.bytes, cursor };
+    return failure ? { ...all, failure } : all;
+  }
+}
+
 async function read(
   first: Call,
   attr: BatchRead,
@@ -147,30 +215,26 @@ async function read(
   most = STEP,
 ): Promise<Batch> {
   const steps = new Steps(first, attr.count, command);
-  const parts: Buffer[] = [];
-  let [from, size, key_size, ids] = [attr.cursor ?? NONE, 0, 0, false];
-  const done = (failure?: Errno): Batch => {
-    const cursor = steps.count > 0 ? from : undefined;
-    const all = { count: steps.count, parts, size, key_size, cursor, ids };
-    return failure ? { ...all, failure } : all;
-  };
+  const elements = new ElementsRead(attr.cursor ?? NONE);
+  const done = (failure?: Errno) => elements.toBatch(steps.count, failure);
+  let hasRoom = false;
   for (;;) {
-    const reply = await attempt(steps, attr, from, most);
+    const reply = await attempt(steps, attr, elements.from, most);
     if (reply instanceof Errno) return done(reply);
-    const [elements, some, rest, last, isId, whole, keySize] = reply;
-    [key_size, ids] = [number(keySize), isId === 1];
-    const part = elementsOf(elements);
-    parts.push(part);
-    size += part.length;
+    elements.add(reply);
+    const [, some, , last, , whole] = reply;
     steps.count += number(some);
-    from = (rest as Buffer | null) ?? from;
-    const full = steps.count === attr.count;
-    if (last === 1 && (whole === 1 || !full)) {
-      if (attr.end_as_success) return { ...done(), cursor: undefined, isEnd: true };
-      return done(new Errno("ENOENT", "the end of the map"));
+    const isFull = steps.count === attr.count;
+    const isAtEnd = last === 1 && (whole === 1 || !isFull);
+    const isLast = isAtEnd || isFull || elements.bytes > ANSWER_BYTES;
+    if (!hasRoom) {
+      const size = { bytes: elements.bytes, count: steps.count };
+      hasRoom = await enterRoom(attr, command, size, isLast);
     }
+    if (isAtEnd && attr.end_as_success) return { ...done(), cursor: undefined, isEnd: true };
+    if (isAtEnd) return done(new Errno("ENOENT", "the end of the map"));
     // A short batch is allowed: the kernel ends one early when a bucket does not fit.
-    if (full || size > ANSWER_BYTES) return done();
+    if (isLast || !hasRoom) return done();
   }
 }
 

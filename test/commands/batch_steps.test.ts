@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { Unavailable } from "../../domain/errno.ts";
 import { u32Hex } from "../support/bytes.ts";
 import { batch, info, keysOf, make, numbers, outcomeAndCount } from "../support/map_batches.ts";
 import { callOf } from "../support/map_fixture.ts";
@@ -182,5 +183,37 @@ describe("the longest step of a batch", () => {
     expect((await map.session.get(`${map.path}/elements?limit=1000`)).body.elements.length).toBe(
       400,
     );
+  });
+});
+
+describe("a batch for which there is no room", () => {
+  const enterRoom = () => Promise.reject(new Unavailable("no room"));
+  const attr = { cursor: undefined, count: 8000, elem_flags: 0, flags: 0, enterRoom };
+  const fdOf = ({ path }: { path: string }) => Number(path.split("/").at(-1));
+
+  async function filled() {
+    const map = await make(service, "hash", { max_entries: 8000, value_size: 64 });
+    const values = keysOf(8000).map((key) => key.repeat(16));
+    await batch(map, { op: "update", keys: keysOf(8000), values });
+    return { map, call: callOf(service, map.session) };
+  }
+
+  it("a lookup is refused after its first step, when the size of its elements is known", async () => {
+    const { map, call } = await filled();
+    const sizes: unknown[] = [];
+    const asks = (size: unknown) => Promise.resolve(void sizes.push(size));
+    await service.kernel.mapLookupBatch(call, fdOf(map), { ...attr, enterRoom: asks });
+    expect(sizes).toEqual([{ bytes: 8000 * 68, count: 8000 }]);
+    const refusal = service.kernel.mapLookupBatch(call, fdOf(map), attr);
+    await expect(refusal).rejects.toThrow("no room");
+  });
+
+  it("a lookup_and_delete ends early instead, and loses nothing", async () => {
+    const { map, call } = await filled();
+    const taken = await service.kernel.mapLookupAndDeleteBatch(call, fdOf(map), attr);
+    expectPart(taken.count, 8000);
+    expect(taken.cursor).toBeDefined();
+    expect(taken.size).toBe(taken.count * 68);
+    expect(await info(map)).toMatchObject({ entries: 8000 - taken.count });
   });
 });

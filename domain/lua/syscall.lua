@@ -20,6 +20,7 @@ local function release_due()
   work.allow(work.SHARE)
   current.is_due = exit.exit_due_sessions()
   current.is_left = work_list.save() or current.is_due
+  work.allow(work.OWN)
 end
 
 -- The caller's session is entered before others are released, so that their release takes no time from it.
@@ -27,7 +28,6 @@ local function run(args)
   clock.read()
   if current.sid ~= "" then session.enter() end
   if clock.is_due() then release_due() end
-  work.allow(work.OWN)
   local reply = { "", sys[args[1]](unpack(args, 7)) }
   work.drain()
   return reply
@@ -69,10 +69,10 @@ kernel.first_half.refused = "all"
 -- keys: the namespace's root and its `meta`, of which the first never exists: with both declared, a
 -- cluster runs nothing while the slot moves. writes: false where Redis was promised that nothing is written.
 return function(keys, args, writes)
-  -- Every field that a call sets, so that Lua makes the table in its final size.
+  -- Every field that most calls set, so that Lua makes the table in its final size.
   current = { root = keys[1], meta = keys[2], writes = writes, sid = args[2], token = args[3],
-    beat = args[6], wall = false, master = false, now = false, clock = false, queue = false, late = false,
-    budget = 0, is_due = false, is_left = false }
+    beat = args[6], wall = false, master = false, now = false, clock = false, ttl = false, queue = false,
+    late = false, budget = work.OWN }
   local record, fingerprint = args[4], args[5]
   if record == "" then return attempt(args) end
   local ok, reply = pcall(idempotency.once, record, fingerprint, args[1], function() return attempt(args) end)

@@ -88,8 +88,10 @@ function clock.store(changes)
     older_clock.write(skew, state.tick, state.next)
   end
   current.clock = state
-  call("HSET", current.meta, "layout", layout.value(), "time", ("%.0f %.0f %.0f %s %.0f"):format(
-    state.offset, state.tick, state.next, state.base, state.skew))
+  local time = ("%.0f %.0f %.0f %s %.0f"):format(state.offset, state.tick, state.next, state.base, state.skew)
+  -- The first write of a namespace gives it its layout, too.
+  if was.tick then return call("HSET", current.meta, "time", time) end
+  call("HSET", current.meta, "layout", layout.value(), "time", time)
 end
 
 -- Goes back to the time of an older version that has written since this one, because it renews by its own.

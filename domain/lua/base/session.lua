@@ -11,7 +11,6 @@ local call, unpack_struct = redis.call, struct.unpack
 local session = {}
 
 local ANSWER_MS = uapi.ANSWER_MS
-
 -- The reason of an end is kept so long.
 local REASON_MS = 900000
 
@@ -36,7 +35,7 @@ function session.renew(sid, ttl, token)
   return deadline
 end
 
--- deadline, ttl, token hash; nothing for a session that is not there.
+-- deadline, ttl, token hash; nothing where there is no session.
 function session.read_life(sid)
   local life = call("HGET", kernel.key("session", sid), "life")
   if life then return unpack_struct(LIFE, life) end
@@ -76,6 +75,7 @@ function session.enter()
     kernel.need_writes()
     session.renew(sid, ttl, token)
   end
+  current.ttl = ttl
 end
 
 -- Renews sessions by id and token hash in turn, which must be their own. Answers the ttl of each; false for

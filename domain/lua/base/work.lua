@@ -110,6 +110,7 @@ end
 
 -- Does the items of the call as far as the budget allows.
 function work.drain()
+  if not (current.queue or current.late or current.dead_keys) then return end
   local queue = next_queue()
   while queue and current.budget > 0 do
     work.spend(math.max(1, do_next(queue)))

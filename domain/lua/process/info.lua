@@ -44,7 +44,7 @@ end
     Errors: none
 ]]
 function sys.session_renew()
-  local _, ttl = session.read_life(current.sid)
+  local ttl = current.ttl
   return clock.to_wall(session.renew(current.sid, ttl, current.token)), ttl
 end
 

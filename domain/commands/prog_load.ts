@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { toBuffer } from "../bytes.ts";
 import type { CompilationUnit } from "../compiler/abi.ts";
 import { Errno, Stale } from "../errno.ts";
+import type { FuncType } from "../isa/func_type.ts";
 import { INSN_SIZE } from "../isa/insn.ts";
 import type { LoadedInsns } from "../isa/loaded_insns.ts";
 import type { Call, RunCommand, RunFirstHalf } from "../redis/command.ts";
@@ -35,6 +36,8 @@ export interface ProgAttr {
   fd_array: number[] | undefined;
   /** BTF describes the functions, which allows callbacks and tail calls of subprograms. */
   func_info?: boolean;
+  /** The types of its functions, which the verifier checks calls and global functions by. */
+  func_types?: readonly FuncType[] | undefined;
 }
 
 /** The service's side of a load. */
@@ -73,7 +76,7 @@ const json = (value: object): string => JSON.stringify(value, (_, part) => part 
 
 function loadRequest(
   call: Call,
-  { fd_array, ...attr }: ProgAttr,
+  { fd_array, func_types, ...attr }: ProgAttr,
   loaded: LoadedInsns,
   limits: Partial<Limits>,
 ): LoadRequest {
@@ -81,7 +84,8 @@ function loadRequest(
   const insns = decodeUnlessLong(loaded);
   const options = {
     ...{ progType: prog_type, logLevel: log_level, progFlags: prog_flags, limits },
-    ...{ funcInfo: func_info, ...(fd_array ? { fdArrayLength: fd_array.length } : {}) },
+    ...{ funcInfo: func_info, ...(func_types ? { funcTypes: func_types } : {}) },
+    ...(fd_array ? { fdArrayLength: fd_array.length } : {}),
   };
   const insn_cnt = loaded.insns.length / INSN_SIZE;
   const draft = randomBytes(12).toString("hex");

@@ -3,7 +3,7 @@ import type { Func } from "./functions.ts";
 import type { ObjectBtf } from "./object_btf.ts";
 import { malformed, unsupported } from "./object_errors.ts";
 
-/** The .BTF.ext section: the functions that have type information, and CO-RE relocations. */
+/** The .BTF.ext section: the types of functions, and CO-RE relocations. */
 
 const MAGIC = 0xeb9f;
 const RECORD = 8;
@@ -21,7 +21,7 @@ function* records(part: Buffer, btf: ObjectBtf): Generator<[section: string, rec
   }
   for (let at = 4; at < part.length; ) {
     if (at + 8 > part.length) throw malformed(".BTF.ext: truncated");
-    const name = btf.string(part.readUInt32LE(at));
+    const name = btf.sectionName(part.readUInt32LE(at));
     const end = at + 8 + part.readUInt32LE(at + 4) * size;
     if (end > part.length) throw malformed(".BTF.ext: records end past their section");
     for (at += 8; at < end; at += size) yield [name, part.subarray(at, at + size)];
@@ -29,8 +29,8 @@ function* records(part: Buffer, btf: ObjectBtf): Generator<[section: string, rec
 }
 
 export class BtfExt {
-  /** "section instruction" of the functions with type information. */
-  readonly #described = new Set<string>();
+  /** Ids of the types of functions, by "section instruction". */
+  readonly #types = new Map<string, number>();
 
   /** @throws EINVAL; EOPNOTSUPP for CO-RE relocations */
   constructor(section: Buffer, btf: ObjectBtf) {
@@ -49,7 +49,7 @@ export class BtfExt {
       return section.subarray(start, end);
     };
     for (const [name, record] of records(part(8), btf)) {
-      this.#described.add(`${name} ${record.readUInt32LE(0) / INSN_SIZE}`);
+      this.#types.set(`${name} ${record.readUInt32LE(0) / INSN_SIZE}`, record.readUInt32LE(4));
     }
     if (header < CORE_HEADER || section.length < CORE_HEADER) return;
     for (const [name, record] of records(part(24), btf)) {
@@ -60,7 +60,8 @@ export class BtfExt {
     }
   }
 
-  hasFuncInfo({ section, start }: Func): boolean {
-    return this.#described.has(`${section.name} ${start}`);
+  /** Returns the id of the type of a function, or undefined without type information. */
+  funcTypeId({ section, start }: Func): number | undefined {
+    return this.#types.get(`${section.name} ${start}`);
   }
 }

@@ -1,4 +1,5 @@
 import { malformed, unsupported } from "./object_errors.ts";
+import { StringTable } from "./string_table.ts";
 
 /**
  * An ELF object file as clang writes it for BPF: sections, symbols, relocations.
@@ -48,7 +49,6 @@ const REL = 16;
 const LITTLE_ENDIAN = 1;
 const ET_REL = 1;
 const EM_BPF = 247;
-const NAME_MAX = 1023;
 const NONE = Buffer.alloc(0);
 
 /** Exact below 2^53; a larger number still exceeds every file. */
@@ -73,12 +73,6 @@ export function groupBy<T>(list: readonly T[], key: (item: T) => number): Map<nu
     else groups.set(key(item), [item]);
   }
   return groups;
-}
-
-function textAt(table: Buffer, offset: number): string {
-  const end = table.subarray(offset, offset + NAME_MAX + 1).indexOf(0);
-  if (offset >= table.length || end < 0) throw malformed(`ELF: invalid string offset ${offset}`);
-  return table.toString("latin1", offset, offset + end);
 }
 
 export class ElfFile {
@@ -124,13 +118,14 @@ export class ElfFile {
       throw malformed(`ELF: must have exactly one symbol table, got ${tables.length}`);
     const strings = this.sections[table.link];
     if (strings?.type !== SHT.STRTAB) throw malformed("ELF: the symbol table has no string table");
+    const names = new StringTable(strings.data, "ELF");
     const { data } = table;
     if (data.length % SYMBOL > 0) throw malformed("ELF: the symbol table is truncated");
     return Array.from({ length: data.length / SYMBOL }, (_, i) => {
       const at = i * SYMBOL;
       const info = data.readUInt8(at + 4);
       return {
-        name: textAt(strings.data, data.readUInt32LE(at)),
+        name: names.at(data.readUInt32LE(at)),
         bind: info >> 4,
         type: info & 0xf,
         visibility: data.readUInt8(at + 5) & 3,
@@ -156,10 +151,10 @@ function readSections(file: Buffer): Section[] {
   }
   const at = (i: number) => start + i * SECTION;
   if (names >= count) throw malformed("ELF: the section name table is missing");
-  const table = contents(file, at(names), "of names");
+  const table = new StringTable(contents(file, at(names), "of names"), "ELF");
   return Array.from({ length: count }, (_, index) => {
     const header = at(index);
-    const name = textAt(table, file.readUInt32LE(header));
+    const name = table.at(file.readUInt32LE(header));
     return {
       index,
       name,

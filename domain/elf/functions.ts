@@ -1,6 +1,15 @@
 import { INSN_SIZE } from "../isa/insn.ts";
 import type { Section } from "./elf_file.ts";
-import { type ElfFile, type ElfSymbol, groupBy, SHF_EXECINSTR, SHT, STB, STT } from "./elf_file.ts";
+import {
+  type ElfFile,
+  type ElfSymbol,
+  groupBy,
+  HIDDEN,
+  SHF_EXECINSTR,
+  SHT,
+  STB,
+  STT,
+} from "./elf_file.ts";
 import { malformed, unsupported } from "./object_errors.ts";
 
 /** The functions of an object: the programs in their sections, and the subprograms in ".text". */
@@ -11,6 +20,8 @@ export interface Func {
   /** Position and length, in instructions. */
   readonly start: number;
   readonly count: number;
+  /** Not visible outside of the object, so that Linux verifies it as a static function. */
+  readonly isStatic: boolean;
 }
 
 export const TEXT = ".text";
@@ -21,7 +32,8 @@ function isCode({ type, flags, size }: Section): boolean {
   return type === SHT.PROGBITS && (flags & SHF_EXECINSTR) !== 0 && size > 0;
 }
 
-function createFunc({ name, value, size, bind }: ElfSymbol, section: Section): Func {
+function createFunc(symbol: ElfSymbol, section: Section): Func {
+  const { name, value, size, bind, visibility } = symbol;
   const prefix = `section '${section.name}': program '${name}'`;
   if (size === 0 || size % INSN_SIZE > 0 || value % INSN_SIZE > 0) {
     throw malformed(`${prefix}: offset ${value}, size ${size}`);
@@ -31,7 +43,8 @@ function createFunc({ name, value, size, bind }: ElfSymbol, section: Section): F
     throw unsupported(`${prefix} is static and not supported`);
   }
   if (!SYMBOL_NAME.test(name)) throw malformed(`${prefix}: invalid function name`);
-  return { name, section, start: value / INSN_SIZE, count: size / INSN_SIZE };
+  const isStatic = bind === STB.LOCAL || HIDDEN.includes(visibility);
+  return { name, section, start: value / INSN_SIZE, count: size / INSN_SIZE, isStatic };
 }
 
 /** Returns the functions by section, then by position. */

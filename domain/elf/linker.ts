@@ -29,8 +29,8 @@ export interface MapPlaces {
 export interface Linked {
   insns: Buffer;
   refs: { insn: number; map: number }[];
-  /** The first is the program itself. */
-  funcs: readonly Func[];
+  /** The functions with their first instructions; the first is the program itself. */
+  funcs: ReadonlyMap<Func, number>;
 }
 
 const CALL = BPF_JMP | BPF_CALL;
@@ -60,7 +60,7 @@ class ProgramLinker {
   link(main: Func): Linked {
     this.#append(main);
     const insns = Buffer.concat(this.#parts);
-    return { insns, refs: this.#refs, funcs: [...this.#starts.keys()] };
+    return { insns, refs: this.#refs, funcs: this.#starts };
   }
 
   #append(func: Func): void {

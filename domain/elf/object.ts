@@ -1,7 +1,9 @@
 import { Errno } from "../errno.ts";
+import type { FuncType } from "../isa/func_type.ts";
 import { SchemaError } from "../schema/limits.ts";
 import { BtfExt } from "./btf_ext.ts";
 import { ElfFile } from "./elf_file.ts";
+import { readFuncType } from "./func_type.ts";
 import { type Func, findFunctions } from "./functions.ts";
 import { fillBtfSlots, fillLegacySlots, findEntryPoints, parseTailSlot } from "./initial_slots.ts";
 import { Linker } from "./linker.ts";
@@ -47,16 +49,27 @@ function resolveProgTypes(
   );
 }
 
-function hasAllFuncInfo(ext: BtfExt | undefined, [main, ...others]: readonly Func[]): boolean {
-  if (!ext || !main || !ext.hasFuncInfo(main)) return false;
-  const missing = others.find((func) => !ext.hasFuncInfo(func));
-  if (missing) throw malformed(`missing .BTF.ext function info of '${missing.name}'`);
-  return true;
+/** Returns the types of all functions of a program, or undefined without type information. */
+function funcTypes(
+  btf: ObjectBtf | undefined,
+  ext: BtfExt | undefined,
+  funcs: ReadonlyMap<Func, number>,
+): FuncType[] | undefined {
+  const types: FuncType[] = [];
+  for (const [func, start] of funcs) {
+    const id = ext?.funcTypeId(func);
+    if (id === undefined && start === 0) return undefined;
+    if (id === undefined || !btf)
+      throw malformed(`missing .BTF.ext function info of '${func.name}'`);
+    types.push(readFuncType(btf, id, { start, isStatic: func.isStatic }));
+  }
+  return types;
 }
 
 class ObjectFile {
   readonly #elf: ElfFile;
   readonly #maps: ObjectMaps;
+  readonly #btf: ObjectBtf | undefined;
   readonly #ext: BtfExt | undefined;
 
   constructor(file: Buffer, options: PlanOptions) {
@@ -66,6 +79,7 @@ class ObjectFile {
     const [types, ext] = [elf.section(".BTF"), elf.section(".BTF.ext")];
     const btf = types && new ObjectBtf(types.data, elf);
     this.#elf = elf;
+    this.#btf = btf;
     this.#ext = btf && ext && new BtfExt(ext.data, btf);
     this.#maps = new ObjectMaps(file, elf, btf, options);
   }
@@ -89,8 +103,8 @@ class ObjectFile {
   #planProgram(linker: Linker, func: Func, type: SectionType): ProgPlan {
     return withProgName(func, () => {
       const { insns, refs, funcs } = linker.link(func);
-      const func_info = hasAllFuncInfo(this.#ext, funcs);
-      return { name: func.name, section: func.section.name, ...type, insns, refs, func_info };
+      const func_types = funcTypes(this.#btf, this.#ext, funcs);
+      return { name: func.name, section: func.section.name, ...type, insns, refs, func_types };
     });
   }
 }

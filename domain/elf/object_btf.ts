@@ -2,6 +2,7 @@ import { BtfBlob, type BtfType, KIND } from "../schema/btf_blob.ts";
 import type { ElfFile, ElfSymbol, Section } from "./elf_file.ts";
 import { HIDDEN, STB, STT } from "./elf_file.ts";
 import { malformed } from "./object_errors.ts";
+import { StringTable } from "./string_table.ts";
 
 /** The parts of the .BTF section of an object that a loader needs: sizes, members, variables. */
 
@@ -33,29 +34,35 @@ const POINTER_BYTES = 8;
 /** MAX_RESOLVE_DEPTH of libbpf. */
 const MAX_STEPS = 32;
 const EXTERN = 2;
-/** Longer names are truncated: no name that a loader needs is longer. */
+const ARG_TAG = "arg:";
+/** Longer names are truncated, except those of sections. */
 const MAX_NAME = 255;
 
 export class ObjectBtf {
   readonly #blob: BtfBlob;
   readonly #strings: Buffer;
+  readonly #sectionNames: StringTable;
   readonly #symbols: ReadonlyMap<string, ElfSymbol>;
   readonly #datasecs = new Map<string, number>();
   readonly #structs = new Map<string, number>();
   readonly #variables = new Map<number, Variable[]>();
+  /** By the id of a function, tags of its arguments. */
+  readonly #argTags = new Map<number, Map<number, string[]>>();
 
   /** @throws SchemaError */
   constructor(section: Buffer, elf: ElfFile) {
     this.#blob = new BtfBlob(section);
     const start = section.readUInt32LE(4) + section.readUInt32LE(16);
     this.#strings = section.subarray(start, start + section.readUInt32LE(20));
+    this.#sectionNames = new StringTable(this.#strings, ".BTF");
     const variables = elf.symbols.filter(
       ({ bind, type }) => bind !== STB.LOCAL && type === STT.OBJECT,
     );
     this.#symbols = new Map(variables.map((symbol) => [symbol.name, symbol]));
     for (let id = this.#blob.count - 1; id > 0; id--) {
       const { kind, name } = this.#blob.type(id);
-      if (kind === KIND.DATASEC) this.#datasecs.set(this.string(name), id);
+      if (kind === KIND.DATASEC) this.#datasecs.set(this.sectionName(name), id);
+      if (kind === KIND.DECL_TAG) this.#addTag(id);
       if (kind === KIND.STRUCT && name > 0) this.#structs.set(this.string(name), id);
     }
   }
@@ -66,6 +73,11 @@ export class ObjectBtf {
     const text = this.#strings.subarray(offset, offset + MAX_NAME);
     const end = text.indexOf(0);
     return text.toString("latin1", 0, end < 0 ? MAX_NAME : end);
+  }
+
+  /** Returns the whole name of a section. */
+  sectionName(offset: number): string {
+    return this.#sectionNames.at(offset);
   }
 
   /** @throws SchemaError */
@@ -87,6 +99,21 @@ export class ObjectBtf {
       type = this.type(at);
     }
     return [at, type];
+  }
+
+  #addTag(id: number): void {
+    const { name, size: of, at } = this.type(id);
+    const text = this.string(name);
+    if (!text.startsWith(ARG_TAG)) return;
+    const tags = this.#argTags.get(of) ?? new Map<number, string[]>();
+    const index = this.u32(at);
+    tags.set(index, [text.slice(ARG_TAG.length), ...(tags.get(index) ?? [])]);
+    this.#argTags.set(of, tags);
+  }
+
+  /** Returns the tags of a function's arguments, by index. */
+  argTags(id: number): ReadonlyMap<number, readonly string[]> {
+    return this.#argTags.get(id) ?? new Map();
   }
 
   /** btf__resolve_size() */

@@ -1,3 +1,4 @@
+import type { FuncType } from "../isa/func_type.ts";
 import type { SchemaAttr } from "../schema/schema.ts";
 
 /**
@@ -42,8 +43,8 @@ export interface ProgPlan {
   insns: Buffer;
   /** The ld_imm64 instructions that take the fd of a map. */
   refs: { insn: number; map: number }[];
-  /** The object has type information for all functions of the program. */
-  func_info: boolean;
+  /** The types of all functions of the program; undefined where the object has no types. */
+  func_types: readonly FuncType[] | undefined;
 }
 
 export interface ObjectPlan {

@@ -92,9 +92,10 @@ class ObjectLoad {
   async #loadProg(plan: ProgPlan) {
     const { log_level } = this.#options;
     const insns = this.#patchMapFds(plan);
-    const { prog_type, prog_flags, expected_attach_type, func_info } = plan;
+    const { prog_type, prog_flags, expected_attach_type, func_types } = plan;
     const attr = {
-      ...{ prog_type, prog_flags, expected_attach_type, func_info },
+      ...{ prog_type, prog_flags, expected_attach_type, func_types },
+      func_info: func_types !== undefined,
       ...{ license: this.#plan.license, prog_name: truncateName(plan.name), fd_array: undefined },
     };
     const load = (level: number) =>

@@ -87,6 +87,7 @@ export class Btf {
     if (MODIFIERS.includes(btf.kind)) return opaqueAlias(this.type(btf.size, steps));
     if (btf.kind === KIND.STRUCT || btf.kind === KIND.UNION)
       return this.#buildRecord(id, btf, steps);
+    if (btf.kind === KIND.DATASEC) return this.#buildSection(id, btf, steps);
     if (btf.kind === KIND.TYPEDEF) {
       const type = this.type(btf.size, steps);
       return withTypeId(id, () => applyTypedef(this.#blob.name(btf.name), type));
@@ -161,8 +162,7 @@ export class Btf {
       withTypeId(id, () => {
         const member = this.#buildMember(btf, at, type, end);
         if (member.name === "" && !isRecord(type)) return;
-        check.addMember(member.name, type);
-        members.push(member);
+        members.push({ ...member, name: check.addRepeatable(member.name, type) });
         if (btf.kind === KIND.STRUCT) end = endBit(member);
       });
     }
@@ -170,6 +170,24 @@ export class Btf {
     const type = withTypeId(id, () => makeRecord(kind, btf.size, members));
     const isLock = kind === "struct" && this.#blob.isNamed(btf.name, LOCK_TAG);
     return isLock ? markAsLock(type) : type;
+  }
+
+  /** A section of variables is the only element of its map; the variables are its members. */
+  #buildSection(id: number, btf: BtfType, steps: number): Type {
+    const check = new MemberCheck();
+    const members = Array.from({ length: btf.vlen }, (_, i): RecordMember => {
+      const at = btf.at + i * 12;
+      const variable = this.#blob.type(this.#blob.u32(at));
+      if (variable.kind !== KIND.VAR)
+        throw new SchemaError(`type ${id}: must have only variables, got kind ${variable.kind}`);
+      const type = this.type(variable.size, steps);
+      const offset = this.#blob.u32(at + 4);
+      if (offset + type.size > btf.size)
+        throw new SchemaError(`type ${id}: a variable ends past the ${btf.size} bytes`);
+      const name = this.#blob.label(variable.name);
+      return { name: check.addRepeatable(name, type), offset, type };
+    });
+    return withTypeId(id, () => makeRecord("struct", btf.size, members));
   }
 
   /** @param previousEnd the bit after the previous member. */

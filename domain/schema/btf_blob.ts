@@ -93,6 +93,18 @@ export class BtfBlob {
 
   /** Returns an identifier, or "" for none. */
   name(offset: number): string {
+    const name = this.#text(offset);
+    if (!/^(?:[A-Za-z_]\w*)?$/.test(name))
+      throw new SchemaError(`a name must be a C identifier, got ${JSON.stringify(name)}`);
+    return name;
+  }
+
+  /** Returns the name of a variable as an identifier: those of static variables have dots. */
+  label(offset: number): string {
+    return this.#text(offset).replace(/\W/g, "_");
+  }
+
+  #text(offset: number): string {
     if (offset >= this.#strings.length) {
       const last = this.#strings.length - 1;
       throw new SchemaError(`the offset of a name must be at most ${last}, got ${offset}`);
@@ -101,10 +113,7 @@ export class BtfBlob {
     if (length < 0) {
       throw new SchemaError(`a name must have at most ${MAX_NAME} characters`);
     }
-    const name = this.#strings.toString("latin1", offset, offset + length);
-    if (!/^(?:[A-Za-z_]\w*)?$/.test(name))
-      throw new SchemaError(`a name must be a C identifier, got ${JSON.stringify(name)}`);
-    return name;
+    return this.#strings.toString("latin1", offset, offset + length);
   }
 
   /** Equals `name(offset) === name`, but decodes no name. */

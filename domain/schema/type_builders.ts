@@ -59,17 +59,43 @@ export function applyTypedef(typedef: string, type: Type): Type {
   return { ...type, order: "network" };
 }
 
+/** The names that a member adds to its record. */
+const namesIn = (name: string, type: Type): Iterable<string> =>
+  name === "" && isRecord(type) ? memberNames(type) : [name];
+
 /** Checks each member before it is added, so that a hostile record costs no more than the limits. */
 export class MemberCheck {
   readonly #names = new Set<string>();
+  /** How often each repeated name was added. */
+  readonly #repeated = new Map<string, number>();
   #nodes = 1;
 
   addMember(name: string, type: Type): void {
-    this.#nodes += typeCost(type).nodes;
-    checkNodes(this.#nodes);
-    for (const each of name === "" && isRecord(type) ? memberNames(type) : [name]) {
+    this.#addNodes(type);
+    for (const each of namesIn(name, type)) {
       if (this.#names.has(each)) throw new SchemaError(`duplicate member ${each}`);
       this.#names.add(each);
     }
+  }
+
+  /** Adds a member of BTF, which may repeat names: returns its name, with a number if it has to. */
+  addRepeatable(name: string, type: Type): string {
+    this.#addNodes(type);
+    const isFree = [...namesIn(name, type)].every((each) => !this.#names.has(each));
+    const free = isFree ? name : this.#numbered(name);
+    for (const each of namesIn(free, type)) this.#names.add(each);
+    return free;
+  }
+
+  /** No name of C has the sign, so that no other member has this name. */
+  #numbered(name: string): string {
+    const number = (this.#repeated.get(name) ?? 1) + 1;
+    this.#repeated.set(name, number);
+    return `${name}#${number}`;
+  }
+
+  #addNodes(type: Type): void {
+    this.#nodes += typeCost(type).nodes;
+    checkNodes(this.#nodes);
   }
 }

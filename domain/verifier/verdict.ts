@@ -1,3 +1,4 @@
+import type { FuncType } from "../isa/func_type.ts";
 import type { MapShape } from "../isa/map_shape.ts";
 
 export type RefusalErrno =
@@ -7,6 +8,7 @@ export type RefusalErrno =
   | "EINVAL"
   | "ENOENT"
   | "ENOTSUPP"
+  | "EOPNOTSUPP"
   | "EPROTO";
 
 export interface Refusal {
@@ -82,6 +84,8 @@ export interface VerifierOptions {
   readonly fdArrayLength?: number;
   /** The load carries func_info (BTF of its functions). */
   readonly funcInfo?: boolean;
+  /** The types of all functions, with func_info; left out where they are not known. */
+  readonly funcTypes?: readonly FuncType[];
   /** The loader has CAP_PERFMON, as it has unless this is false. */
   readonly perfmon?: boolean;
   /**

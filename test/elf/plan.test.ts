@@ -77,7 +77,7 @@ describe.each(["sections", "nested", "callback", "pinned", "locks", "redirect"])
   });
 
   it("the plan knows the types of all functions", () => {
-    expect(plan(name).progs.every(({ func_info }) => func_info)).toBe(true);
+    expect(plan(name).progs.every(({ func_types }) => func_types !== undefined)).toBe(true);
   });
 });
 

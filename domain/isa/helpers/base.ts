@@ -20,7 +20,7 @@ export const BASE_HELPERS = [
       "sk_skb", "sk_msg", "cgroup_sock_addr", "sk_reuseport", "flow_dissector", "cgroup_sysctl",
       "sk_lookup"] },
   { id: 165, name: "snprintf", since: "5.13",
-    args: ["uninit_mem", "size_or_zero", "const_str", "mem_or_null", "size_or_zero"],
+    args: ["uninit_mem_or_null", "size_or_zero", "const_str", "mem_or_null", "size_or_zero"],
     returns: "integer", in: BASE, gplOnly: true, perfmon: true },
   { id: 166, name: "sys_bpf", since: "5.14", args: ["anything", "mem", "size"],
     returns: "integer", in: ["syscall"] },

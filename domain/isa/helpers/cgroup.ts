@@ -1,7 +1,37 @@
+import {
+  BPF_CGROUP_INET4_BIND,
+  BPF_CGROUP_INET4_CONNECT,
+  BPF_CGROUP_INET6_BIND,
+  BPF_CGROUP_INET6_CONNECT,
+  BPF_CGROUP_UDP4_SENDMSG,
+  BPF_CGROUP_UDP6_SENDMSG,
+  BPF_CGROUP_UNIX_CONNECT,
+  BPF_CGROUP_UNIX_SENDMSG,
+} from "../uapi.ts";
 import type { HelperRow } from "./helper_row.ts";
 import { BASE, LWT, SCHED, WITHOUT_PACKET } from "./prog_types.ts";
 
 /** Helpers on cgroups, sysctls and infrared remotes, by number. */
+
+/** Types whose result user space sees (cgroup_common_func_proto). */
+const WITH_RETVAL = [
+  "cgroup_sock",
+  "cgroup_device",
+  "cgroup_sock_addr",
+  "cgroup_sysctl",
+  "cgroup_sockopt",
+] as const;
+/** The attach points whose system call can still fail. */
+const SOCK_ADDR_WITH_RETVAL = [
+  BPF_CGROUP_INET4_BIND,
+  BPF_CGROUP_INET6_BIND,
+  BPF_CGROUP_INET4_CONNECT,
+  BPF_CGROUP_INET6_CONNECT,
+  BPF_CGROUP_UDP4_SENDMSG,
+  BPF_CGROUP_UDP6_SENDMSG,
+  BPF_CGROUP_UNIX_CONNECT,
+  BPF_CGROUP_UNIX_SENDMSG,
+];
 
 // biome-ignore format: one row a helper.
 export const CGROUP_HELPERS = [
@@ -37,7 +67,7 @@ export const CGROUP_HELPERS = [
   { id: 151, name: "skb_cgroup_classid", since: "5.10", args: ["ctx"], returns: "integer",
     in: SCHED },
   { id: 186, name: "get_retval", since: "5.18", args: [], returns: "integer",
-    in: ["cgroup_sock", "cgroup_sock_addr", "cgroup_sockopt"] },
+    in: WITH_RETVAL, attachTypes: { cgroup_sock_addr: SOCK_ADDR_WITH_RETVAL } },
   { id: 187, name: "set_retval", since: "5.18", args: ["anything"], returns: "integer",
-    in: ["cgroup_sock", "cgroup_sock_addr", "cgroup_sockopt"] },
+    in: WITH_RETVAL, attachTypes: { cgroup_sock_addr: SOCK_ADDR_WITH_RETVAL } },
 ] as const satisfies readonly HelperRow[];

@@ -14,6 +14,7 @@ export type HelperArg =
   | "mem" // PTR_TO_MEM | MEM_RDONLY, as long as the next argument says
   | "mem_or_null"
   | "uninit_mem" // PTR_TO_MEM | MEM_WRITE: the helper fills it
+  | "uninit_mem_or_null"
   | "size" // CONST_SIZE, of the memory before it
   | "size_or_zero"
   | "uninit_u64" // PTR_TO_FIXED_SIZE_MEM of eight bytes, which the helper fills

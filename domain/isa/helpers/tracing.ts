@@ -42,7 +42,7 @@ export const TRACING_HELPERS = [
   { id: 117, name: "send_signal_thread", since: "5.5", args: ["anything"], returns: "integer",
     in: BASE, perfmon: true },
   { id: 119, name: "read_branch_records", since: "5.6",
-    args: ["ctx", "uninit_mem", "size_or_zero", "anything"], returns: "integer",
+    args: ["ctx", "uninit_mem_or_null", "size_or_zero", "anything"], returns: "integer",
     in: ["perf_event"], gplOnly: true },
   { id: 120, name: "get_ns_current_pid_tgid", since: "5.7",
     args: ["anything", "anything", "uninit_mem", "size"], returns: "integer", in: BASE },

@@ -12,6 +12,7 @@ import {
 import { BPF_ST, BPF_STX, LD_IMM64 } from "../../isa/opcodes.ts";
 import { BPF_REG_FP } from "../../isa/registers.ts";
 import { popFrame } from "../insns/exit.ts";
+import { globalFuncState } from "../insns/global_func.ts";
 import { checkInsn } from "../insns/insn_checks.ts";
 import { checkInsnEffects } from "../insns/step.ts";
 import type { Effect } from "../program/liveness.ts";
@@ -61,7 +62,7 @@ export class Explorer {
   readonly #limit: number;
   readonly #maxProcessed: number;
   readonly #effects: readonly Effect[];
-  readonly #pruning: PruningPoints;
+  #pruning: PruningPoints;
   readonly #pending: PendingBranch[] = [];
   #insnsProcessed = 0;
   #at = 0;
@@ -79,7 +80,6 @@ export class Explorer {
   }
 
   run(): Explored {
-    const env = this.#env;
     const frame = makeFrame(0, -1, 0);
     frame.regs[1] = value("ctx");
     const state: VerifierState = {
@@ -89,14 +89,48 @@ export class Explorer {
       isCertain: true,
       parent: null,
     };
-    env.log?.start(state);
-    this.#pending.push({ state, from: -1, logEnd: 0 });
+    const refusal = this.#followAll(state) ?? this.#checkGlobalFuncs();
+    return this.#explored(refusal, refusal === null && !this.#isOverLimit);
+  }
+
+  /** do_check_common(): follows all paths from a state. */
+  #followAll(state: VerifierState): Refusal | null {
+    const { log } = this.#env;
+    log?.start(state);
+    this.#pruning = new PruningPoints(this.#env);
+    this.#isFirstPath = true;
+    this.#pending.push({ state, from: -1, logEnd: log?.end ?? 0 });
     for (let next = this.#pending.pop(); next !== undefined; next = this.#pending.pop()) {
-      if (next.from >= 0) env.log?.resume(next.state, next.from, next.logEnd);
+      if (next.from >= 0) log?.resume(next.state, next.from, next.logEnd);
       const refusal = this.#followPath(next.state);
-      if (refusal !== null || this.#isOverLimit) return this.#explored(refusal, false);
+      if (refusal !== null || this.#isOverLimit) return refusal;
     }
-    return this.#explored(null, true);
+    return null;
+  }
+
+  /** do_check_subprogs(): a global function is verified once it is called; it may call others. */
+  #checkGlobalFuncs(): Refusal | null {
+    const env = this.#env;
+    const isVerified = new Map<number, boolean>();
+    const next = () =>
+      [...env.calledGlobals.keys()]
+        .filter((start) => isVerified.get(start) !== env.calledGlobals.get(start))
+        .sort((a, b) => a - b)[0];
+    for (let start = next(); start !== undefined && !this.#isOverLimit; start = next()) {
+      const isCertain = env.calledGlobals.get(start) === true;
+      isVerified.set(start, isCertain);
+      const func = env.globalFunc(start);
+      if (func === undefined) continue;
+      const index = env.funcIndex(start);
+      env.log?.say(`Validating ${func.name}() func#${index}...`);
+      const state = globalFuncState(env, func);
+      if ("errno" in state) return state;
+      const refusal = this.#followAll({ ...state, isCertain });
+      if (refusal !== null) return refusal;
+      const what = "is safe for any args that match its prototype";
+      env.log?.say(`Func#${index} ('${func.name}') ${what}`);
+    }
+    return null;
   }
 
   #explored(refusal: Refusal | null, whole: boolean): Explored {

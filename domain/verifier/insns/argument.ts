@@ -33,6 +33,7 @@ const EXPECTED: Readonly<Partial<Record<HelperArg, string>>> = {
 /** PTR_MAYBE_NULL */
 const NULLABLE: ReadonlySet<HelperArg> = new Set<HelperArg>([
   "mem_or_null",
+  "uninit_mem_or_null",
   "stack_or_null",
   "ctx_or_null",
 ]);
@@ -136,13 +137,7 @@ function assumeUnknownArgument(
   meta: CallArgMeta,
 ): void {
   if (arg === "map") meta.map = null;
-  if (
-    value.kind === "fp" ||
-    arg === "uninit_mem" ||
-    arg === "uninit_map_value" ||
-    arg === "uninit_u64"
-  )
-    clobberStacks(state);
+  if (value.kind === "fp" || arg.startsWith("uninit_")) clobberStacks(state);
   if (arg === "size" || arg === "size_or_zero" || arg === "alloc_size") {
     meta.size = range.U64_MAX;
     clobberStacks(state);

@@ -36,6 +36,7 @@ export const MEMORY_KINDS: ReadonlySet<ValueKind> = new Set<ValueKind>([
   "pkt_meta",
   "map_key",
   "map_value",
+  "mem",
   "ringbuf_mem",
 ]);
 const BPF_MAX_VAR_SIZ = 1n << 29n;
@@ -132,7 +133,7 @@ export function checkMemSizeReg(
     const hint = "use 'var &= const' or 'if (var < const)'";
     eacces(`R${reg} unbounded memory access, ${hint}`, isExact);
   }
-  const writes = memoryType === "uninit_mem";
+  const writes = memoryType === "uninit_mem" || memoryType === "uninit_mem_or_null";
   const marked = writes && range.isConst(r) ? meta : null;
   const access = { reg: reg - 1, size: Number(r.umax), writes, canBeEmpty, meta: marked };
   checkMemOfSize(env, state, access, isExact);

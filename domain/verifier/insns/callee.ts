@@ -1,3 +1,4 @@
+import type { FuncType } from "../../isa/func_type.ts";
 import { calleeOf, type Insn } from "../../isa/insn.ts";
 import { MAX_CALL_FRAMES } from "../../isa/limits.ts";
 import type { VerifierEnv } from "../state/env.ts";
@@ -12,16 +13,18 @@ import {
   replaceValues,
   type VerifierState,
 } from "../state/state.ts";
-import { isScalar, NOT_INIT, type RegisterValue, UNMODELLED } from "../state/value.ts";
+import { isScalar, NOT_INIT, type RegisterValue, UNKNOWN, UNMODELLED } from "../state/value.ts";
 import { type CallbackFunction, checkHelperCall, clearAllPktPointers } from "./call.ts";
+import { checkGlobalFuncArgs } from "./global_func.ts";
 import { isLocked } from "./lock.ts";
 
 /** Calls within the program: of its own functions, and of those that a helper calls back. */
 
 /** A function with BTF may be global. Linux verifies it alone and takes its pointers from the BTF. */
 function isArgumentKnown(env: VerifierEnv, regs: readonly RegisterValue[], start: number): boolean {
-  const { funcInfo, globalFuncs } = env.options;
-  if (funcInfo !== true || globalFuncs?.includes(start) === false) return true;
+  const { funcInfo, funcTypes, globalFuncs } = env.options;
+  const isStatic = funcTypes !== undefined || globalFuncs?.includes(start) === false;
+  if (funcInfo !== true || isStatic) return true;
   const read = env.live[start] ?? 0;
   return regs.every(
     (held, reg) =>
@@ -30,15 +33,33 @@ function isArgumentKnown(env: VerifierEnv, regs: readonly RegisterValue[], start
 }
 
 /** A global function may sleep, so that it may not be called under a lock. */
-function checkGlobalFuncCall({ options }: VerifierEnv, state: VerifierState, start: number): void {
-  if (options.funcInfo !== true) return;
-  state.isCertain &&= options.globalFuncs !== undefined;
-  if (options.globalFuncs?.includes(start) !== true) return;
+function checkGlobalFuncCall(env: VerifierEnv, state: VerifierState, start: number): void {
+  const { funcInfo, funcTypes, globalFuncs } = env.options;
+  if (funcInfo !== true) return;
+  state.isCertain &&= (funcTypes ?? globalFuncs) !== undefined;
+  if (env.globalFunc(start) === undefined && globalFuncs?.includes(start) !== true) return;
   const text = "global function calls are not allowed while holding a lock";
   throw new Refused("EINVAL", `${text},\nuse static function instead`);
 }
 
+/** A global function is verified by itself: the caller goes on with an unknown number. */
+function callGlobalFunc(env: VerifierEnv, state: VerifierState, func: FuncType): void {
+  if (isLocked(state)) checkGlobalFuncCall(env, state, func.start);
+  checkGlobalFuncArgs(env, state, func);
+  const name = `Func#${env.funcIndex(func.start)} ('${func.name}')`;
+  env.log?.say(`${name} is global and assumed valid.`);
+  env.recordGlobalCall(func.start, state.isCertain);
+  if (env.changesPacket(func.start)) clearAllPktPointers(state, UNKNOWN);
+  clobberCallerSaved(currentFrame(state).regs, UNKNOWN);
+  state.at += 1;
+}
+
 export function checkFuncCall(env: VerifierEnv, state: VerifierState, insn: Insn): void {
+  const global = env.globalFunc(calleeOf(insn, state.at));
+  if (global !== undefined) {
+    callGlobalFunc(env, state, global);
+    return;
+  }
   const level = currentDepth(state) + 1;
   if (level >= MAX_CALL_FRAMES) {
     throw new Refused("E2BIG", `the call stack of ${level + 1} frames is too deep`);

@@ -34,6 +34,10 @@ const NOT_NULL: ReadonlySet<ValueKind> = new Set<ValueKind>([
   "map_value",
   "map_key",
   "map_ptr",
+  "mem",
+  "sock_common",
+  "sock",
+  "tcp_sock",
   "ringbuf_mem",
 ]);
 

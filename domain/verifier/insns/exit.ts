@@ -60,11 +60,22 @@ function checkReturnRange(r0: RegisterValue, [min, max]: Bounds, what: string): 
   throw new Refused("EINVAL", text, r0.isExact);
 }
 
+/** A global function returns a number. */
+function checkSubprogramReturn(r0: RegisterValue): void {
+  if (r0.kind === "any" || isScalar(r0)) return;
+  const text = `At subprogram exit the register R0 is not a scalar value (${typeName(r0)})`;
+  throw new Refused("EINVAL", text);
+}
+
 function checkReturnCode(env: VerifierEnv, state: VerifierState): void {
   checkResourceLeak(state, "BPF_EXIT instruction in main prog");
   const r0 = currentFrame(state).regs[0] as RegisterValue;
   if (r0.kind === "none") throw new Refused("EACCES", "R0 !read_ok");
   checkNotPointer(env, 0, r0, "leaks addr as return value");
+  if (currentFrame(state).start !== 0) {
+    checkSubprogramReturn(r0);
+    return;
+  }
   const bounds = returnBounds(env.options.progType, env.options.expectedAttachType);
   if (bounds === null || r0.kind === "any") return;
   if (!isScalar(r0)) {

@@ -1,5 +1,6 @@
 import { classOf, type Insn, opOf } from "../../isa/insn.ts";
 import { BPF_ADD, BPF_ALU64, BPF_AND, BPF_OR, BPF_SUB, BPF_XOR } from "../../isa/opcodes.ts";
+import { isSock } from "../memory/sock_fields.ts";
 import * as range from "../scalar/range.ts";
 import { Range } from "../scalar/range.ts";
 import * as tnum from "../scalar/tnum.ts";
@@ -50,7 +51,7 @@ function checkPointerAllowed(insn: Insn, pointer: RegisterValue, by: RegisterVal
   const name = typeName(pointer);
   if (pointer.canBeNull)
     refuse(insn, `pointer arithmetic on ${name} prohibited, null-check it first`);
-  if (pointer.kind !== "pkt_end" && pointer.kind !== "map_ptr") return;
+  if (pointer.kind !== "pkt_end" && pointer.kind !== "map_ptr" && !isSock(pointer)) return;
   const none = range.isZero(by.range) && opOf(insn) === BPF_ADD && pointer.kind === "map_ptr";
   if (!none) {
     if (pointer.kind === "map_ptr" && !by.isExact) {

@@ -4,6 +4,8 @@ import type { VerifierEnv } from "../state/env.ts";
 import { Refused } from "../state/refused.ts";
 import { clobberStacks, currentFrame, type VerifierState } from "../state/state.ts";
 import {
+  isPacket,
+  isPointer,
   isScalar,
   NOT_INIT,
   type RegisterValue,
@@ -22,6 +24,7 @@ import {
   type InsnAccess,
   isRdonlyMap,
 } from "./region.ts";
+import { isSock, isSockField } from "./sock_fields.ts";
 import { checkStackAccessWithinBounds } from "./stack.ts";
 import { checkStackRead } from "./stack_load.ts";
 import { checkStackWrite } from "./stack_store.ts";
@@ -41,14 +44,16 @@ function invalidMemAccess(reg: number, pointer: RegisterValue): never {
 function checkContextAccess(
   env: VerifierEnv,
   pointer: RegisterValue,
-  { reg, off, size }: InsnAccess,
+  { reg, off, size, isSigned = false }: InsnAccess,
   writes: boolean,
 ): RegisterValue {
   if (!isModelled(env.options.progType)) return UNMODELLED;
   checkPtrOffReg(pointer, reg);
   const field = contextField(env.options, off, size, writes);
-  if (field === null) eacces(`invalid bpf_context access off=${off} size=${size}`);
-  return field;
+  // A load that extends the sign is never of a pointer (is_ldsx).
+  const isOfPointer = field !== null && isSigned && isPointer(field);
+  if (field === null || isOfPointer) eacces(`invalid bpf_context access off=${off} size=${size}`);
+  return field.canBeNull ? { ...field, id: env.nextId() } : field;
 }
 
 /** Extends a load of less than 8 bytes to the register. */
@@ -57,6 +62,12 @@ function coerceLoaded(value: RegisterValue, { size, isSigned }: InsnAccess): Reg
   const known = isSigned ? signExtend(value.range, size) : coerceToSize(value.range, size);
   if (known === value.range) return value;
   return { ...value, range: known };
+}
+
+/** check_sock_access() */
+function checkSockAccess(pointer: RegisterValue, { reg, off, size }: InsnAccess): void {
+  if (isSockField(pointer, off + pointer.off, size)) return;
+  eacces(`R${reg} invalid ${typeName(pointer)} access off=${off} size=${size}`);
 }
 
 function loadFromMap(pointer: RegisterValue, access: InsnAccess): RegisterValue {
@@ -84,10 +95,17 @@ function loadRaw(
     case "map_value":
       return loadFromMap(pointer, access);
     case "map_key":
+    case "mem":
     case "ringbuf_mem":
     case "pkt":
     case "pkt_meta":
       checkMemRegionAccess(pointer, reg, off, size);
+      return UNKNOWN;
+    case "sock_common":
+    case "sock":
+    case "tcp_sock":
+    case "xdp_sock":
+      checkSockAccess(pointer, access);
       return UNKNOWN;
     case "map_ptr":
       throw new Refused("EACCES", `R${reg} invalid mem access 'map_ptr'`, false);
@@ -134,11 +152,13 @@ export const load = (env: VerifierEnv, state: VerifierState, access: InsnAccess)
   );
 
 /** Refuses memory that no store may write. */
-function checkCanStore(env: VerifierEnv, { kind }: RegisterValue, reg: number): void {
+function checkCanStore(env: VerifierEnv, pointer: RegisterValue, reg: number): void {
+  const { kind } = pointer;
   if (kind === "map_key") eacces(`write to change key R${reg} not allowed`);
   if (kind === "map_ptr") eacces("only read from bpf_array is supported");
-  const isPacket = kind === "pkt" || kind === "pkt_meta";
-  if (isPacket && !mayWritePacket(env.options.progType)) eacces("cannot write into packet");
+  if (isSock(pointer)) eacces(`R${reg} cannot write into ${typeName(pointer)}`);
+  const isOfPacket = kind === "pkt" || kind === "pkt_meta";
+  if (isOfPacket && !mayWritePacket(env.options.progType)) eacces("cannot write into packet");
 }
 
 function storeRaw(
@@ -171,8 +191,9 @@ function storeRaw(
       return;
     case "pkt":
     case "pkt_meta":
+    case "mem":
     case "ringbuf_mem":
-      keep(pointer.kind === "ringbuf_mem" ? "mem" : "packet");
+      keep(isPacket(pointer) ? "packet" : "mem");
       checkMemRegionAccess(pointer, reg, off, size);
       return;
     default:

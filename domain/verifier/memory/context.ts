@@ -1,39 +1,20 @@
 import { BPF_XDP_DEVMAP } from "../../isa/uapi.ts";
 import { type RegisterValue, UNKNOWN, UNMODELLED, value } from "../state/value.ts";
 import type { VerifierOptions } from "../verdict.ts";
+import { allows, type ContextField, field } from "./context_field.ts";
+import { type ContextLayout, SOCK_CONTEXTS } from "./sock_contexts.ts";
 
 /**
- * is_valid_access() of Linux 6.18: the fields of __sk_buff and xdp_md that each program type may
- * read and write. The contexts of other types are not modelled.
+ * is_valid_access() of Linux 6.18: the fields of the context that each program type may read and
+ * write. The contexts of tracing, of netfilter and of system calls are not modelled.
  */
-
-/** The widths of loads: the whole field, words, parts of a word, or any aligned width. */
-type LoadWidth = "whole" | "words" | "parts" | "wide";
-
-interface ContextLayoutField {
-  readonly start: number;
-  readonly end: number;
-  readonly width: LoadWidth;
-  readonly holds: RegisterValue;
-}
-
-const field = (
-  start: number,
-  size: number,
-  cut: LoadWidth = "parts",
-  holds = UNKNOWN,
-): ContextLayoutField => ({
-  start,
-  end: start + size,
-  width: cut,
-  holds,
-});
 
 const PACKET = value("pkt");
 const PACKET_END = value("pkt_end");
 const PACKET_META = value("pkt_meta");
+const SOCK_OR_NULL = value("sock_common", { canBeNull: true });
 
-const SKB: Readonly<Record<string, ContextLayoutField>> = {
+const SKB: Readonly<Record<string, ContextField>> = {
   len: field(0, 4),
   pkt_type: field(4, 4),
   mark: field(8, 4),
@@ -46,45 +27,39 @@ const SKB: Readonly<Record<string, ContextLayoutField>> = {
   ingress_ifindex: field(36, 4),
   ifindex: field(40, 4),
   tc_index: field(44, 4),
-  cb: field(48, 20, "wide"),
+  cb: field(48, 20, "any"),
   hash: field(68, 4),
   tc_classid: field(72, 4),
-  data: field(76, 4, "whole", PACKET),
-  data_end: field(80, 4, "whole", PACKET_END),
+  data: field(76, 4, "whole", { holds: PACKET }),
+  data_end: field(80, 4, "whole", { holds: PACKET_END }),
   napi_id: field(84, 4),
   family: field(88, 4),
   addresses: field(92, 40, "words"),
   ports: field(132, 8),
-  data_meta: field(140, 4, "whole", PACKET_META),
-  flow_keys: field(144, 8, "whole", UNMODELLED),
+  data_meta: field(140, 4, "whole", { holds: PACKET_META }),
+  flow_keys: field(144, 8, "whole", { holds: UNMODELLED }),
   tstamp: field(152, 8, "whole"),
   wire_len: field(160, 4),
   gso_segs: field(164, 4),
-  sk: field(168, 8, "whole", UNMODELLED),
+  sk: field(168, 8, "whole", { holds: SOCK_OR_NULL }),
   gso_size: field(176, 4),
   tstamp_type: field(180, 1, "whole"),
   hwtstamp: field(184, 8, "whole"),
 };
 
-const XDP: readonly ContextLayoutField[] = [
-  field(0, 4, "whole", PACKET),
-  field(4, 4, "whole", PACKET_END),
-  field(8, 4, "whole", PACKET_META),
+const XDP: readonly ContextField[] = [
+  field(0, 4, "whole", { holds: PACKET }),
+  field(4, 4, "whole", { holds: PACKET_END }),
+  field(8, 4, "whole", { holds: PACKET_META }),
   field(12, 8, "words"),
 ];
 /** egress_ifindex, for programs of a device map. */
 const XDP_EGRESS = field(20, 4, "whole");
 
-interface ContextLayout {
-  readonly reads: readonly ContextLayoutField[];
-  readonly writes: readonly ContextLayoutField[];
-}
-
 function skb(without: string, writes: string): ContextLayout {
   const absent = new Set(`flow_keys ${without}`.split(" "));
   const names = Object.keys(SKB).filter((name) => !absent.has(name));
-  const fields = (list: string[]): ContextLayoutField[] =>
-    list.map((name) => SKB[name] as ContextLayoutField);
+  const fields = (list: string[]): ContextField[] => list.map((name) => SKB[name] as ContextField);
   return { reads: fields(names), writes: fields(writes.split(" ")) };
 }
 
@@ -96,6 +71,7 @@ const LWT = skb(
 );
 
 const CONTEXTS: Readonly<Record<string, ContextLayout>> = {
+  ...SOCK_CONTEXTS,
   xdp: { reads: XDP, writes: [] },
   sched_cls: SCHED,
   sched_act: SCHED,
@@ -113,7 +89,7 @@ const CONTEXTS: Readonly<Record<string, ContextLayout>> = {
     "priority tc_index",
   ),
   flow_dissector: {
-    reads: ["data", "data_end", "flow_keys"].map((name) => SKB[name] as ContextLayoutField),
+    reads: ["data", "data_end", "flow_keys"].map((name) => SKB[name] as ContextField),
     writes: [],
   },
 };
@@ -130,18 +106,6 @@ const READ_ONLY_PACKETS = new Set([
 export const mayWritePacket = (progType: string | undefined): boolean =>
   progType === undefined || !READ_ONLY_PACKETS.has(progType);
 
-function allows(
-  { start, end, width: cut }: ContextLayoutField,
-  off: number,
-  size: number,
-  writes: boolean,
-): boolean {
-  if (off < start || off + size > end || off % size !== 0) return false;
-  if (cut === "wide") return true;
-  if (cut === "whole") return size === end - start;
-  return writes || cut === "words" ? size === 4 : size <= 4;
-}
-
 /**
  * The value that a load from the context yields, or that a store overwrites; null when the access is
  * invalid, UNMODELLED when the field is not modelled.
@@ -157,7 +121,12 @@ export function contextField(
   const isEgress = progType === "xdp" && expectedAttachType === BPF_XDP_DEVMAP && !writes;
   if (isEgress && allows(XDP_EGRESS, off, size, writes)) return UNKNOWN;
   const fields = writes ? context.writes : context.reads;
-  return fields.find((one) => allows(one, off, size, writes))?.holds ?? null;
+  const found = fields.find(
+    (one) =>
+      allows(one, off, size, writes) &&
+      one.attachTypes?.includes(expectedAttachType ?? 0) !== false,
+  );
+  return found?.holds ?? null;
 }
 
 /** Whether the context of the program type is modelled. */

@@ -1,3 +1,4 @@
+import type { FuncType } from "../../isa/func_type.ts";
 import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import {
   calleeOf,
@@ -80,12 +81,31 @@ function checkJumps(prog: readonly Insn[], start: number, end: number): Refusal 
   return null;
 }
 
+const isTailCall = (insn: Insn): boolean => isHelperCall(insn) && insn.imm === BPF_FUNC.tail_call;
+
 /** check_abnormal_return: the return value of a subprogram is known to be an int from BTF only. */
 function checkAbnormalReturn(prog: readonly Insn[], start: number, end: number): Refusal | null {
   const body = prog.slice(start, end);
   if (body.some(isSkbLoad)) return einval("LD_ABS is not allowed in subprogs without BTF");
-  if (body.some((insn) => isHelperCall(insn) && insn.imm === BPF_FUNC.tail_call)) {
+  if (body.some(isTailCall)) {
     return einval("tail_call is not allowed in subprogs without BTF");
+  }
+  return null;
+}
+
+/** check_btf_func(): what may return from a function early needs a result that is an integer. */
+function checkReturnTypes(
+  prog: readonly Insn[],
+  starts: readonly number[],
+  funcs: readonly FuncType[],
+): Refusal | null {
+  const types = new Map(funcs.map((func) => [func.start, func]));
+  for (const [i, start] of starts.entries()) {
+    if (i === 0 || types.get(start)?.returnsSmallInteger !== false) continue;
+    const body = prog.slice(start, starts[i + 1]);
+    const only = "is only allowed in functions that return 'int'.";
+    if (body.some(isSkbLoad)) return einval(`LD_ABS ${only}`);
+    if (body.some(isTailCall)) return einval(`tail_call ${only}`);
   }
   return null;
 }
@@ -101,7 +121,10 @@ export function checkStructure(prog: readonly Insn[], options: VerifierOptions):
     const found = checkJumps(prog, start, end(i));
     if (found !== null) return { starts, refusal: found };
   }
-  if (options.funcInfo === true) return { starts, refusal: null };
+  if (options.funcInfo === true) {
+    const found = checkReturnTypes(prog, starts, options.funcTypes ?? []);
+    return { starts, refusal: found };
+  }
   for (const [i, start] of starts.entries()) {
     const found = i === 0 ? null : checkAbnormalReturn(prog, start, end(i));
     if (found !== null) return { starts, refusal: found };

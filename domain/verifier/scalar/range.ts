@@ -132,6 +132,13 @@ function deduce32(r: Range): void {
   deduceLowHalves(r, r.smin, r.smax);
   if ((r.umin32 | 0) <= (r.umax32 | 0)) r.signed32(r.umin32 | 0, r.umax32 | 0);
   if (r.smin32 >>> 0 <= r.smax32 >>> 0) r.unsigned32(r.smin32 >>> 0, r.smax32 >>> 0);
+  else if (r.umax32 < r.smin32 >>> 0) {
+    r.smin32 = r.umin32 | 0;
+    r.umax32 = Math.min(r.umax32, r.smax32 >>> 0);
+  } else if (r.smax32 >>> 0 < r.umin32) {
+    r.smax32 = r.umax32 | 0;
+    r.umin32 = Math.max(r.umin32, r.smin32 >>> 0);
+  }
 }
 
 function deduce64(r: Range): void {

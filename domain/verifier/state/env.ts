@@ -1,6 +1,8 @@
+import type { FuncType } from "../../isa/func_type.ts";
 import { BPF_FUNC } from "../../isa/helpers/index.ts";
 import type { Insn } from "../../isa/insn.ts";
 import { type Effect, liveRegisters, regEffect } from "../program/liveness.ts";
+import { packetChangers } from "../program/packet_changes.ts";
 import type { MapFacts, VerifierOptions } from "../verdict.ts";
 import type { VerifierLog } from "./log.ts";
 import { currentDepth, type Frame, type VerifierState } from "./state.ts";
@@ -38,6 +40,11 @@ export class VerifierEnv {
   #isTrusted = true;
   readonly #contexts = new Map<number, boolean>();
   #ids = 0;
+  /** First instructions of the global functions called; whether Linux certainly reaches a call. */
+  readonly calledGlobals = new Map<number, boolean>();
+  readonly #funcs: ReadonlyMap<number, FuncType>;
+  readonly #starts: readonly number[];
+  #packetChangers: ReadonlySet<number> | undefined;
   /** The program certainly calls a kernel function that does not exist (fixup_kfunc_call). */
   hasMissingKfuncCall = false;
 
@@ -51,6 +58,9 @@ export class VerifierEnv {
     this.maps = maps;
     this.options = options;
     this.log = log;
+    const funcs = options.funcTypes ?? [];
+    this.#funcs = new Map(funcs.map((func) => [func.start, func]));
+    this.#starts = [...this.#funcs.keys()].sort((a, b) => a - b);
     this.effects = prog.map(regEffect);
     this.live = liveRegisters(prog, this.effects);
     this.#access = new Uint8Array(prog.length);
@@ -85,6 +95,32 @@ export class VerifierEnv {
   recordAccess(at: number, isSafe: boolean): void {
     if (!isSafe) this.#access[at] = UNPROVEN;
     else if (this.#access[at] === NOT_ACCESSED) this.#access[at] = PROVEN;
+  }
+
+  /** The global function that starts at an instruction, if its type is known. */
+  globalFunc(start: number): FuncType | undefined {
+    const func = this.#funcs.get(start);
+    return func?.isGlobal === true ? func : undefined;
+  }
+
+  /** The number of a function in messages. */
+  funcIndex(start: number): number {
+    return this.#starts.indexOf(start);
+  }
+
+  /** A call of the function may move the packet. */
+  changesPacket(start: number): boolean {
+    this.#packetChangers ??= packetChangers(this.prog, this.#starts);
+    return this.#packetChangers.has(start);
+  }
+
+  recordGlobalCall(start: number, isCertain: boolean): void {
+    this.calledGlobals.set(start, isCertain || this.calledGlobals.get(start) === true);
+  }
+
+  /** Memory that is not modelled was handed on as if it were, so that no proof holds. */
+  distrust(): void {
+    this.#isTrusted = false;
   }
 
   /** The helper may call back a function with unknown arguments, so that no proof holds. */

@@ -150,7 +150,13 @@ export class VerifierLog {
   }
 
   start(state: VerifierState): void {
-    this.#add(`0:${showState(state, 0, ALL, ALL)}`);
+    this.#forget();
+    this.#add(`${state.at}:${showState(state, 0, ALL, ALL)}`);
+  }
+
+  /** A line that is not about an instruction. */
+  say(text: string): void {
+    this.#add(text);
   }
 
   /** A function was entered. */

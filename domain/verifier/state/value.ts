@@ -19,6 +19,11 @@ export type ValueKind =
   | "pkt"
   | "pkt_meta"
   | "pkt_end"
+  | "mem"
+  | "sock_common"
+  | "sock"
+  | "tcp_sock"
+  | "xdp_sock"
   | "ringbuf_mem"
   | "func";
 
@@ -128,7 +133,7 @@ function details(v: RegisterValue): string[] {
   }
   if (v.kind !== "scalar" && v.off !== 0) parts.push(`off=${formatSigned(BigInt(v.off))}`);
   if (isPacket(v)) parts.push(`r=${formatUnsigned(BigInt.asUintN(64, BigInt(v.size)))}`);
-  if (v.kind === "ringbuf_mem") parts.push(`sz=${v.size}`);
+  if (v.kind === "ringbuf_mem" || v.kind === "mem") parts.push(`sz=${v.size}`);
   if (!range.isConst(v.range)) parts.push(...showRange(v.range));
   else if (!range.isZero(v.range)) parts.push(`imm=${formatSigned(v.range.smin)}`);
   return parts;

@@ -105,7 +105,23 @@ it.each(["..", "a/b", "/", ""])(
   },
 );
 
+it("the names of sections and of symbols may be long", () => {
+  const section = `uprobe//usr/bin/prog:${"_ZN4core".repeat(700)}`;
+  const symbols = [{ name: "p".repeat(3000), section: 1, size: RETURN_ZERO.length }];
+  const file = buildElf([{ name: section, flags: CODE, data: RETURN_ZERO }], symbols);
+  expect(verdict(file)).toBe("loads");
+});
+
 describe("an object that would be expensive", () => {
+  it("an object whose names overlap to more than 16 MiB is E2BIG", () => {
+    const long = "p".repeat(2 ** 20);
+    const symbols = Array.from({ length: 20 }, (_, i) => ({
+      ...{ name: long.slice(i), section: 1, size: RETURN_ZERO.length },
+    }));
+    const file = buildElf([{ name: "xdp", flags: CODE, data: RETURN_ZERO }], symbols);
+    expect(verdict(file)).toBe("E2BIG");
+  });
+
   it("an object with thousands of programs over the same code is E2BIG", () => {
     const code = Buffer.concat([...Array(10_000).fill(NOP), RETURN_ZERO]);
     const symbols = Array.from({ length: 5000 }, (_, i) => ({

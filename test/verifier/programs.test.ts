@@ -29,7 +29,6 @@ const LATE = /^(BPF program is too large|The sequence of \d+ jumps is too comple
 /** Other programs that the service accepts, because it does not model what Linux rejects. */
 const ACCEPTED = [
   "changed/1983: R0 bitwise operator &= on pointer prohibited",
-  "changed/3228: R1 type=map_ptr expected=sock_common, sock, tcp_sock, xdp_sock",
   "changed/3247: R1 type=map_ptr expected=fp, dynptr_ptr",
   "changed/3570: R1 type=map_ptr expected=fp, dynptr_ptr",
 ];

@@ -18,6 +18,14 @@ export type HelperArg =
   | "size" // CONST_SIZE, of the memory before it
   | "size_or_zero"
   | "uninit_u64" // PTR_TO_FIXED_SIZE_MEM of eight bytes, which the helper fills
+  | "written_u32" // The same of four bytes, which the helper reads first.
+  | "mem_of_20" // PTR_TO_FIXED_SIZE_MEM: struct iphdr, struct tcphdr
+  | "mem_of_40" // struct ipv6hdr
+  | "sock_common" // PTR_TO_SOCK_COMMON
+  | "sock_or_null" // PTR_TO_SOCKET_OR_NULL
+  | "btf_sock_common" // PTR_TO_BTF_ID_SOCK_COMMON
+  | "btf_sock_common_or_null"
+  | "released_sock" // PTR_TO_BTF_ID_SOCK_COMMON | OBJ_RELEASE
   | "alloc_size" // CONST_ALLOC_SIZE_OR_ZERO
   | "ringbuf_mem" // PTR_TO_RINGBUF_MEM, which the call releases
   | "const_str" // PTR_TO_CONST_STR
@@ -32,6 +40,9 @@ export type HelperReturn =
   | "integer_up_to_size" // do_refine_retval_range(): at most the size given, or an error
   | "map_value_or_null"
   | "ringbuf_mem_or_null"
+  | "sock_common_or_null"
+  | "sock_or_null"
+  | "tcp_sock_or_null"
   | "cpu" // The number of a CPU.
   | "void"
   | "unmodelled";
@@ -52,6 +63,10 @@ export interface HelperRow {
   readonly variant?: { readonly in: readonly ProgType[]; readonly args: readonly HelperArg[] };
   /** Attach types that may call it, where not all of a program type may. */
   readonly attachTypes?: Readonly<Partial<Record<ProgType, readonly number[]>>>;
+  /** What it returns is a reference that the program releases (is_acquire_function). */
+  readonly acquires?: boolean;
+  /** What it returns belongs to the reference of its argument (is_ptr_cast_function). */
+  readonly casts?: boolean;
   /** The only map types that it accepts (check_map_func_compatibility). */
   readonly maps?: readonly string[];
   readonly gplOnly?: boolean;

@@ -94,7 +94,7 @@ export const PACKET_HELPERS = [
   { id: 155, name: "redirect_peer", since: "5.10", args: ["anything", "anything"],
     returns: "integer", in: SCHED },
   { id: 163, name: "check_mtu", since: "5.12",
-    args: ["ctx", "anything", "unmodelled", "anything", "anything"], returns: "integer",
+    args: ["ctx", "anything", "written_u32", "anything", "anything"], returns: "integer",
     in: [...SCHED, "xdp"], gplOnly: true },
   { id: 188, name: "xdp_get_buff_len", since: "5.18", args: ["ctx"], returns: "integer",
     in: ["xdp", "syscall"] },

@@ -7,7 +7,14 @@ import * as range from "../scalar/range.ts";
 import type { VerifierEnv } from "../state/env.ts";
 import { Refused } from "../state/refused.ts";
 import { clobberStacks, currentFrame, type VerifierState } from "../state/state.ts";
-import { isNull, isPacket, isScalar, type RegisterValue, typeName } from "../state/value.ts";
+import {
+  isNull,
+  isPacket,
+  isScalar,
+  type RegisterValue,
+  typeName,
+  type ValueKind,
+} from "../state/value.ts";
 import {
   type CallArgMeta,
   checkHelperMemAccess,
@@ -18,36 +25,60 @@ import {
 /** Checks the arguments of a helper call: check_func_arg() of Linux 6.18. */
 
 const MEMORY = "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_";
-const EXPECTED: Readonly<Partial<Record<HelperArg, string>>> = {
-  ctx: "ctx",
-  ctx_or_null: "ctx",
-  map: "map_ptr",
-  size: "scalar",
-  size_or_zero: "scalar",
-  alloc_size: "scalar",
-  ringbuf_mem: "ringbuf_mem",
-  const_str: "map_value",
-  func: "func",
-  stack_or_null: "fp",
+const SOCKS: readonly ValueKind[] = ["sock_common", "sock", "tcp_sock", "xdp_sock"];
+/** The kinds that an argument may have, where they are not memory. */
+const KINDS: Readonly<Partial<Record<HelperArg, readonly ValueKind[]>>> = {
+  ctx: ["ctx"],
+  ctx_or_null: ["ctx"],
+  map: ["map_ptr"],
+  size: ["scalar"],
+  size_or_zero: ["scalar"],
+  alloc_size: ["scalar"],
+  ringbuf_mem: ["ringbuf_mem"],
+  const_str: ["map_value"],
+  func: ["func"],
+  stack_or_null: ["fp"],
+  sock_common: SOCKS,
+  sock_or_null: ["sock"],
+  btf_sock_common: SOCKS,
+  btf_sock_common_or_null: SOCKS,
+  released_sock: SOCKS,
 };
+/** Pointers to structs of the kernel, which are not modelled. */
+const BTF_POINTERS = ", ptr_, trusted_ptr_";
+const TAKES_BTF: ReadonlySet<HelperArg> = new Set<HelperArg>([
+  "btf_sock_common",
+  "btf_sock_common_or_null",
+  "released_sock",
+]);
 /** PTR_MAYBE_NULL */
 const NULLABLE: ReadonlySet<HelperArg> = new Set<HelperArg>([
   "mem_or_null",
   "uninit_mem_or_null",
   "stack_or_null",
   "ctx_or_null",
+  "sock_or_null",
+  "btf_sock_common_or_null",
 ]);
+/** ARG_PTR_TO_FIXED_SIZE_MEM */
+const FIXED: Readonly<Partial<Record<HelperArg, number>>> = {
+  uninit_u64: 8,
+  written_u32: 4,
+  mem_of_20: 20,
+  mem_of_40: 40,
+};
 
 function eacces(text: string, isCertain = true): never {
   throw new Refused("EACCES", text, isCertain);
 }
 
 function checkRegType(arg: HelperArg, reg: number, value: RegisterValue): void {
-  const expected = EXPECTED[arg];
+  const kinds = KINDS[arg];
   const isNullAllowed = !value.canBeNull || NULLABLE.has(arg);
-  const isKind = expected === undefined ? MEMORY_KINDS.has(value.kind) : expected === value.kind;
+  const isKind = kinds?.includes(value.kind) ?? MEMORY_KINDS.has(value.kind);
   if (isKind && isNullAllowed) return;
-  eacces(`R${reg} type=${typeName(value)} expected=${expected ?? MEMORY}`);
+  const expected = `${kinds?.join(", ") ?? MEMORY}${TAKES_BTF.has(arg) ? BTF_POINTERS : ""}`;
+  eacces(`R${reg} type=${typeName(value)} expected=${expected}`);
 }
 
 /** An argument in its register, and the type of the argument before it. */
@@ -78,7 +109,10 @@ function checkReleased(value: RegisterValue, reg: number, meta: CallArgMeta): vo
     throw new Refused("EINVAL", `R${reg} must have zero offset ${what}`);
   }
   checkPtrOffReg(value, reg);
-  if (value.ref === 0) throw new Refused("EINVAL", `arg ${reg} is an unacquired reference`);
+  if (value.ref === 0) {
+    const text = `R${reg} must be referenced when passed to release function`;
+    throw new Refused("EINVAL", text);
+  }
   meta.released = value.ref;
 }
 
@@ -92,6 +126,20 @@ function checkConstString(reg: number, value: RegisterValue): void {
   if (!isRdonlyMap(value)) eacces(`R${reg} does not point to a readonly map'`);
 }
 
+/** Memory of a size that the helper knows; what it writes is aligned. */
+function checkFixedMemory(
+  env: VerifierEnv,
+  state: VerifierState,
+  { reg, type }: FuncArg,
+  size: number,
+): void {
+  const writes = type === "uninit_u64" || type === "written_u32";
+  checkHelperMemAccess(env, state, { reg, size, writes, canBeEmpty: false, meta: null });
+  if (!writes) return;
+  const value = currentFrame(state).regs[reg] as RegisterValue;
+  checkPtrAlignment(env, value, { reg, off: 0, size, isStrict: true });
+}
+
 function checkFuncArg(
   env: VerifierEnv,
   state: VerifierState,
@@ -103,7 +151,8 @@ function checkFuncArg(
   if (isScalar(value) && NULLABLE.has(type)) value.precision.markChainPrecision();
   if (isNull(value) && NULLABLE.has(type)) return;
   checkRegType(type, reg, value);
-  if (type === "ringbuf_mem") {
+  if (value.ref !== 0) meta.ref = value.ref;
+  if (type === "ringbuf_mem" || type === "released_sock") {
     checkReleased(value, reg, meta);
   } else if (type === "ctx" || type === "ctx_or_null") {
     checkPtrOffReg(value, reg);
@@ -114,10 +163,8 @@ function checkFuncArg(
     checkMapArgument(env, state, arg, meta);
   } else if (type === "size" || type === "size_or_zero") {
     checkMemSizeReg(env, state, { reg, type, memoryType: previousType }, meta);
-  } else if (type === "uninit_u64") {
-    const access = { reg, size: 8, writes: true, canBeEmpty: false, meta: null };
-    checkHelperMemAccess(env, state, access);
-    checkPtrAlignment(env, value, { reg, off: 0, size: 8, isStrict: true });
+  } else if (FIXED[type] !== undefined) {
+    checkFixedMemory(env, state, arg, FIXED[type]);
   } else if (type === "alloc_size") {
     if (!range.isConst(value.range)) eacces(`R${reg} is not a known constant'`, value.isExact);
     value.precision.markChainPrecision();

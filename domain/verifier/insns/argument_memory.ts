@@ -1,4 +1,5 @@
 import type { HelperArg } from "../../isa/helpers/helper_row.ts";
+import { isModelled } from "../memory/context.ts";
 import { checkRangeInitialised } from "../memory/ptr_leaks.ts";
 import { checkMapAccessType, checkMemRegionAccess } from "../memory/region.ts";
 import * as stack from "../memory/stack.ts";
@@ -23,6 +24,8 @@ export interface CallArgMeta {
   room: { pointer: RegisterValue; reg: number; size: number } | null;
   /** Bytes to allocate, or the maximum that the helper writes. */
   size: bigint;
+  /** The id of the reference that an argument belongs to; 0 for none. */
+  ref: number;
   /** The id of the reference that the helper releases. */
   released: number;
   /** First instruction of the callback. */
@@ -93,7 +96,10 @@ export function checkHelperMemAccess(
   if (isScalar(value) || !MEMORY_KINDS.has(value.kind)) {
     if (canBeEmpty && size === 0 && isNull(value)) return;
     const isCertain = isScalar(value) ? value.isExact || !isNull(value) : true;
-    eacces(`R${reg} type=${typeName(value)} expected=fp`, isCertain && value.kind !== "ctx");
+    eacces(
+      `R${reg} type=${typeName(value)} expected=fp`,
+      isCertain && (value.kind !== "ctx" || isModelled(env.options.progType)),
+    );
   }
   if (size === 0 && !canBeEmpty) eacces("invalid zero-sized read");
   if (value.kind === "map_key" && writes) eacces(`R${reg} cannot write into map_key`);

@@ -151,6 +151,7 @@ export function checkHelperCall(
     map: null,
     room: null,
     size: 0n,
+    ref: 0,
     released: 0,
     callback: -1,
     key: null,

@@ -1,5 +1,5 @@
 import type { HelperReturn } from "../../isa/helpers/helper_row.ts";
-import { BPF_FUNC } from "../../isa/helpers/index.ts";
+import { BPF_FUNC, HELPER_ROWS } from "../../isa/helpers/index.ts";
 import { constantAt } from "../memory/stack_load.ts";
 import * as range from "../scalar/range.ts";
 import { Range } from "../scalar/range.ts";
@@ -11,6 +11,7 @@ import {
   scalar,
   UNKNOWN,
   UNMODELLED,
+  type ValueKind,
   value,
 } from "../state/value.ts";
 import type { CallArgMeta } from "./argument_memory.ts";
@@ -27,9 +28,20 @@ function isPresent(state: VerifierState, { map, key, helper }: CallArgMeta): boo
   return index !== null && index < BigInt(map.max_entries);
 }
 
+const SOCKET_MAPS: readonly string[] = ["sockmap", "sockhash"];
+
+/** A lookup of a socket takes a reference (is_acquire_function). */
+function socketElement(env: VerifierEnv, state: VerifierState, { map }: CallArgMeta) {
+  env.nextId();
+  const id = env.nextId();
+  state.refs = [...state.refs, { id, insn: state.at }];
+  return value("map_value", { map, canBeNull: true, id, ref: id });
+}
+
 function mapElement(env: VerifierEnv, state: VerifierState, meta: CallArgMeta): RegisterValue {
   const { map } = meta;
   if (map === null) return UNMODELLED;
+  if (SOCKET_MAPS.includes(map.map_type)) return socketElement(env, state, meta);
   const present = isPresent(state, meta);
   const id = present && !map.locks ? 0 : env.nextId();
   return value("map_value", { map, canBeNull: !present, id });
@@ -40,6 +52,22 @@ function ringbufRecord(env: VerifierEnv, state: VerifierState, meta: CallArgMeta
   const id = env.nextId();
   state.refs = [...state.refs, { id, insn: state.at }];
   return value("ringbuf_mem", { canBeNull: true, id, ref: id, size: Number(meta.size) });
+}
+
+/** A reference or a part of one; the program has to compare it with NULL. */
+function socket(
+  env: VerifierEnv,
+  state: VerifierState,
+  kind: ValueKind,
+  { helper, ref }: CallArgMeta,
+): RegisterValue {
+  const row = HELPER_ROWS[helper];
+  const id = env.nextId();
+  if (row?.acquires !== true)
+    return value(kind, { canBeNull: true, id, ref: row?.casts === true ? ref : 0 });
+  const acquired = env.nextId();
+  state.refs = [...state.refs, { id: acquired, insn: state.at }];
+  return value(kind, { canBeNull: true, id: acquired, ref: acquired });
 }
 
 const MAX_ERRNO = 4095;
@@ -68,6 +96,12 @@ export function returnValue(
       return mapElement(env, state, meta);
     case "ringbuf_mem_or_null":
       return ringbufRecord(env, state, meta);
+    case "sock_common_or_null":
+      return socket(env, state, "sock_common", meta);
+    case "sock_or_null":
+      return socket(env, state, "sock", meta);
+    case "tcp_sock_or_null":
+      return socket(env, state, "tcp_sock", meta);
     case "void":
       return NOT_INIT;
     default:

@@ -113,8 +113,17 @@ export const fits = (v: RegisterValue, bytes: number): boolean =>
 
 export const typeName = (v: RegisterValue): string => (v.canBeNull ? `${v.kind}_or_null` : v.kind);
 
+/** What a lookup in a map of sockets yields. */
+const SOCKETS: Readonly<Record<string, ValueKind>> = {
+  sockmap: "sock",
+  sockhash: "sock",
+  xskmap: "xdp_sock",
+};
+
 /** mark_ptr_not_null_reg(): a lookup in a map of maps becomes a map; locks keep their ids. */
 export function notNull(v: RegisterValue): RegisterValue {
+  const socket = v.kind === "map_value" ? SOCKETS[v.map?.map_type ?? ""] : undefined;
+  if (socket !== undefined) return { ...v, kind: socket, canBeNull: false, id: 0, map: null };
   const isOuter = v.map?.map_type === "array_of_maps" || v.map?.map_type === "hash_of_maps";
   const id = isPacket(v) || v.map?.locks ? v.id : 0;
   if (v.kind !== "map_value" || !isOuter) return { ...v, canBeNull: false, id };

@@ -140,13 +140,20 @@ function checkFixedMemory(
   checkPtrAlignment(env, value, { reg, off: 0, size, isStrict: true });
 }
 
+/** resolve_map_arg_type(): the values of maps of sockets are sockets. */
+function resolveMapArgType(type: HelperArg, { map }: CallArgMeta): HelperArg {
+  const holdsSockets = map?.map_type === "sockmap" || map?.map_type === "sockhash";
+  return type === "map_value" && holdsSockets ? "btf_sock_common" : type;
+}
+
 function checkFuncArg(
   env: VerifierEnv,
   state: VerifierState,
   arg: FuncArg,
   meta: CallArgMeta,
 ): void {
-  const { reg, type, previousType } = arg;
+  const { reg, previousType } = arg;
+  const type = resolveMapArgType(arg.type, meta);
   const value = currentFrame(state).regs[reg] as RegisterValue;
   if (isScalar(value) && NULLABLE.has(type)) value.precision.markChainPrecision();
   if (isNull(value) && NULLABLE.has(type)) return;

@@ -28,7 +28,7 @@ describe("the table of helpers", () => {
     for (const { name, args } of HELPER_ROWS) {
       for (const [i, arg] of args.entries()) {
         if (arg !== "size" && arg !== "size_or_zero") continue;
-        expect(args[i - 1], name).toMatch(/^(mem|mem_or_null|uninit_mem|unmodelled)$/);
+        expect(args[i - 1], name).toMatch(/^(mem|mem_or_null|uninit_mem|uninit_mem_or_null)$/);
       }
     }
   });
@@ -48,6 +48,10 @@ const RETURN_KINDS: Readonly<Record<HelperReturn, string>> = {
   integer_up_to_size: "i",
   map_value_or_null: "p",
   ringbuf_mem_or_null: "p",
+  dynptr_mem_or_null: "p",
+  sock_common_or_null: "p",
+  sock_or_null: "p",
+  tcp_sock_or_null: "p",
   cpu: "p",
   void: "v",
   unmodelled: "",

@@ -5,6 +5,7 @@ import { check, verify } from "../support/verify_bytes.ts";
 import {
   type AsmCase,
   CONTEXTS,
+  DYNPTRS,
   NULLS,
   RANGES,
   REFERENCES,
@@ -35,6 +36,7 @@ describe.each([
   ["fields of contexts", CONTEXTS],
   ["sockets", SOCKETS],
   ["references", REFERENCES],
+  ["dynptrs", DYNPTRS],
 ] as const)("programs about %s", (_, cases) => {
   it.each(cases.map((one) => [one.progType, one.title, one] as const))(
     "the verifier judges a %s program with %s as Linux does",

@@ -398,3 +398,48 @@ export const REFERENCES: readonly AsmCase[] = rows("sched_cls", [
     "EACCES",
   ],
 ]);
+
+const RESERVE = "r1 = map[fd:1]; r2 = 16; r3 = 0; r4 = r10; r4 += -16; call ringbuf_reserve_dynptr";
+const DISCARD = "r1 = r10; r1 += -16; r2 = 0; call ringbuf_discard_dynptr";
+const SUBMIT = "r1 = r10; r1 += -16; r2 = 1; call ringbuf_submit_dynptr";
+const DATA = "r1 = r10; r1 += -16; r2 = 0; r3 = 16; call dynptr_data";
+const VALUE =
+  "*(u32 *)(r10 -36) = 0; r1 = map[fd:0]; r2 = r10; r2 += -36; call map_lookup_elem; if r0 == 0 goto a";
+const LOCAL = `${VALUE}; r1 = r0; r2 = 64; r3 = 0; r4 = r10; r4 += -16; call dynptr_from_mem`;
+const READ = "r1 = r10; r1 += -32; r2 = 8; r3 = r10; r3 += -16; r4 = 0; r5 = 0; call dynptr_read";
+
+export const DYNPTRS: readonly AsmCase[] = rows("sched_cls", [
+  ["a record that is discarded", `${RESERVE}; ${DISCARD}; ${END}`, null],
+  ["a record that is submitted", `${RESERVE}; ${SUBMIT}; ${END}`, null],
+  ["a record that is never released", `${RESERVE}; ${END}`, "EINVAL"],
+  ["a record that is released twice", `${RESERVE}; ${DISCARD}; ${DISCARD}; ${END}`, "EINVAL"],
+  ["a release of nothing", `${DISCARD}; ${END}`, "EINVAL"],
+  ["a release of the context", `r2 = 0; call ringbuf_discard_dynptr; ${END}`, "EACCES"],
+  ["a release of a dynptr of a value", `${LOCAL}; ${DISCARD}; a: ${END}`, "EINVAL"],
+  ["a record that is overwritten", `${RESERVE}; *(u64 *)(r10 -16) = 0; ${DISCARD}; ${END}`, "EINVAL"],
+  ["a byte of a record that is overwritten", `${RESERVE}; *(u8 *)(r10 -1) = 0; ${DISCARD}; ${END}`, "EINVAL"],
+  ["a second record at the place of the first", `${RESERVE}; ${RESERVE}; ${DISCARD}; ${END}`, "EINVAL"],
+  ["a load of a dynptr", `${RESERVE}; r6 = *(u64 *)(r10 -16); ${DISCARD}; ${END}`, "EACCES"],
+  ["a load of half of a dynptr", `${RESERVE}; r6 = *(u32 *)(r10 -4); ${DISCARD}; ${END}`, "EACCES"],
+  ["a dynptr as a key", `${RESERVE}; r1 = map[fd:0]; r2 = r10; r2 += -16; call map_lookup_elem; ${DISCARD}; ${END}`, "EACCES"],
+  ["an unaligned place for a dynptr", "r1 = map[fd:1]; r2 = 16; r3 = 0; r4 = r10; r4 += -20; call ringbuf_reserve_dynptr; exit", "EINVAL"],
+  ["a place of 8 bytes for a dynptr", "r1 = map[fd:1]; r2 = 16; r3 = 0; r4 = r10; r4 += -8; call ringbuf_reserve_dynptr; exit", "EINVAL"],
+  ["a dynptr beyond the stack", "r1 = map[fd:1]; r2 = 16; r3 = 0; r4 = r10; r4 += -520; call ringbuf_reserve_dynptr; exit", "EACCES"],
+  ["data without a check", `${RESERVE}; ${DATA}; *(u8 *)(r0 +0) = 1; ${DISCARD}; ${END}`, "EACCES"],
+  ["data with a check", `${RESERVE}; ${DATA}; if r0 == 0 goto a; *(u8 *)(r0 +15) = 1; a: ${DISCARD}; ${END}`, null],
+  ["data past its end", `${RESERVE}; ${DATA}; if r0 == 0 goto a; *(u8 *)(r0 +16) = 1; a: ${DISCARD}; ${END}`, "EACCES"],
+  ["data after the release", `${RESERVE}; ${DATA}; r6 = r0; if r6 == 0 goto a; ${SUBMIT}; *(u8 *)(r6 +0) = 1; ${END}; a: ${DISCARD}; ${END}`, "EACCES"],
+  ["data of a size that is not known", `${RESERVE}; call get_prandom_u32; r3 = r0; r1 = r10; r1 += -16; r2 = 0; call dynptr_data; ${DISCARD}; ${END}`, "EACCES"],
+  ["data of nothing", `${DATA}; ${END}`, "EINVAL"],
+  ["data handed to ringbuf_submit", `${RESERVE}; ${DATA}; if r0 == 0 goto a; r1 = r0; r2 = 0; call ringbuf_submit; a: ${DISCARD}; ${END}`, "EACCES"],
+  ["a dynptr of a value that is read", `${LOCAL}; ${READ}; a: ${END}`, null],
+  ["a dynptr of a value that is overwritten", `${LOCAL}; *(u64 *)(r10 -16) = 0; a: ${END}`, null],
+  ["a dynptr of a value that is used after it is overwritten", `${LOCAL}; *(u64 *)(r10 -8) = 0; ${READ}; a: ${END}`, "EINVAL"],
+  ["a dynptr of the stack", `r1 = r10; r1 += -32; r2 = 8; r3 = 0; r4 = r10; r4 += -16; call dynptr_from_mem; ${END}`, "EACCES"],
+  ["a dynptr of too much of a value", `${VALUE}; r1 = r0; r2 = 65; r3 = 0; r4 = r10; r4 += -16; call dynptr_from_mem; a: ${END}`, "EACCES"],
+  ["a read of what is no dynptr", `${READ}; ${END}`, "EINVAL"],
+  ["a read into the dynptr itself", `${LOCAL}; r1 = r10; r1 += -16; r2 = 8; r3 = r10; r3 += -16; r4 = 0; r5 = 0; call dynptr_read; a: ${END}`, "EACCES"],
+  ["a write from the stack", `${LOCAL}; *(u64 *)(r10 -32) = 1; r1 = r10; r1 += -16; r2 = 0; r3 = r10; r3 += -32; r4 = 8; r5 = 0; call dynptr_write; a: ${END}`, null],
+  ["a write from a number", `${LOCAL}; r1 = r10; r1 += -16; r2 = 0; r3 = 5; r4 = 8; r5 = 0; call dynptr_write; a: ${END}`, "EACCES"],
+  ["a dynptr made on one path only", `${VALUE}; r6 = r0; r1 = *(u64 *)(r6 +0); if r1 == 0 goto b; r1 = r6; r2 = 64; r3 = 0; r4 = r10; r4 += -16; call dynptr_from_mem; b: ${READ}; a: ${END}`, "EINVAL"],
+]);

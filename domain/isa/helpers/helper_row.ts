@@ -27,6 +27,10 @@ export type HelperArg =
   | "btf_sock_common_or_null"
   | "released_sock" // PTR_TO_BTF_ID_SOCK_COMMON | OBJ_RELEASE
   | "alloc_size" // CONST_ALLOC_SIZE_OR_ZERO
+  | "dynptr" // PTR_TO_DYNPTR | MEM_RDONLY: one that was made before
+  | "uninit_dynptr_local"
+  | "uninit_dynptr_ringbuf"
+  | "released_dynptr_ringbuf"
   | "ringbuf_mem" // PTR_TO_RINGBUF_MEM, which the call releases
   | "const_str" // PTR_TO_CONST_STR
   | "func"
@@ -40,6 +44,7 @@ export type HelperReturn =
   | "integer_up_to_size" // do_refine_retval_range(): at most the size given, or an error
   | "map_value_or_null"
   | "ringbuf_mem_or_null"
+  | "dynptr_mem_or_null"
   | "sock_common_or_null"
   | "sock_or_null"
   | "tcp_sock_or_null"

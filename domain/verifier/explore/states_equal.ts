@@ -2,6 +2,7 @@ import { BPF_REG_FP } from "../../isa/registers.ts";
 import type { Range } from "../scalar/range.ts";
 import * as tnum from "../scalar/tnum.ts";
 import {
+  DYNPTR_TYPES,
   EMPTY_SLOT,
   type Frame,
   isSpill,
@@ -73,11 +74,17 @@ function regsafe(before: RegisterValue, after: RegisterValue, ids: IdPairs): boo
   if (isScalar(before)) return scalarIdsEqual(before, after, ids);
   const size = isPacket(before) ? samePacket(before, after) : before.size === after.size;
   const place = before.map === after.map && before.home === after.home && sameOff(before, after);
-  return size && place && ids.checkIds(before.id, after.id) && ids.checkIds(before.ref, after.ref);
+  if (!size || !place || !ids.checkIds(before.dynptr, after.dynptr)) return false;
+  return ids.checkIds(before.id, after.id) && ids.checkIds(before.ref, after.ref);
 }
 
 const samePacket = (before: RegisterValue, after: RegisterValue): boolean =>
   before.size === after.size || (before.size >= 0 && before.size <= after.size);
+
+function dynptrsEqual(before: RegisterValue, after: RegisterValue, ids: IdPairs): boolean {
+  const isSame = before.size === after.size && before.home === after.home;
+  return isSame && ids.checkIds(before.ref, after.ref) && ids.checkIds(before.dynptr, after.dynptr);
+}
 
 function stacksafe(before: StackSlot, after: StackSlot, ids: IdPairs): boolean {
   if (before === after && before.spilled.id === 0) return true;
@@ -90,6 +97,7 @@ function stacksafe(before: StackSlot, after: StackSlot, ids: IdPairs): boolean {
     const number = b === "0" || b === "?" || (b === "r" && isScalar(after.spilled));
     if (a !== "m" || !number) return false;
   }
+  if (before.types === DYNPTR_TYPES) return dynptrsEqual(before.spilled, after.spilled, ids);
   if (!isSpill(before)) return true;
   return isSpill(after) && regsafe(before.spilled, after.spilled, ids);
 }

@@ -22,6 +22,8 @@ import {
   MEMORY_KINDS,
 } from "./argument_memory.ts";
 
+import { isDynptrArg, processDynptr } from "./dynptr_argument.ts";
+
 /** Checks the arguments of a helper call: check_func_arg() of Linux 6.18. */
 
 const MEMORY = "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_";
@@ -34,6 +36,10 @@ const KINDS: Readonly<Partial<Record<HelperArg, readonly ValueKind[]>>> = {
   size: ["scalar"],
   size_or_zero: ["scalar"],
   alloc_size: ["scalar"],
+  dynptr: ["fp", "dynptr_ptr"],
+  uninit_dynptr_local: ["fp", "dynptr_ptr"],
+  uninit_dynptr_ringbuf: ["fp", "dynptr_ptr"],
+  released_dynptr_ringbuf: ["fp", "dynptr_ptr"],
   ringbuf_mem: ["ringbuf_mem"],
   const_str: ["map_value"],
   func: ["func"],
@@ -170,6 +176,9 @@ function checkFuncArg(
     checkMapArgument(env, state, arg, meta);
   } else if (type === "size" || type === "size_or_zero") {
     checkMemSizeReg(env, state, { reg, type, memoryType: previousType }, meta);
+  } else if (isDynptrArg(type)) {
+    if (value.kind === "dynptr_ptr") checkPtrOffReg(value, reg);
+    processDynptr(env, state, { reg, type }, meta);
   } else if (FIXED[type] !== undefined) {
     checkFixedMemory(env, state, arg, FIXED[type]);
   } else if (type === "alloc_size") {
@@ -183,6 +192,13 @@ function checkFuncArg(
   }
 }
 
+/** OBJ_RELEASE: the call may release a reference that is not known. */
+const RELEASED: ReadonlySet<HelperArg> = new Set<HelperArg>([
+  "released_sock",
+  "released_dynptr_ringbuf",
+  "ringbuf_mem",
+]);
+
 /** Assumes the worst of an argument whose type or value is not modelled. */
 function assumeUnknownArgument(
   state: VerifierState,
@@ -191,6 +207,7 @@ function assumeUnknownArgument(
   meta: CallArgMeta,
 ): void {
   if (arg === "map") meta.map = null;
+  if (RELEASED.has(arg)) state.isCertain = false;
   if (value.kind === "fp" || arg.startsWith("uninit_")) clobberStacks(state);
   if (arg === "size" || arg === "size_or_zero" || arg === "alloc_size") {
     meta.size = range.U64_MAX;

@@ -1,5 +1,6 @@
 import type { HelperArg } from "../../isa/helpers/helper_row.ts";
 import { isModelled } from "../memory/context.ts";
+import { checkNoDynptr } from "../memory/dynptr.ts";
 import { checkRangeInitialised } from "../memory/ptr_leaks.ts";
 import { checkMapAccessType, checkMemRegionAccess } from "../memory/region.ts";
 import * as stack from "../memory/stack.ts";
@@ -26,6 +27,10 @@ export interface CallArgMeta {
   size: bigint;
   /** The id of the reference that an argument belongs to; 0 for none. */
   ref: number;
+  /** The id of the dynptr that an argument is; 0 for none. */
+  dynptr: number;
+  /** The dynptr that the call submits or discards. */
+  releasesDynptr: { pointer: RegisterValue; index: number } | null;
   /** The id of the reference that the helper releases. */
   released: number;
   /** First instruction of the callback. */
@@ -70,14 +75,21 @@ function checkStackArgument(
   const isFixed = range.isConst(value.range);
   if (size === 0 && isFixed) return;
   const [first, last] = stack.offsetRange(value, 0);
+  const frame = stack.frameOf(state, value);
+  const isRaw = meta !== null && isFixed;
+  checkNoDynptr(frame, first, last + size, (off) =>
+    isRaw
+      ? `potential write to dynptr at off=${off} disallowed`
+      : `invalid read from stack R${reg} off ${first}+${off - first} size ${size}`,
+  );
   if (!writes && isFixed) {
-    checkRangeInitialised(env, stack.frameOf(state, value), { reg, off: first, size });
+    checkRangeInitialised(env, frame, { reg, off: first, size });
   }
-  if (meta !== null && isFixed) {
+  if (isRaw) {
     meta.room = { pointer: value, reg, size };
   } else if (writes) {
     env.log?.touch(first, last + size);
-    markStackWritten(stack.frameOf(state, value), first, last + size);
+    markStackWritten(frame, first, last + size);
   }
 }
 

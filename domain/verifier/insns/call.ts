@@ -19,12 +19,14 @@ import {
   isScalar,
   NOT_INIT,
   type RegisterValue,
+  typeName,
   UNKNOWN,
   value,
 } from "../state/value.ts";
 import type { MapFacts } from "../verdict.ts";
 import { checkFuncArgs } from "./argument.ts";
 import type { CallArgMeta } from "./argument_memory.ts";
+import { applyDynptrRelease } from "./dynptr_argument.ts";
 import { isLocked, processSpinLock, SPIN_LOCK, SPIN_UNLOCK } from "./lock.ts";
 import { returnValue } from "./return_value.ts";
 
@@ -37,6 +39,7 @@ const UNSPEC = BPF_FUNC.unspec;
 const TAIL_CALL = BPF_FUNC.tail_call;
 const FOR_EACH = BPF_FUNC.for_each_map_elem;
 const LOOP = BPF_FUNC.loop;
+const DYNPTR_FROM_MEM = BPF_FUNC.dynptr_from_mem;
 const WRITERS = new Set([
   BPF_FUNC.map_update_elem,
   BPF_FUNC.map_delete_elem,
@@ -78,6 +81,12 @@ function recordFuncMap(meta: CallArgMeta): void {
   if (helper === TAIL_CALL && map !== null && map.map_type !== "prog_array") {
     einval("expected prog array map for tail call");
   }
+}
+
+function checkDynptrMemory(data: RegisterValue): void {
+  if (data.kind === "map_value" || data.kind === "any") return;
+  const text = `Unsupported reg type ${typeName(data)} for bpf_dynptr_from_mem data`;
+  throw new Refused("EACCES", text);
 }
 
 /** release_reference(): pointers to the released object become numbers. */
@@ -136,6 +145,7 @@ function applyEffects(env: VerifierEnv, state: VerifierState, meta: CallArgMeta)
     markStackWritten(frameOf(state, room.pointer), first, first + room.size);
   }
   if (released !== 0) releaseReference(state, released);
+  applyDynptrRelease(state, meta);
 }
 
 /** @returns the function that the helper calls back before it returns, if it is modelled. */
@@ -152,6 +162,8 @@ export function checkHelperCall(
     room: null,
     size: 0n,
     ref: 0,
+    dynptr: 0,
+    releasesDynptr: null,
     released: 0,
     callback: -1,
     key: null,
@@ -159,6 +171,7 @@ export function checkHelperCall(
   checkFuncArgs(env, state, proto, meta);
   if (helper === SPIN_LOCK || helper === SPIN_UNLOCK) processSpinLock(state, helper);
   recordFuncMap(meta);
+  if (helper === DYNPTR_FROM_MEM) checkDynptrMemory(currentFrame(state).regs[1] as RegisterValue);
   applyEffects(env, state, meta);
   if (helper === TAIL_CALL) checkResourceLeak(state, "tail_call");
   if (helper === FOR_EACH && meta.map !== null && !isWalked(meta.map)) {

@@ -80,7 +80,7 @@ function pushCallbackFrame(state: VerifierState, { start, regs }: CallbackFuncti
   if (level >= MAX_CALL_FRAMES) {
     throw new Refused("E2BIG", `the call stack of ${level + 1} frames is too deep`);
   }
-  const frame = makeFrame(start, state.at, level, true);
+  const frame = makeFrame(start, state.at, level, { heldRefs: state.refs.length });
   for (const [i, held] of regs.entries()) frame.regs[i + 1] = held;
   const entry = copyState(state);
   clobberCallerSaved(currentFrame(entry).regs, NOT_INIT);

@@ -104,6 +104,9 @@ export function checkExit(env: VerifierEnv, state: VerifierState): boolean {
     checkCallbackReturn(r0);
     // The helper that called back runs under the lock.
     if (isLocked(state)) throw new Refused("EINVAL", CALL_WHILE_LOCKED);
+    // Linux goes on with the caller, which cannot release it.
+    if (state.refs.length > callee.heldRefs)
+      checkResourceLeak(state, "BPF_EXIT instruction in main prog");
     return false;
   }
   env.log?.returning(state);

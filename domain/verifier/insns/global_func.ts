@@ -1,5 +1,7 @@
 import type { FuncArg, FuncType } from "../../isa/func_type.ts";
+import { dynptrSlot, initialisedAt } from "../memory/dynptr.ts";
 import { checkPtrOffReg } from "../memory/region.ts";
+import { frameOf } from "../memory/stack.ts";
 import type { VerifierEnv } from "../state/env.ts";
 import { Refused } from "../state/refused.ts";
 import { currentFrame, makeFrame, type VerifierState } from "../state/state.ts";
@@ -61,6 +63,7 @@ const MAX_ARGS = 5;
 type Param =
   | { readonly kind: "scalar" }
   | { readonly kind: "ctx" }
+  | { readonly kind: "dynptr" }
   | { readonly kind: "mem"; readonly size: number; readonly canBeNull: boolean }
   | null;
 
@@ -85,7 +88,11 @@ function pointerParam(arg: PointerArg, index: number, progType: string | undefin
       throw new Refused("EINVAL", `arg#${index} has invalid combination of tags`);
     return progType === undefined && !isTaggedContext ? null : { kind: "ctx" };
   }
-  if (target === "STRUCT bpf_dynptr") return null;
+  if (target === "STRUCT bpf_dynptr") {
+    if (tags.length > 0)
+      throw new Refused("EINVAL", `arg#${index} has invalid combination of tags`);
+    return { kind: "dynptr" };
+  }
   if (tags.some((tag) => ["trusted", "untrusted", "arena"].includes(tag))) return null;
   if (tags.includes("nullable"))
     throw new Refused("EINVAL", `arg#${index} has invalid combination of tags`);
@@ -146,6 +153,20 @@ function checkMemReg(
   throw new Refused("EINVAL", `arg#${reg - 1} is expected to be non-NULL`);
 }
 
+/** A dynptr of any type, on the stack or handed on. */
+function checkDynptr(state: VerifierState, reg: number, held: RegisterValue): void {
+  if (held.kind === "dynptr_ptr") {
+    checkPtrOffReg(held, reg);
+    return;
+  }
+  if (held.kind !== "fp") {
+    const text = `arg#${reg - 1} expected pointer to stack or const struct bpf_dynptr`;
+    throw new Refused("EINVAL", text);
+  }
+  if (initialisedAt(frameOf(state, held), dynptrSlot(held)) !== null) return;
+  throw new Refused("EINVAL", `Expected an initialized dynptr as arg #${reg - 1}`);
+}
+
 function checkArg(env: VerifierEnv, state: VerifierState, reg: number, param: Param): void {
   const held = currentFrame(state).regs[reg] as RegisterValue;
   if (held.kind === "any" || param === null) {
@@ -157,6 +178,8 @@ function checkArg(env: VerifierEnv, state: VerifierState, reg: number, param: Pa
   } else if (param.kind === "ctx") {
     if (!MEMORY_WITHOUT_OFFSET_CHECK.has(held.kind)) checkPtrOffReg(held, reg);
     if (held.kind !== "ctx") throw new Refused("EINVAL", `arg#${reg - 1} expects pointer to ctx`);
+  } else if (param.kind === "dynptr") {
+    checkDynptr(state, reg, held);
   } else {
     checkMemReg(env, state, reg, param);
   }
@@ -179,6 +202,7 @@ function initialValue(env: VerifierEnv, param: Param): RegisterValue {
   if (param === null) return UNMODELLED;
   if (param.kind === "scalar") return UNKNOWN;
   if (param.kind === "ctx") return value("ctx");
+  if (param.kind === "dynptr") return value("dynptr_ptr", { dynptr: env.nextId() });
   const { size, canBeNull } = param;
   return value("mem", { size, canBeNull, id: canBeNull ? env.nextId() : 0 });
 }

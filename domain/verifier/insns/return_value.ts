@@ -54,6 +54,11 @@ function ringbufRecord(env: VerifierEnv, state: VerifierState, meta: CallArgMeta
   return value("ringbuf_mem", { canBeNull: true, id, ref: id, size: Number(meta.size) });
 }
 
+/** Memory of a dynptr: it goes with the dynptr, and with its reference. */
+function dynptrMemory(env: VerifierEnv, { dynptr, ref, size }: CallArgMeta): RegisterValue {
+  return value("mem", { canBeNull: true, id: env.nextId(), ref, dynptr, size: Number(size) });
+}
+
 /** A reference or a part of one; the program has to compare it with NULL. */
 function socket(
   env: VerifierEnv,
@@ -96,6 +101,8 @@ export function returnValue(
       return mapElement(env, state, meta);
     case "ringbuf_mem_or_null":
       return ringbufRecord(env, state, meta);
+    case "dynptr_mem_or_null":
+      return dynptrMemory(env, meta);
     case "sock_common_or_null":
       return socket(env, state, "sock_common", meta);
     case "sock_or_null":

@@ -15,6 +15,7 @@ import {
   UNKNOWN,
   UNMODELLED,
 } from "../state/value.ts";
+import { checkNoDynptr } from "./dynptr.ts";
 import { checkInitialised } from "./ptr_leaks.ts";
 import {
   frameOf,
@@ -76,10 +77,14 @@ export function checkStackRead(
   env: VerifierEnv,
   state: VerifierState,
   pointer: RegisterValue,
-  { off, size }: RegAccess,
+  { reg, off, size }: RegAccess,
 ): RegisterValue {
   const frame = frameOf(state, pointer);
   const [first, last] = offsetRange(pointer, off);
+  checkNoDynptr(frame, first, last + size, (at) => {
+    const place = range.isConst(pointer.range) ? "" : `R${reg} `;
+    return `invalid read from stack ${place}off ${first}+${at - first} size ${size}`;
+  });
   if (!range.isConst(pointer.range)) return markRegStackRead(frame, first, last + size);
   const [index] = slotAndByte(first);
   const slot = slotOf(frame, index);

@@ -10,6 +10,7 @@ import {
   type VerifierState,
 } from "../state/state.ts";
 import { fits, isNull, isPointer, isScalar, NOT_INIT, type RegisterValue } from "../state/value.ts";
+import { destroyDynptr } from "./dynptr.ts";
 import { checkSpillIntact } from "./ptr_leaks.ts";
 import {
   frameOf,
@@ -87,6 +88,7 @@ export function checkStackWrite(
   const zero = value !== null && isNull(value);
   env.log?.touch(first, last + size);
   if (range.isConst(pointer.range)) checkSpillIntact(env, frame, first, size);
+  for (let off = first; off < last + size; off++) destroyDynptr(state, frame, slotAndByte(off)[0]);
   if (!range.isConst(pointer.range)) {
     writeVariableOffset(frame, first, last + size, zero);
   } else if (value?.kind === "any") {

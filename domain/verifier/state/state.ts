@@ -7,7 +7,7 @@ import { FRAME_POINTERS, isScalar, NOT_INIT, UNMODELLED } from "./value.ts";
 
 /**
  * Eight bytes of a stack. A letter for each byte, the highest address first: ? never written, m anything,
- * 0 zero, r part of the register spilled here.
+ * 0 zero, r part of the register spilled here, d part of a dynptr.
  */
 export interface StackSlot {
   readonly types: string;
@@ -17,6 +17,8 @@ export interface StackSlot {
 export const EMPTY_SLOT: StackSlot = { types: "????????", spilled: NOT_INIT };
 /** Written by code that is not modelled. */
 export const CLOBBERED_SLOT: StackSlot = { types: "mmmmmmmm", spilled: UNMODELLED };
+/** Both slots of a dynptr. */
+export const DYNPTR_TYPES = "dddddddd";
 export const SLOTS = 64;
 
 export const isSpill = (slot: StackSlot): boolean => slot.types.charAt(7) === "r";
@@ -31,6 +33,8 @@ export interface Frame {
   /** The instruction that called it. */
   readonly callsite: number;
   readonly isCallback: boolean;
+  /** References held when a callback begins; it may not add to them. */
+  readonly heldRefs: number;
 }
 
 /** A reference taken and not yet released, or a lock. */
@@ -68,11 +72,12 @@ export function makeFrame(
   start: number,
   callsite: number,
   level: number,
-  isCallback = false,
+  callback?: { heldRefs: number },
 ): Frame {
   const regs = new Array<RegisterValue>(BPF_REG_FP).fill(NOT_INIT);
   regs.push(FRAME_POINTERS[level] as RegisterValue);
-  return { regs, stack: [], start, callsite, isCallback };
+  const isCallback = callback !== undefined;
+  return { regs, stack: [], start, callsite, isCallback, heldRefs: callback?.heldRefs ?? 0 };
 }
 
 const copyFrame = (frame: Frame): Frame => ({
@@ -123,6 +128,8 @@ export function widenScalars(state: VerifierState, unknown: RegisterValue): void
 /** Code that is not modelled may have written anywhere in the stacks. */
 export function clobberStacks(state: VerifierState): void {
   for (const { stack } of state.frames) {
+    // Linux may still see the dynptr, and its reference.
+    state.isCertain &&= !stack.some((slot) => slot?.types === DYNPTR_TYPES);
     for (let i = 0; i < SLOTS; i++) stack[i] = CLOBBERED_SLOT;
   }
 }

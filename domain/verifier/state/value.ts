@@ -25,6 +25,7 @@ export type ValueKind =
   | "tcp_sock"
   | "xdp_sock"
   | "ringbuf_mem"
+  | "dynptr_ptr"
   | "func";
 
 export interface RegisterValue {
@@ -43,6 +44,8 @@ export interface RegisterValue {
   readonly isLinked: boolean;
   /** Id of the reference that must be released; 0 for none. */
   readonly ref: number;
+  /** Id of the dynptr that it is, or whose memory it points to; 0 for none. */
+  readonly dynptr: number;
   readonly map: MapFacts | null;
   /** Bytes behind it: of a packet as far as compared with its end, of memory as allocated. */
   readonly size: number;
@@ -64,6 +67,7 @@ const PLAIN: RegisterValue = {
   id: 0,
   isLinked: false,
   ref: 0,
+  dynptr: 0,
   map: null,
   size: 0,
   home: 0,

@@ -1,4 +1,4 @@
-import type { FuncArg, FuncType } from "../isa/func_type.ts";
+import type { FuncParam, FuncType } from "../isa/func_type.ts";
 import { type BtfType, KIND } from "../schema/btf_blob.ts";
 import { malformed } from "./object_errors.ts";
 
@@ -31,14 +31,14 @@ const MAX_INTEGER = 8;
 const MAX_ARGS = 5;
 
 /** A type without modifiers; `type` is undefined for void. */
-interface Bare {
+interface UnmodifiedType {
   readonly id: number;
   readonly type: BtfType | undefined;
   /** The outermost typedef on the way. */
   readonly typedef: string;
 }
 
-function skipModifiers(btf: BtfReader, first: number): Bare {
+function skipModifiers(btf: BtfReader, first: number): UnmodifiedType {
   let typedef = "";
   let id = first;
   for (let steps = 0; steps < MAX_STEPS; steps++) {
@@ -51,19 +51,19 @@ function skipModifiers(btf: BtfReader, first: number): Bare {
   throw malformed(`.BTF: type ${first} has more than ${MAX_STEPS} modifiers`);
 }
 
-const describe = (btf: BtfReader, { type }: Bare): string =>
+const describe = (btf: BtfReader, { type }: UnmodifiedType): string =>
   type === undefined ? "UNKNOWN " : `${KIND_NAMES[type.kind]} ${btf.string(type.name)}`;
 
-const isInteger = ({ type }: Bare): boolean =>
+const isInteger = ({ type }: UnmodifiedType): boolean =>
   type !== undefined && (type.kind === KIND.INT || ENUMS.includes(type.kind));
 
 /** Of a pointer to what has no size, as void or a struct that is only declared. */
-function sizeOf(btf: BtfReader, { id, type }: Bare): number | null {
+function sizeOf(btf: BtfReader, { id, type }: UnmodifiedType): number | null {
   const unsized: readonly number[] = [KIND.FWD, KIND.FUNC, KIND.FUNC_PROTO, KIND.VAR];
   return type === undefined || unsized.includes(type.kind) ? null : btf.resolveSize(id);
 }
 
-function readArg(btf: BtfReader, id: number, tags: readonly string[]): FuncArg {
+function readArg(btf: BtfReader, id: number, tags: readonly string[]): FuncParam {
   const bare = skipModifiers(btf, id);
   if (bare.type?.kind !== KIND.PTR)
     return isInteger(bare) ? { kind: "integer" } : { kind: "other", target: describe(btf, bare) };

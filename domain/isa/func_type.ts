@@ -1,6 +1,6 @@
 /** The type of a function of a program, as BTF describes it and the verifier of Linux reads it. */
 
-export type FuncArg =
+export type FuncParam =
   | { readonly kind: "integer" }
   | {
       readonly kind: "pointer";
@@ -27,5 +27,5 @@ export interface FuncType {
   readonly returnsSmallInteger: boolean;
   /** The number of its arguments; `args` has no more than fit into registers. */
   readonly argCount: number;
-  readonly args: readonly FuncArg[];
+  readonly args: readonly FuncParam[];
 }

@@ -37,7 +37,8 @@ export const RANGES: readonly AsmCase[] = rows("sched_cls", [
   ],
   [
     "u32 above 2 and s32 below 2 is not positive",
-    `${RANDOM}; if w0 < 3 goto a; if w0 s> 1 goto a; if w0 s< 0 goto b; a: ${END}; b: ${DEAD}; ${END}`,
+    `${RANDOM}; if w0 < 3 goto a; if w0 s> 1 goto a; if w0 s< 0 goto b; a: ${END}; ` +
+      `b: ${DEAD}; ${END}`,
     "EACCES",
   ],
   [
@@ -47,7 +48,8 @@ export const RANGES: readonly AsmCase[] = rows("sched_cls", [
   ],
   [
     "u32 below 0x80000005 and s32 below -4 is the lowest",
-    `${RANDOM}; if w0 > 0x80000005 goto a; if w0 s> -5 goto a; if w0 s< 0x80000006 goto a; ${DEAD}; a: ${END}`,
+    `${RANDOM}; if w0 > 0x80000005 goto a; if w0 s> -5 goto a; ` +
+      `if w0 s< 0x80000006 goto a; ${DEAD}; a: ${END}`,
     null,
   ],
   [
@@ -202,7 +204,8 @@ export const CONTEXTS: readonly AsmCase[] = [
     ["past the end", `r0 = *(u32 *)(r1 +80); ${END}`, "EACCES"],
     [
       "the message through data",
-      `r2 = *(u64 *)(r1 +0); r3 = *(u64 *)(r1 +8); r4 = r2; r4 += 4; if r4 > r3 goto a; r0 = *(u32 *)(r2 +0); a: ${END}`,
+      `r2 = *(u64 *)(r1 +0); r3 = *(u64 *)(r1 +8); r4 = r2; r4 += 4; if r4 > r3 goto a; ` +
+        `r0 = *(u32 *)(r2 +0); a: ${END}`,
       null,
     ],
   ]),
@@ -270,7 +273,8 @@ export const SOCKETS: readonly AsmCase[] = rows("sched_cls", [
   ],
   [
     "tcp_sock with a check",
-    `${SK_CHECKED}; call tcp_sock; if r0 == 0 goto a; r1 = *(u64 *)(r0 +80); r0 = *(u32 *)(r0 +0); a: ${END}`,
+    `${SK_CHECKED}; call tcp_sock; if r0 == 0 goto a; r1 = *(u64 *)(r0 +80); ` +
+      `r0 = *(u32 *)(r0 +0); a: ${END}`,
     null,
   ],
   [
@@ -330,7 +334,8 @@ export const REFERENCES: readonly AsmCase[] = rows("sched_cls", [
   ["a lookup that is never released", `${LOOKUP}; ${END}`, "EINVAL"],
   [
     "a lookup that is released on one path only",
-    `${LOOKUP}; if r0 == 0 goto a; r1 = *(u32 *)(r0 +4); if r1 == 0 goto a; r1 = r0; call sk_release; a: ${END}`,
+    `${LOOKUP}; if r0 == 0 goto a; r1 = *(u32 *)(r0 +4); if r1 == 0 goto a; r1 = r0; ` +
+      `call sk_release; a: ${END}`,
     "EINVAL",
   ],
   ["a release without a check", `${LOOKUP}; r1 = r0; call sk_release; ${END}`, "EACCES"],
@@ -346,23 +351,27 @@ export const REFERENCES: readonly AsmCase[] = rows("sched_cls", [
   ],
   [
     "a spilled socket that is released",
-    `${LOOKUP}; *(u64 *)(r10 -24) = r0; if r0 == 0 goto a; r1 = *(u64 *)(r10 -24); call sk_release; a: ${END}`,
+    `${LOOKUP}; *(u64 *)(r10 -24) = r0; if r0 == 0 goto a; r1 = *(u64 *)(r10 -24); ` +
+      `call sk_release; a: ${END}`,
     null,
   ],
   ["an overwritten socket", `${LOOKUP}; if r0 == 0 goto a; r0 = 0; a: ${END}`, "EINVAL"],
   [
     "a part of a socket after the release",
-    `${LOOKUP}; if r0 == 0 goto a; r6 = r0; r1 = r0; call tcp_sock; r7 = r0; if r7 == 0 goto b; ${RELEASE}; r0 = *(u32 *)(r7 +0); exit; b: ${RELEASE}; a: ${END}`,
+    `${LOOKUP}; if r0 == 0 goto a; r6 = r0; r1 = r0; call tcp_sock; r7 = r0; ` +
+      `if r7 == 0 goto b; ${RELEASE}; r0 = *(u32 *)(r7 +0); exit; b: ${RELEASE}; a: ${END}`,
     "EACCES",
   ],
   [
     "a part of a socket before the release",
-    `${LOOKUP}; if r0 == 0 goto a; r6 = r0; r1 = r0; call tcp_sock; r7 = r0; if r7 == 0 goto b; r0 = *(u32 *)(r7 +0); b: ${RELEASE}; a: ${END}`,
+    `${LOOKUP}; if r0 == 0 goto a; r6 = r0; r1 = r0; call tcp_sock; r7 = r0; ` +
+      `if r7 == 0 goto b; r0 = *(u32 *)(r7 +0); b: ${RELEASE}; a: ${END}`,
     null,
   ],
   [
     "a release by the part of a socket",
-    `${LOOKUP}; if r0 == 0 goto a; r6 = r0; r1 = r0; call sk_fullsock; if r0 == 0 goto b; r6 = r0; b: ${RELEASE}; a: ${END}`,
+    `${LOOKUP}; if r0 == 0 goto a; r6 = r0; r1 = r0; call sk_fullsock; ` +
+      `if r0 == 0 goto b; r6 = r0; b: ${RELEASE}; a: ${END}`,
     null,
   ],
   [
@@ -377,7 +386,8 @@ export const REFERENCES: readonly AsmCase[] = rows("sched_cls", [
   ],
   [
     "a socket that is assigned and released",
-    `${LOOKUP}; if r0 == 0 goto a; r7 = r0; r1 = r6; r2 = r7; r3 = 0; call sk_assign; r1 = r7; call sk_release; a: ${END}`,
+    `${LOOKUP}; if r0 == 0 goto a; r7 = r0; r1 = r6; r2 = r7; r3 = 0; call sk_assign; ` +
+      `r1 = r7; call sk_release; a: ${END}`,
     null,
   ],
   [
@@ -389,7 +399,8 @@ export const REFERENCES: readonly AsmCase[] = rows("sched_cls", [
   ["a release of NULL", `r1 = 0; call sk_release; ${END}`, "EACCES"],
   [
     "a packet load with an open reference",
-    `${LOOKUP}; r7 = r0; r0 = *(u8 *)skb[0]; if r7 == 0 goto a; r1 = r7; call sk_release; a: ${END}`,
+    `${LOOKUP}; r7 = r0; r0 = *(u8 *)skb[0]; if r7 == 0 goto a; r1 = r7; ` +
+      `call sk_release; a: ${END}`,
     "EINVAL",
   ],
   [
@@ -416,30 +427,112 @@ export const DYNPTRS: readonly AsmCase[] = rows("sched_cls", [
   ["a release of nothing", `${DISCARD}; ${END}`, "EINVAL"],
   ["a release of the context", `r2 = 0; call ringbuf_discard_dynptr; ${END}`, "EACCES"],
   ["a release of a dynptr of a value", `${LOCAL}; ${DISCARD}; a: ${END}`, "EINVAL"],
-  ["a record that is overwritten", `${RESERVE}; *(u64 *)(r10 -16) = 0; ${DISCARD}; ${END}`, "EINVAL"],
-  ["a byte of a record that is overwritten", `${RESERVE}; *(u8 *)(r10 -1) = 0; ${DISCARD}; ${END}`, "EINVAL"],
-  ["a second record at the place of the first", `${RESERVE}; ${RESERVE}; ${DISCARD}; ${END}`, "EINVAL"],
+  [
+    "a record that is overwritten",
+    `${RESERVE}; *(u64 *)(r10 -16) = 0; ${DISCARD}; ${END}`,
+    "EINVAL",
+  ],
+  [
+    "a byte of a record that is overwritten",
+    `${RESERVE}; *(u8 *)(r10 -1) = 0; ${DISCARD}; ${END}`,
+    "EINVAL",
+  ],
+  [
+    "a second record at the place of the first",
+    `${RESERVE}; ${RESERVE}; ${DISCARD}; ${END}`,
+    "EINVAL",
+  ],
   ["a load of a dynptr", `${RESERVE}; r6 = *(u64 *)(r10 -16); ${DISCARD}; ${END}`, "EACCES"],
   ["a load of half of a dynptr", `${RESERVE}; r6 = *(u32 *)(r10 -4); ${DISCARD}; ${END}`, "EACCES"],
-  ["a dynptr as a key", `${RESERVE}; r1 = map[fd:0]; r2 = r10; r2 += -16; call map_lookup_elem; ${DISCARD}; ${END}`, "EACCES"],
-  ["an unaligned place for a dynptr", "r1 = map[fd:1]; r2 = 16; r3 = 0; r4 = r10; r4 += -20; call ringbuf_reserve_dynptr; exit", "EINVAL"],
-  ["a place of 8 bytes for a dynptr", "r1 = map[fd:1]; r2 = 16; r3 = 0; r4 = r10; r4 += -8; call ringbuf_reserve_dynptr; exit", "EINVAL"],
-  ["a dynptr beyond the stack", "r1 = map[fd:1]; r2 = 16; r3 = 0; r4 = r10; r4 += -520; call ringbuf_reserve_dynptr; exit", "EACCES"],
+  [
+    "a dynptr as a key",
+    `${RESERVE}; r1 = map[fd:0]; r2 = r10; r2 += -16; call map_lookup_elem; ${DISCARD}; ${END}`,
+    "EACCES",
+  ],
+  [
+    "an unaligned place for a dynptr",
+    "r1 = map[fd:1]; r2 = 16; r3 = 0; r4 = r10; r4 += -20; call ringbuf_reserve_dynptr; exit",
+    "EINVAL",
+  ],
+  [
+    "a place of 8 bytes for a dynptr",
+    "r1 = map[fd:1]; r2 = 16; r3 = 0; r4 = r10; r4 += -8; call ringbuf_reserve_dynptr; exit",
+    "EINVAL",
+  ],
+  [
+    "a dynptr beyond the stack",
+    "r1 = map[fd:1]; r2 = 16; r3 = 0; r4 = r10; r4 += -520; call ringbuf_reserve_dynptr; exit",
+    "EACCES",
+  ],
   ["data without a check", `${RESERVE}; ${DATA}; *(u8 *)(r0 +0) = 1; ${DISCARD}; ${END}`, "EACCES"],
-  ["data with a check", `${RESERVE}; ${DATA}; if r0 == 0 goto a; *(u8 *)(r0 +15) = 1; a: ${DISCARD}; ${END}`, null],
-  ["data past its end", `${RESERVE}; ${DATA}; if r0 == 0 goto a; *(u8 *)(r0 +16) = 1; a: ${DISCARD}; ${END}`, "EACCES"],
-  ["data after the release", `${RESERVE}; ${DATA}; r6 = r0; if r6 == 0 goto a; ${SUBMIT}; *(u8 *)(r6 +0) = 1; ${END}; a: ${DISCARD}; ${END}`, "EACCES"],
-  ["data of a size that is not known", `${RESERVE}; call get_prandom_u32; r3 = r0; r1 = r10; r1 += -16; r2 = 0; call dynptr_data; ${DISCARD}; ${END}`, "EACCES"],
+  [
+    "data with a check",
+    `${RESERVE}; ${DATA}; if r0 == 0 goto a; *(u8 *)(r0 +15) = 1; a: ${DISCARD}; ${END}`,
+    null,
+  ],
+  [
+    "data past its end",
+    `${RESERVE}; ${DATA}; if r0 == 0 goto a; *(u8 *)(r0 +16) = 1; a: ${DISCARD}; ${END}`,
+    "EACCES",
+  ],
+  [
+    "data after the release",
+    `${RESERVE}; ${DATA}; r6 = r0; if r6 == 0 goto a; ${SUBMIT}; *(u8 *)(r6 +0) = 1; ` +
+      `${END}; a: ${DISCARD}; ${END}`,
+    "EACCES",
+  ],
+  [
+    "data of a size that is not known",
+    `${RESERVE}; call get_prandom_u32; r3 = r0; r1 = r10; r1 += -16; r2 = 0; ` +
+      `call dynptr_data; ${DISCARD}; ${END}`,
+    "EACCES",
+  ],
   ["data of nothing", `${DATA}; ${END}`, "EINVAL"],
-  ["data handed to ringbuf_submit", `${RESERVE}; ${DATA}; if r0 == 0 goto a; r1 = r0; r2 = 0; call ringbuf_submit; a: ${DISCARD}; ${END}`, "EACCES"],
+  [
+    "data handed to ringbuf_submit",
+    `${RESERVE}; ${DATA}; if r0 == 0 goto a; r1 = r0; r2 = 0; call ringbuf_submit; ` +
+      `a: ${DISCARD}; ${END}`,
+    "EACCES",
+  ],
   ["a dynptr of a value that is read", `${LOCAL}; ${READ}; a: ${END}`, null],
   ["a dynptr of a value that is overwritten", `${LOCAL}; *(u64 *)(r10 -16) = 0; a: ${END}`, null],
-  ["a dynptr of a value that is used after it is overwritten", `${LOCAL}; *(u64 *)(r10 -8) = 0; ${READ}; a: ${END}`, "EINVAL"],
-  ["a dynptr of the stack", `r1 = r10; r1 += -32; r2 = 8; r3 = 0; r4 = r10; r4 += -16; call dynptr_from_mem; ${END}`, "EACCES"],
-  ["a dynptr of too much of a value", `${VALUE}; r1 = r0; r2 = 65; r3 = 0; r4 = r10; r4 += -16; call dynptr_from_mem; a: ${END}`, "EACCES"],
+  [
+    "a dynptr of a value that is used after it is overwritten",
+    `${LOCAL}; *(u64 *)(r10 -8) = 0; ${READ}; a: ${END}`,
+    "EINVAL",
+  ],
+  [
+    "a dynptr of the stack",
+    `r1 = r10; r1 += -32; r2 = 8; r3 = 0; r4 = r10; r4 += -16; call dynptr_from_mem; ${END}`,
+    "EACCES",
+  ],
+  [
+    "a dynptr of too much of a value",
+    `${VALUE}; r1 = r0; r2 = 65; r3 = 0; r4 = r10; r4 += -16; call dynptr_from_mem; a: ${END}`,
+    "EACCES",
+  ],
   ["a read of what is no dynptr", `${READ}; ${END}`, "EINVAL"],
-  ["a read into the dynptr itself", `${LOCAL}; r1 = r10; r1 += -16; r2 = 8; r3 = r10; r3 += -16; r4 = 0; r5 = 0; call dynptr_read; a: ${END}`, "EACCES"],
-  ["a write from the stack", `${LOCAL}; *(u64 *)(r10 -32) = 1; r1 = r10; r1 += -16; r2 = 0; r3 = r10; r3 += -32; r4 = 8; r5 = 0; call dynptr_write; a: ${END}`, null],
-  ["a write from a number", `${LOCAL}; r1 = r10; r1 += -16; r2 = 0; r3 = 5; r4 = 8; r5 = 0; call dynptr_write; a: ${END}`, "EACCES"],
-  ["a dynptr made on one path only", `${VALUE}; r6 = r0; r1 = *(u64 *)(r6 +0); if r1 == 0 goto b; r1 = r6; r2 = 64; r3 = 0; r4 = r10; r4 += -16; call dynptr_from_mem; b: ${READ}; a: ${END}`, "EINVAL"],
+  [
+    "a read into the dynptr itself",
+    `${LOCAL}; r1 = r10; r1 += -16; r2 = 8; r3 = r10; r3 += -16; r4 = 0; r5 = 0; ` +
+      `call dynptr_read; a: ${END}`,
+    "EACCES",
+  ],
+  [
+    "a write from the stack",
+    `${LOCAL}; *(u64 *)(r10 -32) = 1; r1 = r10; r1 += -16; r2 = 0; r3 = r10; r3 += -32; ` +
+      `r4 = 8; r5 = 0; call dynptr_write; a: ${END}`,
+    null,
+  ],
+  [
+    "a write from a number",
+    `${LOCAL}; r1 = r10; r1 += -16; r2 = 0; r3 = 5; r4 = 8; r5 = 0; call dynptr_write; a: ${END}`,
+    "EACCES",
+  ],
+  [
+    "a dynptr made on one path only",
+    `${VALUE}; r6 = r0; r1 = *(u64 *)(r6 +0); if r1 == 0 goto b; r1 = r6; r2 = 64; ` +
+      `r3 = 0; r4 = r10; r4 += -16; call dynptr_from_mem; b: ${READ}; a: ${END}`,
+    "EINVAL",
+  ],
 ]);

@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { assemble } from "../../domain/asm/assembler.ts";
-import type { FuncArg, FuncType } from "../../domain/isa/func_type.ts";
+import type { FuncParam, FuncType } from "../../domain/isa/func_type.ts";
 import { decode } from "../../domain/isa/insn.ts";
 import type { MapFacts } from "../../domain/verifier/verifier.ts";
 import { check, verify } from "../support/verify_bytes.ts";
 
 /** Global functions, which Linux 6.18 verifies by themselves with the types of their BTF. */
 
-const INTEGER: FuncArg = { kind: "integer" };
-const pointer = (target: string, size: number | null, tags: readonly string[] = []): FuncArg => ({
+const INTEGER: FuncParam = { kind: "integer" };
+const pointer = (target: string, size: number | null, tags: readonly string[] = []): FuncParam => ({
   ...{ kind: "pointer", target, typedef: "", size, tags },
 });
 const CONTEXT = pointer("STRUCT __sk_buff", 192);
@@ -17,7 +17,11 @@ const ARRAY: MapFacts = {
   ...{ map_type: "array", key_size: 4, value_size: 64, max_entries: 1, map_flags: 0 },
 };
 
-const func = (start: number, args: readonly FuncArg[], more: Partial<FuncType> = {}): FuncType => ({
+const func = (
+  start: number,
+  args: readonly FuncParam[],
+  more: Partial<FuncType> = {},
+): FuncType => ({
   ...{ start, name: `f${start}`, isGlobal: true, args, argCount: args.length },
   ...{ returnsInteger: true, returnsSmallInteger: true, ...more },
 });
@@ -41,7 +45,7 @@ const END = "r0 = 0; exit";
 const INVALID = "EINVAL Caller passes invalid args into func#1 ('f2')";
 
 describe("the arguments of a call", () => {
-  it.each<[string, string, readonly FuncArg[], string | null]>([
+  it.each<[string, string, readonly FuncParam[], string | null]>([
     ["a number for a number", "r1 = 5; call f", [INTEGER], null],
     ["a pointer for a number", "r1 = r10; call f", [INTEGER], INVALID],
     ["the context for the context", "r2 = 1; call f", [CONTEXT], null],
@@ -91,7 +95,7 @@ describe("the arguments of a call", () => {
 });
 
 describe("the body of a global function", () => {
-  it.each<[string, string, readonly FuncArg[], string | null]>([
+  it.each<[string, string, readonly FuncParam[], string | null]>([
     ["reads memory after a check", "if r1 == 0 goto e; r0 = *(u32 *)(r1 +60); e:", [BIG], null],
     [
       "reads memory without a check",

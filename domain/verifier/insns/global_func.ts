@@ -1,4 +1,4 @@
-import type { FuncArg, FuncType } from "../../isa/func_type.ts";
+import type { FuncParam, FuncType } from "../../isa/func_type.ts";
 import { dynptrSlot, initialisedAt } from "../memory/dynptr.ts";
 import { checkPtrOffReg } from "../memory/region.ts";
 import { frameOf } from "../memory/stack.ts";
@@ -67,7 +67,7 @@ type Param =
   | { readonly kind: "mem"; readonly size: number; readonly canBeNull: boolean }
   | null;
 
-type PointerArg = Extract<FuncArg, { kind: "pointer" }>;
+type PointerArg = Extract<FuncParam, { kind: "pointer" }>;
 
 /** btf_is_prog_ctx_type() */
 function isContext({ target, typedef }: PointerArg, progType: string | undefined): boolean {

@@ -1,7 +1,7 @@
 import { BPF_XDP_DEVMAP } from "../../isa/uapi.ts";
 import { type RegisterValue, UNKNOWN, UNMODELLED, value } from "../state/value.ts";
 import type { VerifierOptions } from "../verdict.ts";
-import { allows, type ContextField, field } from "./context_field.ts";
+import { type AccessibleField, allows, field } from "./context_field.ts";
 import { type ContextLayout, SOCK_CONTEXTS } from "./sock_contexts.ts";
 
 /**
@@ -14,7 +14,7 @@ const PACKET_END = value("pkt_end");
 const PACKET_META = value("pkt_meta");
 const SOCK_OR_NULL = value("sock_common", { canBeNull: true });
 
-const SKB: Readonly<Record<string, ContextField>> = {
+const SKB: Readonly<Record<string, AccessibleField>> = {
   len: field(0, 4),
   pkt_type: field(4, 4),
   mark: field(8, 4),
@@ -47,7 +47,7 @@ const SKB: Readonly<Record<string, ContextField>> = {
   hwtstamp: field(184, 8, "whole"),
 };
 
-const XDP: readonly ContextField[] = [
+const XDP: readonly AccessibleField[] = [
   field(0, 4, "whole", { holds: PACKET }),
   field(4, 4, "whole", { holds: PACKET_END }),
   field(8, 4, "whole", { holds: PACKET_META }),
@@ -59,7 +59,8 @@ const XDP_EGRESS = field(20, 4, "whole");
 function skb(without: string, writes: string): ContextLayout {
   const absent = new Set(`flow_keys ${without}`.split(" "));
   const names = Object.keys(SKB).filter((name) => !absent.has(name));
-  const fields = (list: string[]): ContextField[] => list.map((name) => SKB[name] as ContextField);
+  const fields = (list: string[]): AccessibleField[] =>
+    list.map((name) => SKB[name] as AccessibleField);
   return { reads: fields(names), writes: fields(writes.split(" ")) };
 }
 
@@ -89,7 +90,7 @@ const CONTEXTS: Readonly<Record<string, ContextLayout>> = {
     "priority tc_index",
   ),
   flow_dissector: {
-    reads: ["data", "data_end", "flow_keys"].map((name) => SKB[name] as ContextField),
+    reads: ["data", "data_end", "flow_keys"].map((name) => SKB[name] as AccessibleField),
     writes: [],
   },
 };

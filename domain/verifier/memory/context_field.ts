@@ -8,7 +8,7 @@ import { type RegisterValue, UNKNOWN } from "../state/value.ts";
  */
 export type LoadWidth = "whole" | "words" | "parts" | "head" | "any" | "wide_words" | "wide_parts";
 
-export interface ContextField {
+export interface AccessibleField {
   readonly start: number;
   readonly end: number;
   readonly width: LoadWidth;
@@ -21,8 +21,8 @@ export function field(
   start: number,
   size: number,
   width: LoadWidth = "parts",
-  more: Partial<ContextField> = {},
-): ContextField {
+  more: Partial<AccessibleField> = {},
+): AccessibleField {
   return { start, end: start + size, width, holds: UNKNOWN, ...more };
 }
 
@@ -30,7 +30,7 @@ const WORD = 4;
 const WIDE = 8;
 
 export function allows(
-  { start, end, width }: ContextField,
+  { start, end, width }: AccessibleField,
   off: number,
   size: number,
   writes: boolean,

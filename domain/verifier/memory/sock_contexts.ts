@@ -19,20 +19,20 @@ import {
   BPF_CGROUP_UDP6_SENDMSG,
 } from "../../isa/uapi.ts";
 import { value } from "../state/value.ts";
-import { type ContextField, field } from "./context_field.ts";
+import { type AccessibleField, field } from "./context_field.ts";
 import { SOCK } from "./sock_fields.ts";
 
 /** The contexts of programs on sockets, cgroups and devices, by the bpf_verifier_ops of Linux 6.18. */
 
 export interface ContextLayout {
-  readonly reads: readonly ContextField[];
-  readonly writes: readonly ContextField[];
+  readonly reads: readonly AccessibleField[];
+  readonly writes: readonly AccessibleField[];
 }
 
-const pointer = (start: number, kind: "pkt" | "pkt_end" | "sock"): ContextField =>
+const pointer = (start: number, kind: "pkt" | "pkt_end" | "sock"): AccessibleField =>
   field(start, 8, "whole", { holds: value(kind) });
 /** A socket or NULL; each load of it gets an id of its own. */
-const maybe = (start: number, kind: "sock" | "sock_common"): ContextField =>
+const maybe = (start: number, kind: "sock" | "sock_common"): AccessibleField =>
   field(start, 8, "whole", { holds: value(kind, { canBeNull: true }) });
 
 const SOCK_LIFE = [BPF_CGROUP_INET_SOCK_CREATE, BPF_CGROUP_INET_SOCK_RELEASE];
@@ -54,7 +54,7 @@ function sockAttachTypes(start: number): readonly number[] | undefined {
   return start === 44 ? POST_BINDS : undefined;
 }
 
-const limited = (one: ContextField): ContextField => {
+const limited = (one: AccessibleField): AccessibleField => {
   const attachTypes = sockAttachTypes(one.start);
   return attachTypes === undefined ? one : { ...one, attachTypes };
 };
@@ -66,7 +66,7 @@ const CGROUP_SOCK: ContextLayout = {
   writes: [field(0, 4, "words"), field(16, 8, "words")].map(limited),
 };
 
-const SOCK_ADDR_WRITES: readonly ContextField[] = [
+const SOCK_ADDR_WRITES: readonly AccessibleField[] = [
   field(4, 4, "parts", { attachTypes: IP4 }),
   field(8, 16, "wide_parts", { attachTypes: IP6 }),
   field(24, 4),

@@ -1,10 +1,10 @@
 import type { RegisterValue, ValueKind } from "../state/value.ts";
-import { allows, type ContextField, field } from "./context_field.ts";
+import { type AccessibleField, allows, field } from "./context_field.ts";
 
 /** The fields of struct bpf_sock, bpf_tcp_sock and bpf_xdp_sock (bpf_sock_is_valid_access). */
 
 /** Without the fields that only a full socket has. */
-const SOCK_COMMON: readonly ContextField[] = [
+const SOCK_COMMON: readonly AccessibleField[] = [
   field(0, 4, "words"),
   field(4, 4, "head"),
   field(24, 20),
@@ -16,21 +16,21 @@ const SOCK_COMMON: readonly ContextField[] = [
   field(76, 4, "head"),
 ];
 
-export const SOCK: readonly ContextField[] = [
+export const SOCK: readonly AccessibleField[] = [
   ...SOCK_COMMON,
   field(8, 4, "head"),
   field(12, 4, "head"),
   field(16, 8, "words"),
 ];
 
-const TCP_SOCK: readonly ContextField[] = [
+const TCP_SOCK: readonly AccessibleField[] = [
   field(0, 80, "words"),
   field(80, 8, "whole"),
   field(88, 8, "whole"),
   field(96, 16, "words"),
 ];
 
-const FIELDS: Readonly<Partial<Record<ValueKind, readonly ContextField[]>>> = {
+const FIELDS: Readonly<Partial<Record<ValueKind, readonly AccessibleField[]>>> = {
   sock_common: SOCK_COMMON,
   sock: SOCK,
   tcp_sock: TCP_SOCK,

@@ -11,7 +11,7 @@ build() { # object, source, more flags
   llvm-strip -g "$object.o"
 }
 
-for source in sections nested pinned callback legacy iproute2 locks redirect; do build "$source" "$source"; done
+for source in sections nested pinned callback legacy iproute2 locks redirect globals; do build "$source" "$source"; done
 build pinned_larger pinned -DENTRIES=32
 build big_endian refused -target bpfeb
 build extern_kconfig refused -DKCONFIG

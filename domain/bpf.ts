@@ -1,4 +1,5 @@
 import { batchCommands } from "./commands/batch.ts";
+import { btfCommands } from "./commands/btf.ts";
 import { elemCommands } from "./commands/elem.ts";
 import { fdCommands } from "./commands/fd.ts";
 import { fsCommands } from "./commands/fs.ts";
@@ -132,6 +133,7 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
     ...namespaceCommands(run, { registry, register, sweep, visit }),
     ...sessionCommands(run, { tokens, cpus, register, onEnd: (name) => hints.onEnd(name) }),
     ...fdCommands(run),
+    ...btfCommands(run),
     ...mapCommands(run),
     ...elemCommands(run),
     ...batchCommands(run),

@@ -18,6 +18,7 @@ const LAYERS = [
   "verifier",
   "compiler",
   "elf",
+  "btf",
   "schema",
   "threads",
   "redis",

@@ -1,11 +1,22 @@
+import { INFO_ROOM, type InfoRoom } from "../../domain/commands/fd.ts";
 import { parsePath } from "../codec/paths.ts";
-import { createdFd, type Handler, noContent, ok, pageOf, pathNumber, query } from "../handler.ts";
+import {
+  createdFd,
+  type Handler,
+  type HandlerRequest,
+  noContent,
+  ok,
+  pageOf,
+  pathNumber,
+  query,
+} from "../handler.ts";
 
 /** File descriptors: open, list, show, close, duplicate, send and receive them. */
 
 type FdOpenBody =
   | { path: string; file_flags?: number }
   | { map_id: number; open_flags?: number }
+  | { btf_id: number; open_flags?: number }
   | { prog_id: number };
 
 const fdList: Handler = async ({ kernel }, request) =>
@@ -20,11 +31,18 @@ const fdOpen: Handler = async ({ kernel }, request) => {
   if ("map_id" in body) {
     return createdFd(await kernel.mapGetFdById(request.call, body.map_id, body.open_flags ?? 0));
   }
+  if ("btf_id" in body) {
+    return createdFd(await kernel.btfGetFdById(request.call, body.btf_id, body.open_flags ?? 0));
+  }
   return createdFd(await kernel.progGetFdById(request.call, body.prog_id));
 };
 
+/** Room for the parts of an object. */
+const roomOf = (request: HandlerRequest): InfoRoom =>
+  Object.fromEntries(INFO_ROOM.map((name) => [name, query(request, name)]));
+
 const fdGet: Handler = async ({ kernel }, request) =>
-  ok(await kernel.objGetInfoByFd(request.call, pathNumber(request, "fd")));
+  ok(await kernel.objGetInfoByFd(request.call, pathNumber(request, "fd"), roomOf(request)));
 
 const fdClose: Handler = async ({ kernel }, request) => {
   await kernel.close(request.call, pathNumber(request, "fd"));

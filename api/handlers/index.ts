@@ -1,5 +1,6 @@
 import type { Handler } from "../handler.ts";
 import { batches } from "./batch.ts";
+import { btfs } from "./btf.ts";
 import { elems } from "./elem.ts";
 import { elf } from "./elf.ts";
 import { fds } from "./fd.ts";
@@ -28,6 +29,7 @@ export const handlers: Record<string, Handler> = {
   ...batches,
   ...rings,
   ...progs,
+  ...btfs,
   ...listings,
   ...elf,
   ...runs,

@@ -22,6 +22,10 @@ interface MapCreateBody {
   map_extra?: number | string;
   inner_map_fd?: number;
   schema?: SchemaAttr;
+  btf_fd?: number;
+  btf_key_type_id?: number;
+  btf_value_type_id?: number;
+  btf_vmlinux_value_type_id?: number;
 }
 
 const mapCreate: Handler = async ({ kernel }, request) => {
@@ -37,6 +41,10 @@ const mapCreate: Handler = async ({ kernel }, request) => {
       map_extra: String(body.map_extra ?? 0),
       inner_map_fd: body.inner_map_fd,
       schema: body.schema,
+      btf_fd: body.btf_fd,
+      btf_key_type_id: body.btf_key_type_id,
+      btf_value_type_id: body.btf_value_type_id,
+      btf_vmlinux_value_type_id: body.btf_vmlinux_value_type_id,
     }),
   );
 };

@@ -13,7 +13,7 @@ import { readBody } from "../long_body/read_body.ts";
 /** Programs: load, list and show them, and bind maps to them. */
 
 const progLoad: Handler = async ({ kernel }, request) => {
-  const { program, ...body } = await readBody(request, "progLoad");
+  const { program, btf, ...body } = await readBody(request, "progLoad");
   const attr = {
     prog_type: String(body.prog_type ?? "sched_cls"),
     license: body.license ?? "GPL",
@@ -22,6 +22,7 @@ const progLoad: Handler = async ({ kernel }, request) => {
     expected_attach_type: body.expected_attach_type ?? 0,
     log_level: body.log_level ?? 0,
     fd_array: body.fd_array,
+    btf,
   };
   return createdFd(await kernel.progLoad(cancellableCall(request), attr, program));
 };

@@ -47,14 +47,34 @@ export interface ProgLoadBody {
   expected_attach_type?: number;
   log_level?: number;
   fd_array?: number[];
+  prog_btf_fd?: number;
+  func_info?: string;
+  func_info_rec_size?: number;
+  func_info_cnt?: number;
+  line_info?: string;
+  line_info_rec_size?: number;
+  line_info_cnt?: number;
+}
+
+/** Bytes of struct bpf_func_info and struct bpf_line_info. */
+const RECORD_BYTES = { func_info: 8, line_info: 16 };
+
+/** Reads func_info or line_info; by default with as many records as there are. @throws EINVAL */
+function readInfo(body: ProgLoadBody, field: keyof typeof RECORD_BYTES) {
+  const bytes = parseBinary(body[field] ?? "", field);
+  const recordSize = body[`${field}_rec_size`] ?? RECORD_BYTES[field];
+  const count = body[`${field}_cnt`] ?? (recordSize > 0 ? Math.floor(bytes.length / recordSize) : 0);
+  return { bytes, recordSize, count };
 }
 
 /** Reads hex, else a b64: literal, else plain base64. @throws EINVAL */
+function parseBinary(text: string, field: string): Buffer {
+  return parseBytes(HEX.test(text) || text.startsWith("b64:") ? text : `b64:${text}`, field);
+}
+
+/** @throws EINVAL */
 function parseInsns(text: string): Buffer {
-  const bytes =
-    HEX.test(text) || text.startsWith("b64:")
-      ? parseBytes(text, "insns")
-      : parseBytes(`b64:${text}`, "insns");
+  const bytes = parseBinary(text, "insns");
   if (bytes.length % INSN_BYTES !== 0) {
     throw einval(`must have a multiple of ${INSN_BYTES} bytes, got ${bytes.length}`, "insns");
   }
@@ -73,7 +93,21 @@ async function readProgram({ insns, asm, ...attr }: ProgLoadBody) {
     insns === undefined
       ? await assemble([asm ?? ""].flat().join("\n"), "asm")
       : { insns: parseInsns(insns) };
-  return { ...attr, program };
+  const infos = { funcs: readInfo(attr, "func_info"), lines: readInfo(attr, "line_info") };
+  return { ...attr, program, btf: { fd: attr.prog_btf_fd ?? 0, ...infos } };
+}
+
+export interface BtfLoadBody {
+  btf: string;
+  btf_log_level?: number;
+  btf_log_size?: number;
+  btf_flags?: number;
+  btf_token_fd?: number;
+}
+
+/** Reads base64, with or without b64:. @throws EINVAL */
+function readBtfBody({ btf, ...rest }: BtfLoadBody) {
+  return { ...rest, btf: parseBytes(`b64:${btf.replace(/^b64:/, "")}`, "btf") };
 }
 
 export interface ElfFields {
@@ -109,6 +143,7 @@ export const READERS = {
   mapBatch: readBatch,
   ringWrite: readRecords,
   progLoad: readProgram,
+  btfLoad: readBtfBody,
   elfLoad: readObject,
   progTestRun: readInputs,
   progRun: readInputs,

@@ -15,12 +15,13 @@ import type { AuthenticatedRequest } from "./security.ts";
 const MIB = 1024 * 1024;
 const LIMIT = MIB;
 /**
- * These take, in hex, a million instructions, the BTF of a program, an object file, a value of 4 MiB and a
+ * These take, in hex, a million instructions, the BTF of a kernel, an object file, a value of 4 MiB and a
  * batch of thousands of elements.
  */
 const LIMITS = new Map([
   ["/v1/progs", 17 * MIB],
   ["/v1/maps", 2 * MIB],
+  ["/v1/btfs", 9 * MIB],
   ["/v1/elf", 2 * MIB],
   ["/v1/elf/bytes", 2 * MIB],
   ["/v1/fds/{fd}/elements/{key}", 9 * MIB],

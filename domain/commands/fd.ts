@@ -1,8 +1,9 @@
-import type { Call, RunCommand } from "../redis/command.ts";
+import { type Call, optional, type RunCommand } from "../redis/command.ts";
+import { INFO_ROOM } from "../redis/records.ts";
 import type { RedisValue } from "../redis/redis_value.ts";
-import { list, number, text } from "../redis/reply.ts";
+import { bytes, list, number, text } from "../redis/reply.ts";
 import { nextCursor, type PageRequest, readCursor } from "./cursor.ts";
-import { mapInfo, progInfo } from "./info.ts";
+import { btfInfo, mapInfo, progInfo } from "./info.ts";
 
 /** Commands that open, show, close, duplicate and pass file descriptors. */
 
@@ -13,8 +14,29 @@ export interface Opened {
 }
 
 export interface FdPageRequest extends PageRequest {
-  /** Lists descriptors of maps or programs alone. */
-  kind?: "map" | "prog" | undefined;
+  /** Lists descriptors of objects of this kind alone. */
+  kind?: "map" | "prog" | "btf" | undefined;
+}
+
+export { INFO_ROOM };
+
+/** Room for the parts of an object, in bytes of a BTF object or in records of a program. */
+export type InfoRoom = Partial<Record<(typeof INFO_ROOM)[number], number | undefined>>;
+
+/** The parts that there was room for, as hex; the bytes of a BTF object as base64. */
+function partsOf(kind: string, room: InfoRoom, parts: readonly RedisValue[]) {
+  const [first, second] = parts;
+  if (first === undefined) return {};
+  if (kind === "btf") return { btf: bytes(first).toString("base64") };
+  return {
+    ...(room.nr_func_info ? { func_info: bytes(first).toString("hex") } : {}),
+    ...(room.nr_line_info ? { line_info: bytes(second).toString("hex") } : {}),
+  };
+}
+
+function infoOf(kind: string, id: number, fields: RedisValue | undefined) {
+  if (kind === "map") return mapInfo(id, fields);
+  return kind === "prog" ? progInfo(id, fields) : btfInfo(id, fields);
 }
 
 const opened = ([fd, kind, id]: RedisValue[]): Opened => ({
@@ -35,10 +57,13 @@ export function fdCommands(run: RunCommand) {
       return { fds, ...nextCursor(last) };
     },
 
-    async objGetInfoByFd(call: Call, fd: number) {
-      const [kind, id, fields, flags] = await run(call, "obj_get_info_by_fd", fd);
-      const info = text(kind) === "map" ? mapInfo : progInfo;
-      return { ...info(number(id), fields), fd, file_flags: number(flags) };
+    async objGetInfoByFd(call: Call, fd: number, room: InfoRoom = {}) {
+      const rooms = INFO_ROOM.map((field) => optional(room[field]));
+      const reply = await run(call, "obj_get_info_by_fd", fd, ...rooms);
+      const [kind, id, fields, flags, parts] = reply;
+      const info = infoOf(text(kind), number(id), fields);
+      const own = { fd, file_flags: number(flags) };
+      return { ...info, ...own, ...partsOf(text(kind), room, list(parts)) };
     },
 
     close: (call: Call, fd: number) => run(call, "close", fd),
@@ -58,6 +83,8 @@ export function fdCommands(run: RunCommand) {
       opened(await run(call, "obj_get", path, flags)),
     mapGetFdById: async (call: Call, id: number, flags: number) =>
       opened(await run(call, "map_get_fd_by_id", id, flags)),
+    btfGetFdById: async (call: Call, id: number, flags: number) =>
+      opened(await run(call, "btf_get_fd_by_id", id, flags)),
     progGetFdById: async (call: Call, id: number) =>
       opened(await run(call, "prog_get_fd_by_id", id)),
   };

@@ -1,9 +1,15 @@
-import { MAP_INFO, PROG_INFO } from "../redis/records.ts";
+import {
+  BTF_INFO,
+  FUNC_INFO_BYTES,
+  LINE_INFO_BYTES,
+  MAP_INFO,
+  PROG_INFO,
+} from "../redis/records.ts";
 import type { RedisValue } from "../redis/redis_value.ts";
 import { list, nameFields, number, text, time } from "../redis/reply.ts";
 import { parseSchema, type Schema } from "../schema/schema.ts";
 
-/** Decodes the info of maps and programs, with the kernel's field names. Sizes are bytes. */
+/** Decodes the info of maps, programs and BTF objects, with the kernel's field names. Sizes are bytes. */
 
 export interface MapInfo {
   kind: "map";
@@ -30,6 +36,10 @@ export interface MapInfo {
   cpus?: number;
   /** The types with which keys and values are read and written as JSON. */
   schema?: Schema;
+  /** The BTF object of its types, and their ids in it. */
+  btf_id?: number;
+  btf_key_type_id?: number;
+  btf_value_type_id?: number;
 }
 
 export interface ProgInfo {
@@ -46,6 +56,26 @@ export interface ProgInfo {
   created_by_uid: number;
   expected_attach_type: number;
   refcnt: number;
+  /** The BTF object of its functions and lines, and how many of each are described. */
+  btf_id?: number;
+  nr_func_info?: number;
+  func_info_rec_size?: number;
+  nr_line_info?: number;
+  line_info_rec_size?: number;
+}
+
+export interface BtfInfo {
+  kind: "btf";
+  id: number;
+  btf_size: number;
+  /** Empty, because only the kernel's own BTF has a name. */
+  name: string;
+  kernel_btf: boolean;
+  refcnt: number;
+}
+
+export interface BtfHolders extends Pick<ObjectHolders, "files" | "progs" | "truncated"> {
+  maps: number[];
 }
 
 export interface ObjectHolders {
@@ -78,6 +108,13 @@ export function mapInfo(id: number, value: RedisValue | undefined): MapInfo {
     revision: number(map.revision),
     ...(map.cpus ? { cpus: number(map.cpus) } : {}),
     ...(map.schema ? { schema: parseSchema(text(map.schema)) } : {}),
+    ...(map.btf_id
+      ? {
+          btf_id: number(map.btf_id),
+          btf_key_type_id: number(map.btf_key_type_id),
+          btf_value_type_id: number(map.btf_value_type_id),
+        }
+      : {}),
   };
 }
 
@@ -98,7 +135,22 @@ export function progInfo(id: number, value: RedisValue | undefined): ProgInfo {
     created_by_uid: number(prog.created_by_uid),
     expected_attach_type: number(prog.expected_attach_type),
     refcnt: number(prog.refcnt),
+    ...(prog.btf_id
+      ? {
+          btf_id: number(prog.btf_id),
+          nr_func_info: number(prog.nr_func_info),
+          func_info_rec_size: FUNC_INFO_BYTES,
+          nr_line_info: number(prog.nr_line_info),
+          line_info_rec_size: LINE_INFO_BYTES,
+        }
+      : {}),
   };
+}
+
+export function btfInfo(id: number, value: RedisValue | undefined): BtfInfo {
+  const btf = nameFields(BTF_INFO, list(value));
+  const [btf_size, refcnt] = [number(btf.btf_size), number(btf.refcnt)];
+  return { kind: "btf", id, btf_size, name: "", kernel_btf: false, refcnt };
 }
 
 /** Decodes a page of rows, each an id and its info. */
@@ -128,5 +180,15 @@ export function holders(rows: RedisValue | undefined, truncated: boolean): Objec
   held.inodes.sort((a, b) => a - b);
   held.progs.sort((a, b) => a - b);
   held.slots.sort((a, b) => a.map_id - b.map_id);
+  return truncated ? { ...held, truncated } : held;
+}
+
+export function btfHolders(rows: RedisValue | undefined, truncated: boolean): BtfHolders {
+  const isMap = (row: RedisValue) => text(list(row)[0]).startsWith("map:");
+  const maps = list(rows).filter(isMap);
+  const others = list(rows).filter((row) => !isMap(row));
+  const { files, progs } = holders(others, false);
+  const ids = maps.map((row) => Number(text(list(row)[0]).split(":")[1]));
+  const held = { files, maps: ids.sort((a, b) => a - b), progs };
   return truncated ? { ...held, truncated } : held;
 }

@@ -19,6 +19,11 @@ export interface MapAttr {
   /** The fd of the template that a map of maps needs. */
   inner_map_fd?: number | undefined;
   schema?: SchemaAttr | undefined;
+  /** The fd of a BTF object, and ids of types in it; 0 for none. */
+  btf_fd?: number | undefined;
+  btf_key_type_id?: number | undefined;
+  btf_value_type_id?: number | undefined;
+  btf_vmlinux_value_type_id?: number | undefined;
 }
 
 /** A page of maps; the filters select them by type, and by name or the beginning of one with a *. */
@@ -32,7 +37,13 @@ export function mapCommands(run: RunCommand) {
     async mapCreate(call: Call, a: MapAttr) {
       const read = a.schema && (await readSchema(call, a.schema, a.key_size, a.value_size));
       const described = { schema: read?.stored ?? "", locks: read?.locks.join() ?? "" };
-      const attr = { ...a, inner_map_fd: optional(a.inner_map_fd), ...described };
+      const types = {
+        btf_fd: a.btf_fd ?? 0,
+        btf_key_type_id: a.btf_key_type_id ?? 0,
+        btf_value_type_id: a.btf_value_type_id ?? 0,
+        btf_vmlinux_value_type_id: a.btf_vmlinux_value_type_id ?? 0,
+      };
+      const attr = { ...a, inner_map_fd: optional(a.inner_map_fd), ...described, ...types };
       const args = MAP_CREATE.map((field) => attr[field]);
       const [fd, id] = await run(call, "map_create", ...args);
       return { fd: number(fd), id: number(id) };

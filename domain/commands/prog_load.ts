@@ -18,6 +18,17 @@ import {
   runPrecheck,
 } from "../verifier/worker.ts";
 import { mapFacts } from "./map_facts.ts";
+import {
+  type BtfInfoAttr,
+  checkEarly,
+  type FoundBtf,
+  globalStarts,
+  liveInfos,
+  NO_INFOS,
+  readProgBtf,
+  recordsOf,
+  withRecordSize,
+} from "./prog_btf.ts";
 import { isStagedInsns, stageInsns } from "./prog_stage.ts";
 import { withDetail } from "./refusal_detail.ts";
 
@@ -38,6 +49,8 @@ export interface ProgAttr {
   func_info?: boolean;
   /** The types of its functions, which the verifier checks calls and global functions by. */
   func_types?: readonly FuncType[] | undefined;
+  /** The BTF object that describes functions and lines, with their records. */
+  btf?: BtfInfoAttr | undefined;
 }
 
 /** The service's side of a load. */
@@ -62,6 +75,7 @@ interface LoadRequest {
   insn_cnt: number;
   fdArray: readonly number[];
   func_info: boolean;
+  infos: BtfInfoAttr | undefined;
   options: VerifierOptions;
   /** Name of the draft that a long program's instructions are sent ahead to. */
   draft: string;
@@ -76,11 +90,13 @@ const json = (value: object): string => JSON.stringify(value, (_, part) => part 
 
 function loadRequest(
   call: Call,
-  { fd_array, func_types, ...attr }: ProgAttr,
+  { fd_array, func_types, btf, ...attr }: ProgAttr,
   loaded: LoadedInsns,
   limits: Partial<Limits>,
 ): LoadRequest {
-  const { prog_type, log_level, prog_flags, func_info = false } = attr;
+  const { prog_type, log_level, prog_flags } = attr;
+  const infos = btf && recordsOf(btf);
+  const func_info = attr.func_info === true || (infos?.funcs.count ?? 0) > 0;
   const insns = decodeUnlessLong(loaded);
   const options = {
     ...{ progType: prog_type, logLevel: log_level, progFlags: prog_flags, limits },
@@ -89,8 +105,9 @@ function loadRequest(
   };
   const insn_cnt = loaded.insns.length / INSN_SIZE;
   const draft = randomBytes(12).toString("hex");
-  const rest = { insn_cnt, fdArray: fd_array ?? [], func_info, options, draft };
-  return { call, attr: json(attr), insns, ...rest };
+  const rest = { insn_cnt, fdArray: fd_array ?? [], func_info, infos, options, draft };
+  const whole = { ...attr, func_info: func_info || undefined, prog_btf_fd: infos?.fd };
+  return { call, attr: json(whole), insns, ...rest };
 }
 
 /** Checks the caller's rights before a long program takes the verifier's time. */
@@ -102,7 +119,10 @@ async function admit({ begin }: ProgLoader, request: LoadRequest): Promise<Repla
 }
 
 interface CheckedStructure {
-  verdict: Pick<Precheck, "beforeMaps" | "refs" | "atMap" | "tag">;
+  verdict: Pick<Precheck, "beforeMaps" | "refs" | "atMap" | "tag"> & {
+    early: Refusal | null;
+    btf_id: string | undefined;
+  };
   /** For each map reference of the program the index in `verdict.refs`. */
   places: Uint32Array;
   /** The instructions with these indexes instead of fds. */
@@ -110,15 +130,21 @@ interface CheckedStructure {
 }
 
 /** @throws ENOMEM, EAGAIN */
-async function checkStructure(request: LoadRequest): Promise<CheckedStructure> {
-  const { call, insns, options, fdArray } = request;
+async function checkStructure(
+  request: LoadRequest,
+  found: FoundBtf | undefined,
+): Promise<CheckedStructure> {
+  const { call, insns, fdArray } = request;
+  const early = withDetail(checkEarly(found), insns);
+  const options = { ...request.options, ...(early === null ? { btf: found?.btf } : {}) };
   const { places, indexed, at, ...verdict } = await runPrecheck(call, insns, options, fdArray);
   if (verdict.refs.length > MAPS_MAX) {
     throw new Errno("ENOMEM", `more than ${MAPS_MAX} maps in insns`);
   }
   const beforeMaps = withDetail(verdict.beforeMaps, insns);
   const atMap = withDetail(verdict.atMap, insns, at);
-  return { verdict: { ...verdict, beforeMaps, atMap }, places, indexed: toBuffer(indexed) };
+  const btf = { early, btf_id: found?.id };
+  return { verdict: { ...verdict, ...btf, beforeMaps, atMap }, places, indexed: toBuffer(indexed) };
 }
 
 interface ResolvedMaps {
@@ -147,6 +173,8 @@ interface CheckedProgram {
   ids: number[];
   /** The program as it is compiled, unless it is refused. */
   unit?: CompilationUnit;
+  /** The instructions that a path reaches. */
+  seen?: Uint8Array | undefined;
 }
 
 /**
@@ -159,36 +187,40 @@ const isPortable = (maps: readonly MapFacts[]): boolean =>
 async function doCheck(
   { call, insns, options, func_info }: LoadRequest,
   { places, indexed }: CheckedStructure,
-  resolved: ResolvedMaps,
+  { maps, options: known }: ResolvedMaps,
+  found: FoundBtf | undefined,
 ): Promise<CheckedProgram> {
-  const { maps } = resolved;
-  const request = { maps, places, options: { ...options, ...resolved.options } };
+  const functions = found?.btf ? { globalFuncs: globalStarts(found.btf), tellsSeen: true } : {};
+  const request = { maps, places, options: { ...options, ...known, ...functions } };
   const report = await runDoCheck(call, insns, request);
-  const { refusal, provenAccesses, log, at } = report;
+  const { refusal, provenAccesses, log, at, seen } = report;
   const ids = maps.map(({ id = 0 }) => id);
   const byDoCheck = withDetail(refusal, insns, at);
   if (byDoCheck) return { byDoCheck, log, ids };
   const unit = {
-    ...{ insns: indexed, maps, prog_type: resolved.options.progType },
+    ...{ insns: indexed, maps, prog_type: known.progType },
     ...(func_info ? { func_info } : {}),
     ...(isPortable(maps) ? { provenAccesses } : {}),
   };
-  return { byDoCheck, log, ids, unit };
+  return { byDoCheck, log, ids, unit, seen };
 }
 
 /** Loads the program, in a second script. @throws Stale when its fds are no longer the same maps */
 async function publish(
   { run, onLoad }: ProgLoader,
-  { call, attr, insn_cnt, draft }: LoadRequest,
+  { call, attr, insn_cnt, draft, ...request }: LoadRequest,
   { verdict, indexed }: CheckedStructure,
-  { unit, ...checked }: Partial<CheckedProgram>,
+  { unit, seen, ...checked }: Partial<CheckedProgram>,
+  found?: FoundBtf,
 ): Promise<RedisValue[]> {
   const isStaged = unit !== undefined && isStagedInsns(indexed);
   if (isStaged) await stageInsns(run, call, draft, indexed);
   // A refused program needs no instructions.
   const insns = unit === undefined || isStaged ? "" : indexed;
   const whole = json({ ...{ ids: [], log: "" }, ...verdict, ...checked });
-  const values = await run(call, "prog_load", attr, insns, whole, insn_cnt, isStaged ? draft : "");
+  const { funcs, lines } = unit && found?.btf ? liveInfos(request.insns, seen, found.btf) : NO_INFOS;
+  const sent = [insns, whole, insn_cnt, isStaged ? draft : "", funcs, lines];
+  const values = await run(call, "prog_load", attr, ...sent);
   if (unit) onLoad(unit);
   return values;
 }
@@ -196,13 +228,14 @@ async function publish(
 async function tryLoad(loader: ProgLoader, request: LoadRequest): Promise<RedisValue[]> {
   const repeated = await admit(loader, request);
   if (repeated) return repeated.replayed;
-  const structure = await checkStructure(request);
-  const { beforeMaps, atMap } = structure.verdict;
-  if (beforeMaps || atMap) return publish(loader, request, structure, {});
+  const found = request.infos && (await readProgBtf(loader.run, request.call, request.infos));
+  const structure = await checkStructure(request, found);
+  const { early, beforeMaps, atMap } = structure.verdict;
+  if (early || beforeMaps || atMap) return publish(loader, request, structure, {});
   const resolved = await resolveMaps(loader, request, structure);
   if ("replayed" in resolved) return resolved.replayed;
-  const checked = await doCheck(request, structure, resolved);
-  return publish(loader, request, structure, checked);
+  const checked = await doCheck(request, structure, resolved, found);
+  return publish(loader, request, structure, checked, found);
 }
 
 /** @returns the fd and id, and the log that Linux would write at the log level asked for. */
@@ -218,7 +251,7 @@ export async function loadProgram(
       const [fd, id, log] = await tryLoad(loader, request);
       return { fd: number(fd), id: number(id), log: text(log) };
     } catch (error) {
-      if (!(error instanceof Stale)) throw error;
+      if (!(error instanceof Stale)) throw withRecordSize(error);
       if (tries === TRIES) throw new Errno("EAGAIN", "its fds become other maps all the time");
     }
   }

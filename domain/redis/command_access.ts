@@ -4,6 +4,7 @@ import type { CommandAccess } from "./lua_bundle.ts";
 
 /** These only read, except for a rare renewal of the caller. Redis runs them even when it is full. */
 const READ = [
+  ...["btf_get", "btf_get_next_id", "prog_btf"],
   ...["fd_list", "map_dump", "map_dump_nested", "map_get", "map_get_next_id", "map_get_next_key"],
   ...["map_lookup_batch", "map_lookup_elem", "map_snapshot", "namespace_get"],
   ...["obj_get_info_by_fd", "prog_get", "prog_get_next_id"],

@@ -38,6 +38,7 @@ export const NAMESPACE_INFO = [
 export const MAP_CREATE = [
   ...["map_type", "key_size", "value_size", "max_entries", "map_flags", "map_name", "map_extra"],
   ...["inner_map_fd", "schema", "locks"],
+  ...["btf_fd", "btf_key_type_id", "btf_value_type_id", "btf_vmlinux_value_type_id"],
 ] as const;
 
 /** The field `attr` of a map's record. */
@@ -48,6 +49,7 @@ export const MAP_ATTR = [
 /** Fields of a map's record by themselves. */
 export const MAP_FIELDS = [
   ...["map_name", "map_extra", "refcnt", "usercnt", "evicted", "failed", "revision"],
+  ...["btf_id", "btf_key_type_id", "btf_value_type_id"],
 ] as const;
 
 export const MAP_INFO = [...MAP_ATTR, ...MAP_FIELDS, "schema", "entries"] as const;
@@ -66,8 +68,22 @@ export const PROG_MAP = ["id", "btf", "map_name", ...MAP_ATTR] as const;
 /** Fields of a program's record. */
 export const PROG_INFO = [
   ...["prog_type", "prog_name", "tag", "license", "gpl_compatible", "insn_cnt", "load_time"],
-  ...["created_by_uid", "expected_attach_type", "refcnt"],
+  ...["created_by_uid", "expected_attach_type", "refcnt", "btf_id"],
+  // The last two are hidden from callers without CAP_BPF.
+  ...["nr_func_info", "nr_line_info"],
 ] as const;
+
+/** Fields of a BTF object's record. The refcnt is the last one. */
+export const BTF_INFO = ["btf_size", "refcnt"] as const;
+
+/** Room that a caller of BPF_OBJ_GET_INFO_BY_FD has for the parts of an object. */
+export const INFO_ROOM = [
+  ...["btf_size", "nr_func_info", "func_info_rec_size", "nr_line_info", "line_info_rec_size"],
+] as const;
+
+/** Bytes of struct bpf_func_info and struct bpf_line_info. */
+export const FUNC_INFO_BYTES = 8;
+export const LINE_INFO_BYTES = 16;
 
 /** Instructions of a page in which they are stored, and the pages of one step of sending or reading them. */
 export const PAGE_INSNS = 8192;

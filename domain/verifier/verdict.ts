@@ -1,5 +1,6 @@
 import type { FuncType } from "../isa/func_type.ts";
 import type { MapShape } from "../isa/map_shape.ts";
+import type { ProgBtf } from "./prog_btf.ts";
 
 export type RefusalErrno =
   | "E2BIG"
@@ -61,6 +62,8 @@ export interface Report {
   readonly provenAccesses: Uint8Array;
   /** Instructions processed, each as often as a path reaches it. */
   readonly insnsProcessed: number;
+  /** 1 for each instruction that a path reaches; left out if not all paths were followed. */
+  readonly seen?: Uint8Array;
 }
 
 /** Linux returns E2BIG beyond these. */
@@ -93,6 +96,10 @@ export interface VerifierOptions {
    * by itself; left out, any may be.
    */
   readonly globalFuncs?: readonly number[];
+  /** func_info and line_info, with what their BTF says of them; for the checks without maps. */
+  readonly btf?: ProgBtf | undefined;
+  /** The report tells which instructions a path reaches. */
+  readonly tellsSeen?: boolean;
   /** Bits: 1 log of a refused program, 2 of all, 4 statistics. */
   readonly logLevel?: number;
   readonly limits?: Partial<Limits>;

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { INSN_SIZE, type Insn } from "../isa/insn.ts";
 import { BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE, LD_IMM64 } from "../isa/opcodes.ts";
 import { type Explored, Explorer } from "./explore/explore.ts";
+import { checkBtfInfo } from "./program/btf_info.ts";
 import { checkCfg } from "./program/cfg.ts";
 import { resolvePseudoLdImm64 } from "./program/resolve.ts";
 import { checkMaxStackDepth } from "./program/stack_depth.ts";
@@ -40,7 +41,8 @@ const LOG_STATS = 4;
 
 /** The checks that need no map: the structure, then opcodes and map references in program order. */
 export function check(prog: readonly Insn[], options: VerifierOptions = {}): Verdict {
-  const { refusal: beforeMaps } = checkStructure(prog, options);
+  const { starts, refusal } = checkStructure(prog, options);
+  const beforeMaps = refusal ?? checkBtfInfo(prog, starts, options.btf);
   if (beforeMaps !== null) return { beforeMaps, refs: [], atMap: null };
   const { refusal: atMap, ...resolved } = resolvePseudoLdImm64(prog, options);
   return { beforeMaps: null, atMap, ...resolved };
@@ -106,7 +108,8 @@ function acceptedReport(attempt: VerificationAttempt): Report {
   const path = (level & LOG_ALL_PATHS) !== 0 ? pathLog(attempt) : "";
   const log = level === 0 ? "" : `${path}${verificationStats(attempt)}`;
   const provenAccesses = isComplete ? env.provenAccesses() : new Uint8Array(env.prog.length);
-  return { refusal: null, log, provenAccesses, insnsProcessed };
+  const seen = isComplete && env.options.tellsSeen ? { seen: env.seen } : {};
+  return { refusal: null, log, provenAccesses, insnsProcessed, ...seen };
 }
 
 /** verify(), or null when more than `maxProcessed` instructions are processed. */

@@ -1,18 +1,16 @@
+import "./btf_actions.ts";
+import { skipReason } from "./skip_reasons.ts";
 import type { Player, TraceOutcome, TraceStep } from "./trace.ts";
 import { actions } from "./trace_actions.ts";
 
 /** Replays one step and compares the answer with the one that Linux gave. */
 
-/** The reason for which a step is not compared, or undefined. */
-function skipReason(player: Player, { op, proc = "", fd, key }: TraceStep): string | undefined {
-  if (op === "creat") return "creat has no meaning over HTTP";
-  const pointer = key === null && op !== "next_key" && !player.keyless(proc, fd);
-  return pointer ? "a null key has no meaning over HTTP where there are keys" : undefined;
-}
-
 export async function replay(player: Player, step: TraceStep): Promise<TraceOutcome> {
   const skipped = skipReason(player, step);
-  if (skipped) return { skipped };
+  if (skipped) {
+    player.skip(step.proc ?? "observer", step.as);
+    return { skipped };
+  }
   const act = actions[step.op];
   if (!act) throw new Error(`the trace has an unknown op: ${step.op}`);
   const got = await act(player, step, step.proc ?? "observer");

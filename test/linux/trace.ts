@@ -60,6 +60,7 @@ export class Player {
   readonly #namespace: string;
   readonly #sessions = new Map<string, TestSession>();
   readonly #bound = new Map<string, TraceBound>();
+  readonly #skipped = new Set<string>();
   readonly objects: NamedTrace[] = [];
   /** Where batches go on, by the names that a trace gives them. */
   readonly cursors = new Map<string, string>();
@@ -91,6 +92,15 @@ export class Player {
     const object = this.named(kind, id);
     this.#bound.set(`${proc} ${symbol}`, { fd, object });
     return object?.name;
+  }
+
+  /** Notes that the step which binds the symbol was not played. */
+  skip(proc: string, symbol: string | undefined): void {
+    if (symbol !== undefined) this.#skipped.add(`${proc} ${symbol}`);
+  }
+
+  isSkipped(proc: string, symbol: string | undefined): boolean {
+    return this.#skipped.has(`${proc} ${symbol}`) && !this.#bound.has(`${proc} ${symbol}`);
   }
 
   make(name: string, kind: string, id: number, type: string): void {

@@ -1,12 +1,23 @@
 import type { TestReply } from "../support/service.ts";
 import type { Player, TraceResult, TraceStep } from "./trace.ts";
+import {
+  btfInfo,
+  infoRecords,
+  knownRecordSizes,
+  mapBtf,
+  progBtf,
+  roomQuery,
+} from "./trace_btf.ts";
 
 /** The request that each op of a trace becomes, and its answer in the terms of the trace. */
-type Action = (player: Player, step: TraceStep, proc: string) => Promise<TraceResult>;
+export type Action = (player: Player, step: TraceStep, proc: string) => Promise<TraceResult>;
 
 const NOTHING = () => ({});
 
-function result(
+/** The packet of a test run that names none. */
+const EMPTY_FRAME = "00".repeat(64);
+
+export function result(
   answer: TestReply,
   ok: (body: TestReply["body"]) => Record<string, unknown>,
 ): TraceResult {
@@ -139,6 +150,17 @@ function schema({ btf, key_type, value_type }: TraceStep): object {
   return btf === undefined ? {} : { schema: { btf, ...ids } };
 }
 
+/** The types of a map in a BTF object. */
+function types(player: Player, step: TraceStep, proc: string): object {
+  if (step.btf !== undefined) return {};
+  return {
+    btf_fd: step.btf_fd === undefined ? 0 : player.symbol(proc, step.btf_fd).fd,
+    btf_key_type_id: step.key_type ?? 0,
+    btf_value_type_id: step.value_type ?? 0,
+    btf_vmlinux_value_type_id: step.vmlinux_value_type ?? 0,
+  };
+}
+
 export const actions: Record<string, Action> = {
   async map_create(player, step, proc) {
     const { type, key_size, value_size, max_entries, flags = 0, name = "" } = step;
@@ -149,6 +171,7 @@ export const actions: Record<string, Action> = {
       ...{ map_flags: flags, map_name: name, map_extra: step.map_extra ?? 0 },
       ...("fd" in inner ? { inner_map_fd: inner.fd } : {}),
       ...schema(step),
+      ...types(player, step, proc),
     });
     return result(answer, ({ fd, id }) => {
       player.make(step.obj ?? "", "map", id, String(type));
@@ -159,10 +182,13 @@ export const actions: Record<string, Action> = {
 
   async test_run(player, step, proc) {
     const session = await player.session(proc);
-    const { data: data_in, repeat } = step;
-    const body = { ...(data_in === undefined ? {} : { data_in }), ...(repeat ? { repeat } : {}) };
+    const { data: data_in = EMPTY_FRAME, repeat } = step;
+    const body = { data_in, ...(repeat ? { repeat } : {}) };
     const answer = await session.post(`${fdPath(player, step, proc)}/test-run`, body);
-    return result(answer, ({ retval, data_out: data }) => ({ retval, data }));
+    return result(answer, ({ retval, data_out }) => ({
+      retval,
+      ...(step.data === undefined ? {} : { data: data_out }),
+    }));
   },
 
   async prog_load(player, step, proc) {
@@ -174,12 +200,14 @@ export const actions: Record<string, Action> = {
       prog_name: step.name ?? "",
       prog_flags: step.flags ?? 0,
       expected_attach_type: step.attach ?? 0,
+      ...infoRecords(player, step, proc),
     });
-    return result(answer, ({ fd, id }) => {
+    const told = result(answer, ({ fd, id }) => {
       player.make(step.obj ?? "", "prog", id, String(step.type));
       player.bind(proc, step.as, fd, "prog", id);
       return {};
     });
+    return { ...told, ...knownRecordSizes(answer) };
   },
 
   async lookup(player, step, proc) {
@@ -240,7 +268,8 @@ export const actions: Record<string, Action> = {
 
   async info(player, step, proc) {
     const session = await player.session(proc);
-    const answer = await session.get(`/v1/fds/${player.symbol(proc, step.fd).fd}`);
+    const query = roomQuery(step);
+    const answer = await session.get(`/v1/fds/${player.symbol(proc, step.fd).fd}${query}`);
     return result(answer, (body) => {
       const obj = player.named(body.kind, body.id)?.name;
       if (body.kind === "prog") {
@@ -252,12 +281,15 @@ export const actions: Record<string, Action> = {
           tag: body.tag,
           name: body.prog_name,
           maps,
+          ...progBtf(player, step, body),
         };
       }
+      if (body.kind === "btf") return btfInfo(player, step, body);
       const { kind, key_size, value_size, max_entries } = body;
       const { map_type: type, map_flags: flags, map_name: name, map_extra } = body;
       const extra = map_extra === 0 ? {} : { map_extra };
-      return { kind, obj, type, key_size, value_size, max_entries, flags, name, ...extra };
+      const shape = { kind, obj, type, key_size, value_size, max_entries, flags, name, ...extra };
+      return { ...shape, ...mapBtf(player, body) };
     });
   },
 
@@ -266,6 +298,10 @@ export const actions: Record<string, Action> = {
 
   async fd_by_id(player, step, proc) {
     const object = player.objects.findLast(({ name }) => name === step.obj);
+    if (object?.kind === "btf" || step.kind === "btf") {
+      const btf_id = object?.id ?? step.id;
+      return open(player, step, proc, { btf_id, open_flags: step.open_flags ?? 0 });
+    }
     if (object?.kind === "prog") return open(player, step, proc, { prog_id: object.id });
     const open_flags = step.open_flags ?? 0;
     return open(player, step, proc, { map_id: object?.id ?? 0, open_flags });

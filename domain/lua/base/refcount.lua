@@ -1,4 +1,4 @@
--- References on maps and programs: who holds what, and what the last put sets off.
+-- References on maps, programs and BTF objects: who holds what, and what the last put sets off.
 -- Invariants: refcnt is the sum over holders; usercnt, on maps, is the part held by open files and
 -- inodes (c9da161c65: only these keep a program array filled); an object whose refcnt is 0 has no id.
 local kernel = use("base/kernel")
@@ -13,11 +13,19 @@ local refcount = {}
 -- Kind -> its operations, as the kernel's objects have them: info(id, listed), and free(id), which may
 -- answer units of the work list; identify(id) answers type and name, type_of(text) the name of a type by
 -- name or number, or nil. Maps also have release_uref(id), called when usercnt falls to 0; programs also
--- have owner(id).
+-- have owner(id). floor: references that a living object has beside those of its holders, 0 by default.
 refcount.kinds = {}
 
+-- Whether somebody holds the object. A version that does not know a kind with a floor puts references on it,
+-- but never frees it.
+function refcount.is_held(kind, id)
+  local floor = refcount.kinds[kind].floor
+  return not floor or tonumber(call("HGET", kernel.key(kind, id), "refcnt") or 0) > floor
+end
+
 -- An open file and an inode hold one reference each, and on a map they are its users. holder: "file:N",
--- "inode:N", "prog:N" (its instructions or BIND_MAP), "slot:MAP" (of that map, one for each slot).
+-- "inode:N", "prog:N" (its instructions or BIND_MAP, or its BTF), "map:N" (its BTF), "slot:MAP" (of that map,
+-- one for each slot).
 local function is_file(holder)
   local noun = holder:byte()
   return noun == 102 or noun == 105
@@ -47,7 +55,7 @@ local function drop(kind, id, count, are_users)
   if are_users and kind == "map" and call("HINCRBY", object, "usercnt", -count) == 0 then
     refcount.kinds.map.release_uref(id)
   end
-  return call("HINCRBY", object, "refcnt", -count) == 0
+  return call("HINCRBY", object, "refcnt", -count) == (refcount.kinds[kind].floor or 0)
 end
 
 -- The objects are gone at once; what they held goes to the work list, never by recursion.
@@ -70,17 +78,25 @@ end
 
 -- The same for many open files at once, each object once. puts: { kind, id, holders }.
 function refcount.put_files(puts)
-  local dead = { map = {}, prog = {} }
+  local dead = {}
   for _, put in ipairs(puts) do
     local kind, id, holders = put.kind, put.id, put.holders
     local held = call("HDEL", kernel.key("holders:" .. kind, id), unpack(holders))
     check_held(held == #holders, kind, id, holders[1])
-    if drop(kind, id, #holders, true) then table.insert(dead[kind], id) end
+    if drop(kind, id, #holders, true) then
+      dead[kind] = dead[kind] or {}
+      table.insert(dead[kind], id)
+    end
   end
   for kind, ids in pairs(dead) do bury(kind, ids) end
 end
 
--- bpf_map_free, bpf_prog_free
+-- Frees an object that only its floor keeps.
+function refcount.bury(kind, id)
+  bury(kind, { id })
+end
+
+-- bpf_map_free, bpf_prog_free, btf_free
 work.handle("free", function(kind, id)
   return FREE + (refcount.kinds[kind].free(id) or 0)
 end)

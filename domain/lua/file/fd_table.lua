@@ -34,7 +34,7 @@ function fd_table.fget(fd, errno)
   local f = fd_table.lookup(fd)
   if f then return f end
   if tonumber(fd) <= 2 then
-    kernel.fail("EINVAL", "fd " .. fd .. " is a standard stream, not a map or program")
+    kernel.fail("EINVAL", "fd " .. fd .. " is a standard stream, not a BPF object")
   end
   kernel.fail(errno or "EBADF", "fd " .. fd .. " is not open")
 end

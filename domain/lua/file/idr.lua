@@ -1,6 +1,7 @@
 -- Ids of living objects, one space per kind (kernel: bpf_map_alloc_id(), bpf_prog_alloc_id()).
 -- Invariant: an id is never given twice, and is gone the moment its object's last reference goes.
 local kernel = use("base/kernel")
+local refcount = use("base/refcount")
 local work_list = use("base/work_list")
 local cred = use("base/cred")
 local file = use("file/file")
@@ -21,7 +22,7 @@ end
 
 function idr.check_living(kind, id)
   work_list.need_released()
-  if not call("ZSCORE", kernel.key("ids:" .. kind), id) then
+  if not (call("ZSCORE", kernel.key("ids:" .. kind), id) and refcount.is_held(kind, id)) then
     kernel.fail("ENOENT", "no " .. kind .. " has id " .. id)
   end
 end

@@ -59,20 +59,48 @@ function sys.prog_get_fd_by_id(id)
 end
 
 --[[
+  BPF_BTF_GET_FD_BY_ID (kernel: bpf_btf_get_fd_by_id()): opens a BTF object, be it held by maps and programs
+  only.
+
+    Input:
+      id     of the BTF object
+      flags  0
+    Output:
+      fd, kind, id
+    Errors:
+      EINVAL  flags has another bit than BPF_F_TOKEN_FD, or this one, because there are no BPF tokens
+      EPERM   the caller lacks CAP_SYS_ADMIN
+      ENOENT  no BTF object has this id
+      EMFILE  the session has as many fds as its nofile allows
+]]
+function sys.btf_get_fd_by_id(id, flags)
+  if flags ~= "0" then kernel.fail("EINVAL", "open_flags must be 0 for a BTF object, got " .. flags) end
+  return open_by_id("btf", id, uapi.BPF_F_RDONLY)
+end
+
+--[[
   BPF_OBJ_GET_INFO_BY_FD (kernel: bpf_obj_get_info_by_fd()): describes the object behind fd.
 
     Input:
-      fd  number of the descriptor
+      fd   number of the descriptor
+      ...  room for the parts of the object, in the order of uapi.INFO_ROOM, "" for none
     Output:
       kind, id  of the object
-      info      in the order of uapi.MAP_INFO or uapi.PROG_INFO
+      info      in the order of uapi.MAP_INFO, uapi.PROG_INFO or uapi.BTF_INFO
       flags     of the open file: 0, BPF_F_RDONLY or BPF_F_WRONLY
+      parts     bytes: of a BTF object, or the func_info and line_info of a program
     Errors:
       EBADFD  fd is not open
-      EINVAL  fd is a standard stream
+      EINVAL  fd is a standard stream, or the size of a record is wrong
 ]]
-function sys.obj_get_info_by_fd(fd)
+function sys.obj_get_info_by_fd(fd, ...)
   local f = fd_table.fget(fd, "EBADFD")
   work_list.need_released()
-  return f.kind, f.id, refcount.kinds[f.kind].info(f.id), f.flags
+  local kind, parts = refcount.kinds[f.kind], {}
+  if kind.parts then
+    local room = {}
+    for i, field in ipairs(uapi.INFO_ROOM) do room[field] = tonumber((select(i, ...))) end
+    parts = kind.parts(f.id, room)
+  end
+  return f.kind, f.id, kind.info(f.id), f.flags, parts
 end

@@ -13,8 +13,9 @@ local kinds = refcount.kinds
 local HOLDERS, PAGE = 500, 200
 local INT_MAX = 2147483647
 
--- A filter by type and name, "" for any of them; nil for no filter.
+-- A filter by type and name, "" for any of them; nil for no filter. BTF objects have neither.
 local function filter(kind, type, name)
+  if kinds[kind].floor then return function(id) return refcount.is_held(kind, id) end end
   local wanted = type ~= "" and kinds[kind].type_of(type)
   if wanted == nil then
     kernel.fail("EINVAL", "must be the name or number of a type, got " .. type, kind .. "_type")
@@ -73,6 +74,21 @@ function sys.map_get_next_id(...) return list("map", ...) end
 ]]
 function sys.prog_get_next_id(...) return list("prog", ...) end
 
+--[[
+  BPF_BTF_GET_NEXT_ID over and over (kernel: bpf_obj_get_next_id()): lists BTF objects by id.
+
+    Input:
+      start  list ids greater than this
+      limit  BTF objects of a page
+    Output:
+      page  { id, info } of each, info in the order of uapi.BTF_INFO
+      last  last id looked at when there are more, or false
+    Errors:
+      EINVAL  start is INT_MAX or more
+      EPERM   the caller lacks CAP_SYS_ADMIN
+]]
+function sys.btf_get_next_id(...) return list("btf", ...) end
+
 local function holders_of(key)
   local held
   if call("HLEN", key) > HOLDERS then
@@ -128,3 +144,18 @@ function sys.map_get(id) return get("map", id) end
       ENOENT  no program has this id
 ]]
 function sys.prog_get(id) return get("prog", id) end
+
+--[[
+  Describes a BTF object and who holds it (extension).
+
+    Input:
+      id  of the BTF object
+    Output:
+      info       in the order of uapi.BTF_INFO
+      holders    { holder, count }; a file has its session and its number of sharers as well
+      truncated  1 when there are more holders than listed, else 0
+    Errors:
+      EPERM   the caller lacks CAP_SYS_ADMIN
+      ENOENT  no BTF object has this id
+]]
+function sys.btf_get(id) return get("btf", id) end

@@ -21,7 +21,7 @@ local MODE, READ, WRITE = 384, 4, 2
     Output:
       kind, mode, uid, gid, nlink, ino, object: the attributes of the node
     Errors:
-      EINVAL  flags is not 0, or fd is not open
+      EINVAL  flags is not 0, fd is not open, or it is a BTF object
       EEXIST  the path exists
       ENOENT, ENOTDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG  the path walk fails (namei.lua)
 ]]
@@ -30,6 +30,7 @@ function sys.obj_pin(path, fd, flags)
     kernel.fail("EINVAL", "file_flags of BPF_OBJ_PIN must be 0, got " .. flags)
   end
   local f = fd_table.fget(fd, "EINVAL")
+  if f.kind == "btf" then kernel.fail("EINVAL", "fd " .. fd .. " is a btf, which cannot be pinned") end
   return vfs.create(namei.filename_create(path), f.kind, vfs.apply_umask(MODE), f.id)
 end
 

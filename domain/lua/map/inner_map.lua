@@ -1,5 +1,5 @@
 -- Maps in maps (kernel/bpf/map_in_map.c): an outer map stores the attributes of its template and accepts
--- only maps like it. It holds no reference on the template.
+-- only maps like it. It holds no reference on the template, but one on the template's BTF.
 local kernel = use("base/kernel")
 local map = use("map/map")
 local map_fd = use("map/map_fd")
@@ -8,7 +8,11 @@ local call = redis.call
 local inner_map = {}
 
 local function like(m)
-  return table.concat({ m.type, m.key_size, m.value_size, m.flags, m.locks or nil }, " ")
+  local words = { m.type, m.key_size, m.value_size, m.flags }
+  if m.locks then words[#words + 1] = m.locks end
+  local special = call("HGET", m.record, "special")
+  if special then words[#words + 1] = special end
+  return table.concat(words, " ")
 end
 
 -- bpf_map_meta_alloc(): the fields of the outer map's record that describe its template.
@@ -23,8 +27,14 @@ function inner_map.alloc(attr)
   if m.ops.is_never_inner then
     kernel.fail("ENOTSUPP", "a " .. m.type .. " cannot be in a map of maps")
   end
-  return { "inner", like(m), "inner_max_entries", m.max_entries,
-    "inner_btf", call("HEXISTS", m.record, "schema") }
+  local schema, btf_id = unpack(call("HMGET", m.record, "schema", "btf_id"))
+  local fields = { "inner", like(m), "inner_max_entries", m.max_entries,
+    "inner_btf", (schema or btf_id) and 1 or 0 }
+  if btf_id then
+    fields.template_btf = btf_id
+    fields[#fields + 1], fields[#fields + 2] = "template_btf", btf_id
+  end
+  return fields
 end
 
 -- bpf_map_fd_get_ptr(): the id of a map that is like the template.

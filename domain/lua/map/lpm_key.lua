@@ -1,6 +1,7 @@
 -- The place of a prefix in a trie's order, in which types/lpm_trie.lua stores it.
 local kernel = use("base/kernel")
 local map = use("map/map")
+local btf_type = use("btf/btf_type")
 local char, floor = string.char, math.floor
 
 local lpm_key = {}
@@ -71,6 +72,13 @@ function lpm_key.place_of(m, key)
     map.einval("prefixlen must be at most " .. lpm_key.longest(m) .. ", got " .. (lpm_key.split(key)))
   end
   return at, length, data
+end
+
+-- trie_check_btf()
+function lpm_key.check_btf(_, key)
+  if not key or key.kind ~= btf_type.STRUCT then
+    map.einval("btf_key_type_id must be a struct for an lpm_trie")
+  end
 end
 
 return lpm_key

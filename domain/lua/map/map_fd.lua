@@ -2,6 +2,7 @@
 local kernel = use("base/kernel")
 local fd_table = use("file/fd_table")
 local map = use("map/map")
+local call = redis.call
 
 local map_fd = {}
 
@@ -36,12 +37,13 @@ end
     Errors:
       EBADF     fd is not open
       EINVAL    fd is not a map
-      ENOTSUPP  the values have a bpf_spin_lock
+      ENOTSUPP  the values have a bpf_spin_lock or another special field
       EPERM     fd is read-only, or the map is frozen
 ]]
 function kernel.sys.map_freeze(fd)
-  if map_fd.get_any(fd).locks then
-    kernel.fail("ENOTSUPP", "a map with a bpf_spin_lock cannot be frozen")
+  local m = map_fd.get_any(fd)
+  if m.locks or call("HEXISTS", m.record, "special") == 1 then
+    kernel.fail("ENOTSUPP", "a map with a bpf_spin_lock or another special field cannot be frozen")
   end
   map.freeze(map_fd.get(fd, false, true))
 end

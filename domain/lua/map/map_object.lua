@@ -30,8 +30,15 @@ local function release_uref(id)
   if m.ops.release_uref then m.ops.release_uref(m) end
 end
 
+-- The BTF object that a map holds: that of its own types, or of its template's.
+local function put_btf(id, m)
+  local own, template = unpack(call("HMGET", m.record, "btf_id", "template_btf"))
+  if own or template then refcount.put("btf", own or template, "map:" .. id) end
+end
+
 local function free(id)
   local m = current.dying and current.dying[id] or map.load(id)
+  put_btf(id, m)
   work.unlink(m.record)
   work.unlink(kernel.key("holders:map", id))
   return m.ops.free(id, m)

@@ -52,7 +52,8 @@ end
 -- Whether anything is listed although no item is left, because a fault took one.
 local function is_left()
   local sessions, maps = kernel.key("ids:session"), kernel.key("ids:map")
-  return call("EXISTS", sessions, maps, kernel.key("ids:prog")) > 0 or not prune.is_root_empty()
+  local others = call("EXISTS", sessions, maps, kernel.key("ids:prog"), kernel.key("ids:btf"))
+  return others > 0 or not prune.is_root_empty()
 end
 
 -- The last item of a deletion, which waits for all others. What the second round leaves keeps its ids, and

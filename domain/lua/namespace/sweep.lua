@@ -4,11 +4,13 @@ local clock = use("base/clock")
 local layout = use("base/layout")
 local exit = use("process/exit")
 local prune = use("fs/prune")
+local btf = use("btf/btf")
 local call = redis.call
 
 -- Whether nothing is left but counters and what expires by itself.
 local function is_empty()
-  return call("EXISTS", kernel.key("ids:session"), kernel.key("ids:map"), kernel.key("ids:prog")) == 0
+  return call("EXISTS", kernel.key("ids:session"), kernel.key("ids:map"), kernel.key("ids:prog"),
+    kernel.key("ids:btf")) == 0
     and prune.is_root_untouched()
 end
 
@@ -31,6 +33,7 @@ end
 ]]
 function kernel.sys.sweep()
   clock.heed_older()
+  btf.reap()
   local is_due, is_left = exit.release()
   local more = is_due or is_left
   if not (more or current.unused or current.deleting) and is_empty() then rest() end

@@ -4,6 +4,7 @@
 local kernel = use("base/kernel")
 local refcount = use("base/refcount")
 local work = use("base/work")
+local cred = use("base/cred")
 local fd_table = use("file/fd_table")
 local insns = use("prog/insns")
 local prog_type = use("prog/prog_type")
@@ -24,11 +25,36 @@ local function owner(id)
   return call("HGET", kernel.key("prog", id), "owner") or kernel.bug("prog " .. id .. " is held but gone")
 end
 
+local FUNC_INFO, LINE_INFO = uapi.FUNC_INFO_BYTES, uapi.LINE_INFO_BYTES
+
+-- bpf_prog_get_info_by_fd(): who lacks CAP_BPF is told of no functions and lines.
+local function may_see_infos()
+  return cred.capable_or_admin("CAP_BPF")
+end
+
 -- In the order of uapi.PROG_INFO, then the ids of the maps used, in the order of their first use.
 local function info(id)
   local fields = call("HMGET", kernel.key("prog", id), unpack(uapi.PROG_INFO))
+  if fields[#fields] and not may_see_infos() then fields[#fields - 1], fields[#fields] = 0, 0 end
   fields[#fields + 1] = call("LRANGE", used(id), 0, -1)
   return fields
+end
+
+-- set_info_rec_size()
+local function check_record_size(field, count, size, wanted)
+  if (count or size or 0) ~= 0 and (size or wanted) ~= wanted then
+    kernel.fail("EINVAL", field .. " must be " .. wanted .. ", got " .. size)
+  end
+end
+
+-- As many records of func_info and line_info as there is room for.
+local function parts(id, room)
+  check_record_size("func_info_rec_size", room.nr_func_info, room.func_info_rec_size, FUNC_INFO)
+  check_record_size("line_info_rec_size", room.nr_line_info, room.line_info_rec_size, LINE_INFO)
+  local funcs, lines = room.nr_func_info or 0, room.nr_line_info or 0
+  if (funcs == 0 and lines == 0) or not may_see_infos() then return {} end
+  local stored = call("HMGET", kernel.key("prog", id), "func_records", "line_records")
+  return { (stored[1] or ""):sub(1, funcs * FUNC_INFO), (stored[2] or ""):sub(1, lines * LINE_INFO) }
 end
 
 local function identify(id)
@@ -55,13 +81,16 @@ work.handle("put_maps", function(id)
 end)
 
 local function free(id)
+  local btf_id = call("HGET", kernel.key("prog", id), "btf_id")
+  if btf_id then refcount.put("btf", btf_id, "prog:" .. id) end
   insns.free(id)
   work.unlink(kernel.key("prog", id))
   work.unlink(kernel.key("holders:prog", id))
   work.push("put_maps", id)
 end
 
-refcount.kinds.prog = { info = info, identify = identify, type_of = type_of, free = free, owner = owner }
+refcount.kinds.prog = { info = info, parts = parts, identify = identify, type_of = type_of, free = free,
+  owner = owner }
 
 --[[
   BPF_PROG_BIND_MAP (kernel: bpf_prog_bind_map()): the program holds the map from now on. A map that it

@@ -6,6 +6,7 @@ local map = use("map/map")
 local map_attr = use("map/map_attr")
 local prog_maps = use("prog/prog_maps")
 local prog_type = use("prog/prog_type")
+local prog_btf = use("prog/prog_btf")
 local band = bit.band
 
 local prog_check = {}
@@ -52,9 +53,10 @@ function prog_check.refuse(refusal)
   if refusal then error(refusal, 0) end
 end
 
--- Everything that the kernel checks before it follows registers: type, attributes, the maps behind refs.
+-- Everything that the kernel checks before it follows registers: type, attributes, BTF, the maps behind refs.
 function prog_check.before_registers(attr, insn_cnt, verdict)
   local type, attach = prog_check.attributes(attr, insn_cnt)
+  prog_btf.check(attr, verdict)
   prog_check.refuse(verdict.beforeMaps)
   local maps, ids = prog_maps.resolve(verdict.refs, type)
   prog_check.refuse(verdict.atMap)

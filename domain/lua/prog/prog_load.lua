@@ -5,6 +5,7 @@ local session = use("base/session")
 local idr = use("file/idr")
 local insns = use("prog/insns")
 local prog = use("prog/prog")
+local prog_btf = use("prog/prog_btf")
 local prog_check = use("prog/prog_check")
 local prog_maps = use("prog/prog_maps")
 local uapi = use("uapi")
@@ -54,7 +55,8 @@ end
       rows     of each ref: the map in the order of uapi.PROG_MAP, then of uapi.INNER_MAP
       perfmon  1 when the caller has CAP_PERFMON, else 0
     Errors: those of prog_admit, and
-      EBADF     a ref is not an open fd
+      EBADF     a ref or prog_btf_fd is not an open fd
+      EFAULT    there are fewer records of func_info or line_info than their number says
       ENOENT    no map has the id of a ref
       ENOTSUPP  the type or its attachment is not supported
       and the errno of a refusal of the verdict
@@ -76,10 +78,11 @@ end
       attr_json     attributes of BPF_PROG_LOAD
       text          instructions, in which a map is an index into refs; "" for a draft
       verdict_json  of the check outside of Redis: refs (the distinct maps { fd or id, offset when its
-                    value is addressed }), the refusals beforeMaps, atMap and byDoCheck, tag, log, and ids
-                    (the maps for which byDoCheck was found)
+                    value is addressed }), the refusals early, beforeMaps, atMap and byDoCheck, tag, log,
+                    ids (the maps for which byDoCheck was found) and btf_id (of the BTF it was checked with)
       insn_cnt      number of instructions
       draft         name of the pages sent ahead, or ""
+      func_records, line_records  func_info and line_info as they are after the check, "" for none
     Output:
       fd, id
       log  of the verifier
@@ -88,7 +91,7 @@ end
       EINVAL  a map belongs to programs of another kind
       EMFILE  the session has as many fds as its nofile allows
 ]]
-function sys.prog_load(attr_json, text, verdict_json, insn_cnt, draft)
+function sys.prog_load(attr_json, text, verdict_json, insn_cnt, draft, func_records, line_records)
   local attr, verdict = cjson.decode(attr_json), cjson.decode(verdict_json)
   insn_cnt = tonumber(insn_cnt)
   local type, attach, maps, ids = prog_check.before_registers(attr, insn_cnt, verdict)
@@ -102,11 +105,14 @@ function sys.prog_load(attr_json, text, verdict_json, insn_cnt, draft)
   local owner = type.name .. "/" .. attach .. "/" .. band(attr.prog_flags, uapi.BPF_F_XDP_HAS_FRAGS)
   check_tail_call(maps, owner)
   local license = prog_check.license(attr)
-  local fd, id = idr.publish("prog", 3, { "prog_type", type.name,
+  local record = { "prog_type", type.name,
     "prog_name", attr.prog_name, "tag", verdict.tag, "license", license,
     "gpl_compatible", prog_check.is_gpl(attr) and 1 or 0, "insn_cnt", insn_cnt, "load_time", current.wall,
     "created_by_uid", session.cred().uid, "expected_attach_type", attach,
-    "owner", owner, "maps", table.concat(ids, ","), "func_info", attr.func_info and 1 or 0 })
+    "owner", owner, "maps", table.concat(ids, ","), "func_info", attr.func_info and 1 or 0 }
+  prog_btf.add_fields(record, verdict, func_records, line_records)
+  local fd, id = idr.publish("prog", 3, record)
+  prog_btf.hold(id, verdict)
   insns.save(id, text, draft)
   for _, m in ipairs(maps) do prog.use_map(id, m.id) end
   return fd, id, verdict.log

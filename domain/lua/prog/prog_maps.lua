@@ -53,7 +53,8 @@ end
 -- In the order of uapi.PROG_MAP, then what it keeps of its template.
 function prog_maps.row(id)
   local m = map.load(id)
-  local btf, name = call("HEXISTS", m.record, "schema"), call("HGET", m.record, "map_name")
+  local schema, btf_id, name = unpack(call("HMGET", m.record, "schema", "btf_id", "map_name"))
+  local btf = (schema or btf_id) and 1 or 0
   local row = kernel.list_fields(uapi.PROG_MAP, { btf = btf, map_name = name }, m)
   for _, value in ipairs(call("HMGET", m.record, unpack(uapi.INNER_MAP))) do row[#row + 1] = value end
   return row

@@ -176,6 +176,7 @@ export class Explorer {
     const env = this.#env;
     const at = state.at;
     const insn = env.prog[at] as Insn;
+    env.seen[at] = 1;
     env.log?.insn(at, insn, env.prog[at + 1]);
     try {
       this.#checkInsn(state, insn, at);

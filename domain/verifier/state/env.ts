@@ -35,6 +35,8 @@ export class VerifierEnv {
   readonly live: Uint16Array;
   /** Bytes of stack, by the first instruction of a subprogram. */
   readonly stackDepths = new Map<number, number>();
+  /** 1 for each instruction that a path reaches. */
+  readonly seen: Uint8Array;
   readonly #access: Uint8Array;
   readonly #checkedInsns: Uint8Array;
   #isTrusted = true;
@@ -63,6 +65,7 @@ export class VerifierEnv {
     this.#starts = [...this.#funcs.keys()].sort((a, b) => a - b);
     this.effects = prog.map(regEffect);
     this.live = liveRegisters(prog, this.effects);
+    this.seen = new Uint8Array(prog.length);
     this.#access = new Uint8Array(prog.length);
     this.#checkedInsns = new Uint8Array(prog.length);
   }

@@ -15,7 +15,7 @@ const list = (values: Iterable<unknown>) => [...values].join(", ");
 
 function checkKeys(dump: Dump, claim: Claim): void {
   for (const name of dump.keys.get("?") ?? []) claim(false, `key ${name} is of no known kind`);
-  for (const noun of ["session", "file", "map", "prog"]) {
+  for (const noun of ["session", "file", "map", "prog", "btf"]) {
     const last = Number(dump.meta[noun] ?? 0);
     const highest = Math.max(0, ...ids(dump, noun).map(Number));
     claim(highest <= last, `${noun} ${highest} is there, its counter is at ${last}`);
@@ -97,6 +97,20 @@ function checkFiles(dump: Dump, claim: Claim, holders: HeldReferences): void {
   }
 }
 
+/** References that a living object has beside those of its holders. */
+const FLOORS: Readonly<Record<string, number>> = { btf: 1 };
+
+/** The BTF objects that maps and programs hold. */
+function addBtfHolders(dump: Dump, holders: HeldReferences): void {
+  for (const noun of ["map", "prog"]) {
+    for (const id of ids(dump, noun)) {
+      const { btf_id, template_btf } = fields(dump, noun, id) ?? {};
+      const held = btf_id ?? template_btf;
+      if (held !== undefined) holders.add("btf", held, `${noun}:${id}`);
+    }
+  }
+}
+
 function checkObject(
   dump: Dump,
   claim: Claim,
@@ -108,10 +122,11 @@ function checkObject(
   const held = holders.of(kind, id);
   const sum = (rows: [string, number][]) => rows.reduce((total, [, count]) => total + count, 0);
   const refcnt = sum(held);
+  const stored = Number(object.refcnt) - (FLOORS[kind] ?? 0);
   const usercnt = sum(held.filter(([holder]) => /^(file|inode):/.test(holder)));
   const names = list(held.map(([holder, count]) => `${holder} x${count}`));
   claim(
-    Number(object.refcnt) === refcnt,
+    stored === refcnt,
     `${kind} ${id}: refcnt ${object.refcnt}, holders ${names}`,
   );
   if (kind === "map") {
@@ -133,7 +148,8 @@ function checkObject(
 }
 
 function checkObjects(dump: Dump, claim: Claim, holders: HeldReferences): void {
-  for (const kind of ["map", "prog"]) {
+  addBtfHolders(dump, holders);
+  for (const kind of ["map", "prog", "btf"]) {
     for (const id of ids(dump, kind)) checkObject(dump, claim, holders, kind, id);
     const rest = [
       ...members(dump, `ids:${kind}`).map(([id]) => id),

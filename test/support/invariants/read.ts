@@ -29,8 +29,13 @@ export interface Dump {
   records: Map<string, [position: number, number: number, size: number][]>;
 }
 
-const HASHES = ["lens", "session", "file", "map", "prog", "fds", "holders:map", "holders:prog"];
-const SETS = ["deadlines", "ids:session", "ids:map", "ids:prog", "dir", "keys", "slots", "lru"];
+const HASHES = [
+  ...["lens", "session", "file", "map", "prog", "btf", "fds"],
+  ...["holders:map", "holders:prog", "holders:btf"],
+];
+const SETS = [
+  ...["deadlines", "ids:session", "ids:map", "ids:prog", "ids:btf", "dir", "keys", "slots", "lru"],
+];
 const LISTS = ["work", "used", "inbox"];
 /** The keys of these nouns hold nothing that is counted. */
 const OTHERS = [
@@ -40,6 +45,8 @@ const OTHERS = [
   "inode",
   "elem",
   "insns",
+  "blob",
+  "btf_types",
   "draft",
   "ended",
   "idem",

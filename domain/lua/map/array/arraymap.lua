@@ -3,6 +3,7 @@ local kernel = use("base/kernel")
 local map = use("map/map")
 local paged = use("map/array/paged")
 local map_attr = use("map/map_attr")
+local btf_type = use("btf/btf_type")
 local uapi = use("uapi")
 
 local NOEXIST = uapi.BPF_NOEXIST
@@ -29,6 +30,17 @@ function arraymap.check_room(attr, bytes)
   if bytes * attr.max_entries > BYTES_MAX then
     kernel.fail("ENOMEM", "an array must have at most " .. BYTES_MAX .. " bytes, got "
       .. ("%.0f"):format(bytes * attr.max_entries))
+  end
+end
+
+-- array_map_check_btf(): the variables of a section are an array without a key.
+function arraymap.check_btf(attr, key, value)
+  if key and not key.is_i32 then
+    map.einval("btf_key_type_id must be an integer of 32 bits for a " .. attr.map_type)
+  end
+  if key then return end
+  if attr.map_type ~= "array" or attr.max_entries ~= 1 or value.kind ~= btf_type.DATASEC then
+    map.einval("btf_key_type_id must not be 0, except for an array of one section (DATASEC)")
   end
 end
 

@@ -1,6 +1,7 @@
 -- BPF_MAP_TYPE_ARRAY (kernel/bpf/arraymap.c): every element exists, zero until written.
 local kernel = use("base/kernel")
 local map = use("map/map")
+local map_btf = use("map/map_btf")
 local arraymap = use("map/array/arraymap")
 local uapi = use("uapi")
 
@@ -38,5 +39,6 @@ map.register("array", {
   update = arraymap.update, delete = arraymap.delete, next_key = arraymap.next_key,
   page = arraymap.page, entries = arraymap.entries, dump_all = arraymap.dump_all,
   direct_value = direct_value, meta_equal = meta_equal, free = arraymap.free, batch_kind = "array",
-  has_locks = true
+  has_locks = true,
+  check_btf = arraymap.check_btf, special_fields = map_btf.ALL_FIELDS
 })

@@ -94,8 +94,14 @@ local function free(id)
   return paged.free(id, 1, tonumber(call("HGET", kernel.key("map", id), "bits")) / 8)
 end
 
+-- bloom_map_check_btf()
+local function check_btf(_, key)
+  if key then map.einval("btf_key_type_id must be 0 for a bloom_filter, which has no keys") end
+end
+
 map.register("bloom_filter", {
   alloc_check = alloc_check, alloc = alloc, lookup = peek, update = push, delete = unsupported,
   next_key = unsupported, page = unsupported, entries = entries, free = free, lookup_cost = lookup_cost,
-  change_cost = change_cost, has_map_extra = true, lookup_by_value = true
+  change_cost = change_cost, has_map_extra = true, lookup_by_value = true,
+  check_btf = check_btf
 })

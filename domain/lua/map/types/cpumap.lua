@@ -1,6 +1,7 @@
 -- BPF_MAP_TYPE_CPUMAP (kernel/bpf/cpumap.c): CPUs that packets are handed to, by the sizes of their queues.
 local kernel = use("base/kernel")
 local map = use("map/map")
+local map_btf = use("map/map_btf")
 local arraymap = use("map/array/arraymap")
 local fd_array = use("map/array/fd_array")
 local redirect_map = use("map/redirect/redirect_map")
@@ -44,5 +45,6 @@ map.register("cpumap", {
   alloc_check = alloc_check, alloc = alloc, lookup = redirect_map.lookup, update = update,
   delete = redirect_map.delete, next_key = arraymap.next_key, page = redirect_map.page,
   entries = fd_array.entries, free = redirect_map.free, clear = redirect_map.free,
-  check_compatible = redirect_map.check_compatible
+  check_compatible = redirect_map.check_compatible,
+  check_btf = map_btf.unsupported
 })

@@ -1,5 +1,6 @@
 -- BPF_MAP_TYPE_DEVMAP (kernel/bpf/devmap.c): interfaces that packets are sent out of.
 local map = use("map/map")
+local map_btf = use("map/map_btf")
 local arraymap = use("map/array/arraymap")
 local fd_array = use("map/array/fd_array")
 local redirect_map = use("map/redirect/redirect_map")
@@ -18,5 +19,6 @@ map.register("devmap", {
   alloc_check = devmap.alloc_check, alloc = devmap.alloc, lookup = redirect_map.lookup,
   update = update, delete = redirect_map.delete, next_key = arraymap.next_key,
   page = redirect_map.page, entries = fd_array.entries, free = redirect_map.free, clear = redirect_map.free,
-  check_compatible = redirect_map.check_compatible, capability = "CAP_NET_ADMIN"
+  check_compatible = redirect_map.check_compatible, capability = "CAP_NET_ADMIN",
+  check_btf = map_btf.unsupported
 })

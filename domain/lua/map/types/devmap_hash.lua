@@ -1,6 +1,7 @@
 -- BPF_MAP_TYPE_DEVMAP_HASH (kernel/bpf/devmap.c): a devmap whose slots have any number.
 local kernel = use("base/kernel")
 local map = use("map/map")
+local map_btf = use("map/map_btf")
 local arraymap = use("map/array/arraymap")
 local fd_array = use("map/array/fd_array")
 local redirect_map = use("map/redirect/redirect_map")
@@ -46,5 +47,6 @@ end
 map.register("devmap_hash", {
   alloc_check = alloc_check, alloc = devmap.alloc, lookup = redirect_map.lookup, update = update,
   delete = delete, next_key = next_key, page = redirect_map.page, entries = fd_array.entries,
-  free = redirect_map.free, clear = redirect_map.free, capability = "CAP_NET_ADMIN"
+  free = redirect_map.free, clear = redirect_map.free, capability = "CAP_NET_ADMIN",
+  check_btf = map_btf.unsupported
 })

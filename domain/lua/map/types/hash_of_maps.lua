@@ -3,6 +3,7 @@
 -- Invariant: an element holds one reference on its map, as "slot:<map>".
 local kernel = use("base/kernel")
 local map = use("map/map")
+local map_btf = use("map/map_btf")
 local arraymap = use("map/array/arraymap")
 local htab = use("map/hash/htab")
 local fd_array = use("map/array/fd_array")
@@ -70,5 +71,6 @@ end
 map.register("hash_of_maps", {
   alloc_check = alloc_check, alloc = alloc, lookup = lookup, update = update, remove = remove,
   lookup_many = lookup_many, delete = htab.delete, next_key = htab.next_key, page = htab.page, entries
-  = entries, free = free, clear = free, batch_kind = "hash", object_kind = "map"
+  = entries, free = free, clear = free, batch_kind = "hash", object_kind = "map",
+  check_btf = map_btf.unsupported
 })

@@ -146,5 +146,5 @@ map.register("lpm_trie", {
   alloc_check = alloc_check, alloc = alloc, lookup = lookup, lookup_exact = lookup_exact,
   lookup_many = lookup_many, lookup_cost = lookup_cost, change_cost = change_cost, update = update,
   delete = delete, next_key = next_key, page = page, entries = entries, free = free,
-  longest_match = true, page_max = 400, batch_kind = "trie"
+  longest_match = true, page_max = 400, batch_kind = "trie", check_btf = lpm_key.check_btf
 })

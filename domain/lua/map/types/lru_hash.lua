@@ -1,5 +1,6 @@
 -- BPF_MAP_TYPE_LRU_HASH (kernel/bpf/hashtab.c, bpf_lru_list.c): never full.
 local map = use("map/map")
+local map_btf = use("map/map_btf")
 local htab = use("map/hash/htab")
 local htab_lru = use("map/hash/htab_lru")
 local lru_list = use("map/hash/lru_list")
@@ -23,5 +24,6 @@ map.register("lru_hash", {
   lookup_many = htab.lookup_many, update = update, lookup_and_delete = htab_lru.lookup_and_delete,
   remove = htab_lru.lookup_and_delete, delete = htab.delete, next_key = htab.next_key,
   page = htab.page, entries = htab.entries, free = htab_lru.free, touch = lru_list.set_ref,
-  change_cost = htab_lru.change_cost, apply = lru_apply.apply, batch_kind = "lru"
+  change_cost = htab_lru.change_cost, apply = lru_apply.apply, batch_kind = "lru",
+  special_fields = map_btf.ALL_BUT_LOCKS
 })

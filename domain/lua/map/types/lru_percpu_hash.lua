@@ -1,6 +1,7 @@
 -- BPF_MAP_TYPE_LRU_PERCPU_HASH (kernel/bpf/hashtab.c, bpf_lru_list.c): never full, and a value holds one
 -- for each CPU.
 local map = use("map/map")
+local map_btf = use("map/map_btf")
 local htab = use("map/hash/htab")
 local htab_lru = use("map/hash/htab_lru")
 local lru_list = use("map/hash/lru_list")
@@ -29,5 +30,6 @@ map.register("lru_percpu_hash", {
   lookup_many = htab.lookup_many, update = update, lookup_and_delete = htab_lru.lookup_and_delete,
   remove = htab_lru.lookup_and_delete, delete = htab.delete, next_key = htab.next_key,
   page = htab.page, entries = htab.entries, free = htab_lru.free, touch = lru_list.set_ref,
-  change_cost = htab_lru.change_cost, apply = lru_apply.apply, batch_kind = "lru", is_percpu = true
+  change_cost = htab_lru.change_cost, apply = lru_apply.apply, batch_kind = "lru", is_percpu = true,
+  special_fields = map_btf.POINTERS
 })

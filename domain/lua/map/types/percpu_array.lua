@@ -1,6 +1,7 @@
 -- BPF_MAP_TYPE_PERCPU_ARRAY (kernel/bpf/arraymap.c): a value holds one for each CPU.
 local kernel = use("base/kernel")
 local map = use("map/map")
+local map_btf = use("map/map_btf")
 local arraymap = use("map/array/arraymap")
 local uapi = use("uapi")
 
@@ -25,5 +26,6 @@ map.register("percpu_array", {
   lookup_trimmed = arraymap.lookup_trimmed, lookup_many = arraymap.lookup_many,
   update = arraymap.update, delete = arraymap.delete, next_key = arraymap.next_key,
   page = arraymap.page, entries = arraymap.entries, dump_all = arraymap.dump_all, free = arraymap.free,
-  batch_kind = "array", is_percpu = true
+  batch_kind = "array", is_percpu = true,
+  check_btf = arraymap.check_btf, special_fields = map_btf.POINTERS
 })

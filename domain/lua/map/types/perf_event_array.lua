@@ -1,6 +1,7 @@
 -- BPF_MAP_TYPE_PERF_EVENT_ARRAY (kernel/bpf/arraymap.c): as there are no perf events, its slots stay empty.
 local kernel = use("base/kernel")
 local map = use("map/map")
+local map_btf = use("map/map_btf")
 local arraymap = use("map/array/arraymap")
 local fd_array = use("map/array/fd_array")
 local uapi = use("uapi")
@@ -23,5 +24,6 @@ end
 map.register("perf_event_array", {
   alloc_check = alloc_check, alloc = nothing, lookup = unseen, update = fd_array.update,
   delete = fd_array.delete, next_key = arraymap.next_key, page = unseen, entries = fd_array.entries,
-  free = nothing, fd_get_ptr = fd_get_ptr
+  free = nothing, fd_get_ptr = fd_get_ptr,
+  check_btf = map_btf.unsupported
 })

@@ -63,7 +63,8 @@ const RECORD_BYTES = { func_info: 8, line_info: 16 };
 function readInfo(body: ProgLoadBody, field: keyof typeof RECORD_BYTES) {
   const bytes = parseBinary(body[field] ?? "", field);
   const recordSize = body[`${field}_rec_size`] ?? RECORD_BYTES[field];
-  const count = body[`${field}_cnt`] ?? (recordSize > 0 ? Math.floor(bytes.length / recordSize) : 0);
+  const count =
+    body[`${field}_cnt`] ?? (recordSize > 0 ? Math.floor(bytes.length / recordSize) : 0);
   return { bytes, recordSize, count };
 }
 

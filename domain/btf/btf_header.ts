@@ -11,7 +11,7 @@ export interface BtfHeader {
   readonly stringBytes: number;
 }
 
-interface Section {
+interface BtfSection {
   readonly offset: number;
   readonly length: number;
 }
@@ -73,12 +73,12 @@ function readHeader(blob: Buffer, log: BtfLog) {
 }
 
 /** btf_sec_info_cmp(), whose differences are signed numbers of 32 bits. */
-function compareSections(a: Section, b: Section): number {
+function compareSections(a: BtfSection, b: BtfSection): number {
   return (a.offset - b.offset) | 0 || (a.length - b.length) | 0;
 }
 
 /** The sections fill what follows the header, without gaps. */
-function checkSections(sections: readonly Section[], bytes: number, log: BtfLog): void {
+function checkSections(sections: readonly BtfSection[], bytes: number, log: BtfLog): void {
   let total = 0;
   for (const { offset, length } of sections) {
     if (bytes < offset) refuse(log, "Invalid section offset");

@@ -18,7 +18,8 @@ const INLINE_BYTES = 32_768;
 const worker = new BackgroundWorker<BtfRequest>(import.meta.url);
 
 /** Answers the worker's requests, in a thread; a structured clone turns a Buffer into a Uint8Array. */
-export const handleRequest = ({ blob, log }: BtfRequest): BtfReport => checkBtf(toBuffer(blob), log);
+export const handleRequest = ({ blob, log }: BtfRequest): BtfReport =>
+  checkBtf(toBuffer(blob), log);
 
 /** checkBtf(). @throws EAGAIN when it takes too long or too many wait. */
 export async function runBtfCheck(

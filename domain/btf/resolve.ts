@@ -48,8 +48,12 @@ function resolve(stack: ResolveStack, type: BtfTypeRecord): void {
   if (!isStateValid(stack, type)) env.refuseType(type, "Invalid resolve state");
 }
 
+/** A fault of the type is its own; afterwards the log is about the type before again. */
 function resolveIfNeeded(stack: ResolveStack, type: BtfTypeRecord): void {
-  if (needsResolve(type) && !stack.isResolved(type.id)) resolve(stack, type);
+  if (!needsResolve(type) || stack.isResolved(type.id)) return;
+  const before = stack.env.typeId;
+  resolve(stack, type);
+  stack.env.typeId = before;
 }
 
 /** Whether a parameter or return type can be one; it is resolved first. @throws BtfRefused */

@@ -146,12 +146,14 @@ const resolveDatasec: Resolver = (stack, vertex) => {
   for (let i = vertex.next; i < vertex.type.vlen; i++) {
     const variable = env.types.part(vertex.type, i, MEMBER_BYTES);
     const type = stack.type(variable.first);
-    if (type?.kind !== KIND.VAR) throw env.refuseVariable(vertex.type, variable, "Not a VAR kind member");
+    if (type?.kind !== KIND.VAR)
+      throw env.refuseVariable(vertex.type, variable, "Not a VAR kind member");
     vertex.next = i + 1;
     if (stack.follows(type)) return;
     const sized = stack.sized(type.size);
     if (sized === undefined) throw env.refuseVariable(vertex.type, variable, "Invalid type");
-    if (variable.third < sized.size) throw env.refuseVariable(vertex.type, variable, "Invalid size");
+    if (variable.third < sized.size)
+      throw env.refuseVariable(vertex.type, variable, "Invalid size");
   }
   stack.pop(0, 0);
 };

@@ -25,7 +25,12 @@ export const SPECIAL_STRUCTS: Readonly<Record<string, SpecialType>> = {
 };
 
 /** By the type tag of the pointer. */
-export const SPECIAL_POINTERS: readonly string[] = ["kptr_untrusted", "kptr", "percpu_kptr", "uptr"];
+export const SPECIAL_POINTERS: readonly string[] = [
+  "kptr_untrusted",
+  "kptr",
+  "percpu_kptr",
+  "uptr",
+];
 export const POINTER: SpecialType = several(8, 8);
 
 const KPTRS: readonly string[] = ["kptr_untrusted", "kptr", "percpu_kptr"];

@@ -6,11 +6,7 @@ import { unrecorded } from "../redis/idempotency.ts";
 import { FUNC_INFO_BYTES, LINE_INFO_BYTES } from "../redis/records.ts";
 import { list, number, text } from "../redis/reply.ts";
 import type { BtfFunction, InfoRecords, ProgBtf } from "../verifier/prog_btf.ts";
-import {
-  checkBtfInfoEarly,
-  functionStarts,
-  MAX_FUNCTIONS,
-} from "../verifier/program/btf_info.ts";
+import { checkBtfInfoEarly, functionStarts, MAX_FUNCTIONS } from "../verifier/program/btf_info.ts";
 import { type LiveInfos, removeDeadCode } from "../verifier/program/dead_code.ts";
 import type { Refusal } from "../verifier/verifier.ts";
 import type { DecodedInsns } from "../verifier/worker.ts";
@@ -102,7 +98,8 @@ export function liveInfos(
   const starts = functionStarts(btf.funcs);
   for (const [i, { isGlobal }] of btf.functions.entries()) {
     const start = starts[i] ?? 0;
-    if (i > 0 && isGlobal && seen[start] === 1) reached.fill(1, start, starts[i + 1] ?? prog.length);
+    if (i > 0 && isGlobal && seen[start] === 1)
+      reached.fill(1, start, starts[i + 1] ?? prog.length);
   }
   return removeDeadCode(prog, reached, { funcs, lines });
 }

@@ -218,7 +218,8 @@ async function publish(
   // A refused program needs no instructions.
   const insns = unit === undefined || isStaged ? "" : indexed;
   const whole = json({ ...{ ids: [], log: "" }, ...verdict, ...checked });
-  const { funcs, lines } = unit && found?.btf ? liveInfos(request.insns, seen, found.btf) : NO_INFOS;
+  const { funcs, lines } =
+    unit && found?.btf ? liveInfos(request.insns, seen, found.btf) : NO_INFOS;
   const sent = [insns, whole, insn_cnt, isStaged ? draft : "", funcs, lines];
   const values = await run(call, "prog_load", attr, ...sent);
   if (unit) onLoad(unit);

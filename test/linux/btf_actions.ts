@@ -1,5 +1,5 @@
-import { type Action, actions, result } from "./trace_actions.ts";
 import type { TraceStep } from "./trace.ts";
+import { type Action, actions, result } from "./trace_actions.ts";
 
 /** The ops of traces of BTF objects. */
 
@@ -14,7 +14,9 @@ function blobOf({ btf, size }: TraceStep): string {
 
 /** Problems have control characters as escapes. */
 const withControls = (text: string): string =>
-  text.replace(/\\u00([01][0-9a-f])/g, (_, code: string) => String.fromCharCode(Number(`0x${code}`)));
+  text.replace(/\\u00([01][0-9a-f])/g, (_, code: string) =>
+    String.fromCharCode(Number(`0x${code}`)),
+  );
 
 const btf_load: Action = async (player, step, proc) => {
   const session = await player.session(proc);

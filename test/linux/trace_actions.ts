@@ -1,13 +1,6 @@
 import type { TestReply } from "../support/service.ts";
 import type { Player, TraceResult, TraceStep } from "./trace.ts";
-import {
-  btfInfo,
-  infoRecords,
-  knownRecordSizes,
-  mapBtf,
-  progBtf,
-  roomQuery,
-} from "./trace_btf.ts";
+import { btfInfo, infoRecords, knownRecordSizes, mapBtf, progBtf, roomQuery } from "./trace_btf.ts";
 
 /** The request that each op of a trace becomes, and its answer in the terms of the trace. */
 export type Action = (player: Player, step: TraceStep, proc: string) => Promise<TraceResult>;

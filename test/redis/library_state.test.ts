@@ -123,7 +123,9 @@ it("every command succeeds on a fresh library", () => {
 /** Another session, CPU count and objects, so that state left from them shows. */
 async function otherSpace(): Promise<string> {
   const namespace = await newSpace(7);
-  await call(namespace, SELF, "map_create", ["array", 4, 16, 9, 0, "", "0", "", "", ""]);
+  await call(namespace, SELF, "map_create", [
+    ...["array", 4, 16, 9, 0, "", "0", "", "", "", 0, 0, 0, 0],
+  ]);
   await call(namespace, SELF, "mkdir", ["/a", 448]);
   await call(namespace, SELF, "obj_pin", ["/d", 3, 0]);
   await call(namespace, SELF, "session_set", [5, 6, ",7,", 63, ""]);

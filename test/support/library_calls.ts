@@ -14,8 +14,11 @@ const ATTR = JSON.stringify({
 const VERDICT = JSON.stringify({ refs: [], ids: [], tag: "00", log: "" });
 const RUN = pack([1, [[1, ""]], [[1, "whole"]]]);
 const map = (type: string, key: number, value: number, max: number) => [
-  ...[type, key, value, max, 0, "", "0", "", "", ""],
+  ...[type, key, value, max, 0, "", "0", "", "", "", 0, 0, 0, 0],
 ];
+const BTF_ATTR = JSON.stringify({
+  ...{ btf_flags: 0, btf_token_fd: 0, btf_log_level: 0, btf_log_size: 0 },
+});
 
 /** Commands that no session calls. */
 export const SESSIONLESS = [
@@ -86,8 +89,13 @@ export const CALLS: readonly [command: string, ...args: Argument[]][] = [
   ["obj_pin", "/p", 8, 0],
   ["prog_run", "/p", RUN],
   ["run_commit", pack([[], [[1, "update", Buffer.from("key9"), Buffer.from("value009"), 0]]]), "x"],
-  ["map_create", "array_of_maps", 4, 4, 1, 0, "", "0", 3, "", ""],
+  ["map_create", "array_of_maps", 4, 4, 1, 0, "", "0", 3, "", "", 0, 0, 0, 0],
   ["map_dump_nested", 11, "", 10, "0"],
+  ["btf_load", BTF_ATTR, "blob", JSON.stringify({ string_bytes: 1 }), "", ""],
+  ["prog_btf", 12, 1],
+  ["btf_get", 1],
+  ["btf_get_next_id", 0, 10, "", ""],
+  ["btf_get_fd_by_id", 1, 0],
   ["fork", "seed2", "u".repeat(43), "", ""],
   ["sendmsg", 3, 1],
   ["recvmsg"],

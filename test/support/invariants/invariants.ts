@@ -125,10 +125,7 @@ function checkObject(
   const stored = Number(object.refcnt) - (FLOORS[kind] ?? 0);
   const usercnt = sum(held.filter(([holder]) => /^(file|inode):/.test(holder)));
   const names = list(held.map(([holder, count]) => `${holder} x${count}`));
-  claim(
-    stored === refcnt,
-    `${kind} ${id}: refcnt ${object.refcnt}, holders ${names}`,
-  );
+  claim(stored === refcnt, `${kind} ${id}: refcnt ${object.refcnt}, holders ${names}`);
   if (kind === "map") {
     claim(
       Number(object.usercnt) === usercnt,

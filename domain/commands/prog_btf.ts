@@ -13,6 +13,8 @@ import type { DecodedInsns } from "../verifier/worker.ts";
 
 /** The func_info and line_info of BPF_PROG_LOAD. */
 
+export type { LiveInfos } from "../verifier/program/dead_code.ts";
+
 export interface BtfInfoAttr {
   /** The fd of a BTF object. */
   fd: number;

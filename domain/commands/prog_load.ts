@@ -23,6 +23,7 @@ import {
   checkEarly,
   type FoundBtf,
   globalStarts,
+  type LiveInfos,
   liveInfos,
   NO_INFOS,
   readProgBtf,
@@ -173,8 +174,8 @@ interface CheckedProgram {
   ids: number[];
   /** The program as it is compiled, unless it is refused. */
   unit?: CompilationUnit;
-  /** The instructions that a path reaches. */
-  seen?: Uint8Array | undefined;
+  /** func_info and line_info, as the program keeps them. */
+  infos?: LiveInfos;
 }
 
 /**
@@ -202,24 +203,22 @@ async function doCheck(
     ...(func_info ? { func_info } : {}),
     ...(isPortable(maps) ? { provenAccesses } : {}),
   };
-  return { byDoCheck, log, ids, unit, seen };
+  const infos = found?.btf ? liveInfos(insns, seen, found.btf) : NO_INFOS;
+  return { byDoCheck, log, ids, unit, infos };
 }
 
 /** Loads the program, in a second script. @throws Stale when its fds are no longer the same maps */
 async function publish(
   { run, onLoad }: ProgLoader,
-  { call, attr, insn_cnt, draft, ...request }: LoadRequest,
+  { call, attr, insn_cnt, draft }: LoadRequest,
   { verdict, indexed }: CheckedStructure,
-  { unit, seen, ...checked }: Partial<CheckedProgram>,
-  found?: FoundBtf,
+  { unit, infos: { funcs, lines } = NO_INFOS, ...checked }: Partial<CheckedProgram>,
 ): Promise<RedisValue[]> {
   const isStaged = unit !== undefined && isStagedInsns(indexed);
   if (isStaged) await stageInsns(run, call, draft, indexed);
   // A refused program needs no instructions.
   const insns = unit === undefined || isStaged ? "" : indexed;
   const whole = json({ ...{ ids: [], log: "" }, ...verdict, ...checked });
-  const { funcs, lines } =
-    unit && found?.btf ? liveInfos(request.insns, seen, found.btf) : NO_INFOS;
   const sent = [insns, whole, insn_cnt, isStaged ? draft : "", funcs, lines];
   const values = await run(call, "prog_load", attr, ...sent);
   if (unit) onLoad(unit);
@@ -236,7 +235,7 @@ async function tryLoad(loader: ProgLoader, request: LoadRequest): Promise<RedisV
   const resolved = await resolveMaps(loader, request, structure);
   if ("replayed" in resolved) return resolved.replayed;
   const checked = await doCheck(request, structure, resolved, found);
-  return publish(loader, request, structure, checked, found);
+  return publish(loader, request, structure, checked);
 }
 
 /** @returns the fd and id, and the log that Linux would write at the log level asked for. */

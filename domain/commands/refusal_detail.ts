@@ -12,7 +12,7 @@ export function withDetail(
   at?: number,
 ): (Refusal & { detail: string }) | null {
   if (refusal === null) return null;
-  const reason = reasonOf(refusal.log);
+  const reason = refusal.detail ?? reasonOf(refusal.log);
   if (at === undefined) return { ...refusal, detail: reason };
   const [insn, next] =
     prog?.slice(at, at + 2) ?? decode(insns.subarray(at * INSN_SIZE, (at + 2) * INSN_SIZE));

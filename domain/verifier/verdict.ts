@@ -16,6 +16,8 @@ export interface Refusal {
   readonly errno: RefusalErrno;
   /** The kernel's log, without its closing newline; empty where the kernel says nothing. */
   readonly log: string;
+  /** What is wrong, where the kernel says nothing. */
+  readonly detail?: string;
 }
 
 export interface MapRef {

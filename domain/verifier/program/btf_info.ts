@@ -15,12 +15,14 @@ const INT_MAX = 0x7fff_ffff;
 export const MAX_FUNCTIONS = BPF_MAX_SUBPROGS + 1;
 
 /** The first bytes of each record, or the refusal of one. */
-function readRecord({ bytes, recordSize }: InfoRecords, i: number, size: number) {
+function readRecord({ bytes, recordSize, count }: InfoRecords, i: number, size: number) {
   const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).subarray(
     i * recordSize,
     (i + 1) * recordSize,
   );
-  if (record.length < recordSize) return refuse("EFAULT", "");
+  if (record.length < recordSize) {
+    return { ...refuse("EFAULT", ""), detail: `there is no record ${i} of ${count}` };
+  }
   if (record.subarray(size).some((byte) => byte !== 0)) return refuse("E2BIG", "");
   return record;
 }
@@ -116,7 +118,9 @@ function checkLines(
 ): Refusal | null {
   if (lines.count === 0) return null;
   if (lines.count > INT_MAX / LINE_INFO || !isSizeValid(lines.recordSize, LINE_INFO)) {
-    return einval("");
+    const wrong = `line_info has ${lines.count} records of ${lines.recordSize} bytes`;
+    const allowed = `at most ${INT_MAX >> 4} of ${LINE_INFO} to ${MAX_RECORD}, in words`;
+    return { ...einval(""), detail: `${wrong}, allowed are ${allowed}` };
   }
   let [previous, sub] = [0, 0];
   for (let i = 0; i < lines.count; i++) {

@@ -44,6 +44,7 @@ export function writePart(codec: ValueCodec, part: Buffer, packed: PartOf): Colu
 /** The keys and the values of all parts. */
 export function writeColumns(codec: ValueCodec, packed: PackedElements): Columns<unknown[]> {
   const columns = packed.parts.map((part) => writePart(codec, part, packed));
+  if (columns.length === 1 && columns[0]) return columns[0];
   return {
     keys: columns.flatMap(({ keys }) => keys),
     values: columns.flatMap(({ values }) => values),

@@ -12,12 +12,12 @@ const TAG = /^(?:\*|"\w{1,64}")$/;
 async function sha1Of(value: Buffer): Promise<string> {
   const hash = createHash("sha1");
   await hashInSlices(hash, value);
-  return hash.digest("hex");
+  return `"${hash.digest("hex")}"`;
 }
 
-export async function etag(value: Buffer): Promise<string> {
-  const tag = value.length > MAX_HEX_BYTES ? await sha1Of(value) : value.toString("hex");
-  return `"${tag}"`;
+/** A promise for a long value alone, because most lookups are of short ones. */
+export function etag(value: Buffer): string | Promise<string> {
+  return value.length > MAX_HEX_BYTES ? sha1Of(value) : `"${value.toString("hex")}"`;
 }
 
 interface ConditionalRequest {

@@ -50,9 +50,11 @@ export async function writeBatch(
 ): Promise<Columns<unknown>> {
   const { parts, size, count, key_size, ids } = batch;
   const packed = { parts, key_size, ids, element_size: count > 0 ? size / count : 0 };
-  const isLong = textLength(codec, size, count) > MAX_TEXT;
-  const [keys, values] = (isLong && (await textsOf(request, codec, "columns", packed))) || [];
-  return keys && values ? { keys, values } : writeColumns(codec, packed);
+  if (textLength(codec, size, count) > MAX_TEXT) {
+    const [keys, values] = (await textsOf(request, codec, "columns", packed)) ?? [];
+    if (keys && values) return { keys, values };
+  }
+  return writeColumns(codec, packed);
 }
 
 /** One value, or {id} for the object in a slot. */
@@ -62,10 +64,12 @@ export async function writeOne(
   value: Buffer,
   ids = false,
 ): Promise<unknown> {
-  const isLong = textLength(codec, value.length, 1) > MAX_TEXT;
-  const packed = { parts: [value], element_size: value.length, key_size: 0, ids };
-  const [text] = (isLong && (await textsOf(request, codec, "value", packed))) || [];
-  return text ?? writeValue(codec, value, ids);
+  if (textLength(codec, value.length, 1) > MAX_TEXT) {
+    const packed = { parts: [value], element_size: value.length, key_size: 0, ids };
+    const [text] = (await textsOf(request, codec, "value", packed)) ?? [];
+    if (text) return text;
+  }
+  return writeValue(codec, value, ids);
 }
 
 type PageElements = ElementPage["elements"];

@@ -236,7 +236,10 @@ describe("a stop of the service", () => {
     expect(performance.now() - begin).toBeLessThan(15_000);
     slow.resume();
     expect((await waiting).body).toEqual({ records: [], position: 0, dropped: 0 });
-    expect(await stream.next(), "an end in order").toBeUndefined();
+    let last = await stream.next();
+    // A busy machine takes so long for the records that the idle stream has got a comment.
+    while (last && ":" in last) last = await stream.next();
+    expect(last, "an end in order").toBeUndefined();
     await cut;
   });
 });

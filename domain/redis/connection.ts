@@ -1,6 +1,7 @@
 import { Cluster, Command, Redis, type RedisOptions } from "ioredis";
 import { Unavailable } from "../errno.ts";
 import type { Argument, RedisValue } from "./redis_value.ts";
+import { keepPipelinesWhole } from "./whole_pipelines.ts";
 
 /** Connects to Redis: one server, sentinels or a cluster. */
 
@@ -57,7 +58,7 @@ export function connect(url: string, deadline: number): Connection {
     const sentinel = { sentinels: nodes, name: group, failoverDetector: true };
     return new Redis({ ...options, ...login, ...sentinel });
   }
-  return new Cluster(nodes, {
+  const cluster = new Cluster(nodes, {
     enableAutoPipelining: true,
     enableOfflineQueue: false,
     retryDelayOnFailover: 0,
@@ -65,6 +66,7 @@ export function connect(url: string, deadline: number): Connection {
     clusterRetryStrategy: retryStrategy,
     redisOptions: { ...once, ...login },
   });
+  return keepPipelinesWhole(cluster);
 }
 
 /** Calls a function without the pipeline, which would copy long calls that are under way into one piece. */

@@ -48,10 +48,10 @@ const dueTogether: FaultScenario = {
       clients[i] = client;
     });
     const opening = performance.now() - began;
-    const countdown = Math.max(COUNTDOWN_MS[form], opening * COUNTED_SHARE);
+    const countdown = Math.max(COUNTDOWN_MS[form], Math.round(opening * COUNTED_SHARE));
     const due = Date.now() + countdown;
     await forEachAtOnce(clients, async (client) => {
-      const body = { ttl_ms: Math.max(1000, Math.round(due - Date.now())) };
+      const body = { ttl_ms: Math.max(1000, due - Date.now()) };
       await insist(() => client.send({ method: "PATCH", path: "/v1/session", body }));
     });
     const late = Date.now() + 1000 - due;

@@ -1,4 +1,4 @@
-import { cpus } from "node:os";
+import { cpus, loadavg } from "node:os";
 import type { FaultResult, FaultScenario } from "./scenario.ts";
 
 /** The text of docs/faults.md, which a full run writes. */
@@ -83,6 +83,7 @@ export function faultReport(
   text: string,
 ): string {
   const [cpu] = cpus();
+  const [, , load = 0] = loadavg();
   const before = faultRows(text);
   const rows = scenarios.flatMap(({ fault }) => {
     const result = results.find(({ scenario }) => scenario.fault === fault);
@@ -98,7 +99,8 @@ every count equals its holders, that nothing acknowledged is lost or done twice,
 answer was a 5xx but 503, and that only counters are left in Redis. A run that hit a fault too seldom is void.
 
 The last run was on ${new Date().toISOString().slice(0, 10)}, with Node ${process.versions.node} on \
-${cpus().length} x ${cpu?.model ?? "an unknown CPU"}.
+${cpus().length} x ${cpu?.model ?? "an unknown CPU"}. \
+The load average of its last 15 minutes was ${load.toFixed(0)}; a scenario alone makes about 3.
 
 ${[...FAULT_HEAD, ...rows].join("\n")}
 

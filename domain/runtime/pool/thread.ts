@@ -2,6 +2,7 @@ import type { CompilationUnit } from "../../compiler/abi.ts";
 import type { PoolTask } from "../../threads/thread_pool.ts";
 import { DeadlineExceeded, WorkerClient } from "../../threads/worker_client.ts";
 import type { Job } from "../job.ts";
+import { compiledSize } from "./compiled_size.ts";
 import { type CodeUnit, packJob, type WorkerReply, type WorkerRequest } from "./messages.ts";
 
 /** A thread of the pool, with the programs that it has compiled. */
@@ -13,16 +14,6 @@ const COMPILING = 10;
 /** Bytes that the programs which a thread keeps may take, and how many of them. */
 const BYTES_MAX = 64 << 20;
 const PROGRAMS_MAX = 512;
-/**
- * What a compiled program takes, and for each byte of its instructions, once it has run: module, machine
- * code, source map and the instructions themselves, as measured for 100 to 10,000 instructions.
- */
-const COMPILED_BYTES = 34_000;
-const BYTES_AN_INSN_BYTE = 17;
-
-const weigh = ({ insns }: CompilationUnit): number =>
-  COMPILED_BYTES + BYTES_AN_INSN_BYTE * insns.length;
-
 /** V8 frees forgotten modules late: a thread that has compiled this many is replaced. */
 const COMPILED_MAX = 4096;
 
@@ -116,7 +107,7 @@ export class Thread {
   }
 
   #keep(key: string, unit: CompilationUnit | undefined): void {
-    const size = this.#programs.get(key) ?? (unit && weigh(unit));
+    const size = this.#programs.get(key) ?? (unit && compiledSize(unit.insns.length));
     if (size === undefined) return;
     if (!this.#programs.delete(key)) {
       this.#bytes += size;

@@ -38,7 +38,7 @@ const URGENT: ReadonlySet<string> = new Set([
  * A call waits for the release of ended sessions for so many deadlines. Redis answers each step of it within
  * one, and thousands of sessions that are due together take more.
  */
-const RELEASE_DEADLINES = 5;
+const RELEASE_DEADLINES = 10;
 
 export class Script {
   readonly redis: Connection;

@@ -129,10 +129,10 @@ describe("clients that read nothing", () => {
     };
     const [crowded, neighbour] = [await sessionWithMap(), await sessionWithMap()];
     const head =
-      "POST /v1/fds/3/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n" +
+      "POST /v1/fds/3/batch/read-bytes HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n" +
       `Authorization: Bearer ${crowded.token}\r\nContent-Length: ${LOOKUP.length}\r\n\r\n`;
     const heads: string[] = [];
-    for (let i = 0; i < 40; i++) {
+    for (let i = 0; i < 44; i++) {
       const client = connect({ path: entrance });
       client.on("error", () => {});
       client.once("data", (chunk: Buffer) => {
@@ -143,11 +143,12 @@ describe("clients that read nothing", () => {
       clients.push(client);
     }
     const refused = () => heads.filter((text) => text.startsWith("HTTP/1.1 503"));
-    // Each takes 48 MiB with its hex: two have room, and 32 wait.
+    // Each takes 16 MiB: six have room, and 32 wait.
     await vi.waitFor(() => expect(refused().length).toBeGreaterThanOrEqual(6), WAIT);
     expect(refused()[0]).toMatch(/ratelimit-policy: "long answers";q=32;/i);
-    const { status, body } = await neighbour.post("/v1/fds/3/batch", JSON.parse(LOOKUP));
-    expect([status, body.count]).toEqual([200, 16]);
+    const batch = JSON.parse(LOOKUP);
+    const { status, headers } = await neighbour.post("/v1/fds/3/batch/read-bytes", batch);
+    expect([status, headers.get("bpf-count")]).toEqual([200, "16"]);
     expect((await crowded.get("/v1/fds/3")).status, "short answers do not wait").toBe(200);
   });
 });

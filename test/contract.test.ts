@@ -38,6 +38,7 @@ const INTERNAL = ["sweep", "release", "ring_look", "sessions_renew", "refused"];
 
 /** Lua commands that are steps of another command. */
 const PARTS: Record<string, string[]> = {
+  btf_load: ["btf_stage"],
   prog_load: ["prog_admit", "prog_btf", "prog_resolve", "prog_stage"],
   prog_test_run: ["run_commit", "prog_pages"],
 };

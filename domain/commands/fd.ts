@@ -1,5 +1,5 @@
 import { type Call, optional, type RunCommand } from "../redis/command.ts";
-import { INFO_ROOM } from "../redis/records.ts";
+import { BTF_STEP_BYTES, INFO_ROOM } from "../redis/records.ts";
 import type { RedisValue } from "../redis/redis_value.ts";
 import { bytes, list, number, text } from "../redis/reply.ts";
 import { nextCursor, type PageRequest, readCursor } from "./cursor.ts";
@@ -23,11 +23,10 @@ export { INFO_ROOM };
 /** Room for the parts of an object, in bytes of a BTF object or in records of a program. */
 export type InfoRoom = Partial<Record<(typeof INFO_ROOM)[number], number | undefined>>;
 
-/** The parts that there was room for, as hex; the bytes of a BTF object as base64. */
-function partsOf(kind: string, room: InfoRoom, parts: readonly RedisValue[]) {
+/** The records that there was room for, as hex. */
+function partsOf(room: InfoRoom, parts: readonly RedisValue[]) {
   const [first, second] = parts;
   if (first === undefined) return {};
-  if (kind === "btf") return { btf: bytes(first).toString("base64") };
   return {
     ...(room.nr_func_info ? { func_info: bytes(first).toString("hex") } : {}),
     ...(room.nr_line_info ? { line_info: bytes(second).toString("hex") } : {}),
@@ -58,12 +57,20 @@ export function fdCommands(run: RunCommand) {
     },
 
     async objGetInfoByFd(call: Call, fd: number, room: InfoRoom = {}) {
-      const rooms = INFO_ROOM.map((field) => optional(room[field]));
-      const reply = await run(call, "obj_get_info_by_fd", fd, ...rooms);
-      const [kind, id, fields, flags, parts] = reply;
+      const read = (more: InfoRoom) =>
+        run(call, "obj_get_info_by_fd", fd, ...INFO_ROOM.map((field) => optional(more[field])));
+      const [kind, id, fields, flags, parts] = await read(room);
       const info = infoOf(text(kind), number(id), fields);
       const own = { fd, file_flags: number(flags) };
-      return { ...info, ...own, ...partsOf(text(kind), room, list(parts)) };
+      if (info.kind !== "btf") return { ...info, ...own, ...partsOf(room, list(parts)) };
+      if (room.btf_size === undefined) return { ...info, ...own };
+      const pieces = [bytes(list(parts)[0])];
+      const end = Math.min(room.btf_size, info.btf_size);
+      for (let at = BTF_STEP_BYTES; at < end; at += BTF_STEP_BYTES) {
+        const [, , , , next] = await read({ btf_size: end - at, btf_from: at });
+        pieces.push(bytes(list(next)[0]));
+      }
+      return { ...info, ...own, btf: Buffer.concat(pieces).toString("base64") };
     },
 
     close: (call: Call, fd: number) => run(call, "close", fd),

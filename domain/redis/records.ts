@@ -79,7 +79,12 @@ export const BTF_INFO = ["btf_size", "refcnt"] as const;
 /** Room that a caller of BPF_OBJ_GET_INFO_BY_FD has for the parts of an object. */
 export const INFO_ROOM = [
   ...["btf_size", "nr_func_info", "func_info_rec_size", "nr_line_info", "line_info_rec_size"],
+  // The byte of a BTF object at which a step of reading begins.
+  "btf_from",
 ] as const;
+
+/** Bytes of a BTF object that one script stores or reads. */
+export const BTF_STEP_BYTES = 65_536;
 
 /** Bytes of struct bpf_func_info and struct bpf_line_info. */
 export const FUNC_INFO_BYTES = 8;

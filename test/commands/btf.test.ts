@@ -70,11 +70,15 @@ it("btf_load that finds no fd uses up an id, and one that is refused does not", 
   expect((await loadBtf(session, INT)).id).toBe(3);
 });
 
-it("btf_load checks a long blob in a thread with the same result", async () => {
+it("btf_load checks a long blob in a thread, stores it in steps and reads it in steps", async () => {
   const session = await newSession();
-  const { log } = await loadBtf(session, integers(3000), { btf_log_level: 1 });
-  expect(log).toMatch(/\[3000\] INT i2999 size=4 bits_offset=0 nr_bits=32 encoding=SIGNED\n$/);
-  const cut = Buffer.from(integers(3000), "base64").subarray(0, -1).toString("base64");
+  const long = integers(6000);
+  const { fd, log } = await loadBtf(session, long, { btf_log_level: 1 });
+  expect(log).toMatch(/\[6000\] INT i5999 size=4 bits_offset=0 nr_bits=32 encoding=SIGNED\n$/);
+  expect((await session.get(`/v1/fds/${fd}?btf_size=1000000`)).body.btf).toBe(long);
+  const types = { btf_fd: fd, btf_key_type_id: 6000, btf_value_type_id: 5999 };
+  expect((await session.post("/v1/maps", { ...ARRAY, ...types })).status).toBe(201);
+  const cut = Buffer.from(long, "base64").subarray(0, -1).toString("base64");
   const { body } = await session.post("/v1/btfs", { btf: cut, btf_log_level: 1 });
   expect(body.errno).toBe("EINVAL");
   expect(body.log).toMatch(/Total section length too long$/);

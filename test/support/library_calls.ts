@@ -17,7 +17,7 @@ const map = (type: string, key: number, value: number, max: number) => [
   ...[type, key, value, max, 0, "", "0", "", "", "", 0, 0, 0, 0],
 ];
 const BTF_ATTR = JSON.stringify({
-  ...{ btf_flags: 0, btf_token_fd: 0, btf_log_level: 0, btf_log_size: 0 },
+  ...{ btf_size: 4, btf_flags: 0, btf_token_fd: 0, btf_log_level: 0, btf_log_size: 0 },
 });
 
 /** Commands that no session calls. */
@@ -91,7 +91,8 @@ export const CALLS: readonly [command: string, ...args: Argument[]][] = [
   ["run_commit", pack([[], [[1, "update", Buffer.from("key9"), Buffer.from("value009"), 0]]]), "x"],
   ["map_create", "array_of_maps", 4, 4, 1, 0, "", "0", 3, "", "", 0, 0, 0, 0],
   ["map_dump_nested", 11, "", 10, "0"],
-  ["btf_load", BTF_ATTR, "blob", JSON.stringify({ string_bytes: 1 }), "", ""],
+  ["btf_stage", "d", 0, "blob"],
+  ["btf_load", BTF_ATTR, "", JSON.stringify({ string_bytes: 1 }), "", "", "d", ""],
   ["prog_btf", 12, 1],
   ["btf_get", 1],
   ["btf_get_next_id", 0, 10, "", ""],

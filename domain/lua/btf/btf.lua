@@ -8,6 +8,7 @@ local work = use("base/work")
 local cred = use("base/cred")
 local fd_table = use("file/fd_table")
 local idr = use("file/idr")
+local btf_draft = use("btf/btf_draft")
 local uapi = use("uapi")
 local call = redis.call
 
@@ -35,10 +36,11 @@ local function info(id)
   return fields
 end
 
--- As many bytes as there is room for.
+-- As many bytes as there is room for, and as one script answers.
 local function parts(id, room)
   if not room.btf_size then return {} end
-  return { room.btf_size == 0 and "" or call("GETRANGE", blob(id), 0, room.btf_size - 1) }
+  local from, bytes = room.btf_from or 0, math.min(room.btf_size, uapi.BTF_STEP_BYTES)
+  return { bytes == 0 and "" or call("GETRANGE", blob(id), from, from + bytes - 1) }
 end
 
 local function free(id)
@@ -100,11 +102,13 @@ end
   BPF_BTF_LOAD (kernel: bpf_btf_load()): makes a BTF object and an fd for it.
 
     Input:
-      attr_json     attributes: btf_flags, btf_token_fd, btf_log_level, btf_log_size
-      data          the blob
+      attr_json     attributes: btf_size, btf_flags, btf_token_fd, btf_log_level, btf_log_size
+      data          the blob, "" for a draft
       verdict_json  of the check outside of Redis: errno and detail of a refused blob, else string_bytes
       types         facts of its types, see btf_type.lua
       special       special fields of its structs and sections as JSON, "" for none
+      draft         name of the parts of the blob sent ahead, or ""
+      types_draft   name of the parts of the facts sent ahead, or ""
     Output:
       fd, id
     Errors:
@@ -119,21 +123,24 @@ end
       ENOENT    a tag names a struct that does not exist
       ENOSPC    the log is longer than btf_log_size
       EMFILE    the session has as many fds as its nofile allows
+      STALE     a draft is gone: the service sends it again
 ]]
-function kernel.sys.btf_load(attr_json, data, verdict_json, types, special)
+function kernel.sys.btf_load(attr_json, data, verdict_json, types, special, draft, types_draft)
   local attr, verdict = cjson.decode(attr_json), cjson.decode(verdict_json)
   check_token(attr.btf_flags, attr.btf_token_fd)
   if not cred.capable_or_admin("CAP_BPF") then kernel.fail("EPERM", "loading BTF needs CAP_BPF") end
-  if #data > SIZE_MAX then
-    kernel.fail("E2BIG", "btf must have at most " .. SIZE_MAX .. " bytes, got " .. #data)
+  if attr.btf_size > SIZE_MAX then
+    kernel.fail("E2BIG", "btf must have at most " .. SIZE_MAX .. " bytes, got " .. attr.btf_size)
   end
   check_log(attr.btf_log_level, attr.btf_log_size)
   -- An empty log tells the service that the blob was refused, whose log it has.
   if verdict.errno then error({ errno = verdict.errno, detail = verdict.detail, log = "" }, 0) end
-  local fd, id = idr.publish("btf", READ, { "refcnt", FLOOR, "btf_size", #data,
+  btf_draft.check(draft, attr.btf_size)
+  btf_draft.check(types_draft, verdict.types_bytes)
+  local fd, id = idr.publish("btf", READ, { "refcnt", FLOOR, "btf_size", attr.btf_size,
     "string_bytes", verdict.string_bytes, "special", special })
-  call("SET", blob(id), data)
-  call("SET", btf.types_key(id), types)
+  btf_draft.save(blob(id), data, draft)
+  btf_draft.save(btf.types_key(id), types, types_draft)
   return fd, id
 end
 

@@ -47,6 +47,7 @@ const RETURN_KINDS: Readonly<Record<HelperReturn, string>> = {
   integer: "ipl",
   integer_up_to_size: "i",
   map_value_or_null: "p",
+  map_value: "p",
   ringbuf_mem_or_null: "p",
   dynptr_mem_or_null: "p",
   sock_common_or_null: "p",

@@ -3,6 +3,7 @@ import { assemble } from "../../domain/asm/assembler.ts";
 import type { MapFacts } from "../../domain/verifier/verifier.ts";
 import { check, verify } from "../support/verify_bytes.ts";
 import {
+  ARGUMENTS,
   type AsmCase,
   CONTEXTS,
   DYNPTRS,
@@ -11,6 +12,7 @@ import {
   REFERENCES,
   RETVALS,
   SOCKETS,
+  TRACING,
 } from "./asm_cases.ts";
 
 /** The verifier gives each program of asm_cases.ts the errno of Linux. */
@@ -37,6 +39,8 @@ describe.each([
   ["sockets", SOCKETS],
   ["references", REFERENCES],
   ["dynptrs", DYNPTRS],
+  ["contexts of tracing", TRACING],
+  ["arguments of helpers", ARGUMENTS],
 ] as const)("programs about %s", (_, cases) => {
   it.each(cases.map((one) => [one.progType, one.title, one] as const))(
     "the verifier judges a %s program with %s as Linux does",

@@ -240,6 +240,51 @@ export const CONTEXTS: readonly AsmCase[] = [
   ]),
 ];
 
+export const TRACING: readonly AsmCase[] = [
+  ...rows("kprobe", [
+    ["a byte of the registers", `r0 = *(u8 *)(r1 +167); ${END}`, null],
+    ["past the registers", `r0 = *(u64 *)(r1 +168); ${END}`, "EACCES"],
+    ["a write to a register", `*(u64 *)(r1 +0) = 1; ${END}`, "EACCES"],
+    ["an address among the registers", `r1 = *(u64 *)(r1 +0); r0 = *(u64 *)(r1 +0); ${END}`, "EACCES"],
+  ]),
+  ...rows("tracepoint", [
+    ["the first 8 bytes", `r0 = *(u64 *)(r1 +0); ${END}`, "EACCES"],
+    ["a byte after them", `r0 = *(u8 *)(r1 +8); ${END}`, null],
+    ["past the largest trace", `r0 = *(u64 *)(r1 +8192); ${END}`, "EACCES"],
+    ["a write", `*(u64 *)(r1 +8) = 1; ${END}`, "EACCES"],
+    [
+      "a size of the context without an upper bound",
+      `r2 = *(u64 *)(r1 +8); r1 = r10; r1 += -64; r3 = 0; call probe_read_kernel; ${END}`,
+      "EACCES",
+    ],
+  ]),
+  ...rows("raw_tracepoint", [
+    ["half of the last argument", `r0 = *(u32 *)(r1 +92); ${END}`, null],
+    ["past the last argument", `r0 = *(u64 *)(r1 +96); ${END}`, "EACCES"],
+    ["a write", `*(u64 *)(r1 +0) = 1; ${END}`, "EACCES"],
+  ]),
+  ...rows("perf_event", [
+    ["a register", `r0 = *(u64 *)(r1 +8); ${END}`, null],
+    ["half of a register", `r0 = *(u32 *)(r1 +8); ${END}`, "EACCES"],
+    ["a byte of sample_period", `r0 = *(u8 *)(r1 +169); ${END}`, null],
+    ["past addr", `r0 = *(u64 *)(r1 +184); ${END}`, "EACCES"],
+  ]),
+];
+
+export const ARGUMENTS: readonly AsmCase[] = rows("sched_cls", [
+  ["this_cpu_ptr of the stack", "r1 = r10; call this_cpu_ptr; exit", "EACCES"],
+  ["per_cpu_ptr of a number", "r1 = 5; r2 = 0; call per_cpu_ptr; exit", "EACCES"],
+  ["timer_cancel of the stack", "r1 = r10; r1 += -16; call timer_cancel; exit", "EACCES"],
+  ["timer_init of the context", "r2 = map[fd:0]; r3 = 0; call timer_init; exit", "EACCES"],
+  ["task_pt_regs of the context", "call task_pt_regs; exit", "EACCES"],
+  ["get_task_stack of a number", "r1 = 5; r2 = r10; r3 = 0; r4 = 0; call get_task_stack; exit", "EACCES"],
+  [
+    "copy_from_user where it may not sleep",
+    "r1 = r10; r1 += -8; r2 = 8; r3 = 0; call copy_from_user; exit",
+    "EINVAL",
+  ],
+]);
+
 const SK = "r1 = *(u64 *)(r1 +168)";
 const SK_CHECKED = `${SK}; if r1 == 0 goto a`;
 export const SOCKETS: readonly AsmCase[] = rows("sched_cls", [

@@ -28,7 +28,7 @@ export const BASE_HELPERS = [
     args: ["mem", "size", "anything", "anything"], returns: "integer", in: ["syscall"] },
   { id: 168, name: "sys_close", since: "5.14", args: ["anything"], returns: "integer",
     in: ["syscall"] },
-  { id: 179, name: "kallsyms_lookup_name", since: "5.16", args: ["unmodelled", "rest_unmodelled"],
+  { id: 179, name: "kallsyms_lookup_name", since: "5.16", args: ["mem", "size_or_zero", "anything", "uninit_u64"],
     returns: "integer", in: ["syscall"] },
   { id: 182, name: "strncmp", since: "5.17", args: ["mem", "size", "const_str"],
     returns: "integer", in: BASE },

@@ -25,6 +25,9 @@ export type HelperArg =
   | "sock_or_null" // PTR_TO_SOCKET_OR_NULL
   | "btf_sock_common" // PTR_TO_BTF_ID_SOCK_COMMON
   | "btf_sock_common_or_null"
+  | "btf" // PTR_TO_BTF_ID
+  | "percpu_btf" // PTR_TO_PERCPU_BTF_ID
+  | "timer" // PTR_TO_TIMER
   | "released_sock" // PTR_TO_BTF_ID_SOCK_COMMON | OBJ_RELEASE
   | "alloc_size" // CONST_ALLOC_SIZE_OR_ZERO
   | "dynptr" // PTR_TO_DYNPTR | MEM_RDONLY: one that was made before
@@ -43,6 +46,7 @@ export type HelperReturn =
   | "integer"
   | "integer_up_to_size" // do_refine_retval_range(): at most the size given, or an error
   | "map_value_or_null"
+  | "map_value"
   | "ringbuf_mem_or_null"
   | "dynptr_mem_or_null"
   | "sock_common_or_null"
@@ -75,6 +79,8 @@ export interface HelperRow {
   /** The only map types that it accepts (check_map_func_compatibility). */
   readonly maps?: readonly string[];
   readonly gplOnly?: boolean;
+  /** Only a program with BPF_F_SLEEPABLE may call it. */
+  readonly mightSleep?: boolean;
   /** The loader needs CAP_PERFMON. */
   readonly perfmon?: boolean;
   /** It may read the packet directly (pkt_access). */

@@ -109,7 +109,7 @@ export const SOCKET_HELPERS = [
     returns: "integer", in: ["sock_ops"], changesPacket: true },
   { id: 144, name: "reserve_hdr_opt", since: "5.10", args: ["ctx", "anything", "anything"],
     returns: "integer", in: ["sock_ops"] },
-  { id: 162, name: "sock_from_file", since: "5.11", args: ["unmodelled"], returns: "unmodelled",
+  { id: 162, name: "sock_from_file", since: "5.11", args: ["btf"], returns: "unmodelled",
     in: ["syscall"] },
   { id: 178, name: "skc_to_unix_sock", since: "5.16", args: ["btf_sock_common"], returns: "unmodelled",
     in: SK_BASE, perfmon: true, casts: true },

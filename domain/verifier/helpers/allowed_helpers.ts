@@ -28,3 +28,4 @@ export function isRefused(helper: number, options: VerifierOptions): boolean {
 }
 
 export const isGplOnly = (helper: number): boolean => HELPER_ROWS[helper]?.gplOnly === true;
+export const mightSleep = (helper: number): boolean => HELPER_ROWS[helper]?.mightSleep === true;

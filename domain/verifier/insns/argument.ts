@@ -49,14 +49,18 @@ const KINDS: Readonly<Partial<Record<HelperArg, readonly ValueKind[]>>> = {
   btf_sock_common: SOCKS,
   btf_sock_common_or_null: SOCKS,
   released_sock: SOCKS,
+  btf: [],
+  percpu_btf: [],
+  timer: ["map_value"],
 };
-/** Pointers to structs of the kernel, which are not modelled. */
-const BTF_POINTERS = ", ptr_, trusted_ptr_";
-const TAKES_BTF: ReadonlySet<HelperArg> = new Set<HelperArg>([
-  "btf_sock_common",
-  "btf_sock_common_or_null",
-  "released_sock",
-]);
+/** Pointers to structs of the kernel, which are not modelled, as the log names them. */
+const BTF_KINDS: Readonly<Partial<Record<HelperArg, readonly string[]>>> = {
+  btf_sock_common: ["ptr_", "trusted_ptr_"],
+  btf_sock_common_or_null: ["ptr_", "trusted_ptr_"],
+  released_sock: ["ptr_", "trusted_ptr_"],
+  btf: ["ptr_", "trusted_ptr_", "rcu_ptr_"],
+  percpu_btf: ["percpu_ptr_", "percpu_rcu_ptr_", "percpu_trusted_ptr_"],
+};
 /** PTR_MAYBE_NULL */
 const NULLABLE: ReadonlySet<HelperArg> = new Set<HelperArg>([
   "mem_or_null",
@@ -83,7 +87,7 @@ function checkRegType(arg: HelperArg, reg: number, value: RegisterValue): void {
   const isNullAllowed = !value.canBeNull || NULLABLE.has(arg);
   const isKind = kinds?.includes(value.kind) ?? MEMORY_KINDS.has(value.kind);
   if (isKind && isNullAllowed) return;
-  const expected = `${kinds?.join(", ") ?? MEMORY}${TAKES_BTF.has(arg) ? BTF_POINTERS : ""}`;
+  const expected = kinds ? [...kinds, ...(BTF_KINDS[arg] ?? [])].join(", ") : MEMORY;
   eacces(`R${reg} type=${typeName(value)} expected=${expected}`);
 }
 

@@ -1,6 +1,6 @@
 import { BPF_FUNC, helperName, isHelper } from "../../isa/helpers/index.ts";
-import { BPF_F_RDONLY_PROG } from "../../isa/uapi.ts";
-import { isGplOnly, isRefused } from "../helpers/allowed_helpers.ts";
+import { BPF_F_RDONLY_PROG, BPF_F_SLEEPABLE } from "../../isa/uapi.ts";
+import { isGplOnly, isRefused, mightSleep } from "../helpers/allowed_helpers.ts";
 import { changesPacket, protoOf } from "../helpers/func_proto.ts";
 import { isCompatible, isWalked, MAP_TYPE_NUMBERS } from "../helpers/map_func_compat.ts";
 import { frameOf, offsetRange } from "../memory/stack.ts";
@@ -39,6 +39,7 @@ const UNSPEC = BPF_FUNC.unspec;
 const TAIL_CALL = BPF_FUNC.tail_call;
 const FOR_EACH = BPF_FUNC.for_each_map_elem;
 const LOOP = BPF_FUNC.loop;
+const LOCAL_STORAGE = BPF_FUNC.get_local_storage;
 const DYNPTR_FROM_MEM = BPF_FUNC.dynptr_from_mem;
 const WRITERS = new Set([
   BPF_FUNC.map_update_elem,
@@ -60,6 +61,9 @@ function checkHelperAllowed(env: VerifierEnv, helper: number): void {
   if (env.options.gplCompatible === false && isGplOnly(helper)) {
     einval("cannot call GPL-restricted function from non-GPL compatible program");
   }
+  const isSleepable = ((env.options.progFlags ?? 0) & BPF_F_SLEEPABLE) !== 0;
+  if (mightSleep(helper) && !isSleepable)
+    einval("helper call might sleep in a non-sleepable prog");
 }
 
 /** check_resource_leak() */
@@ -81,6 +85,13 @@ function recordFuncMap(meta: CallArgMeta): void {
   if (helper === TAIL_CALL && map !== null && map.map_type !== "prog_array") {
     einval("expected prog array map for tail call");
   }
+}
+
+function checkStorageFlags(flags: RegisterValue): void {
+  if (flags.kind === "any" || (isScalar(flags) && isNull(flags))) return;
+  const isCertain = !isScalar(flags) || flags.isExact;
+  const text = "get_local_storage() doesn't support non-zero flags";
+  throw new Refused("EINVAL", text, isCertain);
 }
 
 function checkDynptrMemory(data: RegisterValue): void {
@@ -171,6 +182,7 @@ export function checkHelperCall(
   checkFuncArgs(env, state, proto, meta);
   if (helper === SPIN_LOCK || helper === SPIN_UNLOCK) processSpinLock(state, helper);
   recordFuncMap(meta);
+  if (helper === LOCAL_STORAGE) checkStorageFlags(currentFrame(state).regs[2] as RegisterValue);
   if (helper === DYNPTR_FROM_MEM) checkDynptrMemory(currentFrame(state).regs[1] as RegisterValue);
   applyEffects(env, state, meta);
   if (helper === TAIL_CALL) checkResourceLeak(state, "tail_call");

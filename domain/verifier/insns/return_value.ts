@@ -99,6 +99,8 @@ export function returnValue(
       return scalar(range.sync(range.zeroExtend(new Range())), false);
     case "map_value_or_null":
       return mapElement(env, state, meta);
+    case "map_value":
+      return meta.map === null ? UNMODELLED : value("map_value", { map: meta.map });
     case "ringbuf_mem_or_null":
       return ringbufRecord(env, state, meta);
     case "dynptr_mem_or_null":

@@ -1,12 +1,13 @@
 import { BPF_XDP_DEVMAP } from "../../isa/uapi.ts";
 import { type RegisterValue, UNKNOWN, UNMODELLED, value } from "../state/value.ts";
 import type { VerifierOptions } from "../verdict.ts";
-import { type AccessibleField, allows, field } from "./context_field.ts";
-import { type ContextLayout, SOCK_CONTEXTS } from "./sock_contexts.ts";
+import { type AccessibleField, allows, type ContextLayout, field } from "./context_field.ts";
+import { SOCK_CONTEXTS } from "./sock_contexts.ts";
+import { TRACING_CONTEXTS } from "./tracing_contexts.ts";
 
 /**
  * is_valid_access() of Linux 6.18: the fields of the context that each program type may read and
- * write. The contexts of tracing, of netfilter and of system calls are not modelled.
+ * write. The contexts of netfilter, of system calls and of writable tracepoints are not modelled.
  */
 
 const PACKET = value("pkt");
@@ -73,6 +74,7 @@ const LWT = skb(
 
 const CONTEXTS: Readonly<Record<string, ContextLayout>> = {
   ...SOCK_CONTEXTS,
+  ...TRACING_CONTEXTS,
   xdp: { reads: XDP, writes: [] },
   sched_cls: SCHED,
   sched_act: SCHED,

@@ -4,9 +4,16 @@ import { type RegisterValue, UNKNOWN } from "../state/value.ts";
 
 /**
  * The whole field; words of 4 bytes; parts of a word, anywhere or only from its start on; any aligned
- * width; words or 8 bytes; parts of a word or 8 bytes.
+ * width; 8 bytes; parts of a word or 8 bytes.
  */
-export type LoadWidth = "whole" | "words" | "parts" | "head" | "any" | "wide_words" | "wide_parts";
+export type LoadWidth =
+  | "whole"
+  | "words"
+  | "parts"
+  | "head"
+  | "any"
+  | "longs"
+  | "wide_parts";
 
 export interface AccessibleField {
   readonly start: number;
@@ -15,6 +22,12 @@ export interface AccessibleField {
   readonly holds: RegisterValue;
   /** The attach types that have the field; left out, all have it. */
   readonly attachTypes?: readonly number[];
+}
+
+/** The fields of a context that programs of a type read and write. */
+export interface ContextLayout {
+  readonly reads: readonly AccessibleField[];
+  readonly writes: readonly AccessibleField[];
 }
 
 export function field(
@@ -43,8 +56,8 @@ export function allows(
       return size === end - start;
     case "words":
       return size === WORD;
-    case "wide_words":
-      return size === WORD || size === WIDE;
+    case "longs":
+      return size === WIDE;
     case "wide_parts":
       return size === WIDE || (writes ? size === WORD : size <= WORD);
     case "head":

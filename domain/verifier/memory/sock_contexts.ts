@@ -19,15 +19,10 @@ import {
   BPF_CGROUP_UDP6_SENDMSG,
 } from "../../isa/uapi.ts";
 import { value } from "../state/value.ts";
-import { type AccessibleField, field } from "./context_field.ts";
+import { type AccessibleField, type ContextLayout, field } from "./context_field.ts";
 import { SOCK } from "./sock_fields.ts";
 
 /** The contexts of programs on sockets, cgroups and devices, by the bpf_verifier_ops of Linux 6.18. */
-
-export interface ContextLayout {
-  readonly reads: readonly AccessibleField[];
-  readonly writes: readonly AccessibleField[];
-}
 
 const pointer = (start: number, kind: "pkt" | "pkt_end" | "sock"): AccessibleField =>
   field(start, 8, "whole", { holds: value(kind) });

@@ -98,7 +98,7 @@ describe("accesses that are not proven", () => {
 
   it("the context of an unknown program type is not proven", () => {
     const { refusal, provenAccesses: safe } = reported(HASH, [insnHex(0x61, 0, 1, 12), EXIT], {
-      progType: "kprobe",
+      progType: "netfilter",
     });
     expect([refusal, [...safe]]).toEqual([null, [0, 0]]);
   });

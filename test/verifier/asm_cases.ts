@@ -245,7 +245,11 @@ export const TRACING: readonly AsmCase[] = [
     ["a byte of the registers", `r0 = *(u8 *)(r1 +167); ${END}`, null],
     ["past the registers", `r0 = *(u64 *)(r1 +168); ${END}`, "EACCES"],
     ["a write to a register", `*(u64 *)(r1 +0) = 1; ${END}`, "EACCES"],
-    ["an address among the registers", `r1 = *(u64 *)(r1 +0); r0 = *(u64 *)(r1 +0); ${END}`, "EACCES"],
+    [
+      "an address among the registers",
+      `r1 = *(u64 *)(r1 +0); r0 = *(u64 *)(r1 +0); ${END}`,
+      "EACCES",
+    ],
   ]),
   ...rows("tracepoint", [
     ["the first 8 bytes", `r0 = *(u64 *)(r1 +0); ${END}`, "EACCES"],
@@ -277,7 +281,11 @@ export const ARGUMENTS: readonly AsmCase[] = rows("sched_cls", [
   ["timer_cancel of the stack", "r1 = r10; r1 += -16; call timer_cancel; exit", "EACCES"],
   ["timer_init of the context", "r2 = map[fd:0]; r3 = 0; call timer_init; exit", "EACCES"],
   ["task_pt_regs of the context", "call task_pt_regs; exit", "EACCES"],
-  ["get_task_stack of a number", "r1 = 5; r2 = r10; r3 = 0; r4 = 0; call get_task_stack; exit", "EACCES"],
+  [
+    "get_task_stack of a number",
+    "r1 = 5; r2 = r10; r3 = 0; r4 = 0; call get_task_stack; exit",
+    "EACCES",
+  ],
   [
     "copy_from_user where it may not sleep",
     "r1 = r10; r1 += -8; r2 = 8; r3 = 0; call copy_from_user; exit",

@@ -62,8 +62,7 @@ function checkHelperAllowed(env: VerifierEnv, helper: number): void {
     einval("cannot call GPL-restricted function from non-GPL compatible program");
   }
   const isSleepable = ((env.options.progFlags ?? 0) & BPF_F_SLEEPABLE) !== 0;
-  if (mightSleep(helper) && !isSleepable)
-    einval("helper call might sleep in a non-sleepable prog");
+  if (mightSleep(helper) && !isSleepable) einval("helper call might sleep in a non-sleepable prog");
 }
 
 /** check_resource_leak() */

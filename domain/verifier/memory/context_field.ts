@@ -6,14 +6,7 @@ import { type RegisterValue, UNKNOWN } from "../state/value.ts";
  * The whole field; words of 4 bytes; parts of a word, anywhere or only from its start on; any aligned
  * width; 8 bytes; parts of a word or 8 bytes.
  */
-export type LoadWidth =
-  | "whole"
-  | "words"
-  | "parts"
-  | "head"
-  | "any"
-  | "longs"
-  | "wide_parts";
+export type LoadWidth = "whole" | "words" | "parts" | "head" | "any" | "longs" | "wide_parts";
 
 export interface AccessibleField {
   readonly start: number;

@@ -56,7 +56,7 @@ class WaitingRoom {
     if (!script.gates.isOverloaded || !REFUSED.test(req.url ?? "")) return undefined;
     try {
       const { namespace } = bearer({ tokens }, req.headers.authorization);
-      const gate = script.gates.of(namespace);
+      const gate = script.gates.of(script.masters.slotOf(namespace));
       return gate.refuses(namespace) ? gate.refusal() : undefined;
     } catch {
       // It says what is wrong with the token.

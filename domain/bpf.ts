@@ -54,9 +54,9 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
   const script = new Script(connect(url, deadline), deadline);
   const tokens = new Tokens(secret);
   const hints: KernelEvents = { onWorkLeft: () => {}, onEnd: () => {} };
-  const { redis, anchors, masters } = script;
+  const { redis, anchors, masters, masterCalls: calls } = script;
   const inTime: InTime = (call) => script.inTime(call);
-  const registry = new Registry({ redis, anchors, masters, inTime });
+  const registry = new Registry({ redis, anchors, masters, calls, inTime });
   const older = new OlderRegistry(redis, inTime);
   const pool = new Pool({ threads, timeLimit: runLimit });
   const proofs = new ProofCache();

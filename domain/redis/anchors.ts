@@ -1,11 +1,11 @@
-import { type Connection, slotTable } from "./connection.ts";
+import type { Masters } from "./masters.ts";
+import { SLOTS, slotOf } from "./slots.ts";
 
 /**
  * Anchors are hash tags that stand for masters: the keys of an anchor lie on the master that has its slot. In a
  * cluster there are 64, spread evenly over the slots, and a master's anchor is the first of those that it has.
  */
 
-const SLOTS = 16_384;
 const ANCHORS = 64;
 
 export interface Anchor {
@@ -16,16 +16,6 @@ export interface Anchor {
 /** The keys of an anchor, as master/master.lua takes them. */
 export function keysOf({ tag }: Anchor): [heartbeat: string, due: string, names: string] {
   return [`bpf:heartbeat:{${tag}}`, `bpf:due:{${tag}}`, `bpf:names:{${tag}}`];
-}
-
-/** CRC-16/XMODEM of a hash tag, as Redis Cluster has it. */
-export function slotOf(tag: string): number {
-  let crc = 0;
-  for (const byte of Buffer.from(tag)) {
-    crc ^= byte << 8;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1;
-  }
-  return (crc & 0xffff) % SLOTS;
 }
 
 /** The smallest number whose slot is in the range. */
@@ -41,31 +31,31 @@ const SPREAD = Array.from({ length: ANCHORS }, (_, i) => anchorIn(i * WIDTH, WID
 const [ONLY = anchorIn(0, SLOTS)] = SPREAD;
 
 export class Anchors {
-  readonly #redis: Connection;
+  readonly #masters: Masters;
   /** The anchor of each master, by the name of the master. */
-  #masters = new Map<string, Anchor>();
+  #ofMasters = new Map<string, Anchor>();
   /** Anchors of masters that have none of the 64. */
   readonly #small = new Map<string, Anchor>();
 
-  constructor(redis: Connection) {
-    this.#redis = redis;
+  constructor(masters: Masters) {
+    this.#masters = masters;
   }
 
   /** All anchors that can have a registry. */
   all(): readonly Anchor[] {
-    return slotTable(this.#redis) ? SPREAD : [ONLY];
+    return this.#masters.slots ? SPREAD : [ONLY];
   }
 
   /** The anchor of each master, by the present slots. */
   ofMasters(): Anchor[] {
-    const slots = slotTable(this.#redis);
+    const { slots } = this.#masters;
     if (!slots) return [ONLY];
     const masters = new Map<string, Anchor>();
     for (const anchor of SPREAD) {
       const master = slots[anchor.slot]?.[0];
       if (master !== undefined && !masters.has(master)) masters.set(master, anchor);
     }
-    this.#masters = masters;
+    this.#ofMasters = masters;
     for (const [master, { slot }] of this.#small) {
       const isLeft = masters.has(master) || slots[slot]?.[0] !== master;
       if (isLeft) this.#small.delete(master);
@@ -79,21 +69,21 @@ export class Anchors {
     return this.all().filter((anchor) => !visited.has(anchor));
   }
 
-  /** The anchor whose heartbeat the namespace has; undefined while its slot has no known master. */
-  of(namespace: string): Anchor | undefined {
-    const slots = slotTable(this.#redis);
+  /** The anchor whose heartbeat a slot has; undefined while the slot has no known master. */
+  of(slot: number): Anchor | undefined {
+    const { slots } = this.#masters;
     if (!slots) return ONLY;
-    const slot = slotOf(namespace);
     const master = slots[slot]?.[0];
     if (master === undefined) return undefined;
-    return this.#masters.get(master) ?? this.#ofSmall(master, slot);
+    return this.#ofMasters.get(master) ?? this.#ofSmall(master, slot);
   }
 
   /** The anchor that registers the namespace. Where its master has none, another master's does. */
   registryOf(namespace: string): Anchor {
-    const anchor = this.of(namespace);
+    const slot = slotOf(namespace);
+    const anchor = this.of(slot);
     if (anchor && this.all().includes(anchor)) return anchor;
-    return SPREAD[Math.floor(slotOf(namespace) / WIDTH)] ?? ONLY;
+    return SPREAD[Math.floor(slot / WIDTH)] ?? ONLY;
   }
 
   #ofSmall(master: string, slot: number): Anchor {

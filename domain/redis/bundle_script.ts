@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Connection } from "./connection.ts";
+import type { Master } from "./connection.ts";
 import { isForgotten } from "./failures.ts";
 import type { InTime } from "./in_time.ts";
 import { bundle } from "./lua_bundle.ts";
@@ -17,12 +17,12 @@ const sha = createHash("sha1").update(bundle.script).digest("hex");
 
 /** @param keys how many of the words are keys. @throws a failure of errno.ts. */
 export async function runAsScript(
-  redis: Connection,
+  master: Master,
   inTime: InTime,
   keys: number,
   words: readonly Argument[],
 ): Promise<RedisValue[]> {
-  const methods = redis as unknown as ScriptMethods;
+  const methods = master as unknown as ScriptMethods;
   try {
     return await inTime(methods.evalshaBuffer(sha, keys, ...words));
   } catch (error) {

@@ -1,7 +1,5 @@
-import { Cluster, Command, Redis, type RedisOptions } from "ioredis";
+import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { Unavailable } from "../errno.ts";
-import type { Argument, RedisValue } from "./redis_value.ts";
-import { keepPipelinesWhole } from "./whole_pipelines.ts";
 
 /** Connects to Redis: one server, sentinels or a cluster. */
 
@@ -10,6 +8,8 @@ export type Connection = Redis | Cluster;
 /** One server of a cluster, or the only one. */
 export type Master = Redis;
 
+export const isCluster = (redis: Connection): redis is Cluster => redis instanceof Cluster;
+
 /** A call is sent once or not at all, and fails at once when there is no connection. */
 const ONCE = {
   autoResendUnfulfilledCommands: false,
@@ -17,16 +17,8 @@ const ONCE = {
   enableOfflineQueue: false,
 } satisfies RedisOptions;
 
-/**
- * A call that a cluster rejects while slots move is sent again a few times, well within its deadline.
- * ioredis redirects a pipeline only as a whole; the rest needs a new map of the slots.
- */
-const REFUSED = {
-  maxRedirections: 5,
-  retryDelayOnTryAgain: 20,
-  retryDelayOnClusterDown: 20,
-  slotsRefreshInterval: 5000,
-};
+/** ms after which the cluster client reads by itself which master has which slots. */
+const SLOTS_REFRESH_MS = 5000;
 
 /**
  * `redis://`, `rediss://`, `unix:///path`, `redis+sentinel://host:port,host:port/group` or
@@ -38,7 +30,7 @@ export function connect(url: string, deadline: number): Connection {
   const retryStrategy = (tries: number) => Math.min(50 * tries, 1000);
   // A silent connection is closed, because a network partition raises no error.
   const once = { ...ONCE, connectTimeout: 2 * deadline, socketTimeout: 2 * deadline };
-  const options = { ...once, retryStrategy, enableAutoPipelining: true };
+  const options = { ...once, retryStrategy };
   const special = /^redis\+(sentinel|cluster):\/\/(?:([^:@]*):([^@]*)@)?([^/]+)(?:\/(.*))?$/.exec(
     url,
   );
@@ -58,26 +50,13 @@ export function connect(url: string, deadline: number): Connection {
     const sentinel = { sentinels: nodes, name: group, failoverDetector: true };
     return new Redis({ ...options, ...login, ...sentinel });
   }
-  const cluster = new Cluster(nodes, {
-    enableAutoPipelining: true,
+  return new Cluster(nodes, {
     enableOfflineQueue: false,
     retryDelayOnFailover: 0,
-    ...REFUSED,
+    slotsRefreshInterval: SLOTS_REFRESH_MS,
     clusterRetryStrategy: retryStrategy,
     redisOptions: { ...once, ...login },
   });
-  return keepPipelinesWhole(cluster);
-}
-
-/** Calls a function without the pipeline, which would copy long calls that are under way into one piece. */
-export async function fcallByItself(
-  redis: Connection,
-  name: string,
-  keys: number,
-  words: readonly Argument[],
-): Promise<RedisValue[]> {
-  const command = new Command("fcall", [name, keys, ...words], { replyEncoding: null });
-  return redis.sendCommand(command) as Promise<RedisValue[]>;
 }
 
 export const READY_MS = 10_000;
@@ -97,55 +76,10 @@ export function connected(redis: Connection): Promise<void> {
   });
 }
 
-const CONNECT_MS = 2000;
-
-/** Connects a node, because the cluster client connects one only at its first command. */
-function connectMaster(master: Master): Promise<Master> {
-  if (master.status === "ready") return Promise.resolve(master);
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(
-      () => settle(new Error(`no answer within ${CONNECT_MS} ms`)),
-      CONNECT_MS,
-    );
-    const onReady = () => settle();
-    const onEnd = () => settle(new Error("the connection ended"));
-    function settle(error?: Error): void {
-      clearTimeout(timer);
-      master.off("ready", onReady).off("end", onEnd);
-      if (error) reject(error);
-      else resolve(master);
-    }
-    master.on("ready", onReady).on("end", onEnd);
-    if (master.status === "wait") master.connect().catch(settle);
-  });
-}
-
-/** The masters that can be reached. @throws Unavailable when none can. */
-export async function mastersOf(redis: Connection): Promise<Master[]> {
-  const masters = redis instanceof Cluster ? redis.nodes("master") : [redis];
-  const results = await Promise.allSettled(masters.map(connectMaster));
-  const reached = results.flatMap((result) =>
-    result.status === "fulfilled" ? [result.value] : [],
-  );
-  if (reached.length === 0) throw new Unavailable("no master of Redis can be reached");
-  return reached;
-}
-
-/** The nodes of each slot of a cluster, its master first; undefined for a Redis without slots. */
-export function slotTable(redis: Connection): readonly string[][] | undefined {
-  return redis instanceof Cluster ? redis.slots : undefined;
-}
-
-/** Reads again from a cluster which master has which slots. */
-export function refreshSlots(redis: Connection): Promise<void> {
-  if (!(redis instanceof Cluster)) return Promise.resolve();
-  return new Promise((resolve) => redis.refreshSlotsCache(() => resolve()));
-}
-
 /** A separate connection for messages; the cluster client already has one of its own. */
 export function connectSubscriber(redis: Connection): Connection {
   if (!(redis instanceof Redis)) return redis;
-  const subscriber = redis.duplicate({ enableAutoPipelining: false, autoResubscribe: false });
+  const subscriber = redis.duplicate({ autoResubscribe: false });
   redis.once("end", () => subscriber.disconnect());
   return subscriber;
 }

@@ -105,12 +105,6 @@ function refused(detail: string): Error {
 const NOT_SENT =
   /enableOfflineQueue|Cluster isn't ready|Cluster is ended|startup nodes|Failed to refresh slots/;
 
-/** ioredis groups calls by the nodes of their slots, and fails with this TypeError where a slot has none. */
-const WITHOUT_MASTER = /^Cannot read properties of undefined \(reading 'join'\)$/;
-
-/** The map of the slots has changed since the call was queued; ioredis sends no call of such a pipeline. */
-const REGROUPED = /in the pipeline should belong to the same slots/;
-
 /** Commands that are not calls are rejected with this, too, when there is no connection. */
 const CLOSED = /^Connection is closed/;
 
@@ -119,8 +113,7 @@ export function isOutage(error: unknown): boolean {
   if (error instanceof Unavailable || error instanceof OutcomeUnknown) return true;
   if (!(error instanceof Error)) return false;
   const { message } = error;
-  if (NOT_SENT.test(message) || WITHOUT_MASTER.test(message)) return true;
-  return CLOSED.test(message) || toRefusal(message) !== undefined;
+  return NOT_SENT.test(message) || CLOSED.test(message) || toRefusal(message) !== undefined;
 }
 
 /** Turns what ioredis rejects a call with. */
@@ -128,9 +121,7 @@ export function fromRejection(error: Error): Error {
   const { name, message } = error;
   if (error instanceof Unavailable) return error;
   if (name === "ReplyError") return refused(message);
-  if (REGROUPED.test(message)) return new RedisRefusal("MOVED", message);
   if (NOT_SENT.test(message)) return new Unavailable("no connection to Redis");
-  if (WITHOUT_MASTER.test(message)) return new Unavailable("no known master has the slot");
   // Redirected often enough already, so it is not sent again.
   const last = toRefusal(TOO_MANY.exec(message)?.[1] ?? "");
   if (last) return new Unavailable(last.message);
@@ -146,5 +137,6 @@ export const isMissing = (error: unknown) => hasCode(error, "MISSING");
 /** Redis has no such script. */
 export const isForgotten = (error: unknown) => hasCode(error, "NOSCRIPT");
 
-/** Another master has the slot. */
-export const isMoved = (error: unknown) => hasCode(error, "MOVED", "ASK");
+/** The slot is on another master, or moves there; or no master has it, which a failover ends. */
+export const isMoved = (error: unknown) =>
+  hasCode(error, "MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN");

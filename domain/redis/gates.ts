@@ -1,19 +1,17 @@
-import { Unavailable } from "../errno.ts";
-import { slotOf } from "./anchors.ts";
-import { type Connection, slotTable } from "./connection.ts";
 import { Gate } from "./gate.ts";
+import type { Masters } from "./masters.ts";
 
 /** The gate of each master, because one that is slow must not hold up the calls of the others. */
 
 export class Gates {
-  readonly #redis: Connection;
+  readonly #masters: Masters;
   readonly #deadline: number;
   /** By master; a server without slots has no name. */
   readonly #gates = new Map<string, Gate>();
 
   /** @param deadline ms that a call may take in all. */
-  constructor(redis: Connection, deadline: number) {
-    this.#redis = redis;
+  constructor(masters: Masters, deadline: number) {
+    this.#masters = masters;
     this.#deadline = deadline;
   }
 
@@ -30,21 +28,13 @@ export class Gates {
     return sum;
   }
 
-  /** @throws Unavailable when no master has the namespace's slot, by what the cluster has said last. */
-  of(namespace: string): Gate {
-    const master = this.#masterOf(namespace);
-    const known = this.#gates.get(master);
+  /** @throws Unavailable when no master has the slot, by what the cluster has said last. */
+  of(slot: number): Gate {
+    const name = this.#masters.nameAt(slot);
+    const known = this.#gates.get(name);
     if (known) return known;
     const gate = new Gate(this.#deadline);
-    this.#gates.set(master, gate);
+    this.#gates.set(name, gate);
     return gate;
-  }
-
-  #masterOf(namespace: string): string {
-    const slots = slotTable(this.#redis);
-    if (!slots || slots.length === 0) return "";
-    const master = slots[slotOf(namespace)]?.[0];
-    if (master === undefined) throw new Unavailable("no master of the cluster has the slot");
-    return master;
   }
 }

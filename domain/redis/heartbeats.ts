@@ -73,20 +73,20 @@ export class Heartbeats {
     this.#timer = undefined;
   }
 
-  /** The last beat of the namespace's master, empty before the first. */
-  beatFor(namespace: string): string {
-    const anchor = this.#anchors.of(namespace);
+  /** The last beat of the slot's master, empty before the first. */
+  beatFor(slot: number): string {
+    const anchor = this.#anchors.of(slot);
     return anchor ? this.#pulseOf(anchor).beat : "";
   }
 
   /**
-   * Returns undefined when the last beat of the namespace's master is new enough for a call; else a promise of
-   * a new one.
+   * Returns undefined when the last beat of the slot's master is new enough for a call; else a promise of a new
+   * one.
    *
    * @throws Unavailable when the master does not answer: nothing was sent for the call.
    */
-  refresh(namespace: string): Promise<void> | undefined {
-    const anchor = this.#anchors.of(namespace);
+  refresh(slot: number): Promise<void> | undefined {
+    const anchor = this.#anchors.of(slot);
     if (!anchor) return undefined;
     const { sentAt, underWay } = this.#pulseOf(anchor);
     if (performance.now() - sentAt <= STALE_MS) return undefined;

@@ -9,11 +9,19 @@ export type InTime = <T>(call: Promise<T>) => Promise<T>;
 /**
  * Settles as the call does, or rejects once `limit` ms have passed.
  *
+ * @param drop rejects the call if it is not sent yet, and returns whether it was.
  * @throws a failure of errno.ts.
  */
-export function inTime<T>(call: Promise<T>, limit: number): Promise<T> {
+export function inTime<T>(
+  call: Promise<T>,
+  limit: number,
+  drop: (reason: string) => boolean = () => false,
+): Promise<T> {
   return new Promise((resolve, reject) => {
-    const onLate = () => reject(new OutcomeUnknown(`Redis did not answer within ${limit} ms`));
+    const onLate = () => {
+      const reason = `Redis did not answer within ${limit} ms`;
+      if (!drop(reason)) reject(new OutcomeUnknown(reason));
+    };
     // Where this process was busy for too long, the reply may be here and not yet read.
     const timer = setTimeout(() => setImmediate(onLate), limit);
     call.then(

@@ -1,5 +1,6 @@
-import { type Connection, type Master, mastersOf } from "./connection.ts";
+import type { Connection, Master } from "./connection.ts";
 import type { LuaBundle } from "./lua_bundle.ts";
+import type { Masters } from "./masters.ts";
 
 /**
  * Loads the library on the masters that lack it, and deletes libraries that no version of the service
@@ -25,12 +26,14 @@ function namesIn(answer: unknown): string[] {
 
 export class Library {
   readonly #redis: Connection;
+  readonly #masters: Masters;
   readonly #bundle: LuaBundle;
   #loading: Promise<void> | undefined;
   #fullUntil = 0;
 
-  constructor(redis: Connection, bundle: LuaBundle) {
+  constructor(redis: Connection, masters: Masters, bundle: LuaBundle) {
     this.#redis = redis;
+    this.#masters = masters;
     this.#bundle = bundle;
   }
 
@@ -49,7 +52,7 @@ export class Library {
 
   /** A master that fails does not hinder the others. @throws the first error when all fail. */
   async #loadAll(): Promise<void> {
-    const masters = await mastersOf(this.#redis);
+    const masters = await this.#masters.all();
     const results = await Promise.allSettled(masters.map((master) => this.#loadOn(master)));
     const [first, ...rest] = results;
     if (first?.status === "rejected" && rest.every(({ status }) => status === "rejected")) {
@@ -75,7 +78,7 @@ export class Library {
    */
   async keepUsed(): Promise<void> {
     const redis = this.#redis;
-    const masters = await mastersOf(redis);
+    const masters = await this.#masters.all();
     const lists = await Promise.all(
       masters.map((master) => master.function("LIST", "LIBRARYNAME", "bpf_*")),
     );

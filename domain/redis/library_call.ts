@@ -1,10 +1,14 @@
+import { setTimeout } from "node:timers/promises";
 import { Errno, Unavailable } from "../errno.ts";
 import { runAsScript } from "./bundle_script.ts";
-import { type Connection, fcallByItself } from "./connection.ts";
-import { FULL, isMissing } from "./failures.ts";
-import type { InTime } from "./in_time.ts";
+import { CallBatches } from "./call_batches.ts";
+import type { Master } from "./connection.ts";
+import { FULL, isMissing, isMoved } from "./failures.ts";
+import type { Pass } from "./gate.ts";
+import { inTime } from "./in_time.ts";
 import type { Library } from "./library.ts";
 import { bundle, type CommandAccess } from "./lua_bundle.ts";
+import type { Masters } from "./masters.ts";
 import type { Argument, RedisValue } from "./redis_value.ts";
 
 /** Sends a call to a function of the library, and loads the library where Redis has lost it. */
@@ -17,39 +21,61 @@ interface FunctionMethods {
 /** A call loads a missing library at most so many times before it gives up. */
 const LOADS = 3;
 
-/** Bytes of an argument whose call is not sent together with others. */
-const LONG_BYTES = 64 * 1024;
-const isLong = (word: Argument) => typeof word === "object" && word.length > LONG_BYTES;
+/** A call is sent so many times while its slot moves, and so many ms apart, well within its deadline. */
+const MOVES = 5;
+const MOVE_MS = 20;
 
-/** The namespace's root and `meta`, the command, its caller, the beat, and the command's own arguments. */
-type Words = Argument[];
+/** A call, as it may be sent more than once. */
+export interface Outgoing {
+  /** Of the namespace. */
+  slot: number;
+  access: CommandAccess;
+  /** The namespace's root and `meta`, the command, its caller, the beat, and the command's own arguments. */
+  words: Argument[];
+}
 
 export class LibraryCall {
-  readonly #redis: Connection;
+  readonly #masters: Masters;
   readonly #library: Library;
-  readonly #inTime: InTime;
+  readonly #deadline: number;
+  readonly #batches = new WeakMap<Master, CallBatches>();
 
-  /** @param inTime waits for a call of Redis until its deadline. */
-  constructor(redis: Connection, library: Library, inTime: InTime) {
-    this.#redis = redis;
+  /** @param deadline ms that a call may take. */
+  constructor(masters: Masters, library: Library, deadline: number) {
+    this.#masters = masters;
     this.#library = library;
-    this.#inTime = inTime;
+    this.#deadline = deadline;
   }
 
-  /** Sends it once. ioredis throws at once for a slot that no master has. */
-  async once(access: CommandAccess, words: Words): Promise<RedisValue[]> {
+  /**
+   * Sends it to the master, once.
+   *
+   * @throws a failure of errno.ts; Unavailable if it was not sent in time.
+   */
+  send(master: Master, { access, words }: Outgoing, pass?: Pass): Promise<RedisValue[]> {
+    const { fcallBuffer } = master as Master & FunctionMethods;
     const name = bundle.functions[access];
-    if (words.some(isLong)) return fcallByItself(this.#redis, name, 2, words);
-    return (this.#redis as Connection & FunctionMethods).fcallBuffer(name, 2, ...words);
+    const call = this.#batchesOf(master).add(() => fcallBuffer.call(master, name, 2, ...words));
+    const limit = pass ? pass.send(call.answered) : this.#deadline;
+    return inTime(call.answered, limit, (reason) => call.drop(reason));
+  }
+
+  #batchesOf(master: Master): CallBatches {
+    const known = this.#batches.get(master);
+    if (known) return known;
+    const batches = new CallBatches(master);
+    this.#batches.set(master, batches);
+    return batches;
   }
 
   /** Sends a call again that found no library. */
-  async afterLoading(access: CommandAccess, words: Words): Promise<RedisValue[]> {
+  async afterLoading(call: Outgoing): Promise<RedisValue[]> {
     for (let tries = 0; tries < LOADS; tries++) {
       if (!this.#library.isFull) await this.#load();
-      if (this.#library.isFull) return this.#asScript(access, words);
+      const master = await this.#masters.at(call.slot);
+      if (this.#library.isFull) return this.#asScript(master, call);
       try {
-        return await this.#inTime(this.once(access, words));
+        return await this.send(master, call);
       } catch (error) {
         if (!isMissing(error)) throw error;
       }
@@ -57,18 +83,31 @@ export class LibraryCall {
     throw new Unavailable(`Redis lost the library again after ${LOADS} loads`);
   }
 
+  /** Sends a call again that met a master without its slot, until the move of the slot has ended. */
+  async afterMove(call: Outgoing): Promise<RedisValue[]> {
+    for (let tries = 1; ; tries++) {
+      await Promise.all([this.#masters.refresh(), setTimeout(MOVE_MS)]);
+      const master = await this.#masters.at(call.slot);
+      try {
+        return await this.send(master, call);
+      } catch (error) {
+        if (!isMoved(error) || tries === MOVES) throw error;
+      }
+    }
+  }
+
   /** @throws Unavailable for every failure, because the call itself has not run. */
   async #load(): Promise<void> {
     try {
-      await this.#inTime(this.#library.load());
+      await inTime(this.#library.load(), this.#deadline);
     } catch (error) {
       throw new Unavailable(`Redis rejected the library: ${(error as Error).message}`);
     }
   }
 
   /** Runs on a Redis that is too full for the library: only commands that free make room again. */
-  async #asScript(access: CommandAccess, words: Words): Promise<RedisValue[]> {
+  async #asScript(master: Master, { access, words }: Outgoing): Promise<RedisValue[]> {
     if (access === "grow") throw new Errno("ENOMEM", FULL);
-    return runAsScript(this.#redis, this.#inTime, 2, words);
+    return runAsScript(master, (call) => inTime(call, this.#deadline), 2, words);
   }
 }

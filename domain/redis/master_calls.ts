@@ -1,10 +1,10 @@
 import { type Anchor, keysOf } from "./anchors.ts";
 import { runAsScript } from "./bundle_script.ts";
-import type { Connection } from "./connection.ts";
-import { isMissing } from "./failures.ts";
+import { isMissing, isMoved } from "./failures.ts";
 import type { InTime } from "./in_time.ts";
 import type { Library } from "./library.ts";
 import { bundle } from "./lua_bundle.ts";
+import type { Masters } from "./masters.ts";
 
 /** Calls the operations of master/master.lua, which belong to a master and not to a namespace. */
 
@@ -12,13 +12,13 @@ import { bundle } from "./lua_bundle.ts";
 const KEYS = 3;
 
 export class MasterCalls {
-  readonly #redis: Connection;
+  readonly #masters: Masters;
   readonly #library: Library;
   readonly #inTime: InTime;
 
   /** @param inTime waits for a call of Redis until its deadline. */
-  constructor(redis: Connection, library: Library, inTime: InTime) {
-    this.#redis = redis;
+  constructor(masters: Masters, library: Library, inTime: InTime) {
+    this.#masters = masters;
     this.#library = library;
     this.#inTime = inTime;
   }
@@ -27,18 +27,19 @@ export class MasterCalls {
   async call(anchor: Anchor, operation: string, ...args: (string | number)[]): Promise<string[]> {
     const words = [...keysOf(anchor), operation, ...args];
     try {
-      return await this.#fcall(words);
+      return await this.#fcall(anchor, words);
     } catch (error) {
-      if (!isMissing(error)) throw error;
+      if (isMoved(error)) await this.#masters.refresh();
+      else if (isMissing(error)) await this.#inTime(this.#library.load());
+      else throw error;
     }
-    await this.#inTime(this.#library.load());
-    if (!this.#library.isFull) return this.#fcall(words);
-    return (await runAsScript(this.#redis, this.#inTime, KEYS, words)).map(String);
+    if (!this.#library.isFull) return this.#fcall(anchor, words);
+    const master = await this.#masters.at(anchor.slot);
+    return (await runAsScript(master, this.#inTime, KEYS, words)).map(String);
   }
 
-  async #fcall(words: readonly (string | number)[]): Promise<string[]> {
-    return (await this.#inTime(
-      this.#redis.fcall(bundle.masterFunction, KEYS, ...words),
-    )) as string[];
+  async #fcall({ slot }: Anchor, words: readonly (string | number)[]): Promise<string[]> {
+    const master = await this.#masters.at(slot);
+    return (await this.#inTime(master.fcall(bundle.masterFunction, KEYS, ...words))) as string[];
   }
 }

@@ -2,10 +2,10 @@ import { Errno, Unavailable } from "../errno.ts";
 import type { Anchor, Anchors } from "./anchors.ts";
 import { keysOf } from "./anchors.ts";
 import type { Connection } from "./connection.ts";
-import { mastersOf } from "./connection.ts";
 import { type DueClaim, readClaims } from "./heartbeats.ts";
 import type { InTime } from "./in_time.ts";
 import type { MasterCalls } from "./master_calls.ts";
+import type { Masters } from "./masters.ts";
 
 /**
  * The registry of namespaces, one on each master of those that it has: which are in use, and when a sweeper has
@@ -25,7 +25,8 @@ const nameIn = (meta: string) => meta.slice("bpf:{".length, -"}:meta".length);
 export interface RegistryOptions {
   redis: Connection;
   anchors: Anchors;
-  masters: MasterCalls;
+  masters: Masters;
+  calls: MasterCalls;
   inTime: InTime;
 }
 
@@ -43,9 +44,9 @@ export class Registry {
    * @throws Unavailable for every failure, because nothing was done in the namespace.
    */
   async register(namespace: string, delay: number): Promise<void> {
-    const { anchors, masters } = this.#options;
+    const { anchors, calls } = this.#options;
     try {
-      await masters.call(anchors.registryOf(namespace), "register", namespace, delay);
+      await calls.call(anchors.registryOf(namespace), "register", namespace, delay);
     } catch (error) {
       if (error instanceof Errno || error instanceof Unavailable) throw error;
       throw new Unavailable(`the namespace could not be registered: ${(error as Error).message}`);
@@ -54,23 +55,23 @@ export class Registry {
 
   /** Claims a namespace, due or not, so that no other sweeper visits it for a second. */
   async claim(namespace: string): Promise<DueClaim> {
-    const { anchors, masters } = this.#options;
+    const { anchors, calls } = this.#options;
     const anchor = anchors.registryOf(namespace);
-    const [score = ""] = await masters.call(anchor, "claim", namespace);
+    const [score = ""] = await calls.call(anchor, "claim", namespace);
     return { anchor, namespace, score };
   }
 
   /** @param delay ms to the next visit; undefined when none is needed until somebody registers it. */
   async settle({ anchor, namespace, score }: DueClaim, delay: number | undefined): Promise<void> {
-    const { anchors, masters } = this.#options;
+    const { anchors, calls } = this.#options;
     // Its slot has moved to another master since it was registered.
     if (anchor !== anchors.registryOf(namespace)) return this.#move({ anchor, namespace, score });
-    await masters.call(anchor, "settle", namespace, score, delay ?? "");
+    await calls.call(anchor, "settle", namespace, score, delay ?? "");
   }
 
   /** Ends the claim on a namespace that is not in use. */
   async forget({ anchor, namespace, score }: DueClaim): Promise<void> {
-    await this.#options.masters.call(anchor, "forget", namespace, score);
+    await this.#options.calls.call(anchor, "forget", namespace, score);
   }
 
   async #move(claim: DueClaim): Promise<void> {
@@ -83,7 +84,7 @@ export class Registry {
    * master do not look there.
    */
   async moveFrom(anchor: Anchor): Promise<void> {
-    const flat = await this.#options.masters.call(anchor, "claim_any", MOVED);
+    const flat = await this.#options.calls.call(anchor, "claim_any", MOVED);
     await Promise.all(readClaims(anchor, flat).map((claim) => this.#move(claim)));
   }
 
@@ -114,8 +115,8 @@ export class Registry {
 
   /** Searches all keys for namespaces that no registry has, in bounded steps. */
   async *search(): AsyncGenerator<string[]> {
-    const { redis, inTime } = this.#options;
-    for (const master of await mastersOf(redis)) {
+    const { masters, inTime } = this.#options;
+    for (const master of await masters.all()) {
       let cursor = "0";
       do {
         const step = master.scan(cursor, "MATCH", META, "COUNT", SEARCHED);

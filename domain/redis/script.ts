@@ -1,18 +1,19 @@
-import { Errno, Unavailable } from "../errno.ts";
+import { Errno, OutcomeUnknown, Unavailable } from "../errno.ts";
 import { Anchors } from "./anchors.ts";
 import { ACCESS } from "./command_access.ts";
 import { type CommandReply, codeOf, toReply } from "./command_reply.ts";
-import { type Connection, connected, READY_MS, refreshSlots } from "./connection.ts";
+import { type Connection, connected, type Master, READY_MS } from "./connection.ts";
 import { FULL, isMissing, isMoved } from "./failures.ts";
 import type { Pass } from "./gate.ts";
 import { Gates } from "./gates.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { type InTime, inTime } from "./in_time.ts";
 import { Library } from "./library.ts";
-import { LibraryCall } from "./library_call.ts";
+import { LibraryCall, type Outgoing } from "./library_call.ts";
 import { bundle, type CommandAccess } from "./lua_bundle.ts";
 import { type LuaCall, NOBODY, type Who, wordsOf } from "./lua_call.ts";
 import { MasterCalls } from "./master_calls.ts";
+import { Masters } from "./masters.ts";
 import type { Argument, RedisValue } from "./redis_value.ts";
 import { Releases } from "./releases.ts";
 import { ServerChecks } from "./server_checks.ts";
@@ -45,7 +46,8 @@ export class Script {
   readonly library: Library;
   readonly checks: ServerChecks;
   readonly anchors: Anchors;
-  readonly masters: MasterCalls;
+  readonly masters: Masters;
+  readonly masterCalls: MasterCalls;
   readonly heartbeats: Heartbeats;
   readonly gates: Gates;
   readonly #call: LibraryCall;
@@ -55,14 +57,16 @@ export class Script {
   /** @param deadline ms after which a call is rejected, even if ioredis still waits. */
   constructor(redis: Connection, deadline: number) {
     this.redis = redis;
-    this.library = new Library(redis, bundle);
-    this.checks = new ServerChecks(redis);
-    this.gates = new Gates(redis, deadline);
-    this.anchors = new Anchors(redis);
+    const masters = new Masters(redis, deadline);
+    this.masters = masters;
+    this.library = new Library(redis, masters, bundle);
+    this.checks = new ServerChecks(masters);
+    this.gates = new Gates(masters, deadline);
+    this.anchors = new Anchors(masters);
     const inTime: InTime = (call) => this.inTime(call);
-    this.#call = new LibraryCall(redis, this.library, inTime);
-    this.masters = new MasterCalls(redis, this.library, inTime);
-    this.heartbeats = new Heartbeats(this.anchors, this.masters);
+    this.#call = new LibraryCall(masters, this.library, deadline);
+    this.masterCalls = new MasterCalls(masters, this.library, inTime);
+    this.heartbeats = new Heartbeats(this.anchors, this.masterCalls);
     redis.once("end", () => this.heartbeats.stop());
     this.#deadline = deadline;
   }
@@ -126,34 +130,40 @@ export class Script {
    */
   async #pass(call: LuaCall, access: CommandAccess): Promise<CommandReply | undefined> {
     const { namespace, command, isBegun } = call;
-    const entered = this.gates.of(namespace).enter(namespace, isBegun || URGENT.has(command));
+    const slot = this.masters.slotOf(namespace);
+    const entered = this.gates.of(slot).enter(namespace, isBegun || URGENT.has(command));
     const pass = entered instanceof Promise ? await entered : entered;
     try {
-      const fresh = this.heartbeats.refresh(namespace);
+      const fresh = this.heartbeats.refresh(slot);
       if (fresh) await fresh;
-      return await this.#send(access, wordsOf(call, this.heartbeats.beatFor(namespace)), pass);
+      const connected = this.masters.at(slot);
+      const master = connected instanceof Promise ? await connected : connected;
+      const words = wordsOf(call, this.heartbeats.beatFor(slot));
+      return await this.#send(master, { slot, access, words }, pass);
     } finally {
       pass.leave();
     }
   }
 
   /** A reply after the deadline is dropped: the caller has its error, so nothing may be sent again. */
-  #send(access: CommandAccess, words: Argument[], pass?: Pass): Promise<CommandReply | undefined> {
-    const call = this.#call.once(access, words);
-    const limit = pass ? pass.send(call) : this.#deadline;
-    return this.inTime(call, limit).then(
-      (reply) => this.#answer(reply, words),
-      (error: Error) => this.#recover(error, access, words),
+  #send(master: Master, outgoing: Outgoing, pass?: Pass): Promise<CommandReply | undefined> {
+    return this.#call.send(master, outgoing, pass).then(
+      (reply) => this.#answer(reply, outgoing),
+      (error: Error) => this.#recover(error, outgoing),
     );
+  }
+
+  async #sendAgain(outgoing: Outgoing): Promise<CommandReply | undefined> {
+    return this.#send(await this.masters.at(outgoing.slot), outgoing);
   }
 
   /** @throws the error that the command raised. */
   #answer(
     reply: RedisValue[],
-    words: Argument[],
+    outgoing: Outgoing,
   ): CommandReply | undefined | Promise<CommandReply | undefined> {
     const code = codeOf(reply);
-    if (code === "WRITES") return this.#send("free", words);
+    if (code === "WRITES") return this.#sendAgain({ ...outgoing, access: "free" });
     return code === "DUE" ? undefined : toReply(reply);
   }
 
@@ -164,30 +174,21 @@ export class Script {
   }
 
   /** Sends a call again that was rejected before it did anything. @throws any other error. */
-  async #recover(
-    error: Error,
-    access: CommandAccess,
-    words: Argument[],
-  ): Promise<CommandReply | undefined> {
+  async #recover(error: Error, outgoing: Outgoing): Promise<CommandReply | undefined> {
+    const { access, words } = outgoing;
     if (isMissing(error)) {
-      return this.#answer(await this.#call.afterLoading(access, words), words);
+      return this.#answer(await this.#call.afterLoading(outgoing), outgoing);
     }
-    if (isMoved(error)) {
-      return this.#answer(await this.#afterRefresh(access, words), words);
-    }
+    if (isMoved(error)) return this.#answer(await this.#call.afterMove(outgoing), outgoing);
+    // A master that does not answer may have been replaced.
+    if (error instanceof OutcomeUnknown) void this.masters.refresh();
     const isFull = error instanceof Errno && error.message === FULL;
     const [, , , , , record] = words;
     // A full Redis did not begin the call, but the record may hold the answer of an earlier try.
     if (isFull && access === "grow" && record !== "") {
-      return this.#send("free", words.with(2, "refused"));
+      return this.#sendAgain({ ...outgoing, access: "free", words: words.with(2, "refused") });
     }
     throw error;
-  }
-
-  /** Sends a call again that met a master which no longer has the namespace's slot. */
-  async #afterRefresh(access: CommandAccess, words: Argument[]): Promise<RedisValue[]> {
-    await this.inTime(refreshSlots(this.redis)).catch(() => {});
-    return this.inTime(this.#call.once(access, words));
   }
 
   /** Waits for a call of Redis until its deadline. @throws a failure of errno.ts. */

@@ -1,5 +1,6 @@
 import { Unavailable } from "../errno.ts";
-import { type Connection, type Master, mastersOf } from "./connection.ts";
+import type { Master } from "./connection.ts";
+import type { Masters } from "./masters.ts";
 
 /** Refuses a Redis that cannot keep what the service stores, and says which setting is wrong. */
 
@@ -84,13 +85,13 @@ async function inspect(master: Master): Promise<ServerReport> {
 export class ServerChecks {
   /** ms for which a check counts. */
   period = CHECK_MS;
-  readonly #redis: Connection;
+  readonly #masters: Masters;
   #report: ServerReport = { refusals: [], warnings: [] };
   #checkedAt = Number.NEGATIVE_INFINITY;
   #checking: Promise<void> | undefined;
 
-  constructor(redis: Connection) {
-    this.#redis = redis;
+  constructor(masters: Masters) {
+    this.#masters = masters;
   }
 
   get warnings(): readonly string[] {
@@ -110,7 +111,7 @@ export class ServerChecks {
   }
 
   async #inspectAll(): Promise<void> {
-    const reports = await Promise.all((await mastersOf(this.#redis)).map(inspect));
+    const reports = await Promise.all((await this.#masters.all()).map(inspect));
     this.#report = {
       refusals: reports.flatMap(({ refusals }) => refusals),
       warnings: reports.flatMap(({ warnings }) => warnings),

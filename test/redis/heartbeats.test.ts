@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { createKernel, type Kernel } from "../../domain/bpf.ts";
-import { keysOf, slotOf } from "../../domain/redis/anchors.ts";
+import { keysOf } from "../../domain/redis/anchors.ts";
 import { BEAT_ALLOWANCE } from "../../domain/redis/records.ts";
+import { slotOf } from "../../domain/redis/slots.ts";
 import { DEADLINE_MS, WAIT } from "../support/patience.ts";
 import { readLife } from "../support/stored.ts";
 
@@ -50,7 +51,7 @@ describe("a beat", () => {
   async function beatAfter(lost: number, tick: number) {
     const anchor = newAnchor();
     await kernel.script.redis.set(keysOf(anchor)[0], `id ${lost} ${tick}`);
-    const [text = ""] = await kernel.script.masters.call(anchor, "beat", 0);
+    const [text = ""] = await kernel.script.masterCalls.call(anchor, "beat", 0);
     const [id, newLost, newTick] = text.split(" ");
     return { id, lost: Number(newLost), tick: Number(newTick) };
   }
@@ -77,11 +78,11 @@ describe("a beat", () => {
 
   it("a heartbeat that was lost begins again with another id", async () => {
     const anchor = newAnchor();
-    const [first = ""] = await kernel.script.masters.call(anchor, "beat", 0);
+    const [first = ""] = await kernel.script.masterCalls.call(anchor, "beat", 0);
     await kernel.script.redis.del(...keysOf(anchor));
     const before = await wallTime();
     await vi.waitFor(async () => expect(await wallTime()).toBeGreaterThan(before), WAIT);
-    const [second = ""] = await kernel.script.masters.call(anchor, "beat", 0);
+    const [second = ""] = await kernel.script.masterCalls.call(anchor, "beat", 0);
     expect(second.split(" ")[0]).not.toBe(first.split(" ")[0]);
     expect(second.split(" ")[1]).toBe("0");
   });
@@ -96,18 +97,18 @@ describe("the beat of a call", () => {
     const call = { ...NOBODY, ...late.tokens.read(token) };
     late.script.heartbeats.stop();
     const { heartbeats } = late.script;
-    const old = heartbeats.beatFor(namespace);
+    const old = heartbeats.beatFor(0);
     const tickOf = (beat: string) => Number(beat.split(" ")[2]);
     const { heartbeats: others } = kernel.script;
     await vi.waitFor(
-      () => expect(tickOf(others.beatFor(namespace)) - tickOf(old)).toBeGreaterThan(700),
+      () => expect(tickOf(others.beatFor(0)) - tickOf(old)).toBeGreaterThan(700),
       WAIT,
     );
     await late.sessionGet(call);
-    expect(tickOf(heartbeats.beatFor(namespace)) - tickOf(old)).toBeGreaterThan(700);
+    expect(tickOf(heartbeats.beatFor(0)) - tickOf(old)).toBeGreaterThan(700);
     const { deadline } = await readLife(kernel.script.redis, namespace, call.sid);
     // Its own last beat would have left it 450 ms at most.
-    expect(Number(deadline) - tickOf(others.beatFor(namespace))).toBeGreaterThan(1000);
+    expect(Number(deadline) - tickOf(others.beatFor(0))).toBeGreaterThan(1000);
     await late.exit(call);
   });
 });

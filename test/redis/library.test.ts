@@ -8,6 +8,7 @@ import { ACCESS } from "../../domain/redis/command_access.ts";
 import { connect, connected } from "../../domain/redis/connection.ts";
 import { Library } from "../../domain/redis/library.ts";
 import { bundleLua, type LuaBundle } from "../../domain/redis/lua_bundle.ts";
+import { Masters } from "../../domain/redis/masters.ts";
 import { startPrivateRedis } from "../../domain/redis/private_server.ts";
 import { LAYOUT } from "../../domain/redis/records.ts";
 import { commandNames, Script } from "../../domain/redis/script.ts";
@@ -299,7 +300,7 @@ describe("two versions of the service", () => {
   it("a version whose library was deleted loads it again", async () => {
     const redis = connect(`unix://${server.url}`, DEADLINE_MS);
     await connected(redis);
-    const old = new Library(redis, otherVersion());
+    const old = new Library(redis, new Masters(redis, DEADLINE_MS), otherVersion());
     await old.load();
     await redis.function("DELETE", otherVersion().name);
     await old.load();

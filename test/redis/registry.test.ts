@@ -116,4 +116,22 @@ describe("slots that move", () => {
     },
     TEST_MS,
   );
+
+  it(
+    "a master without an anchor has its namespaces registered on another, and they are swept",
+    async () => {
+      const [master] = await cluster.masters();
+      if (!master) throw new Error("no master");
+      const namespace = await namespaceOn(master.port, "small");
+      for (const { slot } of kernel.script.anchors.all()) {
+        if ((await cluster.ownerOf(slot)) === master) await cluster.moveSlot(slot);
+      }
+      expect((await cluster.masterOf(namespace)).port).toBe(master.port);
+      await leave(namespace, 1000);
+      const { namespaces } = (await client.get("/v1/namespaces?limit=200")).body;
+      expect(namespaces).toContainEqual(expect.objectContaining({ name: namespace }));
+      await untilSwept(namespace);
+    },
+    TEST_MS,
+  );
 });

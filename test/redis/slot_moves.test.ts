@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { readConfig } from "../../api/config.ts";
 import { type Running, startService } from "../../api/service.ts";
-import { slotOf } from "../../domain/redis/anchors.ts";
+import { slotOf } from "../../domain/redis/slots.ts";
 import { startCluster, type TestCluster } from "../support/cluster.ts";
 import { differences } from "../support/invariants/invariants.ts";
 import { WAIT } from "../support/patience.ts";

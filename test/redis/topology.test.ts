@@ -179,11 +179,28 @@ async function expectStillWhileMoved(cluster: TestCluster): Promise<void> {
   kernel.disconnect();
 }
 
+/** Kills a master that has no replica: nothing is sent to it, so nothing is unknown. */
+async function expectUnavailableWhileAway(cluster: TestCluster): Promise<void> {
+  const kernel = createKernel(cluster.url, Buffer.alloc(32, 9), { deadline: DEADLINE_MS });
+  await kernel.script.ready();
+  const nobody = { namespace: "away", sid: "", hash: "", record: "", fingerprint: "" };
+  const { token } = await kernel.sessionCreate(nobody, ROOT);
+  const call = { ...nobody, ...kernel.tokens.read(token) };
+  const attempt = () => kernel.sessionGet(call).catch((error: Error) => error);
+  await (await cluster.masterOf("away")).kill();
+  // What was under way when the connection broke may be unknown.
+  await attempt();
+  for (let n = 0; n < 3; n++) expect(await attempt()).toBeInstanceOf(Unavailable);
+  kernel.disconnect();
+}
+
 describe("redis+cluster://", () => {
+  let cluster: TestCluster;
+
   it(
     "a cluster serves namespaces on all masters and answers 503 while a slot moves",
     async () => {
-      const cluster = await startCluster();
+      cluster = await startCluster();
       servers.push(cluster);
       await expectService(cluster.url, cluster.nodes);
       await expectStillWhileMoved(cluster);
@@ -192,6 +209,12 @@ describe("redis+cluster://", () => {
         expect(String(await node.call("INFO", "errorstats"))).not.toContain("CROSSSLOT");
       }
     },
+    TEST_MS,
+  );
+
+  it(
+    "a call for a master that is away is unavailable, because it is not sent",
+    () => expectUnavailableWhileAway(cluster),
     TEST_MS,
   );
 });

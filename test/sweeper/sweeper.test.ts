@@ -240,7 +240,7 @@ describe("the registry of namespaces", () => {
 
   it("nothing is done when the namespace cannot be registered", async () => {
     const { kernel } = await replica();
-    vi.spyOn(kernel.script.masters, "call").mockRejectedValue(new Error("no master"));
+    vi.spyOn(kernel.script.masterCalls, "call").mockRejectedValue(new Error("no master"));
     const failed = await start(kernel, "unregistered").catch((error: Error) => error);
     expect(failed).toBeInstanceOf(Unavailable);
     expect(await redis.keys("bpf:{unregistered}:*")).toEqual([]);

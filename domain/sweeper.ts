@@ -115,7 +115,8 @@ export class Sweeper {
   async #sweep(namespace: string): Promise<void> {
     const { workLeft, sessions } = await this.#kernel.sweep(namespace);
     if (workLeft) this.#urgent.add(namespace);
-    else if (sessions === 0) await this.#visit(await this.#kernel.registry.claim(namespace));
+    const claim = !workLeft && sessions === 0 && (await this.#kernel.registry.claim(namespace));
+    if (claim) await this.#visit(claim);
   }
 
   /** What is done now and then, a little in each round. */

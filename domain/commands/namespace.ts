@@ -91,7 +91,8 @@ export function namespaceCommands(
       await run(call, "namespace_delete");
       for (const end = performance.now() + WAIT_MS; performance.now() < end; ) {
         const { workLeft, exists } = await sweep(namespace);
-        if (!exists) await visit(await registry.claim(namespace));
+        const claim = exists ? undefined : await registry.claim(namespace);
+        if (claim) await visit(claim);
         if (!workLeft) break;
       }
       const info = await find(namespace);

@@ -53,12 +53,16 @@ export class Registry {
     }
   }
 
-  /** Claims a namespace, due or not, so that no other sweeper visits it for a second. */
-  async claim(namespace: string): Promise<DueClaim> {
+  /**
+   * Claims a namespace, due or not, so that no other sweeper visits it for a second.
+   *
+   * @returns undefined when it is not in use.
+   */
+  async claim(namespace: string): Promise<DueClaim | undefined> {
     const { anchors, calls } = this.#options;
     const anchor = anchors.registryOf(namespace);
-    const [score = ""] = await calls.call(anchor, "claim", namespace);
-    return { anchor, namespace, score };
+    const [score] = await calls.call(anchor, "claim", namespace);
+    return score === undefined ? undefined : { anchor, namespace, score };
   }
 
   /** @param delay ms to the next visit; undefined when none is needed until somebody registers it. */

@@ -162,7 +162,8 @@ describe("namespace_list", () => {
     const { namespaces } = await kernel.namespaceList([gone, other, own], undefined, 10);
     expect(namespaces.map(({ name }) => name)).toEqual([own]);
     await redis.hset(meta, "layout", LAYOUT);
-    await kernel.registry.forget(await kernel.registry.claim(gone));
+    const claim = await kernel.registry.claim(gone);
+    if (claim) await kernel.registry.forget(claim);
   });
 });
 

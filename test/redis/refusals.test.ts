@@ -1,8 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
 import { readConfig } from "../../api/config.ts";
 import { startService } from "../../api/service.ts";
-import { Unavailable } from "../../domain/errno.ts";
-import { fromRejection, isOutage } from "../../domain/redis/failures.ts";
 import { RETURN_ZERO_HEX } from "../support/insns.ts";
 import { type FakeRefusal, FaultProxy } from "../support/proxy.ts";
 import { Client, type TestReply, TestSession, testService } from "../support/service.ts";
@@ -158,17 +156,4 @@ describe.each([
       }
     },
   );
-});
-
-it("a call of a slot without a known master is unavailable, because ioredis sends nothing", () => {
-  // What ioredis does before it sends.
-  const nodesOf = (slots: string[][], slot: number) => (slots[slot] as string[]).join(",");
-  let error: unknown;
-  try {
-    nodesOf([], 7);
-  } catch (thrown) {
-    error = thrown;
-  }
-  expect(fromRejection(error as Error)).toEqual(new Unavailable("no known master has the slot"));
-  expect(isOutage(error)).toBe(true);
 });

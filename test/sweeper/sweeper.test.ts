@@ -5,6 +5,7 @@ import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import { type Call, createKernel, type Kernel } from "../../domain/bpf.ts";
 import { Unavailable } from "../../domain/errno.ts";
 import { keysOf } from "../../domain/redis/anchors.ts";
+import type { DueClaim } from "../../domain/redis/heartbeats.ts";
 import { startPrivateRedis } from "../../domain/redis/private_server.ts";
 import { Sweeper } from "../../domain/sweeper.ts";
 import { RETURN_ZERO } from "../support/insns.ts";
@@ -118,7 +119,7 @@ describe("an idle namespace", () => {
     const names = Array.from({ length: 1000 }, (_, i) => `rest-${i}`);
     await Promise.all(names.map((name) => start(kernel, name)));
     // The first visit of each has been.
-    await Promise.all(names.map(async (name) => kernel.visit(await kernel.registry.claim(name))));
+    await Promise.all(names.map(async (name) => kernel.visit(await claimOf(kernel, name))));
     sweeper.start();
     // The search for what no registry has is over.
     const sweep = vi.spyOn(kernel, "visit");
@@ -137,6 +138,12 @@ describe("an idle namespace", () => {
   });
 });
 
+async function claimOf({ registry }: Kernel, namespace: string): Promise<DueClaim> {
+  const claim = await registry.claim(namespace);
+  if (!claim) throw new Error(`${namespace} is not in use`);
+  return claim;
+}
+
 /** Waits for so many beats, by the count of what alone reads with GET. */
 async function beats(count: number): Promise<void> {
   const read = async () =>
@@ -151,7 +158,7 @@ describe("the registry of namespaces", () => {
     const call = await start(watcher, namespace);
     await watcher.mkdir(call, "/d", 0o777);
     await watcher.exit(call);
-    await watcher.visit(await watcher.registry.claim(namespace));
+    await watcher.visit(await claimOf(watcher, namespace));
   }
 
   const nobody = (namespace: string) => ({ namespace, sid: "", hash: "", ...NONE });
@@ -176,15 +183,35 @@ describe("the registry of namespaces", () => {
 
   it("keeps a namespace that was registered while a sweeper found it empty", async () => {
     const { registry } = watcher;
-    const claim = await registry.claim("raced");
+    await registry.register("raced", 60_000);
+    const claim = await claimOf(watcher, "raced");
     const { exists } = await watcher.sweep("raced");
     await registry.register("raced", 60_000);
     const call = await start(watcher, "raced");
     await registry.forget(claim);
     expect([exists, await isDue("raced"), await isListed("raced")]).toEqual([false, true, true]);
     await watcher.exit(call);
-    await watcher.visit(await registry.claim("raced"));
+    await watcher.visit(await claimOf(watcher, "raced"));
     expect([await isDue("raced"), await isListed("raced")]).toEqual([false, false]);
+  });
+
+  it("a claim that was followed by a registration forgets nothing, even after another claim", async () => {
+    const { registry } = watcher;
+    for (let round = 0; round < 20; round++) {
+      await registry.register("twice", 60_000);
+      // All three run within a ms or so.
+      const [first, , second] = await Promise.all([
+        claimOf(watcher, "twice"),
+        registry.register("twice", 0),
+        claimOf(watcher, "twice"),
+      ]);
+      await registry.forget(first);
+      expect(await isListed("twice")).toBe(true);
+      await registry.forget(second);
+      expect(await isListed("twice")).toBe(false);
+    }
+    expect(await registry.claim("twice")).toBeUndefined();
+    expect(await isDue("twice")).toBe(false);
   });
 
   it("a registration makes the next visit sooner, and a settled claim makes it later", async () => {
@@ -196,9 +223,9 @@ describe("the registry of namespaces", () => {
     expect(await dueAt()).toBe(first);
     await registry.register("sooner", 1000);
     expect(first - (await dueAt())).toBeGreaterThan(50_000);
-    await registry.settle(await registry.claim("sooner"), 90_000);
+    await registry.settle(await claimOf(watcher, "sooner"), 90_000);
     expect(await dueAt()).toBeGreaterThan(first + 20_000);
-    await registry.forget(await registry.claim("sooner"));
+    await registry.forget(await claimOf(watcher, "sooner"));
     expect([await isDue("sooner"), await isListed("sooner")]).toEqual([false, false]);
   });
 
@@ -261,12 +288,12 @@ describe("the counters of an empty namespace", () => {
     expect(await ids()).toEqual([1, 1]);
     const meta = "bpf:{counted}:meta";
     expect(await redis.pttl(meta)).toBe(-1);
-    await watcher.visit(await watcher.registry.claim("counted"));
+    await watcher.visit(await claimOf(watcher, "counted"));
     expect(await redis.pttl(meta)).toBeGreaterThan(86_000_000);
     const call = await start(watcher, "counted");
     expect(await redis.pttl(meta)).toBe(-1);
     await watcher.exit(call);
-    await watcher.visit(await watcher.registry.claim("counted"));
+    await watcher.visit(await claimOf(watcher, "counted"));
     expect(await redis.pttl(meta)).toBeGreaterThan(86_000_000);
     expect(await ids()).toEqual([3, 2]);
     expect(await differences(redis, "counted")).toEqual([]);
@@ -276,7 +303,7 @@ describe("the counters of an empty namespace", () => {
     const call = await start(watcher, "rooted");
     await watcher.setattr(call, "/", { mode: 0o700 });
     await watcher.exit(call);
-    await watcher.visit(await watcher.registry.claim("rooted"));
+    await watcher.visit(await claimOf(watcher, "rooted"));
     expect(await redis.pttl("bpf:{rooted}:meta")).toBe(-1);
     expect(await isListed("rooted")).toBe(true);
     expect(await isDue("rooted")).toBe(false);

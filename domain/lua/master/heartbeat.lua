@@ -46,12 +46,12 @@ function heartbeat.beat(key)
   return beat, tick - lost
 end
 
--- The master's time.
+-- The master's time, and what it is if the next beat finds nothing lost.
 function heartbeat.now(key)
   local wall = wall_time()
   local lost, tick = read(key)
-  if not tick then return wall end
-  return math.min(math.max(wall, tick), tick + uapi.BEAT_ALLOWANCE) - lost
+  if not tick then return wall, wall end
+  return math.min(math.max(wall, tick), tick + uapi.BEAT_ALLOWANCE) - lost, wall - lost
 end
 
 return heartbeat

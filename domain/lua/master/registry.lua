@@ -1,7 +1,7 @@
 -- The registry of a master: `due`, a sorted set of the namespaces that a sweeper has to visit, each with the
 -- master's time of the visit, and `names`, those in use.
--- Invariant: a claim is a half ms, and a registration takes the half away: a sweeper that has found a
--- namespace empty forgets it only if nobody has registered it since.
+-- Invariant: no two claims of a namespace are equal, and none is a whole ms, which a registration is: a
+-- sweeper that has found a namespace empty forgets it only if nobody has registered it since.
 local heartbeat = use("master/heartbeat")
 local call, floor, max, min = redis.call, math.floor, math.max, math.min
 
@@ -12,8 +12,10 @@ local CLAIM_MS = 1000
 -- Between two visits of one namespace.
 local LEAST_MS, MOST_MS = 250, 3600000
 
+-- `now` is not held back by a late beat, and goes with the us of the clock of Redis.
 local function claim(due, name, now)
-  local claimed = ("%.1f"):format(floor(now) + CLAIM_MS + 0.5)
+  local us = call("TIME")[2] % 1000
+  local claimed = ("%.4f"):format(floor(now) + CLAIM_MS + (us + 0.5) / 1000)
   call("ZADD", due, claimed, name)
   return claimed
 end
@@ -29,9 +31,11 @@ function registry.claim_due(due, now, limit)
   return found
 end
 
--- Claims one namespace, due or not; answers the claim.
+-- Claims one namespace, due or not; answers the claim, nothing for a namespace that is not in use.
 function registry.claim(keys, name)
-  return claim(keys.due, name, heartbeat.now(keys.heartbeat))
+  if not call("ZSCORE", keys.names, name) then return end
+  local _, elapsed = heartbeat.now(keys.heartbeat)
+  return claim(keys.due, name, elapsed)
 end
 
 -- A namespace is in use, and has to be visited in `delay` ms at the latest.
@@ -64,10 +68,11 @@ end
 
 -- Claims up to `limit` namespaces of a registry that no replica visits, because its slot has moved.
 function registry.claim_any(keys, limit)
-  local now, found = heartbeat.now(keys.heartbeat), {}
+  local found = {}
+  local _, elapsed = heartbeat.now(keys.heartbeat)
   for _, name in ipairs(call("ZRANGE", keys.names, 0, limit - 1)) do
     found[#found + 1] = name
-    found[#found + 1] = claim(keys.due, name, now)
+    found[#found + 1] = claim(keys.due, name, elapsed)
   end
   return found
 end

@@ -16,6 +16,8 @@ const RETRY_MS = 1000;
 const KEPT_MS = 5000;
 /** The shortest that a session can have, until its own is known. */
 const TTL_MIN_MS = 1000;
+/** Sessions are looked at in turns of so many ms. */
+const TURN_MS = 100;
 /** Sessions of one call, which takes Redis less than a ms. */
 const PER_CALL = 128;
 
@@ -32,6 +34,8 @@ export interface HeldSession {
   /** No renewal is tried before this. */
   retryAt: number;
   isRenewing: boolean;
+  /** The turn in which it is looked at next. */
+  turn: number;
 }
 
 export interface RenewalOptions {
@@ -51,6 +55,9 @@ export class SessionRenewals {
   readonly #options: RenewalOptions;
   /** By the hash of the token. */
   readonly #sessions = new Map<string, HeldSession>();
+  /** Turn -> the sessions to look at, so that a turn costs nothing for those that are not due. */
+  readonly #turns = new Map<number, Set<HeldSession>>();
+  #lastTurn = Math.floor(performance.now() / TURN_MS);
   /** Namespace -> the sessions of its next call. */
   readonly #batches = new Map<string, HeldSession[]>();
   readonly #underWay = new Set<Promise<void>>();
@@ -63,14 +70,21 @@ export class SessionRenewals {
   hold(caller: Caller): HeldSession {
     const session = this.#sessions.get(caller.hash) ?? this.#add(caller);
     session.requests += 1;
+    this.#lookNext(session);
     return session;
   }
 
   #add(caller: Caller): HeldSession {
+    if (this.#sessions.size === 0) {
+      // No turn was taken meanwhile, and there is nothing to look at in those that were left out.
+      this.#lastTurn = Math.floor(performance.now() / TURN_MS);
+      this.#turns.clear();
+    }
     const { namespace, sid, hash } = caller;
     const session = {
       ...{ caller: { namespace, sid, hash }, requests: 0, ttl: TTL_MIN_MS },
       ...{ renewedAt: NEVER, endedAt: NEVER, retryAt: NEVER, isRenewing: false },
+      turn: Number.POSITIVE_INFINITY,
     };
     this.#sessions.set(hash, session);
     return session;
@@ -81,26 +95,54 @@ export class SessionRenewals {
     const now = performance.now();
     if (now - session.renewedAt <= FRESH_MS || !this.#sessions.has(session.caller.hash)) return;
     session.endedAt = now;
-    if (!session.isRenewing) this.#renew(session);
+    if (session.isRenewing) this.#lookNext(session);
+    else this.#renew(session);
   }
 
   /** A call of the session was answered, which has renewed it. @param isNewTtl when its ttl may be another. */
   note(hash: string, isNewTtl: boolean): void {
     const session = this.#sessions.get(hash);
-    if (session) session.renewedAt = isNewTtl ? NEVER : performance.now();
+    if (!session) return;
+    session.renewedAt = isNewTtl ? NEVER : performance.now();
+    if (isNewTtl) this.#lookNext(session);
   }
 
   /** Renews what is due. Returns whether there are sessions to look after. */
   renewDue(): boolean {
     const now = performance.now();
-    for (const [hash, session] of this.#sessions) {
-      if (session.isRenewing || now < session.retryAt) continue;
-      const age = now - session.renewedAt;
-      const isDue = session.requests > 0 && age >= periodOf(session);
-      if (isDue || isOwed(session)) this.#renew(session);
-      else if (session.requests === 0 && age > KEPT_MS) this.#sessions.delete(hash);
+    const turn = Math.floor(now / TURN_MS);
+    for (; this.#lastTurn <= turn; this.#lastTurn++) {
+      const sessions = this.#turns.get(this.#lastTurn);
+      this.#turns.delete(this.#lastTurn);
+      for (const session of sessions ?? []) this.#look(session, now);
     }
     return this.#sessions.size > 0;
+  }
+
+  #look(session: HeldSession, now: number): void {
+    session.turn = Number.POSITIVE_INFINITY;
+    const { caller, requests, renewedAt, retryAt, isRenewing } = session;
+    // A renewal that ends looks again, and what was deleted has nothing to renew.
+    if (isRenewing || this.#sessions.get(caller.hash) !== session) return;
+    const isNeeded = requests > 0 || isOwed(session);
+    const since = isOwed(session) ? NEVER : renewedAt + periodOf(session);
+    const dueAt = isNeeded ? Math.max(since, retryAt) : renewedAt + KEPT_MS;
+    if (now < dueAt) this.#lookAt(session, dueAt);
+    else if (isNeeded) this.#renew(session);
+    else this.#sessions.delete(caller.hash);
+  }
+
+  #lookNext(session: HeldSession): void {
+    this.#lookAt(session, this.#lastTurn * TURN_MS);
+  }
+
+  #lookAt(session: HeldSession, at: number): void {
+    const turn = Math.max(Math.ceil(at / TURN_MS), this.#lastTurn);
+    if (session.turn <= turn) return;
+    this.#turns.get(session.turn)?.delete(session);
+    const sessions = this.#turns.get(turn) ?? new Set();
+    this.#turns.set(turn, sessions.add(session));
+    session.turn = turn;
   }
 
   /** Resolves when the renewals under way have ended. */
@@ -119,7 +161,10 @@ export class SessionRenewals {
     const batch = [session];
     this.#batches.set(namespace, batch);
     const renewal = this.#renewBatch(namespace, batch).finally(() => {
-      for (const one of batch) one.isRenewing = false;
+      for (const one of batch) {
+        one.isRenewing = false;
+        this.#lookNext(one);
+      }
       this.#underWay.delete(renewal);
     });
     this.#underWay.add(renewal);

@@ -130,6 +130,18 @@ it("sessions that are due together are renewed in one call for 128 of a namespac
   expect(calls).toEqual(["n 128", "n 128", "n 44", "other 1"]);
 });
 
+it("a session that is held again after a day without any is renewed at once", async () => {
+  const { renewals, times, pass } = renewalsOf();
+  renewals.release(renewals.hold(CALLER));
+  expect(await pass(6000)).toBe(false);
+  const DAY = 86_400_000;
+  vi.advanceTimersByTime(DAY);
+  const before = times.length;
+  renewals.hold(CALLER);
+  await pass(200);
+  expect(times.slice(before)).toEqual([6000 + DAY]);
+});
+
 it("requests that end together owe their sessions one call", async () => {
   const { renewals, calls, pass } = renewalsOf();
   const held = Array.from({ length: 100 }, (_, i) => renewals.hold(callerOf(i)));

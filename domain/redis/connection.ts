@@ -1,5 +1,6 @@
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { Unavailable } from "../errno.ts";
+import { keepConnecting } from "./lasting_sentinels.ts";
 
 /** Connects to Redis: one server, sentinels or a cluster. */
 
@@ -48,7 +49,7 @@ export function connect(url: string, deadline: number): Connection {
   if (kind === "sentinel") {
     // A master that a partition hides from the sentinels still answers; their message ends its connection.
     const sentinel = { sentinels: nodes, name: group, failoverDetector: true };
-    return new Redis({ ...options, ...login, ...sentinel });
+    return keepConnecting(new Redis({ ...options, ...login, ...sentinel, lazyConnect: true }));
   }
   return new Cluster(nodes, {
     enableOfflineQueue: false,
@@ -81,5 +82,6 @@ export function connectSubscriber(redis: Connection): Connection {
   if (!(redis instanceof Redis)) return redis;
   const subscriber = redis.duplicate({ autoResubscribe: false });
   redis.once("end", () => subscriber.disconnect());
+  if (subscriber.options.sentinels) keepConnecting(subscriber);
   return subscriber;
 }

@@ -99,7 +99,7 @@ every count equals its holders, that nothing acknowledged is lost or done twice,
 answer was a 5xx but 503, and that only counters are left in Redis. A run that hit a fault too seldom is void.
 
 The last run was on ${new Date().toISOString().slice(0, 10)}, with Node ${process.versions.node} on \
-${cpus().length} x ${cpu?.model ?? "an unknown CPU"}. \
+${cpus().length} x ${cpu?.model ?? "an unknown CPU"}.
 The load average of its last 15 minutes was ${load.toFixed(0)}; a scenario alone makes about 3.
 
 ${[...FAULT_HEAD, ...rows].join("\n")}

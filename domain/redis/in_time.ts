@@ -19,7 +19,7 @@ export function inTime<T>(
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const onLate = () => {
-      const reason = `Redis did not answer within ${limit} ms`;
+      const reason = `Redis did not answer within ${Math.round(limit)} ms`;
       if (!drop(reason)) reject(new OutcomeUnknown(reason));
     };
     // Where this process was busy for too long, the reply may be here and not yet read.

@@ -29,9 +29,14 @@ export class BatchedCall {
     return this.#state === "waiting";
   }
 
-  send(): Promise<void> {
+  /** Resolves when it is answered, well or not. */
+  async send(): Promise<void> {
     this.#state = "sent";
-    return this.#send().then(this.#resolve, this.#reject);
+    try {
+      this.#resolve(await this.#send());
+    } catch (error) {
+      this.#reject(error as Error);
+    }
   }
 
   /** Rejects the call if it is not sent yet. Returns whether it was. */

@@ -230,7 +230,7 @@ const LIMITS: Record<string, number> = {
   ...{ progLoad: 17 * MIB, mapBatch: 17 * MIB, mapBatchWriteBytes: 17 * MIB },
   ...{ mapCreate: 2 * MIB, elfLoad: 2 * MIB, elfLoadBytes: 2 * MIB },
   ...{ mapUpdate: 9 * MIB, mapUpdateBytes: 9 * MIB, mapPush: 9 * MIB },
-  ...{ ringWrite: 9 * MIB, ringWriteBytes: 9 * MIB },
+  ...{ ringWrite: 9 * MIB, ringWriteBytes: 9 * MIB, btfLoad: 9 * MIB },
 };
 
 it("a body larger than the operation's limit is 413, with or without Content-Length", async () => {

@@ -80,6 +80,11 @@ export class AnswerRoom {
     const held = (this.#held.get(namespace) ?? 0) - bytes;
     if (held > 0) this.#held.set(namespace, held);
     else this.#held.delete(namespace);
+    this.#admit();
+  }
+
+  /** Lets in what has room now. */
+  #admit(): void {
     for (;;) {
       const next = this.#waiting.shift((owner, { bytes }) => this.#hasRoom(owner, bytes));
       if (next === undefined) return;
@@ -105,7 +110,10 @@ export class AnswerRoom {
       };
       const waiting = { bytes, begin, refuse };
       const giveUp = (reason: string) => {
-        if (this.#waiting.remove(namespace, waiting)) refuse(new Unavailable(reason));
+        if (!this.#waiting.remove(namespace, waiting)) return;
+        refuse(new Unavailable(reason));
+        // What waited behind it may need less room.
+        this.#admit();
       };
       const late = `the clients of other long answers have not taken these for ${this.#patience} ms`;
       const timer = setTimeout(() => giveUp(`${late}: try again`), this.#patience);

@@ -87,9 +87,10 @@ export function createKernel(url: string, secret: Buffer, changed: Partial<Setti
   const begin: RunFirstHalf = (call: Call, command, ...args) => {
     const { namespace, sid, hash, record, fingerprint } = call;
     const who = [sid, hash, record, fingerprint] as const;
+    const sentAt = performance.now();
     return script.run(namespace, command, who, args, call).then((answer) => {
       if (answer.workLeft) hints.onWorkLeft(namespace);
-      renewals.note(hash, command === "session_set");
+      renewals.note(hash, command === "session_set" ? undefined : sentAt);
       return answer;
     });
   };

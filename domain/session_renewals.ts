@@ -99,12 +99,16 @@ export class SessionRenewals {
     else this.#renew(session);
   }
 
-  /** A call of the session was answered, which has renewed it. @param isNewTtl when its ttl may be another. */
-  note(hash: string, isNewTtl: boolean): void {
+  /**
+   * A call of the session was answered, which has renewed it.
+   *
+   * @param sentAt the call was not sent before it; undefined when its ttl may be another.
+   */
+  note(hash: string, sentAt: number | undefined): void {
     const session = this.#sessions.get(hash);
     if (!session) return;
-    session.renewedAt = isNewTtl ? NEVER : performance.now();
-    if (isNewTtl) this.#lookNext(session);
+    session.renewedAt = sentAt ?? NEVER;
+    if (sentAt === undefined) this.#lookNext(session);
   }
 
   /** Renews what is due. Returns whether there are sessions to look after. */

@@ -50,7 +50,8 @@ export class Sweeper {
 
   start(): void {
     this.#kernel.script.heartbeats.listener = {
-      room: () => PLACES - this.#visits.size,
+      // Several masters that are asked at once can fill it twice.
+      room: () => Math.max(0, PLACES - this.#visits.size),
       onDue: (claims) => {
         for (const claim of claims) this.#begin(claim);
       },

@@ -49,9 +49,10 @@ async function jsonResponse(
   request: HandlerRequest,
   codec: ValueCodec,
   batch: Batch,
+  isRemoved: boolean,
 ): Promise<HandlerResponse> {
   const { count, cursor, failure, isEnd } = batch;
-  const read = await writeBatch(request, codec, batch);
+  const read = await writeBatch(request, codec, batch, isRemoved);
   const extensions = { count, ...read, ...(cursor ? { cursor: cursor.toString("hex") } : {}) };
   if (failure) throw new Errno(failure.code, failure.message, { extensions });
   return ok({ ...extensions, ...(isEnd ? { end: true } : {}) });
@@ -72,7 +73,7 @@ const mapBatch: Handler = async (context, request) => {
     body.op === "lookup"
       ? await kernel.mapLookupBatch(request.call, fd, range)
       : await kernel.mapLookupAndDeleteBatch(request.call, fd, range);
-  return jsonResponse(request, codec, batch);
+  return jsonResponse(request, codec, batch, body.op !== "lookup");
 };
 
 const mapBatchReadBytes: Handler = async ({ kernel }, request) => {

@@ -37,7 +37,10 @@ const mapLookup: Handler = async (context, request): Promise<HandlerResponse> =>
   const found = await kernel.mapLookupElem(request.call, fd, key, lookupOptions(request));
   const { value, id, revision } = found;
   await enterAnswerRoom(request, codec, { bytes: value.length, count: 1 });
-  const body = { key: codec.writeKey(key), value: await writeOne(request, codec, value, id) };
+  const body = {
+    key: codec.writeKey(key),
+    value: await writeOne(request, codec, value, { ids: id }),
+  };
   return { status: 200, body, headers: { etag: await etag(value), ...revisionHeader(revision) } };
 };
 
@@ -102,7 +105,8 @@ const mapLookupAndDelete: Handler = async (context, request) => {
     flags,
     conditions(request),
   );
-  return ok({ key: codec.writeKey(key), value: await writeOne(request, codec, value) });
+  const written = await writeOne(request, codec, value, { isRemoved: true });
+  return ok({ key: codec.writeKey(key), value: written });
 };
 
 const mapNextKey: Handler = async (context, request) => {

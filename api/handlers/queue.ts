@@ -28,7 +28,7 @@ const mapPop: Handler = async (context, request) => {
     flags,
     "",
   );
-  return ok({ value: await writeOne(request, codec, value) });
+  return ok({ value: await writeOne(request, codec, value, { isRemoved: true }) });
 };
 
 const mapPeek: Handler = async (context, request) => {

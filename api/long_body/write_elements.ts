@@ -25,36 +25,55 @@ function textLength(codec: ValueCodec, bytes: number, elements: number): number 
   return 2 * bytes + codec.elementLength * elements;
 }
 
-/** Texts of a thread; undefined where none is free: what a command has removed must not be lost for that. */
+interface ThreadText {
+  form: "columns" | "rows" | "value";
+  packed: PackedElements;
+  /** The command has removed what it answers, which must not be lost where no thread is free. */
+  isRemoved?: boolean;
+}
+
+/**
+ * Texts that a thread writes; undefined if none is free for what has been removed.
+ *
+ * @throws Unavailable if none is free for what has only been read.
+ */
 async function textsOf(
   request: HandlerRequest,
   codec: ValueCodec,
-  form: "columns" | "rows" | "value",
-  packed: PackedElements,
+  { form, packed, isRemoved = false }: ThreadText,
 ): Promise<JsonText[] | undefined> {
   try {
     const owner = { namespace: request.call.namespace };
     const texts = await writeInThread(owner, { codec: codec.source, form, packed });
     return texts.map((pieces) => new JsonText(pieces));
   } catch (error) {
-    if (!(error instanceof Unavailable)) throw error;
+    if (!(isRemoved && error instanceof Unavailable)) throw error;
     return undefined;
   }
 }
 
-/** The keys and the values of a batch. */
+/** The keys and the values of a batch. @param isRemoved from the map. */
 export async function writeBatch(
   request: HandlerRequest,
   codec: ValueCodec,
   batch: Batch,
+  isRemoved: boolean,
 ): Promise<Columns<unknown>> {
   const { parts, size, count, key_size, ids } = batch;
   const packed = { parts, key_size, ids, element_size: count > 0 ? size / count : 0 };
   if (textLength(codec, size, count) > MAX_TEXT) {
-    const [keys, values] = (await textsOf(request, codec, "columns", packed)) ?? [];
+    const text = { form: "columns", packed, isRemoved } as const;
+    const [keys, values] = (await textsOf(request, codec, text)) ?? [];
     if (keys && values) return { keys, values };
   }
   return writeColumns(codec, packed);
+}
+
+export interface WriteOptions {
+  /** The value is the id of the object in a slot. */
+  ids?: boolean;
+  /** The command has removed the value from the map. */
+  isRemoved?: boolean;
 }
 
 /** One value, or {id} for the object in a slot. */
@@ -62,11 +81,11 @@ export async function writeOne(
   request: HandlerRequest,
   codec: ValueCodec,
   value: Buffer,
-  ids = false,
+  { ids = false, isRemoved = false }: WriteOptions = {},
 ): Promise<unknown> {
   if (textLength(codec, value.length, 1) > MAX_TEXT) {
     const packed = { parts: [value], element_size: value.length, key_size: 0, ids };
-    const [text] = (await textsOf(request, codec, "value", packed)) ?? [];
+    const [text] = (await textsOf(request, codec, { form: "value", packed, isRemoved })) ?? [];
     if (text) return text;
   }
   return writeValue(codec, value, ids);
@@ -94,7 +113,7 @@ export async function writePage(
   if (isLong) {
     const parts = [joinShared(elements.flatMap(({ key, value }) => [key, value]))];
     const packed = { parts, ...elementSizes(elements), ids };
-    const [rows] = (await textsOf(request, codec, "rows", packed)) ?? [];
+    const [rows] = (await textsOf(request, codec, { form: "rows", packed })) ?? [];
     if (rows) return rows;
   }
   return elements.map(({ key, value }) => ({

@@ -10,7 +10,7 @@ import { writeOne } from "./write_elements.ts";
 export type RingEncoding = "hex" | "base64";
 
 const writeData = (request: HandlerRequest, data: Buffer, encoding: RingEncoding) =>
-  writeOne(request, codecFrom({ format: encoding }), data);
+  writeOne(request, codecFrom({ format: encoding }), data, { isRemoved: true });
 
 export async function writeRing(
   request: HandlerRequest,

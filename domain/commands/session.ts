@@ -117,15 +117,14 @@ export function sessionCommands(
   }
 
   /**
-   * Registers the namespace, then makes a session with this ttl. A process that stood still in between registers
-   * again, because a sweeper may have found the namespace empty and forgotten it.
+   * Registers the namespace, makes a session with this ttl, and registers again, because a sweeper that has
+   * found the namespace empty in between forgets it.
    */
   async function registered<T>(namespace: string, ttl: number, make: () => Promise<T>) {
     const delay = visitDelay(ttl);
-    const begin = performance.now();
     await register(namespace, delay);
     const made = await make();
-    if (performance.now() - begin > delay / 2) await register(namespace, delay).catch(() => {});
+    await register(namespace, delay).catch(() => {});
     return made;
   }
 

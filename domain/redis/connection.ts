@@ -48,13 +48,20 @@ export function connect(url: string, deadline: number): Connection {
   const login = password ? { ...(username ? { username } : {}), password } : {};
   if (kind === "sentinel") {
     // A master that a partition hides from the sentinels still answers; their message ends its connection.
-    const sentinel = { sentinels: nodes, name: group, failoverDetector: true };
+    const sentinelCommandTimeout = 2 * deadline;
+    const sentinel = {
+      sentinels: nodes,
+      name: group,
+      failoverDetector: true,
+      sentinelCommandTimeout,
+    };
     return keepConnecting(new Redis({ ...options, ...login, ...sentinel, lazyConnect: true }));
   }
   return new Cluster(nodes, {
     enableOfflineQueue: false,
     retryDelayOnFailover: 0,
     slotsRefreshInterval: SLOTS_REFRESH_MS,
+    slotsRefreshTimeout: Math.ceil(deadline / 4),
     clusterRetryStrategy: retryStrategy,
     redisOptions: { ...once, ...login },
   });

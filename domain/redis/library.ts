@@ -29,7 +29,8 @@ export class Library {
   readonly #masters: Masters;
   readonly #bundle: LuaBundle;
   #loading: Promise<void> | undefined;
-  #fullUntil = 0;
+  /** When a load on a master that was full may be tried again. */
+  readonly #fullUntil = new WeakMap<Master, number>();
 
   constructor(redis: Connection, masters: Masters, bundle: LuaBundle) {
     this.#redis = redis;
@@ -37,9 +38,9 @@ export class Library {
     this.#bundle = bundle;
   }
 
-  /** A master is full, so commands run as a script for now. */
-  get isFull(): boolean {
-    return performance.now() < this.#fullUntil;
+  /** The master is full, so its commands run as a script for now. */
+  isFullOn(master: Master): boolean {
+    return performance.now() < (this.#fullUntil.get(master) ?? 0);
   }
 
   /** Loads the library on every master that lacks it; concurrent calls share one load. */
@@ -67,7 +68,7 @@ export class Library {
       const { message } = error as Error;
       if (/already exists/.test(message)) return;
       if (!/^OOM\b/.test(message)) throw error;
-      this.#fullUntil = performance.now() + FULL_MS;
+      this.#fullUntil.set(master, performance.now() + FULL_MS);
     }
   }
 

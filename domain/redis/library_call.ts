@@ -8,6 +8,7 @@ import type { Pass } from "./gate.ts";
 import { inTime } from "./in_time.ts";
 import type { Library } from "./library.ts";
 import { bundle, type CommandAccess } from "./lua_bundle.ts";
+import { BEAT_WORD } from "./lua_call.ts";
 import type { Masters } from "./masters.ts";
 import type { Argument, RedisValue } from "./redis_value.ts";
 
@@ -32,19 +33,26 @@ export interface Outgoing {
   access: CommandAccess;
   /** The namespace's root and `meta`, the command, its caller, the beat, and the command's own arguments. */
   words: Argument[];
+  /** Its deadline, by performance.now(). */
+  until: number;
 }
 
+export interface LibraryCallOptions {
+  masters: Masters;
+  library: Library;
+  /** The last beat of the master of a slot. */
+  beatFor(slot: number): string;
+}
+
+/** ms that are left until a time by performance.now(). */
+const left = (until: number) => Math.max(0, until - performance.now());
+
 export class LibraryCall {
-  readonly #masters: Masters;
-  readonly #library: Library;
-  readonly #deadline: number;
+  readonly #options: LibraryCallOptions;
   readonly #batches = new WeakMap<Master, CallBatches>();
 
-  /** @param deadline ms that a call may take. */
-  constructor(masters: Masters, library: Library, deadline: number) {
-    this.#masters = masters;
-    this.#library = library;
-    this.#deadline = deadline;
+  constructor(options: LibraryCallOptions) {
+    this.#options = options;
   }
 
   /**
@@ -52,11 +60,12 @@ export class LibraryCall {
    *
    * @throws a failure of errno.ts; Unavailable if it was not sent in time.
    */
-  send(master: Master, { access, words }: Outgoing, pass?: Pass): Promise<RedisValue[]> {
+  send(master: Master, outgoing: Outgoing, pass?: Pass): Promise<RedisValue[]> {
+    const { access, words, until } = outgoing;
     const { fcallBuffer } = master as Master & FunctionMethods;
     const name = bundle.functions[access];
     const call = this.#batchesOf(master).add(() => fcallBuffer.call(master, name, 2, ...words));
-    const limit = pass ? pass.send(call.answered) : this.#deadline;
+    const limit = pass ? pass.send(call.answered) : left(until);
     return inTime(call.answered, limit, (reason) => call.drop(reason));
   }
 
@@ -70,12 +79,13 @@ export class LibraryCall {
 
   /** Sends a call again that found no library. */
   async afterLoading(call: Outgoing): Promise<RedisValue[]> {
+    const { masters, library } = this.#options;
     for (let tries = 0; tries < LOADS; tries++) {
-      if (!this.#library.isFull) await this.#load();
-      const master = await this.#masters.at(call.slot);
-      if (this.#library.isFull) return this.#asScript(master, call);
+      const master = await masters.at(call.slot);
+      if (!library.isFullOn(master)) await this.#load(call);
+      if (library.isFullOn(master)) return this.#asScript(master, call);
       try {
-        return await this.send(master, call);
+        return await this.send(master, this.#withNewBeat(call));
       } catch (error) {
         if (!isMissing(error)) throw error;
       }
@@ -85,29 +95,35 @@ export class LibraryCall {
 
   /** Sends a call again that met a master without its slot, until the move of the slot has ended. */
   async afterMove(call: Outgoing): Promise<RedisValue[]> {
+    const { masters } = this.#options;
     for (let tries = 1; ; tries++) {
-      await Promise.all([this.#masters.refresh(), setTimeout(MOVE_MS)]);
-      const master = await this.#masters.at(call.slot);
+      await Promise.all([masters.refresh(left(call.until)), setTimeout(MOVE_MS)]);
+      const master = await masters.at(call.slot);
       try {
-        return await this.send(master, call);
+        return await this.send(master, this.#withNewBeat(call));
       } catch (error) {
-        if (!isMoved(error) || tries === MOVES) throw error;
+        if (!isMoved(error) || tries === MOVES || left(call.until) === 0) throw error;
       }
     }
   }
 
+  /** Another master than the one before has another heartbeat, and the old beat has aged. */
+  #withNewBeat(call: Outgoing): Outgoing {
+    return { ...call, words: call.words.with(BEAT_WORD, this.#options.beatFor(call.slot)) };
+  }
+
   /** @throws Unavailable for every failure, because the call itself has not run. */
-  async #load(): Promise<void> {
+  async #load({ until }: Outgoing): Promise<void> {
     try {
-      await inTime(this.#library.load(), this.#deadline);
+      await inTime(this.#options.library.load(), left(until));
     } catch (error) {
       throw new Unavailable(`Redis rejected the library: ${(error as Error).message}`);
     }
   }
 
   /** Runs on a Redis that is too full for the library: only commands that free make room again. */
-  async #asScript(master: Master, { access, words }: Outgoing): Promise<RedisValue[]> {
+  async #asScript(master: Master, { access, words, until }: Outgoing): Promise<RedisValue[]> {
     if (access === "grow") throw new Errno("ENOMEM", FULL);
-    return runAsScript(master, (call) => inTime(call, this.#deadline), 2, words);
+    return runAsScript(master, (call) => inTime(call, left(until)), 2, words);
   }
 }

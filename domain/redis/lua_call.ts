@@ -18,6 +18,9 @@ export interface LuaCall {
   isBegun: boolean;
 }
 
+/** Place of the beat among the words of a call. */
+export const BEAT_WORD = 7;
+
 const SHORT_BYTES = 256;
 
 /** ioredis encodes a call without buffers in one piece, which is faster. */

@@ -33,8 +33,8 @@ export class MasterCalls {
       else if (isMissing(error)) await this.#inTime(this.#library.load());
       else throw error;
     }
-    if (!this.#library.isFull) return this.#fcall(anchor, words);
     const master = await this.#masters.at(anchor.slot);
+    if (!this.#library.isFullOn(master)) return this.#fcall(anchor, words);
     return (await runAsScript(master, this.#inTime, KEYS, words)).map(String);
   }
 

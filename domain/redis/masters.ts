@@ -81,11 +81,17 @@ export class Masters {
     return reached;
   }
 
-  /** Reads again from a cluster which master has which slots. */
-  async refresh(): Promise<void> {
+  /** Reads again from a cluster which master has which slots; waits for it no longer than `limit` ms. */
+  async refresh(limit = this.#limit): Promise<void> {
     const redis = this.#redis;
     if (!isCluster(redis)) return;
-    await new Promise<void>((resolve) => redis.refreshSlotsCache(() => resolve()));
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, limit);
+      redis.refreshSlotsCache(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
   }
 
   /** Calls that wait for a node share its connection. */

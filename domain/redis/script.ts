@@ -64,7 +64,8 @@ export class Script {
     this.gates = new Gates(masters, deadline);
     this.anchors = new Anchors(masters);
     const inTime: InTime = (call) => this.inTime(call);
-    this.#call = new LibraryCall(masters, this.library, deadline);
+    const beatFor = (slot: number) => this.heartbeats.beatFor(slot);
+    this.#call = new LibraryCall({ masters, library: this.library, beatFor });
     this.masterCalls = new MasterCalls(masters, this.library, inTime);
     this.heartbeats = new Heartbeats(this.anchors, this.masterCalls);
     redis.once("end", () => this.heartbeats.stop());
@@ -139,7 +140,8 @@ export class Script {
       const connected = this.masters.at(slot);
       const master = connected instanceof Promise ? await connected : connected;
       const words = wordsOf(call, this.heartbeats.beatFor(slot));
-      return await this.#send(master, { slot, access, words }, pass);
+      const until = performance.now() + this.#deadline;
+      return await this.#send(master, { slot, access, words, until }, pass);
     } finally {
       pass.leave();
     }

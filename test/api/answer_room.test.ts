@@ -71,6 +71,16 @@ describe("room for long answers", () => {
     expect(await settled(), "room is given back once").toHaveLength(2);
   });
 
+  it("what waits behind an answer whose client leaves gets the room that it has", async () => {
+    const { enter, settled } = roomOf(100);
+    enter("a", 40);
+    const large = enter("a", 40);
+    enter("a", 10);
+    expect(await settled()).toEqual(["a"]);
+    large.res.close();
+    expect(await settled()).toEqual(["a", "a"]);
+  });
+
   it("answers of a namespace keep their order, and namespaces take turns", async () => {
     const { enter, settled } = roomOf(100);
     const held = enter("z", 100);

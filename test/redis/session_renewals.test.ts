@@ -81,7 +81,7 @@ it("a call that was answered shortly before the end of its request is its last r
   const { renewals, times, pass } = renewalsOf();
   const held = renewals.hold(CALLER);
   await pass(500);
-  renewals.note(CALLER.hash, false);
+  renewals.note(CALLER.hash, performance.now());
   renewals.release(held);
   await pass(6000);
   expect(times).toEqual([0]);
@@ -91,7 +91,7 @@ it("a changed ttl is learnt at once", async () => {
   const { renewals, times, pass } = renewalsOf();
   renewals.hold(CALLER);
   await pass(300);
-  renewals.note(CALLER.hash, true);
+  renewals.note(CALLER.hash, undefined);
   await pass(300);
   expect(times).toEqual([0, 300]);
 });

@@ -214,6 +214,33 @@ describe("the registry of namespaces", () => {
     expect(await isDue("twice")).toBe(false);
   });
 
+  it("a session whose namespace is forgotten while it is made is registered all the same", async () => {
+    const { registry, script } = watcher;
+    const run = script.run.bind(script);
+    const spy = vi.spyOn(script, "run").mockImplementation(async (namespace, command, ...rest) => {
+      if (command !== "session_create") return run(namespace, command, ...rest);
+      const claim = await claimOf(watcher, namespace);
+      const reply = await run(namespace, command, ...rest);
+      await registry.forget(claim);
+      return reply;
+    });
+    const call = await start(watcher, "forgotten");
+    spy.mockRestore();
+    expect([await isDue("forgotten"), await isListed("forgotten")]).toEqual([true, true]);
+    await watcher.exit(call);
+    await watcher.visit(await claimOf(watcher, "forgotten"));
+  });
+
+  it("a sweeper without room claims nothing", async () => {
+    await watcher.registry.register("full", 0);
+    const [anchor] = watcher.script.anchors.all();
+    if (!anchor) throw new Error("no anchor");
+    for (const room of [0, -1]) {
+      expect(await watcher.script.masterCalls.call(anchor, "beat", room)).toHaveLength(1);
+    }
+    await watcher.registry.forget(await claimOf(watcher, "full"));
+  });
+
   it("a registration makes the next visit sooner, and a settled claim makes it later", async () => {
     const { registry } = watcher;
     const dueAt = async () => Number(await redis.zscore(DUE ?? "", "sooner"));

@@ -23,7 +23,7 @@ end
 -- Claims up to `limit` namespaces that are due at `now`; answers each name and its claim.
 function registry.claim_due(due, now, limit)
   local found = {}
-  if limit == 0 then return found end
+  if limit <= 0 then return found end
   for _, name in ipairs(call("ZRANGEBYSCORE", due, "-inf", now, "LIMIT", 0, limit)) do
     found[#found + 1] = name
     found[#found + 1] = claim(due, name, now)

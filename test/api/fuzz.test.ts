@@ -163,7 +163,8 @@ async function watch(namespace: string) {
     const lines = (rest + chunk).split("\n");
     rest = lines.pop() ?? "";
     for (const line of lines) {
-      if (call.test(line)) calls += 1;
+      // A request that takes long on a loaded machine renews its session.
+      if (call.test(line) && !line.includes('"sessions_renew"')) calls += 1;
       if (line.includes(expected.marker)) expected.onSeen();
     }
   });

@@ -1,3 +1,4 @@
+import { Errno } from "../errno.ts";
 import { type Call, optional, type RunCommand } from "../redis/command.ts";
 import { BTF_STEP_BYTES, INFO_ROOM } from "../redis/records.ts";
 import type { RedisValue } from "../redis/redis_value.ts";
@@ -44,6 +45,22 @@ const opened = ([fd, kind, id]: RedisValue[]): Opened => ({
   id: number(id),
 });
 
+/** Reads the bytes after the first step. @throws EBADFD when the fd is of another object now */
+async function readBtfRest(
+  read: (room: InfoRoom) => Promise<RedisValue[]>,
+  { fd, id, end }: { fd: number; id: number; end: number },
+): Promise<Buffer[]> {
+  const pieces: Buffer[] = [];
+  for (let at = BTF_STEP_BYTES; at < end; at += BTF_STEP_BYTES) {
+    const [kind, found, , , parts] = await read({ btf_size: end - at, btf_from: at });
+    if (text(kind) !== "btf" || number(found) !== id) {
+      throw new Errno("EBADFD", `fd ${fd} was closed while the BTF object ${id} was read`);
+    }
+    pieces.push(bytes(list(parts)[0]));
+  }
+  return pieces;
+}
+
 export function fdCommands(run: RunCommand) {
   return {
     async fdList(call: Call, { cursor, limit, kind }: FdPageRequest) {
@@ -64,13 +81,10 @@ export function fdCommands(run: RunCommand) {
       const own = { fd, file_flags: number(flags) };
       if (info.kind !== "btf") return { ...info, ...own, ...partsOf(room, list(parts)) };
       if (room.btf_size === undefined) return { ...info, ...own };
-      const pieces = [bytes(list(parts)[0])];
+      const first = bytes(list(parts)[0]);
       const end = Math.min(room.btf_size, info.btf_size);
-      for (let at = BTF_STEP_BYTES; at < end; at += BTF_STEP_BYTES) {
-        const [, , , , next] = await read({ btf_size: end - at, btf_from: at });
-        pieces.push(bytes(list(next)[0]));
-      }
-      return { ...info, ...own, btf: Buffer.concat(pieces).toString("base64") };
+      const rest = await readBtfRest(read, { fd, id: info.id, end });
+      return { ...info, ...own, btf: Buffer.concat([first, ...rest]).toString("base64") };
     },
 
     close: (call: Call, fd: number) => run(call, "close", fd),

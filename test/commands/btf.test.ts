@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { BPF_FUNC } from "../../domain/isa/helpers/index.ts";
 import { call, copy, EXIT, mov, RETURN_ZERO_HEX, wide } from "../support/insns.ts";
 import { type TestSession, testService } from "../support/service.ts";
@@ -82,6 +82,26 @@ it("btf_load checks a long blob in a thread, stores it in steps and reads it in 
   const { body } = await session.post("/v1/btfs", { btf: cut, btf_log_level: 1 });
   expect(body.errno).toBe("EINVAL");
   expect(body.log).toMatch(/Total section length too long$/);
+});
+
+it("obj_get_info_by_fd never joins the bytes of two BTF objects that had the same fd", async () => {
+  const session = await newSession();
+  const { fd } = await loadBtf(session, integers(6000));
+  const { script } = service.kernel;
+  const run = script.run.bind(script);
+  let reads = 0;
+  vi.spyOn(script, "run").mockImplementation(async (...args) => {
+    if (args[1] === "obj_get_info_by_fd" && ++reads === 2) {
+      await session.del(`/v1/fds/${fd}`);
+      await loadBtf(session, integers(6001));
+    }
+    return run(...args);
+  });
+  const { status, body } = await session.get(`/v1/fds/${fd}?btf_size=1000000`);
+  vi.restoreAllMocks();
+  expect(reads).toBe(2);
+  expect([status, body.errno]).toEqual([404, "EBADFD"]);
+  expect(body.detail).toBe("fd 3 was closed while the BTF object 1 was read");
 });
 
 it("prog_load takes a callback whose function func_info describes", async () => {

@@ -17,7 +17,7 @@ const WAITING_MAX = 32;
 const PATIENCE_MS = 5000;
 /** An answer of at most so many bytes is not long. */
 const LONG_BYTES = 256 << 10;
-/** Bytes of an element, and of its text in hex, of which each has two characters. */
+/** An element in hex takes its own bytes and two characters for each. */
 const HEX_FACTOR = 3;
 
 const DISCONNECTED = "the client has disconnected";
@@ -60,7 +60,8 @@ export class AnswerRoom {
     };
     if (res.destroyed || res.req.socket.destroyed) leave();
     res.once("close", leave);
-    // A response that still waits for those before it is not told that the connection closes.
+    // A response that waits behind others on its connection does not emit "close" when the
+    // connection closes.
     if (res.socket === null) res.req.socket.once("close", leave);
   }
 
@@ -115,8 +116,8 @@ export class AnswerRoom {
         // What waited behind it may need less room.
         this.#admit();
       };
-      const late = `the clients of other long answers have not taken these for ${this.#patience} ms`;
-      const timer = setTimeout(() => giveUp(`${late}: try again`), this.#patience);
+      const late = `no room for ${this.#patience} ms: clients have not taken other long answers`;
+      const timer = setTimeout(() => giveUp(`${late}; try again`), this.#patience);
       const onClose = () => giveUp(DISCONNECTED);
       res.once("close", onClose);
       try {

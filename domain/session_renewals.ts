@@ -8,16 +8,16 @@ import type { Caller } from "./token.ts";
  * Invariant: a session lives for its whole ttl after the end of its last request, however long that took.
  */
 
-/** Between a call of Redis and the end of the answer so much may pass, which a deadline allows for. */
+/** A call that was sent at most so many ms before a request ended counts as its last renewal. */
 const FRESH_MS = 100;
 /** A renewal that failed is tried again after so long, or a third of the ttl if that is shorter. */
 const RETRY_MS = 1000;
 /** The time of the last renewal is remembered for so long after the last request. */
 const KEPT_MS = 5000;
-/** The shortest that a session can have, until its own is known. */
+/** The shortest ttl that a session can have; used until the first reply has the real one. */
 const TTL_MIN_MS = 1000;
-/** Sessions are looked at in turns of so many ms. */
-const TURN_MS = 100;
+/** Sessions are kept by the tick in which they are due; ms of a tick. */
+const TICK_MS = 100;
 /** Sessions of one call, which takes Redis less than a ms. */
 const PER_CALL = 128;
 
@@ -34,8 +34,8 @@ export interface HeldSession {
   /** No renewal is tried before this. */
   retryAt: number;
   isRenewing: boolean;
-  /** The turn in which it is looked at next. */
-  turn: number;
+  /** The tick in which it is due next. */
+  tick: number;
 }
 
 export interface RenewalOptions {
@@ -55,9 +55,9 @@ export class SessionRenewals {
   readonly #options: RenewalOptions;
   /** By the hash of the token. */
   readonly #sessions = new Map<string, HeldSession>();
-  /** Turn -> the sessions to look at, so that a turn costs nothing for those that are not due. */
-  readonly #turns = new Map<number, Set<HeldSession>>();
-  #lastTurn = Math.floor(performance.now() / TURN_MS);
+  /** Tick -> the sessions that are due in it, so that a tick costs nothing for the others. */
+  readonly #ticks = new Map<number, Set<HeldSession>>();
+  #lastTick = Math.floor(performance.now() / TICK_MS);
   /** Namespace -> the sessions of its next call. */
   readonly #batches = new Map<string, HeldSession[]>();
   readonly #underWay = new Set<Promise<void>>();
@@ -70,21 +70,21 @@ export class SessionRenewals {
   hold(caller: Caller): HeldSession {
     const session = this.#sessions.get(caller.hash) ?? this.#add(caller);
     session.requests += 1;
-    this.#lookNext(session);
+    this.#scheduleNow(session);
     return session;
   }
 
   #add(caller: Caller): HeldSession {
     if (this.#sessions.size === 0) {
-      // No turn was taken meanwhile, and there is nothing to look at in those that were left out.
-      this.#lastTurn = Math.floor(performance.now() / TURN_MS);
-      this.#turns.clear();
+      // Nothing called renewDue() meanwhile, and no session is due in the ticks since then.
+      this.#lastTick = Math.floor(performance.now() / TICK_MS);
+      this.#ticks.clear();
     }
     const { namespace, sid, hash } = caller;
     const session = {
       ...{ caller: { namespace, sid, hash }, requests: 0, ttl: TTL_MIN_MS },
       ...{ renewedAt: NEVER, endedAt: NEVER, retryAt: NEVER, isRenewing: false },
-      turn: Number.POSITIVE_INFINITY,
+      tick: Number.POSITIVE_INFINITY,
     };
     this.#sessions.set(hash, session);
     return session;
@@ -95,7 +95,7 @@ export class SessionRenewals {
     const now = performance.now();
     if (now - session.renewedAt <= FRESH_MS || !this.#sessions.has(session.caller.hash)) return;
     session.endedAt = now;
-    if (session.isRenewing) this.#lookNext(session);
+    if (session.isRenewing) this.#scheduleNow(session);
     else this.#renew(session);
   }
 
@@ -108,45 +108,45 @@ export class SessionRenewals {
     const session = this.#sessions.get(hash);
     if (!session) return;
     session.renewedAt = sentAt ?? NEVER;
-    if (sentAt === undefined) this.#lookNext(session);
+    if (sentAt === undefined) this.#scheduleNow(session);
   }
 
   /** Renews what is due. Returns whether there are sessions to look after. */
   renewDue(): boolean {
     const now = performance.now();
-    const turn = Math.floor(now / TURN_MS);
-    for (; this.#lastTurn <= turn; this.#lastTurn++) {
-      const sessions = this.#turns.get(this.#lastTurn);
-      this.#turns.delete(this.#lastTurn);
-      for (const session of sessions ?? []) this.#look(session, now);
+    const tick = Math.floor(now / TICK_MS);
+    for (; this.#lastTick <= tick; this.#lastTick++) {
+      const sessions = this.#ticks.get(this.#lastTick);
+      this.#ticks.delete(this.#lastTick);
+      for (const session of sessions ?? []) this.#renewIfDue(session, now);
     }
     return this.#sessions.size > 0;
   }
 
-  #look(session: HeldSession, now: number): void {
-    session.turn = Number.POSITIVE_INFINITY;
+  #renewIfDue(session: HeldSession, now: number): void {
+    session.tick = Number.POSITIVE_INFINITY;
     const { caller, requests, renewedAt, retryAt, isRenewing } = session;
-    // A renewal that ends looks again, and what was deleted has nothing to renew.
+    // A renewal schedules its session when it ends, and what was deleted has nothing to renew.
     if (isRenewing || this.#sessions.get(caller.hash) !== session) return;
     const isNeeded = requests > 0 || isOwed(session);
     const since = isOwed(session) ? NEVER : renewedAt + periodOf(session);
     const dueAt = isNeeded ? Math.max(since, retryAt) : renewedAt + KEPT_MS;
-    if (now < dueAt) this.#lookAt(session, dueAt);
+    if (now < dueAt) this.#schedule(session, dueAt);
     else if (isNeeded) this.#renew(session);
     else this.#sessions.delete(caller.hash);
   }
 
-  #lookNext(session: HeldSession): void {
-    this.#lookAt(session, this.#lastTurn * TURN_MS);
+  #scheduleNow(session: HeldSession): void {
+    this.#schedule(session, this.#lastTick * TICK_MS);
   }
 
-  #lookAt(session: HeldSession, at: number): void {
-    const turn = Math.max(Math.ceil(at / TURN_MS), this.#lastTurn);
-    if (session.turn <= turn) return;
-    this.#turns.get(session.turn)?.delete(session);
-    const sessions = this.#turns.get(turn) ?? new Set();
-    this.#turns.set(turn, sessions.add(session));
-    session.turn = turn;
+  #schedule(session: HeldSession, at: number): void {
+    const tick = Math.max(Math.ceil(at / TICK_MS), this.#lastTick);
+    if (session.tick <= tick) return;
+    this.#ticks.get(session.tick)?.delete(session);
+    const sessions = this.#ticks.get(tick) ?? new Set();
+    this.#ticks.set(tick, sessions.add(session));
+    session.tick = tick;
   }
 
   /** Resolves when the renewals under way have ended. */
@@ -167,7 +167,7 @@ export class SessionRenewals {
     const renewal = this.#renewBatch(namespace, batch).finally(() => {
       for (const one of batch) {
         one.isRenewing = false;
-        this.#lookNext(one);
+        this.#scheduleNow(one);
       }
       this.#underWay.delete(renewal);
     });
@@ -195,7 +195,7 @@ export class SessionRenewals {
     session.renewedAt = Math.max(sentAt, session.renewedAt);
   }
 
-  /** Learns why a session could not be renewed with others, which it may have been since. */
+  /** Renews one session, to learn why it could not be renewed with the others. */
   async #renewAlone(session: HeldSession): Promise<void> {
     const sentAt = performance.now();
     const { caller } = session;
@@ -211,7 +211,7 @@ export class SessionRenewals {
     }
   }
 
-  /** Gives a session up that has no requests and must have ended meanwhile. */
+  /** Schedules a retry, or drops a session that has no requests and has expired. */
   #retryLater(session: HeldSession): void {
     const now = performance.now();
     session.retryAt = now + Math.min(RETRY_MS, periodOf(session));

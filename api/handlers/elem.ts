@@ -15,7 +15,7 @@ import {
   revisionHeader,
 } from "../handler.ts";
 import { codecOfBody, readBody } from "../long_body/read_body.ts";
-import { writeOne, writePage } from "../long_body/write_elements.ts";
+import { elementSizes, writeOne, writePage } from "../long_body/write_elements.ts";
 import { OCTETS } from "../media_types.ts";
 import { nestedFormat, nestedPage } from "./nested_dump.ts";
 
@@ -121,8 +121,7 @@ const mapNextKey: Handler = async (context, request) => {
 async function writeElements(request: HandlerRequest, codec: ValueCodec, page: ElementPage) {
   const { length: count } = page.elements;
   checkLength([codec, count]);
-  const [first] = page.elements;
-  const bytes = count * ((first?.key.length ?? 0) + (first?.value.length ?? 0));
+  const bytes = count * elementSizes(page.elements).element_size;
   await enterAnswerRoom(request, codec, { bytes, count });
   return writePage(request, codec, page);
 }

@@ -93,7 +93,7 @@ export async function writeOne(
 
 type PageElements = ElementPage["elements"];
 
-function elementSizes([first]: PageElements): { key_size: number; element_size: number } {
+export function elementSizes([first]: PageElements): { key_size: number; element_size: number } {
   const { key, value } = first ?? { key: NO_KEY, value: NO_KEY };
   return { key_size: key.length, element_size: key.length + value.length };
 }

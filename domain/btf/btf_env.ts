@@ -10,7 +10,7 @@ export class BtfEnv {
   readonly log: BtfLog;
   /** The type that is being checked, which the log names. */
   typeId = 1;
-  /** The types are read for the first time, so that their members stand below them in the log. */
+  /** True in the first pass, in which the log has each type before its members. */
   isReading = true;
 
   constructor(types: TypeTable, log: BtfLog) {

@@ -9,12 +9,12 @@ import { encodeTypeFacts } from "./type_facts.ts";
 import { TypeTable } from "./type_table.ts";
 import { checkTypeTags } from "./type_tags.ts";
 
-/** btf_parse() of Linux 6.18: checks a BTF and tells what commands have to know of its types. */
+/** btf_parse() of Linux 6.18: checks a BTF and collects the facts that commands need of its types. */
 
 export interface BtfFacts {
   /** Bytes of the strings. */
   readonly stringBytes: number;
-  /** Of each type, in the form of type_facts.ts. */
+  /** Facts of each type, as type_facts.ts encodes them. */
   readonly types: Uint8Array;
   /** FieldsByType as JSON, "" for none. */
   readonly special: string;

@@ -108,9 +108,9 @@ export class FieldFinder {
 
   #nested(
     { offset, bytes }: PlacedType,
-    in_: { type: BtfTypeRecord; count: number; level: number; seen: Set<string> },
+    nested: { type: BtfTypeRecord; count: number; level: number; seen: Set<string> },
   ): SpecialField[] {
-    const { type, count, level, seen } = in_;
+    const { type, count, level, seen } = nested;
     if (type.kind !== KIND.STRUCT) return [];
     if (bytes !== undefined && bytes !== type.size * count) return [];
     if (level + 1 >= MAX_DEPTH) throw refuse("E2BIG", "a struct is nested too deep");
@@ -119,7 +119,7 @@ export class FieldFinder {
     return repeat(shifted, count, type.size);
   }
 
-  /** btf_get_field_type(): "" for what may be a pointer. */
+  /** btf_get_field_type(): the name of a special struct; "" for a type that may be a tagged pointer. */
   #specialName(type: BtfTypeRecord, seen: Set<string>): string | undefined {
     const name = this.#types.string(type.name);
     const special = this.#wanted.has(name) ? SPECIAL_STRUCTS[name] : undefined;
@@ -131,7 +131,6 @@ export class FieldFinder {
     return name;
   }
 
-  /** btf_find_kptr(): the tag of a pointer to a struct. @throws BtfRefused for another tag */
   #pointerTag(type: BtfTypeRecord): string | undefined {
     const tag = pointerTag(this.#types, type);
     return tag !== undefined && this.#wanted.has(tag) ? tag : undefined;

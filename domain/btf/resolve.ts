@@ -48,7 +48,7 @@ function resolve(stack: ResolveStack, type: BtfTypeRecord): void {
   if (!isStateValid(stack, type)) env.refuseType(type, "Invalid resolve state");
 }
 
-/** A fault of the type is its own; afterwards the log is about the type before again. */
+/** Errors name the type that is resolved; afterwards `typeId` is the caller's type again. */
 function resolveIfNeeded(stack: ResolveStack, type: BtfTypeRecord): void {
   if (!needsResolve(type) || stack.isResolved(type.id)) return;
   const before = stack.env.typeId;
@@ -56,7 +56,7 @@ function resolveIfNeeded(stack: ResolveStack, type: BtfTypeRecord): void {
   stack.env.typeId = before;
 }
 
-/** Whether a parameter or return type can be one; it is resolved first. @throws BtfRefused */
+/** Resolves the type of a parameter or result. @returns whether it has a size. @throws BtfRefused */
 function hasValue(stack: ResolveStack, id: number): boolean {
   const type = stack.type(id);
   if (type === undefined || isSource(type)) return false;

@@ -1,6 +1,6 @@
 import { KIND } from "../schema/btf_blob.ts";
 
-/** The types of a BTF by id, as they are while they are checked: only what stands before is known. */
+/** The types of a BTF by id. During the first pass it has only the types already read. */
 
 /** struct btf_type */
 export interface BtfTypeRecord {

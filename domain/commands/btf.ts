@@ -31,7 +31,7 @@ function logRequest({ btf_log_level: level, btf_log_size }: BtfAttr): LogRequest
   return isValid ? { level, size: btf_log_size || undefined } : { level: 0 };
 }
 
-/** What the log tells beside success and failure alike. */
+/** Fields that a success and a refusal both have. */
 function logFields({ btf_log_level }: BtfAttr, { log }: BtfReport) {
   return btf_log_level === 0 ? {} : { btf_log_true_size: log.trueSize };
 }

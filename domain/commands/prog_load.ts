@@ -191,7 +191,7 @@ async function doCheck(
   { maps, options: known }: ResolvedMaps,
   found: FoundBtf | undefined,
 ): Promise<CheckedProgram> {
-  const functions = found?.btf ? { globalFuncs: globalStarts(found.btf), tellsSeen: true } : {};
+  const functions = found?.btf ? { globalFuncs: globalStarts(found.btf), reportsSeen: true } : {};
   const request = { maps, places, options: { ...options, ...known, ...functions } };
   const report = await runDoCheck(call, insns, request);
   const { refusal, provenAccesses, log, at, seen } = report;

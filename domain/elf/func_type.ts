@@ -57,7 +57,7 @@ const describe = (btf: BtfReader, { type }: UnmodifiedType): string =>
 const isInteger = ({ type }: UnmodifiedType): boolean =>
   type !== undefined && (type.kind === KIND.INT || ENUMS.includes(type.kind));
 
-/** Of a pointer to what has no size, as void or a struct that is only declared. */
+/** The size of a pointer's target; null for void and for types without a size. */
 function sizeOf(btf: BtfReader, { id, type }: UnmodifiedType): number | null {
   const unsized: readonly number[] = [KIND.FWD, KIND.FUNC, KIND.FUNC_PROTO, KIND.VAR];
   return type === undefined || unsized.includes(type.kind) ? null : btf.resolveSize(id);

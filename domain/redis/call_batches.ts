@@ -9,7 +9,7 @@ import type { RedisValue } from "./redis_value.ts";
 
 type SendCall = () => Promise<RedisValue[]>;
 
-/** A call from its entry into a batch to its reply. */
+/** One call of a batch: waiting, sent or dropped. */
 export class BatchedCall {
   readonly answered: Promise<RedisValue[]>;
   readonly #send: SendCall;

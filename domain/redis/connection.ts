@@ -1,6 +1,6 @@
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { Unavailable } from "../errno.ts";
-import { keepConnecting } from "./lasting_sentinels.ts";
+import { keepConnecting } from "./sentinel_reconnect.ts";
 
 /** Connects to Redis: one server, sentinels or a cluster. */
 

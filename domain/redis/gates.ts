@@ -28,7 +28,7 @@ export class Gates {
     return sum;
   }
 
-  /** @throws Unavailable when no master has the slot, by what the cluster has said last. */
+  /** @throws Unavailable when no master has the slot, according to the last map of slots. */
   of(slot: number): Gate {
     const name = this.#masters.nameAt(slot);
     const known = this.#gates.get(name);

@@ -28,7 +28,7 @@ const MOVE_MS = 20;
 
 /** A call, as it may be sent more than once. */
 export interface Outgoing {
-  /** Of the namespace. */
+  /** The cluster slot of the namespace. */
   slot: number;
   access: CommandAccess;
   /** The namespace's root and `meta`, the command, its caller, the beat, and the command's own arguments. */

@@ -40,7 +40,7 @@ export class Masters {
   /**
    * The name of the master of a slot; empty for a server without slots.
    *
-   * @throws Unavailable when no master has the slot, by what the cluster has said last.
+   * @throws Unavailable when no master has the slot, according to the last map of slots.
    */
   nameAt(slot: number): string {
     const { slots } = this;
@@ -61,7 +61,7 @@ export class Masters {
     return node?.status === "ready" ? node : this.#connectAt(slot);
   }
 
-  /** A node that is away may have another master in its place. */
+  /** Connects the master of a slot; reads the slots again if its node is unknown. */
   async #connectAt(slot: number): Promise<Master> {
     if (!this.#nodes.has(this.nameAt(slot))) await this.refresh();
     const name = this.nameAt(slot);

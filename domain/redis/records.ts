@@ -57,12 +57,12 @@ export const MAP_INFO = [...MAP_ATTR, ...MAP_FIELDS, "schema", "entries"] as con
 /** Fields of a map of maps, of its template. */
 export const INNER_MAP = ["inner", "inner_max_entries", "inner_btf"] as const;
 
-/** A map in a map of maps, with its elements, as map_dump_nested tells of it. */
+/** A map in a map of maps, with its elements, as map_dump_nested answers it. */
 export const INNER_DUMP = [
   ...["key", "id", "elements", "next", "schema", "value_size", "value_bytes", "cpus"],
 ] as const;
 
-/** A map as prog_resolve tells of it; those of INNER_MAP follow. */
+/** A map as prog_resolve answers it; those of INNER_MAP follow. */
 export const PROG_MAP = ["id", "btf", "map_name", ...MAP_ATTR] as const;
 
 /** Fields of a program's record. */

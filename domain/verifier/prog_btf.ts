@@ -17,7 +17,7 @@ export interface BtfFunction {
 export interface ProgBtf {
   readonly funcs: InfoRecords;
   readonly lines: InfoRecords;
-  /** Of the type of each record of func_info, as far as a program can have functions. */
+  /** The type that each record of func_info names; records beyond MAX_FUNCTIONS have none. */
   readonly functions: readonly BtfFunction[];
   /** Bytes of the strings of the BTF. */
   readonly stringBytes: number;

@@ -100,8 +100,8 @@ export interface VerifierOptions {
   readonly globalFuncs?: readonly number[];
   /** func_info and line_info, with what their BTF says of them; for the checks without maps. */
   readonly btf?: ProgBtf | undefined;
-  /** The report tells which instructions a path reaches. */
-  readonly tellsSeen?: boolean;
+  /** The report has the instructions that a path reaches. */
+  readonly reportsSeen?: boolean;
   /** Bits: 1 log of a refused program, 2 of all, 4 statistics. */
   readonly logLevel?: number;
   readonly limits?: Partial<Limits>;

@@ -108,7 +108,7 @@ function acceptedReport(attempt: VerificationAttempt): Report {
   const path = (level & LOG_ALL_PATHS) !== 0 ? pathLog(attempt) : "";
   const log = level === 0 ? "" : `${path}${verificationStats(attempt)}`;
   const provenAccesses = isComplete ? env.provenAccesses() : new Uint8Array(env.prog.length);
-  const seen = isComplete && env.options.tellsSeen ? { seen: env.seen } : {};
+  const seen = isComplete && env.options.reportsSeen ? { seen: env.seen } : {};
   return { refusal: null, log, provenAccesses, insnsProcessed, ...seen };
 }
 

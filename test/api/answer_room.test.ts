@@ -105,7 +105,7 @@ describe("room for long answers", () => {
     const { enter, settled } = roomOf(40, 20);
     const held = enter("z", 40);
     const waiting = enter("a", 20);
-    await expect(waiting.entered).rejects.toThrow("have not taken these for");
+    await expect(waiting.entered).rejects.toThrow("clients have not taken other long answers");
     held.res.close();
     await vi.waitFor(async () => expect(await settled()).toEqual(["z"]), WAIT);
   });

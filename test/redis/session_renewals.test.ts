@@ -44,7 +44,7 @@ function renewalsOf(answers: Answer[] = []) {
     },
     onEnded: ({ sid }, reason) => ended.push(`${sid}: ${reason.message}`),
   });
-  /** Lets time pass in turns of 100 ms; answers whether there is still something to look after. */
+  /** Lets time pass in ticks of 100 ms; answers whether there is still something to look after. */
   async function pass(ms: number): Promise<boolean> {
     let isBusy = true;
     for (let passed = 0; passed < ms; passed += 100) {

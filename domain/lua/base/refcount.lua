@@ -1,6 +1,7 @@
 -- References on maps, programs and BTF objects: who holds what, and what the last put sets off.
--- Invariants: refcnt is the sum over holders; usercnt, on maps, is the part held by open files and
--- inodes (c9da161c65: only these keep a program array filled); an object whose refcnt is 0 has no id.
+-- Invariants: refcnt is the sum over holders plus the floor of the kind; usercnt, on maps, is the part held
+-- by open files and inodes (c9da161c65: only these keep a program array filled); an object whose refcnt has
+-- fallen to its floor has no id (except BTF objects that an older version put, until btf.reap()).
 local kernel = use("base/kernel")
 local work = use("base/work")
 local call = redis.call
@@ -11,9 +12,10 @@ local FREE = 4
 local refcount = {}
 
 -- Kind -> its operations, as the kernel's objects have them: info(id, listed), and free(id), which may
--- answer units of the work list; identify(id) answers type and name, type_of(text) the name of a type by
--- name or number, or nil. Maps also have release_uref(id), called when usercnt falls to 0; programs also
--- have owner(id). floor: references that a living object has beside those of its holders, 0 by default.
+-- answer units of the work list; parts(id, room) answers the bytes of the object's parts that there is room
+-- for; identify(id) answers type and name, type_of(text) the name of a type by name or number, or nil. Maps
+-- also have release_uref(id), called when usercnt falls to 0; programs also have owner(id). floor: references
+-- that a living object has beside those of its holders, 0 by default.
 refcount.kinds = {}
 
 -- Whether somebody holds the object. A version that does not know a kind with a floor puts references on it,

@@ -46,7 +46,7 @@ function heartbeat.beat(key)
   return beat, tick - lost
 end
 
--- The master's time, and what it is if the next beat finds nothing lost.
+-- The master's time, and the time without the bound of BEAT_ALLOWANCE.
 function heartbeat.now(key)
   local wall = wall_time()
   local lost, tick = read(key)

@@ -12,7 +12,7 @@ local CLAIM_MS = 1000
 -- Between two visits of one namespace.
 local LEAST_MS, MOST_MS = 250, 3600000
 
--- `now` is not held back by a late beat, and goes with the us of the clock of Redis.
+-- `now` must advance while beats are late; the microseconds of Redis' clock make each claim unique.
 local function claim(due, name, now)
   local us = call("TIME")[2] % 1000
   local claimed = ("%.4f"):format(floor(now) + CLAIM_MS + (us + 0.5) / 1000)
@@ -34,8 +34,8 @@ end
 -- Claims one namespace, due or not; answers the claim, nothing for a namespace that is not in use.
 function registry.claim(keys, name)
   if not call("ZSCORE", keys.names, name) then return end
-  local _, elapsed = heartbeat.now(keys.heartbeat)
-  return claim(keys.due, name, elapsed)
+  local _, unbounded = heartbeat.now(keys.heartbeat)
+  return claim(keys.due, name, unbounded)
 end
 
 -- A namespace is in use, and has to be visited in `delay` ms at the latest.
@@ -69,10 +69,10 @@ end
 -- Claims up to `limit` namespaces of a registry that no replica visits, because its slot has moved.
 function registry.claim_any(keys, limit)
   local found = {}
-  local _, elapsed = heartbeat.now(keys.heartbeat)
+  local _, unbounded = heartbeat.now(keys.heartbeat)
   for _, name in ipairs(call("ZRANGE", keys.names, 0, limit - 1)) do
     found[#found + 1] = name
-    found[#found + 1] = claim(keys.due, name, elapsed)
+    found[#found + 1] = claim(keys.due, name, unbounded)
   end
   return found
 end

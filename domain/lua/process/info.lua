@@ -49,7 +49,7 @@ function sys.session_renew()
 end
 
 --[[
-  Gives many sessions their whole ttl again, whose requests are under way (internal).
+  Renews many sessions whose requests are under way, each for its whole ttl (internal).
 
     Input: of each session
       sid    id of the session

@@ -27,7 +27,7 @@ end
 
 local FUNC_INFO, LINE_INFO = uapi.FUNC_INFO_BYTES, uapi.LINE_INFO_BYTES
 
--- bpf_prog_get_info_by_fd(): who lacks CAP_BPF is told of no functions and lines.
+-- bpf_prog_get_info_by_fd(): func_info and line_info are hidden from callers without CAP_BPF.
 local function may_see_infos()
   return cred.capable_or_admin("CAP_BPF")
 end

@@ -33,7 +33,7 @@ function prog_btf.hold(id, verdict)
 end
 
 --[[
-  Tells what the checks of func_info and line_info ask of a BTF object (part of BPF_PROG_LOAD).
+  Reads what the checks of func_info and line_info need from a BTF object (part of BPF_PROG_LOAD).
 
     Input:
       fd   number of the descriptor

@@ -11,6 +11,7 @@ import {
   isNull,
   isPacket,
   isScalar,
+  isSocketMap,
   type RegisterValue,
   typeName,
   type ValueKind,
@@ -21,7 +22,6 @@ import {
   checkMemSizeReg,
   MEMORY_KINDS,
 } from "./argument_memory.ts";
-
 import { isDynptrArg, processDynptr } from "./dynptr_argument.ts";
 
 /** Checks the arguments of a helper call: check_func_arg() of Linux 6.18. */
@@ -152,8 +152,7 @@ function checkFixedMemory(
 
 /** resolve_map_arg_type(): the values of maps of sockets are sockets. */
 function resolveMapArgType(type: HelperArg, { map }: CallArgMeta): HelperArg {
-  const holdsSockets = map?.map_type === "sockmap" || map?.map_type === "sockhash";
-  return type === "map_value" && holdsSockets ? "btf_sock_common" : type;
+  return type === "map_value" && isSocketMap(map) ? "btf_sock_common" : type;
 }
 
 function checkFuncArg(

@@ -32,8 +32,8 @@ function isArgumentKnown(env: VerifierEnv, regs: readonly RegisterValue[], start
   );
 }
 
-/** A global function may sleep, so that it may not be called under a lock. */
-function checkGlobalFuncCall(env: VerifierEnv, state: VerifierState, start: number): void {
+/** A global function may sleep, so a caller that holds a lock must not call it. */
+function checkCallUnderLock(env: VerifierEnv, state: VerifierState, start: number): void {
   const { funcInfo, funcTypes, globalFuncs } = env.options;
   if (funcInfo !== true) return;
   state.isCertain &&= (funcTypes ?? globalFuncs) !== undefined;
@@ -44,7 +44,7 @@ function checkGlobalFuncCall(env: VerifierEnv, state: VerifierState, start: numb
 
 /** A global function is verified by itself: the caller goes on with an unknown number. */
 function callGlobalFunc(env: VerifierEnv, state: VerifierState, func: FuncType): void {
-  if (isLocked(state)) checkGlobalFuncCall(env, state, func.start);
+  if (isLocked(state)) checkCallUnderLock(env, state, func.start);
   checkGlobalFuncArgs(env, state, func);
   const name = `Func#${env.funcIndex(func.start)} ('${func.name}')`;
   env.log?.say(`${name} is global and assumed valid.`);
@@ -66,7 +66,7 @@ export function checkFuncCall(env: VerifierEnv, state: VerifierState, insn: Insn
   }
   const { regs } = currentFrame(state);
   const frame = makeFrame(calleeOf(insn, state.at), state.at, level);
-  if (isLocked(state)) checkGlobalFuncCall(env, state, frame.start);
+  if (isLocked(state)) checkCallUnderLock(env, state, frame.start);
   for (let reg = 1; reg <= 5; reg++) frame.regs[reg] = regs[reg] as RegisterValue;
   state.isCertain &&= isArgumentKnown(env, regs, frame.start);
   clobberCallerSaved(regs, NOT_INIT);

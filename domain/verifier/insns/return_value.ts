@@ -6,6 +6,7 @@ import { Range } from "../scalar/range.ts";
 import type { VerifierEnv } from "../state/env.ts";
 import type { VerifierState } from "../state/state.ts";
 import {
+  isSocketMap,
   NOT_INIT,
   type RegisterValue,
   scalar,
@@ -28,8 +29,6 @@ function isPresent(state: VerifierState, { map, key, helper }: CallArgMeta): boo
   return index !== null && index < BigInt(map.max_entries);
 }
 
-const SOCKET_MAPS: readonly string[] = ["sockmap", "sockhash"];
-
 /** A lookup of a socket takes a reference (is_acquire_function). */
 function socketElement(env: VerifierEnv, state: VerifierState, { map }: CallArgMeta) {
   env.nextId();
@@ -41,7 +40,7 @@ function socketElement(env: VerifierEnv, state: VerifierState, { map }: CallArgM
 function mapElement(env: VerifierEnv, state: VerifierState, meta: CallArgMeta): RegisterValue {
   const { map } = meta;
   if (map === null) return UNMODELLED;
-  if (SOCKET_MAPS.includes(map.map_type)) return socketElement(env, state, meta);
+  if (isSocketMap(map)) return socketElement(env, state, meta);
   const present = isPresent(state, meta);
   const id = present && !map.locks ? 0 : env.nextId();
   return value("map_value", { map, canBeNull: !present, id });
@@ -54,7 +53,7 @@ function ringbufRecord(env: VerifierEnv, state: VerifierState, meta: CallArgMeta
   return value("ringbuf_mem", { canBeNull: true, id, ref: id, size: Number(meta.size) });
 }
 
-/** Memory of a dynptr: it goes with the dynptr, and with its reference. */
+/** Memory of a dynptr, invalid once the dynptr or its reference is released. */
 function dynptrMemory(env: VerifierEnv, { dynptr, ref, size }: CallArgMeta): RegisterValue {
   return value("mem", { canBeNull: true, id: env.nextId(), ref, dynptr, size: Number(size) });
 }

@@ -1,8 +1,8 @@
-import { BPF_FUNC } from "../../isa/helpers/index.ts";
-import { type Insn, isHelperCall, isSkbLoad } from "../../isa/insn.ts";
+import type { Insn } from "../../isa/insn.ts";
 import { BPF_MAX_SUBPROGS } from "../../isa/limits.ts";
 import type { InfoRecords, ProgBtf } from "../prog_btf.ts";
 import { einval, type Refusal, refuse } from "../verdict.ts";
+import { checkEarlyReturns } from "./structure.ts";
 
 /** check_btf_info_early(), check_btf_info(): whether func_info and line_info fit the program. */
 
@@ -83,12 +83,8 @@ function checkFunctions(
       return einval("func_info BTF section doesn't match subprog layout in BPF program");
     }
     if (i === 0 || functions[i]?.returnsScalar !== false) continue;
-    const body = prog.slice(offset, starts[i + 1]);
-    const only = "is only allowed in functions that return 'int'.";
-    if (body.some(isSkbLoad)) return einval(`LD_ABS ${only}`);
-    if (body.some((insn) => isHelperCall(insn) && insn.imm === BPF_FUNC.tail_call)) {
-      return einval(`tail_call ${only}`);
-    }
+    const refusal = checkEarlyReturns(prog.slice(offset, starts[i + 1]));
+    if (refusal !== null) return refusal;
   }
   return null;
 }

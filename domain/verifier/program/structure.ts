@@ -94,6 +94,12 @@ function checkAbnormalReturn(prog: readonly Insn[], start: number, end: number):
 }
 
 /** check_btf_func(): what may return from a function early needs a result that is an integer. */
+export function checkEarlyReturns(body: readonly Insn[]): Refusal | null {
+  const only = "is only allowed in functions that return 'int'.";
+  if (body.some(isSkbLoad)) return einval(`LD_ABS ${only}`);
+  return body.some(isTailCall) ? einval(`tail_call ${only}`) : null;
+}
+
 function checkReturnTypes(
   prog: readonly Insn[],
   starts: readonly number[],
@@ -102,10 +108,8 @@ function checkReturnTypes(
   const types = new Map(funcs.map((func) => [func.start, func]));
   for (const [i, start] of starts.entries()) {
     if (i === 0 || types.get(start)?.returnsSmallInteger !== false) continue;
-    const body = prog.slice(start, starts[i + 1]);
-    const only = "is only allowed in functions that return 'int'.";
-    if (body.some(isSkbLoad)) return einval(`LD_ABS ${only}`);
-    if (body.some(isTailCall)) return einval(`tail_call ${only}`);
+    const refusal = checkEarlyReturns(prog.slice(start, starts[i + 1]));
+    if (refusal !== null) return refusal;
   }
   return null;
 }

@@ -124,6 +124,10 @@ const SOCKETS: Readonly<Record<string, ValueKind>> = {
   xskmap: "xdp_sock",
 };
 
+/** Whether the map holds sockets that a lookup takes references on. */
+export const isSocketMap = (map: MapFacts | null): boolean =>
+  SOCKETS[map?.map_type ?? ""] === "sock";
+
 /** mark_ptr_not_null_reg(): a lookup in a map of maps becomes a map; locks keep their ids. */
 export function notNull(v: RegisterValue): RegisterValue {
   const socket = v.kind === "map_value" ? SOCKETS[v.map?.map_type ?? ""] : undefined;

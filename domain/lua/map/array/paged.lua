@@ -95,7 +95,7 @@ function paged.read_range(id, size, first, last)
   return list
 end
 
--- SET takes the value over that SETRANGE would copy once more, and a large element is all of its page.
+-- A large element has a page to itself: SET keeps the argument's memory, SETRANGE would copy it.
 function paged.write(id, size, i, value)
   local key, offset = paged.place(id, size, i)
   if paged.is_trimmed(size) then call("SET", key, value) else call("SETRANGE", key, offset, value) end

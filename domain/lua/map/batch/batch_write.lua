@@ -5,8 +5,8 @@ local batch = use("map/batch/batch")
 
 local sys = kernel.sys
 
--- Splits packed elements by one unpack(), whose last answer is the position where it stopped. Long values
--- come apart, so that they need not be copied.
+-- Splits packed elements with one unpack(), whose last result is a position. A long value is an argument of
+-- its own, so it is not copied.
 local function split(m, elements, count, value_size, value)
   if value then return { elements, value } end
   local element = "c" .. m.key_size .. (value_size and "c" .. value_size or "")

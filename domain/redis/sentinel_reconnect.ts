@@ -1,6 +1,6 @@
 /**
- * Makes a client of sentinels connect again when a failover is announced while it connects. ioredis takes its own end of
- * that attempt for the end of the client, which then stays without a connection.
+ * Makes a client of sentinels connect again when a failover is announced while it connects. ioredis takes
+ * its own end of that attempt for the end of the client, which then stays without a connection.
  */
 
 interface Connector {

@@ -9,7 +9,7 @@ const CALLS = 2000;
 const PIPELINE = 100;
 const KEY = "key0";
 const VALUE = "value000";
-const MAP = ["hash", 4, 8, 1000, 0, "", "0", "", "", ""];
+const MAP = ["hash", 4, 8, 1000, 0, "", "0", "", "", "", 0, 0, 0, 0];
 
 type CallStep = [command: string, args: (i: number) => DirectArgs];
 

@@ -47,7 +47,7 @@ function benchOf({ redis, send }: Contender): Bench {
   return {
     call,
     map: async (type, key, value, entries, flags = 0) => {
-      const attr = [type, key, value, entries, flags, "", "0", "", "", ""];
+      const attr = [type, key, value, entries, flags, "", "0", "", "", "", 0, 0, 0, 0];
       return Number((await good(send("map_create", attr)))[0]);
     },
     repeat: async (work) => {

@@ -61,7 +61,7 @@ const TELLING = { etag: '"{hex}"', "bpf-map-revision": "{revision}" };
 function shapes(fd: number): Record<string, RequestShape[]> {
   const element = `/v1/fds/${fd}/elements/${hex(KEY)}`;
   const value = { value: hex(VALUE) };
-  const mapArgs = ["hash", 4, 8, 1000, 0, "", "0", "", "", ""];
+  const mapArgs = ["hash", 4, 8, 1000, 0, "", "0", "", "", "", 0, 0, 0, 0];
   return {
     lookup: [get(element, "map_lookup_elem", [fd, KEY, 0, "", 0])],
     update: [put(element, value, "map_update_elem", [fd, KEY, VALUE, 0, ""], 204)],

@@ -20,7 +20,7 @@ interface FunctionMethods {
 }
 
 /** A call loads a missing library at most so many times before it gives up. */
-const LOADS = 3;
+const LOADS = 10;
 
 /** A call is sent so many times while its slot moves, and so many ms apart, well within its deadline. */
 const MOVES = 5;

@@ -6,6 +6,7 @@ import { checkLiveness } from "../checks.ts";
 import { insist, type OpenedSession, openSession } from "../http.ts";
 import { newNamespaces } from "../load.ts";
 import type { FaultForm, FaultScenario } from "../scenario.ts";
+import { forEachAtOnce } from "../sleepers.ts";
 import { rawConnection, rawHead } from "../slow.ts";
 import { quietWorld } from "../world.ts";
 
@@ -113,15 +114,16 @@ const slowReaders: FaultScenario = {
       const sockets: Socket[] = [];
       const problems: string[] = [];
       let operations = 0;
-      while (sockets.length < READERS[form]) {
-        const socket = rawConnection(base);
+      const opened = Array.from({ length: READERS[form] }, () => rawConnection(base));
+      // At once, because an answer that finds no room waits for seconds.
+      await forEachAtOnce(opened, async (socket) => {
         socket.write(request);
         await once(socket, "data");
         sockets.push(socket.pause());
         const answer = await client.get("/v1/fds/3");
         if (answer.fate === "done") operations += 1;
         else problems.push(`beside slow readers: ${answer.status}`);
-      }
+      });
       const grown = () => Math.round(((replica?.memory() ?? 0) - memory) / 2 ** 20);
       let figures = `${grown()} MiB of memory at first`;
       if (form === "full") {

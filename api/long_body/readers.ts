@@ -1,5 +1,6 @@
 import { assemble } from "../../domain/asm/assembler.ts";
 import { einval } from "../../domain/errno.ts";
+import { FUNC_INFO_BYTES, LINE_INFO_BYTES } from "../../domain/isa/limits.ts";
 import type { LoadedInsns } from "../../domain/isa/loaded_insns.ts";
 import { type BatchBody, toWrite } from "../codec/batch_elements.ts";
 import { parseBytes } from "../codec/bytes.ts";
@@ -56,8 +57,7 @@ export interface ProgLoadBody {
   line_info_cnt?: number;
 }
 
-/** Bytes of struct bpf_func_info and struct bpf_line_info. */
-const RECORD_BYTES = { func_info: 8, line_info: 16 };
+const RECORD_BYTES = { func_info: FUNC_INFO_BYTES, line_info: LINE_INFO_BYTES };
 
 /** Reads func_info or line_info; by default with as many records as there are. @throws EINVAL */
 function readInfo(body: ProgLoadBody, field: keyof typeof RECORD_BYTES) {

@@ -1,7 +1,8 @@
+import { kindName } from "../schema/btf_blob.ts";
 import type { BtfLog } from "./btf_log.ts";
 import { describeMember, describeType, describeVariable } from "./describe_type.ts";
 import { type BtfErrno, BtfRefused } from "./refused.ts";
-import { type BtfPart, type BtfTypeRecord, kindName, type TypeTable } from "./type_table.ts";
+import type { BtfPart, BtfTypeRecord, TypeTable } from "./type_table.ts";
 
 /** The state of a check (struct btf_verifier_env), with the ways to log a type and to refuse it. */
 
@@ -25,7 +26,7 @@ export class BtfEnv {
 
   #logType(type: BtfTypeRecord, details: string, reason: string): void {
     const { log, types } = this;
-    log.write(`[${this.typeId}] ${kindName(type)} ${types.name(type.name)}${details && " "}`);
+    log.write(`[${this.typeId}] ${kindName(type.kind)} ${types.name(type.name)}${details && " "}`);
     log.write(details.slice(1));
     if (reason !== "") log.write(` ${reason}`);
     log.write("\n");
@@ -50,13 +51,13 @@ export class BtfEnv {
 
   refuseType(type: BtfTypeRecord, reason: string, errno: BtfErrno = "EINVAL"): never {
     this.logType(type, reason);
-    throw new BtfRefused(errno, `type ${this.typeId}, ${kindName(type)}: ${reason}`);
+    throw new BtfRefused(errno, `type ${this.typeId}, ${kindName(type.kind)}: ${reason}`);
   }
 
   /** Refuses a type whose details cannot be read (btf_verifier_log_basic()). */
   refuseUnread(type: BtfTypeRecord, reason: string): never {
     if (this.log.isNeeded) this.#logType(type, "", reason);
-    throw new BtfRefused("EINVAL", `type ${this.typeId}, ${kindName(type)}: ${reason}`);
+    throw new BtfRefused("EINVAL", `type ${this.typeId}, ${kindName(type.kind)}: ${reason}`);
   }
 
   refuseMember(struct: BtfTypeRecord, member: BtfPart, reason: string): never {

@@ -1,4 +1,4 @@
-import { KIND } from "../schema/btf_blob.ts";
+import { KIND, MODIFIERS } from "../schema/btf_blob.ts";
 import type { BtfEnv } from "./btf_env.ts";
 import { BtfRefused } from "./refused.ts";
 import { type BtfTypeRecord, VOID } from "./type_table.ts";
@@ -8,9 +8,6 @@ import { type BtfTypeRecord, VOID } from "./type_table.ts";
 /** MAX_RESOLVE_DEPTH */
 export const MAX_DEPTH = 32;
 
-const MODIFIERS: readonly number[] = [
-  ...[KIND.VOLATILE, KIND.CONST, KIND.RESTRICT, KIND.TYPEDEF, KIND.TYPE_TAG],
-];
 const RECORDS: readonly number[] = [KIND.STRUCT, KIND.UNION];
 const SIZELESS: readonly number[] = [0, KIND.FWD, KIND.FUNC, KIND.FUNC_PROTO, KIND.DECL_TAG];
 const SIZED: readonly number[] = [

@@ -1,5 +1,3 @@
-import { KIND } from "../schema/btf_blob.ts";
-
 /** The types of a BTF by id. During the first pass it has only the types already read. */
 
 /** struct btf_type */
@@ -34,12 +32,6 @@ export const MAX_TYPE_ID = 0xf_ffff;
 export const VOID: BtfTypeRecord = {
   ...{ id: 0, kind: 0, vlen: 0, kindFlag: false, name: 0, size: 0, at: 0 },
 };
-
-const NAMES: Readonly<Record<number, string>> = Object.fromEntries(
-  Object.entries(KIND).map(([name, kind]) => [kind, name]),
-);
-
-export const kindName = ({ kind }: BtfTypeRecord): string => NAMES[kind] ?? "UNKNOWN";
 
 export class TypeTable {
   readonly blob: Buffer;

@@ -1,5 +1,5 @@
 import type { FuncParam, FuncType } from "../isa/func_type.ts";
-import { type BtfType, KIND } from "../schema/btf_blob.ts";
+import { type BtfType, KIND, kindName, MODIFIERS } from "../schema/btf_blob.ts";
 import { malformed } from "./object_errors.ts";
 
 /** Reads the types of functions from BTF (btf_prepare_func_args() of Linux). */
@@ -17,14 +17,6 @@ export interface BtfReader {
 const LINKAGE_GLOBAL = 1;
 const MAX_STEPS = 32;
 const NO_TAGS: ReadonlyMap<number, readonly string[]> = new Map();
-/** btf_kind_str[] */
-const KIND_NAMES = (
-  "UNKNOWN INT PTR ARRAY STRUCT UNION ENUM FWD TYPEDEF VOLATILE CONST RESTRICT FUNC FUNC_PROTO VAR " +
-  "DATASEC FLOAT DECL_TAG TYPE_TAG ENUM64"
-).split(" ");
-const MODIFIERS: readonly number[] = [
-  ...[KIND.TYPEDEF, KIND.VOLATILE, KIND.CONST, KIND.RESTRICT, KIND.TYPE_TAG],
-];
 const ENUMS: readonly number[] = [KIND.ENUM, KIND.ENUM64];
 const MAX_INTEGER = 8;
 /** Arguments that registers hold. */
@@ -52,7 +44,7 @@ function skipModifiers(btf: BtfReader, first: number): UnmodifiedType {
 }
 
 const describe = (btf: BtfReader, { type }: UnmodifiedType): string =>
-  type === undefined ? "UNKNOWN " : `${KIND_NAMES[type.kind]} ${btf.string(type.name)}`;
+  type === undefined ? "UNKNOWN " : `${kindName(type.kind)} ${btf.string(type.name)}`;
 
 const isInteger = ({ type }: UnmodifiedType): boolean =>
   type !== undefined && (type.kind === KIND.INT || ENUMS.includes(type.kind));

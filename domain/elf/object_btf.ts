@@ -1,4 +1,4 @@
-import { BtfBlob, type BtfType, KIND } from "../schema/btf_blob.ts";
+import { BtfBlob, type BtfType, KIND, MODIFIERS } from "../schema/btf_blob.ts";
 import type { ElfFile, ElfSymbol, Section } from "./elf_file.ts";
 import { HIDDEN, STB, STT } from "./elf_file.ts";
 import { malformed } from "./object_errors.ts";
@@ -23,10 +23,6 @@ export interface Variable {
   readonly isGlobal: boolean;
 }
 
-/** The kinds that skipModifiers() skips. */
-const MODIFIERS: readonly number[] = [
-  ...[KIND.VOLATILE, KIND.CONST, KIND.RESTRICT, KIND.TYPE_TAG, KIND.TYPEDEF],
-];
 const SIZED: readonly number[] = [
   ...[KIND.INT, KIND.STRUCT, KIND.UNION, KIND.ENUM, KIND.ENUM64, KIND.FLOAT, KIND.DATASEC],
 ];

@@ -86,9 +86,7 @@ export const INFO_ROOM = [
 /** Bytes of a BTF object that one script stores or reads. */
 export const BTF_STEP_BYTES = 65_536;
 
-/** Bytes of struct bpf_func_info and struct bpf_line_info. */
-export const FUNC_INFO_BYTES = 8;
-export const LINE_INFO_BYTES = 16;
+export { FUNC_INFO_BYTES, LINE_INFO_BYTES } from "../isa/limits.ts";
 
 /** Instructions of a page in which they are stored, and the pages of one step of sending or reading them. */
 export const PAGE_INSNS = 8192;

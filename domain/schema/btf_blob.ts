@@ -11,6 +11,18 @@ export const KIND = {
   ...{ DECL_TAG: 17, TYPE_TAG: 18, ENUM64: 19 },
 } as const;
 
+const KIND_NAMES: Readonly<Record<number, string>> = Object.fromEntries(
+  Object.entries(KIND).map(([name, kind]) => [kind, name]),
+);
+
+/** btf_kind_str[] */
+export const kindName = (kind: number): string => KIND_NAMES[kind] ?? "UNKNOWN";
+
+/** btf_type_is_modifier() */
+export const MODIFIERS: readonly number[] = [
+  ...[KIND.TYPEDEF, KIND.VOLATILE, KIND.CONST, KIND.RESTRICT, KIND.TYPE_TAG],
+];
+
 /** Bytes after the 12 of struct btf_type, by kind: once, and for each of vlen. */
 const BYTES_ONCE = [0, 4, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 4, 0, 0];
 const BYTES_EACH = [0, 0, 0, 0, 12, 12, 8, 0, 0, 0, 0, 0, 0, 8, 0, 12, 0, 0, 0, 12];

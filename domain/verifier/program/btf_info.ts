@@ -1,13 +1,11 @@
 import type { Insn } from "../../isa/insn.ts";
-import { BPF_MAX_SUBPROGS } from "../../isa/limits.ts";
+import { BPF_MAX_SUBPROGS, FUNC_INFO_BYTES, LINE_INFO_BYTES } from "../../isa/limits.ts";
 import type { InfoRecords, ProgBtf } from "../prog_btf.ts";
 import { einval, type Refusal, refuse } from "../verdict.ts";
 import { checkEarlyReturns } from "./structure.ts";
 
 /** check_btf_info_early(), check_btf_info(): whether func_info and line_info fit the program. */
 
-export const FUNC_INFO = 8;
-const LINE_INFO = 16;
 const MAX_RECORD = 252;
 const INT_MAX = 0x7fff_ffff;
 
@@ -45,12 +43,12 @@ function checkFunc(record: Buffer, previous: number, isFunction: boolean): Refus
 /** check_btf_func_early() */
 export function checkBtfInfoEarly({ funcs, functions }: ProgBtf): Refusal | null {
   if (funcs.count === 0) return null;
-  if (!isSizeValid(funcs.recordSize, FUNC_INFO)) {
+  if (!isSizeValid(funcs.recordSize, FUNC_INFO_BYTES)) {
     return einval(`invalid func info rec size ${funcs.recordSize}`);
   }
   let previous = -1;
   for (let i = 0; i < funcs.count; i++) {
-    const record = readRecord(funcs, i, FUNC_INFO);
+    const record = readRecord(funcs, i, FUNC_INFO_BYTES);
     if ("errno" in record) {
       const isTooBig = record.errno === "E2BIG";
       return isTooBig ? refuse("E2BIG", "nonzero tailing record in func info") : record;
@@ -113,14 +111,14 @@ function checkLines(
   { lines, stringBytes }: ProgBtf,
 ): Refusal | null {
   if (lines.count === 0) return null;
-  if (lines.count > INT_MAX / LINE_INFO || !isSizeValid(lines.recordSize, LINE_INFO)) {
+  if (lines.count > INT_MAX / LINE_INFO_BYTES || !isSizeValid(lines.recordSize, LINE_INFO_BYTES)) {
     const wrong = `line_info has ${lines.count} records of ${lines.recordSize} bytes`;
-    const allowed = `at most ${INT_MAX >> 4} of ${LINE_INFO} to ${MAX_RECORD}, in words`;
+    const allowed = `at most ${INT_MAX >> 4} of ${LINE_INFO_BYTES} to ${MAX_RECORD}, in words`;
     return { ...einval(""), detail: `${wrong}, allowed are ${allowed}` };
   }
   let [previous, sub] = [0, 0];
   for (let i = 0; i < lines.count; i++) {
-    const record = readRecord(lines, i, LINE_INFO);
+    const record = readRecord(lines, i, LINE_INFO_BYTES);
     if ("errno" in record) {
       const isTooBig = record.errno === "E2BIG";
       return isTooBig ? refuse("E2BIG", "nonzero tailing record in line_info") : record;

@@ -1,13 +1,11 @@
 import { type Insn, isExit, isJump, jumpTarget, opOf } from "../../isa/insn.ts";
+import { FUNC_INFO_BYTES, LINE_INFO_BYTES } from "../../isa/limits.ts";
 import { BPF_CALL, BPF_JA, LD_IMM64 } from "../../isa/opcodes.ts";
-import { FUNC_INFO } from "./btf_info.ts";
 
 /**
  * What is left of func_info and line_info when Linux has removed the instructions that no path reaches
  * (opt_hard_wire_dead_code_branches(), opt_remove_dead_code(), opt_remove_nops()). The program itself stays.
  */
-
-const LINE_INFO = 16;
 
 export interface LiveInfos {
   readonly funcs: Buffer;
@@ -66,7 +64,7 @@ const recordsOf = (bytes: Buffer, size: number): Buffer[] =>
 
 /** bpf_adj_linfo_after_remove(): an instruction without a line takes the last one removed before it. */
 function liveLines(lines: Buffer, alive: Uint8Array, before: Uint32Array): Buffer {
-  const records = recordsOf(lines, LINE_INFO);
+  const records = recordsOf(lines, LINE_INFO_BYTES);
   const next = nextAlive(alive);
   const kept = records.flatMap((record, i) => {
     const at = next[record.readUInt32LE(0)] ?? alive.length;
@@ -78,7 +76,7 @@ function liveLines(lines: Buffer, alive: Uint8Array, before: Uint32Array): Buffe
 
 /** adjust_subprog_starts_after_remove(): a function of which nothing stays is gone. */
 function liveFuncs(funcs: Buffer, before: Uint32Array): Buffer {
-  const records = recordsOf(funcs, FUNC_INFO);
+  const records = recordsOf(funcs, FUNC_INFO_BYTES);
   const end = before.length - 1;
   const kept = records.flatMap((record, i) => {
     const [start, stop] = [record.readUInt32LE(0), records[i + 1]?.readUInt32LE(0) ?? end];
